@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace proteus {
+
+/// Every figure that Proteus measures. The number travels on the wire and lies on disk: append, never renumber.
+enum class Kpi : std::uint16_t {
+  kCpuRunTimeNs = 1,
+  kRunQueueWaitNs = 2,
+  kRunQueueLatencyNs = 3,
+  kPreemptedByCount = 4,
+  kCpuThrottledTimeNs = 5,
+  kDispatchesCount = 6,
+  kContextSwitchesVoluntaryCount = 7,
+  kContextSwitchesForcedCount = 8,
+  kCpuMigrationsCount = 9,
+  kEmulatorTimeNs = 10,
+  kMemoryResidentBytes = 20,
+  kPageFaultsMajorCount = 21,
+  kPageFaultsMinorCount = 22,
+  kMemoryDirtyBytesPerS = 23,
+  kBalloonBytes = 24,
+  kGuestMemoryUsableBytes = 25,
+  kBlockReadBytes = 40,
+  kBlockWriteBytes = 41,
+  kBlockOpsCount = 42,
+  kGuestFlushesCount = 43,
+  kNetRxBytes = 50,
+  kNetTxBytes = 51,
+  kNetRxDropsCount = 52,
+  kNetTxDropsCount = 53,
+  kNetPacketsCount = 54,
+  kHostPressureCpuNs = 60,
+  kHostPressureMemoryNs = 61,
+  kHostPressureIoNs = 62,
+  kHostCpuTimeNs = 63,
+  kHostCpuCapacityMillicores = 64,
+  kHostMemoryTotalBytes = 65,
+  kHostMemoryAvailableBytes = 66,
+  kAgentCpuTimeNs = 70,
+  kAgentResidentBytes = 71,
+  kAgentDroppedFramesCount = 72,
+  kAgentHookTimeNs = 73,
+  kAgentHookRunsCount = 74,
+  kVmState = 80,
+  kVmVcpusCount = 81,
+  kVmVcpusMaxCount = 82,
+  kVmCpuQuotaUs = 83,
+  kVmCpuPeriodUs = 84,
+  kVmCpuShares = 85,
+  kVmMemoryBytes = 86,
+  kVmMemoryMaxBytes = 87,
+};
+
+enum class KpiKind : std::uint8_t {
+  kCounter,    ///< grows; a rate is computed where it is read; a step down means that the source restarted
+  kGauge,      ///< a level
+  kHistogram,  ///< 32 power-of-two buckets, each a counter; bucket b counts values in [2^b, 2^(b+1)), b = 31 also larger
+};
+
+/// What an entity is. A series belongs to one entity.
+enum class EntityKind : std::uint8_t { kHost, kVm, kVcpu, kVmPair, kTap, kDisk, kHook };
+
+/// How a figure is obtained, in order of cost (see schemas/README.md).
+enum class Lane : std::uint8_t {
+  kPoll,       ///< one kernel program per tick reads the kernel's own counters
+  kFile,       ///< one pread per tick on a file kept open
+  kTrace,      ///< always-on event hook
+  kOnDemand,   ///< switched on by a question, with a deadline
+  kSlow,       ///< libvirt, every 10 to 60 s
+};
+
+constexpr int kHistogramBucketCount = 32;
+
+struct KpiInfo {
+  Kpi kpi;
+  std::string_view name;  ///< snake_case, unit last, as in schemas/README.md
+  std::string_view unit;  ///< ns, bytes, 1, bytes/s, us, millicores
+  KpiKind kind;
+  EntityKind scope;
+  Lane lane;
+  std::int64_t quantum;  ///< values are multiples of it (floored at the source, so that sums stay exact)
+  std::string_view source;
+};
+
+/// The one table, ordered by number.
+std::span<const KpiInfo> kpi_table();
+/// nullptr if no row has this number.
+const KpiInfo* find_kpi(std::uint16_t number);
+const KpiInfo* find_kpi(std::string_view name);
+const KpiInfo& info(Kpi kpi);
+
+const char* to_string(KpiKind kind);
+const char* to_string(EntityKind kind);
+const char* to_string(Lane lane);
+
+}  // namespace proteus

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/command.h"
+#include "common/ids.h"
+#include "common/units.h"
+#include "controller/forecast/forecast.h"
+#include "controller/profile/fingerprint.h"
+
+namespace proteus::ham {
+
+/// What a VM has been given.
+struct Allocation {
+  std::int32_t vcpus = 1;
+  std::int32_t vcpus_max = 1;
+  std::int64_t cpu_quota_us = -1;  ///< per vCPU and period; -1 unlimited
+  std::int64_t cpu_period_us = 100000;
+  std::int64_t cpu_shares = 1024;
+  std::int64_t memory_bytes = 0;
+  std::int64_t memory_max_bytes = 0;
+  bool operator==(const Allocation&) const = default;
+
+  /// Cores that the VM's vCPUs may use at most.
+  double cpu_limit_cores() const {
+    if (cpu_quota_us < 0 || cpu_period_us <= 0) return vcpus;
+    return vcpus * std::min(1.0, static_cast<double>(cpu_quota_us) / static_cast<double>(cpu_period_us));
+  }
+};
+
+struct HostState {
+  HostId id;
+  profile::Fingerprint fingerprint;
+  std::int64_t memory_available_bytes = 0;
+  double cpu_used_cores = 0;       ///< over the last tick, all of the host
+  double run_queue_wait_ratio = 0; ///< ns waited / ns run of its VMs, last tick
+  bool fresh = false;              ///< telemetry within the staleness limit; else nothing is decided about it
+  bool maintenance = false;
+  bool commandable = false;        ///< its agent follows this controller
+  std::string libvirt_uri;         ///< how a source reaches it for migration
+  std::string migrate_uri;
+};
+
+struct VmState {
+  VmId id;
+  std::string name;
+  HostId host;
+  Allocation allocation;
+  bool running = false;
+  double cpu_used_cores = 0;       ///< run time of vCPUs per second, last tick
+  double cpu_demand_cores = 0;     ///< run + wait beyond what is normal: what it would use if nothing held it back
+  double run_queue_wait_ratio = 0;
+  double throttled_ratio = 0;      ///< share of the last tick in which its quota held it back
+  std::int64_t memory_resident_bytes = 0;
+  std::int64_t dirty_bytes_per_s = 0;            ///< 0: not measured yet
+  std::optional<std::string> unmovable;          ///< reason
+  std::map<std::string, std::string> groups;     ///< operator's tags from the domain's metadata
+  std::map<forecast::Resource, forecast::Forecast> forecasts;
+  std::optional<Timestamp> last_action_end;      ///< for cooldown
+};
+
+/// An action that is under way; its VM, source and target are spoken for.
+struct InFlight {
+  ActionId id = 0;
+  VmId vm;
+  HostId source;
+  std::optional<HostId> target;
+  bool awaiting_approval = false;
+};
+
+/// Everything that one decision looks at. A value: complete, immutable, without a socket behind it.
+/// hosts and vms are sorted by id, so that the same state gives the same decision.
+struct ClusterState {
+  Timestamp now;
+  std::vector<HostState> hosts;
+  std::vector<VmState> vms;
+  std::vector<InFlight> in_flight;
+  std::vector<Timestamp> recent_moves;  ///< ends of migrations in the last hour, oldest first; for budgets
+  bool paused = false;                  ///< kill switch
+
+  const HostState* find_host(const HostId& id) const;
+  const VmState* find_vm(const VmId& id) const;
+};
+
+}  // namespace proteus::ham

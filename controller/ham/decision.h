@@ -1,0 +1,79 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/command.h"
+#include "common/ids.h"
+#include "controller/ham/cluster_state.h"
+#include "controller/ham/policy.h"
+
+namespace proteus::ham {
+
+/// score = performance + utilisation − cost − latency, every term in currency per hour; higher is better.
+struct ScoreTerms {
+  double performance = 0;  ///< −price of expected contention and memory shortage over the horizon (<= 0)
+  double utilisation = 0;  ///< −price of idle allocation and of hosts beyond their headroom (<= 0)
+  double cost = 0;         ///< one-off price of the actions spread over the payback time, and soft rules violated (>= 0)
+  double latency = 0;      ///< price of contention suffered until the actions take effect, and of downtime (>= 0)
+  double total() const { return performance + utilisation - cost - latency; }
+  bool operator==(const ScoreTerms&) const = default;
+};
+
+/// One change of one VM. The operation is one of SetCpuQuota, SetCpuShares, SetVcpus, SetMemory, Migrate.
+struct Action {
+  ActionId id = 0;  ///< given by the drs when it is taken up; 0 before
+  VmId vm;
+  HostId host;      ///< where the VM is now
+  Operation operation;
+  std::optional<std::int64_t> present_value;  ///< precondition for Set*: what it replaces, and what a revert restores
+  Automation automation = Automation::kRecommend;  ///< level that applies to this VM
+  std::string reason;           ///< one sentence for people, with figures and units
+  Nanoseconds expected_duration{};
+  std::int64_t expected_downtime_ms = 0;
+};
+
+/// A candidate allocation, scored.
+struct Candidate {
+  std::string label;  ///< for example "migrate web1 h1 -> h2"
+  std::vector<Action> actions;  ///< in a feasible order; empty: do nothing
+  ScoreTerms score;
+};
+
+/// A candidate, or part of one, that a rule forbids.
+struct Rejection {
+  std::string candidate;
+  std::string rule;    ///< name of the rule, for example "headroom", "pin:databases"
+  std::string reason;  ///< one sentence with figures
+};
+
+/// What one VM was thought to need, and how its present place serves it.
+struct Outlook {
+  VmId vm;
+  HostId host;
+  forecast::Quantiles cpu_window_max;  ///< cores
+  double cpu_limit_cores = 0;
+  std::string model;
+  std::optional<Nanoseconds> until_limit;  ///< forecast p90 crosses the VM's own limit in …
+};
+
+/// The outcome of one cycle, explained. `chosen` may have no actions.
+struct Decision {
+  std::uint64_t id = 0;  ///< number of the cycle that made it; given by the pipeline
+  Timestamp time;
+  std::string policy;    ///< name
+  Candidate chosen;
+  Candidate do_nothing;
+  std::vector<Candidate> alternatives;  ///< best first, at most 8
+  std::vector<Rejection> rejections;    ///< at most 32
+  std::vector<Outlook> outlooks;        ///< of the VMs that the chosen and alternative candidates touch
+  std::string summary;                  ///< one sentence: why this, or why nothing
+};
+
+/// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the same
+/// decision, bit for bit. Never proposes an action for a VM or host that is in flight, stale, excluded or unmovable; an
+/// unmovable VM only removes its own candidates.
+Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed);
+
+}  // namespace proteus::ham

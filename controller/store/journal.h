@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/command.h"
+#include "common/result.h"
+#include "common/telemetry.h"
+#include "controller/drs/action_record.h"
+#include "controller/ham/decision.h"
+
+namespace proteus::store {
+
+/// A controller process began. Its policy and options are part of what replay needs.
+struct Started {
+  std::string version;
+  std::string controller;
+  Term term = 0;
+  std::string policy_toml;
+  std::string options_toml;  ///< forecast step, horizon and the like, as effective
+  std::uint64_t next_action_id = 1;
+  std::uint64_t next_command_id = 1;
+  bool operator==(const Started&) const = default;
+};
+/// A decision cycle ran after all inputs before this entry. An input to replay: it says when cycles happened.
+struct Cycle {
+  std::uint64_t number = 0;
+  std::uint64_t seed = 0;
+  bool operator==(const Cycle&) const = default;
+};
+/// An agent's connection came or went, as the pipeline saw it. An input.
+struct AgentPresence {
+  HostId host;
+  bool commandable = false;
+  std::string reason;
+};
+/// A person's word. An input.
+struct OperatorInput {
+  enum class Kind : std::uint8_t { kApprove, kReject, kMaintenanceOn, kMaintenanceOff, kPause, kResume };
+  Kind kind = Kind::kPause;
+  ActionId action = 0;  ///< approve, reject
+  HostId host;          ///< maintenance
+  std::string by;       ///< who, for the audit trail
+};
+const char* to_string(OperatorInput::Kind kind);
+
+/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update.
+/// Outputs: Decision (only those with actions or whose summary changed), ActionRecord (intent), Transition, Command.
+using JournalPayload = std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision,
+                                    drs::ActionRecord, drs::Transition, Command>;
+
+/// lsn orders everything that a controller ever took in or put out, telemetry included (see store.h).
+struct JournalEntry {
+  std::uint64_t lsn = 0;
+  Timestamp time;  ///< controller's clock
+  JournalPayload payload;
+};
+
+/// Cap'n Proto bytes of schemas/journal.capnp, canonical: equal entries give equal bytes.
+std::string encode(const JournalEntry& entry);
+/// Errors: kCorrupt.
+Result<JournalEntry> decode_journal_entry(std::string_view bytes);
+
+}  // namespace proteus::store

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/telemetry.h"
+#include "controller/store/journal.h"
+
+namespace proteus::store {
+
+struct StoreOptions {
+  std::string directory;
+  Nanoseconds raw_retention = std::chrono::hours(48);
+  Nanoseconds journal_retention = std::chrono::hours(24 * 90);
+  bool create = true;
+  bool read_only = false;
+};
+
+/// A telemetry message exactly as it came off the wire, with where it stands in the controller's history.
+struct RawMessage {
+  std::uint64_t lsn = 0;
+  Timestamp received;  ///< controller's clock
+  HostId host;
+  std::uint64_t boot_id = 0;
+  std::uint64_t sequence = 0;  ///< 0 for a catalog
+  std::string bytes;           ///< schema::Upstream
+};
+
+/// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, catalog, journal, meta.
+/// Every append takes the next lsn, so that one number orders telemetry and journal alike.
+/// Thread: any (RocksDB's own); appends are ordered by an internal mutex.
+class Store {
+ public:
+  /// Errors: kUnavailable if another process holds the directory, kCorrupt, kPermissionDenied.
+  static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  virtual ~Store() = default;
+
+  /// Durable when it returns: one synced write for the batch. Assigns lsn in place. Repeats must be filtered before.
+  /// Errors: kUnavailable (disk full): nothing was taken.
+  virtual Status append(std::vector<RawMessage>& messages) = 0;
+  virtual Status append(std::vector<JournalEntry>& entries) = 0;
+
+  /// Highest durable frame per boot of a host; nullopt if none. For repeats after a restart.
+  virtual std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
+
+  /// Everything with received/time in [from, to), merged in lsn order, beginning with the catalogs and base frames that
+  /// the first frames need (they may be older than `from`). Return false from a callback to stop.
+  struct Visitor {
+    std::function<bool(const RawMessage&)> raw;
+    std::function<bool(const JournalEntry&)> journal;
+  };
+  virtual Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const = 0;
+  /// Journal only, newest first, at most `limit`.
+  virtual Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const = 0;
+  /// Open actions as the journal leaves them: intents whose last transition is not final, with all their transitions.
+  virtual Result<std::vector<drs::ActionRecord>> open_actions() const = 0;
+
+  virtual Result<std::optional<std::string>> get_meta(const std::string& key) const = 0;
+  virtual Status put_meta(const std::string& key, const std::string& value) = 0;  ///< synced
+
+  /// Deletes what is past its retention.
+  virtual Status expire(Timestamp now) = 0;
+
+  struct Figures {
+    std::uint64_t raw_messages = 0;
+    std::uint64_t raw_bytes = 0;
+    std::uint64_t journal_entries = 0;
+    std::uint64_t disk_bytes = 0;
+  };
+  virtual Figures figures() const = 0;
+};
+
+}  // namespace proteus::store

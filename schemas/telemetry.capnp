@@ -1,0 +1,70 @@
+@0xd5f0b6a4c8e91b37;
+# Telemetry, agent to controller, on a socket of its own.
+#
+# An agent (DEALER) sends `Upstream`, a controller (ROUTER) answers with `Ack`. One message is one ZeroMQ part.
+# Order: after connecting, the agent sends its current `Catalog`, then `Frame`s in sequence. Whenever the set of entities
+# or series changes it sends a new `Catalog` (version + 1) before the first frame of that version. The controller answers
+# each batch that is durable with an `Ack`. What is not acknowledged within the agent's resend time is sent again, so a
+# controller may see a frame twice and ignores the repeat. A controller that cannot decode a frame (it lacks the catalog
+# or the base frame) says so in `Ack.want`, and the agent answers with its catalog and a keyframe.
+# A silent controller: the agent spools to disk, bounded, dropping and counting the oldest. A silent agent: its host's
+# state turns stale, and nothing is decided about it.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("proteus::schema");
+
+struct Upstream {
+  union {
+    catalog @0 :Catalog;
+    frame @1 :Frame;
+  }
+}
+
+struct Catalog {
+  host @0 :Text;             # must equal the identity behind the connection's CURVE key
+  bootId @1 :UInt64;         # random, new at each start of the agent
+  version @2 :UInt32;        # within bootId, grows by one
+  entities @3 :List(Entity); # at most 65,536; [0] is the host
+  series @4 :List(Series);   # at most 1,048,576
+}
+
+struct Entity {
+  kind @0 :UInt8;            # common/kpi.h EntityKind
+  parent @1 :UInt32;         # index in entities; 0xffffffff: none
+  name @2 :Text;
+  uuid @3 :Text;             # libvirt domain UUID, for a VM
+  labels @4 :List(Label);
+}
+
+struct Label {
+  key @0 :Text;
+  value @1 :Text;
+}
+
+struct Series {
+  entity @0 :UInt32;         # index in Catalog.entities
+  kpi @1 :UInt16;            # common/kpi.h Kpi
+  bucket @2 :UInt8;          # histogram bucket, 0..31
+}
+
+struct Frame {
+  bootId @0 :UInt64;
+  catalogVersion @1 :UInt32;
+  sequence @2 :UInt64;       # 1, 2, 3 … within bootId
+  baseSequence @3 :UInt64;   # values are differences against this acknowledged frame of the same catalog; 0: keyframe
+  timeNs @4 :Int64;          # host's wall clock at the start of the tick, ns since the Unix epoch
+  presence @5 :Data;         # bit i (LSB first) set: series i was measured
+  values @6 :Data;           # zigzag LEB128 varint per present series, (value − base value) / quantum of the KPI;
+                             # the base value of a series absent from the base frame is 0
+}
+
+struct Ack {
+  bootId @0 :UInt64;
+  sequence @1 :UInt64;       # every frame of bootId up to and including this one is durable
+  want @2 :Want;
+  enum Want {
+    nothing @0;
+    catalog @1;              # send the catalog again, then a keyframe
+    keyframe @2;             # base frame unknown: send a keyframe
+  }
+}
