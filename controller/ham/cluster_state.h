@@ -38,6 +38,7 @@ struct HostState {
   profile::Fingerprint fingerprint;
   std::int64_t memory_available_bytes = 0;
   double cpu_used_cores = 0;       ///< over the last tick, all of the host
+  double cpu_overhead_cores = 0;   ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
   double run_queue_wait_ratio = 0; ///< ns waited / ns run of its VMs, last tick
   bool fresh = false;              ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
