@@ -1,0 +1,143 @@
+"""A lab host: a libvirtd with its own network, mounts, name and cgroup root, and a limit on its CPU and memory."""
+import os
+import socket
+import subprocess
+import uuid
+
+from . import cgroup, network
+from .shell import LabError, alive, kill, wait_for, write
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+LIBVIRTD_CONF = """\
+host_uuid = "{uuid}"
+listen_tls = 0
+listen_tcp = 1
+listen_addr = "{address}"
+auth_tcp = "none"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+max_clients = 200
+log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
+"""
+
+QEMU_CONF = """\
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = []
+stdio_handler = "file"
+cgroup_controllers = ["cpu", "cpuacct", "cpuset", "memory", "blkio", "devices"]
+"""
+
+
+class Host:
+    """One host of a lab. `record` is its entry in the lab's state and is kept up to date by the methods here."""
+
+    def __init__(self, names, record):
+        self.names = names
+        self.record = record
+        self.name = record["name"]
+        self.address = record["address"]
+        self.folder = f"{names.state}/{self.name}"
+        self.root_cgroup = f"{names.cgroup}/{self.name}"
+        self.system_cgroup = f"{names.cgroup}/{self.name}-system"
+        self.uri = f"qemu+tcp://{self.address}/system"
+
+    @property
+    def anchor(self):
+        """The process that holds the host's namespaces, or None."""
+        pid = self.record.get("anchor")
+        return pid if pid and alive(pid, self.names.token) else None
+
+    @property
+    def libvirtd(self):
+        pid = self.record.get("libvirtd")
+        return pid if pid and alive(pid, self.names.token) else None
+
+    def create(self, images):
+        """Makes the namespaces and the network. What an earlier, broken host of this name left is removed first."""
+        for path in (self.root_cgroup, self.system_cgroup):
+            cgroup.remove(path)
+            cgroup.create(path)
+        cgroup.weigh_cpu(self.system_cgroup, 4)
+        os.makedirs(self.folder, exist_ok=True)
+        ready = f"{self.folder}/run/lab-host-ready"
+        if os.path.exists(ready):
+            os.remove(ready)
+        anchor = self.start(
+            ["unshare", "--mount", "--net", "--uts", "--cgroup", "--propagation", "private", "bash", f"{HERE}/host/root.sh",
+             self.names.lab, self.name, self.folder, images], self.root_cgroup, "root")
+        wait_for(f"{self.name}: namespaces", lambda: os.path.exists(ready) or anchor.poll() is not None, 20)
+        if anchor.poll() is not None:
+            with open(f"{self.folder}/root.log") as log:
+                raise LabError(f"{self.name}: {(log.read().strip().splitlines() or ['host/root.sh failed'])[-1]}")
+        cgroup.enter(self.system_cgroup, anchor.pid)
+        cgroup.delegate(self.root_cgroup)
+        network.connect_host(self.names, self.name, self.address, anchor.pid)
+        self.record["anchor"] = anchor.pid
+
+    def start(self, command, path, log):
+        """Starts a long-lived process of this host in a cgroup, its words going to FOLDER/LOG.log."""
+        return start_process(self.names, command, path, f"{self.folder}/{log}.log")
+
+    def start_libvirtd(self):
+        configuration = f"{self.folder}/libvirt/etc"
+        host_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.name}.{self.names.lab}.proteus-lab")
+        write(f"{configuration}/libvirtd.conf", LIBVIRTD_CONF.format(uuid=host_uuid, address=self.address))
+        write(f"{configuration}/qemu.conf", QEMU_CONF)
+        daemon = self.start([*self.entry_command(), "libvirtd", "--listen"], self.system_cgroup, "libvirtd")
+        self.record["libvirtd"] = daemon.pid
+
+    def wait_libvirtd(self):
+        def answers():
+            if not self.libvirtd:
+                raise LabError(f"{self.name}: libvirtd ended; see {self.folder}/libvirtd.log")
+            try:
+                socket.create_connection((self.address, 16509), timeout=1).close()
+                return True
+            except OSError:
+                return False
+        wait_for(f"{self.name}: libvirtd", answers, 30)
+
+    def limit(self, lifted=False):
+        """Sets the host's capacity; `lifted` takes the CPU limit away for a while."""
+        cgroup.limit_cpu(self.root_cgroup, None if lifted else self.record["cpus"])
+        cgroup.limit_memory(self.root_cgroup, self.record["memory_mib"])
+
+    def entry_command(self, folder=None):
+        if not self.anchor:
+            raise LabError(f"{self.name} is not up")
+        command = ["nsenter", f"--target={self.anchor}", "--mount", "--net", "--uts", "--cgroup"]
+        return command + ([f"--wdns={folder}"] if folder else ["--wdns=/"]) + ["--"]
+
+    def execute(self, command, uncapped):
+        """Replaces this process by the command, run on the host."""
+        entry = self.entry_command(os.getcwd())
+        cgroup.enter(self.system_cgroup if uncapped else self.root_cgroup)
+        environment = dict(os.environ, PROTEUS_LAB=self.names.lab, PROTEUS_LAB_HOST=self.name)
+        os.execvpe(entry[0], [*entry, *command], environment)
+
+    def usage(self):
+        periods, ns = cgroup.cpu_throttled(self.root_cgroup)
+        return {"cpu_used_ns": cgroup.cpu_used_ns(self.root_cgroup), "throttled_periods": periods, "throttled_ns": ns,
+                "memory_used_bytes": cgroup.memory_used(self.root_cgroup)}
+
+    def stop(self):
+        for pid in (self.libvirtd, self.anchor):
+            if pid:
+                kill(pid)
+
+
+# The process moves itself before it becomes the command, so that it is never seen outside its cgroup.
+ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
+
+
+def start_process(names, command, path, log):
+    """Starts a long-lived process of the lab in the cgroup `path`; it carries the lab's token."""
+    environment = dict(os.environ, PROTEUS_LAB=names.lab, LC_ALL="C")
+    with open(log, "ab") as words:
+        return subprocess.Popen(["sh", "-c", ENTER, "sh", *cgroup.entrances(path), "--", *command], stdin=subprocess.DEVNULL,
+                                stdout=words, stderr=words, start_new_session=True, env=environment)
