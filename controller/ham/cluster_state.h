@@ -61,6 +61,8 @@ struct VmState {
   std::int64_t dirty_bytes_per_s = 0;            ///< 0: not measured yet
   std::optional<std::string> unmovable;          ///< reason
   std::map<std::string, std::string> groups;     ///< operator's tags from the domain's metadata
+  /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
+  /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
   std::optional<Timestamp> last_action_end;      ///< for cooldown
 };

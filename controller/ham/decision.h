@@ -25,13 +25,16 @@ struct ScoreTerms {
 struct Action {
   ActionId id = 0;  ///< given by the drs when it is taken up; 0 before
   VmId vm;
-  HostId host;      ///< where the VM is now
+  HostId host;      ///< whose agent executes it: where the VM is, or will be once `after` is done
   Operation operation;
   std::optional<std::int64_t> present_value;  ///< precondition for Set*: what it replaces, and what a revert restores
   Automation automation = Automation::kRecommend;  ///< level that applies to this VM
   std::string reason;           ///< one sentence for people, with figures and units
   Nanoseconds expected_duration{};
   std::int64_t expected_downtime_ms = 0;
+  /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
+  /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
+  std::vector<std::uint32_t> after;
 };
 
 /// A candidate allocation, scored.
@@ -72,8 +75,9 @@ struct Decision {
 };
 
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the same
-/// decision, bit for bit. Never proposes an action for a VM or host that is in flight, stale, excluded or unmovable; an
-/// unmovable VM only removes its own candidates.
+/// decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor one on a
+/// host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still reshaped, and
+/// never blocks a plan.
 Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed);
 
 }  // namespace proteus::ham

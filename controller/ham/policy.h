@@ -28,14 +28,15 @@ struct Prices {
   double contention_per_core_hour = 100;   ///< a VM's demand for one core goes unserved or waits, for an hour
   double memory_shortage_per_gib_hour = 400;
   double capacity_per_core_hour = 1;       ///< one core allocated beyond the p99 demand, for an hour
-  double imbalance_per_host_hour = 2;      ///< a host whose p90 demand exceeds its headroom target fully
+  double imbalance_per_host_hour = 2;      ///< a host whose p90 demand uses up its headroom exactly; linear beyond
   double migration_per_gib = 0.5;          ///< bytes copied: link and CPU of both hosts
   double action_fixed = 0.05;              ///< any change at all: risk and audit
   double downtime_per_second = 2;
+  double rule_violation_per_hour = 1000;   ///< a hard rule that is broken now, per VM in the wrong place
 };
 
 struct VmRule {
-  std::set<std::string> vms;  ///< names, globs allowed
+  std::set<std::string> vms;  ///< names or UUIDs, globs allowed; "@key=glob" means VMs whose tag `key` matches
   int line = 0;               ///< in the policy file, for messages
   std::string name;           ///< rule's own name, as explained
 };
@@ -69,8 +70,10 @@ struct Limits {
   double memory_headroom = 0.10;  ///< share of memory kept free, always
   Nanoseconds staleness = std::chrono::seconds(10);  ///< telemetry older than this: host takes no part
   Nanoseconds payback = std::chrono::minutes(10);    ///< time over which an action's one-off price is spread
-  double gain_min = 0.10;                            ///< least gain per hour over doing nothing, share of the present cost
+  double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   Nanoseconds lookahead = std::chrono::seconds(0);   ///< how much of the forecast counts; 0: all of it
+  std::int64_t migration_bandwidth_bytes_per_s = 125'000'000;  ///< cap given to each migration; predictions assume it
+  std::int64_t downtime_ms_max = 300;                          ///< given to each migration
 };
 
 /// The operator's word: a TOML file. Every key has a default; unknown keys are errors with their line.
