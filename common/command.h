@@ -42,6 +42,7 @@ struct Migrate {
   bool operator==(const Migrate&) const = default;
 };
 /// Room for an incoming VM, sent to the target host before Migrate; refused if the host's own limits would be crossed.
+/// Named by the command's action. Lapses by itself at the command's deadline, so that a controller that dies leaves none.
 struct Reserve {
   std::int64_t memory_bytes = 0;
   std::int64_t cpu_millicores = 0;
@@ -52,20 +53,29 @@ struct Release {
   ActionId reservation = 0;
   bool operator==(const Release&) const = default;
 };
-/// Stops a running Migrate.
+/// Stops a running Migrate of this host. With none running it succeeds and changes nothing.
 struct Abort {
   ActionId action = 0;
   bool operator==(const Abort&) const = default;
 };
-/// Reads what the domain is on this host; changes nothing. Answered in Update::observed.
+/// Reads what the domain is on this host; changes nothing. Answered in Update::observed, also when no such domain exists
+/// (defined_active = false); fails only if the hypervisor cannot be asked.
 struct Inspect {
   bool operator==(const Inspect&) const = default;
 };
 
 using Operation = std::variant<SetCpuQuota, SetCpuShares, SetVcpus, SetMemory, Migrate, Reserve, Release, Abort, Inspect>;
 
+/// Deadline of a repeat that only asks what became of a command; see Command.
+constexpr Timestamp kAskOnly = from_unix_ns(1);
+
 /// An order from the controller to one agent. Executing it twice equals executing it once: the agent keeps the last
-/// update of each id and answers a repeat with it. A repeat of an id in a newer term is answered in that term.
+/// update of each id, refusals included, and answers a repeat with it before it checks anything else; a repeat changes
+/// nothing about the work under way. A repeat of an id in a newer term is answered in that term, and so are the updates
+/// that follow. Hence a repeat whose deadline has passed (kAskOnly) is a question that can never start work: an agent
+/// that knows the id answers with what became of it; one that does not refuses it, and by keeping the refusal refuses
+/// the original too, should it still be on its way.
+/// At most once holds across restarts of the agent: it keeps ids on disk, or refuses what was issued before it started.
 struct Command {
   std::uint64_t id = 0;  ///< unique per controller store; several commands may serve one action
   ActionId action = 0;

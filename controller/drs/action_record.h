@@ -6,18 +6,25 @@
 #include <vector>
 
 #include "common/command.h"
+#include "common/result.h"
 #include "controller/ham/decision.h"
 
 namespace proteus::drs {
 
-/// intended ──▶ (awaiting_approval ──▶) reserving ──▶ sent ──▶ accepted ──▶ running ──▶ verifying ──▶ verified
-///    │                  │                  │           │          │           │            │
-///    │                  ▼                  └───────────┴──────────┴─────┬─────┴────────────┘
-///    │               rejected                                           ▼
-///    └──────────────▶ expired                                         failed ──▶ reverting ──▶ reverted | failed
+///                 ┌──────────────────────────────┐
+///                 │                              ▼
+/// intended ──▶ awaiting_approval ──▶ reserving ──▶ sent ──▶ accepted ──▶ running ──▶ verifying ──▶ verified
+///    │             │       │             │          │          │           │          │     │
+///    │             ▼       │             ▼          ▼          └───────────┴──────────┤     ▼
+///    │          rejected   │           failed     failed                              │   failed
+///    └──────────┬──────────┴─────────────┘                                            ▼
+///               ▼                                                                 reverting ──▶ reverted | failed
+///            expired
 ///
-/// `reserving` only for migrations. Each transition is journalled before its command leaves. final: rejected, expired,
-/// verified, failed, reverted.
+/// awaiting_approval only at that level of automation; approved but not yet its turn: intended again. reserving only for
+/// migrations. sent ──▶ failed only if the agent refused the one copy that left; any other trouble goes to verifying,
+/// where both ends are asked. reverting only for reshapes. Each transition is journalled before its command leaves.
+/// final: rejected, expired, verified, failed, reverted.
 enum class ActionState : std::uint8_t {
   kIntended,
   kAwaitingApproval,
@@ -34,6 +41,8 @@ enum class ActionState : std::uint8_t {
   kExpired,
 };
 const char* to_string(ActionState state);
+/// True if the diagram has this arrow, or to == from (a new word on an unchanged state).
+bool may_follow(ActionState from, ActionState to);
 constexpr bool is_final(ActionState s) {
   return s == ActionState::kVerified || s == ActionState::kFailed || s == ActionState::kReverted ||
          s == ActionState::kRejected || s == ActionState::kExpired;
@@ -47,6 +56,8 @@ struct Transition {
   Timestamp time;                           ///< controller's clock
   std::optional<Timestamp> agent_time;      ///< host's clock, if an update caused it
   std::string message;
+  std::uint64_t command = 0;          ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
+  std::optional<Timestamp> deadline;  ///< and that command's deadline
 };
 
 /// An action with its life so far.
@@ -57,12 +68,18 @@ struct ActionRecord {
   Term term = 0;
   Timestamp intended_at;
   Timestamp trigger_time;  ///< host's time stamp of the newest frame that the decision saw
-  Timestamp deadline;
-  std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the main command
+  Timestamp deadline;      ///< intended, awaiting approval: to begin by; later: of its latest command
+  std::uint64_t command = 0;             ///< id of its latest Reserve, Set* or Migrate; 0: none has left
+  std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the Set* or Migrate
   std::optional<Timestamp> ended_at;
   std::optional<MigrationProgress> progress;
   std::string message;                   ///< latest word
   std::vector<Transition> transitions;
 };
+
+/// Folds the next transition into the record: state, message, command, deadline, executed_at, ended_at, transitions.
+/// A journalled intent with its transitions applied in order is the action as it stands.
+/// Errors: kFailedPrecondition if it is another action's, or does not begin where the record is; nothing is changed.
+Status apply(ActionRecord& record, Transition transition);
 
 }  // namespace proteus::drs

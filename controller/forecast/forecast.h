@@ -12,7 +12,7 @@ namespace proteus::forecast {
 
 /// What a VM can need more of. Units: kCpu cores, kMemory bytes, kBlockIo and kNetwork bytes per second.
 enum class Resource : std::uint8_t { kCpu, kMemory, kBlockIo, kNetwork };
-constexpr std::array kResources = {Resource::kCpu, Resource::kMemory, Resource::kBlockIo, Resource::kNetwork};
+inline constexpr std::array kResources = {Resource::kCpu, Resource::kMemory, Resource::kBlockIo, Resource::kNetwork};
 const char* to_string(Resource resource);
 
 /// Past demand on an even grid, oldest first, NaN = missing. values.back() belongs to the step that ends at `end`.
@@ -23,7 +23,7 @@ struct History {
 };
 
 /// The levels of every forecast.
-constexpr std::array kQuantileLevels = {0.5, 0.9, 0.99};
+inline constexpr std::array kQuantileLevels = {0.5, 0.9, 0.99};
 
 /// Quantiles of demand for one step. Invariant: finite, p50 <= p90 <= p99.
 struct Quantiles {

@@ -28,6 +28,7 @@ struct Action {
   HostId host;      ///< whose agent executes it: where the VM is, or will be once `after` is done
   Operation operation;
   std::optional<std::int64_t> present_value;  ///< precondition for Set*: what it replaces, and what a revert restores
+  Reserve reserve;  ///< of a Migrate: room that the drs reserves at the target before it moves the VM; else zeroes
   Automation automation = Automation::kRecommend;  ///< level that applies to this VM
   std::string reason;           ///< one sentence for people, with figures and units
   Nanoseconds expected_duration{};
