@@ -64,6 +64,7 @@ struct Transition {
 struct ActionRecord {
   ham::Action action;
   std::uint64_t decision = 0;
+  std::vector<ActionId> prerequisites;  ///< must be verified before this one begins; if one is not, this one expires
   ActionState state = ActionState::kIntended;
   Term term = 0;
   Timestamp intended_at;
