@@ -61,16 +61,20 @@ struct Command {
     none @9 :Void;
     value @10 :Int64;        # present value of what is to be set
   }
-  operation :union {
-    setCpuQuota :group { quotaUs @11 :Int64; periodUs @12 :Int64; }
-    setCpuShares @13 :Int64;
-    setVcpus @14 :Int32;
-    setMemory @15 :Int64;    # bytes
-    migrate @16 :Migrate;
-    reserve :group { memoryBytes @17 :Int64; cpuMillicores @18 :Int64; }
-    release @19 :UInt64;     # action whose reservation ends
-    abort @20 :UInt64;       # action whose migration stops
-    inspect @21 :Void;
+  operation @11 :Operation;
+}
+
+struct Operation {
+  union {
+    setCpuQuota :group { quotaUs @0 :Int64; periodUs @1 :Int64; }
+    setCpuShares @2 :Int64;
+    setVcpus @3 :Int32;
+    setMemory @4 :Int64;     # bytes
+    migrate @5 :Migrate;
+    reserve :group { memoryBytes @6 :Int64; cpuMillicores @7 :Int64; }
+    release @8 :UInt64;      # action whose reservation ends
+    abort @9 :UInt64;        # action whose migration stops
+    inspect @10 :Void;
   }
 }
 

@@ -28,11 +28,14 @@ struct RawMessage {
   HostId host;
   std::uint64_t boot_id = 0;
   std::uint64_t sequence = 0;  ///< 0 for a catalog
+  std::uint32_t catalog_version = 0;  ///< a catalog's own; the one that explains a frame
+  std::uint64_t base_sequence = 0;    ///< frame that this one is a difference against; 0 for a keyframe and a catalog
   std::string bytes;           ///< schema::Upstream
 };
 
-/// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, catalog, journal, meta.
-/// Every append takes the next lsn, so that one number orders telemetry and journal alike.
+/// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, frame, catalog, journal, time,
+/// meta. Every append takes the next lsn, so that one number orders telemetry and journal alike; numbers grow, and may
+/// leave gaps where an append failed.
 /// Thread: any (RocksDB's own); appends are ordered by an internal mutex.
 class Store {
  public:
@@ -49,14 +52,19 @@ class Store {
   virtual std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
 
   /// Everything with received/time in [from, to), merged in lsn order, beginning with the catalogs and base frames that
-  /// the first frames need (they may be older than `from`). Return false from a callback to stop.
+  /// the first frames need (they are older than `from`, and only there for decoding). Return false from a callback to stop.
+  /// Errors: kCorrupt.
   struct Visitor {
     std::function<bool(const RawMessage&)> raw;
     std::function<bool(const JournalEntry&)> journal;
   };
   virtual Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const = 0;
+  /// The same for lsn in [from_lsn, to_lsn).
+  virtual Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const = 0;
   /// Journal only, newest first, at most `limit`.
   virtual Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const = 0;
+  /// The newest Started entry with time <= at; nullopt if there is none.
+  virtual Result<std::optional<JournalEntry>> last_started(Timestamp at) const = 0;
   /// Open actions as the journal leaves them: intents whose last transition is not final, with all their transitions.
   virtual Result<std::vector<drs::ActionRecord>> open_actions() const = 0;
 

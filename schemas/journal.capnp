@@ -1,0 +1,158 @@
+@0xe6b1c7f25a3d9084;
+# The journal: what a controller was told, what it decided and what became of it.
+#
+# A controller writes one `Entry` per event to its own store before it acts on it; nothing here crosses the network.
+# Readers are the same controller after a restart, `proteusctl explain|history`, and `proteusctl replay`, which finds
+# entries in a recording among the telemetry. `lsn` orders entries and telemetry alike.
+# A run begins with `started`. Inputs (`cycle`, `agentPresence`, `operatorInput`, `update`) stand where the pipeline took
+# them in; outputs (`decision`, `action`, `transition`, `command`) follow the input that caused them, each before it left
+# the process. An action is journalled whole as intent, then lives on as transitions; one whose last transition is not
+# final was cut short by a crash, and is resolved by asking its hosts.
+# Values: canonical form, so that equal entries are equal bytes. Times are ns since the Unix epoch. Enumerations are
+# numbers of the C++ enumeration that the field names: append there, never renumber.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("proteus::schema");
+using Command = import "command.capnp";
+
+struct Entry {
+  lsn @0 :UInt64;
+  timeNs @1 :Int64;          # controller's clock
+  union {
+    started @2 :Started;
+    cycle @3 :Cycle;
+    agentPresence @4 :AgentPresence;
+    operatorInput @5 :OperatorInput;
+    update @6 :Command.Update;
+    decision @7 :Decision;
+    action @8 :ActionRecord;
+    transition @9 :Transition;
+    command @10 :Command.Command;
+  }
+}
+
+struct Started {
+  version @0 :Text;          # of the program
+  controller @1 :Text;
+  term @2 :UInt64;
+  policyToml @3 :Text;       # as effective
+  optionsToml @4 :Text;      # as effective
+  nextActionId @5 :UInt64;
+  nextCommandId @6 :UInt64;
+  warmFromLsn @7 :UInt64;    # stored telemetry from here on was read again first; 0: none
+  adopted @8 :List(ActionRecord);  # left open by the run before
+  maintenance @9 :List(Text);      # hosts, sorted
+  paused @10 :Bool;
+}
+
+struct Cycle {
+  number @0 :UInt64;
+  seed @1 :UInt64;
+  framesThroughLsn @2 :UInt64;  # telemetry up to and including this lsn had been taken in
+}
+
+struct AgentPresence {
+  host @0 :Text;
+  commandable @1 :Bool;
+  reason @2 :Text;
+}
+
+struct OperatorInput {
+  kind @0 :UInt8;            # controller/store/journal.h OperatorInput::Kind
+  action @1 :UInt64;         # approve, reject
+  host @2 :Text;             # maintenance
+  by @3 :Text;
+}
+
+struct ScoreTerms {          # currency per hour
+  performance @0 :Float64;
+  utilisation @1 :Float64;
+  cost @2 :Float64;
+  latency @3 :Float64;
+}
+
+struct Action {
+  id @0 :UInt64;             # 0: not taken up
+  vm @1 :Text;               # domain UUID
+  host @2 :Text;             # where it is
+  operation @3 :Command.Operation;
+  presentValue :union {
+    none @4 :Void;
+    value @5 :Int64;         # what a Set* replaces, in the operation's unit
+  }
+  automation @6 :UInt8;      # controller/ham/policy.h Automation
+  reason @7 :Text;
+  expectedDurationNs @8 :Int64;
+  expectedDowntimeMs @9 :Int64;
+}
+
+struct Candidate {
+  label @0 :Text;
+  actions @1 :List(Action);  # in order; empty: do nothing
+  score @2 :ScoreTerms;
+}
+
+struct Rejection {
+  candidate @0 :Text;
+  rule @1 :Text;
+  reason @2 :Text;
+}
+
+struct Outlook {
+  vm @0 :Text;
+  host @1 :Text;
+  cpuP50Cores @2 :Float64;   # quantiles of the largest step within the horizon
+  cpuP90Cores @3 :Float64;
+  cpuP99Cores @4 :Float64;
+  cpuLimitCores @5 :Float64;
+  model @6 :Text;
+  untilLimit :union {
+    none @7 :Void;           # p90 stays below the VM's limit
+    ns @8 :Int64;
+  }
+}
+
+struct Decision {
+  id @0 :UInt64;             # number of its cycle
+  timeNs @1 :Int64;
+  policy @2 :Text;
+  chosen @3 :Candidate;
+  doNothing @4 :Candidate;
+  alternatives @5 :List(Candidate);  # best first
+  rejections @6 :List(Rejection);
+  outlooks @7 :List(Outlook);
+  summary @8 :Text;
+}
+
+struct Transition {
+  action @0 :UInt64;
+  from @1 :UInt8;            # controller/drs/action_record.h ActionState
+  to @2 :UInt8;
+  timeNs @3 :Int64;          # controller's clock
+  agentTime :union {
+    none @4 :Void;
+    ns @5 :Int64;            # host's clock, if an update caused it
+  }
+  message @6 :Text;
+}
+
+struct ActionRecord {
+  action @0 :Action;
+  decision @1 :UInt64;
+  state @2 :UInt8;           # ActionState
+  term @3 :UInt64;
+  intendedAtNs @4 :Int64;
+  triggerTimeNs @5 :Int64;   # host's clock, newest frame that the decision saw
+  deadlineNs @6 :Int64;
+  executedAt :union {
+    none @7 :Void;
+    ns @8 :Int64;            # agent's clock
+  }
+  endedAt :union {
+    none @9 :Void;
+    ns @10 :Int64;
+  }
+  progress @11 :Command.MigrationProgress;  # null: none
+  message @12 :Text;
+  transitions @13 :List(Transition);
+}
