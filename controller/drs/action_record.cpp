@@ -12,13 +12,12 @@ using enum ActionState;
 // The arrows of the diagram in the header.
 constexpr std::pair<ActionState, ActionState> kArrows[] = {
     {kIntended, kAwaitingApproval}, {kIntended, kReserving},        {kIntended, kSent},
-    {kIntended, kExpired},          {kAwaitingApproval, kIntended}, {kAwaitingApproval, kReserving},
-    {kAwaitingApproval, kSent},     {kAwaitingApproval, kRejected}, {kAwaitingApproval, kExpired},
-    {kReserving, kSent},            {kReserving, kFailed},          {kReserving, kExpired},
-    {kSent, kAccepted},             {kSent, kVerifying},            {kSent, kFailed},
-    {kAccepted, kRunning},          {kAccepted, kVerifying},        {kRunning, kVerifying},
-    {kVerifying, kVerified},        {kVerifying, kFailed},          {kVerifying, kReverting},
-    {kReverting, kReverted},        {kReverting, kFailed},
+    {kIntended, kExpired},          {kAwaitingApproval, kIntended}, {kAwaitingApproval, kRejected},
+    {kAwaitingApproval, kExpired},  {kReserving, kSent},            {kReserving, kFailed},
+    {kReserving, kExpired},         {kSent, kAccepted},             {kSent, kVerifying},
+    {kSent, kFailed},               {kAccepted, kRunning},          {kAccepted, kVerifying},
+    {kRunning, kVerifying},         {kVerifying, kVerified},        {kVerifying, kFailed},
+    {kVerifying, kReverting},       {kReverting, kReverted},        {kReverting, kFailed},
 };
 
 }  // namespace

@@ -11,19 +11,18 @@
 
 namespace proteus::drs {
 
-///                 ┌──────────────────────────────┐
-///                 │                              ▼
-/// intended ──▶ awaiting_approval ──▶ reserving ──▶ sent ──▶ accepted ──▶ running ──▶ verifying ──▶ verified
-///    │             │       │             │          │          │           │          │     │
-///    │             ▼       │             ▼          ▼          └───────────┴──────────┤     ▼
-///    │          rejected   │           failed     failed                              │   failed
-///    └──────────┬──────────┴─────────────┘                                            ▼
-///               ▼                                                                 reverting ──▶ reverted | failed
-///            expired
+/// awaiting_approval ──▶ rejected | expired
+///     ▲ │
+///     │ ▼ approved
+///  intended ──▶ reserving ──▶ sent ──▶ accepted ──▶ running ──▶ verifying ──▶ verified | failed
+///     │   │         │         ▲  │         │                    ▲   │
+///     │   └─────────┼─────────┘  ├─────────┴────────────────────┘   └──▶ reverting ──▶ reverted | failed
+///     ▼             ▼            ▼
+///  expired   expired | failed  failed
 ///
-/// awaiting_approval only at that level of automation; approved but not yet its turn: intended again. reserving only for
-/// migrations. sent ──▶ failed only if the agent refused the one copy that left; any other trouble goes to verifying,
-/// where both ends are asked. reverting only for reshapes. Each transition is journalled before its command leaves.
+/// awaiting_approval only at that level of automation. reserving only for migrations, which do not skip it; reverting
+/// only for reshapes. sent ──▶ failed only if the agent refused the one copy that left; any other trouble goes to
+/// verifying, where the hosts are asked. Each transition is journalled before its command leaves.
 /// final: rejected, expired, verified, failed, reverted.
 enum class ActionState : std::uint8_t {
   kIntended,
