@@ -1,0 +1,56 @@
+#pragma once
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <fmt/core.h>
+#include <kj/exception.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "common/wire/text.h"
+
+/// Cap'n Proto at the edge: bytes in, bytes out, no exception passes. Included by the codecs only.
+namespace proteus::wire {
+
+struct DecodeLimits {
+  std::size_t bytes_max = 0;
+  int nesting_max = 8;
+};
+
+/// Opens `bytes` as one message and gives its Root reader to `decode`, which returns a Result.
+/// ZeroMQ's buffers are mostly not aligned to 8 bytes, which the reader insists on, so they are copied first. The
+/// traversal limit follows from the size, so that pointers which share a target cannot make a small message long to read.
+/// Errors: kCorrupt if the bytes are no such message; what `decode` returns.
+template <typename Root, typename Decode>
+auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode decode)
+    -> decltype(decode(std::declval<typename Root::Reader>())) {
+  if (bytes.size() > limits.bytes_max) {
+    return Error{ErrorCode::kCorrupt, fmt::format("message of {} bytes is larger than {}", bytes.size(), limits.bytes_max)};
+  }
+  if (bytes.empty() || bytes.size() % sizeof(capnp::word) != 0) {
+    return Error{ErrorCode::kCorrupt, fmt::format("message of {} bytes is not whole words", bytes.size())};
+  }
+  try {
+    auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
+    std::memcpy(words.asBytes().begin(), bytes.data(), bytes.size());
+    capnp::ReaderOptions options;
+    options.traversalLimitInWords = 2 * words.size() + 64;
+    options.nestingLimit = limits.nesting_max;
+    capnp::FlatArrayMessageReader reader(words, options);
+    return decode(reader.getRoot<Root>());
+  } catch (const kj::Exception& e) {
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("malformed message: {}", clean_text(e.getDescription().cStr(), 200))};
+  }
+}
+
+inline std::string to_bytes(capnp::MessageBuilder& message) {
+  const auto words = capnp::messageToFlatArray(message);
+  const auto bytes = words.asBytes();
+  return std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+}
+
+}  // namespace proteus::wire

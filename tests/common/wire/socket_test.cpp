@@ -1,0 +1,159 @@
+#include "common/wire/socket.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "common/queue.h"
+#include "common/wire/wakeup.h"
+#include "common/wire/zap_handler.h"
+#include "tests/common/wire/temporary_directory.h"
+
+namespace proteus::wire {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Polls until `holds` or ten seconds have passed.
+bool eventually(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+class Sockets : public ::testing::Test {
+ protected:
+  void admit(const std::string& lines) {
+    std::ofstream(keys_path_ + ".new") << lines;
+    std::filesystem::rename(keys_path_ + ".new", keys_path_);
+  }
+  std::string line_of(const std::string& host, const KeyPair& keys) { return host + " " + keys.public_key + "\n"; }
+
+  std::optional<FromPeer> receive_within_deadline(zmq::socket_t& router) {
+    std::optional<FromPeer> got;
+    eventually([&] {
+      auto received = receive_from_agent(router, *authorized_);
+      if (received && *received) got = std::move(**received);
+      return got.has_value();
+    });
+    return got;
+  }
+  /// The first event of this kind, passing over others.
+  bool sees(SocketMonitor& monitor, SocketMonitor::Event wanted) {
+    return eventually([&] {
+      while (const auto event = monitor.next()) {
+        if (*event == wanted) return true;
+      }
+      return false;
+    });
+  }
+
+  TemporaryDirectory directory_;
+  const std::string keys_path_ = directory_.path() + "/authorized";
+  const KeyPair server_keys_ = generate_key_pair().value();
+  const KeyPair agent_keys_ = generate_key_pair().value();
+  std::unique_ptr<AuthorizedKeys> authorized_ = [this] {
+    admit(line_of("h1", agent_keys_));
+    return std::move(AuthorizedKeys::load(keys_path_)).value();
+  }();
+  const SocketOptions options_{.reconnect_min = 10ms, .reconnect_max = 20ms};
+  zmq::context_t context_;
+  ZapHandler zap_{context_, *authorized_};
+  zmq::socket_t router_ = make_router(context_, "tcp://127.0.0.1:*", server_keys_, options_).value();
+  const std::string endpoint_ = bound_endpoint(router_);
+};
+
+TEST_F(Sockets, AMessageCarriesTheHostBehindItsKey) {
+  auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_)).value();
+  ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));
+  const auto got = receive_within_deadline(router_);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->bytes(), "hello");
+  EXPECT_EQ(got->user, HostId("h1"));
+  EXPECT_TRUE(check_sender(got->user, HostId("h1")));
+  EXPECT_EQ(check_sender(got->user, HostId("h2")).error().code, ErrorCode::kPermissionDenied);
+
+  ASSERT_TRUE(send_to(router_, got->routing_id, "welcome"));
+  std::string answer;
+  ASSERT_TRUE(eventually([&] {
+    auto received = receive(dealer);
+    if (received && *received) answer = (*received)->to_string();
+    return !answer.empty();
+  }));
+  EXPECT_EQ(answer, "welcome");
+  EXPECT_EQ(send_to(router_, "nobody", "x").error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(Sockets, AnUnknownKeyIsRefusedAndBothSidesKnow) {
+  auto dealer =
+      std::move(make_dealer(context_, endpoint_, generate_key_pair().value(), server_keys_.public_key, options_)).value();
+  SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kRefused));
+  EXPECT_NE(monitor.refusal().find("status 400"), std::string::npos) << monitor.refusal();
+  EXPECT_GE(zap_.refused_count(), 1u);
+  EXPECT_EQ(send(dealer, "x").error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(Sockets, AServerWithAnotherKeyThanThePinnedOneIsRefused) {
+  SocketMonitor server_monitor(context_, router_, "test router");
+  auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, generate_key_pair()->public_key, options_)).value();
+  SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kRefused));
+  EXPECT_FALSE(monitor.refusal().empty());
+  EXPECT_TRUE(sees(server_monitor, SocketMonitor::Event::kRefused));
+  EXPECT_EQ(zap_.refused_count(), 0u);
+}
+
+TEST_F(Sockets, AKeyIsAdmittedOnceItsLineIsThere) {
+  const KeyPair late = generate_key_pair().value();
+  auto dealer = std::move(make_dealer(context_, endpoint_, late, server_keys_.public_key, options_)).value();
+  SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kRefused));
+  admit(line_of("h1", agent_keys_) + line_of("h2", late));
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kUp));
+  EXPECT_TRUE(monitor.refusal().empty());
+}
+
+TEST_F(Sockets, AWithdrawnKeyIsRefusedOnAConnectionThatStands) {
+  auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_)).value();
+  ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));
+  ASSERT_TRUE(receive_within_deadline(router_));
+  admit("");
+  ASSERT_TRUE(eventually([&] { return authorized_->size() == 0; }));  // the handler looks every second
+  ASSERT_TRUE(send(dealer, "still here?"));
+  std::optional<ErrorCode> refused;
+  ASSERT_TRUE(eventually([&] {
+    const auto received = receive_from_agent(router_, *authorized_);
+    if (!received) refused = received.error().code;
+    return refused.has_value();
+  }));
+  EXPECT_EQ(refused, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(Sockets, AnEndpointInUseIsAnError) {
+  EXPECT_EQ(make_router(context_, endpoint_, server_keys_, options_).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(make_router(context_, "nonsense", server_keys_, options_).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(make_dealer(context_, endpoint_, agent_keys_, "short", options_).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Wakeup, AQueueWakesAPoll) {
+  Wakeup wakeup;
+  Queue<int> queue(4, WhenFull::kRefuse);
+  queue.on_push([&] { wakeup.notify(); });
+  zmq::pollitem_t item{nullptr, wakeup.fd(), ZMQ_POLLIN, 0};
+  EXPECT_EQ(zmq::poll(&item, 1, 0ms), 0);
+  std::thread producer([&] { queue.push(5); });
+  EXPECT_EQ(zmq::poll(&item, 1, 10s), 1);
+  producer.join();
+  wakeup.drain();
+  EXPECT_EQ(queue.try_pop(), 5);
+  EXPECT_EQ(zmq::poll(&item, 1, 0ms), 0);
+}
+
+}  // namespace
+}  // namespace proteus::wire
