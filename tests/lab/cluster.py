@@ -131,8 +131,10 @@ class Lab:
             host.stop()
             host.create(image.folder)
             fate = "up"
-        host.start_libvirtd()
+        host.start_libvirtd(image.capabilities)
         host.wait_libvirtd()
+        if host.name == "h1" or os.path.isdir(image.capabilities):
+            host.learn_capabilities(image.capabilities)
         return fate
 
     def down(self):

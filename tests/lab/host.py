@@ -1,11 +1,12 @@
 """A lab host: a libvirtd with its own network, mounts, name and cgroup root, and a limit on its CPU and memory."""
 import os
+import shutil
 import socket
 import subprocess
 import uuid
 
 from . import cgroup, network
-from .shell import LabError, alive, kill, wait_for, write
+from .shell import LabError, alive, kill, run, wait_for, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -83,7 +84,10 @@ class Host:
         """Starts a long-lived process of this host in a cgroup, its words going to FOLDER/LOG.log."""
         return start_process(self.names, command, path, f"{self.folder}/{log}.log")
 
-    def start_libvirtd(self):
+    def start_libvirtd(self, capabilities):
+        """capabilities: folder with what an earlier libvirtd learned about this machine's QEMU, which takes it seconds."""
+        if os.path.isdir(capabilities):
+            shutil.copytree(capabilities, f"{self.folder}/libvirt/cache/qemu/capabilities", dirs_exist_ok=True)
         configuration = f"{self.folder}/libvirt/etc"
         host_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.name}.{self.names.lab}.proteus-lab")
         write(f"{configuration}/libvirtd.conf", LIBVIRTD_CONF.format(uuid=host_uuid, address=self.address))
@@ -101,6 +105,14 @@ class Host:
             except OSError:
                 return False
         wait_for(f"{self.name}: libvirtd", answers, 30)
+
+    def learn_capabilities(self, capabilities):
+        """Has libvirtd look at QEMU now, not when the first guest starts, and keeps what it learned."""
+        run("virsh", "-c", self.uri, "domcapabilities", "--virttype", "qemu", "--machine", "q35")
+        learned = f"{self.folder}/libvirt/cache/qemu/capabilities"
+        if not os.path.isdir(capabilities) or sorted(os.listdir(learned)) != sorted(os.listdir(capabilities)):
+            shutil.rmtree(capabilities, ignore_errors=True)
+            shutil.copytree(learned, capabilities)
 
     def limit(self, lifted=False):
         """Sets the host's capacity; `lifted` takes the CPU limit away for a while."""

@@ -30,6 +30,7 @@ class Image:
         self.folder = os.path.abspath(cache or folder())
         self.kernel = f"{self.folder}/vmlinuz"
         self.initramfs = f"{self.folder}/initramfs"
+        self.capabilities = f"{self.folder}/capabilities"
         self.calibration = f"{self.folder}/calibration.json"
 
     def prepare(self, say):
@@ -118,22 +119,22 @@ class Image:
         return read_json(self.calibration, {}).get("machine") == self._machine()
 
     def calibrate(self):
-        """Measures iterations of the guests' work loop per second of CPU time of the host's vCPU thread."""
+        """Measures iterations of the guests' work loop per second of the guest's CPU time on the host."""
         tool = f"{self.folder}/tsc_khz"
         run("gcc", "-O2", "-Wall", "-Werror", "-o", tool, f"{HERE}/host/tsc_khz.c")
         tsc_khz = statistics.median(int(run(tool)) for _ in range(3))
-        command = ["qemu-system-x86_64", "-name", "calibrate,debug-threads=on", "-machine", "q35",
-                   "-accel", "tcg,thread=multi", "-m", "128", "-nodefaults", "-display", "none",
-                   "-serial", "stdio", "-no-reboot", "-kernel", self.kernel, "-initrd", self.initramfs,
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-m", "128",
+                   "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+                   "-kernel", self.kernel, "-initrd", self.initramfs,
                    "-append", COMMAND_LINE.format(tsc_khz=tsc_khz) + " lab.calibrate"]
         rates = []
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as qemu:
             for line in qemu.stdout:
-                mark = re.search(r"calibrate (begin|end) (\d+)", line)
-                if mark and mark.group(1) == "begin":
-                    begun_ns = _vcpu_ns(qemu.pid)
-                elif mark:
-                    rates.append(int(mark.group(2)) / (_vcpu_ns(qemu.pid) - begun_ns) * 1e9)
+                if "calibrate begin" in line:
+                    begun_ns = _cpu_ns(qemu.pid)
+                end = re.search(r"calibrate end (\d+)", line)
+                if end:
+                    rates.append(int(end.group(1)) / (_cpu_ns(qemu.pid) - begun_ns) * 1e9)
         if len(rates) < 3:
             raise LabError("the calibration guest did not boot")
         write_json(self.calibration, {"machine": self._machine(), "iterations_per_s": round(statistics.median(rates)),
@@ -143,8 +144,5 @@ class Image:
         return read_json(self.calibration, {})
 
 
-def _vcpu_ns(pid):
-    for task in os.listdir(f"/proc/{pid}/task"):
-        if read(f"/proc/{pid}/task/{task}/comm").startswith("CPU 0"):
-            return int(read(f"/proc/{pid}/task/{task}/schedstat").split()[0])
-    raise LabError("the calibration guest has no vCPU thread")
+def _cpu_ns(pid):
+    return sum(int(read(f"/proc/{pid}/task/{task}/schedstat").split()[0]) for task in os.listdir(f"/proc/{pid}/task"))

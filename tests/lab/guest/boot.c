@@ -99,7 +99,7 @@ void *cpus_bring_online(void *unused) {
       close(file);
     }
     if (folder) closedir(folder);
-    sleep_until_ns(now_ns() + 500 * 1000000LL);
+    sleep_until_ns(now_ns() + 1000 * 1000000LL);
   }
   return NULL;
 }

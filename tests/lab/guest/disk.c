@@ -58,6 +58,7 @@ static void *load(void *unused) {
   int64_t last = now_ns();
   for (;;) {
     struct demand demand = demand_get();
+    demand_sleep(&demand, demand.disk_mibs + demand.disk_read_mibs == 0, last + kTickNs);
     int64_t now = now_ns();
     owe(&writes, demand.disk_mibs, now - last);
     owe(&reads, demand.disk_read_mibs, now - last);
@@ -67,7 +68,6 @@ static void *load(void *unused) {
       if (reads.owed_bytes >= kBlock) transfer(&reads, device, device_bytes, block), reads.owed_bytes -= kBlock;
       if (now_ns() - now > 500 * 1000000LL) break;
     }
-    sleep_until_ns(now + (demand.disk_mibs + demand.disk_read_mibs > 0 ? kTickNs : 10 * kTickNs));
   }
 }
 

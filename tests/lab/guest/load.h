@@ -17,9 +17,13 @@ struct demand {
   double disk_mibs;       // written per second, direct
   double disk_read_mibs;  // read per second, direct
   double net_mibs;        // sent per second to the sink
+  uint64_t number;        // counts the changes; `demand_set` writes it
 };
 struct demand demand_get(void);
 void demand_set(const struct demand *demand);
+// Sleeps until `deadline_ns`, or, if `idle`, until the demand is no longer the one `seen`: an idle guest must cost its host
+// next to nothing.
+void demand_sleep(const struct demand *seen, bool idle, int64_t deadline_ns);
 // Sets one field by its name ("cpu", "memory", "dirty", "disk", "disk_read", "net"). False if there is no such field.
 bool demand_field_set(struct demand *demand, const char *name, double value);
 

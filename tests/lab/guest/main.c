@@ -8,11 +8,11 @@ enum { kPort = 7777 };
 int main(void) {
   static struct settings settings;
   boot(&settings);
+  memory_start();  // forks, so before any thread
   if (settings.calibrate) {
     work_calibrate();
     reboot(LINUX_REBOOT_CMD_POWER_OFF);
   }
-  memory_start();  // forks, so before any thread
   thread_start(cpus_bring_online, NULL, 0);
   schedule_start();
   work_start(settings.iterations_per_s);

@@ -56,7 +56,7 @@ static void keep(void) {
       value++;
       shared->dirtied_pages++;
     }
-    sleep_until_ns(now + (wanted > resident || shared->dirty_mibs > 0 ? kTickNs : 4 * kTickNs));
+    sleep_until_ns(now + (wanted > resident || shared->dirty_mibs > 0 ? kTickNs : 10 * kTickNs));
   }
 }
 

@@ -10,6 +10,7 @@ static const int64_t kTickNs = 100 * 1000000LL;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct schedule_row *rows;
+static pthread_cond_t given = PTHREAD_COND_INITIALIZER;
 static int count;
 static bool linear, repeat;
 static double speed = 1;
@@ -31,7 +32,8 @@ static struct demand at(double t_s) {
                          between(demand.dirty_mibs, b->dirty_mibs, share),
                          between(demand.disk_mibs, b->disk_mibs, share),
                          between(demand.disk_read_mibs, b->disk_read_mibs, share),
-                         between(demand.net_mibs, b->net_mibs, share)};
+                         between(demand.net_mibs, b->net_mibs, share),
+                         0};
 }
 
 static double position_s(void) { return (double)(now_ns() - begun_ns) / 1e9 * speed; }
@@ -40,8 +42,9 @@ static void *follow(void *unused) {
   (void)unused;
   for (;;) {
     pthread_mutex_lock(&lock);
+    while (count == 0) pthread_cond_wait(&given, &lock);
     double t_s = position_s();
-    if (count > 0 && t_s >= 0) {
+    if (t_s >= 0) {
       double end_s = rows[count - 1].t_s;
       if (repeat && end_s > 0) t_s = fmod(t_s, end_s);
       struct demand demand = at(t_s);
@@ -72,6 +75,7 @@ void schedule_set(const struct schedule_row *from, int from_count, bool is_linea
   repeat = is_repeat;
   speed = at_speed;
   begun_ns = now_ns() + (int64_t)(delay_s * 1e9);
+  pthread_cond_signal(&given);
   pthread_mutex_unlock(&lock);
 }
 

@@ -34,7 +34,9 @@ static void *load(void *unused) {
   double owed_bytes = 0;
   int64_t last = now_ns();
   for (;;) {
-    double bytes_per_s = demand_get().net_mibs * 1048576;
+    struct demand demand = demand_get();
+    demand_sleep(&demand, demand.net_mibs == 0, last + kTickNs);
+    double bytes_per_s = demand.net_mibs * 1048576;
     int64_t now = now_ns();
     double fresh = bytes_per_s * (double)(now - last) / 1e9;
     last = now;
@@ -64,7 +66,6 @@ static void *load(void *unused) {
       done += (uint64_t)sent;
       pthread_mutex_unlock(&lock);
     }
-    sleep_until_ns(now + (bytes_per_s > 0 ? kTickNs : 10 * kTickNs));
   }
   return NULL;
 }

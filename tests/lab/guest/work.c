@@ -1,8 +1,11 @@
-// CPU work: demand falls due in items, one dispatcher hands them to one worker per online CPU.
+// CPU work: demand falls due in items, which wait in one queue for the workers, one per online CPU.
 //
 // An item is a fixed number of loop iterations, not a stretch of time: a vCPU that is kept waiting does fewer of them,
 // and a slower host needs longer for each. Items wait in order; one that nobody began within `kPatienceNs` is lost, as
 // a request would be whose client has gone away, so that a guest does not chase its past for minutes.
+//
+// Any worker that looks at the queue first adds what has fallen due. When the queue is empty one of them, the waker,
+// sleeps until the next tick: a thread of its own for that would cost an emulated CPU two more switches a tick.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -10,28 +13,37 @@
 #include "load.h"
 
 enum { kQueueItems = 4096, kWorkersMax = 64 };
-static const int64_t kTickNs = 10 * 1000000LL;
+static const int64_t kTickNs = 20 * 1000000LL;
 static const int64_t kItemNs = 2 * 1000000LL;
 static const int64_t kPatienceNs = 1000 * 1000000LL;
+static const int64_t kLookForCpusNs = 500 * 1000000LL;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // guards all below
 static pthread_cond_t work_due = PTHREAD_COND_INITIALIZER;
 static int64_t due_ns[kQueueItems];  // ring, oldest at `head`
 static uint64_t head, tail;
 static uint64_t demanded, done, lost;
 static struct latency latency;
+static struct demand in_force;  // since `accounted_ns`
+static int64_t accounted_ns;
+static double owed_items;
+static bool waker_asleep;
+static int workers, workers_started;
+static int64_t cpus_seen_ns;
 static uint64_t iterations_per_item;
-static int workers;
 
-static uint64_t spin(uint64_t iterations) {
+// Long straight runs of register arithmetic: under emulation a short loop's speed hangs on how a register passes through
+// memory at the loop's end, which varies by half from run to run.
+static void spin(uint64_t iterations) {
   uint64_t x = 88172645463325252ULL;
+#define STEP x ^= x << 13, x ^= x >> 7, x ^= x << 17; __asm__ volatile("" : "+r"(x))
+#define STEPS STEP; STEP; STEP; STEP; STEP; STEP; STEP; STEP
   for (uint64_t i = 0; i < iterations; i++) {
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    __asm__ volatile("" : "+r"(x));
+    STEPS; STEPS;
+    __asm__ volatile("" : "+r"(x));  // or the compiler drops the work
   }
-  return x;
+#undef STEPS
+#undef STEP
 }
 
 static void lose_head(void) {
@@ -40,17 +52,60 @@ static void lose_head(void) {
   head++;
 }
 
+static void *work(void *argument);
+
+// Starts the workers of CPUs that came online; the surplus ones of CPUs that left stop taking items.
+static void match_workers(int64_t now) {
+  if (now - cpus_seen_ns < kLookForCpusNs && workers > 0) return;
+  cpus_seen_ns = now;
+  workers = cpus_online() < kWorkersMax ? cpus_online() : kWorkersMax;
+  while (workers_started < workers) thread_start(work, (void *)(intptr_t)workers_started++, 5);
+}
+
+// Adds what fell due since the last time. After a stall every item still gets the time at which it should have begun.
+static void account(int64_t now) {
+  double items_per_ns = in_force.cpu_percent / 100 / (double)kItemNs, owed_before = owed_items;
+  owed_items += items_per_ns * (double)(now - accounted_ns);
+  int fresh = 0;
+  for (; owed_items >= 1; owed_items -= 1) {
+    demanded++;
+    if (tail - head == kQueueItems) lose_head();
+    due_ns[tail++ % kQueueItems] = accounted_ns + (int64_t)((++fresh - owed_before) / items_per_ns);
+  }
+  while (head < tail && now - due_ns[head % kQueueItems] > kPatienceNs) lose_head();
+  accounted_ns = now;
+  in_force = demand_get();
+  match_workers(now);
+  if (fresh > 1) pthread_cond_broadcast(&work_due);
+}
+
+static void sleep_as_waker(void) {
+  waker_asleep = true;
+  struct demand seen = in_force;
+  int64_t deadline = accounted_ns + kTickNs;
+  pthread_mutex_unlock(&lock);
+  demand_sleep(&seen, seen.cpu_percent == 0, deadline);
+  pthread_mutex_lock(&lock);
+  waker_asleep = false;
+}
+
 static void *work(void *argument) {
   int number = (int)(intptr_t)argument;
   pthread_mutex_lock(&lock);
   for (;;) {
-    while (head == tail || number >= workers) pthread_cond_wait(&work_due, &lock);
-    int64_t due = due_ns[head % kQueueItems];
-    if (now_ns() - due > kPatienceNs) {
-      lose_head();
+    int64_t now = now_ns();
+    bool mine = number < workers;
+    if (mine && (now - accounted_ns >= kTickNs || in_force.cpu_percent == 0)) account(now);
+    if (!mine || (head == tail && waker_asleep)) {
+      pthread_cond_wait(&work_due, &lock);
       continue;
     }
-    head++;
+    if (head == tail) {
+      sleep_as_waker();
+      continue;
+    }
+    int64_t due = due_ns[head++ % kQueueItems];
+    if (!waker_asleep) pthread_cond_signal(&work_due);
     pthread_mutex_unlock(&lock);
     spin(iterations_per_item);
     int64_t late_ns = now_ns() - due;
@@ -61,52 +116,12 @@ static void *work(void *argument) {
   return NULL;
 }
 
-// Starts the workers of CPUs that came online; the surplus ones of CPUs that left sleep.
-static void match_workers(int *started) {
-  int online = cpus_online();
-  if (online > kWorkersMax) online = kWorkersMax;
-  pthread_mutex_lock(&lock);
-  workers = online;
-  pthread_mutex_unlock(&lock);
-  while (*started < online) thread_start(work, (void *)(intptr_t)(*started)++, 5);
-}
-
-static void *dispatch(void *unused) {
-  (void)unused;
-  int started = 0;
-  double owed_items = 0;
-  int64_t last = now_ns(), next_look = 0;
-  for (;;) {
-    double items_per_ns = demand_get().cpu_percent / 100 / (double)kItemNs;
-    int64_t now = now_ns();
-    if (now >= next_look) {
-      match_workers(&started);
-      next_look = now + 500 * 1000000LL;
-    }
-    // After a stall every item still gets the time at which it should have been begun.
-    double begun_at = owed_items;
-    owed_items += items_per_ns * (double)(now - last);
-    pthread_mutex_lock(&lock);
-    int fresh = 0;
-    for (double item = 1; owed_items >= 1; owed_items -= 1, item += 1) {
-      demanded++;
-      if (tail - head == kQueueItems) lose_head();
-      due_ns[tail++ % kQueueItems] = last + (int64_t)((item - begun_at) / items_per_ns);
-      fresh++;
-    }
-    while (head < tail && now - due_ns[head % kQueueItems] > kPatienceNs) lose_head();
-    if (fresh > 1) pthread_cond_broadcast(&work_due);
-    if (fresh == 1) pthread_cond_signal(&work_due);
-    pthread_mutex_unlock(&lock);
-    last = now;
-    sleep_until_ns(now + (items_per_ns > 0 ? kTickNs : 5 * kTickNs));
-  }
-  return NULL;
-}
-
 void work_start(double iterations_per_s) {
   iterations_per_item = (uint64_t)(iterations_per_s * (double)kItemNs / 1e9);
-  thread_start(dispatch, NULL, -5);
+  pthread_mutex_lock(&lock);
+  accounted_ns = now_ns();
+  match_workers(accounted_ns);
+  pthread_mutex_unlock(&lock);
 }
 
 void work_reset(void) {
@@ -130,18 +145,26 @@ void work_print(FILE *out) {
   fputs("}", out);
 }
 
-// Runs the loop in rounds between two marks on the console; who reads the marks knows the CPU time between them.
+// Finds the loop's speed by the guest's own clock, then works at half of it in rounds between two marks on the console: who
+// reads the marks knows the CPU time that the whole guest took between them, its own overhead included.
 void work_calibrate(void) {
-  uint64_t iterations = 1000000;
-  for (;;) {
+  uint64_t iterations = 100000;
+  int64_t took_ns = 0;
+  while (took_ns < 100 * 1000000LL) {
+    iterations *= 2;
     int64_t begin = now_ns();
     spin(iterations);
-    if (now_ns() - begin > 200 * 1000000LL) break;
-    iterations *= 2;
+    took_ns = now_ns() - begin;
   }
-  for (int round = 0; round < 7; round++) {
-    printf("calibrate begin %lu\n", iterations);
-    spin(iterations);
-    printf("calibrate end %lu\n", iterations);
+  work_start((double)iterations * 1e9 / (double)took_ns);
+  demand_set(&(struct demand){.cpu_percent = 50});
+  for (int round = 0; round < 8; round++) {
+    printf("calibrate begin\n");
+    work_reset();
+    sleep_until_ns(now_ns() + 1000 * 1000000LL);
+    pthread_mutex_lock(&lock);
+    uint64_t finished = done;
+    pthread_mutex_unlock(&lock);
+    printf("calibrate end %lu\n", finished * iterations_per_item);
   }
 }
