@@ -40,6 +40,7 @@ struct CgroupPlace {
   bool v2 = false;
   std::string controllers;  ///< v1: the field between the colons, for example "cpu,cpuacct"
   std::string path;         ///< relative to the visible top; starts with "/.." if it lies outside
+  bool operator==(const CgroupPlace&) const = default;
 };
 /// The place in the hierarchy that has the CPU controller: v1 if that is mounted, else v2.
 std::optional<CgroupPlace> parse_cpu_cgroup(std::string_view text);
