@@ -64,6 +64,7 @@ struct ClusterView::Columns {
   std::map<std::string, std::array<Counter, 2>> disks;  // by target: read, written bytes
   std::map<std::string, std::array<Counter, 2>> taps;   // by device: received, sent bytes
   std::optional<Timestamp> last_disk_change;
+  std::vector<Counter> latency;  // by histogram bucket; empty without the trace lane
   std::size_t state = kNoColumn;
   std::size_t vcpus_count = kNoColumn;
   std::size_t vcpus_max = kNoColumn;
@@ -99,6 +100,7 @@ struct ClusterView::Host {
 struct ClusterView::Vm {
   ham::VmState state;
   Timestamp last_seen{};  // controller's clock
+  std::vector<std::int64_t> latency;
 };
 
 ClusterView::ClusterView(ViewOptions options) : options_(options), engine_(options.forecast) {}
@@ -148,6 +150,10 @@ void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalo
       if (series.kpi == Kpi::kNetTxBytes) vm.taps[entity.name][1].column = column;
     } else if (entity.kind == EntityKind::kVm) {
       switch (series.kpi) {
+        case Kpi::kRunQueueLatencyNs:
+          vm.latency.resize(kHistogramBucketCount);
+          vm.latency[series.bucket].column = column;
+          break;
         case Kpi::kCpuThrottledTimeNs: vm.throttled.column = column; break;
         case Kpi::kVmState: vm.state = column; break;
         case Kpi::kVmVcpusCount: vm.vcpus_count = column; break;
@@ -188,6 +194,7 @@ void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalo
     };
     carry(vm.disks, old->disks);
     carry(vm.taps, old->taps);
+    for (std::size_t b = 0; b < std::min(vm.latency.size(), old->latency.size()); ++b) vm.latency[b].last = old->latency[b].last;
     vm.throttled.last = old->throttled.last;
     vm.last_disk_change = old->last_disk_change;
   }
@@ -215,6 +222,10 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
   state.memory_resident_bytes = gauge(frame, columns.resident).value_or(state.memory_resident_bytes);
   state.dirty_bytes_per_s = gauge(frame, columns.dirty).value_or(state.dirty_bytes_per_s);
 
+  if (!columns.latency.empty()) vm.latency.resize(columns.latency.size());
+  for (std::size_t bucket = 0; bucket < columns.latency.size(); ++bucket) {
+    vm.latency[bucket] += static_cast<std::int64_t>(columns.latency[bucket].step(frame).value_or(0));
+  }
   double run = 0;
   double wait = 0;
   double demand = 0;
@@ -398,6 +409,14 @@ ham::ClusterState ClusterView::state(Timestamp now) {
   }
   state.recent_moves = recent_moves_;
   return state;
+}
+
+std::map<VmId, std::vector<std::int64_t>> ClusterView::run_queue_latency() const {
+  std::map<VmId, std::vector<std::int64_t>> histograms;
+  for (const auto& [id, vm] : vms_) {
+    if (!vm.latency.empty()) histograms.emplace(id, vm.latency);
+  }
+  return histograms;
 }
 
 std::vector<HostId> ClusterView::maintenance() const {

@@ -46,6 +46,9 @@ class ClusterView {
   const forecast::Engine& engine() const { return engine_; }
   /// Time stamp of the newest frame of any host, in the host's clock; the decision's trigger.
   Timestamp newest_frame_time() const { return newest_frame_time_; }
+  /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this object
+  /// began. Empty for a VM without that lane.
+  std::map<VmId, std::vector<std::int64_t>> run_queue_latency() const;
   std::vector<HostId> maintenance() const;
   /// Empty if no VM has this name or UUID.
   VmId find_vm(const std::string& name_or_uuid) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ struct Snapshot {
   std::shared_ptr<const ham::ClusterState> state;     ///< null before the first cycle
   std::shared_ptr<const ham::Decision> decision;      ///< null before the first cycle
   std::vector<drs::ActionRecord> actions;             ///< open and lately ended, by id
+  std::map<VmId, std::vector<std::int64_t>> run_queue_latency;  ///< dispatches by bucket, since the controller began
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
   std::uint64_t refused_count = 0;                    ///< messages that did not decode or came from the wrong host

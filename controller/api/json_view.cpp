@@ -391,6 +391,7 @@ Json vms_json(const Snapshot& snapshot) {
       forecasts[forecast::to_string(resource)] = {
           {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
     }
+    const auto latency = snapshot.run_queue_latency.find(vm.id);
     vms.push_back({{"id", vm.id.value},
                    {"name", vm.name},
                    {"host", vm.host.value},
@@ -401,6 +402,7 @@ Json vms_json(const Snapshot& snapshot) {
                      {"limit_cores", vm.allocation.cpu_limit_cores()},
                      {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
                      {"throttled_ratio", vm.throttled_ratio}}},
+                   {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
                    {"memory_resident_bytes", vm.memory_resident_bytes},
                    {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
                    {"allocation", to_json(vm.allocation)},
