@@ -3,7 +3,7 @@
 #include <string>
 
 #include "controller/api/server.h"
-#include "controller/pipeline.h"
+#include "controller/pipeline_options.h"
 #include "controller/store/store.h"
 
 namespace proteus::controller {
@@ -27,10 +27,5 @@ struct Config {
 
 /// Errors: kInvalidArgument with every problem and its line.
 Result<Config> parse_config(std::string_view toml_text, std::string_view file_name);
-
-/// The part that decides, as TOML, for the journal: replay rebuilds the pipeline from it.
-std::string pipeline_options_toml(const PipelineOptions& options);
-/// Errors: kInvalidArgument.
-Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text);
 
 }  // namespace proteus::controller
