@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "controller/ham/rules/rule.h"
 
 namespace proteus::ham {
@@ -32,21 +34,24 @@ std::optional<Refusal> check_affinity(const PlanState& plan, const Change& chang
   const std::size_t from = plan.placement(change.vm).host;
   for (const std::uint32_t index : model.vms[change.vm].affinity) {
     const AffinityRule& rule = model.policy.affinity[index];
-    if (!rule.hard || plan.affinity_change(index, from, change.to.host) <= 0) continue;
+    if (!rule.hard) continue;
+    // Nobody joins a VM that it must be apart from, even if it leaves another such behind.
+    const bool breaks = rule.apart ? plan.affinity_count(index, change.to.host) > 0
+                                   : plan.affinity_change(index, from, change.to.host) > 0;
+    if (!breaks) continue;
     const std::string name = (rule.apart ? "anti_affinity:" : "affinity:") + rule.name;
     if (!explain) return Refusal{name, std::string()};
     if (!rule.apart) {
       return Refusal{name, fmt::format("{} would leave the VMs on {} that it must be together with",
                                        name_of(plan, change.vm), host_name(plan, from))};
     }
+    std::string others;
     for (const std::size_t other : plan.vms_on(change.to.host)) {
-      for (const std::uint32_t theirs : model.vms[other].affinity) {
-        if (theirs != index) continue;
-        return Refusal{name, fmt::format("{} must be apart from {}, which is on {}", name_of(plan, change.vm),
-                                         name_of(plan, other), host_name(plan, change.to.host))};
-      }
+      const auto& theirs = model.vms[other].affinity;
+      if (std::find(theirs.begin(), theirs.end(), index) == theirs.end()) continue;
+      others += (others.empty() ? "" : ", ") + name_of(plan, other);
     }
-    return Refusal{name, fmt::format("{} must be apart from a VM on {}", name_of(plan, change.vm),
+    return Refusal{name, fmt::format("{} must be apart from {}, on {}", name_of(plan, change.vm), others,
                                      host_name(plan, change.to.host))};
   }
   return std::nullopt;

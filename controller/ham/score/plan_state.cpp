@@ -179,14 +179,15 @@ int PlanState::violations(std::uint32_t rule, const std::map<std::size_t, int>& 
   return policy().affinity[rule].apart ? apart : sum - largest;
 }
 
+int PlanState::affinity_count(std::uint32_t rule, std::size_t host) const {
+  const auto it = affinity_counts_[rule].find(host);
+  return it == affinity_counts_[rule].end() ? 0 : it->second;
+}
+
 int PlanState::affinity_change(std::uint32_t rule, std::size_t from, std::size_t to) const {
   const std::map<std::size_t, int>& counts = affinity_counts_[rule];
   if (policy().affinity[rule].apart) {
-    const auto at = [&](std::size_t host) {
-      const auto it = counts.find(host);
-      return it == counts.end() ? 0 : it->second;
-    };
-    return (at(to) >= 1 ? 1 : 0) - (at(from) > 1 ? 1 : 0);
+    return (affinity_count(rule, to) >= 1 ? 1 : 0) - (affinity_count(rule, from) > 1 ? 1 : 0);
   }
   std::map<std::size_t, int> moved = counts;
   --moved[from];

@@ -68,6 +68,8 @@ class PlanState {
   int hard_violations() const;
   /// Hard rules that the VM itself has a part in breaking: affinity, pin, maintenance.
   int hard_violations_of(std::size_t vm) const;
+  /// VMs of the rule on the host.
+  int affinity_count(std::uint32_t rule, std::size_t host) const;
   /// Violations that a move would add to (or take from) one affinity rule.
   int affinity_change(std::uint32_t rule, std::size_t from, std::size_t to) const;
 

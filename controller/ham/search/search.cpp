@@ -78,7 +78,10 @@ class Search {
   }
 
   void remember(const std::vector<Option>& options) {
-    result_.options.insert(result_.options.end(), options.begin(), options.end());
+    for (const Option& option : options) {
+      // What saves nothing is no alternative to anybody.
+      if (option.gain + option.price > 1e-6 || option.cause == Step::Cause::kRepair) result_.options.push_back(option);
+    }
     if (result_.options.size() > 2 * kOptionsKept) {
       std::stable_sort(result_.options.begin(), result_.options.end(), better_gain);
       result_.options.resize(kOptionsKept);
@@ -122,7 +125,11 @@ class Search {
   /// Formats the refusal only if it is going to be kept.
   void reject_explained(const Change& change, Rule::Scope scope) {
     if (!result_.rejections.takes(name_of(plan_, change.vm))) return;
-    if (const auto refused = refusal(plan_, change, scope, true)) reject(change, *refused);
+    const auto refused = refusal(plan_, change, scope, true);
+    // What only waits for its turn behind this very plan is not forbidden.
+    const bool waits = refused && plan_.migrations_planned() > 0 &&
+                       (refused->rule == "concurrency" || refused->rule == "moves_per_hour");
+    if (refused && !waits) reject(change, *refused);
   }
 
   std::vector<std::size_t> all_hosts() const {

@@ -33,7 +33,8 @@ Allocation with_cores(const VmModel& vm, Allocation allocation, double cores) {
   std::int64_t quota = round_up(exact, step);
   // Rounding up must not cross the operator's bound.
   if (allocation.vcpus * static_cast<double>(quota) / static_cast<double>(period) > vm.size.cpu_cores_max) quota = exact;
-  allocation.cpu_quota_us = std::clamp<std::int64_t>(quota, 1000, period);
+  // The share of a vCPU never shrinks here: whichever of the two orders comes first, the VM only gains.
+  allocation.cpu_quota_us = std::max(allocation.cpu_quota_us, std::clamp<std::int64_t>(quota, 1000, period));
   return allocation;
 }
 
@@ -87,15 +88,16 @@ void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>
   const double target = std::max(enough, limit / kLowerFactor);
   Allocation allocation = now.allocation;
   if (!vm.size.rule.empty()) {
-    const int vcpus_least = std::max(1, vm.size.vcpus_min);
-    allocation.vcpus = std::clamp(static_cast<int>(std::ceil(target - 1e-9)), std::min(vcpus_least, allocation.vcpus),
-                                  allocation.vcpus);
+    // As many as give the target at the present share of a vCPU, so that the share need not rise.
+    const double cores_per_vcpu = limit / allocation.vcpus;
+    allocation.vcpus = std::clamp(static_cast<int>(std::ceil(target / cores_per_vcpu - 1e-9)),
+                                  std::min(std::max(1, vm.size.vcpus_min), allocation.vcpus), allocation.vcpus);
   }
   if (allocation.cpu_quota_us >= 0 && allocation.cpu_period_us >= 1000) {
     const std::int64_t step = std::max<std::int64_t>(1, allocation.cpu_period_us / 20);
     const auto quota = static_cast<std::int64_t>(
         std::ceil(target / allocation.vcpus * static_cast<double>(allocation.cpu_period_us)));
-    allocation.cpu_quota_us = std::clamp<std::int64_t>(round_up(quota, step), 1000, allocation.cpu_period_us);
+    allocation.cpu_quota_us = std::min(allocation.cpu_quota_us, std::max<std::int64_t>(round_up(quota, step), 1000));
   }
   if (allocation.cpu_limit_cores() < limit - 1e-9) out.push_back({v, {now.host, allocation}});
 }
