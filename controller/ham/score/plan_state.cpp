@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/ham/score/contention.h"
+
 namespace proteus::ham {
 namespace {
 
@@ -41,6 +43,7 @@ void PlanState::Load::add(const Load& other, double sign) {
     peak_spread90[i] += sign * other.peak_spread90[i];
     peak_square90[i] += sign * other.peak_square90[i];
   }
+  vcpus += sign * other.vcpus;
   memory_used_bytes += sign * other.memory_used_bytes;
   memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
 }
@@ -71,6 +74,7 @@ PlanState::Load PlanState::load_of(std::size_t v, const Allocation& allocation) 
   const Demand& demand = model_->vms[v].demand;
   const double limit = allocation.cpu_limit_cores();
   Load load;
+  load.vcpus = allocation.vcpus;
   for (std::size_t i = 0; i < kSlots; ++i) {
     const double p50 = std::min(demand.cpu_mean[i].p50, limit);
     const double s90 = std::min(demand.cpu_mean[i].p90, limit) - p50;
@@ -105,7 +109,14 @@ PlanState::HostScore PlanState::score_host(std::size_t h, const Load& load) cons
   HostScore score;
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
-    const auto waiting = [&](double cores) { return cores * host.wait->at((cores + overhead) / host.capacity_cores); };
+    const double evidence_s = host.state->fingerprint.evidence_s;
+    const double trust = evidence_s / (evidence_s + kCurveTrustRun_s);
+    const auto waiting = [&](double cores) {
+      const double by_curve = cores * host.wait->at((cores + overhead) / host.capacity_cores);
+      if (trust > 0.9) return by_curve;
+      const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
+      return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
+    };
     double beyond_headroom = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
       score.contention[i] =
@@ -137,9 +148,9 @@ PlanState::VmScore PlanState::score_vm(std::size_t v, const Allocation& allocati
   VmScore score;
   for (std::size_t i = 0; i < kSlots; ++i) {
     const forecast::Quantiles& q = demand.cpu_mean[i];
-    score.unserved[i] = prices.contention_per_core_hour * expectation(std::max(0.0, q.p50 - limit),
-                                                                       std::max(0.0, q.p90 - limit),
-                                                                       std::max(0.0, q.p99 - limit));
+    const auto held_back = [&](double cores) { return held_back_cores(cores, limit, allocation.vcpus); };
+    score.unserved[i] =
+        prices.contention_per_core_hour * expectation(held_back(q.p50), held_back(q.p90), held_back(q.p99));
   }
   if (demand.memory_known) {
     const auto memory = static_cast<double>(allocation.memory_bytes);

@@ -34,6 +34,8 @@ struct Evaluation {
 /// How much the forecast errors of VMs on one host move together: 0 independent (their spreads add as squares), 1 in
 /// step (their spreads add up). Half-way, because load that VMs share shows in their medians already.
 constexpr double kErrorCorrelation = 0.5;
+/// Seconds of CPU run behind a host's curve at which it counts as much as the finite-population model.
+constexpr double kCurveTrustRun_s = 60;
 /// Share of its demand that a guest needs beside it for page cache before it starts to reclaim.
 constexpr double kMemorySpare = 0.10;
 
@@ -92,6 +94,7 @@ class PlanState {
   struct Load {
     std::array<double, kSlots> median{}, spread90{}, square90{}, spread99{}, square99{};
     std::array<double, kSlots> peak_median{}, peak_spread90{}, peak_square90{};
+    double vcpus = 0;
     double memory_used_bytes = 0;
     std::int64_t memory_bytes = 0;
     void add(const Load& other, double sign);

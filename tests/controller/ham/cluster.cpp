@@ -15,6 +15,7 @@ HostState& Cluster::host(const std::string& id, double cores, std::int64_t memor
   host.fingerprint.cpu_capacity_cores = cores;
   host.fingerprint.memory_capacity_bytes = memory_bytes;
   host.fingerprint.run_queue_wait = knee_curve();
+  host.fingerprint.evidence_s = 3600;
   host.fresh = true;
   host.commandable = true;
   host.libvirt_uri = "qemu+tcp://" + id + "/system";
