@@ -9,26 +9,38 @@ namespace {
 // An agent that was out of reach may send again what is durable; its newest sequence is remembered for this long.
 constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
 
-struct Floor {
-  std::uint64_t lsn = 0;
-  keys::Totals before;
+/// Walks a family from its floor to the first entry that is young, counting what it passes.
+struct Walk {
+  std::uint64_t floor_lsn = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  // of telemetry
 };
 
-/// The lowest lsn of a run whose second is not past; everything below it is older. Runs of a clock that was set back are
-/// part of the comparison, so nothing young is lost. Without a young run: everything up to now is old.
-Result<Floor> floor_at(const RocksDb& db, Timestamp cutoff, const keys::State& state) {
-  Floor floor{state.next_lsn, state.appended};
-  RocksDb::Cursor runs = db.cursor(Family::kTime);
-  for (runs.seek(keys::time_key(keys::second_of(cutoff), 0)); runs.valid(); runs.next()) {
-    const auto lsn = keys::parse_time_lsn(runs.key());
+Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, Timestamp cutoff) {
+  Walk walk{.floor_lsn = floor_lsn};
+  RocksDb::Cursor cursor = db.cursor(family, nullptr, true);
+  for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
+    const auto lsn = keys::parse_lsn_key(cursor.key());
     if (!lsn) return lsn.error();
-    if (*lsn >= floor.lsn) continue;
-    const auto before = keys::parse_time_value(runs.value());
-    if (!before) return before.error();
-    floor = {*lsn, *before};
+    Timestamp time;
+    std::uint64_t bytes = 0;
+    if (family == Family::kRaw) {
+      const auto message = keys::parse_raw_value(*lsn, cursor.value());
+      if (!message) return message.error();
+      time = message->received;
+      bytes = message->bytes.size();
+    } else {
+      const auto entry = keys::parse_journal_value(cursor.value());
+      if (!entry) return entry.error();
+      time = entry->time;
+    }
+    if (time >= cutoff) break;
+    walk.floor_lsn = *lsn + 1;
+    walk.entries += 1;
+    walk.bytes += bytes;
   }
-  if (const Status status = runs.status(); !status) return status.error();
-  return floor;
+  if (const Status status = cursor.status(); !status) return status.error();
+  return walk;
 }
 
 }  // namespace
@@ -110,42 +122,36 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
 }
 
 Status RocksStore::expire(Timestamp now) {
-  bool raw_moved = false;
-  bool journal_moved = false;
-  keys::State next;
+  std::lock_guard one_at_a_time(expire_mutex_);
+  const Floors old = floors();
+  const auto raw = walk_to(*db_, Family::kRaw, old.raw_lsn, now - options_.raw_retention);
+  if (!raw) return raw.error();
+  const auto journal = walk_to(*db_, Family::kJournal, old.journal_lsn, now - options_.journal_retention);
+  if (!journal) return journal.error();
+  if (raw->entries == 0 && journal->entries == 0) return {};
   {
     std::lock_guard lock(append_mutex_);
-    next = state_;
-    const auto raw = floor_at(*db_, now - options_.raw_retention, state_);
-    if (!raw) return raw.error();
-    const auto journal = floor_at(*db_, now - options_.journal_retention, state_);
-    if (!journal) return journal.error();
-    raw_moved = raw->lsn > state_.raw_floor_lsn;
-    journal_moved = journal->lsn > state_.journal_floor_lsn;
-    if (!raw_moved && !journal_moved) return {};
-    if (raw_moved) {
-      next.raw_floor_lsn = raw->lsn;
-      next.at_raw_floor = raw->before;
-    }
-    if (journal_moved) {
-      next.journal_floor_lsn = journal->lsn;
-      next.at_journal_floor = journal->before;
-    }
+    keys::State next = state_;
+    next.raw_floor_lsn = raw->floor_lsn;
+    next.journal_floor_lsn = journal->floor_lsn;
+    next.expired.raw_messages += raw->entries;
+    next.expired.raw_bytes += raw->bytes;
+    next.expired.journal_entries += journal->entries;
     auto kept = kept_journal_lsns();
     if (!kept) return kept.error();
     RocksDb::Batch batch;
-    if (const Status status = erase_index(batch, next, now - std::max(kBootMemory, options_.raw_retention), *kept); !status) {
-      return status;
-    }
+    const Timestamp boots_before = now - std::max(kBootMemory, options_.raw_retention);
+    if (const Status status = erase_index(batch, next, boots_before, *kept); !status) return status;
     batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
     if (const Status status = db_->write(batch); !status) return status;
     state_ = next;
-    db_->set_expiry({.raw_floor_lsn = next.raw_floor_lsn, .journal_floor_lsn = next.journal_floor_lsn, .kept = std::move(*kept)});
+    db_->set_expiry({next.raw_floor_lsn, next.journal_floor_lsn, std::move(*kept)});
   }
-  if (raw_moved) {
-    if (const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(next.raw_floor_lsn), true); !status) return status;
+  if (raw->entries > 0) {
+    const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw->floor_lsn), true);
+    if (!status) return status;
   }
-  if (journal_moved) return db_->compact_before(Family::kJournal, keys::lsn_key(next.journal_floor_lsn), false);
+  if (journal->entries > 0) return db_->compact_before(Family::kJournal, keys::lsn_key(journal->floor_lsn), false);
   return {};
 }
 

@@ -62,12 +62,12 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
 RocksStore::RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state)
     : options_(std::move(options)), db_(std::move(db)), state_(state) {}
 
-void RocksStore::begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn,
-                           const keys::Totals& before) {
+void RocksStore::begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time,
+                           std::uint64_t lsn) {
   const std::int64_t now = keys::second_of(time);
   if (second == now) return;
   second = now;
-  batch.put(*db_, Family::kTime, keys::time_key(now, lsn), keys::time_value(before));
+  batch.put(*db_, Family::kTime, keys::time_key(now, lsn), "");
 }
 
 Status RocksStore::append(std::vector<RawMessage>& messages) {
@@ -79,7 +79,7 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   std::map<std::string, keys::NewestFrame> newest;
   for (RawMessage& message : messages) {
     const keys::Boot boot{message.host, message.boot_id};
-    begin_run(batch, second, message.received, next.next_lsn, next.appended);
+    begin_run(batch, second, message.received, next.next_lsn);
     message.lsn = next.next_lsn++;
     batch.put(*db_, Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
     if (message.sequence == 0) {
@@ -125,7 +125,7 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
     }
   };
   for (JournalEntry& entry : entries) {
-    begin_run(batch, second, entry.time, next.next_lsn, next.appended);
+    begin_run(batch, second, entry.time, next.next_lsn);
     entry.lsn = next.next_lsn++;
     batch.put(*db_, Family::kJournal, keys::lsn_key(entry.lsn), keys::journal_value(entry));
     if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) {
@@ -283,9 +283,9 @@ Store::Figures RocksStore::figures() const {
   Figures figures;
   {
     std::lock_guard lock(append_mutex_);
-    figures.raw_messages = state_.appended.raw_messages - state_.at_raw_floor.raw_messages;
-    figures.raw_bytes = state_.appended.raw_bytes - state_.at_raw_floor.raw_bytes;
-    figures.journal_entries = state_.appended.journal_entries - state_.at_journal_floor.journal_entries;
+    figures.raw_messages = state_.appended.raw_messages - state_.expired.raw_messages;
+    figures.raw_bytes = state_.appended.raw_bytes - state_.expired.raw_bytes;
+    figures.journal_entries = state_.appended.journal_entries - state_.expired.journal_entries;
   }
   figures.disk_bytes = db_->disk_bytes();
   return figures;

@@ -43,14 +43,15 @@ class RocksStore final : public Store {
   Floors floors() const;
   Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
-  void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn,
-                 const keys::Totals& before);
+  void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
   Result<std::set<std::uint64_t>> kept_journal_lsns() const;
   Status erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
                      const std::set<std::uint64_t>& kept);
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;
+
+  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_
 
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;

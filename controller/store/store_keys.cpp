@@ -181,19 +181,6 @@ Result<std::uint64_t> parse_time_lsn(std::string_view key) {
   return whole(in, lsn, "a run of the time family");
 }
 
-std::string time_value(const Totals& before) {
-  std::string value;
-  ByteWriter out(value);
-  write_totals(out, before);
-  return value;
-}
-
-Result<Totals> parse_time_value(std::string_view value) {
-  ByteReader in(value);
-  const Totals totals = read_totals(in);
-  return whole(in, totals, "a run of the time family");
-}
-
 std::string action_prefix(ActionId action) { return prefixed(kActionPrefix, action); }
 
 std::string action_key(ActionId action, std::uint64_t lsn) { return prefixed(action_prefix(action), lsn); }
@@ -262,10 +249,8 @@ std::string state_value(const State& state) {
   ByteWriter out(value);
   out.integer(kFormat).integer(state.next_lsn);
   write_totals(out, state.appended);
-  out.integer(state.raw_floor_lsn);
-  write_totals(out, state.at_raw_floor);
-  out.integer(state.journal_floor_lsn);
-  write_totals(out, state.at_journal_floor);
+  write_totals(out, state.expired);
+  out.integer(state.raw_floor_lsn).integer(state.journal_floor_lsn);
   return value;
 }
 
@@ -278,10 +263,9 @@ Result<State> parse_state(std::string_view value) {
   State state;
   state.next_lsn = in.integer<std::uint64_t>();
   state.appended = read_totals(in);
+  state.expired = read_totals(in);
   state.raw_floor_lsn = in.integer<std::uint64_t>();
-  state.at_raw_floor = read_totals(in);
   state.journal_floor_lsn = in.integer<std::uint64_t>();
-  state.at_journal_floor = read_totals(in);
   return whole(in, state, "the store's state");
 }
 

@@ -27,10 +27,10 @@
 ///          ┌───────┐    ┌────────┬───────────┬──────────────────────────────────┐
 ///          │ lsn 8 │ ─▶ │ kind 1 │ time 8 ns │ Entry of schemas/journal.capnp … │
 ///          └───────┘    └────────┴───────────┴──────────────────────────────────┘
-/// time     a run: from this lsn on, everything is of this second, until the next run; with what was appended before it
-///          ┌───────┬───────┐    ┌────────────────┬─────────────┬───────────────────┐
-///          │ sec 8 │ lsn 8 │ ─▶ │ raw messages 8 │ raw bytes 8 │ journal entries 8 │
-///          └───────┴───────┘    └────────────────┴─────────────┴───────────────────┘
+/// time     a run: from this lsn on, everything is of this second, until the next run
+///          ┌───────┬───────┐
+///          │ sec 8 │ lsn 8 │ ─▶ (empty)
+///          └───────┴───────┘
 /// meta     'a' action 8, lsn 8      ─▶ (empty)                          journal entries of the action's life
 ///          'b' lsn 8                ─▶ time 8 ns                        a Started entry
 ///          'h' len 2, host, boot 8  ─▶ sequence 8, lsn 8, received 8    newest frame of a boot
@@ -41,7 +41,6 @@ namespace proteus::store::keys {
 
 constexpr std::uint32_t kFormat = 1;
 
-/// What was ever appended, up to some point.
 struct Totals {
   std::uint64_t raw_messages = 0;
   std::uint64_t raw_bytes = 0;
@@ -49,15 +48,14 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
-/// Written with every append: format 4, next lsn 8, appended 24, raw floor 8 + 24, journal floor 8 + 24.
+/// Written with every append: format 4, next lsn 8, appended 24, expired 24, raw floor 8, journal floor 8.
 /// What lies below a floor is expired, whether or not it has left the disk.
 struct State {
   std::uint64_t next_lsn = 1;
-  Totals appended;
+  Totals appended;  ///< ever
+  Totals expired;   ///< of these
   std::uint64_t raw_floor_lsn = 0;
-  Totals at_raw_floor;
   std::uint64_t journal_floor_lsn = 0;
-  Totals at_journal_floor;
   bool operator==(const State&) const = default;
 };
 
@@ -113,8 +111,6 @@ Result<JournalValue> parse_journal_value(std::string_view value);
 std::int64_t second_of(Timestamp time);
 std::string time_key(std::int64_t second, std::uint64_t lsn);
 Result<std::uint64_t> parse_time_lsn(std::string_view key);
-std::string time_value(const Totals& before);
-Result<Totals> parse_time_value(std::string_view value);
 
 std::string action_prefix(ActionId action);
 std::string action_key(ActionId action, std::uint64_t lsn);

@@ -18,7 +18,8 @@ bool within(const ScanRange& range, Timestamp time) {
 /// What one boot needs from before the range: collects places of base frames and the oldest catalog version used.
 class Prelude {
  public:
-  Prelude(const RocksDb& db, const RocksDb::View& view, const ScanRange& range) : db_(db), view_(view), range_(range) {}
+  Prelude(const RocksDb& db, const RocksDb::View& view, const ScanRange& range)
+      : db_(db), view_(view), range_(range), begin_lsn_(std::max(range.from_lsn, range.raw_floor_lsn)) {}
 
   Status collect() {
     RocksDb::Cursor newest = db_.cursor(Family::kMeta, &view_);
@@ -27,7 +28,7 @@ class Prelude {
       if (!boot) return boot.error();
       const auto last = keys::parse_newest_value(newest.value());
       if (!last) return last.error();
-      if (last->lsn < range_.from_lsn) continue;
+      if (last->lsn < begin_lsn_) continue;
       if (const Status status = collect(*boot, last->sequence); !status) return status;
     }
     return newest.status();
@@ -75,7 +76,7 @@ class Prelude {
       if (!sequence) return sequence.error();
       const auto place = keys::parse_frame_value(cursor.value());
       if (!place) return place.error();
-      if (place->lsn >= range_.from_lsn) {
+      if (place->lsn >= begin_lsn_) {
         high = middle;
       } else {
         low = *sequence + 1;
@@ -119,7 +120,7 @@ class Prelude {
       if (!seen.insert(sequence).second) continue;
       const auto place = place_of(boot, sequence);
       if (!place) return place.error();
-      if (!*place || (*place)->lsn < range_.raw_floor_lsn || (*place)->lsn >= range_.from_lsn) continue;
+      if (!*place || (*place)->lsn < range_.raw_floor_lsn || (*place)->lsn >= begin_lsn_) continue;
       messages_.emplace((*place)->lsn, std::nullopt);
       oldest_version = std::min(*oldest_version, (*place)->catalog_version);
       if ((*place)->base_sequence != 0) wanted.push_back((*place)->base_sequence);
@@ -130,7 +131,7 @@ class Prelude {
          catalogs.next()) {
       auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
       if (!catalog) return catalog.error();
-      if (catalog->lsn >= range_.from_lsn) break;
+      if (catalog->lsn >= begin_lsn_) break;
       messages_[catalog->lsn] = std::move(*catalog);
     }
     return catalogs.status();
@@ -139,6 +140,7 @@ class Prelude {
   const RocksDb& db_;
   const RocksDb::View& view_;
   const ScanRange& range_;
+  const std::uint64_t begin_lsn_;  // telemetry in front of it is not given out for its own sake
   std::map<std::uint64_t, std::optional<RawMessage>> messages_;  // by lsn; nullopt: a frame, read when it is given out
 };
 
