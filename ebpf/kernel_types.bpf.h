@@ -56,6 +56,8 @@ struct sched_entity {
   struct cfs_rq *cfs_rq;
 };
 
+struct bpf_local_storage;
+
 struct task_struct {
   int pid;
   int tgid;
@@ -68,6 +70,7 @@ struct task_struct {
   unsigned long min_flt;
   unsigned long maj_flt;
   u64 start_boottime;
+  struct bpf_local_storage *bpf_storage;
 };
 
 /* Before 5.14 (2f064a59a11f "sched: Change task_struct::state"). */

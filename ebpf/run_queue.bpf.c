@@ -88,6 +88,8 @@ static __always_inline bool throttled(struct task_struct *task) {
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
+  /* No storage at all, the case of almost every thread of no VM, is seen without calling the helper. */
+  if (!prev->bpf_storage) return 0;
   struct thread_mark *mark = bpf_task_storage_get(&threads, prev, 0, 0);
   if (!mark) return 0;
 

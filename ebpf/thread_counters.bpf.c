@@ -19,7 +19,9 @@ struct {
   __type(value, u32);
 } wanted SEC(".maps");
 
+/* All threads of a process share their memory, so only its first thread answers for it. */
 static __always_inline s64 resident_pages(struct task_struct *task) {
+  if (task->pid != task->tgid) return -1;
   struct mm_struct *mm = task->mm;
   if (!mm) return -1;
   /* file, anonymous and shared pages: MM_FILEPAGES 0, MM_ANONPAGES 1, MM_SHMEMPAGES 3. A percpu_counter's count lags its
@@ -27,11 +29,9 @@ static __always_inline s64 resident_pages(struct task_struct *task) {
   s64 pages;
   if (bpf_core_type_exists(struct mm_rss_stat___before_6_2)) {
     struct mm_struct___before_6_2 *old = (void *)mm;
-    pages = BPF_CORE_READ(old, rss_stat.count[0].counter) + BPF_CORE_READ(old, rss_stat.count[1].counter) +
-            BPF_CORE_READ(old, rss_stat.count[3].counter);
+    pages = old->rss_stat.count[0].counter + old->rss_stat.count[1].counter + old->rss_stat.count[3].counter;
   } else if (bpf_core_field_exists(mm->rss_stat[0].count)) {
-    pages = BPF_CORE_READ(mm, rss_stat[0].count) + BPF_CORE_READ(mm, rss_stat[1].count) +
-            BPF_CORE_READ(mm, rss_stat[3].count);
+    pages = mm->rss_stat[0].count + mm->rss_stat[1].count + mm->rss_stat[3].count;
   } else {
     return -1;
   }

@@ -27,7 +27,7 @@ struct thread_counters {
   __u64 cpu_migrations_count;
   __u64 faults_major_count;
   __u64 faults_minor_count;
-  __s64 resident_pages; /* of the whole process; -1: this kernel's layout is unknown */
+  __s64 resident_pages; /* of the whole process, told by its first thread; -1: not told */
 };
 
 struct thread_counters_args {
