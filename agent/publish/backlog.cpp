@@ -54,8 +54,8 @@ std::shared_ptr<const Sample> Backlog::next() {
       next_ = std::make_shared<const Sample>(std::move(*sample));
       return next_;
     }
-    log::error("a spooled frame is lost: {}", sample.error().message);
     ++dropped_count_;
+    if (losses_.is_due("")) log::error("spooled frames are lost: {}", sample.error().message);
     const Spool::Key lost = key(sent_);
     unreadable_.emplace(lost.boot_id, lost.sequence);
     pop_done();

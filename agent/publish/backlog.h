@@ -10,6 +10,7 @@
 
 #include "agent/publish/spool.h"
 #include "common/telemetry.h"
+#include "common/wire/log_interval.h"
 
 namespace proteus::publish {
 
@@ -71,6 +72,7 @@ class Backlog {
   std::set<std::pair<std::uint64_t, std::uint64_t>> unreadable_;  // boot and sequence, while they are held
   std::uint64_t dropped_count_ = 0;
   bool disk_failed_ = false;
+  wire::LogInterval losses_{std::chrono::seconds(30)};
 };
 
 }  // namespace proteus::publish

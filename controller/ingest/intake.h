@@ -74,7 +74,7 @@ class Intake {
   Outcome ask(const HostId& user, Host& host, const std::string& link, std::uint64_t boot_id, wire::Ack::Want want,
               Timestamp now);
 
-  const LastSequence last_sequence_;
+  LastSequence last_sequence_;
   std::map<HostId, Host> hosts_;
   std::vector<store::RawMessage> messages_;
   std::vector<std::optional<Sample>> samples_;
