@@ -2,10 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace proteus::act {
 
 Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t memory_available_bytes,
-                             Timestamp now) {
+                             Timestamp until, Timestamp now) {
   expire(now);
   const auto own = held_.find(action);
   const Reserve replaced = own == held_.end() ? Reserve{} : own->second.room;
@@ -32,14 +34,16 @@ Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t 
                              room.memory_bytes / kMiB, free_bytes / kMiB, memory_available_bytes / kMiB,
                              memory_others / kMiB, limits_.host_memory_reserve_bytes / kMiB)};
   }
-  held_[action] = {room, now};
+  restore(action, room, until, now);
   return {};
 }
 
-void Reservations::restore(ActionId action, const Reserve& room, Timestamp granted) { held_[action] = {room, granted}; }
+void Reservations::restore(ActionId action, const Reserve& room, Timestamp until, Timestamp granted) {
+  held_[action] = {room, std::min(until, granted + limits_.reservation_lifetime)};
+}
 
 void Reservations::expire(Timestamp now) {
-  std::erase_if(held_, [&](const auto& entry) { return now - entry.second.granted >= limits_.reservation_lifetime; });
+  std::erase_if(held_, [&](const auto& entry) { return now >= entry.second.until; });
 }
 
 std::int64_t Reservations::memory_bytes() const {

@@ -10,7 +10,8 @@
 
 namespace proteus::act {
 
-/// Room promised to incoming VMs. A reservation ends by release or by age, whichever comes first.
+/// Room promised to incoming VMs. A reservation ends by release, at its command's deadline,
+/// or after this host's reservation_lifetime, whichever comes first.
 ///
 /// While a VM is arriving, its pages count twice: once as reserved and once as no longer available. The error is on the
 /// safe side and ends with the release.
@@ -22,9 +23,10 @@ class Reservations {
   /// Takes room for `action`; a repeat for the same action replaces its figures.
   /// memory_available_bytes: what the host could still give without swapping (MemAvailable).
   /// Errors: kPermissionDenied (a configured limit), kUnavailable (not enough free memory).
-  Status reserve(ActionId action, const Reserve& room, std::int64_t memory_available_bytes, Timestamp now);
+  Status reserve(ActionId action, const Reserve& room, std::int64_t memory_available_bytes, Timestamp until,
+                 Timestamp now);
   /// Puts a reservation back that was granted before a restart.
-  void restore(ActionId action, const Reserve& room, Timestamp granted);
+  void restore(ActionId action, const Reserve& room, Timestamp until, Timestamp granted);
   void release(ActionId action) { held_.erase(action); }
   void expire(Timestamp now);
 
@@ -35,7 +37,7 @@ class Reservations {
  private:
   struct Held {
     Reserve room;
-    Timestamp granted;
+    Timestamp until;
   };
   const LocalLimits limits_;
   std::map<ActionId, Held> held_;

@@ -32,7 +32,7 @@ def serve_shared(names, address, guest, number):
                            f"{names.cgroup}/lab", f"{names.state}/disks/{guest}.log")
 
     def listens():
-        if not alive(server):
+        if server.poll() is not None:
             raise LabError(f"storage of {guest}: qemu-nbd ended; see {names.state}/disks/{guest}.log")
         try:
             socket.create_connection((address, port_of(number)), timeout=1).close()
@@ -40,7 +40,7 @@ def serve_shared(names, address, guest, number):
         except OSError:
             return False
     wait_for(f"storage of {guest}", listens, 10)
-    return server
+    return server.pid
 
 
 def make_local(host, guest):

@@ -16,20 +16,20 @@ LocalLimits limits_with_reserve(std::int64_t reserve_bytes) {
 
 TEST(Reservations, TheSumStaysWithinWhatIsFree) {
   Reservations reservations(limits_with_reserve(100));
-  EXPECT_TRUE(reservations.reserve(1, {400, 0}, 1000, at(0)));
-  EXPECT_TRUE(reservations.reserve(2, {500, 0}, 1000, at(0)));
-  const Status third = reservations.reserve(3, {1, 0}, 1000, at(0));
+  EXPECT_TRUE(reservations.reserve(1, {400, 0}, 1000, at(1000), at(0)));
+  EXPECT_TRUE(reservations.reserve(2, {500, 0}, 1000, at(1000), at(0)));
+  const Status third = reservations.reserve(3, {1, 0}, 1000, at(1000), at(0));
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(reservations.memory_bytes(), 900);
   reservations.release(1);
-  EXPECT_TRUE(reservations.reserve(3, {400, 0}, 1000, at(0)));
+  EXPECT_TRUE(reservations.reserve(3, {400, 0}, 1000, at(1000), at(0)));
 }
 
 TEST(Reservations, ARepeatReplacesItsOwnFigures) {
   Reservations reservations(limits_with_reserve(0));
-  EXPECT_TRUE(reservations.reserve(1, {800, 10}, 1000, at(0)));
-  EXPECT_TRUE(reservations.reserve(1, {1000, 20}, 1000, at(0)));
+  EXPECT_TRUE(reservations.reserve(1, {800, 10}, 1000, at(1000), at(0)));
+  EXPECT_TRUE(reservations.reserve(1, {1000, 20}, 1000, at(1000), at(0)));
   EXPECT_EQ(reservations.count(), 1U);
   EXPECT_EQ(reservations.memory_bytes(), 1000);
   EXPECT_EQ(reservations.cpu_millicores(), 20);
@@ -37,8 +37,8 @@ TEST(Reservations, ARepeatReplacesItsOwnFigures) {
 
 TEST(Reservations, ARefusedRepeatKeepsWhatWasHeld) {
   Reservations reservations(limits_with_reserve(0));
-  EXPECT_TRUE(reservations.reserve(1, {800, 0}, 1000, at(0)));
-  EXPECT_FALSE(reservations.reserve(1, {1001, 0}, 1000, at(0)));
+  EXPECT_TRUE(reservations.reserve(1, {800, 0}, 1000, at(1000), at(0)));
+  EXPECT_FALSE(reservations.reserve(1, {1001, 0}, 1000, at(1000), at(0)));
   EXPECT_EQ(reservations.memory_bytes(), 800);
 }
 
@@ -47,22 +47,29 @@ TEST(Reservations, ConfiguredSumsAreHard) {
   limits.incoming_cpu_millicores_max = 3000;
   limits.incoming_memory_bytes_max = 500;
   Reservations reservations(limits);
-  EXPECT_TRUE(reservations.reserve(1, {300, 2000}, 10000, at(0)));
-  const Status cpu = reservations.reserve(2, {0, 1001}, 10000, at(0));
+  EXPECT_TRUE(reservations.reserve(1, {300, 2000}, 10000, at(1000), at(0)));
+  const Status cpu = reservations.reserve(2, {0, 1001}, 10000, at(1000), at(0));
   ASSERT_FALSE(cpu);
   EXPECT_EQ(cpu.error().code, ErrorCode::kPermissionDenied);
-  const Status memory = reservations.reserve(2, {201, 0}, 10000, at(0));
+  const Status memory = reservations.reserve(2, {201, 0}, 10000, at(1000), at(0));
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::kPermissionDenied);
-  EXPECT_TRUE(reservations.reserve(2, {200, 1000}, 10000, at(0)));
+  EXPECT_TRUE(reservations.reserve(2, {200, 1000}, 10000, at(1000), at(0)));
 }
 
 TEST(Reservations, OldOnesEndByThemselvesAlsoAcrossARestart) {
   Reservations reservations(limits_with_reserve(0));
-  reservations.restore(1, {600, 0}, at(0));
-  EXPECT_FALSE(reservations.reserve(2, {600, 0}, 1000, at(99)));
-  EXPECT_TRUE(reservations.reserve(2, {600, 0}, 1000, at(100)));
+  reservations.restore(1, {600, 0}, at(1000), at(0));
+  EXPECT_FALSE(reservations.reserve(2, {600, 0}, 1000, at(1000), at(99)));
+  EXPECT_TRUE(reservations.reserve(2, {600, 0}, 1000, at(1000), at(100)));
   EXPECT_EQ(reservations.count(), 1U);
+}
+
+TEST(Reservations, TheCommandsDeadlineEndsAReservationToo) {
+  Reservations reservations(limits_with_reserve(0));
+  EXPECT_TRUE(reservations.reserve(1, {600, 0}, 1000, at(10), at(0)));
+  EXPECT_FALSE(reservations.reserve(2, {600, 0}, 1000, at(50), at(9)));
+  EXPECT_TRUE(reservations.reserve(2, {600, 0}, 1000, at(50), at(10)));
 }
 
 }  // namespace
