@@ -133,12 +133,9 @@ void MigrationMachine::judge(Step& step) {
       return conclude(kVerified, std::move(message), step);
     }
     case Whereabouts::kSource: {
-      const bool certain = order_->end_is_certain() && end.state == CommandState::kFailed;
-      if (!certain && rounds_alike_ < 2) return;
-      return conclude(kFailed,
-                      fmt::format("not moved, still {} on {}: {}", at_source.running ? "runs" : "is paused",
-                                  source().value, word),
-                      step);
+      if (rounds_alike_ < 2) return;
+      const char* how = at_source.running ? "runs" : "is paused";
+      return conclude(kFailed, fmt::format("not moved, still {} on {}: {}", how, source().value, word), step);
     }
     case Whereabouts::kTargetPaused:
       if (rounds_alike_ < 3) return;

@@ -9,13 +9,13 @@ namespace proteus::drs {
 ///
 /// verifying: when the source's agent has said its last word on the command, both hosts are asked:
 ///   runs at the target, not active at the source  -> verified, whatever the agent said
-///   active at the source only                     -> failed, nothing lost
+///   active at the source only                     -> after two rounds: failed, nothing lost
 ///   active on both                                -> in transit or, if it stays so, an alarm; asked until it is one
 ///   active on neither                             -> after two rounds: failed, the domain vanished
 ///   paused at the target only                     -> after three rounds: failed, for a person to look at
-/// An agent that restarted knows nothing of the command, while the hypervisor may still be moving the VM; then "source
-/// only" needs two rounds alike. Nothing here ever starts a second copy: the only command that moves a VM leaves once per
-/// action. The room at the target is released on every way out.
+/// Two rounds, because an agent that restarted says failed or refused, while the hypervisor may still be about to begin
+/// the move. Nothing here ever starts a second copy: the only command that moves a VM has one id per action. The room at
+/// the target is released on every way out.
 class MigrationMachine final : public ActionMachine {
  public:
   explicit MigrationMachine(ActionRecord& record);

@@ -32,9 +32,6 @@ class Order {
   const Update& end() const { return *end_; }
   /// The agent began it and told us so.
   bool begun() const { return begun_; }
-  /// The end is what became of the work, rather than the word of an agent that does not know the id: it may have
-  /// forgotten it in a restart, with the work still going on below it.
-  bool end_is_certain() const { return ended() && (end_->state != CommandState::kRefused || refused_cleanly()); }
   /// One copy left, and it was refused: nothing was begun.
   bool refused_cleanly() const { return ended() && end_->state == CommandState::kRefused && copies_ == 1 && !begun_; }
 

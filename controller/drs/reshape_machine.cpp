@@ -60,7 +60,7 @@ void ReshapeMachine::stop(Step& step) {
 void ReshapeMachine::judge(const Update& update, Step& step) {
   const DomainObservation seen = inspection_.at(action().host);
   const std::string& host = action().host.value;
-  const bool settled = order_->end_is_certain() || previous_ == seen;
+  const bool settled = previous_ == seen;
   previous_ = seen;
   if (!seen.defined_active) {
     if (settled) go(kFailed, fmt::format("domain vanished: it is not active on {} any more", host), step, &update);
@@ -84,12 +84,13 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   }
   if (!settled) return;
   const bool unchanged = !action().present_value || same_value(wanted, value, *action().present_value);
-  const std::string why = order_->end_is_certain() ? order_->end().message : "the command did not take effect";
+  const std::string& why = order_->end().message;
   if (unchanged) return go(kFailed, fmt::format("not changed, {}: {}", found, why), step, &update);
 
   previous_.reset();
-  go_with(kReverting,
-          fmt::format("half done ({}): setting {} again: {}", found, describe_value(wanted, *action().present_value), why),
+  std::string message =
+      fmt::format("half done ({}): setting {} again: {}", found, describe_value(wanted, *action().present_value), why);
+  go_with(kReverting, std::move(message),
           Order(set(with_value(wanted, *action().present_value), value, step)), step);
 }
 
@@ -100,7 +101,7 @@ void ReshapeMachine::judge_revert(const DomainObservation& seen, const Update& u
     return go(kReverted, fmt::format("as before: {}", found), step, &update);
   }
   const bool may_still_come = order_->end().state == CommandState::kSucceeded && step.now < record_.deadline;
-  const bool settled = order_->end_is_certain() || previous_ == seen;
+  const bool settled = previous_ == seen;
   if (may_still_come || !settled) return;
   go(kFailed,
      fmt::format("could not be set back: {} shows {}, not {}: {}", action().host.value, found,

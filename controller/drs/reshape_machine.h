@@ -15,6 +15,8 @@ namespace proteus::drs {
 ///   agent says failed, the value as before    -> failed, unchanged
 ///   agent says failed, some third value       -> reverting: half-way is nobody's wish; the former value is set
 /// reverting, likewise: the former value -> reverted, any other -> failed.
+/// Anything but success needs two rounds alike: an agent that restarted in between says failed or refused, while its
+/// former self's call may still be taking effect.
 class ReshapeMachine final : public ActionMachine {
  public:
   explicit ReshapeMachine(ActionRecord& record) : ActionMachine(record), inspection_({record.action.host}) {}
