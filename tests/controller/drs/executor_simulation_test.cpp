@@ -277,8 +277,13 @@ class Simulation {
       // Only the model's own tidying may remain, after both hosts have said where the VM is.
       ADD_FAILURE() << "action " << action.id << " ended while it still moves its VM: " << record.message;
     }
+    const auto* migrate = std::get_if<Migrate>(&action.operation);
+    if (migrate != nullptr && !harsh_) {
+      EXPECT_FALSE(agents_.at(migrate->target).holds_reservation(action.id)) << record.message;
+    }
     if (hypervisors_.destroyed[action.vm]) return;
-    if (const auto* migrate = std::get_if<Migrate>(&action.operation)) {
+    if (migrate != nullptr) {
+      EXPECT_EQ(record.message.find("vanished"), std::string::npos) << record.message;
       const Copy* at_target = hypervisors_.find(migrate->target, action.vm);
       if (record.state == ActionState::kVerified) {
         EXPECT_TRUE(at_target != nullptr && at_target->running) << record.message;

@@ -77,6 +77,7 @@ class ModelAgent {
   void on_command(const Command& command, Timestamp now);
   void advance(Timestamp now);
   void restart(Timestamp now);
+  bool holds_reservation(ActionId action) const { return reservations_.contains(action); }
   bool holds_reservations() const { return !reservations_.empty(); }
 
   std::vector<Update> outbox;                   ///< taken by the link
