@@ -283,7 +283,10 @@ class Simulation {
     }
     if (hypervisors_.destroyed[action.vm]) return;
     if (migrate != nullptr) {
-      EXPECT_EQ(record.message.find("vanished"), std::string::npos) << record.message;
+      if (record.message.find("vanished") != std::string::npos) {
+        EXPECT_EQ(hypervisors_.find(action.host, action.vm), nullptr) << record.message;
+        EXPECT_EQ(hypervisors_.find(migrate->target, action.vm), nullptr) << record.message;
+      }
       const Copy* at_target = hypervisors_.find(migrate->target, action.vm);
       if (record.state == ActionState::kVerified) {
         EXPECT_TRUE(at_target != nullptr && at_target->running) << record.message;
