@@ -10,9 +10,9 @@
 
 namespace proteus::drs {
 
-/// The life of one action, as drawn in action_record.h. This base knows what all kinds share: waiting, the way from
-/// sent to verifying as the agent's words come in, and silence. The kinds know what to send and how to find the truth.
-/// Thread: owned by its executor.
+/// The life of one action, as drawn in action_record.h. This base knows what all kinds share: waiting, the
+/// way from sent to verifying as the agent's words come in, and silence. The kinds know what to send and how
+/// to find the truth. Thread: owned by its executor.
 class ActionMachine {
  public:
   virtual ~ActionMachine() = default;
@@ -39,8 +39,8 @@ class ActionMachine {
   const ham::Action& action() const { return record_.action; }
   /// Transition with which `order` leaves, and its first copy.
   void go_with(ActionState to, std::string message, Order order, Step& step);
-  /// Takes the update as the order's agent's word and moves from sent towards verifying. True if the order has just
-  /// ended, and the truth is to be found out now.
+  /// Takes the update as the order's agent's word and moves from sent towards verifying. True if the order
+  /// has just ended, and the truth is to be found out now.
   bool hear_order(const Update& update, Step& step);
   /// Past the deadline, or called back: no more copies that could start work, and on to verifying.
   void stop_waiting(std::string message, Step& step);

@@ -11,32 +11,59 @@ using enum ActionState;
 
 // The arrows of the diagram in the header.
 constexpr std::pair<ActionState, ActionState> kArrows[] = {
-    {kIntended, kAwaitingApproval}, {kIntended, kReserving},        {kIntended, kSent},
-    {kIntended, kExpired},          {kAwaitingApproval, kIntended}, {kAwaitingApproval, kRejected},
-    {kAwaitingApproval, kExpired},  {kReserving, kSent},            {kReserving, kFailed},
-    {kReserving, kExpired},         {kSent, kAccepted},             {kSent, kVerifying},
-    {kSent, kFailed},               {kAccepted, kRunning},          {kAccepted, kVerifying},
-    {kRunning, kVerifying},         {kVerifying, kVerified},        {kVerifying, kFailed},
-    {kVerifying, kReverting},       {kReverting, kReverted},        {kReverting, kFailed},
+    {kIntended, kAwaitingApproval},
+    {kIntended, kReserving},
+    {kIntended, kSent},
+    {kIntended, kExpired},
+    {kAwaitingApproval, kIntended},
+    {kAwaitingApproval, kRejected},
+    {kAwaitingApproval, kExpired},
+    {kReserving, kSent},
+    {kReserving, kFailed},
+    {kReserving, kExpired},
+    {kSent, kAccepted},
+    {kSent, kVerifying},
+    {kSent, kFailed},
+    {kAccepted, kRunning},
+    {kAccepted, kVerifying},
+    {kRunning, kVerifying},
+    {kVerifying, kVerified},
+    {kVerifying, kFailed},
+    {kVerifying, kReverting},
+    {kReverting, kReverted},
+    {kReverting, kFailed},
 };
 
 }  // namespace
 
 const char* to_string(ActionState state) {
   switch (state) {
-    case kIntended: return "intended";
-    case kAwaitingApproval: return "awaiting_approval";
-    case kReserving: return "reserving";
-    case kSent: return "sent";
-    case kAccepted: return "accepted";
-    case kRunning: return "running";
-    case kVerifying: return "verifying";
-    case kVerified: return "verified";
-    case kFailed: return "failed";
-    case kReverting: return "reverting";
-    case kReverted: return "reverted";
-    case kRejected: return "rejected";
-    case kExpired: return "expired";
+    case kIntended:
+      return "intended";
+    case kAwaitingApproval:
+      return "awaiting_approval";
+    case kReserving:
+      return "reserving";
+    case kSent:
+      return "sent";
+    case kAccepted:
+      return "accepted";
+    case kRunning:
+      return "running";
+    case kVerifying:
+      return "verifying";
+    case kVerified:
+      return "verified";
+    case kFailed:
+      return "failed";
+    case kReverting:
+      return "reverting";
+    case kReverted:
+      return "reverted";
+    case kRejected:
+      return "rejected";
+    case kExpired:
+      return "expired";
   }
   return "unknown";
 }
@@ -57,8 +84,8 @@ Status apply(ActionRecord& record, Transition transition) {
   }
   if (!may_follow(transition.from, transition.to)) {
     return Error{ErrorCode::kFailedPrecondition,
-                 fmt::format("action {} cannot go from {} to {}", record.action.id, to_string(transition.from),
-                             to_string(transition.to))};
+                 fmt::format("action {} cannot go from {} to {}", record.action.id,
+                             to_string(transition.from), to_string(transition.to))};
   }
   record.state = transition.to;
   if (!transition.message.empty()) record.message = transition.message;

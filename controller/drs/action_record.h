@@ -20,10 +20,10 @@ namespace proteus::drs {
 ///     ▼             ▼            ▼
 ///  expired   expired | failed  failed
 ///
-/// awaiting_approval only at that level of automation. reserving only for migrations, which do not skip it; reverting
-/// only for reshapes. sent ──▶ failed only if the agent refused the one copy that left; any other trouble goes to
-/// verifying, where the hosts are asked. Each transition is journalled before its command leaves.
-/// final: rejected, expired, verified, failed, reverted.
+/// awaiting_approval only at that level of automation. reserving only for migrations, which do not skip it;
+/// reverting only for reshapes. sent ──▶ failed only if the agent refused the one copy that left; any other
+/// trouble goes to verifying, where the hosts are asked. Each transition is journalled before its command
+/// leaves. final: rejected, expired, verified, failed, reverted.
 enum class ActionState : std::uint8_t {
   kIntended,
   kAwaitingApproval,
@@ -52,10 +52,11 @@ struct Transition {
   ActionId action = 0;
   ActionState from = ActionState::kIntended;
   ActionState to = ActionState::kIntended;
-  Timestamp time;                           ///< controller's clock
-  std::optional<Timestamp> agent_time;      ///< host's clock, if an update caused it
+  Timestamp time;                       ///< controller's clock
+  std::optional<Timestamp> agent_time;  ///< host's clock, if an update caused it
   std::string message;
-  std::uint64_t command = 0;          ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
+  std::uint64_t command =
+      0;  ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
   std::optional<Timestamp> deadline;  ///< and that command's deadline
 };
 
@@ -63,23 +64,24 @@ struct Transition {
 struct ActionRecord {
   ham::Action action;
   std::uint64_t decision = 0;
-  std::vector<ActionId> prerequisites;  ///< must be verified before this one begins; if one is not, this one expires
+  std::vector<ActionId>
+      prerequisites;  ///< must be verified before this one begins; if one is not, this one expires
   ActionState state = ActionState::kIntended;
   Term term = 0;
   Timestamp intended_at;
-  Timestamp trigger_time;  ///< host's time stamp of the newest frame that the decision saw
-  Timestamp deadline;      ///< intended, awaiting approval: to begin by; later: of its latest command
-  std::uint64_t command = 0;             ///< id of its latest Reserve, Set* or Migrate; 0: none has left
+  Timestamp trigger_time;     ///< host's time stamp of the newest frame that the decision saw
+  Timestamp deadline;         ///< intended, awaiting approval: to begin by; later: of its latest command
+  std::uint64_t command = 0;  ///< id of its latest Reserve, Set* or Migrate; 0: none has left
   std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the Set* or Migrate
   std::optional<Timestamp> ended_at;
   std::optional<MigrationProgress> progress;
-  std::string message;                   ///< latest word
+  std::string message;  ///< latest word
   std::vector<Transition> transitions;
 };
 
-/// Folds the next transition into the record: state, message, command, deadline, executed_at, ended_at, transitions.
-/// A journalled intent with its transitions applied in order is the action as it stands.
-/// Errors: kFailedPrecondition if it is another action's, or does not begin where the record is; nothing is changed.
+/// Folds the next transition into the record: state, message, command, deadline, executed_at, ended_at,
+/// transitions. A journalled intent with its transitions applied in order is the action as it stands. Errors:
+/// kFailedPrecondition if it is another action's, or does not begin where the record is; nothing is changed.
 Status apply(ActionRecord& record, Transition transition);
 
 }  // namespace proteus::drs

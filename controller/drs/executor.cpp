@@ -12,13 +12,19 @@ namespace proteus::drs {
 
 using enum ActionState;
 
-Executor::Executor(ExecutorOptions options, Term term, std::uint64_t next_action_id, std::uint64_t next_command_id)
-    : options_(std::move(options)), term_(term), next_action_id_(next_action_id), next_command_id_(next_command_id) {}
+Executor::Executor(ExecutorOptions options, Term term, std::uint64_t next_action_id,
+                   std::uint64_t next_command_id)
+    : options_(std::move(options)),
+      term_(term),
+      next_action_id_(next_action_id),
+      next_command_id_(next_command_id) {}
 Executor::Executor(Executor&&) noexcept = default;
 Executor& Executor::operator=(Executor&&) noexcept = default;
 Executor::~Executor() = default;
 
-Step Executor::step(Timestamp now, Output& out) { return Step{now, options_, term_, next_command_id_, out}; }
+Step Executor::step(Timestamp now, Output& out) {
+  return Step{now, options_, term_, next_command_id_, out};
+}
 
 void Executor::adopt(std::vector<ActionRecord> open_actions) {
   for (ActionRecord& open : open_actions) {
@@ -31,14 +37,16 @@ void Executor::adopt(std::vector<ActionRecord> open_actions) {
         return other.action.id == before && !is_final(other.state);
       });
     });
-    if (open.state == kIntended) open.deadline = Timestamp{};  // never begun, and the plan's moment has passed
+    if (open.state == kIntended)
+      open.deadline = Timestamp{};  // never begun, and the plan's moment has passed
     ActionRecord& record = actions_[id] = open;
     machines_[id] = make_machine(record);
     machines_[id]->adopt();
   }
 }
 
-Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions, Timestamp now) {
+Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions,
+                      Timestamp now) {
   Output out;
   Step here = step(now, out);
   const ActionId first = next_action_id_;
@@ -64,7 +72,8 @@ Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vecto
     for (const auto& [id, other] : actions_) {
       if (other.action.vm != taken.vm || is_final(other.state)) continue;
       if (id >= first) {
-        if (std::find(record.prerequisites.begin(), record.prerequisites.end(), id) == record.prerequisites.end()) {
+        if (std::find(record.prerequisites.begin(), record.prerequisites.end(), id) ==
+            record.prerequisites.end()) {
           record.prerequisites.push_back(id);
         }
       } else {
@@ -73,7 +82,8 @@ Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vecto
     }
     const bool moves = std::holds_alternative<Migrate>(taken.operation);
     if (!moves && !value_of(taken.operation)) obstacle = "it is neither a reshape nor a migration";
-    if (taken.automation < ham::Automation::kApprove) obstacle = "the VM's level of automation does not allow it";
+    if (taken.automation < ham::Automation::kApprove)
+      obstacle = "the VM's level of automation does not allow it";
 
     out.new_actions.push_back(record);
     const ActionId id = taken.id;
@@ -112,9 +122,10 @@ Output Executor::on_tick(Timestamp now, const std::function<bool(const HostId&)>
     if (!waits) {
       machine->on_tick(here);
     } else if (now >= record.deadline) {
-      machine->go(kExpired,
-                  record.state == kAwaitingApproval ? "nobody approved it in time" : "its turn did not come in time",
-                  here);
+      machine->go(
+          kExpired,
+          record.state == kAwaitingApproval ? "nobody approved it in time" : "its turn did not come in time",
+          here);
     }
   }
   settle(here);
@@ -182,8 +193,8 @@ std::vector<ham::InFlight> Executor::in_flight() const {
   return all;
 }
 
-/// Begins what may begin, drops what cannot any more, and retires what has ended. In order of id, which is plan order:
-/// a prerequisite is settled before what waits for it.
+/// Begins what may begin, drops what cannot any more, and retires what has ended. In order of id, which is
+/// plan order: a prerequisite is settled before what waits for it.
 void Executor::settle(Step& here) {
   for (const auto& [id, machine] : machines_) settle_waiting(actions_.at(id), here);
   retire_ended(here);
@@ -195,10 +206,12 @@ void Executor::settle_waiting(ActionRecord& record, Step& here) {
   bool ready = record.state == kIntended && here.now < record.deadline;
   for (const ActionId before : record.prerequisites) {
     const auto found = actions_.find(before);
-    if (found == actions_.end()) continue;  // ended long ago, and verified: else this one would have ended with it
+    if (found == actions_.end())
+      continue;  // ended long ago, and verified: else this one would have ended with it
     const ActionState state = found->second.state;
     if (is_final(state) && state != kVerified) {
-      return machine.go(kExpired, fmt::format("action {}, which it waits for, is {}", before, to_string(state)), here);
+      return machine.go(kExpired,
+                        fmt::format("action {}, which it waits for, is {}", before, to_string(state)), here);
     }
     if (state != kVerified) ready = false;
   }
@@ -214,8 +227,8 @@ void Executor::retire_ended(Step& here) {
       continue;
     }
     if (const std::optional<HostId> host = machine->unreleased()) {
-      Unreleased room{here.make(record.action, *host, Release{id}, here.now + std::chrono::minutes(1)), here.now,
-                      record.deadline};
+      Unreleased room{here.make(record.action, *host, Release{id}, here.now + std::chrono::minutes(1)),
+                      here.now, record.deadline};
       here.send(room.release);
       unreleased_.push_back(std::move(room));
     }

@@ -14,9 +14,10 @@
 namespace proteus::drs {
 
 struct ExecutorOptions {
-  std::string controller;                                  ///< id sent in commands
-  Nanoseconds accept_timeout = std::chrono::seconds(5);    ///< sent, but no word: the same id is repeated
-  Nanoseconds reserve_timeout = std::chrono::seconds(15);  ///< a target that has not promised room by then is given up
+  std::string controller;                                ///< id sent in commands
+  Nanoseconds accept_timeout = std::chrono::seconds(5);  ///< sent, but no word: the same id is repeated
+  Nanoseconds reserve_timeout =
+      std::chrono::seconds(15);  ///< a target that has not promised room by then is given up
   Nanoseconds reshape_deadline = std::chrono::seconds(10);
   Nanoseconds migrate_deadline = std::chrono::minutes(10);
   Nanoseconds approval_lifetime = std::chrono::minutes(15);
@@ -26,7 +27,8 @@ struct ExecutorOptions {
 
 /// What the executor wants done, in this order: journal every transition durably, then send the commands.
 struct Output {
-  std::vector<ActionRecord> new_actions;   ///< to be journalled as intent, whole; their transitions follow below
+  std::vector<ActionRecord>
+      new_actions;  ///< to be journalled as intent, whole; their transitions follow below
   std::vector<Transition> transitions;
   std::vector<Command> commands;
   bool empty() const { return new_actions.empty() && transitions.empty() && commands.empty(); }
@@ -35,11 +37,11 @@ struct Output {
 class ActionMachine;
 struct Step;
 
-/// The Dynamic Resource Shifter: one state machine per action. Pure and deterministic: values in, values out, time passed
-/// in; it neither sends nor stores. An action that cannot be verified ends as failed, with what is known of the VM's
-/// whereabouts; it never assumes. A migration counts as verified only when the target says that the VM runs there and
-/// the source says that it does not. While a host that must be asked cannot be reached, its action stays open.
-/// Thread: owned by one.
+/// The Dynamic Resource Shifter: one state machine per action. Pure and deterministic: values in, values out,
+/// time passed in; it neither sends nor stores. An action that cannot be verified ends as failed, with what
+/// is known of the VM's whereabouts; it never assumes. A migration counts as verified only when the target
+/// says that the VM runs there and the source says that it does not. While a host that must be asked cannot
+/// be reached, its action stays open. Thread: owned by one.
 class Executor {
  public:
   /// Ids must be above any that the store has seen, in commands too.
@@ -48,34 +50,40 @@ class Executor {
   Executor& operator=(Executor&&) noexcept;
   ~Executor();
 
-  /// After a restart: open actions from the journal, before anything else. They are resolved by asking, from the next
-  /// on_tick on, and nothing is sent that could start work:
-  /// - intended, reserving: no Set* or Migrate has left (its transition would be journalled), so they expire, and the
+  /// After a restart: open actions from the journal, before anything else. They are resolved by asking, from
+  /// the next on_tick on, and nothing is sent that could start work:
+  /// - intended, reserving: no Set* or Migrate has left (its transition would be journalled), so they expire,
+  /// and the
   ///   room that may have been reserved is released.
   /// - awaiting approval: go on waiting.
-  /// - sent and later: whether the command ever left is not known. Its id is repeated in the new term with a deadline
-  ///   that has passed (kAskOnly). An agent that knows the id answers with what became of it, and a migration that still
-  ///   runs is followed. One that does not know it refuses it for good, and having seen the new term refuses what the
-  ///   former controller may still have on its way. Then the hosts are asked where the VM is, and that decides.
+  /// - sent and later: whether the command ever left is not known. Its id is repeated in the new term with a
+  /// deadline
+  ///   that has passed (kAskOnly). An agent that knows the id answers with what became of it, and a migration
+  ///   that still runs is followed. One that does not know it refuses it for good, and having seen the new
+  ///   term refuses what the former controller may still have on its way. Then the hosts are asked where the
+  ///   VM is, and that decides.
   void adopt(std::vector<ActionRecord> open_actions);
 
-  /// Takes up the actions of a decision, in order; levels observe and recommend are not passed in. At level approve an
-  /// action waits for approve(). An action whose VM has an open action of another decision is journalled and expires at
-  /// once, with that reason; so do those that depend on it. Within the decision an action begins when all that it names
-  /// in `after`, and all earlier ones of its VM, are verified; the rest run side by side.
-  Output take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions, Timestamp now);
+  /// Takes up the actions of a decision, in order; levels observe and recommend are not passed in. At level
+  /// approve an action waits for approve(). An action whose VM has an open action of another decision is
+  /// journalled and expires at once, with that reason; so do those that depend on it. Within the decision an
+  /// action begins when all that it names in `after`, and all earlier ones of its VM, are verified; the rest
+  /// run side by side.
+  Output take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions,
+              Timestamp now);
 
   /// Updates may come late, twice, in any order and in old terms.
   Output on_update(const Update& update, Timestamp now);
-  /// Deadlines, unanswered commands, hosts that came back; call it every second or so. `host_reachable` says whether a
-  /// host's agent follows us now.
+  /// Deadlines, unanswered commands, hosts that came back; call it every second or so. `host_reachable` says
+  /// whether a host's agent follows us now.
   Output on_tick(Timestamp now, const std::function<bool(const HostId&)>& host_reachable);
 
   /// Errors: kNotFound, kFailedPrecondition (not awaiting approval).
   Result<Output> approve(ActionId id, Timestamp now);
   Result<Output> reject(ActionId id, Timestamp now, const std::string& by);
-  /// Kill switch: what has not been sent expires, running migrations are aborted, and what was sent but not accepted is
-  /// called back: the agent refuses it from now on, unless it has begun it. Reshapes that an agent accepted finish.
+  /// Kill switch: what has not been sent expires, running migrations are aborted, and what was sent but not
+  /// accepted is called back: the agent refuses it from now on, unless it has begun it. Reshapes that an
+  /// agent accepted finish.
   Output stop_all(Timestamp now);
 
   /// Open actions and the last ended ones, by id.

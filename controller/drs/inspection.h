@@ -8,9 +8,9 @@
 
 namespace proteus::drs {
 
-/// Asks one or two hosts what a domain is there, round by round. A round's answers were all given within accept_timeout
-/// of its beginning; if one is missing by then, all are asked again, so that no old answer is set beside a new one.
-/// While a host cannot be reached no question leaves: the truth is held open.
+/// Asks one or two hosts what a domain is there, round by round. A round's answers were all given within
+/// accept_timeout of its beginning; if one is missing by then, all are asked again, so that no old answer is
+/// set beside a new one. While a host cannot be reached no question leaves: the truth is held open.
 class Inspection {
  public:
   explicit Inspection(std::vector<HostId> hosts) : hosts_(std::move(hosts)) {}

@@ -10,12 +10,12 @@ namespace proteus::drs {
 /// verifying: when the source's agent has said its last word on the command, both hosts are asked:
 ///   runs at the target, not active at the source  -> verified, whatever the agent said
 ///   active at the source only                     -> after two rounds: failed, nothing lost
-///   active on both                                -> in transit or, if it stays so, an alarm; asked until it is one
-///   active on neither                             -> after two rounds: failed, the domain vanished
+///   active on both                                -> in transit or, if it stays so, an alarm; asked until it
+///   is one active on neither                             -> after two rounds: failed, the domain vanished
 ///   paused at the target only                     -> after three rounds: failed, for a person to look at
-/// Two rounds, because an agent that restarted says failed or refused, while the hypervisor may still be about to begin
-/// the move. Nothing here ever starts a second copy: the only command that moves a VM has one id per action. The room at
-/// the target is released on every way out.
+/// Two rounds, because an agent that restarted says failed or refused, while the hypervisor may still be
+/// about to begin the move. Nothing here ever starts a second copy: the only command that moves a VM has one
+/// id per action. The room at the target is released on every way out.
 class MigrationMachine final : public ActionMachine {
  public:
   explicit MigrationMachine(ActionRecord& record);
@@ -53,7 +53,7 @@ class MigrationMachine final : public ActionMachine {
   std::optional<Timestamp> abort_sent_;
 
   bool adopted_while_reserving_ = false;
-  bool room_taken_ = false;  ///< a Reserve may have reached the target and no Release is confirmed
+  bool room_taken_ = false;    ///< a Reserve may have reached the target and no Release is confirmed
   std::uint64_t release_ = 0;  ///< command id of the latest Release
   std::optional<Timestamp> release_sent_;
   std::optional<Verdict> verdict_;

@@ -8,9 +8,9 @@
 namespace proteus::drs {
 
 /// A command that starts work (Reserve, Set*, Migrate), and what its agent has said of it.
-/// Silence is answered by repeating the same id, never by a new one. A repeat may start work only while no agent has
-/// said anything of the id, its deadline is ahead, and it is we who sent it; otherwise it only asks (see kAskOnly).
-/// Invariant: words only get more final; what arrives late or twice is dropped.
+/// Silence is answered by repeating the same id, never by a new one. A repeat may start work only while no
+/// agent has said anything of the id, its deadline is ahead, and it is we who sent it; otherwise it only asks
+/// (see kAskOnly). Invariant: words only get more final; what arrives late or twice is dropped.
 class Order {
  public:
   /// One of ours, not yet sent.
@@ -33,7 +33,9 @@ class Order {
   /// The agent began it and told us so.
   bool begun() const { return begun_; }
   /// One copy left, and it was refused: nothing was begun.
-  bool refused_cleanly() const { return ended() && end_->state == CommandState::kRefused && copies_ == 1 && !begun_; }
+  bool refused_cleanly() const {
+    return ended() && end_->state == CommandState::kRefused && copies_ == 1 && !begun_;
+  }
 
  private:
   void repeat(Step& step);

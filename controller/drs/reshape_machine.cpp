@@ -27,8 +27,8 @@ void ReshapeMachine::adopt() {
   command.action = action().id;
   command.host = action().host;
   command.vm = action().vm;
-  command.operation =
-      is(kReverting) ? with_value(action().operation, action().present_value.value_or(0)) : action().operation;
+  command.operation = is(kReverting) ? with_value(action().operation, action().present_value.value_or(0))
+                                     : action().operation;
   order_ = Order::adopted(std::move(command));
 }
 
@@ -47,7 +47,8 @@ void ReshapeMachine::on_update(const Update& update, Step& step) {
 void ReshapeMachine::on_tick(Step& step) {
   if (!order_) return;
   if (under_way() && step.now >= record_.deadline) {
-    stop_waiting(fmt::format("{} has not finished it by the deadline; finding out", action().host.value), step);
+    stop_waiting(fmt::format("{} has not finished it by the deadline; finding out", action().host.value),
+                 step);
   }
   order_->on_tick(step);
   if (order_->ended()) inspection_.on_tick(action(), step);
@@ -63,7 +64,8 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   const bool settled = previous_ == seen;
   previous_ = seen;
   if (!seen.defined_active) {
-    if (settled) go(kFailed, fmt::format("domain vanished: it is not active on {} any more", host), step, &update);
+    if (settled)
+      go(kFailed, fmt::format("domain vanished: it is not active on {} any more", host), step, &update);
     return;
   }
   if (is(kReverting)) return judge_revert(seen, update, step);
@@ -74,13 +76,15 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   const CommandState word = order_->end().state;
   if (fulfils(wanted, seen)) {
     const bool late = word != CommandState::kSucceeded;
-    return go(kVerified, late ? fmt::format("{}, although {} last said: {}", found, host, order_->end().message) : found,
+    return go(kVerified,
+              late ? fmt::format("{}, although {} last said: {}", found, host, order_->end().message) : found,
               step, &update);
   }
   if (word == CommandState::kSucceeded) {
     // A balloon may still be moving.
     if (step.now < record_.deadline) return;
-    return go(kFailed, fmt::format("{} said it was done, but shows {}; left as it is", host, found), step, &update);
+    return go(kFailed, fmt::format("{} said it was done, but shows {}; left as it is", host, found), step,
+              &update);
   }
   if (!settled) return;
   const bool unchanged = !action().present_value || same_value(wanted, value, *action().present_value);
@@ -88,8 +92,8 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   if (unchanged) return go(kFailed, fmt::format("not changed, {}: {}", found, why), step, &update);
 
   previous_.reset();
-  std::string message =
-      fmt::format("half done ({}): setting {} again: {}", found, describe_value(wanted, *action().present_value), why);
+  std::string message = fmt::format("half done ({}): setting {} again: {}", found,
+                                    describe_value(wanted, *action().present_value), why);
   go_with(kReverting, std::move(message),
           Order(set(with_value(wanted, *action().present_value), value, step)), step);
 }

@@ -8,15 +8,16 @@ namespace proteus::drs {
 /// A change of quota, shares, vCPUs or balloon on the VM's present host.
 ///
 /// sent ─▶ … ─▶ verifying, by the value that the host then shows:
-///   the wanted one                            -> verified, whatever the agent said (late, or its word was lost)
-///   none, the VM is gone                      -> failed
-///   agent says done, but another value        -> asked again until the deadline, then failed: another hand changed it,
+///   the wanted one                            -> verified, whatever the agent said (late, or its word was
+///   lost) none, the VM is gone                      -> failed agent says done, but another value        ->
+///   asked again until the deadline, then failed: another hand changed it,
 ///                                                and we do not fight it
 ///   agent says failed, the value as before    -> failed, unchanged
-///   agent says failed, some third value       -> reverting: half-way is nobody's wish; the former value is set
+///   agent says failed, some third value       -> reverting: half-way is nobody's wish; the former value is
+///   set
 /// reverting, likewise: the former value -> reverted, any other -> failed.
-/// Anything but success needs two rounds alike: an agent that restarted in between says failed or refused, while its
-/// former self's call may still be taking effect.
+/// Anything but success needs two rounds alike: an agent that restarted in between says failed or refused,
+/// while its former self's call may still be taking effect.
 class ReshapeMachine final : public ActionMachine {
  public:
   explicit ReshapeMachine(ActionRecord& record) : ActionMachine(record), inspection_({record.action.host}) {}

@@ -16,8 +16,8 @@ std::optional<std::int64_t> value_of(const Operation& reshape);
 Operation with_value(Operation reshape, std::int64_t value);
 std::int64_t observed_value(const Operation& reshape, const DomainObservation& observed);
 
-/// True if both mean the same: any negative quota is "unlimited", and a balloon is exact to a MiB, because guests give
-/// memory back in pages of their own size.
+/// True if both mean the same: any negative quota is "unlimited", and a balloon is exact to a MiB, because
+/// guests give memory back in pages of their own size.
 bool same_value(const Operation& reshape, std::int64_t a, std::int64_t b);
 /// True if the domain is what the reshape asks for.
 bool fulfils(const Operation& reshape, const DomainObservation& observed);

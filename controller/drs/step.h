@@ -6,14 +6,16 @@
 
 namespace proteus::drs {
 
-/// One call of the executor, as its parts see it: the time, what the answer is written to, and who can be spoken to.
+/// One call of the executor, as its parts see it: the time, what the answer is written to, and who can be
+/// spoken to.
 struct Step {
   Timestamp now;
   const ExecutorOptions& options;
   Term term;
   std::uint64_t& next_command_id;
   Output& out;
-  const std::function<bool(const HostId&)>* host_reachable = nullptr;  ///< only in on_tick; else hosts are taken to be
+  const std::function<bool(const HostId&)>* host_reachable =
+      nullptr;  ///< only in on_tick; else hosts are taken to be
 
   bool reachable(const HostId& host) const { return host_reachable == nullptr || (*host_reachable)(host); }
 

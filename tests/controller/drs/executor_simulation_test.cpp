@@ -1,5 +1,5 @@
-// One thread, a virtual clock, a small cluster and a link from a printed seed. The controller, the agents and the link
-// fail at random for two minutes; then everything heals, and every action must end with the truth.
+// One thread, a virtual clock, a small cluster and a link from a printed seed. The controller, the agents and
+// the link fail at random for two minutes; then everything heals, and every action must end with the truth.
 // To replay one seed: PROTEUS_SIMULATION_SEED=17 executor_simulation_test
 
 #include <gtest/gtest.h>
@@ -23,7 +23,8 @@ constexpr Nanoseconds kStep = milliseconds(100);
 constexpr Nanoseconds kChaos = seconds(120);
 constexpr Nanoseconds kHealed = seconds(240);
 
-/// How actions of all seeds ended, so that a simulation in which nothing happens does not pass for a good one.
+/// How actions of all seeds ended, so that a simulation in which nothing happens does not pass for a good
+/// one.
 struct Ends {
   std::map<ActionState, int> count;
   int controller_crashes = 0;
@@ -63,7 +64,8 @@ class Simulation {
  private:
   struct Packet {
     HostId host;
-    int connection = 0;  ///< of the host; a restart of the agent opens a new one, and what was under way to it is gone
+    int connection =
+        0;  ///< of the host; a restart of the agent opens a new one, and what was under way to it is gone
     std::optional<Command> command;
     std::optional<Update> update;
   };
@@ -88,13 +90,16 @@ class Simulation {
     check_cluster();
   }
 
-  bool can_reach(const HostId& host) const { return !cut_until_.contains(host) && !down_until_.contains(host); }
+  bool can_reach(const HostId& host) const {
+    return !cut_until_.contains(host) && !down_until_.contains(host);
+  }
 
   // ---- what goes wrong
 
   void break_something() {
     for (const HostId& host : hosts_) {
-      if (const auto cut = cut_until_.find(host); cut != cut_until_.end() && now_ >= cut->second) cut_until_.erase(cut);
+      if (const auto cut = cut_until_.find(host); cut != cut_until_.end() && now_ >= cut->second)
+        cut_until_.erase(cut);
       if (const auto down = down_until_.find(host); down != down_until_.end() && now_ >= down->second) {
         down_until_.erase(down);
         agents_.at(host).restart(now_);
@@ -105,7 +110,8 @@ class Simulation {
         down_until_[host] = now_ + dice_.milliseconds(100, 5000);
       }
     }
-    if (dice_.chance(0.0002)) hypervisors_.destroy(vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))]);
+    if (dice_.chance(0.0002))
+      hypervisors_.destroy(vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))]);
     if (executor_ && dice_.chance(0.002)) crash_controller();
   }
 
@@ -203,7 +209,8 @@ class Simulation {
     if (executor_ && dice_.chance(0.05)) {
       for (const auto& [id, record] : executor_->actions()) {
         if (record.state != ActionState::kAwaitingApproval || dice_.chance(0.5)) continue;
-        Result<Output> word = dice_.chance(0.8) ? executor_->approve(id, now_) : executor_->reject(id, now_, "test");
+        Result<Output> word =
+            dice_.chance(0.8) ? executor_->approve(id, now_) : executor_->reject(id, now_, "test");
         ASSERT_TRUE(word);
         put_out(std::move(word.value()));
         break;
@@ -219,7 +226,8 @@ class Simulation {
       action.vm = vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))];
       action.automation = dice_.chance(0.8) ? ham::Automation::kAutomatic : ham::Automation::kApprove;
       action.host = hosts_[static_cast<std::size_t>(dice_.between(0, kHosts - 1))];
-      for (const HostId& host : hosts_) {  // mostly where it is; sometimes the decision was made on an old picture
+      for (const HostId& host :
+           hosts_) {  // mostly where it is; sometimes the decision was made on an old picture
         if (hypervisors_.find(host, action.vm) != nullptr && dice_.chance(0.95)) action.host = host;
       }
       if (dice_.chance(0.5)) {
@@ -235,7 +243,8 @@ class Simulation {
         if (copy != nullptr) action.present_value = observed_value(action.operation, copy->values);
         if (dice_.chance(0.05)) action.present_value = 77;
       }
-      if (i > 0 && dice_.chance(0.4)) action.after.push_back(static_cast<std::uint32_t>(dice_.between(0, i - 1)));
+      if (i > 0 && dice_.chance(0.4))
+        action.after.push_back(static_cast<std::uint32_t>(dice_.between(0, i - 1)));
       plan.push_back(std::move(action));
     }
     return plan;
@@ -243,10 +252,14 @@ class Simulation {
 
   Operation random_reshape() {
     switch (dice_.between(0, 3)) {
-      case 0: return SetCpuQuota{dice_.between(1, 10) * 10000, 100000};
-      case 1: return SetCpuShares{dice_.between(1, 8) * 512};
-      case 2: return SetVcpus{static_cast<std::int32_t>(dice_.between(1, 8))};
-      default: return SetMemory{dice_.between(1, 16) * 256 * kMiB};
+      case 0:
+        return SetCpuQuota{dice_.between(1, 10) * 10000, 100000};
+      case 1:
+        return SetCpuShares{dice_.between(1, 8) * 512};
+      case 2:
+        return SetVcpus{static_cast<std::int32_t>(dice_.between(1, 8))};
+      default:
+        return SetMemory{dice_.between(1, 16) * 256 * kMiB};
     }
   }
 
@@ -262,8 +275,9 @@ class Simulation {
     ASSERT_NE(record.state, ActionState::kIntended);
     ASSERT_NE(record.state, ActionState::kAwaitingApproval);
     if (command.deadline == kAskOnly) return;
-    const bool before_any_doubt =
-        record.state == ActionState::kReserving || record.state == ActionState::kSent || record.state == ActionState::kReverting;
+    const bool before_any_doubt = record.state == ActionState::kReserving ||
+                                  record.state == ActionState::kSent ||
+                                  record.state == ActionState::kReverting;
     ASSERT_TRUE(before_any_doubt) << to_string(record.state);
   }
 
@@ -303,7 +317,8 @@ class Simulation {
     }
     if (record.state == ActionState::kReverted) {
       ASSERT_NE(copy, nullptr) << record.message;
-      EXPECT_TRUE(same_value(action.operation, *action.present_value, observed_value(action.operation, copy->values)))
+      EXPECT_TRUE(
+          same_value(action.operation, *action.present_value, observed_value(action.operation, copy->values)))
           << record.message;
     }
   }
@@ -326,8 +341,8 @@ class Simulation {
 
   void check_all_ended() {
     for (const auto& [id, record] : journal_) {
-      EXPECT_TRUE(is_final(record.state)) << "action " << id << " is still " << to_string(record.state) << ": "
-                                          << record.message;
+      EXPECT_TRUE(is_final(record.state))
+          << "action " << id << " is still " << to_string(record.state) << ": " << record.message;
     }
     EXPECT_TRUE(executor_ && executor_->in_flight().empty());
     for (const auto& [host, agent] : agents_) {
@@ -374,8 +389,8 @@ TEST(ExecutorSimulation, EveryActionEndsWithTheTruth) {
     if (HasFailure()) return;
   }
   for (const auto& [state, count] : ends.count) std::printf("%-10s %d\n", to_string(state), count);
-  std::printf("crashes of the controller %d, actions adopted %d, late successes %d\n", ends.controller_crashes,
-              ends.adopted, ends.late);
+  std::printf("crashes of the controller %d, actions adopted %d, late successes %d\n",
+              ends.controller_crashes, ends.adopted, ends.late);
   if (first != last) {
     for (const ActionState state : {ActionState::kVerified, ActionState::kFailed, ActionState::kReverted,
                                     ActionState::kRejected, ActionState::kExpired}) {

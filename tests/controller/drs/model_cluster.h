@@ -36,8 +36,8 @@ struct Copy {
 };
 
 /// The hypervisors of a small cluster: domains, and migrations that go on whether or not an agent looks.
-/// A migration: the target's copy appears paused a moment after the start; at the end the source pauses, then the target
-/// runs, then the source's copy goes. A failed one leaves the target's copy for a moment longer.
+/// A migration: the target's copy appears paused a moment after the start; at the end the source pauses, then
+/// the target runs, then the source's copy goes. A failed one leaves the target's copy for a moment longer.
 class ModelHypervisors {
  public:
   struct Job {
@@ -45,9 +45,9 @@ class ModelHypervisors {
     HostId source;
     HostId target;
     ActionId action = 0;
-    Timestamp prepare;       ///< target's copy appears
-    Timestamp end;           ///< transfer done: switch over, or fail
-    Timestamp next;          ///< of the next phase below
+    Timestamp prepare;  ///< target's copy appears
+    Timestamp end;      ///< transfer done: switch over, or fail
+    Timestamp next;     ///< of the next phase below
     bool fails = false;
     enum class Phase { kTransfer, kSwitch, kCleanSource, kCleanTarget } phase = Phase::kTransfer;
     std::function<void(bool moved)> done;  ///< tells the agent, if it still is the one that started it
@@ -59,8 +59,8 @@ class ModelHypervisors {
 
   const Copy* find(const HostId& host, const VmId& vm) const;
   Copy* find(const HostId& host, const VmId& vm);
-  bool migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action, Dice& dice, Timestamp now,
-               std::function<void(bool)> done);
+  bool migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action, Dice& dice,
+               Timestamp now, std::function<void(bool)> done);
   void abort(const VmId& vm, Timestamp now);
   void destroy(const VmId& vm);
   void advance(Timestamp now);
@@ -80,7 +80,7 @@ class ModelAgent {
   bool holds_reservation(ActionId action) const { return reservations_.contains(action); }
   bool holds_reservations() const { return !reservations_.empty(); }
 
-  std::vector<Update> outbox;                   ///< taken by the link
+  std::vector<Update> outbox;         ///< taken by the link
   int started_twice = 0;              ///< commands whose work began a second time
   std::vector<std::string> overlaps;  ///< VMs on which work began while other work on them went on
 
@@ -90,7 +90,8 @@ class ModelAgent {
     Timestamp due;              ///< a reshape's end, a migration's next word
     std::optional<bool> moved;  ///< a migration's end
   };
-  void say(const Command& command, CommandState state, std::string message, Timestamp now, bool observe = false);
+  void say(const Command& command, CommandState state, std::string message, Timestamp now,
+           bool observe = false);
   std::string obstacle(const Command& command, Timestamp now) const;
   void execute(const Command& command, Timestamp now);
   void finish_reshape(const Command& command, Timestamp now);
