@@ -46,6 +46,7 @@ enum class Kpi : std::uint16_t {
   kAgentDroppedFramesCount = 72,
   kAgentHookTimeNs = 73,
   kAgentHookRunsCount = 74,
+  kAgentHookMissesCount = 75,
   kVmState = 80,
   kVmVcpusCount = 81,
   kVmVcpusMaxCount = 82,

@@ -77,6 +77,9 @@ class Queue {
     if (wake_) wake_();
   }
 
+  /// With a single producer, size() < capacity() says that its next push will not be refused for want of room.
+  std::size_t capacity() const { return capacity_; }
+
   bool closed() const {
     std::lock_guard lock(mutex_);
     return closed_;

@@ -74,7 +74,7 @@ struct ScoreTerms {          # currency per hour
 struct Action {
   id @0 :UInt64;             # 0: not taken up
   vm @1 :Text;               # domain UUID
-  host @2 :Text;             # where it is
+  host @2 :Text;             # whose agent executes it
   operation @3 :Command.Operation;
   presentValue :union {
     none @4 :Void;
@@ -84,6 +84,9 @@ struct Action {
   reason @7 :Text;
   expectedDurationNs @8 :Int64;
   expectedDowntimeMs @9 :Int64;
+  reserveMemoryBytes @10 :Int64;    # room at a migration's target
+  reserveCpuMillicores @11 :Int64;
+  after @12 :List(UInt32);   # positions in the candidate's actions that must be verified first
 }
 
 struct Candidate {
@@ -134,6 +137,11 @@ struct Transition {
     ns @5 :Int64;            # host's clock, if an update caused it
   }
   message @6 :Text;
+  command @7 :UInt64;        # Reserve, Set* or Migrate that leaves after it; 0: none
+  deadline :union {
+    none @8 :Void;
+    ns @9 :Int64;            # that command's
+  }
 }
 
 struct ActionRecord {
@@ -155,4 +163,6 @@ struct ActionRecord {
   progress @11 :Command.MigrationProgress;  # null: none
   message @12 :Text;
   transitions @13 :List(Transition);
+  command @14 :UInt64;       # its latest Reserve, Set* or Migrate; 0: none has left
+  prerequisites @15 :List(UInt64);  # actions that must be verified before this one begins
 }

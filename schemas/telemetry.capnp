@@ -2,11 +2,18 @@
 # Telemetry, agent to controller, on a socket of its own.
 #
 # An agent (DEALER) sends `Upstream`, a controller (ROUTER) answers with `Ack`. One message is one ZeroMQ part.
-# Order: after connecting, the agent sends its current `Catalog`, then `Frame`s in sequence. Whenever the set of entities
-# or series changes it sends a new `Catalog` (version + 1) before the first frame of that version. The controller answers
-# each batch that is durable with an `Ack`. What is not acknowledged within the agent's resend time is sent again, so a
-# controller may see a frame twice and ignores the repeat. A controller that cannot decode a frame (it lacks the catalog
-# or the base frame) says so in `Ack.want`, and the agent answers with its catalog and a keyframe.
+# Order: an agent sends a stream to each controller: its current `Catalog`, a keyframe, then `Frame`s in sequence, each a
+# difference against the one before it in the stream. Whenever the set of entities or series changes it sends a new
+# `Catalog` (version + 1) before the first frame of that version, which is a keyframe. The controller answers each batch
+# that is durable with an `Ack`.
+# A stream begins anew, with catalog and keyframe, after a reconnect, when nothing was acknowledged within the agent's
+# resend time, and when `Ack.want` asks for it. Its first frame (`previousSequence` = 0) is the oldest that the agent holds
+# unacknowledged, so that a controller may see a frame twice and ignores the repeat. Frames that the agent had to drop are
+# missing in sequence. A controller takes a frame only if it has the one named by `previousSequence`, or if that is 0; what
+# was lost or refused on the way can therefore never be skipped over and acknowledged by a later frame. A controller that
+# lacks the previous frame, the base frame or the catalog says so in `Ack.want`.
+# What an agent left in its spool when it ended is sent after its next start, before the frames of that boot, with the
+# catalog that belongs to it.
 # A silent controller: the agent spools to disk, bounded, dropping and counting the oldest. A silent agent: its host's
 # state turns stale, and nothing is decided about it.
 
@@ -51,11 +58,13 @@ struct Frame {
   bootId @0 :UInt64;
   catalogVersion @1 :UInt32;
   sequence @2 :UInt64;       # 1, 2, 3 … within bootId
-  baseSequence @3 :UInt64;   # values are differences against this acknowledged frame of the same catalog; 0: keyframe
+  baseSequence @3 :UInt64;   # values are differences against this frame of the same catalog, the one before this in the
+                             # stream; 0: keyframe, at least every 60 frames
   timeNs @4 :Int64;          # host's wall clock at the start of the tick, ns since the Unix epoch
   presence @5 :Data;         # bit i (LSB first) set: series i was measured
   values @6 :Data;           # zigzag LEB128 varint per present series, (value − base value) / quantum of the KPI;
                              # the base value of a series absent from the base frame is 0
+  previousSequence @7 :UInt64;  # the frame before this in the stream; 0: the stream begins here
 }
 
 struct Ack {

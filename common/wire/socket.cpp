@@ -12,10 +12,6 @@
 namespace proteus::wire {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto kLogInterval = 30s;
-
 Error from_zmq(int number, const std::string& context) {
   ErrorCode code = ErrorCode::kInternal;
   if (number == EAGAIN || number == EADDRINUSE || number == EADDRNOTAVAIL) code = ErrorCode::kUnavailable;
@@ -101,6 +97,15 @@ Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& en
     return socket;
   } catch (const zmq::error_t& e) {
     return from_zmq(e.num(), fmt::format("connect to {}", endpoint));
+  }
+}
+
+void poll(std::vector<zmq::pollitem_t>& items, std::chrono::milliseconds timeout) {
+  try {
+    zmq::poll(items, timeout);
+  } catch (const zmq::error_t& e) {
+    if (e.num() != EINTR) throw;
+    for (zmq::pollitem_t& item : items) item.revents = 0;
   }
 }
 
@@ -209,7 +214,7 @@ std::optional<SocketMonitor::Event> SocketMonitor::next() {
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         if (is_client_) {
           refusal_.clear();
-          logged_.clear();
+          reasons_.reset();
           begin_anew_at_.reset();
         }
         return Event::kUp;
@@ -257,13 +262,9 @@ void SocketMonitor::begin_anew_if_due() {
 }
 
 void SocketMonitor::refused(const std::string& reason, bool log_here, const std::string& peer) {
-  const auto now = std::chrono::steady_clock::now();
   ++refused_count_;
   refusal_ = reason;
-  if (!log_here) return;
-  const auto [entry, is_new] = logged_.try_emplace(reason, now);
-  if (!is_new && now - entry->second < kLogInterval) return;
-  entry->second = now;
+  if (!log_here || !reasons_.is_due(reason)) return;
   if (is_client_) {
     log::error("{}: {} ({} failed handshakes)", name_, reason, refused_count_);
   } else {

@@ -2,15 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 #include <zmq.hpp>
 
 #include "common/ids.h"
 #include "common/result.h"
 #include "common/wire/curve.h"
+#include "common/wire/log_interval.h"
 
 /// ZeroMQ sockets as Proteus uses them: every limit set on purpose, CURVE on all, one part per message.
 /// A socket belongs to the thread that made it.
@@ -48,6 +49,9 @@ Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& en
 /// Errors: kInvalidArgument (endpoint, key).
 Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const std::string& server_key, const SocketOptions& options);
+
+/// Waits until one of `items` is ready, a signal came, or `timeout` has passed.
+void poll(std::vector<zmq::pollitem_t>& items, std::chrono::milliseconds timeout);
 
 /// The address a socket is bound to, with the port that the kernel chose.
 std::string bound_endpoint(zmq::socket_t& socket);
@@ -112,7 +116,7 @@ class SocketMonitor {
   zmq::socket_t events_;
   std::uint64_t refused_count_ = 0;
   std::string refusal_;
-  std::map<std::string, std::chrono::steady_clock::time_point> logged_;
+  LogInterval reasons_{std::chrono::seconds(30)};
   std::optional<std::chrono::steady_clock::time_point> begin_anew_at_;
 };
 

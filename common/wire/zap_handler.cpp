@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/wire/socket.h"
 
 namespace proteus::wire {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kReloadInterval = 1s;
-constexpr auto kLogInterval = 1min;
-constexpr std::size_t kLoggedKeysMax = 256;  // a flood of made-up keys must not fill memory
 
 /// One property as in ZMTP's READY: length and name, length and value.
 std::string property(std::string_view name, std::string_view value) {
@@ -46,8 +45,8 @@ void ZapHandler::run() {
   pthread_setname_np(pthread_self(), "zap");
   auto next_reload = std::chrono::steady_clock::now() + kReloadInterval;
   while (!stopping_) {
-    std::array<zmq::pollitem_t, 2> items{{{socket_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wakeup_.fd(), ZMQ_POLLIN, 0}}};
-    zmq::poll(items.data(), items.size(), std::chrono::duration_cast<std::chrono::milliseconds>(kReloadInterval));
+    std::vector<zmq::pollitem_t> items = {{socket_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wakeup_.fd(), ZMQ_POLLIN, 0}};
+    poll(items, kReloadInterval);
     if ((items[1].revents & ZMQ_POLLIN) != 0) wakeup_.drain();
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_reload || (items[0].revents & ZMQ_POLLIN) != 0) {
@@ -67,7 +66,7 @@ void ZapHandler::answer() {
   std::vector<std::string> request;
   for (bool more = true; more;) {
     zmq::message_t part;
-    if (!socket_.recv(part, zmq::recv_flags::none)) return;
+    if (!socket_.recv(part, zmq::recv_flags::dontwait)) return;
     more = part.more();
     if (request.size() < 8) request.push_back(part.to_string());
   }
@@ -82,7 +81,11 @@ void ZapHandler::answer() {
   }
   if (!host) {
     ++refused_count_;
-    log_refused(key.empty() ? "none" : key, request.size() > 3 ? request[3] : "unknown address");
+    if (refused_keys_.is_due(key)) {
+      log::warning("refused key {} from {}: not among the authorized keys ({} refusals so far)",
+                   key.empty() ? "none" : key, request.size() > 3 ? request[3] : "unknown address",
+                   refused_count_.load());
+    }
   }
   // 400 is the refusal of which libzmq tells the client; at 300 the client would hear nothing.
   const std::array<std::string, 6> reply = {"1.0",
@@ -94,19 +97,6 @@ void ZapHandler::answer() {
   for (std::size_t i = 0; i < reply.size(); ++i) {
     socket_.send(zmq::buffer(reply[i]), i + 1 < reply.size() ? zmq::send_flags::sndmore : zmq::send_flags::none);
   }
-}
-
-void ZapHandler::log_refused(const std::string& key, const std::string& address) {
-  const auto now = std::chrono::steady_clock::now();
-  if (logged_.size() >= kLoggedKeysMax && !logged_.contains(key)) {
-    std::erase_if(logged_, [&](const auto& entry) { return now - entry.second >= kLogInterval; });
-    if (logged_.size() >= kLoggedKeysMax) return;
-  }
-  auto [entry, is_new] = logged_.try_emplace(key, now);
-  if (!is_new && now - entry->second < kLogInterval) return;
-  entry->second = now;
-  log::warning("refused key {} from {}: not among the authorized keys ({} refusals so far)", key, address,
-               refused_count_.load());
 }
 
 }  // namespace proteus::wire

@@ -3,12 +3,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <thread>
 #include <zmq.hpp>
 
 #include "common/wire/curve.h"
+#include "common/wire/log_interval.h"
 #include "common/wire/wakeup.h"
 
 namespace proteus::wire {
@@ -36,14 +36,13 @@ class ZapHandler {
  private:
   void run();
   void answer();
-  void log_refused(const std::string& key, const std::string& address);
 
   AuthorizedKeys& keys_;
   zmq::socket_t socket_;
   Wakeup wakeup_;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> refused_count_ = 0;
-  std::map<std::string, std::chrono::steady_clock::time_point> logged_;  // refused keys; thread zap
+  LogInterval refused_keys_{std::chrono::minutes(1)};  // thread zap
   std::thread thread_;
 };
 

@@ -72,7 +72,7 @@ struct Limits {
   Nanoseconds payback = std::chrono::minutes(10);    ///< time over which an action's one-off price is spread
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   Nanoseconds lookahead = std::chrono::seconds(0);   ///< how much of the forecast counts; 0: all of it
-  std::int64_t migration_bandwidth_bytes_per_s = 125'000'000;  ///< cap given to each migration; predictions assume it
+  std::int64_t migration_bandwidth_bytes_per_s = 112 * kMiB;  ///< cap given to each migration; predictions assume it
   std::int64_t downtime_ms_max = 300;                          ///< given to each migration
 };
 

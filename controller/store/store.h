@@ -71,7 +71,9 @@ class Store {
   virtual Result<std::optional<std::string>> get_meta(const std::string& key) const = 0;
   virtual Status put_meta(const std::string& key, const std::string& value) = 0;  ///< synced
 
-  /// Deletes what is past its retention.
+  /// Deletes what is past its retention, except open actions and the last Started. Call it every few minutes: it
+  /// reads what has become old since. It stops at the first in lsn order that is young.
+  /// Errors: kUnavailable, kCorrupt.
   virtual Status expire(Timestamp now) = 0;
 
   struct Figures {

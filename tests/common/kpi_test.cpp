@@ -1,7 +1,10 @@
 #include "common/kpi.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <fstream>
 #include <set>
 #include <string>
 
@@ -24,6 +27,22 @@ TEST(Kpi, NamesEndInTheirUnit) {
   for (const KpiInfo& row : kpi_table()) {
     if (row.unit == "ns") { EXPECT_TRUE(row.name.ends_with("_ns")) << row.name; }
     if (row.unit == "bytes") { EXPECT_TRUE(row.name.ends_with("_bytes")) << row.name; }
+  }
+}
+
+TEST(Kpi, TheReadmeHoldsTheSameTable) {
+  std::ifstream file(PROTEUS_SOURCE_DIR "/schemas/README.md");
+  ASSERT_TRUE(file);
+  std::set<std::string> rows;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| ") && std::isdigit(static_cast<unsigned char>(line[2])) != 0) rows.insert(line);
+  }
+  EXPECT_EQ(rows.size(), kpi_table().size());
+  for (const KpiInfo& row : kpi_table()) {
+    const std::string line =
+        fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |", static_cast<unsigned>(row.kpi), row.name, row.unit,
+                    to_string(row.kind), to_string(row.scope), to_string(row.lane), row.quantum, row.source);
+    EXPECT_TRUE(rows.contains(line)) << "schemas/README.md lacks: " << line;
   }
 }
 

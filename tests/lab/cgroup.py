@@ -74,9 +74,17 @@ def delegate(path):
             _delegate(f"{hierarchy.root}/{path}")
 
 
-def entrances(path):
-    """The files to which a process id is written to move it into the cgroup, one per hierarchy."""
-    return [f"{hierarchy.root}/{path}/cgroup.procs" for hierarchy in hierarchies()]
+def entrances(path, bare_path=None):
+    """The files to which a process id is written to move it into the cgroup, one per hierarchy.
+
+    bare_path: where to go instead in a version 2 hierarchy that holds no CPU controller, being there beside version 1.
+    libvirt leaves guests in libvirtd's own cgroup there, and that is the one whose pressure figures are the guests'.
+    """
+    found = []
+    for hierarchy in hierarchies():
+        bare = hierarchy.version == 2 and not hierarchy.has("cpu")
+        found.append(f"{hierarchy.root}/{bare_path if bare and bare_path else path}/cgroup.procs")
+    return found
 
 
 def enter(path, pid=0):

@@ -9,7 +9,7 @@ from .host import Host, start_process
 from .image import Image
 from .load import LoadAgent
 from .names import GUESTS_MAX, HOSTS_MAX, SINK_PORT, Names, check_guest_name, subnets_in_use
-from .shell import LabError, Lock, alive, kill, read_json, run, wait_for, write_json
+from .shell import LabError, Lock, alive, kill, read, read_json, run, wait_for, write_json
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CPUS = [0.9, 0.5]
@@ -114,7 +114,7 @@ class Lab:
         self._write(state)
         if not alive(state.get("sink") or 0, self.names.token):
             state["sink"] = start_process(self.names, [sys.executable, f"{HERE}/sink.py", state["address"], str(SINK_PORT)],
-                                          f"{self.names.cgroup}/lab", f"{self.names.state}/sink.log").pid
+                                          f"{self.names.cgroup}/lab", f"{self.names.state}/sink.log")
         hosts = self._hosts(state)
         with ThreadPoolExecutor(len(hosts)) as workers:
             fates = list(workers.map(lambda host: self._raise_host(host, image), hosts))
@@ -299,6 +299,9 @@ class Lab:
         run("virsh", "-c", self.host(source[0]).uri, "migrate", *flags, *limit, "--timeout", timeout_s, name,
             f"qemu+tcp://{target.name}/system")
         seconds = time.monotonic() - begun
+        if self.where(name) != [to]:
+            log = read(f"{target.folder}/libvirt/log/qemu/{name}.log", "no log").splitlines()[-1]
+            raise LabError(f"guest {name} is on {self.where(name) or 'no host'} after its migration to {to}; QEMU said: {log}")
         lines = run("virsh", "-c", target.uri, "domjobinfo", name, "--completed").splitlines()
         job = dict(line.split(":", 1) for line in lines if ":" in line)
         return {"seconds": round(seconds, 3), **{key.strip(): value.strip() for key, value in job.items()}}

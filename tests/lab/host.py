@@ -1,8 +1,8 @@
 """A lab host: a libvirtd with its own network, mounts, name and cgroup root, and a limit on its CPU and memory."""
 import os
 import shutil
+import signal
 import socket
-import subprocess
 import uuid
 
 from . import cgroup, network
@@ -71,18 +71,18 @@ class Host:
         anchor = self.start(
             ["unshare", "--mount", "--net", "--uts", "--cgroup", "--propagation", "private", "bash", f"{HERE}/host/root.sh",
              self.names.lab, self.name, self.folder, images], self.root_cgroup, "root")
-        wait_for(f"{self.name}: namespaces", lambda: os.path.exists(ready) or anchor.poll() is not None, 20)
-        if anchor.poll() is not None:
+        wait_for(f"{self.name}: namespaces", lambda: os.path.exists(ready) or not alive(anchor), 20)
+        if not alive(anchor):
             with open(f"{self.folder}/root.log") as log:
                 raise LabError(f"{self.name}: {(log.read().strip().splitlines() or ['host/root.sh failed'])[-1]}")
-        cgroup.enter(self.system_cgroup, anchor.pid)
+        cgroup.enter(self.system_cgroup, anchor)
         cgroup.delegate(self.root_cgroup)
-        network.connect_host(self.names, self.name, self.address, anchor.pid)
-        self.record["anchor"] = anchor.pid
+        network.connect_host(self.names, self.name, self.address, anchor)
+        self.record["anchor"] = anchor
 
-    def start(self, command, path, log):
+    def start(self, command, path, log, bare_path=None):
         """Starts a long-lived process of this host in a cgroup, its words going to FOLDER/LOG.log."""
-        return start_process(self.names, command, path, f"{self.folder}/{log}.log")
+        return start_process(self.names, command, path, f"{self.folder}/{log}.log", bare_path)
 
     def start_libvirtd(self, capabilities):
         """capabilities: folder with what an earlier libvirtd learned about this machine's QEMU, which takes it seconds."""
@@ -92,12 +92,12 @@ class Host:
         host_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.name}.{self.names.lab}.proteus-lab")
         write(f"{configuration}/libvirtd.conf", LIBVIRTD_CONF.format(uuid=host_uuid, address=self.address))
         write(f"{configuration}/qemu.conf", QEMU_CONF)
-        daemon = self.start([*self.entry_command(), "libvirtd", "--listen"], self.system_cgroup, "libvirtd")
-        self.record["libvirtd"] = daemon.pid
+        self.record["libvirtd"] = self.start([*self.entry_command(), "libvirtd", "--listen"], self.system_cgroup,
+                                             "libvirtd", self.root_cgroup)
 
     def wait_libvirtd(self):
         def answers():
-            if not self.libvirtd:
+            if not alive(self.record["libvirtd"]):
                 raise LabError(f"{self.name}: libvirtd ended; see {self.folder}/libvirtd.log")
             try:
                 socket.create_connection((self.address, 16509), timeout=1).close()
@@ -147,9 +147,14 @@ class Host:
 ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
 
 
-def start_process(names, command, path, log):
-    """Starts a long-lived process of the lab in the cgroup `path`; it carries the lab's token."""
+def start_process(names, command, path, log, bare_path=None):
+    """Starts a long-lived process of the lab in the cgroup `path`; it carries the lab's token. Returns its id.
+
+    bare_path: see cgroup.entrances.
+    """
     environment = dict(os.environ, PROTEUS_LAB=names.lab, LC_ALL="C")
-    with open(log, "ab") as words:
-        return subprocess.Popen(["sh", "-c", ENTER, "sh", *cgroup.entrances(path), "--", *command], stdin=subprocess.DEVNULL,
-                                stdout=words, stderr=words, start_new_session=True, env=environment)
+    words = ["sh", "-c", ENTER, "sh", *cgroup.entrances(path, bare_path), "--", *(str(word) for word in command)]
+    return os.posix_spawn("/bin/sh", words, environment, setsid=True, setsigmask=[], setsigdef=[signal.SIGINT, signal.SIGPIPE],
+                          file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                                        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                                        (os.POSIX_SPAWN_DUP2, 1, 2)])

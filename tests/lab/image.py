@@ -10,7 +10,7 @@ import shutil
 import statistics
 import subprocess
 
-from .shell import LabError, Lock, read, read_json, run, write_json
+from .shell import LabError, Lock, read, read_json, run, write, write_json
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = "linux-image-cloud-amd64"
@@ -34,26 +34,27 @@ class Image:
         self.calibration = f"{self.folder}/calibration.json"
 
     def prepare(self, say):
-        """Makes what is absent or older than its sources."""
+        """Makes what is absent or was made from other sources."""
         os.makedirs(self.folder, exist_ok=True)
         with Lock(f"proteus-lab-image-{hashlib.sha1(self.folder.encode()).hexdigest()[:12]}", 300):
             if not os.path.exists(self.kernel):
                 say("fetching the guests' kernel")
                 self._fetch_kernel()
-            if self._stale(self.initramfs, "guest"):
+            if read(f"{self.initramfs}.sources", "none") != self._sources():
                 say("building the guests' initramfs")
                 self._build_initramfs()
-                if os.path.exists(self.calibration):
-                    os.remove(self.calibration)
+                write(f"{self.initramfs}.sources", self._sources())
             if not self._calibrated():
                 say("calibrating the guests' work loop")
                 self.calibrate()
 
-    def _stale(self, product, sources):
-        if not os.path.exists(product):
-            return True
-        made = os.path.getmtime(product)
-        return any(os.path.getmtime(path) > made for path in glob.glob(f"{HERE}/{sources}/*"))
+    def _sources(self):
+        """A digest of what the initramfs is made of; times of files change with every checkout."""
+        digest = hashlib.sha256(" ".join(MODULES).encode())
+        for path in sorted(glob.glob(f"{HERE}/guest/*")):
+            with open(path, "rb") as file:
+                digest.update(file.read())
+        return digest.hexdigest()
 
     def _fetch_kernel(self):
         depends = run("apt-cache", "depends", "--no-recommends", PACKAGE)
@@ -111,9 +112,9 @@ class Image:
     # -- calibration
 
     def _machine(self):
-        """What the calibrated speed depends on; a cache that moved to another machine calibrates anew."""
+        """What the calibrated speed depends on: the load agent, and the machine to which a cache may have moved."""
         model = re.search(r"model name\s*: (.*)", read("/proc/cpuinfo")).group(1)
-        return f"{model}; {run('qemu-system-x86_64', '--version').splitlines()[0]}"
+        return f"{model}; {run('qemu-system-x86_64', '--version').splitlines()[0]}; agent {self._sources()[:12]}"
 
     def _calibrated(self):
         return read_json(self.calibration, {}).get("machine") == self._machine()

@@ -63,17 +63,25 @@ def read_json(path, default):
 
 
 def alive(pid, token=None):
-    """Whether the process lives and, if token is given, was started with it in its environment or command line."""
+    """Whether the process lives and, if token is given, has it in its environment: process ids are used again."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+        for _ in range(20):
+            with open(f"/proc/{pid}/stat") as file:
+                state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+            if state == "Z":
+                if int(parent) == os.getpid():
+                    os.waitpid(pid, os.WNOHANG)
                 return False
-        if token is None:
-            return True
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return token.encode() in file.read().split(b"\0")
-    except OSError:
-        return False
+            if token is None:
+                return True
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read()
+            if environment:
+                return token.encode() in environment.split(b"\0")
+            time.sleep(0.005)  # empty for a moment while a process becomes another program; empty for ever in the kernel's own
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def kill(pid, number=signal.SIGKILL):

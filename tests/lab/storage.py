@@ -32,7 +32,7 @@ def serve_shared(names, address, guest, number):
                            f"{names.cgroup}/lab", f"{names.state}/disks/{guest}.log")
 
     def listens():
-        if server.poll() is not None:
+        if not alive(server):
             raise LabError(f"storage of {guest}: qemu-nbd ended; see {names.state}/disks/{guest}.log")
         try:
             socket.create_connection((address, port_of(number)), timeout=1).close()
@@ -40,7 +40,7 @@ def serve_shared(names, address, guest, number):
         except OSError:
             return False
     wait_for(f"storage of {guest}", listens, 10)
-    return server.pid
+    return server
 
 
 def make_local(host, guest):

@@ -4,27 +4,17 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 
 #include "common/queue.h"
 #include "common/wire/wakeup.h"
 #include "common/wire/zap_handler.h"
+#include "tests/common/wire/eventually.h"
 #include "tests/common/wire/temporary_directory.h"
 
 namespace proteus::wire {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Polls until `holds` or ten seconds have passed.
-bool eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
 
 class Sockets : public ::testing::Test {
  protected:

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+
+namespace proteus::collect {
+
+/// While it lives, what libbpf says on this thread's behalf is kept instead of printed: the reason of a failed load.
+/// At most one at a time in the process (libbpf's printer is global). Thread: one.
+class BpfLog {
+ public:
+  BpfLog();
+  ~BpfLog();
+  BpfLog(const BpfLog&) = delete;
+  BpfLog& operator=(const BpfLog&) = delete;
+  /// The last line that says what went wrong; empty if none.
+  std::string reason() const;
+};
+
+/// An Error with errno's text for `what`. number: positive errno.
+Error bpf_error(const std::string& what, int number);
+
+/// What the kernel keeps of one program.
+struct ProgramStatistics {
+  std::uint64_t run_time_ns = 0;  ///< 0 unless statistics are on
+  std::uint64_t run_count = 0;    ///< likewise
+  std::uint64_t misses_count = 0; ///< events on which the program was already running on that CPU and was skipped
+};
+std::optional<ProgramStatistics> program_statistics(int program_fd);
+
+/// True if sysctl kernel.bpf_stats_enabled is on (root: where procfs is looked for).
+bool run_statistics_enabled(const std::string& root);
+
+/// Turns the kernel's run statistics on for as long as it lives; they are counted by the kernel, so several holders do no harm.
+class RunStatistics {
+ public:
+  static Result<RunStatistics> enable();
+  ~RunStatistics();
+  RunStatistics(RunStatistics&& other) noexcept;
+  RunStatistics& operator=(RunStatistics&& other) noexcept;
+
+ private:
+  explicit RunStatistics(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/kpi.h"
+#include "common/telemetry.h"
+
+namespace proteus::collect {
+
+/// The largest multiple of `quantum` that is not above `value`. Since a counter is floored and not its increments, the sum
+/// of what is sent is never off by more than one quantum.
+constexpr std::int64_t quantised(std::int64_t value, std::int64_t quantum) {
+  const std::int64_t remainder = value % quantum;
+  return value - (remainder < 0 ? remainder + quantum : remainder);
+}
+
+// One walk over a host's entities and figures serves two listeners, so that the columns of a frame cannot fall out of step
+// with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure, bucket) belongs to the entity
+// begun last.
+
+/// Writes down the names.
+class CatalogSink {
+ public:
+  static constexpr bool wants_values() { return false; }
+
+  template <typename Make>
+  std::uint32_t entity(Make make) {
+    entities_.push_back(make());
+    return static_cast<std::uint32_t>(entities_.size() - 1);
+  }
+  void value(Kpi kpi, std::optional<std::int64_t>, std::uint8_t bucket = 0) {
+    series_.push_back({static_cast<std::uint32_t>(entities_.size() - 1), kpi, bucket});
+  }
+
+  const std::vector<Entity>& entities() const { return entities_; }
+  const std::vector<Series>& series() const { return series_; }
+  std::vector<Entity> take_entities() { return std::move(entities_); }
+  std::vector<Series> take_series() { return std::move(series_); }
+
+ private:
+  std::vector<Entity> entities_;
+  std::vector<Series> series_;
+};
+
+/// Writes down the values; allocates nothing but the frame's two columns.
+class FrameSink {
+ public:
+  FrameSink(const Catalog& catalog, Frame& frame) : frame_(frame) {
+    frame_.present.reserve(catalog.series.size());
+    frame_.values.reserve(catalog.series.size());
+  }
+  static constexpr bool wants_values() { return true; }
+
+  template <typename Make>
+  std::uint32_t entity(Make) {
+    return entity_count_++;
+  }
+  void value(Kpi kpi, std::optional<std::int64_t> figure, std::uint8_t = 0) {
+    frame_.present.push_back(figure ? 1 : 0);
+    frame_.values.push_back(figure ? quantised(*figure, quantum(kpi)) : 0);
+  }
+
+ private:
+  /// info(kpi) searches; the walk asks for every value of every tick.
+  static std::int64_t quantum(Kpi kpi);
+
+  Frame& frame_;
+  std::uint32_t entity_count_ = 0;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,351 @@
+#include "agent/collect/collector.h"
+
+#include <fmt/core.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/catalog_walk.h"
+#include "agent/collect/host_files.h"
+#include "agent/collect/inventory.h"
+#include "agent/collect/net_devices.h"
+#include "agent/collect/probe.h"
+#include "agent/collect/run_queue_trace.h"
+#include "agent/collect/text_file.h"
+#include "agent/collect/thread_reader.h"
+#include "agent/collect/vm_table.h"
+#include "common/log.h"
+
+namespace proteus {
+namespace collect {
+namespace {
+
+/// Figures of libvirt older than so many slow intervals are no longer called current.
+constexpr int kFactsAgeIntervals = 3;
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::string cpu_model(const std::string& root) {
+  const auto text = read_file(under(root, "/proc/cpuinfo"));
+  if (!text) return "unknown";
+  std::string_view rest = *text;
+  while (const auto line = take_line(rest)) {
+    if (line->substr(0, 10) != "model name") continue;
+    const std::size_t colon = line->find(": ");
+    if (colon != std::string_view::npos) return std::string(line->substr(colon + 2));
+  }
+  return "unknown";
+}
+
+class CollectorOfHost final : public Collector {
+ public:
+  CollectorOfHost(CollectorOptions options, std::uint64_t boot_id)
+      : options_(std::move(options)),
+        boot_id_(boot_id),
+        host_files_(options_.root),
+        net_devices_(options_.root),
+        statm_(under(options_.root, "/proc/self/statm")),
+        stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled")) {
+    load_programs();
+    vms_.emplace(options_.root, *thread_reader_, trace_.get());
+    fixed_labels();
+    inventory_ = std::make_shared<Inventory>();
+    if (!options_.libvirt_uri.empty()) {
+      inventory_reader_ = InventoryReader::start({options_.libvirt_uri, options_.slow_interval});
+    }
+  }
+
+  void refresh(const VmId& vm) override {
+    if (inventory_reader_) inventory_reader_->refresh(vm);
+  }
+
+  Sample tick(Timestamp now) override {
+    bool changed = catalog_ == nullptr;
+    if (inventory_reader_) {
+      auto latest = inventory_reader_->latest();
+      changed |= latest != inventory_;
+      previous_inventory_ = std::exchange(inventory_, std::move(latest));
+    }
+    changed |= vms_->update(*inventory_);  // after it, nobody points into the previous inventory
+    previous_inventory_.reset();
+    read_host();
+    if (changed) renew_catalog();
+
+    Sample sample{catalog_, {}};
+    Frame& frame = sample.frame;
+    frame.boot_id = boot_id_;
+    frame.catalog_version = catalog_->version;
+    frame.sequence = ++sequence_;
+    frame.time = now;
+    FrameSink sink(*catalog_, frame);
+    walk(sink);
+    return sample;
+  }
+
+ private:
+  void load_programs() {
+    thread_reader_ = ThreadReader::create(
+        options_.root, options_.kernel_programs ? ThreadLane::kSyscallProgram : ThreadLane::kProcfs);
+    log::info("thread counters: {}{}{}", to_string(thread_reader_->lane()),
+              thread_reader_->reason().empty() ? "" : "; ", thread_reader_->reason());
+    if (!options_.kernel_programs) {
+      trace_reason_ = "kernel programs are switched off";
+    } else if (auto trace = RunQueueTrace::create()) {
+      trace_ = std::move(trace).value();
+    } else {
+      trace_reason_ = trace.error().message;
+    }
+    if (trace_ == nullptr) log::warning("no run-queue trace: {}", trace_reason_);
+    if (options_.hook_statistics) {
+      auto enabled = RunStatistics::enable();
+      if (enabled) {
+        run_statistics_.emplace(std::move(enabled).value());
+      } else {
+        log::warning("no hook statistics: {}", enabled.error().message);
+      }
+    }
+    if (thread_reader_->program_fd() >= 0) {
+      hooks_.push_back({thread_reader_->lane() == ThreadLane::kSyscallProgram ? "poll_threads" : "scan_threads",
+                        thread_reader_->program_fd(), {}});
+    }
+    if (trace_) hooks_.push_back({"on_sched_switch", trace_->program_fd(), {}});
+  }
+
+  void fixed_labels() {
+    utsname system{};
+    ::uname(&system);
+    labels_["machine"] = system.machine;
+    labels_["kernel"] = system.release;
+    labels_["cpu_model"] = cpu_model(options_.root);
+    labels_["migrate_uri"] = options_.migrate_uri.empty() ? "tcp://" + host_name() : options_.migrate_uri;
+    labels_["libvirt_uri"] =
+        options_.libvirt_migration_uri.empty() ? "qemu+tcp://" + host_name() + "/system" : options_.libvirt_migration_uri;
+    labels_["capability.poll"] = thread_reader_->lane() == ThreadLane::kProcfs ? "no: " + thread_reader_->reason() : "yes";
+    labels_["capability.trace"] = trace_ ? "yes" : "no: " + trace_reason_;
+    labels_["capability.psi"] = probe_psi(options_.root).label();
+    labels_["capability.cpu_quota"] = probe_cpu_quota(options_.root).label();
+  }
+
+  std::map<std::string, std::string> host_labels() const {
+    auto labels = labels_;
+    labels["hypervisor"] = inventory_->hypervisor.empty() ? "unknown" : inventory_->hypervisor;
+    labels["libvirt"] = inventory_->libvirt.empty() ? "unknown" : inventory_->libvirt;
+    const std::string trouble = inventory_->trouble.empty() ? "not connected yet" : inventory_->trouble;
+    for (const char* name : {"vcpu_hotplug", "balloon", "migrate", "dirty_rate"}) {
+      const auto known = inventory_->capabilities.find(name);
+      labels[fmt::format("capability.{}", name)] =
+          known == inventory_->capabilities.end() ? "no: libvirt: " + trouble : known->second;
+    }
+    return labels;
+  }
+
+  void read_host() {
+    host_ = host_files_.read();
+    net_devices_.refresh();
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto ns = [](const timeval& t) { return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_usec * 1000; };
+    agent_cpu_time_ns_ = ns(usage.ru_utime) + ns(usage.ru_stime);
+    agent_resident_bytes_.reset();
+    if (const auto statm = statm_.read()) {
+      std::string_view words = *statm;
+      take_word(words);
+      if (const auto pages = parse_number(take_word(words))) agent_resident_bytes_ = *pages * ::sysconf(_SC_PAGESIZE);
+    }
+    const auto enabled = stats_enabled_.read();
+    run_times_counted_ = run_statistics_.has_value() || (enabled && parse_number(*enabled).value_or(0) > 0);
+    for (Hook& hook : hooks_) hook.statistics = program_statistics(hook.program_fd);
+  }
+
+  void renew_catalog() {
+    CatalogSink sink;
+    walk(sink);
+    if (catalog_ && catalog_->entities == sink.entities() && catalog_->series == sink.series()) return;
+    auto catalog = std::make_shared<Catalog>();
+    catalog->host = options_.host;
+    catalog->boot_id = boot_id_;
+    catalog->version = catalog_ ? catalog_->version + 1 : 1;
+    catalog->entities = sink.take_entities();
+    catalog->series = sink.take_series();
+    catalog_ = std::move(catalog);
+  }
+
+  /// Names every entity and every figure in one fixed order: once to build the catalog, then at every tick for the values.
+  template <typename Sink>
+  void walk(Sink& sink) const {
+    const std::uint32_t host = sink.entity([&] {
+      return Entity{EntityKind::kHost, kNoParent, options_.host.value, {}, host_labels()};
+    });
+    walk_host(sink);
+    for (const Hook& hook : hooks_) {
+      sink.entity([&] { return Entity{EntityKind::kHook, host, hook.name, {}, {}}; });
+      const auto count = [&](std::uint64_t ProgramStatistics::*field, bool known) -> std::optional<std::int64_t> {
+        if (!hook.statistics || !known) return std::nullopt;
+        return static_cast<std::int64_t>((*hook.statistics).*field);
+      };
+      sink.value(Kpi::kAgentHookTimeNs, count(&ProgramStatistics::run_time_ns, run_times_counted_));
+      sink.value(Kpi::kAgentHookRunsCount, count(&ProgramStatistics::run_count, run_times_counted_));
+      auto misses = count(&ProgramStatistics::misses_count, true);
+      if (misses && trace_ && hook.program_fd == trace_->program_fd()) *misses += vms_->refused_count();
+      sink.value(Kpi::kAgentHookMissesCount, misses);
+    }
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& [id, vm] : vms_->vms()) walk_vm(sink, vm, now);
+  }
+
+  template <typename Sink>
+  void walk_host(Sink& sink) const {
+    sink.value(Kpi::kHostPressureCpuNs, host_.pressure_cpu_ns);
+    sink.value(Kpi::kHostPressureMemoryNs, host_.pressure_memory_ns);
+    sink.value(Kpi::kHostPressureIoNs, host_.pressure_io_ns);
+    sink.value(Kpi::kHostCpuTimeNs, host_.cpu_time_ns);
+    sink.value(Kpi::kHostCpuCapacityMillicores, host_.cpu_capacity_millicores);
+    sink.value(Kpi::kHostMemoryTotalBytes, host_.memory_total_bytes);
+    sink.value(Kpi::kHostMemoryAvailableBytes, host_.memory_available_bytes);
+    sink.value(Kpi::kAgentCpuTimeNs, agent_cpu_time_ns_);
+    sink.value(Kpi::kAgentResidentBytes, agent_resident_bytes_);
+    if (options_.dropped_frames_count) {
+      sink.value(Kpi::kAgentDroppedFramesCount, static_cast<std::int64_t>(options_.dropped_frames_count()));
+    }
+  }
+
+  template <typename Sink>
+  void walk_vm(Sink& sink, const TrackedVm& vm, std::chrono::steady_clock::time_point now) const {
+    const VmFacts& facts = *vm.facts;
+    const std::uint32_t index = sink.entity([&] { return vm_entity(facts); });
+    const bool current = now - facts.read_at <= options_.slow_interval * kFactsAgeIntervals;
+    const auto fact = [current](std::optional<std::int64_t> value) { return current ? value : std::nullopt; };
+    const auto counted = [&vm](std::int64_t value) { return vm.counted ? std::optional(value) : std::nullopt; };
+
+    sink.value(Kpi::kVmState, fact(facts.state));
+    sink.value(Kpi::kVmVcpusCount, fact(facts.vcpus_count));
+    sink.value(Kpi::kVmVcpusMaxCount, fact(facts.vcpus_max_count));
+    sink.value(Kpi::kVmCpuQuotaUs, fact(facts.cpu_quota_us));
+    sink.value(Kpi::kVmCpuPeriodUs, fact(facts.cpu_period_us));
+    sink.value(Kpi::kVmCpuShares, fact(facts.cpu_shares));
+    sink.value(Kpi::kVmMemoryBytes, fact(facts.memory_bytes));
+    sink.value(Kpi::kVmMemoryMaxBytes, fact(facts.memory_max_bytes));
+    sink.value(Kpi::kBalloonBytes, fact(facts.balloon_bytes));
+    sink.value(Kpi::kGuestMemoryUsableBytes, fact(facts.guest_memory_usable_bytes));
+    sink.value(Kpi::kMemoryDirtyBytesPerS, fact(facts.memory_dirty_bytes_per_s));
+    sink.value(Kpi::kEmulatorTimeNs, counted(vm.emulator_time_ns));
+    sink.value(Kpi::kPageFaultsMajorCount, counted(vm.faults_major_count));
+    sink.value(Kpi::kPageFaultsMinorCount, counted(vm.faults_minor_count));
+    sink.value(Kpi::kMemoryResidentBytes, vm.counted ? vm.resident_bytes : std::nullopt);
+    sink.value(Kpi::kCpuThrottledTimeNs, vm.throttled_time_ns);
+    if (trace_) {
+      for (int b = 0; b < kHistogramBucketCount; ++b) {
+        const auto bucket = static_cast<std::size_t>(b);
+        sink.value(Kpi::kRunQueueLatencyNs, vm.slot ? std::optional(vm.histogram[bucket]) : std::nullopt,
+                   static_cast<std::uint8_t>(b));
+      }
+    }
+    for (const TrackedThread& thread : vm.threads) {
+      if (thread.thread.vcpu) walk_vcpu(sink, index, thread);
+    }
+    for (const std::string& tap : facts.description.taps) {
+      sink.entity([&] { return Entity{EntityKind::kTap, index, tap, {}, {}}; });
+      const auto figures = sink.wants_values() ? net_devices_.find(tap) : std::nullopt;
+      const auto of = [&](std::int64_t TapFigures::*field) {
+        return figures ? std::optional((*figures).*field) : std::nullopt;
+      };
+      sink.value(Kpi::kNetRxBytes, of(&TapFigures::rx_bytes));
+      sink.value(Kpi::kNetTxBytes, of(&TapFigures::tx_bytes));
+      sink.value(Kpi::kNetRxDropsCount, of(&TapFigures::rx_drops_count));
+      sink.value(Kpi::kNetTxDropsCount, of(&TapFigures::tx_drops_count));
+      sink.value(Kpi::kNetPacketsCount, of(&TapFigures::packets_count));
+    }
+    for (const DiskFacts& disk : facts.disks) {
+      sink.entity([&] { return Entity{EntityKind::kDisk, index, disk.target, {}, {}}; });
+      sink.value(Kpi::kBlockReadBytes, fact(disk.read_bytes));
+      sink.value(Kpi::kBlockWriteBytes, fact(disk.write_bytes));
+      sink.value(Kpi::kBlockOpsCount, fact(disk.ops_count));
+      sink.value(Kpi::kGuestFlushesCount, fact(disk.flushes_count));
+    }
+    for (const Winner& winner : vm.winners) {
+      sink.entity([&] { return Entity{EntityKind::kVmPair, index, winner ? winner->value : "host", {}, {}}; });
+      sink.value(Kpi::kPreemptedByCount, vm.slot ? std::optional(vms_->preemptions(vm, winner)) : std::nullopt);
+    }
+  }
+
+  template <typename Sink>
+  void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) const {
+    sink.entity([&] { return Entity{EntityKind::kVcpu, vm, std::to_string(*thread.thread.vcpu), {}, {}}; });
+    const auto of = [&](std::int64_t ThreadFigures::*field) {
+      return thread.figures ? std::optional((*thread.figures).*field) : std::nullopt;
+    };
+    sink.value(Kpi::kCpuRunTimeNs, of(&ThreadFigures::run_time_ns));
+    sink.value(Kpi::kRunQueueWaitNs, of(&ThreadFigures::run_queue_wait_ns));
+    sink.value(Kpi::kDispatchesCount, of(&ThreadFigures::dispatches_count));
+    sink.value(Kpi::kContextSwitchesVoluntaryCount, of(&ThreadFigures::switches_voluntary_count));
+    sink.value(Kpi::kContextSwitchesForcedCount, of(&ThreadFigures::switches_forced_count));
+    sink.value(Kpi::kCpuMigrationsCount, thread.figures ? thread.figures->cpu_migrations_count : std::nullopt);
+  }
+
+  static Entity vm_entity(const VmFacts& facts) {
+    Entity entity{EntityKind::kVm, 0, facts.name, facts.id.value, {}};
+    if (!facts.description.unmovable.empty()) entity.labels["unmovable"] = facts.description.unmovable;
+    for (const auto& [name, value] : facts.description.groups) entity.labels["group." + name] = value;
+    return entity;
+  }
+
+  struct Hook {
+    const char* name;
+    int program_fd;
+    std::optional<ProgramStatistics> statistics;
+  };
+
+  const CollectorOptions options_;
+  const std::uint64_t boot_id_;
+  std::map<std::string, std::string> labels_;
+
+  std::unique_ptr<ThreadReader> thread_reader_;
+  std::unique_ptr<RunQueueTrace> trace_;  ///< null: see trace_reason_
+  std::string trace_reason_;
+  std::optional<RunStatistics> run_statistics_;
+  std::vector<Hook> hooks_;
+
+  HostFiles host_files_;
+  NetDevices net_devices_;
+  TextFile statm_;
+  TextFile stats_enabled_;
+
+  std::shared_ptr<const Inventory> inventory_;
+  std::shared_ptr<const Inventory> previous_inventory_;
+  std::optional<VmTable> vms_;
+
+  // this tick's
+  HostFigures host_;
+  std::int64_t agent_cpu_time_ns_ = 0;
+  std::optional<std::int64_t> agent_resident_bytes_;
+  bool run_times_counted_ = false;
+
+  std::shared_ptr<const Catalog> catalog_;
+  std::uint64_t sequence_ = 0;
+
+  std::unique_ptr<InventoryReader> inventory_reader_;  ///< last: its threads stop first
+};
+
+}  // namespace
+}  // namespace collect
+
+Result<std::unique_ptr<Collector>> Collector::create(CollectorOptions options, std::uint64_t boot_id) {
+  if (options.host.empty()) return Error{ErrorCode::kInvalidArgument, "the host has no name"};
+  if (options.slow_interval < std::chrono::seconds(1)) {
+    return Error{ErrorCode::kInvalidArgument, "the slow interval is shorter than a second"};
+  }
+  return std::unique_ptr<Collector>(std::make_unique<collect::CollectorOfHost>(std::move(options), boot_id));
+}
+
+}  // namespace proteus

@@ -1,0 +1,296 @@
+#include "agent/collect/inventory.h"
+
+#include <fmt/core.h>
+#include <libvirt/libvirt.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "agent/collect/libvirt_events.h"
+#include "agent/collect/libvirt_reading.h"
+#include "common/log.h"
+
+namespace proteus::collect {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr std::chrono::seconds kReconnectFirst{1};
+constexpr std::chrono::seconds kReconnectMost{30};
+/// A definition is reread with events; this bounds how long a missed one can matter.
+constexpr std::chrono::seconds kDescriptionAge{60};
+
+class Reader final : public InventoryReader {
+ public:
+  explicit Reader(InventoryOptions options) : options_(std::move(options)) {
+    current_ = std::make_shared<Inventory>();
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "proteus-libvirt");
+      run();
+    });
+  }
+
+  ~Reader() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  std::shared_ptr<const Inventory> latest() const override {
+    std::lock_guard lock(mutex_);
+    return current_;
+  }
+
+  void refresh(const VmId& vm) override { ask(vm, false); }
+
+ private:
+  /// Work that events and refresh() leave for the thread.
+  struct Wanted {
+    bool all = false;
+    bool connection_lost = false;
+    std::set<VmId> vms;
+    std::set<VmId> descriptions;  ///< of these the XML too
+    bool empty() const { return !all && !connection_lost && vms.empty(); }
+  };
+
+  void ask(const VmId& vm, bool description) {
+    {
+      std::lock_guard lock(mutex_);
+      if (vm.empty()) {
+        wanted_.all = true;
+      } else {
+        wanted_.vms.insert(vm);
+        if (description) wanted_.descriptions.insert(vm);
+      }
+    }
+    wake_.notify_all();
+  }
+
+  // --- the thread ---
+
+  void run() {
+    const LibvirtEventLoop events;
+    auto wait = kReconnectFirst;
+    while (!stopping()) {
+      auto connected = connect(options_.uri);
+      if (!connected) {
+        publish_disconnected(connected.error().message);
+        pause(wait);
+        wait = std::min(wait * 2, kReconnectMost);
+        continue;
+      }
+      wait = kReconnectFirst;
+      connection_ = std::move(connected).value();
+      const std::string trouble = serve();
+      unsubscribe();
+      connection_.reset();
+      if (!stopping()) publish_disconnected(trouble);
+    }
+  }
+
+  /// Until the connection breaks (returns why) or the reader stops.
+  std::string serve() {
+    subscribe();
+    Inventory inventory;
+    inventory.connected = true;
+    inventory.hypervisor = hypervisor_version(connection_.get());
+    inventory.libvirt = daemon_version(connection_.get());
+    inventory.capabilities = libvirt_capabilities(connection_.get());
+    log::info("libvirt: connected to {} ({}, libvirt {})", options_.uri, inventory.hypervisor, inventory.libvirt);
+    said_disconnected_ = false;
+
+    Wanted wanted;
+    wanted.all = true;
+    SteadyTime next_slow{};
+    for (;;) {
+      if (wanted.connection_lost) return "the connection was closed";
+      const bool slow = wanted.all || std::chrono::steady_clock::now() >= next_slow;
+      const Status done = slow ? read_all(inventory, wanted) : read_some(inventory, wanted);
+      if (!done && virConnectIsAlive(connection_.get()) != 1) return done.error().message;
+      if (!done) log::warning("libvirt: {}", done.error().message);
+      publish(inventory);
+      if (slow) {
+        // after the figures are out, as these calls may take their time
+        if (inventory.capabilities["dirty_rate"] == "yes") start_dirty_rates(inventory);
+        next_slow = std::chrono::steady_clock::now() + options_.slow_interval;
+      }
+      std::unique_lock lock(mutex_);
+      wake_.wait_until(lock, next_slow, [this] { return stopping_ || !wanted_.empty(); });
+      if (stopping_) return {};
+      wanted = std::exchange(wanted_, Wanted{});
+    }
+  }
+
+  Status read_all(Inventory& inventory, const Wanted& wanted) {
+    auto domains = active_domains(connection_.get());
+    if (!domains) return domains.error();
+    std::map<VmId, VmFacts> vms;
+    for (const Domain& domain : domains.value()) {
+      const VmId id = domain_id(domain.get());
+      const auto known = inventory.vms.find(id);
+      VmFacts facts = known == inventory.vms.end() ? VmFacts{} : known->second;
+      if (read_one(domain.get(), id, known == inventory.vms.end() || wanted.descriptions.count(id) != 0, facts)) {
+        vms.emplace(id, std::move(facts));
+      }
+    }
+    inventory.vms = std::move(vms);
+    std::erase_if(descriptions_read_, [&](const auto& entry) { return inventory.vms.count(entry.first) == 0; });
+    return read_statistics(domains.value(), inventory.vms);
+  }
+
+  Status read_some(Inventory& inventory, const Wanted& wanted) {
+    std::vector<Domain> domains;
+    for (const VmId& id : wanted.vms) {
+      Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
+      if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound) return libvirt_error("look up a domain");
+      if (!domain || virDomainIsActive(domain.get()) != 1) {
+        inventory.vms.erase(id);
+        descriptions_read_.erase(id);
+        continue;
+      }
+      VmFacts& facts = inventory.vms[id];
+      if (!read_one(domain.get(), id, facts.name.empty() || wanted.descriptions.count(id) != 0, facts)) {
+        inventory.vms.erase(id);
+        continue;
+      }
+      domains.push_back(std::move(domain));
+    }
+    return read_statistics(domains, inventory.vms);
+  }
+
+  /// False if the domain went away meanwhile.
+  bool read_one(virDomain* domain, const VmId& id, bool description, VmFacts& facts) {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    facts.id = id;
+    const char* name = virDomainGetName(domain);
+    if (name != nullptr) facts.name = name;
+    const auto read_at = descriptions_read_.find(id);
+    if (description || read_at == descriptions_read_.end() || now - read_at->second > kDescriptionAge) {
+      const Status described = read_description(domain, facts);
+      if (!described && virDomainIsActive(domain) != 1) return false;
+      if (!described) log::warning("libvirt: {} ({}): {}", facts.name, id.value, described.error().message);
+      descriptions_read_[id] = now;
+    }
+    read_static(domain, facts);
+    facts.read_at = now;
+    return true;
+  }
+
+  void start_dirty_rates(const Inventory& inventory) {
+    for (const auto& [id, facts] : inventory.vms) {
+      if (facts.state != VIR_DOMAIN_RUNNING) continue;
+      const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
+      if (domain) start_dirty_rate(domain.get());
+      if (stopping()) return;
+    }
+  }
+
+  // --- events: callbacks run on the event loop's thread and only leave a note ---
+
+  static void note(virDomain* domain, void* self, bool description) {
+    static_cast<Reader*>(self)->ask(domain_id(domain), description);
+  }
+  static int on_lifecycle(virConnectPtr, virDomainPtr domain, int, int, void* self) {
+    note(domain, self, true);
+    return 0;
+  }
+  static void on_balloon(virConnectPtr, virDomainPtr domain, unsigned long long, void* self) { note(domain, self, false); }
+  static void on_tunable(virConnectPtr, virDomainPtr domain, virTypedParameterPtr, int, void* self) {
+    note(domain, self, false);
+  }
+  static void on_device(virConnectPtr, virDomainPtr domain, const char*, void* self) { note(domain, self, true); }
+  static void on_metadata(virConnectPtr, virDomainPtr domain, int, const char*, void* self) { note(domain, self, true); }
+  static void on_job_completed(virConnectPtr, virDomainPtr domain, virTypedParameterPtr, int, void* self) {
+    note(domain, self, false);
+  }
+  static void on_close(virConnectPtr, int, void* self) {
+    auto* reader = static_cast<Reader*>(self);
+    {
+      std::lock_guard lock(reader->mutex_);
+      reader->wanted_.connection_lost = true;
+    }
+    reader->wake_.notify_all();
+  }
+
+  void subscribe() {
+    virConnectRegisterCloseCallback(connection_.get(), on_close, this, nullptr);
+    virConnectSetKeepAlive(connection_.get(), 5, 3);
+    const auto add = [this](int event, auto callback) {
+      const int id = virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, VIR_DOMAIN_EVENT_CALLBACK(callback),
+                                                      this, nullptr);
+      if (id >= 0) callbacks_.push_back(id);  // a driver without this event is covered by the slow lane
+    };
+    add(VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_lifecycle);
+    add(VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, on_balloon);
+    add(VIR_DOMAIN_EVENT_ID_TUNABLE, on_tunable);
+    add(VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, on_device);
+    add(VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, on_device);
+    add(VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, on_metadata);
+    add(VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, on_job_completed);
+  }
+
+  void unsubscribe() {
+    for (const int id : callbacks_) virConnectDomainEventDeregisterAny(connection_.get(), id);
+    callbacks_.clear();
+    virConnectUnregisterCloseCallback(connection_.get(), on_close);
+  }
+
+  // --- handing over ---
+
+  void publish(const Inventory& inventory) {
+    auto copy = std::make_shared<const Inventory>(inventory);
+    std::lock_guard lock(mutex_);
+    current_ = std::move(copy);
+  }
+
+  /// The VMs stay as they were known: their processes may well run on without libvirt.
+  void publish_disconnected(const std::string& trouble) {
+    if (!std::exchange(said_disconnected_, true)) log::warning("libvirt: {}; trying again", trouble);
+    auto copy = std::make_shared<Inventory>(*latest());
+    copy->connected = false;
+    copy->trouble = trouble;
+    std::lock_guard lock(mutex_);
+    current_ = std::move(copy);
+    wanted_ = {};
+  }
+
+  bool stopping() const {
+    std::lock_guard lock(mutex_);
+    return stopping_;
+  }
+  void pause(Nanoseconds time) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, time, [this] { return stopping_; });
+  }
+
+  const InventoryOptions options_;
+
+  // the thread's own
+  Connection connection_;
+  std::vector<int> callbacks_;
+  std::map<VmId, SteadyTime> descriptions_read_;
+  bool said_disconnected_ = false;
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  Wanted wanted_;
+  std::shared_ptr<const Inventory> current_;
+
+  std::thread thread_;  // last: starts when all else is there
+};
+
+}  // namespace
+
+std::unique_ptr<InventoryReader> InventoryReader::start(InventoryOptions options) {
+  return std::make_unique<Reader>(std::move(options));
+}
+
+}  // namespace proteus::collect

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/collect/domain_xml.h"
+#include "common/ids.h"
+#include "common/units.h"
+
+namespace proteus::collect {
+
+/// libvirt's counters of one disk, since the domain started.
+struct DiskFacts {
+  std::string target;
+  std::optional<std::int64_t> read_bytes;
+  std::optional<std::int64_t> write_bytes;
+  std::optional<std::int64_t> ops_count;
+  std::optional<std::int64_t> flushes_count;
+  bool operator==(const DiskFacts&) const = default;
+};
+
+/// What libvirt last said of one active domain (running, paused, or incoming in a migration).
+struct VmFacts {
+  VmId id;
+  std::string name;
+  DomainDescription description;
+  std::optional<std::int64_t> state;  ///< virDomainState
+  std::optional<std::int64_t> vcpus_count;
+  std::optional<std::int64_t> vcpus_max_count;
+  std::optional<std::int64_t> cpu_quota_us;  ///< -1: unlimited
+  std::optional<std::int64_t> cpu_period_us;
+  std::optional<std::int64_t> cpu_shares;
+  std::optional<std::int64_t> memory_bytes;
+  std::optional<std::int64_t> memory_max_bytes;
+  std::optional<std::int64_t> balloon_bytes;
+  std::optional<std::int64_t> guest_memory_usable_bytes;
+  std::optional<std::int64_t> memory_dirty_bytes_per_s;
+  std::vector<DiskFacts> disks;
+  std::chrono::steady_clock::time_point read_at;  ///< when libvirt said so
+};
+
+/// One answer of the inventory, immutable.
+struct Inventory {
+  bool connected = false;
+  std::string trouble;          ///< why not connected
+  std::string hypervisor;       ///< for example "QEMU 7.2.17"; empty while never connected
+  std::string libvirt;          ///< daemon's version
+  std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", those that libvirt decides
+  std::map<VmId, VmFacts> vms;
+};
+
+struct InventoryOptions {
+  std::string uri;
+  Nanoseconds slow_interval = std::chrono::seconds(10);
+};
+
+/// Keeps an inventory of the active domains: all of them every slow interval by one bulk call, one domain at once after an
+/// event or a refresh(). Runs on a thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that hangs
+/// makes the inventory old, never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most 30 s.
+class InventoryReader {
+ public:
+  static std::unique_ptr<InventoryReader> start(InventoryOptions options);
+  /// Closes the connection; waits for a libvirt call in progress.
+  virtual ~InventoryReader() = default;
+
+  /// The newest inventory, never null. Thread: any.
+  virtual std::shared_ptr<const Inventory> latest() const = 0;
+  /// Rereads one VM soon, all if the id is empty. Thread: any; returns at once.
+  virtual void refresh(const VmId& vm) = 0;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,227 @@
+#include "agent/collect/libvirt_reading.h"
+
+#include <fmt/core.h>
+#include <libvirt/virterror.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::int64_t kBytesPerKib = 1024;
+/// What libvirt reports where control groups v2 say "max" (VIR_CGROUP_CPU_QUOTA_MAX in µs).
+constexpr std::int64_t kQuotaUnlimited = 17592186044415;
+
+std::string dotted(unsigned long version) {
+  return fmt::format("{}.{}.{}", version / 1000000, version / 1000 % 1000, version % 1000);
+}
+
+std::optional<std::int64_t> number(const virTypedParameter& p) {
+  switch (p.type) {
+    case VIR_TYPED_PARAM_INT: return p.value.i;
+    case VIR_TYPED_PARAM_UINT: return p.value.ui;
+    case VIR_TYPED_PARAM_LLONG: return p.value.l;
+    case VIR_TYPED_PARAM_ULLONG: return static_cast<std::int64_t>(p.value.ul);
+    default: return std::nullopt;
+  }
+}
+
+std::optional<std::int64_t> find(const virTypedParameter* params, int count, const std::string& name) {
+  for (int i = 0; i < count; ++i) {
+    if (name == params[i].field) return number(params[i]);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> find_text(const virTypedParameter* params, int count, const std::string& name) {
+  for (int i = 0; i < count; ++i) {
+    if (name == params[i].field && params[i].type == VIR_TYPED_PARAM_STRING) return params[i].value.s;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> scaled(std::optional<std::int64_t> value, std::int64_t factor) {
+  if (value) *value *= factor;
+  return value;
+}
+
+void take_disks(const virDomainStatsRecord& record, VmFacts& facts) {
+  const auto count = find(record.params, record.nparams, "block.count");
+  if (!count) return;
+  std::vector<DiskFacts> disks;
+  for (std::int64_t i = 0; i < *count; ++i) {
+    const std::string prefix = fmt::format("block.{}.", i);
+    const auto get = [&](const char* key) { return find(record.params, record.nparams, prefix + key); };
+    const auto name = find_text(record.params, record.nparams, prefix + "name");
+    if (!name) continue;
+    DiskFacts disk{.target = *name, .read_bytes = get("rd.bytes"), .write_bytes = get("wr.bytes"), .ops_count = {},
+                   .flushes_count = get("fl.reqs")};
+    const auto reads = get("rd.reqs");
+    const auto writes = get("wr.reqs");
+    if (reads && writes) disk.ops_count = *reads + *writes;
+    disks.push_back(std::move(disk));
+  }
+  facts.disks = std::move(disks);
+}
+
+void take_record(const virDomainStatsRecord& record, VmFacts& facts) {
+  const auto get = [&](const char* name) { return find(record.params, record.nparams, name); };
+  facts.state = get("state.state");
+  // A busy domain leaves groups out: an older figure then is better than none, and read_at tells its age.
+  if (const auto kib = get("balloon.current")) {
+    facts.balloon_bytes = facts.memory_bytes = *kib * kBytesPerKib;
+    facts.guest_memory_usable_bytes = scaled(get("balloon.usable"), kBytesPerKib);
+  }
+  if (const auto kib = get("balloon.maximum")) facts.memory_max_bytes = *kib * kBytesPerKib;
+  take_disks(record, facts);
+  if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED) {
+    facts.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
+  }
+}
+
+}  // namespace
+
+Error libvirt_error(const std::string& what) {
+  const virError* error = virGetLastError();
+  if (error == nullptr || error->code == VIR_ERR_OK) return Error{ErrorCode::kInternal, what + ": unknown libvirt error"};
+  ErrorCode code = ErrorCode::kInternal;
+  switch (error->code) {
+    case VIR_ERR_NO_DOMAIN: code = ErrorCode::kNotFound; break;
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_ACCESS_DENIED: code = ErrorCode::kPermissionDenied; break;
+    case VIR_ERR_NO_SUPPORT:
+    case VIR_ERR_OPERATION_UNSUPPORTED: code = ErrorCode::kUnsupported; break;
+    case VIR_ERR_OPERATION_INVALID: code = ErrorCode::kFailedPrecondition; break;
+    case VIR_ERR_SYSTEM_ERROR:
+    case VIR_ERR_RPC:
+    case VIR_ERR_NO_CONNECT:
+    case VIR_ERR_INVALID_CONN: code = ErrorCode::kUnavailable; break;
+    default: break;
+  }
+  return Error{code, fmt::format("{}: {}", what, error->message == nullptr ? "no message" : error->message)};
+}
+
+Result<Connection> connect(const std::string& uri) {
+  // Errors are returned, not printed by the library.
+  virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
+  Connection connection(virConnectOpen(uri.c_str()));
+  if (!connection) {
+    const Error error = libvirt_error("connect to " + uri);
+    connection.reset(virConnectOpenReadOnly(uri.c_str()));
+    if (!connection) return error;
+  }
+  return connection;
+}
+
+std::string hypervisor_version(virConnect* connection) {
+  unsigned long version = 0;
+  const char* type = virConnectGetType(connection);
+  if (type == nullptr || virConnectGetVersion(connection, &version) != 0) return type == nullptr ? "unknown" : type;
+  return fmt::format("{} {}", type, dotted(version));
+}
+
+std::string daemon_version(virConnect* connection) {
+  unsigned long version = 0;
+  if (virConnectGetLibVersion(connection, &version) != 0) return "unknown";
+  return dotted(version);
+}
+
+std::map<std::string, std::string> libvirt_capabilities(virConnect* connection) {
+  std::map<std::string, std::string> capabilities;
+  const char* type = virConnectGetType(connection);
+  const bool is_qemu = type != nullptr && std::strcmp(type, "QEMU") == 0;
+  const std::string other = fmt::format("no: libvirt's {} driver cannot do it", type == nullptr ? "unknown" : type);
+  for (const char* name : {"vcpu_hotplug", "balloon"}) capabilities[name] = is_qemu ? "yes" : other;
+
+  unsigned long libvirt = 0;
+  unsigned long qemu = 0;
+  virConnectGetLibVersion(connection, &libvirt);
+  virConnectGetVersion(connection, &qemu);
+  if (!is_qemu) {
+    capabilities["dirty_rate"] = other;
+  } else if (libvirt < 7002000 || qemu < 5002000) {
+    capabilities["dirty_rate"] = "no: needs libvirt 7.2 and QEMU 5.2";
+  } else {
+    capabilities["dirty_rate"] = "yes";
+  }
+
+  const std::unique_ptr<char, void (*)(void*)> xml(virConnectGetCapabilities(connection), std::free);
+  const bool live = xml != nullptr && std::strstr(xml.get(), "<live/>") != nullptr;
+  capabilities["migrate"] = live ? "yes" : "no: libvirt does not announce live migration";
+  return capabilities;
+}
+
+Result<std::vector<Domain>> active_domains(virConnect* connection) {
+  virDomainPtr* list = nullptr;
+  const int count = virConnectListAllDomains(connection, &list, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+  if (count < 0) return libvirt_error("list domains");
+  std::vector<Domain> domains;
+  for (int i = 0; i < count; ++i) domains.emplace_back(list[i]);
+  std::free(list);
+  return domains;
+}
+
+Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms) {
+  if (domains.empty()) return {};
+  std::vector<virDomainPtr> list;
+  for (const Domain& domain : domains) list.push_back(domain.get());
+  list.push_back(nullptr);
+  constexpr unsigned kGroups = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK |
+                               VIR_DOMAIN_STATS_DIRTYRATE;
+  virDomainStatsRecordPtr* records = nullptr;
+  int count = virDomainListGetStats(list.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+  if (count < 0) count = virDomainListGetStats(list.data(), kGroups, &records, 0);  // a driver without NOWAIT
+  if (count < 0) return libvirt_error("read domain statistics");
+  for (int i = 0; i < count; ++i) {
+    const auto vm = vms.find(domain_id(records[i]->dom));
+    if (vm != vms.end()) take_record(*records[i], vm->second);
+  }
+  virDomainStatsRecordListFree(records);
+  return {};
+}
+
+void read_static(virDomain* domain, VmFacts& facts) {
+  const auto count_or_absent = [](int count) {
+    return count < 0 ? std::nullopt : std::optional<std::int64_t>(count);
+  };
+  facts.vcpus_count = count_or_absent(virDomainGetVcpusFlags(domain, VIR_DOMAIN_VCPU_LIVE));
+  facts.vcpus_max_count =
+      count_or_absent(virDomainGetVcpusFlags(domain, static_cast<unsigned>(VIR_DOMAIN_VCPU_LIVE) | VIR_DOMAIN_VCPU_MAXIMUM));
+
+  facts.cpu_quota_us = facts.cpu_period_us = facts.cpu_shares = std::nullopt;
+  int count = 0;
+  const std::unique_ptr<char, void (*)(void*)> scheduler(virDomainGetSchedulerType(domain, &count), std::free);
+  if (scheduler == nullptr || count <= 0) return;
+  std::vector<virTypedParameter> params(static_cast<std::size_t>(count));
+  if (virDomainGetSchedulerParametersFlags(domain, params.data(), &count, VIR_DOMAIN_AFFECT_LIVE) != 0) return;
+  facts.cpu_shares = find(params.data(), count, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
+  facts.cpu_period_us = find(params.data(), count, VIR_DOMAIN_SCHEDULER_VCPU_PERIOD);
+  facts.cpu_quota_us = find(params.data(), count, VIR_DOMAIN_SCHEDULER_VCPU_QUOTA);
+  if (facts.cpu_quota_us && (*facts.cpu_quota_us <= 0 || *facts.cpu_quota_us >= kQuotaUnlimited)) facts.cpu_quota_us = -1;
+  virTypedParamsClear(params.data(), count);
+}
+
+Status read_description(virDomain* domain, VmFacts& facts) {
+  const std::unique_ptr<char, void (*)(void*)> xml(virDomainGetXMLDesc(domain, 0), std::free);
+  if (xml == nullptr) return libvirt_error("read a domain's XML");
+  auto description = parse_domain_xml(xml.get());
+  if (!description) return description.error();
+  facts.description = std::move(description).value();
+  return {};
+}
+
+void start_dirty_rate(virDomain* domain) {
+  virDomainJobInfo job;
+  if (virDomainGetJobInfo(domain, &job) != 0 || job.type != VIR_DOMAIN_JOB_NONE) return;
+  virDomainStartDirtyRateCalc(domain, 1, 0);  // refused where unsupported: the figure then stays absent
+}
+
+VmId domain_id(virDomain* domain) {
+  char uuid[VIR_UUID_STRING_BUFLEN] = {};
+  virDomainGetUUIDString(domain, uuid);
+  return VmId(uuid);
+}
+
+}  // namespace proteus::collect

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/collect/inventory.h"
+#include "common/result.h"
+
+namespace proteus::collect {
+
+struct CloseConnection {
+  void operator()(virConnect* connection) const { virConnectClose(connection); }
+};
+using Connection = std::unique_ptr<virConnect, CloseConnection>;
+
+struct FreeDomain {
+  void operator()(virDomain* domain) const { virDomainFree(domain); }
+};
+using Domain = std::unique_ptr<virDomain, FreeDomain>;
+
+/// libvirt's last error on this thread as ours.
+Error libvirt_error(const std::string& what);
+
+/// Opens a connection (read-only if the user may no more). Blocks.
+Result<Connection> connect(const std::string& uri);
+
+/// "QEMU 7.2.17" and the daemon's version.
+std::string hypervisor_version(virConnect* connection);
+std::string daemon_version(virConnect* connection);
+/// cpu_quota, vcpu_hotplug, balloon, migrate, dirty_rate: "yes" or "no: reason".
+std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
+
+/// Running, paused and incoming domains.
+Result<std::vector<Domain>> active_domains(virConnect* connection);
+/// Bulk statistics (state, balloon, block, dirty rate) of the given domains into their facts, by UUID. Busy domains answer with what costs no waiting.
+Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
+/// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
+void read_static(virDomain* domain, VmFacts& facts);
+/// The domain's XML into facts.description.
+Status read_description(virDomain* domain, VmFacts& facts);
+/// Lets QEMU measure the dirty rate for a second; the next read_statistics() has it. Skips domains with a job.
+void start_dirty_rate(virDomain* domain);
+
+VmId domain_id(virDomain* domain);
+
+}  // namespace proteus::collect

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/collect/text_file.h"
+
+namespace proteus::collect {
+
+/// A tap's counters as its guest sees them: what the host transmits into the tap, the guest receives.
+struct TapFigures {
+  std::int64_t rx_bytes = 0;
+  std::int64_t tx_bytes = 0;
+  std::int64_t rx_drops_count = 0;
+  std::int64_t tx_drops_count = 0;
+  std::int64_t packets_count = 0;  ///< both directions
+  bool operator==(const TapFigures&) const = default;
+};
+
+/// All network devices of the agent's network namespace with one read a tick (procfs net/dev follows the namespace, sysfs
+/// shows that of whoever mounted it).
+/// Thread: owned by one.
+class NetDevices {
+ public:
+  explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev")) {}
+  /// Rereads the file; find() looks in it until the next refresh().
+  void refresh() { text_ = file_.read(); }
+  std::optional<TapFigures> find(std::string_view device) const;
+
+ private:
+  TextFile file_;
+  std::optional<std::string_view> text_;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+namespace proteus::collect {
+
+/// Whether a host can do something, and how or why not, in words for people.
+struct Probe {
+  bool available = false;
+  std::string reason;
+  /// "yes", or "no: " and the reason: the form of capability labels.
+  std::string label() const { return available ? "yes" : "no: " + reason; }
+};
+
+// Each looks below `root`, changes nothing and never blocks for long. Thread: any.
+
+Probe probe_psi(const std::string& root);
+/// CPU bandwidth control of control groups, which vcpu_quota needs.
+Probe probe_cpu_quota(const std::string& root);
+Probe probe_cgroup_version(const std::string& root);
+Probe probe_btf(const std::string& root);
+Probe probe_kvm_device(const std::string& root);
+Probe probe_kvm_exit(const std::string& root);
+Probe probe_kprobes(const std::string& root);
+Probe probe_hardware_counters();
+Probe probe_resctrl(const std::string& root);
+Probe probe_post_copy(const std::string& root);
+/// Traffic control kinds that libvirt's interface bandwidth needs: sch_htb, sch_sfq, act_police (for inbound limits).
+Probe probe_network_bandwidth(const std::string& root);
+
+}  // namespace proteus::collect

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/collect/thread_reader.h"
+#include "common/kpi.h"
+#include "common/result.h"
+
+namespace proteus::collect {
+
+/// A thread that belongs to the VM in `slot`, or to none any more.
+struct ThreadMark {
+  ThreadKey thread;
+  std::optional<std::uint32_t> slot;
+};
+
+/// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
+/// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of the
+/// same program are not disturbed.
+/// Thread: owned by one.
+class RunQueueTrace {
+ public:
+  using Histogram = std::array<std::int64_t, kHistogramBucketCount>;
+
+  /// Errors: kUnsupported, kPermissionDenied with the kernel's reason.
+  static Result<std::unique_ptr<RunQueueTrace>> create();
+  virtual ~RunQueueTrace() = default;
+
+  /// How many VMs at once.
+  virtual std::uint32_t slot_count() const = 0;
+  /// A slot with zero counters; nullopt when all are taken.
+  virtual std::optional<std::uint32_t> acquire_slot() = 0;
+  /// To be called when the VM's last thread is gone or unmarked. The slot is not given out again at once.
+  virtual void release_slot(std::uint32_t slot) = 0;
+  /// Makes threads known (or forgotten) to the hook; returns how many could not be marked (they are gone, or no memory).
+  virtual std::size_t mark(std::span<const ThreadMark> marks) = 0;
+
+  /// Waits since the slot was acquired, by bucket (see KpiKind::kHistogram); a wait counts when its thread next leaves the CPU.
+  virtual void read_histogram(std::uint32_t slot, Histogram& histogram) const = 0;
+  /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`.
+  virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;
+
+  /// The hook's program, for its statistics.
+  virtual int program_fd() const = 0;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,220 @@
+#include "agent/collect/vm_table.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "common/log.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::uint64_t kYoungTicks = 5;
+constexpr std::uint64_t kLookWaitTicksMost = 16;
+/// New pairs change the catalog: they are gathered for so many ticks.
+constexpr std::uint64_t kWinnersEveryTicks = 5;
+/// Bounds the series of one VM; the winners seen first keep theirs.
+constexpr std::size_t kWinnersMost = 32;
+
+bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
+  const auto rank = [](const TrackedThread& t) {
+    return std::tuple(!t.thread.vcpu.has_value(), t.thread.vcpu.value_or(0), t.thread.tid);
+  };
+  return rank(a) < rank(b);
+}
+
+}  // namespace
+
+VmTable::VmTable(std::string root, ThreadReader& reader, RunQueueTrace* trace)
+    : root_(std::move(root)), reader_(reader), trace_(trace) {}
+
+VmTable::~VmTable() = default;
+
+bool VmTable::update(const Inventory& inventory) {
+  ++tick_;
+  bool changed = follow(inventory);
+  for (auto& [id, vm] : vms_) {
+    if (!vm.pid) changed |= find_process(vm);
+    if (!vm.pid) continue;
+    const auto count = count_threads(root_, *vm.pid);
+    if (!count || static_cast<std::size_t>(*count) != vm.threads.size() || tick_ < vm.young_until_tick) {
+      changed |= scan_threads(vm);
+    }
+  }
+  mark_new();
+  changed |= read_threads();
+  for (auto& [id, vm] : vms_) {
+    vm.throttled_time_ns = vm.cgroup ? vm.cgroup->throttled_time_ns() : std::nullopt;
+    if (vm.slot) trace_->read_histogram(*vm.slot, vm.histogram);
+  }
+  if (tick_ % kWinnersEveryTicks == 0) changed |= find_winners();
+  return changed;
+}
+
+bool VmTable::follow(const Inventory& inventory) {
+  bool changed = false;
+  for (auto it = vms_.begin(); it != vms_.end();) {
+    // Without libvirt nobody says that a VM has ended, but its process does.
+    const bool ended = !inventory.connected && !it->second.pid;
+    if (inventory.vms.count(it->first) != 0 && !ended) {
+      ++it;
+      continue;
+    }
+    drop(it->second);
+    it = vms_.erase(it);
+    changed = true;
+  }
+  for (const auto& [id, facts] : inventory.vms) {
+    const auto known = vms_.find(id);
+    if (known != vms_.end()) {
+      known->second.facts = &facts;
+    } else if (inventory.connected) {
+      TrackedVm& vm = vms_[id];
+      vm.facts = &facts;
+      vm.look_at_tick = tick_;
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+void VmTable::drop(TrackedVm& vm) {
+  if (!vm.slot) return;
+  marks_.clear();
+  for (const TrackedThread& t : vm.threads) marks_.push_back({{vm.pid.value_or(0), t.thread.tid}, std::nullopt});
+  trace_->mark(marks_);  // most are gone already, and their marks with them
+  trace_->release_slot(*vm.slot);
+}
+
+bool VmTable::find_process(TrackedVm& vm) {
+  if (tick_ < vm.look_at_tick) return false;
+  vm.pid = find_vm_process(root_, vm.facts->name, vm.facts->id.value);
+  if (!vm.pid) {
+    vm.look_at_tick = tick_ + vm.look_wait_ticks;
+    vm.look_wait_ticks = std::min(vm.look_wait_ticks * 2, kLookWaitTicksMost);
+    return false;
+  }
+  vm.look_wait_ticks = 1;
+  vm.young_until_tick = tick_ + kYoungTicks;
+  vm.cgroup.emplace(root_, *vm.pid);
+  vm.emulator_time_ns = vm.faults_major_count = vm.faults_minor_count = 0;
+  if (trace_ != nullptr && !vm.slot) {
+    vm.slot = trace_->acquire_slot();
+    if (!vm.slot) {
+      ++refused_count_;
+      if (!std::exchange(said_full_, true)) {
+        log::warning("run-queue trace: all {} VM slots are taken; {} and later VMs have no run_queue_latency_ns",
+                     trace_->slot_count(), vm.facts->name);
+      }
+    }
+  }
+  return true;
+}
+
+bool VmTable::scan_threads(TrackedVm& vm) {
+  const std::vector<VmThread> present = list_threads(root_, *vm.pid);
+  if (present.empty()) {
+    log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
+    vm.pid.reset();
+    vm.cgroup.reset();
+    vm.threads.clear();
+    vm.resident_bytes.reset();
+    vm.look_at_tick = tick_ + 1;
+    return true;
+  }
+  std::vector<TrackedThread> threads;
+  bool changed = present.size() != vm.threads.size();
+  for (const VmThread& thread : present) {
+    const auto known = std::find_if(vm.threads.begin(), vm.threads.end(),
+                                    [&](const TrackedThread& t) { return t.thread.tid == thread.tid; });
+    changed |= known == vm.threads.end() || known->thread != thread;
+    threads.push_back({thread, known == vm.threads.end() ? std::nullopt : known->figures});
+  }
+  if (!changed) return false;
+  std::sort(threads.begin(), threads.end(), vcpus_first);
+  if (vm.cgroup) vm.cgroup->rescan();
+  // what is new to the table is new to the hook
+  if (vm.slot) {
+    for (const TrackedThread& t : threads) {
+      const bool known = std::any_of(vm.threads.begin(), vm.threads.end(),
+                                     [&](const TrackedThread& old) { return old.thread.tid == t.thread.tid; });
+      if (!known) marks_.push_back({{*vm.pid, t.thread.tid}, vm.slot});
+    }
+  }
+  vm.threads = std::move(threads);
+  return true;
+}
+
+void VmTable::mark_new() {
+  if (trace_ != nullptr && !marks_.empty()) {
+    const std::size_t failed = trace_->mark(marks_);
+    if (failed > 0) log::debug("run-queue trace: {} of {} new threads were not marked", failed, marks_.size());
+    refused_count_ += static_cast<std::int64_t>(failed);
+  }
+  marks_.clear();
+}
+
+bool VmTable::read_threads() {
+  keys_.clear();
+  for (auto& [id, vm] : vms_) {
+    for (const TrackedThread& t : vm.threads) keys_.push_back({*vm.pid, t.thread.tid});
+  }
+  figures_.resize(keys_.size());
+  reader_.read(keys_, figures_);
+
+  bool changed = false;
+  std::size_t i = 0;
+  for (auto& [id, vm] : vms_) {
+    vm.counted = false;
+    bool gone = false;
+    for (TrackedThread& t : vm.threads) {
+      account(vm, t, figures_[i++]);
+      gone |= !t.figures;
+    }
+    if (gone) changed |= scan_threads(vm);
+  }
+  mark_new();
+  return changed;
+}
+
+void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now) {
+  const std::optional<ThreadFigures> before = thread.figures;
+  thread.figures = now;
+  if (!now) return;
+  // a thread id that has been given to a new thread: its counters began at zero, and the hook does not know it
+  const bool same = before && before->start_ns == now->start_ns;
+  if (before && !same && vm.slot) marks_.push_back({{*vm.pid, thread.thread.tid}, vm.slot});
+  const ThreadFigures base = same ? *before : ThreadFigures{};
+  if (!thread.thread.vcpu) vm.emulator_time_ns += now->run_time_ns - base.run_time_ns;
+  vm.faults_major_count += now->faults_major_count - base.faults_major_count;
+  vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
+  if (now->resident_bytes) vm.resident_bytes = now->resident_bytes;
+  vm.counted = true;
+}
+
+std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) const {
+  if (!winner) return trace_->preemptions(*vm.slot, std::nullopt);
+  const auto other = vms_.find(*winner);
+  if (other == vms_.end() || !other->second.slot) return 0;
+  return trace_->preemptions(*vm.slot, other->second.slot);
+}
+
+bool VmTable::find_winners() {
+  bool changed = false;
+  for (auto& [id, vm] : vms_) {
+    if (!vm.slot) continue;
+    changed |= std::erase_if(vm.winners, [&](const Winner& w) { return w && vms_.count(*w) == 0; }) > 0;
+    const auto consider = [&](const Winner& winner) {
+      if (vm.winners.size() >= kWinnersMost || preemptions(vm, winner) == 0) return;
+      if (std::find(vm.winners.begin(), vm.winners.end(), winner) != vm.winners.end()) return;
+      vm.winners.push_back(winner);
+      changed = true;
+    };
+    consider(std::nullopt);
+    for (const auto& [other_id, other] : vms_) {
+      if (other.slot) consider(other_id);
+    }
+  }
+  return changed;
+}
+
+}  // namespace proteus::collect

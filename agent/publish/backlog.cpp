@@ -1,0 +1,135 @@
+#include "agent/publish/backlog.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace proteus::publish {
+
+Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool) : options_(options), spool_(std::move(spool)) {}
+
+void Backlog::push(std::shared_ptr<const Sample> sample, SteadyTime now) {
+  recent_.push_back({std::move(sample), now});
+  if (recent_.size() <= options_.memory_frames_max || move_front_to_disk()) return;
+  // Memory is full and the disk takes nothing. What lies on disk is older still: giving it up may make room.
+  if (const std::size_t dropped = spool_->drop_oldest_segment(); dropped > 0) {
+    dropped_count_ += dropped;
+    removed_from_front(dropped);
+    if (move_front_to_disk()) return;
+  }
+  const std::size_t index = spool_->size();
+  recent_.pop_front();
+  ++dropped_count_;
+  if (sent_ > index) {
+    --sent_;
+  } else if (sent_ == index) {
+    next_.reset();
+  }
+}
+
+void Backlog::spool_aged(SteadyTime now) {
+  while (!recent_.empty() && now - recent_.front().since >= options_.spool_after && move_front_to_disk()) {
+  }
+}
+
+void Backlog::spool_all() {
+  while (!recent_.empty() && move_front_to_disk()) {
+  }
+  spool_->flush();
+}
+
+std::shared_ptr<const Sample> Backlog::next() {
+  while (sent_ < size()) {
+    if (next_ != nullptr) return next_;
+    if (is_done(key(sent_))) {
+      ++sent_;
+      continue;
+    }
+    if (sent_ >= spool_->size()) {
+      next_ = recent_[sent_ - spool_->size()].sample;
+      return next_;
+    }
+    auto sample = spool_->read(sent_);
+    if (sample) {
+      next_ = std::make_shared<const Sample>(std::move(*sample));
+      return next_;
+    }
+    ++dropped_count_;
+    if (losses_.is_due("")) log::error("spooled frames are lost: {}", sample.error().message);
+    const Spool::Key lost = key(sent_);
+    unreadable_.emplace(lost.boot_id, lost.sequence);
+    pop_done();
+  }
+  return nullptr;
+}
+
+void Backlog::advance() {
+  ++sent_;
+  next_.reset();
+}
+
+void Backlog::rewind() {
+  sent_ = 0;
+  next_.reset();
+}
+
+bool Backlog::acknowledge(std::uint64_t boot_id, std::uint64_t sequence) {
+  if (size() == 0) return false;
+  std::uint64_t& newest = acknowledged_[boot_id];
+  if (sequence <= newest) return false;
+  newest = sequence;
+  if (next_ != nullptr && is_done(key(sent_))) next_.reset();
+  pop_done();
+  return true;
+}
+
+Spool::Key Backlog::key(std::size_t index) const {
+  if (index < spool_->size()) return spool_->key(index);
+  const Frame& frame = recent_[index - spool_->size()].sample->frame;
+  return {frame.boot_id, frame.sequence};
+}
+
+bool Backlog::is_done(const Spool::Key& key) const {
+  const auto entry = acknowledged_.find(key.boot_id);
+  if (entry != acknowledged_.end() && key.sequence <= entry->second) return true;
+  return unreadable_.contains({key.boot_id, key.sequence});
+}
+
+bool Backlog::move_front_to_disk() {
+  auto dropped = spool_->append(*recent_.front().sample);
+  if (!dropped) {
+    if (!disk_failed_) log::error("telemetry is not spooled: {}", dropped.error().message);
+    disk_failed_ = true;
+    return false;
+  }
+  if (disk_failed_) log::info("telemetry is spooled again");
+  disk_failed_ = false;
+  recent_.pop_front();
+  dropped_count_ += *dropped;
+  removed_from_front(*dropped);
+  return true;
+}
+
+void Backlog::pop_done() {
+  std::size_t popped = 0;
+  while (spool_->size() > 0 && is_done(spool_->key(0))) {
+    spool_->pop_front();
+    ++popped;
+  }
+  while (spool_->size() == 0 && !recent_.empty() && is_done(key(0))) {
+    recent_.pop_front();
+    ++popped;
+  }
+  removed_from_front(popped);
+  if (size() == 0) {
+    acknowledged_.clear();
+    unreadable_.clear();
+  }
+}
+
+void Backlog::removed_from_front(std::size_t count) {
+  if (count > sent_) next_.reset();
+  sent_ -= std::min(sent_, count);
+}
+
+}  // namespace proteus::publish

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "agent/publish/spool.h"
+#include "common/telemetry.h"
+#include "common/wire/log_interval.h"
+
+namespace proteus::publish {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+struct BacklogOptions {
+  /// What is unacknowledged for longer goes to disk. Acknowledged in time, as is normal, a frame never sees the disk; an
+  /// agent that is killed loses at most this much.
+  std::chrono::milliseconds spool_after{2000};
+  /// Frames held in memory while the disk takes nothing; then the oldest goes.
+  std::size_t memory_frames_max = 600;
+};
+
+/// The frames that one controller has not acknowledged, oldest first: what the spool holds, then what is in memory.
+/// A cursor says how far they were sent.
+/// Invariant: within a boot, sequences grow from front to back.
+/// Thread: owned by one.
+class Backlog {
+ public:
+  Backlog(BacklogOptions options, std::unique_ptr<Spool> spool);
+
+  void push(std::shared_ptr<const Sample> sample, SteadyTime now);
+  /// Moves to disk what is old enough.
+  void spool_aged(SteadyTime now);
+  /// Moves everything to disk, for the next process.
+  void spool_all();
+
+  /// The oldest frame that was neither sent nor acknowledged; null if there is none. A frame that the disk does not
+  /// give back is dropped.
+  std::shared_ptr<const Sample> next();
+  void advance();  ///< what next() gave was sent
+  void rewind();   ///< nothing was sent
+  /// Everything of this boot up to this sequence is durable at the controller. Returns: whether that was news.
+  bool acknowledge(std::uint64_t boot_id, std::uint64_t sequence);
+
+  std::size_t size() const { return spool_->size() + recent_.size(); }
+  std::size_t sent() const { return sent_; }  ///< frames before the cursor
+  std::uint64_t dropped_count() const { return dropped_count_; }
+  std::uint64_t spool_bytes() const { return spool_->bytes(); }
+
+ private:
+  struct Held {
+    std::shared_ptr<const Sample> sample;
+    SteadyTime since;
+  };
+
+  Spool::Key key(std::size_t index) const;
+  bool is_done(const Spool::Key& key) const;
+  void pop_done();
+  bool move_front_to_disk();
+  void removed_from_front(std::size_t count);
+
+  const BacklogOptions options_;
+  const std::unique_ptr<Spool> spool_;
+  std::deque<Held> recent_;
+  std::size_t sent_ = 0;
+  std::shared_ptr<const Sample> next_;  // frame at sent_, once it was read
+  std::map<std::uint64_t, std::uint64_t> acknowledged_;  // sequence by boot, while anything is held
+  std::set<std::pair<std::uint64_t, std::uint64_t>> unreadable_;  // boot and sequence, while they are held
+  std::uint64_t dropped_count_ = 0;
+  bool disk_failed_ = false;
+  wire::LogInterval losses_{std::chrono::seconds(30)};
+};
+
+}  // namespace proteus::publish

@@ -1,0 +1,134 @@
+#include "agent/publish/link.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace proteus::publish {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kPatienceMax = 60s;
+/// What a controller asked for before it saw the beginning of the present stream need not be answered by another.
+constexpr auto kStreamIntervalMin = 250ms;
+
+}  // namespace
+
+Link::Link(zmq::context_t& context, zmq::socket_t socket, std::unique_ptr<Spool> spool, const PublisherOptions& options,
+           std::string endpoint)
+    : options_(options),
+      endpoint_(std::move(endpoint)),
+      socket_(std::move(socket)),
+      monitor_(context, socket_, "telemetry to " + endpoint_, endpoint_),
+      backlog_(options.backlog, std::move(spool)),
+      patience_(options.resend_after) {
+  if (backlog_.size() > 0) log::info("telemetry to {}: {} frames in the spool", endpoint_, backlog_.size());
+}
+
+void Link::add_poll_items(std::vector<zmq::pollitem_t>& items) {
+  const bool waits_for_room = connected_ && !outbox_.empty();
+  items.push_back({socket_.handle(), 0, static_cast<short>(ZMQ_POLLIN | (waits_for_room ? ZMQ_POLLOUT : 0)), 0});
+  items.push_back({monitor_.socket().handle(), 0, ZMQ_POLLIN, 0});
+}
+
+void Link::service(SteadyTime now) {
+  while (const auto event = monitor_.next()) {
+    switch (*event) {
+      case wire::SocketMonitor::Event::kUp:
+        log::info("telemetry to {}: connected, {} frames to send", endpoint_, backlog_.size());
+        connected_ = true;
+        patience_ = options_.resend_after;
+        begin_stream(now);
+        break;
+      case wire::SocketMonitor::Event::kDown:
+        if (connected_) log::warning("telemetry to {}: connection lost, frames are kept", endpoint_);
+        connected_ = false;
+        break;
+      case wire::SocketMonitor::Event::kRefused:
+        connected_ = false;
+        break;
+    }
+  }
+  receive_acks(now);
+  backlog_.spool_aged(now);
+  if (!connected_) return;
+  resend_if_silent(now);
+  send_more(now);
+}
+
+void Link::begin_stream(SteadyTime now) {
+  outbox_.clear();
+  encoder_.begin_stream();
+  backlog_.rewind();
+  window_bytes_used_ = 0;
+  last_progress_ = now;
+  stream_began_ = now;
+  ++streams_begun_;
+}
+
+void Link::receive_acks(SteadyTime now) {
+  for (;;) {
+    auto message = wire::receive(socket_);
+    if (message && !*message) return;
+    auto ack = message ? wire::decode_ack((*message)->to_string_view()) : Result<wire::Ack>(message.error());
+    if (!ack) {
+      log::warning("telemetry to {}: acknowledgement ignored: {}", endpoint_, ack.error().message);
+      continue;
+    }
+    if (backlog_.acknowledge(ack->boot_id, ack->sequence)) {
+      last_progress_ = now;
+      patience_ = options_.resend_after;
+      window_bytes_used_ = 0;
+    }
+    if (ack->want != wire::Ack::Want::kNothing && now - stream_began_ >= kStreamIntervalMin) begin_stream(now);
+  }
+}
+
+void Link::resend_if_silent(SteadyTime now) {
+  if (backlog_.sent() == 0 || now - last_progress_ < patience_) return;
+  log::warning("telemetry to {}: nothing acknowledged for {} ms, sending {} frames again", endpoint_,
+               std::chrono::duration_cast<std::chrono::milliseconds>(now - last_progress_).count(), backlog_.sent());
+  patience_ = std::min(2 * patience_, kPatienceMax);
+  begin_stream(now);
+}
+
+void Link::send_more(SteadyTime now) {
+  if (!empty_outbox()) return;
+  while (backlog_.sent() < options_.window_frames && window_bytes_used_ < options_.window_bytes) {
+    const auto sample = backlog_.next();
+    if (sample == nullptr) return;
+    if (backlog_.sent() == 0) last_progress_ = now;
+    std::vector<std::string> messages;
+    encoder_.encode(*sample, messages);
+    backlog_.advance();
+    ++frames_sent_;
+    for (std::string& message : messages) {
+      window_bytes_used_ += message.size();
+      outbox_.push_back(std::move(message));
+    }
+    if (!empty_outbox()) return;
+  }
+}
+
+/// False if the socket has no room for the rest.
+bool Link::empty_outbox() {
+  while (!outbox_.empty()) {
+    if (!wire::send(socket_, outbox_.front())) return false;
+    outbox_.pop_front();
+  }
+  return true;
+}
+
+LinkStatus Link::status() const {
+  return {.endpoint = endpoint_,
+          .connected = connected_,
+          .refusal = monitor_.refusal(),
+          .frames_sent = frames_sent_,
+          .streams_begun = streams_begun_,
+          .frames_held = backlog_.size(),
+          .spool_bytes = backlog_.spool_bytes(),
+          .frames_dropped = backlog_.dropped_count()};
+}
+
+}  // namespace proteus::publish

@@ -1,0 +1,148 @@
+#include "agent/publish/publisher.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "agent/publish/link.h"
+#include "common/log.h"
+#include "common/wire/telemetry_codec.h"
+
+namespace proteus::publish {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPollInterval = 250ms;
+
+/// A controller's spool is found again by its key, wherever the controller moved to.
+std::string spool_name(const ControllerEndpoint& controller) {
+  return fmt::format("{:016x}", XXH64(controller.public_key.data(), controller.public_key.size(), 0));
+}
+
+/// Spools of controllers that are not configured any more would hold disk for ever.
+void remove_other_spools(const std::string& directory, const std::set<std::string>& wanted) {
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_spool = name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_spool || wanted.contains(name)) continue;
+    log::warning("{} is the spool of a controller that is not configured any more; deleted", entry.path().string());
+    std::filesystem::remove_all(entry.path(), failed);
+  }
+}
+
+}  // namespace
+
+Publisher::Publisher(zmq::context_t& context, PublisherOptions options, Queue<Sample>& samples)
+    : context_(context), options_(std::move(options)), samples_(samples) {
+  samples_.on_push([this] { wakeup_.notify(); });
+}
+
+Publisher::~Publisher() { stop(); }
+
+Status Publisher::start() {
+  std::set<std::string> names;
+  for (const ControllerEndpoint& controller : options_.controllers) {
+    const std::string name = spool_name(controller);
+    if (!names.insert(name).second) {
+      return Error{ErrorCode::kInvalidArgument, fmt::format("two controllers have the key of {}", controller.endpoint)};
+    }
+    auto spool = Spool::open({options_.spool_directory + "/" + name, options_.spool_bytes_max, options_.host});
+    if (!spool) return spool.error();
+    auto socket =
+        wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
+    if (!socket) return with_context(socket.error(), "telemetry");
+    links_.push_back(std::make_unique<Link>(context_, std::move(*socket), std::move(*spool), options_, controller.endpoint));
+  }
+  remove_other_spools(options_.spool_directory, names);
+  report();
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+void Publisher::stop() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  wakeup_.notify();
+  thread_.join();
+}
+
+std::vector<LinkStatus> Publisher::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void Publisher::run() {
+  pthread_setname_np(pthread_self(), "publish");
+  while (!stopping_) {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    take_samples(now);
+    for (auto& link : links_) link->service(now);
+    report();
+    poll(kPollInterval);
+  }
+  const SteadyTime give_up = std::chrono::steady_clock::now() + options_.farewell;
+  for (SteadyTime now = std::chrono::steady_clock::now(); now < give_up; now = std::chrono::steady_clock::now()) {
+    take_samples(now);
+    for (auto& link : links_) link->service(now);
+    const bool waits = std::any_of(links_.begin(), links_.end(),
+                                   [](const auto& link) { return link->is_connected() && !link->is_idle(); });
+    if (!waits) break;
+    poll(std::chrono::duration_cast<std::chrono::milliseconds>(give_up - now) + 1ms);
+  }
+  for (auto& link : links_) link->leave();
+  report();
+  links_.clear();  // sockets end in the thread that used them
+}
+
+void Publisher::take_samples(SteadyTime now) {
+  while (auto taken = samples_.try_pop()) {
+    if (!fits_the_wire(*taken)) {
+      ++misfits_;
+      continue;
+    }
+    const auto sample = std::make_shared<const Sample>(std::move(*taken));
+    for (auto& link : links_) link->push(sample, now);
+  }
+}
+
+/// A catalog that controllers would refuse is a fault of this agent: it is named here, where it can be mended, and its
+/// frames are dropped.
+bool Publisher::fits_the_wire(const Sample& sample) {
+  if (sample.catalog == checked_catalog_) return catalog_fits_;
+  checked_catalog_ = sample.catalog;
+  const auto decoded = wire::decode_upstream(wire::encode(*sample.catalog));
+  catalog_fits_ = decoded && sample.catalog->host == options_.host;
+  if (!catalog_fits_) {
+    log::error("telemetry is dropped, catalog {} cannot be sent: {}", sample.catalog->version,
+               decoded ? "it names another host" : decoded.error().message);
+  }
+  return catalog_fits_;
+}
+
+void Publisher::poll(std::chrono::milliseconds timeout) {
+  std::vector<zmq::pollitem_t> items = {{nullptr, wakeup_.fd(), ZMQ_POLLIN, 0}};
+  for (auto& link : links_) link->add_poll_items(items);
+  wire::poll(items, timeout);
+  if ((items.front().revents & ZMQ_POLLIN) != 0) wakeup_.drain();
+}
+
+void Publisher::report() {
+  std::uint64_t dropped = samples_.dropped_count() + misfits_;
+  std::vector<LinkStatus> status;
+  for (const auto& link : links_) {
+    status.push_back(link->status());
+    dropped += status.back().frames_dropped;
+  }
+  dropped_frames_ = dropped;
+  std::lock_guard lock(mutex_);
+  status_ = std::move(status);
+}
+
+}  // namespace proteus::publish

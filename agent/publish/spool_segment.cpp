@@ -1,0 +1,169 @@
+#include "agent/publish/spool_segment.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "common/wire/socket.h"
+#include "common/wire/telemetry_codec.h"
+
+namespace proteus::publish {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "records are written as they lie in memory");
+
+constexpr std::string_view kMagic = "PRTSPL01";
+constexpr std::size_t kRecordHeadBytes = sizeof(std::uint32_t) + sizeof(std::uint64_t);
+
+Error from_errno(int number, const std::string& context) {
+  const bool denied = number == EACCES || number == EPERM || number == EROFS;
+  return {denied ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable,
+          fmt::format("{}: {}", context, std::strerror(number))};
+}
+
+bool write_all(int descriptor, std::string_view bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
+bool read_all(int descriptor, char* to, std::size_t length, std::uint64_t offset) {
+  while (length > 0) {
+    const ssize_t count = ::pread(descriptor, to, length, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    to += count;
+    length -= static_cast<std::size_t>(count);
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
+std::uint64_t hash_of(std::string_view bytes) { return XXH64(bytes.data(), bytes.size(), 0); }
+
+void put_record(std::string& out, std::string_view message) {
+  const auto length = static_cast<std::uint32_t>(message.size());
+  const std::uint64_t hash = hash_of(message);
+  out.append(reinterpret_cast<const char*>(&length), sizeof length);
+  out.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+  out.append(message);
+}
+
+/// The record at `offset`, or nullopt if it is cut off or damaged.
+std::optional<std::string> read_record(int descriptor, std::uint64_t offset) {
+  char head[kRecordHeadBytes];
+  if (!read_all(descriptor, head, sizeof head, offset)) return std::nullopt;
+  std::uint32_t length = 0;
+  std::uint64_t hash = 0;
+  std::memcpy(&length, head, sizeof length);
+  std::memcpy(&hash, head + sizeof length, sizeof hash);
+  if (length > wire::kTelemetryMessageBytesMax) return std::nullopt;
+  std::string bytes(length, '\0');
+  if (!read_all(descriptor, bytes.data(), length, offset + kRecordHeadBytes)) return std::nullopt;
+  if (hash_of(bytes) != hash) return std::nullopt;
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SpoolSegment>> SpoolSegment::create(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) return from_errno(errno, fmt::format("create {}", path));
+  std::unique_ptr<SpoolSegment> segment(new SpoolSegment(path, descriptor));
+  if (!write_all(descriptor, kMagic, 0)) {
+    const Error error = from_errno(errno, fmt::format("write {}", path));
+    segment->remove();
+    return error;
+  }
+  segment->bytes_ = kMagic.size();
+  return segment;
+}
+
+Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path, std::uint64_t& cut_bytes) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return from_errno(errno, fmt::format("open {}", path));
+  std::unique_ptr<SpoolSegment> segment(new SpoolSegment(path, descriptor));
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return from_errno(errno, fmt::format("open {}", path));
+  std::string magic(kMagic.size(), '\0');
+  if (!read_all(descriptor, magic.data(), magic.size(), 0) || magic != kMagic) {
+    return Error{ErrorCode::kCorrupt, fmt::format("{} is not a spool file", path)};
+  }
+  segment->bytes_ = kMagic.size();
+  while (const auto message = read_record(descriptor, segment->bytes_)) {
+    if (!segment->index(segment->bytes_ + kRecordHeadBytes, *message)) break;
+    segment->bytes_ += kRecordHeadBytes + message->size();
+  }
+  cut_bytes = static_cast<std::uint64_t>(status.st_size) - segment->bytes_;
+  if (cut_bytes > 0 && ::ftruncate(descriptor, static_cast<off_t>(segment->bytes_)) != 0) {
+    return from_errno(errno, fmt::format("truncate {}", path));
+  }
+  return segment;
+}
+
+SpoolSegment::~SpoolSegment() { ::close(descriptor_); }
+
+bool SpoolSegment::index(std::uint64_t offset, std::string_view message) {
+  const auto decoded = wire::decode_upstream(message);
+  if (!decoded) return false;
+  Record record{.offset = offset, .length = static_cast<std::uint32_t>(message.size())};
+  if (const auto* catalog = std::get_if<Catalog>(&*decoded)) {
+    record.is_catalog = true;
+    record.boot_id = catalog->boot_id;
+    record.catalog_record = records_.size();
+  } else {
+    const auto& frame = std::get<wire::EncodedFrame>(*decoded);
+    if (records_.empty()) return false;
+    record.is_keyframe = frame.base_sequence == 0;
+    if (records_.back().is_catalog && !record.is_keyframe) return false;
+    record.boot_id = frame.boot_id;
+    record.sequence = frame.sequence;
+    record.catalog_record = records_.back().catalog_record;
+  }
+  records_.push_back(record);
+  return true;
+}
+
+Status SpoolSegment::append(const std::vector<std::string>& messages) {
+  std::string bytes;
+  for (const std::string& message : messages) put_record(bytes, message);
+  if (!write_all(descriptor_, bytes, bytes_)) {
+    const Error error = from_errno(errno, fmt::format("write {}", path_));
+    // Gives back what part of it the disk took. Should this fail too, the next append overwrites it.
+    if (::ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0) return with_context(error, "not truncated");
+    return error;
+  }
+  for (const std::string& message : messages) {
+    if (!index(bytes_ + kRecordHeadBytes, message)) {
+      return Error{ErrorCode::kInternal, fmt::format("{}: a message cannot be read back", path_)};
+    }
+    bytes_ += kRecordHeadBytes + message.size();
+  }
+  return {};
+}
+
+Result<std::string> SpoolSegment::read(const Record& record) const {
+  auto message = read_record(descriptor_, record.offset - kRecordHeadBytes);
+  if (!message) return Error{ErrorCode::kCorrupt, fmt::format("{} is damaged at byte {}", path_, record.offset)};
+  return std::move(*message);
+}
+
+void SpoolSegment::flush() { ::fdatasync(descriptor_); }
+
+void SpoolSegment::remove() { ::unlink(path_.c_str()); }
+
+}  // namespace proteus::publish

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+
+namespace proteus::wire {
+
+/// Makes FOLDER/NAME.key (mode 0600) and FOLDER/NAME.pub, as the programs' `keygen` does. Never over an existing key.
+/// Returns the public line `NAME KEY`, which is what the other side needs.
+/// Errors: kAlreadyExists, kPermissionDenied, kInvalidArgument (a name that is no host name), kUnsupported.
+Result<std::string> make_named_key_pair(const std::string& folder, const std::string& name);
+
+}  // namespace proteus::wire

@@ -1,0 +1,344 @@
+#include "common/wire/telemetry_codec.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/log.h"
+#include "common/wire/capnp_bytes.h"
+#include "common/wire/catalog_check.h"
+#include "common/wire/socket.h"
+#include "schemas/telemetry.capnp.h"
+
+namespace proteus::wire {
+namespace {
+
+constexpr DecodeLimits kUpstreamLimits{.bytes_max = static_cast<std::size_t>(kTelemetryMessageBytesMax),
+                                       .nesting_max = 6};
+constexpr DecodeLimits kAckLimits{.bytes_max = 1024, .nesting_max = 3};
+constexpr std::size_t kBootsPerHostMax = 4;
+constexpr std::size_t kCatalogsPerBootMax = 4;
+constexpr int kVarintBytesMax = 10;
+/// Year 2200: later stamps are a broken clock, and room is left to add durations.
+constexpr std::int64_t kTimeNsMax = 7'258'118'400'000'000'000;
+
+Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
+
+std::string read_string(capnp::Text::Reader text) { return std::string(text.begin(), text.size()); }
+std::string read_bytes(capnp::Data::Reader data) {
+  return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
+}
+capnp::Data::Reader data_of(const std::string& bytes) {
+  return {reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size()};
+}
+void set_text(auto&& setter, const std::string& text) { setter(capnp::Text::Reader(text.data(), text.size())); }
+
+std::int64_t floor_divide(std::int64_t value, std::int64_t quantum) {
+  if (quantum == 1) return value;
+  const std::int64_t quotient = value / quantum;
+  return quotient - (value % quantum < 0 ? 1 : 0);
+}
+
+std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>((value >> 1) ^ (~(value & 1) + 1)); }
+
+/// Differences wrap: the extremes of 64 bits are further apart than 64 bits can say.
+std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+std::int64_t wrapping_sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
+/// Writes at `out`, which has kVarintBytesMax bytes of room. Returns: the end.
+char* put_varint(char* out, std::uint64_t value) {
+  while (value >= 0x80) {
+    *out++ = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  *out++ = static_cast<char>(value);
+  return out;
+}
+
+/// False if the bytes end early, or say more than 64 bits.
+bool take_varint(const char*& at, const char* end, std::uint64_t& value) {
+  value = 0;
+  for (int shift = 0; at != end && shift < 7 * kVarintBytesMax; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*at++);
+    if (shift == 63 && byte > 1) return false;
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+std::vector<std::int64_t> quanta_of(const Catalog& catalog) {
+  std::vector<std::int64_t> quanta;
+  quanta.reserve(catalog.series.size());
+  for (const Series& series : catalog.series) quanta.push_back(info(series.kpi).quantum);
+  return quanta;
+}
+
+Result<Upstream> read_catalog(schema::Catalog::Reader in) {
+  const auto entities = in.getEntities();
+  const auto series = in.getSeries();
+  if (entities.size() > kEntitiesMax || series.size() > kSeriesMax) return corrupt("catalog has too many rows");
+  Catalog catalog;
+  catalog.host = HostId(read_string(in.getHost()));
+  catalog.boot_id = in.getBootId();
+  catalog.version = in.getVersion();
+  catalog.entities.reserve(entities.size());
+  for (const auto row : entities) {
+    if (row.getKind() > static_cast<std::uint8_t>(EntityKind::kHook)) return corrupt("entity of an unknown kind");
+    if (row.getLabels().size() > kLabelsPerEntityMax) return corrupt("entity has too many labels");
+    Entity entity;
+    entity.kind = static_cast<EntityKind>(row.getKind());
+    entity.parent = row.getParent();
+    entity.name = read_string(row.getName());
+    entity.uuid = read_string(row.getUuid());
+    for (const auto label : row.getLabels()) {
+      if (!entity.labels.emplace(read_string(label.getKey()), read_string(label.getValue())).second) {
+        return corrupt("entity has a label twice");
+      }
+    }
+    catalog.entities.push_back(std::move(entity));
+  }
+  catalog.series.reserve(series.size());
+  for (const auto row : series) {
+    if (find_kpi(row.getKpi()) == nullptr) {
+      return corrupt(fmt::format("KPI {} is not known here; controllers are upgraded before agents", row.getKpi()));
+    }
+    catalog.series.push_back({row.getEntity(), static_cast<Kpi>(row.getKpi()), row.getBucket()});
+  }
+  if (auto status = check_catalog(catalog); !status) return status.error();
+  return Upstream(std::move(catalog));
+}
+
+Result<Upstream> read_frame(schema::Frame::Reader in) {
+  EncodedFrame frame;
+  frame.boot_id = in.getBootId();
+  frame.catalog_version = in.getCatalogVersion();
+  frame.sequence = in.getSequence();
+  frame.base_sequence = in.getBaseSequence();
+  frame.previous_sequence = in.getPreviousSequence();
+  if (frame.sequence == 0 || frame.previous_sequence >= frame.sequence) return corrupt("frame out of sequence");
+  if (frame.base_sequence != 0 && frame.base_sequence != frame.previous_sequence) {
+    return corrupt("a frame's base is not the frame before it");
+  }
+  if (in.getTimeNs() < 0 || in.getTimeNs() > kTimeNsMax) return corrupt("frame's time is out of its limits");
+  frame.time = from_unix_ns(in.getTimeNs());
+  if (in.getPresence().size() > (kSeriesMax + 7) / 8) return corrupt("frame is too wide");
+  frame.presence = read_bytes(in.getPresence());
+  frame.values = read_bytes(in.getValues());
+  return Upstream(std::move(frame));
+}
+
+}  // namespace
+
+std::string encode(const Catalog& catalog) {
+  capnp::MallocMessageBuilder message;
+  auto out = message.initRoot<schema::Upstream>().initCatalog();
+  set_text([&](auto text) { out.setHost(text); }, catalog.host.value);
+  out.setBootId(catalog.boot_id);
+  out.setVersion(catalog.version);
+  auto entities = out.initEntities(static_cast<unsigned>(catalog.entities.size()));
+  for (unsigned i = 0; i < entities.size(); ++i) {
+    const Entity& from = catalog.entities[i];
+    auto to = entities[i];
+    to.setKind(static_cast<std::uint8_t>(from.kind));
+    to.setParent(from.parent);
+    set_text([&](auto text) { to.setName(text); }, clean_text(from.name, kEntityNameBytesMax));
+    set_text([&](auto text) { to.setUuid(text); }, from.uuid);
+    auto labels = to.initLabels(static_cast<unsigned>(from.labels.size()));
+    unsigned l = 0;
+    for (const auto& [key, value] : from.labels) {
+      set_text([&](auto text) { labels[l].setKey(text); }, clean_text(key, kLabelKeyBytesMax));
+      set_text([&](auto text) { labels[l].setValue(text); }, clean_text(value, kLabelValueBytesMax));
+      ++l;
+    }
+  }
+  auto series = out.initSeries(static_cast<unsigned>(catalog.series.size()));
+  for (unsigned i = 0; i < series.size(); ++i) {
+    series[i].setEntity(catalog.series[i].entity);
+    series[i].setKpi(static_cast<std::uint16_t>(catalog.series[i].kpi));
+    series[i].setBucket(catalog.series[i].bucket);
+  }
+  return to_bytes(message);
+}
+
+Result<Upstream> decode_upstream(std::string_view bytes) {
+  return with_message<schema::Upstream>(bytes, kUpstreamLimits, [](schema::Upstream::Reader in) -> Result<Upstream> {
+    switch (in.which()) {
+      case schema::Upstream::CATALOG: return read_catalog(in.getCatalog());
+      case schema::Upstream::FRAME: return read_frame(in.getFrame());
+    }
+    return corrupt("message of an unknown kind");
+  });
+}
+
+std::string encode(const Ack& ack) {
+  capnp::MallocMessageBuilder message;
+  auto out = message.initRoot<schema::Ack>();
+  out.setBootId(ack.boot_id);
+  out.setSequence(ack.sequence);
+  switch (ack.want) {
+    case Ack::Want::kNothing: out.setWant(schema::Ack::Want::NOTHING); break;
+    case Ack::Want::kCatalog: out.setWant(schema::Ack::Want::CATALOG); break;
+    case Ack::Want::kKeyframe: out.setWant(schema::Ack::Want::KEYFRAME); break;
+  }
+  return to_bytes(message);
+}
+
+Result<Ack> decode_ack(std::string_view bytes) {
+  return with_message<schema::Ack>(bytes, kAckLimits, [](schema::Ack::Reader in) -> Result<Ack> {
+    Ack ack{in.getBootId(), in.getSequence(), Ack::Want::kNothing};
+    switch (in.getWant()) {
+      case schema::Ack::Want::NOTHING: return ack;
+      case schema::Ack::Want::CATALOG: ack.want = Ack::Want::kCatalog; return ack;
+      case schema::Ack::Want::KEYFRAME: ack.want = Ack::Want::kKeyframe; return ack;
+    }
+    return corrupt("acknowledgement wants something unknown");
+  });
+}
+
+void FrameEncoder::begin_stream() {
+  catalog_.reset();
+  previous_sequence_ = 0;
+}
+
+void FrameEncoder::encode(const Sample& sample, std::vector<std::string>& messages) {
+  const Frame& frame = sample.frame;
+  const std::size_t count = frame.values.size();
+  if (sample.catalog == nullptr || frame.present.size() != count || sample.catalog->series.size() != count ||
+      frame.boot_id != sample.catalog->boot_id || frame.catalog_version != sample.catalog->version) {
+    log::error("frame {} does not fit its catalog", frame.sequence);
+    std::abort();
+  }
+  const bool is_new_boot = catalog_ == nullptr || catalog_->boot_id != sample.catalog->boot_id;
+  if (is_new_boot) previous_sequence_ = 0;
+  const bool is_new_catalog = is_new_boot || catalog_->version != sample.catalog->version;
+  if (is_new_catalog) {
+    catalog_ = sample.catalog;
+    quanta_ = quanta_of(*catalog_);
+    messages.push_back(wire::encode(*catalog_));
+  }
+  const bool is_keyframe = is_new_catalog || since_keyframe_ + 1 >= keyframe_interval_;
+  since_keyframe_ = is_keyframe ? 0 : since_keyframe_ + 1;
+  if (is_keyframe) base_.assign(count, 0);
+
+  presence_.assign((count + 7) / 8, '\0');
+  columns_.resize(count * kVarintBytesMax);
+  char* end = columns_.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (frame.present[i] == 0) {
+      base_[i] = 0;
+      continue;
+    }
+    presence_[i / 8] = static_cast<char>(presence_[i / 8] | 1 << i % 8);
+    const std::int64_t value = floor_divide(frame.values[i], quanta_[i]);
+    end = put_varint(end, zigzag(wrapping_difference(value, base_[i])));
+    base_[i] = value;
+  }
+  columns_.resize(static_cast<std::size_t>(end - columns_.data()));
+
+  // One segment: the columns, and a few words of structure.
+  capnp::MallocMessageBuilder message(static_cast<unsigned>((presence_.size() + columns_.size()) / 8 + 32));
+  auto out = message.initRoot<schema::Upstream>().initFrame();
+  out.setBootId(frame.boot_id);
+  out.setCatalogVersion(frame.catalog_version);
+  out.setSequence(frame.sequence);
+  out.setBaseSequence(is_keyframe ? 0 : previous_sequence_);
+  out.setPreviousSequence(previous_sequence_);
+  out.setTimeNs(to_unix_ns(frame.time));
+  out.setPresence(data_of(presence_));
+  out.setValues(data_of(columns_));
+  messages.push_back(to_bytes(message));
+  previous_sequence_ = frame.sequence;
+}
+
+Status FrameDecoder::add(Catalog catalog) {
+  const auto [entry, is_new] = boots_.try_emplace(catalog.boot_id);
+  if (is_new) {
+    boot_order_.push_back(catalog.boot_id);
+    if (boot_order_.size() > kBootsPerHostMax) {
+      boots_.erase(boot_order_.front());
+      boot_order_.pop_front();
+    }
+  }
+  auto& catalogs = entry->second.catalogs;
+  for (const KnownCatalog& known : catalogs) {
+    if (known.catalog->version != catalog.version) continue;
+    if (known.catalog->series == catalog.series && known.catalog->entities == catalog.entities) return {};
+    return corrupt(fmt::format("catalog {} of {} differs from the one that bore the same version before",
+                               catalog.version, catalog.host.value));
+  }
+  std::vector<std::int64_t> quanta = quanta_of(catalog);
+  catalogs.push_back({std::make_shared<const Catalog>(std::move(catalog)), std::move(quanta)});
+  if (catalogs.size() > kCatalogsPerBootMax) catalogs.pop_front();
+  return {};
+}
+
+Result<Sample> FrameDecoder::decode(const EncodedFrame& frame) {
+  const auto boot = boots_.find(frame.boot_id);
+  const KnownCatalog* known = nullptr;
+  if (boot != boots_.end()) {
+    for (const KnownCatalog& candidate : boot->second.catalogs) {
+      if (candidate.catalog->version == frame.catalog_version) known = &candidate;
+    }
+  }
+  if (known == nullptr) {
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("catalog {} of boot {:016x} is not known", frame.catalog_version, frame.boot_id)};
+  }
+  Boot& state = boot->second;
+  const bool is_keyframe = frame.base_sequence == 0;
+  if (!is_keyframe &&
+      (state.base_sequence != frame.base_sequence || state.base_catalog_version != frame.catalog_version)) {
+    return Error{ErrorCode::kFailedPrecondition, fmt::format("base frame {} of boot {:016x} is not at hand",
+                                                             frame.base_sequence, frame.boot_id)};
+  }
+  const std::size_t count = known->quanta.size();
+  if (frame.presence.size() != (count + 7) / 8) return corrupt("frame's presence mask does not fit its catalog");
+
+  Sample sample{known->catalog,
+                {frame.boot_id, frame.catalog_version, frame.sequence, frame.time, std::vector<std::uint8_t>(count),
+                 std::vector<std::int64_t>(count)}};
+  std::vector<std::int64_t> quotients(count);
+  const char* at = frame.values.data();
+  const char* const end = at + frame.values.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if ((frame.presence[i / 8] >> i % 8 & 1) == 0) continue;
+    std::uint64_t difference = 0;
+    if (!take_varint(at, end, difference)) return corrupt("frame's values end early");
+    quotients[i] = wrapping_sum(is_keyframe ? 0 : state.base[i], unzigzag(difference));
+    if (__builtin_mul_overflow(quotients[i], known->quanta[i], &sample.frame.values[i])) {
+      return corrupt("frame's value does not fit 64 bits");
+    }
+    sample.frame.present[i] = 1;
+  }
+  if (at != end) return corrupt("frame has more values than its presence mask says");
+  if (count % 8 != 0 && (static_cast<unsigned char>(frame.presence.back()) >> count % 8) != 0) {
+    return corrupt("frame's presence mask has bits beyond its catalog");
+  }
+  state.base = std::move(quotients);
+  state.base_sequence = frame.sequence;
+  state.base_catalog_version = frame.catalog_version;
+  return sample;
+}
+
+Result<std::optional<Sample>> TelemetryReader::read(const HostId& host, std::string_view bytes) {
+  auto message = decode_upstream(bytes);
+  if (!message) return message.error();
+  FrameDecoder& decoder = hosts_[host];
+  if (auto* catalog = std::get_if<Catalog>(&*message)) {
+    if (catalog->host != host) return corrupt("catalog names another host");
+    if (auto added = decoder.add(std::move(*catalog)); !added) return added.error();
+    return std::optional<Sample>();
+  }
+  auto sample = decoder.decode(std::get<EncodedFrame>(*message));
+  if (!sample) return sample.error();
+  return std::optional<Sample>(std::move(*sample));
+}
+
+}  // namespace proteus::wire

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "common/telemetry.h"
+#include "common/units.h"
+
+/// Bytes of schemas/telemetry.capnp and what they mean; streams, order and silence are explained there.
+/// Everything that decodes takes bytes from the network or from disk: each size, index, enumerator, text and number is
+/// checked, one bad field refuses the message, nothing throws. Errors: kCorrupt unless stated.
+/// Thread: functions are pure; an object belongs to one thread.
+namespace proteus::wire {
+
+constexpr std::uint32_t kEntitiesMax = 65'536;
+constexpr std::uint32_t kSeriesMax = 1'048'576;
+constexpr std::uint32_t kKeyframeInterval = 60;  ///< frames
+
+/// A frame as it lies on the wire: whose it is can be told without decoding its values.
+struct EncodedFrame {
+  std::uint64_t boot_id = 0;
+  std::uint32_t catalog_version = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t base_sequence = 0;      ///< 0: keyframe
+  std::uint64_t previous_sequence = 0;  ///< 0: the stream begins here
+  Timestamp time;
+  std::string presence;
+  std::string values;
+};
+
+using Upstream = std::variant<Catalog, EncodedFrame>;
+
+std::string encode(const Catalog& catalog);
+/// Checks all that can be checked without the catalog; a catalog is checked whole.
+Result<Upstream> decode_upstream(std::string_view bytes);
+
+struct Ack {
+  enum class Want : std::uint8_t { kNothing, kCatalog, kKeyframe };
+  std::uint64_t boot_id = 0;
+  std::uint64_t sequence = 0;  ///< every frame up to and including this one is durable; 0: none
+  Want want = Want::kNothing;
+  bool operator==(const Ack&) const = default;
+};
+std::string encode(const Ack& ack);
+Result<Ack> decode_ack(std::string_view bytes);
+
+/// Makes the stream of one agent to one reader: a controller, or a file.
+/// Values are floored to the quantum of their KPI.
+class FrameEncoder {
+ public:
+  explicit FrameEncoder(std::uint32_t keyframe_interval = kKeyframeInterval) : keyframe_interval_(keyframe_interval) {}
+
+  /// The next sample begins the stream anew: catalog and keyframe.
+  void begin_stream();
+
+  /// Appends to `messages` the sample's catalog if the stream lacks it, and its frame.
+  /// Aborts if the sample breaks the invariant of Frame. Sequences grow within a boot.
+  void encode(const Sample& sample, std::vector<std::string>& messages);
+
+ private:
+  const std::uint32_t keyframe_interval_;
+  std::shared_ptr<const Catalog> catalog_;  // of the stream; null: begins anew
+  std::vector<std::int64_t> quanta_;        // of catalog_'s series
+  std::uint64_t previous_sequence_ = 0;     // 0: the stream begins
+  std::uint32_t since_keyframe_ = 0;
+  std::vector<std::int64_t> base_;  // values of the previous frame in quanta; 0 where absent
+  std::string presence_;            // scratch
+  std::string columns_;             // scratch
+};
+
+/// Reads the streams of one host. Holds, for each of its last boots, the last catalogs and the last frame.
+class FrameDecoder {
+ public:
+  /// Errors: kCorrupt if this boot and version named other series before.
+  Status add(Catalog catalog);
+
+  /// Errors: kNotFound if the catalog is not known; kFailedPrecondition if the base is not the frame decoded last of this
+  /// boot; kCorrupt. After an error the state is as before.
+  Result<Sample> decode(const EncodedFrame& frame);
+
+ private:
+  struct KnownCatalog {
+    std::shared_ptr<const Catalog> catalog;
+    std::vector<std::int64_t> quanta;
+  };
+  struct Boot {
+    std::deque<KnownCatalog> catalogs;  // oldest first
+    std::uint32_t base_catalog_version = 0;
+    std::uint64_t base_sequence = 0;  // 0: none
+    std::vector<std::int64_t> base;   // in quanta; 0 where absent
+  };
+  std::map<std::uint64_t, Boot> boots_;
+  std::deque<std::uint64_t> boot_order_;  // oldest first
+};
+
+/// Reads raw messages of many hosts in the order in which they were stored; for replay.
+class TelemetryReader {
+ public:
+  /// A sample, or nullopt for a catalog. Errors: as FrameDecoder; kCorrupt if a catalog names another host.
+  Result<std::optional<Sample>> read(const HostId& host, std::string_view bytes);
+
+ private:
+  std::map<HostId, FrameDecoder> hosts_;
+};
+
+}  // namespace proteus::wire

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "controller/drs/action_record.h"
+#include "controller/forecast/engine.h"
+#include "controller/ham/cluster_state.h"
+#include "controller/ham/decision.h"
+#include "controller/ham/policy.h"
+#include "controller/store/journal.h"
+#include "controller/store/store.h"
+
+namespace proteus::api {
+
+/// What the controller knows after a cycle. Immutable: made by the pipeline's thread, read by any.
+struct Snapshot {
+  std::string controller;
+  std::string version;
+  Term term = 0;
+  Timestamp started_at;
+  Timestamp cycle_time;
+  std::uint64_t cycle = 0;
+  Nanoseconds cycle_duration{};
+  bool paused = false;
+  std::string policy;
+  ham::Automation automation = ham::Automation::kRecommend;
+  std::shared_ptr<const ham::ClusterState> state;     ///< null before the first cycle
+  std::shared_ptr<const ham::Decision> decision;      ///< null before the first cycle
+  std::vector<drs::ActionRecord> actions;             ///< open and lately ended, by id
+  std::map<VmId, std::vector<std::int64_t>> run_queue_latency;  ///< dispatches by bucket, since the controller began
+  std::uint64_t frames_count = 0;
+  std::uint64_t repeats_count = 0;
+  std::uint64_t refused_count = 0;                    ///< messages that did not decode or came from the wrong host
+  std::uint64_t refused_keys_count = 0;               ///< connections whose key is not authorised
+  std::string ingest_problem;                         ///< why telemetry is not accepted now; empty: it is
+  store::Store::Figures store;
+};
+
+/// One series with what is thought of its future.
+struct SeriesOutlook {
+  VmId vm;
+  std::string vm_name;
+  forecast::Resource resource{};
+  forecast::History history;
+  forecast::Forecast forecast;
+  std::vector<forecast::Accuracy> accuracy;
+};
+
+/// The controller as the API sees it. Thread: every method from any.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
+  /// Takes a person's word, durably journalled when it returns. Errors: kNotFound, kFailedPrecondition, kUnavailable.
+  virtual Status submit(const store::OperatorInput& input) = 0;
+  /// Errors: kNotFound for an unknown VM or a series never observed, kUnavailable while stopping.
+  virtual Result<SeriesOutlook> outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) = 0;
+  virtual const store::Store& store() const = 0;
+};
+
+}  // namespace proteus::api

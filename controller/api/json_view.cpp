@@ -1,0 +1,429 @@
+#include "controller/api/json_view.h"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <ctime>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace proteus::api {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+Json to_json(const forecast::Quantiles& quantiles) {
+  return {{"p50", quantiles.p50}, {"p90", quantiles.p90}, {"p99", quantiles.p99}};
+}
+
+Json time_or_null(const std::optional<Timestamp>& time) { return time ? Json(to_rfc3339(*time)) : Json(nullptr); }
+
+Json to_json(const ham::Allocation& allocation) {
+  return {{"vcpus", allocation.vcpus},
+          {"vcpus_max", allocation.vcpus_max},
+          {"cpu_quota_us", allocation.cpu_quota_us},
+          {"cpu_period_us", allocation.cpu_period_us},
+          {"cpu_shares", allocation.cpu_shares},
+          {"cpu_limit_cores", allocation.cpu_limit_cores()},
+          {"memory_bytes", allocation.memory_bytes},
+          {"memory_max_bytes", allocation.memory_max_bytes}};
+}
+
+
+Json payload_json(const store::JournalPayload& payload) {
+  return std::visit(
+      Overloaded{
+          [](const store::Started& started) {
+            Json adopted = Json::array();
+            for (const drs::ActionRecord& action : started.adopted) adopted.push_back(action.action.id);
+            return Json{{"type", "started"},           {"version", started.version}, {"controller", started.controller},
+                        {"term", started.term},        {"adopted", adopted},         {"paused", started.paused},
+                        {"policy", started.policy_toml}};
+          },
+          [](const store::Cycle& cycle) {
+            return Json{{"type", "cycle"}, {"number", cycle.number}, {"frames_through_lsn", cycle.frames_through_lsn}};
+          },
+          [](const store::AgentPresence& presence) {
+            return Json{{"type", "agent"},
+                        {"host", presence.host.value},
+                        {"commandable", presence.commandable},
+                        {"reason", presence.reason}};
+          },
+          [](const store::OperatorInput& input) {
+            Json json{{"type", "operator"}, {"input", store::to_string(input.kind)}, {"by", input.by}};
+            if (input.action != 0) json["action"] = input.action;
+            if (!input.host.empty()) json["host"] = input.host.value;
+            return json;
+          },
+          [](const Update& update) {
+            Json json = api::to_json(update);
+            json["type"] = "update";
+            return json;
+          },
+          [](const ham::Decision& decision) {
+            Json json = api::to_json(decision);
+            json["type"] = "decision";
+            return json;
+          },
+          [](const drs::ActionRecord& record) {
+            Json json = api::to_json(record);
+            json["type"] = "action";
+            return json;
+          },
+          [](const drs::Transition& transition) {
+            Json json = api::to_json(transition);
+            json["type"] = "transition";
+            return json;
+          },
+          [](const Command& command) {
+            return Json{{"type", "command"},
+                        {"id", command.id},
+                        {"action", command.action},
+                        {"term", command.term},
+                        {"host", command.host.value},
+                        {"vm", command.vm.value},
+                        {"deadline", to_rfc3339(command.deadline)},
+                        {"operation", api::to_json(command.operation)}};
+          },
+      },
+      payload);
+}
+
+}  // namespace
+
+std::string to_rfc3339(Timestamp time) {
+  const std::int64_t ns = to_unix_ns(time);
+  const std::int64_t seconds = ns >= 0 ? ns / 1'000'000'000 : (ns - 999'999'999) / 1'000'000'000;
+  const auto whole = static_cast<std::time_t>(seconds);
+  std::tm utc{};
+  gmtime_r(&whole, &utc);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, (ns - seconds * 1'000'000'000) / 1'000'000);
+}
+
+Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
+  if (text == "now") return now;
+  if (text.size() > 2 && text.front() == '-') {
+    double amount = 0;
+    const auto [rest, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, amount);
+    const double unit = text.back() == 's' ? 1 : text.back() == 'm' ? 60 : text.back() == 'h' ? 3600 : text.back() == 'd' ? 86400 : 0;
+    if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount < 1e7) {
+      return now - from_seconds(amount * unit);
+    }
+  }
+  double seconds = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc{} && rest == text.data() + text.size() && seconds >= 0 && seconds < 9e9) {
+    return from_unix_ns(static_cast<std::int64_t>(std::llround(seconds * 1e9)));
+  }
+  std::tm utc{};
+  std::istringstream in(text);
+  in >> std::get_time(&utc, "%Y-%m-%dT%H:%M:%S");
+  if (!in.fail()) {
+    double fraction = 0;
+    std::string tail;
+    std::getline(in, tail);
+    if (!tail.empty() && tail.front() == '.') {
+      const auto [end, failed] = std::from_chars(tail.data(), tail.data() + tail.size(), fraction);
+      if (failed == std::errc{}) tail.erase(0, static_cast<std::size_t>(end - tail.data()));
+    }
+    if (tail == "Z") {
+      return from_unix_ns(std::int64_t{timegm(&utc)} * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
+    }
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\" or \"-15m\"", text)};
+}
+
+Json to_json(const Operation& operation) {
+  return std::visit(
+      Overloaded{
+          [](const SetCpuQuota& op) {
+            return Json{{"kind", "set_cpu_quota"}, {"quota_us", op.quota_us}, {"period_us", op.period_us}};
+          },
+          [](const SetCpuShares& op) { return Json{{"kind", "set_cpu_shares"}, {"shares", op.shares}}; },
+          [](const SetVcpus& op) { return Json{{"kind", "set_vcpus"}, {"count", op.count}}; },
+          [](const SetMemory& op) { return Json{{"kind", "set_memory"}, {"bytes", op.bytes}}; },
+          [](const Migrate& op) {
+            return Json{{"kind", "migrate"},
+                        {"target", op.target.value},
+                        {"downtime_ms_max", op.downtime_ms_max},
+                        {"bandwidth_bytes_per_s", op.bandwidth_bytes_per_s}};
+          },
+          [](const Reserve& op) {
+            return Json{{"kind", "reserve"}, {"memory_bytes", op.memory_bytes}, {"cpu_millicores", op.cpu_millicores}};
+          },
+          [](const Release& op) { return Json{{"kind", "release"}, {"reservation", op.reservation}}; },
+          [](const Abort& op) { return Json{{"kind", "abort"}, {"action", op.action}}; },
+          [](const Inspect&) { return Json{{"kind", "inspect"}}; },
+      },
+      operation);
+}
+
+Json to_json(const ham::ScoreTerms& terms) {
+  return {{"performance", terms.performance},
+          {"utilisation", terms.utilisation},
+          {"cost", terms.cost},
+          {"latency", terms.latency},
+          {"total", terms.total()}};
+}
+
+Json to_json(const ham::Action& action) {
+  return {{"id", action.id},
+          {"vm", action.vm.value},
+          {"host", action.host.value},
+          {"operation", to_json(action.operation)},
+          {"present_value", action.present_value ? Json(*action.present_value) : Json(nullptr)},
+          {"automation", ham::to_string(action.automation)},
+          {"reason", action.reason},
+          {"expected_duration_s", to_seconds(action.expected_duration)},
+          {"expected_downtime_ms", action.expected_downtime_ms}};
+}
+
+Json to_json(const ham::Candidate& candidate) {
+  Json actions = Json::array();
+  for (const ham::Action& action : candidate.actions) actions.push_back(to_json(action));
+  return {{"label", candidate.label}, {"score", to_json(candidate.score)}, {"actions", actions}};
+}
+
+Json to_json(const ham::Decision& decision) {
+  Json json{{"id", decision.id},
+            {"time", to_rfc3339(decision.time)},
+            {"policy", decision.policy},
+            {"summary", decision.summary},
+            {"chosen", to_json(decision.chosen)},
+            {"do_nothing", to_json(decision.do_nothing)},
+            {"alternatives", Json::array()},
+            {"rejections", Json::array()},
+            {"outlooks", Json::array()}};
+  for (const ham::Candidate& candidate : decision.alternatives) json["alternatives"].push_back(to_json(candidate));
+  for (const ham::Rejection& rejection : decision.rejections) {
+    json["rejections"].push_back(
+        {{"candidate", rejection.candidate}, {"rule", rejection.rule}, {"reason", rejection.reason}});
+  }
+  for (const ham::Outlook& outlook : decision.outlooks) {
+    json["outlooks"].push_back({{"vm", outlook.vm.value},
+                                {"host", outlook.host.value},
+                                {"cpu_window_max_cores", to_json(outlook.cpu_window_max)},
+                                {"cpu_limit_cores", outlook.cpu_limit_cores},
+                                {"model", outlook.model},
+                                {"until_limit_s", outlook.until_limit ? Json(to_seconds(*outlook.until_limit)) : Json(nullptr)}});
+  }
+  return json;
+}
+
+Json to_json(const drs::Transition& transition) {
+  return {{"action", transition.action},
+          {"from", drs::to_string(transition.from)},
+          {"to", drs::to_string(transition.to)},
+          {"time", to_rfc3339(transition.time)},
+          {"agent_time", time_or_null(transition.agent_time)},
+          {"message", transition.message}};
+}
+
+Json to_json(const drs::ActionRecord& record) {
+  Json json{{"id", record.action.id},
+            {"decision", record.decision},
+            {"state", drs::to_string(record.state)},
+            {"term", record.term},
+            {"vm", record.action.vm.value},
+            {"host", record.action.host.value},
+            {"operation", to_json(record.action.operation)},
+            {"reason", record.action.reason},
+            {"automation", ham::to_string(record.action.automation)},
+            {"trigger_time", to_rfc3339(record.trigger_time)},
+            {"intended_at", to_rfc3339(record.intended_at)},
+            {"executed_at", time_or_null(record.executed_at)},
+            {"ended_at", time_or_null(record.ended_at)},
+            {"message", record.message},
+            {"transitions", Json::array()}};
+  if (record.progress) {
+    json["migration"] = {{"bytes_processed", record.progress->bytes_processed},
+                         {"bytes_remaining", record.progress->bytes_remaining},
+                         {"bytes_total", record.progress->bytes_total},
+                         {"dirty_bytes_per_s", record.progress->dirty_bytes_per_s},
+                         {"downtime_ms", record.progress->downtime_ms}};
+  }
+  for (const drs::Transition& transition : record.transitions) json["transitions"].push_back(to_json(transition));
+  return json;
+}
+
+Json to_json(const Update& update) {
+  Json json{{"command", update.command}, {"action", update.action},           {"term", update.term},
+            {"host", update.host.value}, {"vm", update.vm.value},             {"state", to_string(update.state)},
+            {"time", to_rfc3339(update.time)}, {"message", update.message}};
+  if (update.observed) {
+    json["observed"] = {{"active", update.observed->defined_active},
+                        {"running", update.observed->running},
+                        {"vcpus", update.observed->vcpus},
+                        {"cpu_quota_us", update.observed->cpu_quota_us},
+                        {"memory_bytes", update.observed->memory_bytes}};
+  }
+  return json;
+}
+
+Json to_json(const store::JournalEntry& entry) {
+  Json json{{"lsn", entry.lsn}, {"time", to_rfc3339(entry.time)}};
+  json.update(payload_json(entry.payload));
+  // A decision's own time is its cycle's; the entry's time stays in front.
+  json["time"] = to_rfc3339(entry.time);
+  return json;
+}
+
+Json to_json(const SeriesOutlook& outlook) {
+  const char* unit = outlook.resource == forecast::Resource::kCpu      ? "cores"
+                     : outlook.resource == forecast::Resource::kMemory ? "bytes"
+                                                                       : "bytes/s";
+  Json json{{"vm", outlook.vm.value},
+            {"name", outlook.vm_name},
+            {"resource", forecast::to_string(outlook.resource)},
+            {"unit", unit},
+            {"model", outlook.forecast.model},
+            {"stale", outlook.forecast.stale},
+            {"made_at", to_rfc3339(outlook.forecast.made_at)},
+            {"step_s", to_seconds(outlook.forecast.step)},
+            {"window_max", to_json(outlook.forecast.window_max)},
+            {"steps", Json::array()},
+            {"history_end", to_rfc3339(outlook.history.end)},
+            {"history", Json::array()},
+            {"accuracy", Json::array()}};
+  for (const forecast::Quantiles& step : outlook.forecast.steps) json["steps"].push_back(to_json(step));
+  for (const double value : outlook.history.values) {
+    json["history"].push_back(std::isfinite(value) ? Json(value) : Json(nullptr));
+  }
+  for (const forecast::Accuracy& accuracy : outlook.accuracy) {
+    json["accuracy"].push_back({{"model", accuracy.model},
+                                {"pinball_loss", accuracy.pinball_loss},
+                                {"coverage_p90", accuracy.coverage_p90},
+                                {"scored_steps", accuracy.scored_steps},
+                                {"chosen", accuracy.chosen},
+                                {"set_aside", accuracy.set_aside},
+                                {"reason", accuracy.reason}});
+  }
+  return json;
+}
+
+Json status_json(const Snapshot& snapshot) {
+  std::size_t fresh = 0;
+  std::size_t commandable = 0;
+  if (snapshot.state) {
+    for (const ham::HostState& host : snapshot.state->hosts) {
+      fresh += host.fresh ? 1 : 0;
+      commandable += host.commandable ? 1 : 0;
+    }
+  }
+  return {{"controller", snapshot.controller},
+          {"version", snapshot.version},
+          {"term", snapshot.term},
+          {"started_at", to_rfc3339(snapshot.started_at)},
+          {"paused", snapshot.paused},
+          {"policy", snapshot.policy},
+          {"automation", ham::to_string(snapshot.automation)},
+          {"cycle",
+           {{"number", snapshot.cycle},
+            {"time", to_rfc3339(snapshot.cycle_time)},
+            {"duration_ms", to_seconds(snapshot.cycle_duration) * 1e3}}},
+          {"hosts",
+           {{"known", snapshot.state ? snapshot.state->hosts.size() : 0}, {"fresh", fresh}, {"commandable", commandable}}},
+          {"vms", snapshot.state ? snapshot.state->vms.size() : 0},
+          {"ingest",
+           {{"frames", snapshot.frames_count},
+            {"repeats", snapshot.repeats_count},
+            {"refused", snapshot.refused_count},
+            {"refused_keys", snapshot.refused_keys_count},
+            {"problem", snapshot.ingest_problem}}},
+          {"store",
+           {{"raw_messages", snapshot.store.raw_messages},
+            {"raw_bytes", snapshot.store.raw_bytes},
+            {"journal_entries", snapshot.store.journal_entries},
+            {"disk_bytes", snapshot.store.disk_bytes}}}};
+}
+
+Json hosts_json(const Snapshot& snapshot) {
+  Json hosts = Json::array();
+  if (!snapshot.state) return hosts;
+  for (const ham::HostState& host : snapshot.state->hosts) {
+    const double capacity = host.fingerprint.cpu_capacity_cores;
+    double p90 = host.cpu_overhead_cores;
+    Json vms = Json::array();
+    for (const ham::VmState& vm : snapshot.state->vms) {
+      if (vm.host != host.id) continue;
+      vms.push_back(vm.name);
+      const auto made = vm.forecasts.find(forecast::Resource::kCpu);
+      p90 += made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
+    }
+    Json knots = Json::array();
+    for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {
+      knots.push_back({{"utilisation", knot.utilisation}, {"wait_ratio", knot.wait_ratio}, {"weight_s", knot.weight}});
+    }
+    hosts.push_back({{"id", host.id.value},
+                     {"fresh", host.fresh},
+                     {"commandable", host.commandable},
+                     {"maintenance", host.maintenance},
+                     {"cpu",
+                      {{"capacity_cores", capacity},
+                       {"used_cores", host.cpu_used_cores},
+                       {"overhead_cores", host.cpu_overhead_cores},
+                       {"utilisation", capacity > 0 ? host.cpu_used_cores / capacity : 0},
+                       {"forecast_p90_cores", p90}}},
+                     {"memory",
+                      {{"capacity_bytes", host.fingerprint.memory_capacity_bytes},
+                       {"available_bytes", host.memory_available_bytes}}},
+                     {"run_queue_wait_ratio", host.run_queue_wait_ratio},
+                     {"vms", vms},
+                     {"capabilities", host.fingerprint.capabilities},
+                     {"fingerprint", {{"evidence_s", host.fingerprint.evidence_s}, {"run_queue_wait", knots}}}});
+  }
+  return hosts;
+}
+
+Json vms_json(const Snapshot& snapshot) {
+  Json vms = Json::array();
+  if (!snapshot.state) return vms;
+  for (const ham::VmState& vm : snapshot.state->vms) {
+    Json forecasts = Json::object();
+    for (const auto& [resource, made] : vm.forecasts) {
+      forecasts[forecast::to_string(resource)] = {
+          {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
+    }
+    const auto latency = snapshot.run_queue_latency.find(vm.id);
+    vms.push_back({{"id", vm.id.value},
+                   {"name", vm.name},
+                   {"host", vm.host.value},
+                   {"running", vm.running},
+                   {"cpu",
+                    {{"used_cores", vm.cpu_used_cores},
+                     {"demand_cores", vm.cpu_demand_cores},
+                     {"limit_cores", vm.allocation.cpu_limit_cores()},
+                     {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
+                     {"throttled_ratio", vm.throttled_ratio}}},
+                   {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
+                   {"memory_resident_bytes", vm.memory_resident_bytes},
+                   {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
+                   {"allocation", to_json(vm.allocation)},
+                   {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
+                   {"groups", vm.groups},
+                   {"forecasts", forecasts},
+                   {"last_action_end", time_or_null(vm.last_action_end)}});
+  }
+  return vms;
+}
+
+Json error_json(const Error& error) {
+  return {{"error", {{"code", to_string(error.code)}, {"message", error.message}}}};
+}
+
+Result<forecast::Resource> parse_resource(const std::string& text) {
+  for (const forecast::Resource resource : forecast::kResources) {
+    if (text == forecast::to_string(resource)) return resource;
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("'{}' is not a resource: cpu, memory, block_io or network", text)};
+}
+
+}  // namespace proteus::api

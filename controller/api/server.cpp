@@ -1,0 +1,407 @@
+#include "controller/api/server.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <httplib.h>
+#include <pthread.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/log.h"
+#include "controller/api/json_view.h"
+#include "controller/replay/recording.h"
+
+namespace proteus::api {
+namespace {
+
+constexpr std::size_t kMaxBodyBytes = 64 * 1024;
+constexpr std::size_t kMaxHistoryEntries = 100'000;
+constexpr std::size_t kDefaultHistoryEntries = 200;
+
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument: return 400;
+    case ErrorCode::kNotFound: return 404;
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kFailedPrecondition: return 409;
+    case ErrorCode::kPermissionDenied: return 403;
+    case ErrorCode::kUnsupported: return 501;
+    case ErrorCode::kUnavailable: return 503;
+    case ErrorCode::kDeadlineExceeded: return 504;
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kInternal: return 500;
+  }
+  return 500;
+}
+
+void send(httplib::Response& response, const Json& json, int status = 200) {
+  response.status = status;
+  // Names come from guests' owners: bytes that are not UTF-8 are replaced, not thrown on.
+  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
+}
+
+void send(httplib::Response& response, const Error& error) { send(response, error_json(error), http_status(error.code)); }
+
+/// Takes as long for a wrong token as for the right one.
+bool equal_in_constant_time(const std::string& a, const std::string& b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+bool is_loopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+Result<std::uint64_t> parse_number(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || rest != text.data() + text.size()) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a number", text)};
+  }
+  return number;
+}
+
+class HttpServer final : public Server {
+ public:
+  HttpServer(std::unique_ptr<httplib::Server> http, ServerOptions options, Backend& backend, const Clock& clock)
+      : http_(std::move(http)), options_(std::move(options)), backend_(backend), clock_(clock) {}
+  ~HttpServer() override { stop(); }
+
+  Status listen() {
+    http_->new_task_queue = [threads = static_cast<std::size_t>(options_.threads)] {
+      return new httplib::ThreadPool(threads);
+    };
+    http_->set_tcp_nodelay(true);  // else each request waits for a delayed acknowledgement
+    http_->set_payload_max_length(kMaxBodyBytes);
+    http_->set_read_timeout(5);
+    http_->set_keep_alive_timeout(2);
+    http_->set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      const std::string expected = "Bearer " + options_.token;
+      if (equal_in_constant_time(request.get_header_value("Authorization"), expected)) {
+        return httplib::Server::HandlerResponse::Unhandled;
+      }
+      send(response, error_json({ErrorCode::kPermissionDenied, "missing or wrong token"}), 401);
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    http_->set_exception_handler([](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+      log::error("api: {} {} failed unexpectedly", request.method, request.path);
+      send(response, Error{ErrorCode::kInternal, "unexpected failure, see the controller's log"});
+    });
+    http_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (!response.body.empty()) return;
+      const int status = response.status;
+      send(response, error_json({ErrorCode::kNotFound, fmt::format("{} {}: no such resource", request.method, request.path)}),
+           status);
+    });
+    add_routes();
+    port_ = options_.port == 0 ? http_->bind_to_any_port(options_.address.c_str())
+                               : (http_->bind_to_port(options_.address.c_str(), options_.port) ? options_.port : -1);
+    if (port_ < 0) {
+      return Error{ErrorCode::kUnavailable,
+                   fmt::format("cannot listen on {}:{} (in use, or not an address of this host)", options_.address, options_.port)};
+    }
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "api");
+      http_->listen_after_bind();
+    });
+    while (!http_->is_running()) std::this_thread::yield();
+    return {};
+  }
+
+  int port() const override { return port_; }
+
+  void stop() override {
+    if (!thread_.joinable()) return;
+    http_->stop();
+    thread_.join();
+  }
+
+ private:
+  using Request = httplib::Request;
+  using Response = httplib::Response;
+
+  void add_routes() {
+    http_->Get("/v1/status", [this](const Request&, Response& out) { send(out, status_json(*backend_.snapshot())); });
+    http_->Get("/v1/hosts", [this](const Request&, Response& out) { send(out, hosts_json(*backend_.snapshot())); });
+    http_->Get("/v1/vms", [this](const Request&, Response& out) { send(out, vms_json(*backend_.snapshot())); });
+    http_->Get(R"(/v1/vms/([^/]+)/forecast)", [this](const Request& in, Response& out) { get_forecast(in, out); });
+    http_->Get("/v1/plan", [this](const Request&, Response& out) { get_plan(out); });
+    http_->Get(R"(/v1/decisions/(\d+))", [this](const Request& in, Response& out) { get_decision(in, out); });
+    http_->Get("/v1/actions", [this](const Request&, Response& out) { get_actions(out); });
+    http_->Get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
+    http_->Get("/v1/history", [this](const Request& in, Response& out) { get_history(in, out); });
+    http_->Get("/v1/record", [this](const Request& in, Response& out) { get_record(in, out); });
+    http_->Post(R"(/v1/actions/(\d+)/(approve|reject))", [this](const Request& in, Response& out) { post_action(in, out); });
+    http_->Post(R"(/v1/hosts/([^/]+)/maintenance)", [this](const Request& in, Response& out) { post_maintenance(in, out); });
+    http_->Post(R"(/v1/(pause|resume))", [this](const Request& in, Response& out) { post_pause(in, out); });
+  }
+
+  void get_forecast(const Request& in, Response& out) {
+    const std::string text = in.has_param("resource") ? in.get_param_value("resource") : "cpu";
+    const Result<forecast::Resource> resource = parse_resource(text);
+    if (!resource) return send(out, resource.error());
+    const Result<SeriesOutlook> outlook = backend_.outlook(in.matches[1], *resource);
+    if (!outlook) return send(out, outlook.error());
+    send(out, to_json(*outlook));
+  }
+
+  void get_plan(Response& out) {
+    const auto snapshot = backend_.snapshot();
+    Json open = Json::array();
+    for (const drs::ActionRecord& action : snapshot->actions) {
+      if (!drs::is_final(action.state)) open.push_back(to_json(action));
+    }
+    send(out, {{"paused", snapshot->paused},
+               {"automation", ham::to_string(snapshot->automation)},
+               {"decision", snapshot->decision ? to_json(*snapshot->decision) : Json(nullptr)},
+               {"open_actions", open}});
+  }
+
+  /// The journalled decision with this number, or the one of the last cycle.
+  Result<Json> find_decision(std::uint64_t id) {
+    const auto snapshot = backend_.snapshot();
+    if (snapshot->decision && snapshot->decision->id == id) return to_json(*snapshot->decision);
+    const auto entries = backend_.store().journal_tail(kMaxHistoryEntries);
+    if (!entries) return entries.error();
+    for (const store::JournalEntry& entry : *entries) {
+      const auto* decision = std::get_if<ham::Decision>(&entry.payload);
+      if (decision != nullptr && decision->id == id) return to_json(*decision);
+    }
+    return Error{ErrorCode::kNotFound, fmt::format("no decision {} in the journal", id)};
+  }
+
+  Result<drs::ActionRecord> find_action(std::uint64_t id) {
+    const auto snapshot = backend_.snapshot();
+    for (const drs::ActionRecord& action : snapshot->actions) {
+      if (action.action.id == id) return action;
+    }
+    const auto entries = backend_.store().journal_tail(kMaxHistoryEntries);
+    if (!entries) return entries.error();
+    std::vector<drs::Transition> transitions;
+    for (const store::JournalEntry& entry : *entries) {  // newest first
+      if (const auto* step = std::get_if<drs::Transition>(&entry.payload); step != nullptr && step->action == id) {
+        transitions.insert(transitions.begin(), *step);
+      }
+      const auto* intent = std::get_if<drs::ActionRecord>(&entry.payload);
+      if (intent == nullptr || intent->action.id != id) continue;
+      drs::ActionRecord record = *intent;
+      for (drs::Transition& step : transitions) {
+        if (const Status folded = drs::apply(record, std::move(step)); !folded) return folded.error();
+      }
+      return record;
+    }
+    return Error{ErrorCode::kNotFound, fmt::format("no action {} in the journal", id)};
+  }
+
+  void get_decision(const Request& in, Response& out) {
+    const Result<std::uint64_t> id = parse_number(in.matches[1]);
+    if (!id) return send(out, id.error());
+    Result<Json> decision = find_decision(*id);
+    if (!decision) return send(out, decision.error());
+    Json actions = Json::array();
+    for (const drs::ActionRecord& action : backend_.snapshot()->actions) {
+      if (action.decision == *id) actions.push_back(to_json(action));
+    }
+    (*decision)["action_records"] = std::move(actions);
+    send(out, *decision);
+  }
+
+  void get_actions(Response& out) {
+    Json actions = Json::array();
+    for (const drs::ActionRecord& action : backend_.snapshot()->actions) actions.push_back(to_json(action));
+    send(out, actions);
+  }
+
+  void get_action(const Request& in, Response& out) {
+    const Result<std::uint64_t> id = parse_number(in.matches[1]);
+    if (!id) return send(out, id.error());
+    const Result<drs::ActionRecord> action = find_action(*id);
+    if (!action) return send(out, action.error());
+    Json json = to_json(*action);
+    const Result<Json> decision = find_decision(action->decision);
+    json["explanation"] = decision ? *decision : Json(nullptr);
+    send(out, json);
+  }
+
+  void get_history(const Request& in, Response& out) {
+    std::size_t limit = kDefaultHistoryEntries;
+    if (in.has_param("limit")) {
+      const Result<std::uint64_t> number = parse_number(in.get_param_value("limit"));
+      if (!number || *number == 0 || *number > kMaxHistoryEntries) {
+        return send(out, Error{ErrorCode::kInvalidArgument, fmt::format("limit must be from 1 to {}", kMaxHistoryEntries)});
+      }
+      limit = *number;
+    }
+    // Cycles and the agents' single words drown what people look for; they are there with all=1.
+    const bool all = in.has_param("all");
+    const auto entries = backend_.store().journal_tail(all ? limit : kMaxHistoryEntries);
+    if (!entries) return send(out, entries.error());
+    Json history = Json::array();
+    for (const store::JournalEntry& entry : *entries) {
+      if (history.size() >= limit) break;
+      const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
+                          std::holds_alternative<Update>(entry.payload) || std::holds_alternative<Command>(entry.payload);
+      if (all || !detail) history.push_back(to_json(entry));
+    }
+    send(out, history);
+  }
+
+  void get_record(const Request& in, Response& out) {
+    const Timestamp now = clock_.now();
+    replay::RecordOptions options;
+    options.to = now;
+    for (const char* name : {"from", "to"}) {
+      if (!in.has_param(name)) continue;
+      const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
+      if (!time) return send(out, time.error());
+      (std::string_view(name) == "from" ? options.from : options.to) = *time;
+    }
+    for (std::size_t i = 0; i < in.get_param_value_count("host"); ++i) {
+      options.hosts.emplace_back(in.get_param_value("host", i));
+    }
+    // Cut into a private file first: a failure half-way is then an error message, not half a file.
+    std::string path = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
+    const int fd = mkstemp(path.data());
+    if (fd < 0) return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary file: {}", std::strerror(errno))});
+    close(fd);
+    const Status written = replay::write_recording(backend_.store(), options, path);
+    auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
+    std::error_code ignored;
+    const std::uint64_t size = std::filesystem::file_size(path, ignored);
+    unlink(path.c_str());  // the open stream keeps it until it is sent
+    if (!written) return send(out, written.error());
+    out.set_content_provider(size, "application/vnd.proteus.recording",
+                             [file](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                               std::array<char, 65536> block;
+                               file->seekg(static_cast<std::streamoff>(offset));
+                               file->read(block.data(), static_cast<std::streamsize>(std::min(length, block.size())));
+                               return file->gcount() > 0 && sink.write(block.data(), static_cast<std::size_t>(file->gcount()));
+                             });
+  }
+
+  /// The JSON object in the body, {} if there is none.
+  static Result<Json> body(const Request& in) {
+    if (in.body.empty()) return Json::object();
+    Json json = Json::parse(in.body, nullptr, false);
+    if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "the body is not a JSON object"};
+    return json;
+  }
+
+  void submit(const Request& in, Response& out, store::OperatorInput input) {
+    const Result<Json> json = body(in);
+    if (!json) return send(out, json.error());
+    input.by = "api";
+    if (json->contains("by")) {
+      if (!(*json)["by"].is_string()) return send(out, Error{ErrorCode::kInvalidArgument, "'by' must be a string"});
+      input.by = (*json)["by"].get<std::string>().substr(0, 256);
+    }
+    const Status taken = backend_.submit(input);
+    log::info("api: {} {} by {}: {}", in.method, in.path, input.by, taken ? "done" : taken.error().message);
+    if (!taken) return send(out, taken.error());
+    send(out, {{"ok", true}});
+  }
+
+  void post_action(const Request& in, Response& out) {
+    const Result<std::uint64_t> id = parse_number(in.matches[1]);
+    if (!id) return send(out, id.error());
+    store::OperatorInput input;
+    input.kind = in.matches[2] == "approve" ? store::OperatorInput::Kind::kApprove : store::OperatorInput::Kind::kReject;
+    input.action = *id;
+    submit(in, out, std::move(input));
+  }
+
+  void post_maintenance(const Request& in, Response& out) {
+    const Result<Json> json = body(in);
+    if (!json) return send(out, json.error());
+    if (!json->contains("on") || !(*json)["on"].is_boolean()) {
+      return send(out, Error{ErrorCode::kInvalidArgument, "the body must say {\"on\": true} or {\"on\": false}"});
+    }
+    store::OperatorInput input;
+    input.kind = (*json)["on"].get<bool>() ? store::OperatorInput::Kind::kMaintenanceOn : store::OperatorInput::Kind::kMaintenanceOff;
+    input.host = HostId(in.matches[1]);
+    submit(in, out, std::move(input));
+  }
+
+  void post_pause(const Request& in, Response& out) {
+    store::OperatorInput input;
+    input.kind = in.matches[1] == "pause" ? store::OperatorInput::Kind::kPause : store::OperatorInput::Kind::kResume;
+    submit(in, out, std::move(input));
+  }
+
+  std::unique_ptr<httplib::Server> http_;
+  ServerOptions options_;
+  Backend& backend_;
+  const Clock& clock_;
+  int port_ = -1;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& backend, const Clock& clock) {
+  if (options.token.empty()) return Error{ErrorCode::kInvalidArgument, "the API needs a token"};
+  const bool tls = !options.tls_certificate.empty() && !options.tls_key.empty();
+  if (!tls && !is_loopback(options.address)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("the API listens on {}, which is not a loopback address: set tls_certificate and tls_key", options.address)};
+  }
+  std::unique_ptr<httplib::Server> http;
+  if (tls) {
+    http = std::make_unique<httplib::SSLServer>(options.tls_certificate.c_str(), options.tls_key.c_str());
+  } else {
+    http = std::make_unique<httplib::Server>();
+  }
+  if (!http->is_valid()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("cannot use {} and {} for TLS", options.tls_certificate, options.tls_key)};
+  }
+  auto server = std::make_unique<HttpServer>(std::move(http), std::move(options), backend, clock);
+  if (Status listening = server->listen(); !listening) return listening.error();
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+Result<std::string> load_or_create_token(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    std::array<unsigned char, 32> bytes{};
+    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+      return Error{ErrorCode::kInternal, "no random bytes"};
+    }
+    std::string token;
+    for (const unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0) {
+      return Error{ErrorCode::kPermissionDenied, fmt::format("cannot create {}: {}", path, std::strerror(errno))};
+    }
+    const std::string line = token + "\n";
+    const bool written = write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && fsync(fd) == 0;
+    close(fd);
+    if (!written) {
+      unlink(path.c_str());
+      return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+    }
+    return token;
+  }
+  std::ifstream file(path);
+  std::string token;
+  if (!file || !std::getline(file, token)) {
+    return Error{ErrorCode::kPermissionDenied, fmt::format("cannot read the API token in {}", path)};
+  }
+  if (token.size() < 32 || token.size() > 128) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("{} must hold one line of 32 to 128 characters", path)};
+  }
+  return token;
+}
+
+}  // namespace proteus::api

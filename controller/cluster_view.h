@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/telemetry.h"
+#include "controller/forecast/engine.h"
+#include "controller/ham/cluster_state.h"
+#include "controller/profile/fingerprint.h"
+
+namespace proteus::controller {
+
+struct ViewOptions {
+  forecast::EngineOptions forecast;
+  Nanoseconds curve_half_life = std::chrono::hours(24);
+  Nanoseconds staleness = std::chrono::seconds(10);     ///< of a host's telemetry
+  Nanoseconds forget_after = std::chrono::minutes(30);  ///< a VM not seen for this long loses its series
+};
+
+/// Demand of one vCPU from one tick, in cores: what it would use if nothing held it back. A vCPU that still finds time to
+/// idle is served, so its demand is its run time; as run + wait approaches the whole tick, the wait is unserved demand.
+/// run, wait, tick > 0: nanoseconds.
+double vcpu_demand_cores(double run, double wait, double tick);
+
+/// Frames in, ClusterState out: counters become rates, rates feed the forecast engine and the hosts' response curves.
+/// Deterministic. Thread: owned by one (the pipeline's).
+class ClusterView {
+ public:
+  explicit ClusterView(ViewOptions options);
+  ~ClusterView();
+
+  /// One frame of a host, in the order of its sequence. received: controller's clock.
+  void on_sample(const Sample& sample, Timestamp received);
+  void on_presence(const HostId& host, bool commandable);
+  void set_maintenance(const HostId& host, bool on);
+  /// A VM's action ended; starts its cooldown, and counts a move if it migrated.
+  void on_action_end(const VmId& vm, Timestamp when, bool migrated);
+
+  /// Everything a decision looks at, except in_flight and paused, which the drs knows.
+  ham::ClusterState state(Timestamp now);
+
+  const forecast::Engine& engine() const { return engine_; }
+  /// Time stamp of the newest frame of any host, in the host's clock; the decision's trigger.
+  Timestamp newest_frame_time() const { return newest_frame_time_; }
+  /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this object
+  /// began. Empty for a VM without that lane.
+  std::map<VmId, std::vector<std::int64_t>> run_queue_latency() const;
+  std::vector<HostId> maintenance() const;
+  /// Empty if no VM has this name or UUID.
+  VmId find_vm(const std::string& name_or_uuid) const;
+
+ private:
+  struct Host;
+  struct Vm;
+  struct Columns;
+  void rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog);
+  void observe_vm(Host& host, Columns& columns, const Frame& frame, double tick_ns);
+  ham::HostState host_state(const Host& host, Timestamp now) const;
+  ham::VmState vm_state(const VmId& id, const Vm& vm, Timestamp now) const;
+
+  ViewOptions options_;
+  forecast::Engine engine_;
+  std::map<HostId, Host> hosts_;
+  std::map<VmId, Vm> vms_;
+  std::vector<Timestamp> recent_moves_;
+  Timestamp newest_frame_time_{};
+};
+
+}  // namespace proteus::controller

@@ -1,0 +1,74 @@
+#include "controller/config.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "common/toml_document.h"
+
+namespace proteus::controller {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::string_view kIdCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "controller";
+  return name.data();
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view toml_text, std::string_view file_name) {
+  TomlDocument document(toml_text, file_name);
+  auto root = document.root();
+  Config config;
+  config.id = machine_name();
+  config.store.directory = "/var/lib/proteus/store";
+
+  root.read("id", config.id);
+  root.read("policy", config.policy_file);
+  root.read_duration("cycle", config.cycle, milliseconds(100), hours(1));
+  root.read_duration("gather", config.gather, milliseconds(0), seconds(10));
+  root.read("log_level", config.log_level);
+  if (config.id.empty() || config.id.size() > 128 || config.id.find_first_not_of(kIdCharacters) != std::string::npos) {
+    root.problem("id", "'id' must be 1 to 128 letters, digits, dots, dashes or underscores");
+  }
+
+  auto listen = root.table("listen");
+  listen.read("telemetry", config.telemetry_listen);
+  listen.read("command", config.command_listen);
+
+  auto keys = root.table("keys");
+  keys.read("secret", config.secret_key);
+  keys.read("authorized_agents", config.authorized_agents);
+
+  auto store = root.table("store");
+  store.read("directory", config.store.directory);
+  store.read_duration("raw_retention", config.store.raw_retention, minutes(1), hours(24 * 365));
+  store.read_duration("journal_retention", config.store.journal_retention, hours(1), hours(24 * 3650));
+
+  auto api = root.table("api");
+  api.read("address", config.api.address);
+  api.read("port", config.api.port, 0, 65535);
+  api.read("token_file", config.api_token_file);
+  api.read("tls_certificate", config.api.tls_certificate);
+  api.read("tls_key", config.api.tls_key);
+  if (config.api.tls_certificate.empty() != config.api.tls_key.empty()) {
+    api.problem("tls_key", "'tls_certificate' and 'tls_key' go together");
+  }
+
+  read_pipeline_options(root, config.pipeline);
+  config.pipeline.executor.controller = config.id;
+  if (Status done = document.finish(); !done) return done.error();
+  return config;
+}
+
+}  // namespace proteus::controller

@@ -1,0 +1,380 @@
+#include "controller/controller.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <utility>
+
+#include "common/log.h"
+#include "controller/pipeline_options.h"
+
+namespace proteus::controller {
+namespace {
+
+constexpr const char* kTermKey = "term";
+constexpr const char* kMaintenanceKey = "maintenance";
+constexpr const char* kPausedKey = "paused";
+constexpr const char* kLastActionKey = "last_action_id";
+constexpr const char* kLastCommandKey = "last_command_id";
+// Command ids are taken from the store in blocks, so that a crash can only skip some, never use one twice.
+constexpr std::uint64_t kIdBlock = 1'000'000;
+// Journal entries searched for the last cycle's number; a cycle writes far fewer.
+constexpr std::size_t kTailEntries = 10'000;
+// What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
+constexpr std::size_t kUnwrittenMax = 100'000;
+constexpr std::size_t kActionsShown = 200;
+constexpr std::chrono::seconds kAskTimeout{5};
+constexpr int kPollMs = 50;
+
+/// The number under `key` plus one; `step` is added to what is stored.
+Result<std::uint64_t> take_number(store::Store& store, const char* key, std::uint64_t step) {
+  const Result<std::optional<std::string>> text = store.get_meta(key);
+  if (!text) return text.error();
+  std::uint64_t value = 0;
+  if (*text) {
+    try {
+      value = std::stoull(**text);
+    } catch (const std::exception&) {
+      return Error{ErrorCode::kCorrupt, fmt::format("the store's '{}' is not a number", key)};
+    }
+  }
+  if (Status written = store.put_meta(key, std::to_string(value + step)); !written) return written.error();
+  return value + 1;
+}
+
+std::string join_hosts(const std::vector<HostId>& hosts) {
+  std::string text;
+  for (const HostId& host : hosts) text += host.value + "\n";
+  return text;
+}
+
+std::vector<HostId> split_hosts(const std::string& text) {
+  std::vector<HostId> hosts;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    if (end > at) hosts.emplace_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return hosts;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options, ham::Policy policy, store::Store& store,
+                                                       const Clock& clock, Queues& queues) {
+  store::Started started;
+  started.version = PROTEUS_VERSION;
+  started.controller = options.id;
+  started.policy_toml = options.policy_toml;
+  started.options_toml = pipeline_options_toml(options.pipeline);
+
+  const Result<std::uint64_t> term = take_number(store, kTermKey, 1);
+  if (!term) return term.error();
+  const Result<std::uint64_t> action = take_number(store, kLastActionKey, 0);
+  if (!action) return action.error();
+  const Result<std::uint64_t> command = take_number(store, kLastCommandKey, kIdBlock);
+  if (!command) return command.error();
+  const auto maintenance = store.get_meta(kMaintenanceKey);
+  if (!maintenance) return maintenance.error();
+  const auto paused = store.get_meta(kPausedKey);
+  if (!paused) return paused.error();
+  Result<std::vector<drs::ActionRecord>> open = store.open_actions();
+  if (!open) return open.error();
+
+  started.term = *term;
+  started.next_action_id = *action;
+  started.next_command_id = *command;
+  started.maintenance = split_hosts(maintenance->value_or(""));
+  started.paused = paused->value_or("") == "yes";
+  started.adopted = std::move(*open);
+  if (!started.adopted.empty()) {
+    log::warning("{} actions were under way when the previous process ended; asking their hosts", started.adopted.size());
+  }
+  std::unique_ptr<Controller> controller(
+      new Controller(std::move(options), std::move(policy), store, clock, queues, std::move(started)));
+  const Result<std::vector<store::JournalEntry>> tail = store.journal_tail(kTailEntries);
+  if (!tail) return tail.error();
+  for (const store::JournalEntry& entry : *tail) {  // newest first
+    if (const auto* cycle = std::get_if<store::Cycle>(&entry.payload)) {
+      controller->cycle_number_ = cycle->number;
+      break;
+    }
+  }
+  if (Status warm = controller->warm_up(); !warm) return warm.error();
+  if (Status written = controller->commit(controller->started_, {}, controller->started_at_); !written) {
+    return with_context(written.error(), "journal the beginning");
+  }
+  controller->publish_snapshot(controller->started_at_, Nanoseconds{0});
+  return controller;
+}
+
+Controller::Controller(ControllerOptions options, ham::Policy policy, store::Store& store, const Clock& clock,
+                       Queues& queues, store::Started started)
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      queues_(queues),
+      started_(std::move(started)),
+      pipeline_(options_.pipeline, std::move(policy), started_),
+      started_at_(clock.now()) {
+  const auto wake = [this] { wakeup_.notify(); };
+  queues_.samples.on_push(wake);
+  queues_.events.on_push(wake);
+  queues_.requests.on_push(wake);
+}
+
+Controller::~Controller() = default;
+
+Status Controller::warm_up() {
+  const forecast::EngineOptions& engine = options_.pipeline.view.forecast;
+  const Timestamp from = started_at_ - engine.step * engine.history_steps;
+  wire::TelemetryReader reader;
+  std::uint64_t frames = 0;
+  store::Store::Visitor visitor;
+  visitor.raw = [&](const store::RawMessage& message) {
+    if (started_.warm_from_lsn == 0) started_.warm_from_lsn = message.lsn;
+    frames_through_lsn_ = message.lsn;
+    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
+    if (sample && *sample) {
+      pipeline_.on_sample(**sample, message.received);
+      ++frames;
+    }
+    return true;
+  };
+  visitor.journal = [](const store::JournalEntry&) { return true; };
+  if (Status read = store_.scan(from, started_at_, visitor); !read) return with_context(read.error(), "read stored telemetry");
+  if (frames > 0) log::info("forecasts warmed up from {} stored frames", frames);
+  return {};
+}
+
+void Controller::run() {
+  const auto closed = [this] { return queues_.samples.closed() && queues_.samples.size() == 0; };
+  while (!closed()) {
+    pollfd ready{wakeup_.fd(), POLLIN, 0};
+    poll(&ready, 1, kPollMs);
+    wakeup_.drain();
+    take_events();
+    take_requests();
+    take_samples();
+    if (cycle_due(clock_.now())) run_cycle();
+  }
+}
+
+void Controller::take_samples() {
+  while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
+    pipeline_.on_sample(item->sample, item->received);
+    frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
+    const HostId& host = item->sample.catalog->host;
+    last_reported_[host] = item->received;
+    reported_since_cycle_[host] = item->received;
+    if (!first_sample_since_cycle_) first_sample_since_cycle_ = item->received;
+  }
+}
+
+/// A cycle runs when every host that reports has reported, when the slower ones have been waited for, or when nobody
+/// reports and the drs' timers need it. A clock that is set back must not stop it.
+bool Controller::cycle_due(Timestamp now) const {
+  if (now < last_cycle_) return true;
+  if (first_sample_since_cycle_) {
+    if (now - *first_sample_since_cycle_ >= options_.gather || now < *first_sample_since_cycle_) return true;
+    const auto reporting = std::count_if(last_reported_.begin(), last_reported_.end(), [&](const auto& entry) {
+      return now - entry.second <= options_.pipeline.view.staleness;
+    });
+    return static_cast<std::ptrdiff_t>(reported_since_cycle_.size()) >= reporting;
+  }
+  return now - last_cycle_ >= options_.cycle + options_.gather;
+}
+
+void Controller::run_cycle() {
+  const Timestamp now = clock_.now();
+  const auto begun = std::chrono::steady_clock::now();
+  last_cycle_ = now;
+  first_sample_since_cycle_.reset();
+  reported_since_cycle_.clear();
+  // Without a journal nothing may be decided.
+  if (journal_failing_ && !flush()) return;
+  store::Cycle cycle;
+  cycle.number = ++cycle_number_;
+  cycle.seed = cycle.number;
+  cycle.frames_through_lsn = frames_through_lsn_;
+  PipelineOutput output = pipeline_.run_cycle(cycle, now);
+  if (Status written = commit(cycle, std::move(output), now); !written) {
+    log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
+  }
+  const auto took = std::chrono::steady_clock::now() - begun;
+  publish_snapshot(now, std::chrono::duration_cast<Nanoseconds>(took));
+}
+
+Status Controller::commit(store::JournalPayload input, PipelineOutput output, Timestamp time) {
+  std::uint64_t newest_action = 0;
+  unwritten_.push_back({0, time, std::move(input)});
+  for (store::JournalPayload& payload : output.journal) {
+    if (const auto* action = std::get_if<drs::ActionRecord>(&payload)) newest_action = action->action.id;
+    unwritten_.push_back({0, time, std::move(payload)});
+  }
+  std::move(output.commands.begin(), output.commands.end(), std::back_inserter(unsent_));
+  if (newest_action != 0) last_action_ = newest_action;
+  return flush();
+}
+
+Status Controller::flush() {
+  Status written;
+  if (last_action_ != stored_last_action_) written = store_.put_meta(kLastActionKey, std::to_string(last_action_));
+  if (written) {
+    stored_last_action_ = last_action_;
+    written = store_.append(unwritten_);
+  }
+  if (!written) {
+    journal_failing_ = true;
+    if (unwritten_.size() > kUnwrittenMax) {
+      log::error("{} journal entries wait for the disk; ending, the next start resolves what is open", unwritten_.size());
+      std::abort();
+    }
+    return written;
+  }
+  if (std::exchange(journal_failing_, false)) log::info("the journal can be written again");
+  for (const store::JournalEntry& entry : unwritten_) {
+    if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
+      log::info("decision {}: {}", decision->id, decision->summary);
+    }
+    if (const auto* step = std::get_if<drs::Transition>(&entry.payload); step != nullptr && step->from != step->to) {
+      log::info("action {}: {} -> {}{}{}", step->action, drs::to_string(step->from), drs::to_string(step->to),
+                step->message.empty() ? "" : ": ", step->message);
+    }
+  }
+  unwritten_.clear();
+  for (Command& command : unsent_) {
+    const std::uint64_t id = command.id;
+    if (!queues_.commands.push(std::move(command))) log::warning("command {} not queued; the drs will ask again", id);
+  }
+  unsent_.clear();
+  return {};
+}
+
+void Controller::take_events() {
+  while (std::optional<ingest::AgentEvent> event = queues_.events.try_pop()) {
+    const Timestamp now = clock_.now();
+    Status written;
+    if (const auto* presence = std::get_if<store::AgentPresence>(&*event)) {
+      pipeline_.on_presence(*presence);
+      log::info("{} {}{}{}", presence->host.value, presence->commandable ? "takes commands" : "takes no commands",
+                presence->reason.empty() ? "" : ": ", presence->reason);
+      written = commit(*presence, {}, now);
+    } else {
+      const Update& update = std::get<Update>(*event);
+      PipelineOutput output = pipeline_.on_update(update, now);
+      written = commit(update, std::move(output), now);
+    }
+    if (!written) log::error("an agent's word is not journalled: {}", written.error().message);
+  }
+}
+
+void Controller::take_requests() {
+  while (std::optional<Request> request = queues_.requests.try_pop()) request->run(pipeline_);
+}
+
+template <typename T>
+Result<T> Controller::ask(std::function<Result<T>(Pipeline&)> question) {
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  std::future<Result<T>> answer = promise->get_future();
+  const bool taken = queues_.requests.push(
+      {[promise, question = std::move(question)](Pipeline& pipeline) { promise->set_value(question(pipeline)); }});
+  if (!taken) return Error{ErrorCode::kUnavailable, "the controller is busy or stopping"};
+  if (answer.wait_for(kAskTimeout) != std::future_status::ready) {
+    return Error{ErrorCode::kDeadlineExceeded, "the controller did not answer in time; what was asked may still happen"};
+  }
+  return answer.get();
+}
+
+Status Controller::submit(const store::OperatorInput& input) {
+  const Result<bool> done = ask<bool>([this, input](Pipeline& pipeline) -> Result<bool> {
+    using Kind = store::OperatorInput::Kind;
+    const bool maintenance = input.kind == Kind::kMaintenanceOn || input.kind == Kind::kMaintenanceOff;
+    if (maintenance) {
+      const auto state = pipeline.last_state();
+      if (!state || state->find_host(input.host) == nullptr) {
+        return Error{ErrorCode::kNotFound, fmt::format("no host '{}' has reported", input.host.value)};
+      }
+    }
+    if (journal_failing_) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
+    const Timestamp now = clock_.now();
+    Result<PipelineOutput> output = pipeline.on_operator(input, now);
+    if (!output) return output.error();
+    if (Status written = commit(input, std::move(*output), now); !written) return written.error();
+    Status kept;
+    if (maintenance) kept = store_.put_meta(kMaintenanceKey, join_hosts(pipeline.view().maintenance()));
+    if (input.kind == Kind::kPause || input.kind == Kind::kResume) kept = store_.put_meta(kPausedKey, pipeline.paused() ? "yes" : "no");
+    if (!kept) return kept.error();
+    return true;
+  });
+  return done ? Status() : Status(done.error());
+}
+
+Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) {
+  return ask<api::SeriesOutlook>([this, vm_name_or_uuid, resource](Pipeline& pipeline) -> Result<api::SeriesOutlook> {
+    api::SeriesOutlook outlook;
+    outlook.vm = pipeline.view().find_vm(vm_name_or_uuid);
+    if (outlook.vm.empty()) return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
+    outlook.vm_name = vm_name_or_uuid;
+    if (const auto state = pipeline.last_state()) {
+      if (const ham::VmState* vm = state->find_vm(outlook.vm)) outlook.vm_name = vm->name;
+    }
+    outlook.resource = resource;
+    const forecast::Engine& engine = pipeline.view().engine();
+    Result<forecast::Forecast> made = engine.forecast(outlook.vm, resource, clock_.now());
+    if (!made) {
+      return Error{ErrorCode::kNotFound, fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), outlook.vm_name)};
+    }
+    outlook.forecast = std::move(*made);
+    outlook.history = engine.history(outlook.vm, resource);
+    outlook.accuracy = engine.accuracy(outlook.vm, resource);
+    return outlook;
+  });
+}
+
+void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
+  auto made = std::make_shared<api::Snapshot>();
+  made->controller = options_.id;
+  made->version = PROTEUS_VERSION;
+  made->term = started_.term;
+  made->started_at = started_at_;
+  made->cycle_time = cycle_time;
+  made->cycle = cycle_number_;
+  made->cycle_duration = duration;
+  made->paused = pipeline_.paused();
+  made->policy = pipeline_.policy().name;
+  made->automation = pipeline_.policy().automation;
+  made->state = pipeline_.last_state();
+  made->decision = pipeline_.last_decision();
+  const auto& actions = pipeline_.executor().actions();
+  std::size_t ended_left = kActionsShown;
+  for (auto action = actions.rbegin(); action != actions.rend(); ++action) {
+    if (drs::is_final(action->second.state) && ended_left-- == 0) break;
+    made->actions.push_back(action->second);
+  }
+  std::reverse(made->actions.begin(), made->actions.end());
+  made->run_queue_latency = pipeline_.view().run_queue_latency();
+  if (ingest_status_) {
+    const ingest::IngestStatus status = ingest_status_();
+    made->frames_count = status.frames_count;
+    made->repeats_count = status.repeats_count;
+    made->refused_count = status.refused_count;
+    made->refused_keys_count = status.refused_keys_count;
+    made->ingest_problem = status.problem;
+  }
+  if (journal_failing_ && made->ingest_problem.empty()) made->ingest_problem = "the journal cannot be written; nothing is decided";
+  made->store = store_.figures();
+  const std::lock_guard lock(snapshot_mutex_);
+  snapshot_ = std::move(made);
+}
+
+std::shared_ptr<const api::Snapshot> Controller::snapshot() const {
+  const std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
+}
+
+}  // namespace proteus::controller

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+
+#include "common/clock.h"
+#include "common/queue.h"
+#include "common/wire/wakeup.h"
+#include "controller/api/backend.h"
+#include "controller/ingest/agent_link.h"
+#include "controller/ingest/ingest.h"
+#include "controller/pipeline.h"
+#include "controller/store/store.h"
+
+namespace proteus::controller {
+
+/// A question of the API's, answered on the pipeline's thread between two inputs.
+struct Request {
+  std::function<void(Pipeline&)> run;
+};
+
+/// The arrows between the controller's threads. Capacities are several seconds of a large cluster's traffic.
+struct Queues {
+  Queue<ingest::Ingested> samples{65'536, WhenFull::kDropOldest};    // ingest -> pipeline
+  Queue<ingest::AgentEvent> events{16'384, WhenFull::kRefuse};       // command -> pipeline; refused ones are sent again
+  Queue<Command> commands{4'096, WhenFull::kRefuse};                 // pipeline -> command; the drs asks again
+  Queue<Request> requests{256, WhenFull::kRefuse};                   // api -> pipeline; refused: status 503
+};
+
+struct ControllerOptions {
+  std::string id;
+  std::string policy_toml;                                 ///< as read, for the journal
+  PipelineOptions pipeline;
+  Nanoseconds cycle = std::chrono::seconds(1);             ///< at most this between two cycles
+  Nanoseconds gather = std::chrono::milliseconds(250);     ///< a cycle waits this long for the slower hosts' frames
+};
+
+/// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
+/// Invariant: an input and its consequences are one synced write; no command leaves before that write is durable.
+/// If the journal cannot be written, nothing is sent and nothing is decided until it can.
+/// Thread: run() is the pipeline's thread; Backend's methods from any.
+class Controller final : public api::Backend {
+ public:
+  /// Reads what the previous process left, takes the next term, journals the beginning.
+  /// Errors: the store's.
+  static Result<std::unique_ptr<Controller>> create(ControllerOptions options, ham::Policy policy, store::Store& store,
+                                                    const Clock& clock, Queues& queues);
+  ~Controller() override;
+
+  Term term() const { return started_.term; }
+  /// Figures of other threads for the snapshot; called from run(). Set before it.
+  void set_ingest_status(std::function<ingest::IngestStatus()> status) { ingest_status_ = std::move(status); }
+
+  /// Until the queue of samples is closed.
+  void run();
+
+  std::shared_ptr<const api::Snapshot> snapshot() const override;
+  Status submit(const store::OperatorInput& input) override;
+  Result<api::SeriesOutlook> outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) override;
+  const store::Store& store() const override { return store_; }
+
+ private:
+  Controller(ControllerOptions options, ham::Policy policy, store::Store& store, const Clock& clock, Queues& queues,
+             store::Started started);
+
+  Status warm_up();
+  void take_events();
+  void take_requests();
+  void take_samples();
+  bool cycle_due(Timestamp now) const;
+  void run_cycle();
+  /// The input and what it caused, in one synced write, then the commands. What cannot be written waits, in order, and
+  /// its commands with it.
+  Status commit(store::JournalPayload input, PipelineOutput output, Timestamp time);
+  Status flush();
+  void publish_snapshot(Timestamp cycle_time, Nanoseconds duration);
+
+  /// Runs `question` on the pipeline's thread and waits for its answer.
+  template <typename T>
+  Result<T> ask(std::function<Result<T>(Pipeline&)> question);
+
+  const ControllerOptions options_;
+  store::Store& store_;
+  const Clock& clock_;
+  Queues& queues_;
+  wire::Wakeup wakeup_;
+  std::function<ingest::IngestStatus()> ingest_status_;
+
+  // The pipeline's thread only.
+  store::Started started_;
+  Pipeline pipeline_;
+  Timestamp started_at_;
+  std::uint64_t cycle_number_ = 0;
+  std::uint64_t frames_through_lsn_ = 0;
+  Timestamp last_cycle_{};
+  std::optional<Timestamp> first_sample_since_cycle_;
+  std::map<HostId, Timestamp> reported_since_cycle_;
+  std::map<HostId, Timestamp> last_reported_;
+  bool journal_failing_ = false;
+  std::vector<store::JournalEntry> unwritten_;
+  std::vector<Command> unsent_;  // belong to unwritten_
+  ActionId last_action_ = 0;
+  ActionId stored_last_action_ = 0;
+
+  mutable std::mutex snapshot_mutex_;
+  std::shared_ptr<const api::Snapshot> snapshot_;  // guarded by snapshot_mutex_
+};
+
+}  // namespace proteus::controller

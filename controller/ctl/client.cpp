@@ -1,0 +1,132 @@
+#include "controller/ctl/client.h"
+
+#include <fmt/core.h>
+#include <httplib.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace proteus::ctl {
+namespace {
+
+constexpr int kConnectTimeoutS = 3;
+constexpr int kReadTimeoutS = 60;
+
+Error error_of(int status, const std::string& body) {
+  ErrorCode code = ErrorCode::kInternal;
+  if (status == 400) code = ErrorCode::kInvalidArgument;
+  if (status == 401 || status == 403) code = ErrorCode::kPermissionDenied;
+  if (status == 404) code = ErrorCode::kNotFound;
+  if (status == 409) code = ErrorCode::kFailedPrecondition;
+  if (status == 503) code = ErrorCode::kUnavailable;
+  if (status == 504) code = ErrorCode::kDeadlineExceeded;
+  const Json json = Json::parse(body, nullptr, false);
+  if (json.is_object() && json.contains("error")) {
+    return {code, json["error"].value("message", fmt::format("HTTP status {}", status))};
+  }
+  return {code, fmt::format("HTTP status {}", status)};
+}
+
+Result<Json> answer(const httplib::Result& result) {
+  if (result->status != 200) return error_of(result->status, result->body);
+  Json json = Json::parse(result->body, nullptr, false);
+  if (json.is_discarded()) return Error{ErrorCode::kCorrupt, "the controller's answer is not JSON"};
+  return json;
+}
+
+}  // namespace
+
+Client::Client(std::unique_ptr<httplib::Client> http, std::string url) : http_(std::move(http)), url_(std::move(url)) {}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+
+Result<Client> Client::create(const ClientOptions& options) {
+  if (!options.url.starts_with("http://") && !options.url.starts_with("https://")) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
+  }
+  std::ifstream file(options.token_file);
+  std::string token;
+  if (!file || !std::getline(file, token) || token.empty()) {
+    return Error{ErrorCode::kPermissionDenied,
+                 fmt::format("cannot read the API token in {}: run as root or as a member of group proteus, or give --token-file",
+                             options.token_file)};
+  }
+  auto http = std::make_unique<httplib::Client>(options.url);
+  if (!http->is_valid()) return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
+  http->set_connection_timeout(kConnectTimeoutS);
+  http->set_read_timeout(kReadTimeoutS);
+  http->set_tcp_nodelay(true);
+  http->set_keep_alive(true);
+  http->set_bearer_token_auth(token.c_str());
+  if (!options.ca_file.empty()) http->set_ca_cert_path(options.ca_file.c_str());
+  return Client(std::move(http), options.url);
+}
+
+Error Client::unreachable(int http_error) const {
+  return {ErrorCode::kUnavailable, fmt::format("cannot reach the controller at {}: {}", url_,
+                                               httplib::to_string(static_cast<httplib::Error>(http_error)))};
+}
+
+Result<Json> Client::get(const std::string& path) {
+  const httplib::Result result = http_->Get(path.c_str());
+  if (!result) return unreachable(static_cast<int>(result.error()));
+  return answer(result);
+}
+
+Result<Json> Client::post(const std::string& path, const Json& body) {
+  const httplib::Result result = http_->Post(path.c_str(), body.dump(), "application/json");
+  if (!result) return unreachable(static_cast<int>(result.error()));
+  return answer(result);
+}
+
+Result<std::int64_t> Client::download(const std::string& path, const std::string& file) {
+  const std::string part = file + ".part";
+  std::ofstream out(part, std::ios::binary | std::ios::trunc);
+  if (!out) return Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", part, std::strerror(errno))};
+  int status = 0;
+  std::string refused;
+  std::int64_t bytes = 0;
+  const httplib::Result result = http_->Get(
+      path.c_str(),
+      [&](const httplib::Response& response) {
+        status = response.status;
+        return true;
+      },
+      [&](const char* data, std::size_t size) {
+        if (status != 200) {
+          refused.append(data, size);
+          return refused.size() < 65536;
+        }
+        out.write(data, static_cast<std::streamsize>(size));
+        bytes += static_cast<std::int64_t>(size);
+        return out.good();
+      });
+  out.close();
+  Result<std::int64_t> outcome = bytes;
+  if (!out) {
+    outcome = Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", part, std::strerror(errno))};
+  } else if (status != 0 && status != 200) {
+    outcome = error_of(status, refused);
+  } else if (!result) {
+    outcome = unreachable(static_cast<int>(result.error()));
+  } else if (std::rename(part.c_str(), file.c_str()) != 0) {
+    outcome = Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", file, std::strerror(errno))};
+  }
+  if (!outcome) std::remove(part.c_str());
+  return outcome;
+}
+
+std::string url_encode(const std::string& text) {
+  std::string encoded;
+  for (const unsigned char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+                       c == '_' || c == '~';
+    encoded += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  }
+  return encoded;
+}
+
+}  // namespace proteus::ctl

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "common/result.h"
+
+namespace httplib {
+class Client;
+}
+
+namespace proteus::ctl {
+
+using Json = nlohmann::ordered_json;
+
+struct ClientOptions {
+  std::string url = "http://127.0.0.1:7480";
+  std::string token_file = "/var/lib/proteus/api.token";
+  std::string ca_file;  ///< PEM bundle to trust for https; empty: the system's
+};
+
+/// The controller's HTTP API (docs/api.md). Errors carry the code that the controller gave; kUnavailable with "cannot
+/// reach …" if it did not answer.
+/// Thread: owned by one.
+class Client {
+ public:
+  /// Errors: kPermissionDenied if the token cannot be read, kInvalidArgument for a URL that is none.
+  static Result<Client> create(const ClientOptions& options);
+  ~Client();
+  Client(Client&&) noexcept;
+
+  Result<Json> get(const std::string& path);
+  Result<Json> post(const std::string& path, const Json& body);
+  /// Streams the answer into a file, whole or not at all. Returns its size in bytes.
+  Result<std::int64_t> download(const std::string& path, const std::string& file);
+
+ private:
+  Client(std::unique_ptr<httplib::Client> http, std::string url);
+  Error unreachable(int http_error) const;
+
+  std::unique_ptr<httplib::Client> http_;
+  std::string url_;
+};
+
+/// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
+std::string url_encode(const std::string& text);
+
+}  // namespace proteus::ctl

@@ -1,0 +1,261 @@
+// proteusctl: one command of the controller's operators. Single-threaded; everything but `replay` and `completion` is a
+// request to the controller's HTTP API.
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "controller/ctl/client.h"
+#include "controller/ctl/completion.h"
+#include "controller/ctl/plot.h"
+#include "controller/ctl/print.h"
+#include "controller/ctl/replay_command.h"
+#include "controller/ctl/top.h"
+
+namespace proteus::ctl {
+namespace {
+
+// Exit codes, as the help text and the manual say.
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr int kUnreachable = 3;
+constexpr int kNotFound = 4;
+constexpr int kDifferent = 5;
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  proteusctl hosts                       what every host has, uses and is expected to need\n"
+    "  proteusctl forecast web1 --plot        a VM's demand, past and predicted\n"
+    "  proteusctl plan                        what the last cycle decided, and why\n"
+    "  proteusctl explain A12                 one action: its reason as a sum, its alternatives, its life\n"
+    "  proteusctl record today.rec            cut the telemetry and the journal of this run into a file\n"
+    "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n\n"
+    "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"
+    "  4 no such VM, host, action or decision; 5 replay --diff found differences.";
+
+int report(const Error& error) {
+  std::cerr << "proteusctl: " << error.message << "\n";
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument: return kUsage;
+    case ErrorCode::kUnavailable: return kUnreachable;
+    case ErrorCode::kNotFound: return kNotFound;
+    default: return kFailed;
+  }
+}
+
+std::string user_name() {
+  // sudo's user is who asked; the audit trail should not say "root" for everybody.
+  if (const char* sudo_user = std::getenv("SUDO_USER")) return sudo_user;
+  const passwd* entry = getpwuid(getuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(getuid());
+}
+
+struct Options {
+  ClientOptions client;
+  bool json = false;
+  std::string vm;
+  std::string resource = "cpu";
+  bool plot = false;
+  std::string id;
+  std::string host;
+  std::string on_off;
+  int limit = 200;
+  bool all = false;
+  std::string from;
+  std::string to;
+  std::vector<std::string> hosts;
+  std::string file;
+  double interval_s = 1;
+  int frames = 0;
+  std::string shell = "bash";
+  ReplayCommand replay;
+};
+
+/// Sends requests for one invocation, printing JSON or text.
+class Session {
+ public:
+  Session(Client client, const Options& options) : client_(std::move(client)), options_(options) {}
+
+  template <typename Print>
+  int show(const std::string& path, const Print& print) {
+    const Result<Json> answer = client_.get(path);
+    if (!answer) return report(answer.error());
+    if (options_.json) {
+      std::cout << answer->dump(2) << "\n";
+    } else {
+      std::cout << print(*answer);
+    }
+    return 0;
+  }
+
+  int post(const std::string& path, Json body, const std::string& done) {
+    body["by"] = user_name();
+    const Result<Json> answer = client_.post(path, body);
+    if (!answer) return report(answer.error());
+    std::cout << (options_.json ? answer->dump(2) : done) << "\n";
+    return 0;
+  }
+
+  VmNames names() {
+    if (options_.json) return {};
+    const Result<Json> vms = client_.get("/v1/vms");
+    return vms ? vm_names(*vms) : VmNames{};
+  }
+
+  int forecast() {
+    return show("/v1/vms/" + url_encode(options_.vm) + "/forecast?resource=" + url_encode(options_.resource), [&](const Json& answer) {
+      return options_.plot ? plot_forecast(answer, 100, 20) : print_forecast(answer);
+    });
+  }
+
+  int explain() {
+    std::string id = options_.id;
+    bool decision = false;
+    if (!id.empty() && (id[0] == 'A' || id[0] == 'D' || id[0] == 'a' || id[0] == 'd')) {
+      decision = id[0] == 'D' || id[0] == 'd';
+      id.erase(0, 1);
+    }
+    if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
+      return report({ErrorCode::kInvalidArgument, "'" + options_.id + "' is not an id: A12 is an action, D345 a decision"});
+    }
+    const VmNames known = names();
+    if (decision) return show("/v1/decisions/" + id, [&](const Json& answer) { return print_decision(answer, known); });
+    return show("/v1/actions/" + id, [&](const Json& answer) { return print_action(answer, known); });
+  }
+
+  int record() {
+    std::string query;
+    const auto add = [&](const std::string& key, const std::string& value) {
+      if (!value.empty()) query += (query.empty() ? "?" : "&") + key + "=" + url_encode(value);
+    };
+    add("from", options_.from);
+    add("to", options_.to);
+    for (const std::string& host : options_.hosts) add("host", host);
+    const Result<std::int64_t> bytes = client_.download("/v1/record" + query, options_.file);
+    if (!bytes) return report(bytes.error());
+    if (options_.json) {
+      std::cout << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
+    } else {
+      std::cout << options_.file << ": " << *bytes << " bytes\n";
+    }
+    return 0;
+  }
+
+  int watch() {
+    const Status done = top(client_, options_.interval_s, options_.frames);
+    return done ? 0 : report(done.error());
+  }
+
+ private:
+  Client client_;
+  const Options& options_;
+};
+
+std::string action_number(const std::string& id) { return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id; }
+
+int run(int argc, char** argv) {
+  CLI::App app{"Looks at and steers a Proteus controller.", "proteusctl"};
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "proteusctl " PROTEUS_VERSION);
+  Options options;
+  app.add_option("--url", options.client.url, "the controller's API")->envname("PROTEUS_URL")->capture_default_str();
+  app.add_option("--token-file", options.client.token_file, "file with the API token")->envname("PROTEUS_TOKEN_FILE")->capture_default_str();
+  app.add_option("--ca-file", options.client.ca_file, "certificates to trust for https (PEM)")->envname("PROTEUS_CA_FILE");
+  app.fallthrough();
+  const auto verb = [&](const char* name, const char* help) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_flag("--json", options.json, "print the API's answer as JSON");
+    return command;
+  };
+
+  verb("status", "the controller: policy, cycle, telemetry, store");
+  verb("hosts", "every host: capacity, use, forecast, waiting, VMs");
+  verb("vms", "every VM: where it is, what it uses, wants and may use");
+  CLI::App* forecast = verb("forecast", "a VM's predicted demand and how well each model has done");
+  forecast->add_option("VM", options.vm, "name or UUID")->required();
+  forecast->add_option("--resource", options.resource, "cpu, memory, block_io or network")->capture_default_str();
+  forecast->add_flag("--plot", options.plot, "draw history, median and bands");
+  verb("plan", "the last cycle's decision and the actions under way");
+  CLI::App* explain = verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
+  explain->add_option("ID", options.id, "A12 or 12: an action; D345: a decision")->required();
+  CLI::App* approve = verb("approve", "let an action that awaits approval begin");
+  approve->add_option("ID", options.id, "the action")->required();
+  CLI::App* reject = verb("reject", "refuse an action that awaits approval");
+  reject->add_option("ID", options.id, "the action")->required();
+  CLI::App* history = verb("history", "the journal: decisions, actions, what people said");
+  history->add_option("--limit", options.limit, "newest entries shown")->check(CLI::Range(1, 100000))->capture_default_str();
+  history->add_flag("--all", options.all, "also cycles, commands and the agents' words");
+  CLI::App* maintenance = verb("maintenance", "empty a host and keep it empty, or take it back");
+  maintenance->add_option("HOST", options.host, "its name")->required();
+  maintenance->add_option("on|off", options.on_off)->required()->check(CLI::IsMember({"on", "off"}));
+  verb("pause", "kill switch: begin nothing, abort running migrations");
+  verb("resume", "act again");
+  CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
+  record->add_option("FILE", options.file, "where to write it")->required();
+  record->add_option("--from", options.from, "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: the controller's start");
+  record->add_option("--to", options.to, "likewise; default: now");
+  record->add_option("--host", options.hosts, "only this host; may repeat");
+  CLI::App* replay = verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
+  replay->add_option("FILE", options.replay.file, "a recording")->required();
+  replay->add_option("--policy", options.replay.policy_file, "decide by this policy instead of the recorded one");
+  replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
+  replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
+  CLI::App* watch = app.add_subcommand("top", "a live view of all of it; q leaves");
+  watch->add_option("--interval", options.interval_s, "seconds between pictures")->check(CLI::Range(0.2, 3600.0))->capture_default_str();
+  watch->add_option("--frames", options.frames, "pictures to draw; 0: until q")->check(CLI::Range(0, 1000000))->capture_default_str();
+  CLI::App* completion = app.add_subcommand("completion", "print shell completion: eval \"$(proteusctl completion bash)\"");
+  completion->add_option("SHELL", options.shell)->check(CLI::IsMember({"bash", "zsh"}))->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  const std::string command = app.get_subcommands().front()->get_name();
+  if (command == "completion") {
+    std::cout << completion_script(app, options.shell);
+    return 0;
+  }
+  if (command == "replay") {
+    options.replay.json = options.json;
+    const Result<bool> same = run_replay(options.replay, std::cout);
+    if (!same) return report(same.error());
+    return *same ? 0 : kDifferent;
+  }
+
+  Result<Client> client = Client::create(options.client);
+  if (!client) return report(client.error());
+  Session session(std::move(*client), options);
+  if (command == "status") return session.show("/v1/status", print_status);
+  if (command == "hosts") return session.show("/v1/hosts", print_hosts);
+  if (command == "vms") return session.show("/v1/vms", print_vms);
+  if (command == "forecast") return session.forecast();
+  if (command == "plan") return session.show("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
+  if (command == "explain") return session.explain();
+  if (command == "approve" || command == "reject") {
+    return session.post("/v1/actions/" + url_encode(action_number(options.id)) + "/" + command, Json::object(),
+                        "action " + options.id + (command == "approve" ? " approved" : " rejected"));
+  }
+  if (command == "history") {
+    const std::string query = "?limit=" + std::to_string(options.limit) + (options.all ? "&all=1" : "");
+    return session.show("/v1/history" + query, [&](const Json& entries) { return print_history(entries, session.names()); });
+  }
+  if (command == "maintenance") {
+    return session.post("/v1/hosts/" + url_encode(options.host) + "/maintenance", Json{{"on", options.on_off == "on"}},
+                        "maintenance of " + options.host + " is " + options.on_off);
+  }
+  if (command == "pause") return session.post("/v1/pause", Json::object(), "paused");
+  if (command == "resume") return session.post("/v1/resume", Json::object(), "resumed");
+  if (command == "record") return session.record();
+  return session.watch();
+}
+
+}  // namespace
+}  // namespace proteus::ctl
+
+int main(int argc, char** argv) { return proteus::ctl::run(argc, argv); }

@@ -1,0 +1,290 @@
+#include "controller/ctl/print.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "controller/ctl/plot.h"
+#include "controller/ctl/table.h"
+
+namespace proteus::ctl {
+namespace {
+
+std::string name_of(const VmNames& names, const std::string& uuid) {
+  const auto found = names.find(uuid);
+  return found == names.end() ? uuid : found->second;
+}
+
+
+std::string text_or(const Json& value, const char* otherwise) {
+  return value.is_string() ? value.get<std::string>() : otherwise;
+}
+
+/// The clock part of an RFC 3339 time, for lists in which the day goes without saying.
+std::string clock_of(const Json& time) {
+  if (!time.is_string()) return "-";
+  const auto text = time.get<std::string>();
+  return text.size() >= 24 ? text.substr(11, 12) : text;
+}
+
+std::vector<std::string> score_cells(const std::string& label, const Json& score) {
+  const auto number = [&](const char* term) { return fmt::format("{:+.3f}", score.at(term).get<double>()); };
+  // Cost and latency are subtracted; printed with their sign in the sum.
+  const auto minus = [&](const char* term) { return fmt::format("{:+.3f}", 0.0 - score.at(term).get<double>()); };
+  return {label, number("performance"), number("utilisation"), minus("cost"), minus("latency"), number("total")};
+}
+
+}  // namespace
+
+VmNames vm_names(const Json& vms) {
+  VmNames names;
+  for (const Json& vm : vms) names[vm.at("id").get<std::string>()] = vm.at("name").get<std::string>();
+  return names;
+}
+
+std::string describe_operation(const Json& operation) {
+  const auto kind = operation.at("kind").get<std::string>();
+  if (kind == "set_cpu_quota") {
+    const auto quota = operation.at("quota_us").get<std::int64_t>();
+    const auto period = operation.at("period_us").get<std::int64_t>();
+    if (quota < 0) return "CPU quota: unlimited";
+    return fmt::format("CPU quota: {:.0f} % of each vCPU", 100.0 * static_cast<double>(quota) / static_cast<double>(period));
+  }
+  if (kind == "set_cpu_shares") return fmt::format("CPU shares: {}", operation.at("shares").get<std::int64_t>());
+  if (kind == "set_vcpus") return fmt::format("vCPUs: {}", operation.at("count").get<int>());
+  if (kind == "set_memory") return fmt::format("memory: {}", format_bytes(operation.at("bytes").get<double>()));
+  if (kind == "migrate") return fmt::format("migrate to {}", operation.at("target").get<std::string>());
+  return kind;
+}
+
+std::string print_status(const Json& status) {
+  const Json& cycle = status.at("cycle");
+  const Json& hosts = status.at("hosts");
+  const Json& ingest = status.at("ingest");
+  const Json& store = status.at("store");
+  std::string text =
+      fmt::format("controller  {} {}, term {}, since {}\n", status.at("controller").get<std::string>(),
+                  status.at("version").get<std::string>(), status.at("term").get<std::uint64_t>(),
+                  status.at("started_at").get<std::string>());
+  text += fmt::format("policy      {}, automation {}{}\n", status.at("policy").get<std::string>(),
+                      status.at("automation").get<std::string>(),
+                      status.at("paused").get<bool>() ? ", PAUSED: nothing is begun (proteusctl resume)" : "");
+  text += fmt::format("cycle       {} at {}, took {:.1f} ms\n", cycle.at("number").get<std::uint64_t>(),
+                      cycle.at("time").get<std::string>(), cycle.at("duration_ms").get<double>());
+  text += fmt::format("hosts       {} known, {} with fresh telemetry, {} taking commands; {} VMs\n",
+                      hosts.at("known").get<int>(), hosts.at("fresh").get<int>(), hosts.at("commandable").get<int>(),
+                      status.at("vms").get<int>());
+  text += fmt::format("telemetry   {} frames, {} repeats ignored, {} messages and {} keys refused{}\n",
+                      ingest.at("frames").get<std::uint64_t>(), ingest.at("repeats").get<std::uint64_t>(),
+                      ingest.at("refused").get<std::uint64_t>(), ingest.at("refused_keys").get<std::uint64_t>(),
+                      ingest.at("problem").get<std::string>().empty() ? "" : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  text += fmt::format("store       {} messages, {} journal entries, {} on disk\n", store.at("raw_messages").get<std::uint64_t>(),
+                      store.at("journal_entries").get<std::uint64_t>(), format_bytes(store.at("disk_bytes").get<double>()));
+  return text;
+}
+
+std::string print_hosts(const Json& hosts) {
+  if (hosts.empty()) return "no host has reported yet\n";
+  Table table({"HOST", "STATE", ">CPU USED", ">OF CORES", ">FORECAST P90", "UTILISATION", ">WAIT/RUN", ">MEMORY FREE", ">OF", "VMS"});
+  for (const Json& host : hosts) {
+    const Json& cpu = host.at("cpu");
+    const Json& memory = host.at("memory");
+    std::string state = !host.at("fresh").get<bool>()         ? "stale"
+                        : host.at("maintenance").get<bool>()  ? "maintenance"
+                        : !host.at("commandable").get<bool>() ? "watched only"
+                                                              : "ok";
+    std::string vms;
+    for (const Json& vm : host.at("vms")) vms += (vms.empty() ? "" : " ") + vm.get<std::string>();
+    const double capacity = cpu.at("capacity_cores").get<double>();
+    const double p90 = cpu.at("forecast_p90_cores").get<double>();
+    table.add({host.at("id").get<std::string>(), state, fmt::format("{:.2f}", cpu.at("used_cores").get<double>()),
+               fmt::format("{:.2f}", capacity), fmt::format("{:.2f}", p90),
+               bar(cpu.at("utilisation").get<double>(), 16, capacity > 0 ? p90 / capacity : -1),
+               fmt::format("{:.2f}", host.at("run_queue_wait_ratio").get<double>()),
+               format_bytes(memory.at("available_bytes").get<double>()), format_bytes(memory.at("capacity_bytes").get<double>()), vms});
+  }
+  return table.text();
+}
+
+std::string print_vms(const Json& vms) {
+  if (vms.empty()) return "no VM has been seen yet\n";
+  Table table({"VM", "HOST", "STATE", ">CPU USED", ">DEMAND", ">P90 AHEAD", ">LIMIT", ">VCPUS", ">WAIT/RUN", ">MEMORY", "MODEL", "NOTE"});
+  for (const Json& vm : vms) {
+    const Json& cpu = vm.at("cpu");
+    const Json& allocation = vm.at("allocation");
+    std::string p90 = "-";
+    std::string model = "-";
+    if (vm.at("forecasts").contains("cpu")) {
+      const Json& made = vm.at("forecasts").at("cpu");
+      p90 = fmt::format("{:.2f}", made.at("window_max").at("p90").get<double>());
+      model = made.at("model").get<std::string>() + (made.at("stale").get<bool>() ? " (stale)" : "");
+    }
+    table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(), vm.at("running").get<bool>() ? "running" : "not running",
+               fmt::format("{:.2f}", cpu.at("used_cores").get<double>()), fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
+               fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
+               fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
+               fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()),
+               format_bytes(allocation.at("memory_bytes").get<double>()), model,
+               vm.at("unmovable").is_string() ? "cannot move: " + vm.at("unmovable").get<std::string>() : ""});
+  }
+  return table.text();
+}
+
+std::string print_forecast(const Json& outlook) {
+  const bool cores = outlook.at("unit").get<std::string>() == "cores";
+  const auto level = [&](double value) { return cores ? fmt::format("{:.3f}", value) : format_bytes(value); };
+  const Json& peak = outlook.at("window_max");
+  std::string text = fmt::format("{} of {} in {}, model {}{}, made at {}\n", outlook.at("resource").get<std::string>(),
+                                 outlook.at("name").get<std::string>(), outlook.at("unit").get<std::string>(),
+                                 outlook.at("model").get<std::string>(), outlook.at("stale").get<bool>() ? " (stale, widened)" : "",
+                                 outlook.at("made_at").get<std::string>());
+  text += fmt::format("peak within the horizon: p50 {}, p90 {}, p99 {}\n", level(peak.at("p50").get<double>()),
+                      level(peak.at("p90").get<double>()), level(peak.at("p99").get<double>()));
+  Table steps({">AHEAD", ">P50", ">P90", ">P99"});
+  const double step_s = outlook.at("step_s").get<double>();
+  double ahead = 0;
+  for (const Json& step : outlook.at("steps")) {
+    ahead += step_s;
+    steps.add({format_seconds(ahead), level(step.at("p50").get<double>()), level(step.at("p90").get<double>()),
+               level(step.at("p99").get<double>())});
+  }
+  text += steps.text();
+  Table models({"MODEL", ">PINBALL LOSS", ">BELOW P90", ">SCORED", "NOTE"});
+  for (const Json& accuracy : outlook.at("accuracy")) {
+    const bool set_aside = accuracy.at("set_aside").get<bool>();
+    models.add({accuracy.at("model").get<std::string>(), level(accuracy.at("pinball_loss").get<double>()),
+                fmt::format("{:.0f} %", accuracy.at("coverage_p90").get<double>() * 100),
+                fmt::format("{}", accuracy.at("scored_steps").get<std::int64_t>()),
+                accuracy.at("chosen").get<bool>() ? "chosen" : set_aside ? "set aside: " + accuracy.at("reason").get<std::string>() : ""});
+  }
+  if (!models.empty()) text += "\n" + models.text();
+  return text;
+}
+
+std::string print_decision(const Json& decision, const VmNames& names) {
+  std::string text = fmt::format("decision {} at {}, policy {}\n{}\n\n", decision.at("id").get<std::uint64_t>(),
+                                 decision.at("time").get<std::string>(), decision.at("policy").get<std::string>(),
+                                 decision.at("summary").get<std::string>());
+  Table scores({"CANDIDATE", ">PERFORMANCE", ">UTILISATION", ">COST", ">LATENCY", ">= SCORE/H"});
+  const std::string chosen = decision.at("chosen").at("label").get<std::string>();
+  scores.add(score_cells("→ " + chosen, decision.at("chosen").at("score")));
+  if (!decision.at("chosen").at("actions").empty()) {
+    scores.add(score_cells("  " + decision.at("do_nothing").at("label").get<std::string>(), decision.at("do_nothing").at("score")));
+  }
+  for (const Json& alternative : decision.at("alternatives")) {
+    const auto label = alternative.at("label").get<std::string>();
+    if (label != chosen) scores.add(score_cells("  " + label, alternative.at("score")));
+  }
+  text += scores.text();
+  for (const Json& action : decision.at("chosen").at("actions")) {
+    text += fmt::format("\n{} on {}: {}\n  {}\n  expected to take {}, downtime {} ms\n",
+                        name_of(names, action.at("vm").get<std::string>()), action.at("host").get<std::string>(),
+                        describe_operation(action.at("operation")), action.at("reason").get<std::string>(),
+                        format_seconds(action.at("expected_duration_s").get<double>()), action.at("expected_downtime_ms").get<std::int64_t>());
+  }
+  if (!decision.at("outlooks").empty()) {
+    Table outlooks({"VM", "HOST", ">P50 PEAK", ">P90", ">P99", ">LIMIT", ">REACHED IN", "MODEL"});
+    for (const Json& outlook : decision.at("outlooks")) {
+      const Json& peak = outlook.at("cpu_window_max_cores");
+      outlooks.add({name_of(names, outlook.at("vm").get<std::string>()), outlook.at("host").get<std::string>(),
+                    fmt::format("{:.2f}", peak.at("p50").get<double>()), fmt::format("{:.2f}", peak.at("p90").get<double>()),
+                    fmt::format("{:.2f}", peak.at("p99").get<double>()), fmt::format("{:.2f}", outlook.at("cpu_limit_cores").get<double>()),
+                    outlook.at("until_limit_s").is_number() ? format_seconds(outlook.at("until_limit_s").get<double>()) : "-",
+                    outlook.at("model").get<std::string>()});
+    }
+    text += "\nCPU forecasts used, in cores\n" + outlooks.text();
+  }
+  if (!decision.at("rejections").empty()) {
+    Table rejections({"NOT ALLOWED", "RULE", "BECAUSE"});
+    for (const Json& rejection : decision.at("rejections")) {
+      rejections.add({rejection.at("candidate").get<std::string>(), rejection.at("rule").get<std::string>(), rejection.at("reason").get<std::string>()});
+    }
+    text += "\n" + rejections.text();
+  }
+  return text;
+}
+
+std::string print_action(const Json& action, const VmNames& names) {
+  std::string text = fmt::format("action {} of decision {}: {} on {}: {}\n  {}\n  state {}{}\n", action.at("id").get<std::uint64_t>(),
+                                 action.at("decision").get<std::uint64_t>(), name_of(names, action.at("vm").get<std::string>()),
+                                 action.at("host").get<std::string>(), describe_operation(action.at("operation")),
+                                 action.at("reason").get<std::string>(), action.at("state").get<std::string>(),
+                                 action.at("message").get<std::string>().empty() ? "" : ": " + action.at("message").get<std::string>());
+  if (action.contains("migration")) {
+    const Json& migration = action.at("migration");
+    text += fmt::format("  copied {} of {}, downtime {} ms\n", format_bytes(migration.at("bytes_processed").get<double>()),
+                        format_bytes(migration.at("bytes_total").get<double>()), migration.at("downtime_ms").get<std::int64_t>());
+  }
+  Table steps({"TIME", "AT AGENT", "STATE", "WORD"});
+  for (const Json& step : action.at("transitions")) {
+    steps.add({clock_of(step.at("time")), clock_of(step.at("agent_time")), step.at("to").get<std::string>(), step.at("message").get<std::string>()});
+  }
+  if (!steps.empty()) text += "\n" + steps.text();
+  if (action.contains("explanation") && action.at("explanation").is_object()) {
+    text += "\n" + print_decision(action.at("explanation"), names);
+  }
+  return text;
+}
+
+std::string print_plan(const Json& plan, const VmNames& names) {
+  std::string text = fmt::format("automation {}{}\n", plan.at("automation").get<std::string>(), plan.at("paused").get<bool>() ? ", PAUSED" : "");
+  text += plan.at("decision").is_object() ? print_decision(plan.at("decision"), names) : std::string("no decision cycle has run yet\n");
+  Table actions({">ACTION", "VM", "HOST", "WHAT", "STATE", "WORD"});
+  for (const Json& action : plan.at("open_actions")) {
+    actions.add({fmt::format("{}", action.at("id").get<std::uint64_t>()), name_of(names, action.at("vm").get<std::string>()),
+                 action.at("host").get<std::string>(), describe_operation(action.at("operation")), action.at("state").get<std::string>(),
+                 action.at("message").get<std::string>()});
+  }
+  text += actions.empty() ? "\nno action is open\n" : "\n" + actions.text();
+  return text;
+}
+
+std::string print_history(const Json& entries, const VmNames& names) {
+  if (entries.empty()) return "the journal is empty\n";
+  Table table({"TIME", "WHAT", ">ID", "VM", "WORD"});
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    const auto type = entry->at("type").get<std::string>();
+    const auto number = [&](const char* key) { return fmt::format("{}", entry->at(key).get<std::uint64_t>()); };
+    std::string id;
+    std::string vm;
+    std::string word;
+    if (type == "decision") {
+      id = "D" + number("id");
+      word = entry->at("summary").get<std::string>();
+    } else if (type == "action") {
+      id = "A" + number("id");
+      vm = name_of(names, entry->at("vm").get<std::string>());
+      word = describe_operation(entry->at("operation")) + "; " + entry->at("reason").get<std::string>();
+    } else if (type == "transition") {
+      id = "A" + number("action");
+      word = entry->at("from").get<std::string>() + " → " + entry->at("to").get<std::string>();
+      if (!entry->at("message").get<std::string>().empty()) word += ": " + entry->at("message").get<std::string>();
+    } else if (type == "operator") {
+      word = entry->at("input").get<std::string>() + " by " + entry->at("by").get<std::string>();
+      if (entry->contains("action")) id = "A" + number("action");
+      if (entry->contains("host")) word += ", host " + entry->at("host").get<std::string>();
+    } else if (type == "agent") {
+      word = entry->at("host").get<std::string>() + (entry->at("commandable").get<bool>() ? " takes commands" : " takes no commands") +
+             (entry->at("reason").get<std::string>().empty() ? "" : ": " + entry->at("reason").get<std::string>());
+    } else if (type == "started") {
+      word = fmt::format("controller {} {} began, term {}", text_or(entry->at("controller"), ""), text_or(entry->at("version"), ""),
+                         entry->at("term").get<std::uint64_t>());
+    } else if (type == "command") {
+      id = "A" + number("action");
+      vm = name_of(names, entry->at("vm").get<std::string>());
+      word = fmt::format("command {} to {}: {}", entry->at("id").get<std::uint64_t>(), entry->at("host").get<std::string>(),
+                         describe_operation(entry->at("operation")));
+    } else if (type == "update") {
+      id = "A" + number("action");
+      vm = name_of(names, entry->at("vm").get<std::string>());
+      word = fmt::format("{} says of command {}: {} {}", entry->at("host").get<std::string>(), entry->at("command").get<std::uint64_t>(),
+                         entry->at("state").get<std::string>(), entry->at("message").get<std::string>());
+    } else if (type == "cycle") {
+      id = number("number");
+    }
+    table.add({clock_of(entry->at("time")), type, id, vm, word});
+  }
+  return table.text();
+}
+
+}  // namespace proteus::ctl

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "common/result.h"
+
+namespace proteus::ctl {
+
+struct ReplayCommand {
+  std::string file;
+  std::string policy_file;    ///< empty: the recorded policy
+  std::string speed = "max";  ///< "max", or how many times real time
+  bool diff = false;
+  bool json = false;          ///< one JSON object a line
+};
+
+/// Replays a recording and prints each decision that acts and each action's life, the same bytes for the same file.
+/// Returns false if --diff found differences. Errors: the recording's, the policy's, kInvalidArgument for the speed.
+Result<bool> run_replay(const ReplayCommand& command, std::ostream& out);
+
+}  // namespace proteus::ctl

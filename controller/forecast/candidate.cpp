@@ -1,0 +1,164 @@
+#include "controller/forecast/candidate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "controller/forecast/error_table.h"
+
+namespace proteus::forecast {
+namespace {
+
+/// Recent means: half of the weight lies within a horizon, or this many steps.
+constexpr double kHalfLifeStepsMin = 30;
+
+double pinball(double level, double quantile, double actual) {
+  return actual >= quantile ? level * (actual - quantile) : (1 - level) * (quantile - actual);
+}
+
+double pinball(const Quantiles& q, double actual) {
+  return (pinball(kQuantileLevels[0], q.p50, actual) + pinball(kQuantileLevels[1], q.p90, actual) +
+          pinball(kQuantileLevels[2], q.p99, actual)) /
+         3;
+}
+
+Quantiles widened(const Quantiles& q, double factor_p90, double factor_p99) {
+  return tidy({q.p50, q.p50 + factor_p90 * (q.p90 - q.p50), q.p50 + factor_p99 * (q.p99 - q.p50)});
+}
+
+bool usable(const Forecast& forecast) {
+  const auto good = [](const Quantiles& q) {
+    return std::isfinite(q.p50) && std::isfinite(q.p99) && q.p50 <= q.p90 && q.p90 <= q.p99;
+  };
+  return good(forecast.window_max) && std::all_of(forecast.steps.begin(), forecast.steps.end(), good);
+}
+
+}  // namespace
+
+Candidate::Candidate(std::unique_ptr<Model> model, int horizon_steps)
+    : model_(std::move(model)),
+      horizon_steps_(horizon_steps),
+      decay_(std::exp2(-1 / std::max<double>(kHalfLifeStepsMin, horizon_steps))) {
+  const std::array<int, kLeads> steps = {1, (horizon_steps + 1) / 2, horizon_steps, horizon_steps};
+  for (std::size_t i = 0; i < kLeads; ++i) {
+    leads_[i].steps = steps[i];
+    leads_[i].pending.resize(static_cast<std::size_t>(steps[i]));
+  }
+}
+
+void Candidate::score(Lead& lead, double actual) {
+  const Prediction& prediction = lead.pending[static_cast<std::size_t>(tick_ % lead.steps)];
+  if (!prediction.valid || !std::isfinite(actual)) return;
+  lead.loss = decay_ * lead.loss + pinball(prediction.corrected, actual);
+  lead.weight = decay_ * lead.weight + 1;
+  if (&lead == &leads_[0]) {
+    ++scored_steps_;
+    covered_ = decay_ * covered_ + (actual <= prediction.corrected.p90 ? 1 : 0);
+    covered_weight_ = decay_ * covered_weight_ + 1;
+  }
+  // The guard sees windows that do not overlap.
+  if (tick_ % lead.steps != 0) return;
+  const Quantiles& raw = prediction.raw;
+  if (raw.p90 > raw.p50) {
+    lead.guard_p90.observe((actual - raw.p50) / (raw.p90 - raw.p50), actual > prediction.corrected.p90);
+  }
+  if (raw.p99 > raw.p50) {
+    lead.guard_p99.observe((actual - raw.p50) / (raw.p99 - raw.p50), actual > prediction.corrected.p99);
+  }
+}
+
+void Candidate::close(double actual, double window_max) {
+  ++tick_;
+  for (std::size_t i = 0; i < kLeads; ++i) score(leads_[i], i == kWindow ? window_max : actual);
+}
+
+void Candidate::refit(const History& history) {
+  const Status status = model_->fit(history);
+  fitted_ = status.has_value();
+  if (!fitted_) failure_ = status.error().message;
+}
+
+void Candidate::update(double value) {
+  if (fitted_) model_->update(value);
+}
+
+void Candidate::skip() {
+  able_ = false;
+  for (Lead& lead : leads_) lead.pending[static_cast<std::size_t>(tick_ % lead.steps)].valid = false;
+}
+
+void Candidate::predict() {
+  skip();
+  if (!fitted_) return;
+  Result<Forecast> made = model_->forecast(horizon_steps_);
+  if (!made) {
+    failure_ = made.error().message;
+    return;
+  }
+  if (!usable(*made)) {
+    failure_ = "forecast not finite or not in order";
+    return;
+  }
+  const Forecast raw = *made;
+  forecast_ = std::move(*made);
+  correct(forecast_);
+  for (std::size_t i = 0; i < kLeads; ++i) {
+    Lead& lead = leads_[i];
+    const auto step = static_cast<std::size_t>(lead.steps - 1);
+    lead.pending[static_cast<std::size_t>(tick_ % lead.steps)] =
+        i == kWindow ? Prediction{true, raw.window_max, forecast_.window_max}
+                     : Prediction{true, raw.steps[step], forecast_.steps[step]};
+  }
+  able_ = true;
+  failure_.clear();
+}
+
+void Candidate::correct(Forecast& forecast) const {
+  // Between the guarded leads the factor is interpolated.
+  std::size_t right = 1;
+  for (std::size_t i = 0; i < forecast.steps.size(); ++i) {
+    const int h = static_cast<int>(i) + 1;
+    while (right + 1 < kScoredLeads && leads_[right].steps < h) ++right;
+    const Lead& a = leads_[right - 1];
+    const Lead& b = leads_[right];
+    const double share = a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
+    const auto factor = [share](const ConformalGuard& left, const ConformalGuard& next) {
+      return left.factor() + share * (next.factor() - left.factor());
+    };
+    forecast.steps[i] =
+        widened(forecast.steps[i], factor(a.guard_p90, b.guard_p90), factor(a.guard_p99, b.guard_p99));
+  }
+  const Lead& window = leads_[kWindow];
+  forecast.window_max = widened(forecast.window_max, window.guard_p90.factor(), window.guard_p99.factor());
+}
+
+Result<Forecast> Candidate::forecast(int steps) const {
+  Result<Forecast> made = model_->forecast(steps);
+  if (made) correct(*made);
+  return made;
+}
+
+double Candidate::loss() const {
+  double sum = 0;
+  int count = 0;
+  for (std::size_t i = 0; i < kScoredLeads; ++i) {
+    if (leads_[i].weight == 0) continue;
+    sum += leads_[i].loss / leads_[i].weight;
+    ++count;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+double Candidate::loss_relative_to(const Candidate& other) const {
+  double mine = 0;
+  double theirs = 0;
+  for (std::size_t i = 0; i < kScoredLeads; ++i) {
+    if (leads_[i].weight == 0 || other.leads_[i].weight == 0) continue;
+    mine += leads_[i].loss / leads_[i].weight;
+    theirs += other.leads_[i].loss / other.leads_[i].weight;
+  }
+  if (theirs > 0) return mine / theirs;
+  return mine > 0 ? HUGE_VAL : 1;
+}
+
+}  // namespace proteus::forecast

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/forecast/conformal_guard.h"
+#include "controller/forecast/model.h"
+
+namespace proteus::forecast {
+
+/// A model in the running for one series: what it predicted, how that turned out, and its correction.
+/// Each step: close() with the actual value, then refit() or update(), then predict(). Thread: owned by one.
+class Candidate {
+ public:
+  Candidate(std::unique_ptr<Model> model, int horizon_steps);
+
+  /// Scores what was predicted for the step that has just closed. actual: NaN = missing, nothing is scored.
+  /// window_max: of the newest horizon_steps actual values, NaN = too many are missing.
+  void close(double actual, double window_max);
+  void refit(const History& history);
+  void update(double value);
+  /// Forecasts the horizon after the newest step and remembers it for scoring.
+  void predict();
+  /// A step passes without a forecast.
+  void skip();
+
+  std::string name() const { return std::string(model_->name()); }
+  /// A forecast stands.
+  bool able() const { return able_; }
+  /// Why not.
+  const std::string& failure() const { return failure_; }
+  /// Corrected, for the horizon. Only if able().
+  const Forecast& forecast() const { return forecast_; }
+  /// Corrected, for any number of steps.
+  Result<Forecast> forecast(int steps) const;
+
+  std::int64_t scored_steps() const { return scored_steps_; }
+  double coverage_p90() const { return scored_steps_ > 0 ? covered_ / covered_weight_ : 0; }
+  /// Recent pinball loss, over the leads scored so far.
+  double loss() const;
+  /// loss() / other.loss() over the leads that both have been scored on; 1 if there are none, or both are 0.
+  double loss_relative_to(const Candidate& other) const;
+
+ private:
+  /// Leads that are scored: first, middle and last step, and (guarded only) the window maximum.
+  static constexpr std::size_t kLeads = 4;
+  static constexpr std::size_t kScoredLeads = 3;
+  static constexpr std::size_t kWindow = 3;
+
+  struct Prediction {
+    bool valid = false;
+    Quantiles raw;
+    Quantiles corrected;
+  };
+  struct Lead {
+    int steps = 1;
+    std::vector<Prediction> pending;  ///< ring; slot (tick % steps) was written `steps` ticks ago
+    ConformalGuard guard_p90{0.9};
+    ConformalGuard guard_p99{0.99};
+    double loss = 0;
+    double weight = 0;
+  };
+  void score(Lead& lead, double actual);
+  void correct(Forecast& forecast) const;
+
+  std::unique_ptr<Model> model_;
+  int horizon_steps_;
+  double decay_;
+  bool fitted_ = false;
+  bool able_ = false;
+  std::string failure_ = "not fitted yet";
+  Forecast forecast_;
+  std::array<Lead, kLeads> leads_;
+  std::int64_t tick_ = 0;
+  std::int64_t scored_steps_ = 0;
+  double covered_ = 0;
+  double covered_weight_ = 0;
+};
+
+}  // namespace proteus::forecast

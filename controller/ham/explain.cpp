@@ -1,0 +1,162 @@
+#include "controller/ham/explain.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace proteus::ham {
+namespace {
+
+/// "needs 0.95 of 0.90 cores in 24 s", from the state of a host's own forecast sum.
+std::string host_outlook(const PlanState& plan, std::size_t host) {
+  const double peak = plan.cpu_peak_cores(host);
+  const double capacity = plan.model().hosts[host].capacity_cores;
+  const double seconds = plan.seconds_until_full(host);
+  if (seconds > 0) {
+    return fmt::format("{}'s VMs are forecast (p90) to need up to {:.2f} cores and to exceed its {:.2f} in {}",
+                       host_name(plan, host), peak, capacity, say_seconds(seconds));
+  }
+  if (seconds == 0) {
+    return fmt::format("{}'s VMs need more than its {:.2f} cores now, up to {:.2f} (forecast p90)",
+                       host_name(plan, host), capacity, peak);
+  }
+  return fmt::format("{}'s VMs are forecast (p90) to need up to {:.2f} of its {:.2f} cores", host_name(plan, host), peak,
+                     capacity);
+}
+
+std::string vm_outlook(const PlanState& plan, std::size_t v) {
+  const VmModel& vm = plan.model().vms[v];
+  const double limit = plan.placement(v).allocation.cpu_limit_cores();
+  const auto until = time_until_above(*vm.state, plan.model().horizon, limit);
+  if (until && until->count() > 0) {
+    return fmt::format("{}'s CPU demand is forecast ({} p90) to reach {:.2f} of {:.2f} cores; it exceeds them in {}",
+                       name_of(plan, v), vm.demand.model, vm.demand.cpu_max.p90, limit,
+                       say_seconds(to_seconds(*until)));
+  }
+  if (until) {
+    return fmt::format("{}'s CPU demand exceeds its {:.2f} cores now and is forecast ({} p90) to reach {:.2f}",
+                       name_of(plan, v), limit, vm.demand.model, vm.demand.cpu_max.p90);
+  }
+  return fmt::format("{}'s CPU demand may reach {:.2f} of {:.2f} cores ({} p99)", name_of(plan, v),
+                     vm.demand.cpu_max.p99, limit, vm.demand.model);
+}
+
+std::string allocation_change(const Allocation& from, const Allocation& to) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : " and ") + part; };
+  if (from.vcpus != to.vcpus) add(fmt::format("vCPUs {} -> {}", from.vcpus, to.vcpus));
+  if (from.cpu_quota_us != to.cpu_quota_us) {
+    add(fmt::format("CPU quota {:.2f} -> {:.2f} cores", from.cpu_limit_cores(), to.cpu_limit_cores()));
+  }
+  if (from.memory_bytes != to.memory_bytes) {
+    add(fmt::format("memory {} -> {} MiB", from.memory_bytes / kMiB, to.memory_bytes / kMiB));
+  }
+  return text;
+}
+
+bool raises(const Allocation& from, const Allocation& to) {
+  return to.cpu_limit_cores() > from.cpu_limit_cores() || to.memory_bytes > from.memory_bytes;
+}
+
+std::string money(const Evaluation& evaluation) {
+  return fmt::format("costs {} and saves {}", say_rate(evaluation.delta.cost + evaluation.delta.latency),
+                     say_rate(evaluation.delta.performance + evaluation.delta.utilisation));
+}
+
+std::string move_price(const PlanState& plan, std::size_t v) {
+  const MigrationPrediction& migration = plan.model().vms[v].migration;
+  return fmt::format("about {} with {:.0f} ms of downtime", say_seconds(migration.duration_s),
+                     migration.downtime_s * 1e3);
+}
+
+std::string reshape_reason(const PlanState& plan, const Change& change, const Evaluation& evaluation) {
+  const Allocation& from = plan.placement(change.vm).allocation;
+  const Allocation& to = change.to.allocation;
+  const VmModel& vm = plan.model().vms[change.vm];
+  const std::string what = allocation_change(from, to);
+  if (to.memory_bytes != from.memory_bytes) {
+    return fmt::format("{} is forecast (p99) to use {:.0f} of its {} MiB; {} {}", name_of(plan, change.vm),
+                       vm.demand.memory_max.p99 / static_cast<double>(kMiB), from.memory_bytes / kMiB, what,
+                       money(evaluation));
+  }
+  if (raises(from, to)) return fmt::format("{}; {} {}", vm_outlook(plan, change.vm), what, money(evaluation));
+  return fmt::format("{} is forecast ({} p99) to need {:.2f} of its {:.2f} cores at most; {} {}",
+                     name_of(plan, change.vm), vm.demand.model, vm.demand.cpu_max.p99, from.cpu_limit_cores(), what,
+                     money(evaluation));
+}
+
+}  // namespace
+
+std::string say_seconds(double seconds) {
+  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  return fmt::format("{:.1f} min", seconds / 60);
+}
+
+std::string say_rate(double per_hour) {
+  return std::abs(per_hour) < 10 ? fmt::format("{:.2f}/h", per_hour) : fmt::format("{:.1f}/h", per_hour);
+}
+
+std::string label_of(const PlanState& plan, const Change& change) {
+  const Placement& now = plan.placement(change.vm);
+  const std::string what = allocation_change(now.allocation, change.to.allocation);
+  const char* verb = raises(now.allocation, change.to.allocation) ? "raise" : "lower";
+  if (change.to.host == now.host) return fmt::format("{} {} of {}", verb, what, name_of(plan, change.vm));
+  std::string label = fmt::format("migrate {} {} -> {}", name_of(plan, change.vm), host_name(plan, now.host),
+                                  host_name(plan, change.to.host));
+  if (!what.empty()) label += fmt::format(", {} its {} there", verb, what);
+  return label;
+}
+
+std::string broken_rule(const PlanState& plan, std::size_t v) {
+  const ClusterModel& model = plan.model();
+  const std::size_t host = plan.placement(v).host;
+  if (model.hosts[host].state->maintenance) return fmt::format("{} is in maintenance", host_name(plan, host));
+  for (const std::uint32_t pin : model.vms[v].pins) {
+    if (model.pin_allows[pin][host]) continue;
+    return fmt::format("pin:{} does not allow {} on {}", model.policy.pins[pin].name, name_of(plan, v),
+                       host_name(plan, host));
+  }
+  for (const std::uint32_t index : model.vms[v].affinity) {
+    const AffinityRule& rule = model.policy.affinity[index];
+    if (!rule.hard) continue;
+    for (std::size_t other = 0; other < model.vms.size(); ++other) {
+      const auto& theirs = model.vms[other].affinity;
+      if (other == v || !model.vms[other].active) continue;
+      if (std::find(theirs.begin(), theirs.end(), index) == theirs.end()) continue;
+      const bool together = plan.placement(other).host == host;
+      if (together != rule.apart) continue;
+      return fmt::format("{}:{} wants {} {} {}", rule.apart ? "anti_affinity" : "affinity", rule.name, name_of(plan, v),
+                         rule.apart ? "apart from" : "together with", name_of(plan, other));
+    }
+  }
+  return {};
+}
+
+std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
+  const std::size_t v = change.vm;
+  const std::size_t from = plan.placement(v).host;
+  if (change.to.host == from) {
+    if (option.cause != Step::Cause::kMakeRoom) return reshape_reason(plan, change, evaluation);
+    return fmt::format("{}; {} uses the room made by the move before it and {}", vm_outlook(plan, v),
+                       allocation_change(plan.placement(v).allocation, change.to.allocation), money(evaluation));
+  }
+  const std::string move = fmt::format("moving {} to {} ({})", name_of(plan, v), host_name(plan, change.to.host),
+                                       move_price(plan, v));
+  switch (option.cause) {
+    case Step::Cause::kRepair: return fmt::format("{}; {} mends it", broken_rule(plan, v), move);
+    case Step::Cause::kMakeRoom: {
+      const std::size_t wants = option.changes.back().vm;
+      return fmt::format("{}, for which {} has no room; {} makes it", vm_outlook(plan, wants), host_name(plan, from),
+                         move);
+    }
+    case Step::Cause::kSwap:
+      return fmt::format("{}; {} changes places with {}: together {} of gain", host_outlook(plan, from), move,
+                         name_of(plan, option.changes[option.changes.front().vm == v ? 1 : 0].vm),
+                         say_rate(option.gain));
+    default: return fmt::format("{}; {} {}", host_outlook(plan, from), move, money(evaluation));
+  }
+}
+
+}  // namespace proteus::ham

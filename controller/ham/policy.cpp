@@ -1,0 +1,169 @@
+#include "controller/ham/policy.h"
+
+#include <fmt/core.h>
+
+#include <functional>
+#include <limits>
+
+#include "common/toml_document.h"
+
+namespace proteus::ham {
+
+const char* to_string(Automation level) {
+  switch (level) {
+    case Automation::kObserve: return "observe";
+    case Automation::kRecommend: return "recommend";
+    case Automation::kApprove: return "approve";
+    case Automation::kAutomatic: return "automatic";
+  }
+  return "observe";
+}
+
+namespace {
+
+using Table = TomlDocument::Table;
+
+constexpr double kPriceMax = 1e9;
+constexpr int kCountMax = 1'000'000;
+/// A headroom of 1 would leave nothing to give.
+constexpr double kHeadroomMax = 0.95;
+constexpr Nanoseconds kNone{0};
+constexpr Nanoseconds kDay = std::chrono::hours(24);
+
+void read_automation(Table& table, std::string_view key, Automation& level) {
+  if (!table.has(key)) return;
+  std::string text = to_string(level);
+  table.read(key, text);
+  for (const Automation known :
+       {Automation::kObserve, Automation::kRecommend, Automation::kApprove, Automation::kAutomatic}) {
+    if (text == to_string(known)) {
+      level = known;
+      return;
+    }
+  }
+  table.problem(key, fmt::format("{} must be observe, recommend, approve or automatic, not \"{}\"", key, text));
+}
+
+/// A required, non-empty list of distinct, non-empty strings.
+void read_names(Table& table, std::string_view key, std::set<std::string>& out) {
+  table.require(key);
+  if (!table.has(key)) return;
+  std::vector<std::string> names{""};  // stays if the type is wrong, which is reported already
+  table.read(key, names);
+  if (names.empty()) table.problem(key, fmt::format("{} must not be empty", key));
+  if (names == std::vector<std::string>{""}) {
+    table.problem(key, fmt::format("{} must name something", key));
+    return;
+  }
+  for (const std::string& name : names) {
+    if (name.empty()) {
+      table.problem(key, fmt::format("{} must not hold an empty string", key));
+    } else if (!out.insert(name).second) {
+      table.problem(key, fmt::format("{} names \"{}\" twice", key, name));
+    }
+  }
+}
+
+void read_prices(Table table, Prices& prices) {
+  table.read("contention_per_core_hour", prices.contention_per_core_hour, 0, kPriceMax);
+  table.read("memory_shortage_per_gib_hour", prices.memory_shortage_per_gib_hour, 0, kPriceMax);
+  table.read("capacity_per_core_hour", prices.capacity_per_core_hour, 0, kPriceMax);
+  table.read("imbalance_per_host_hour", prices.imbalance_per_host_hour, 0, kPriceMax);
+  table.read("migration_per_gib", prices.migration_per_gib, 0, kPriceMax);
+  table.read("action_fixed", prices.action_fixed, 0, kPriceMax);
+  table.read("downtime_per_second", prices.downtime_per_second, 0, kPriceMax);
+  table.read("rule_violation_per_hour", prices.rule_violation_per_hour, 0, kPriceMax);
+}
+
+void read_limits(Table table, Limits& limits) {
+  table.read_duration("cooldown", limits.cooldown, kNone, 30 * kDay);
+  table.read("concurrent_migrations", limits.concurrent_migrations, 0, kCountMax);
+  table.read("concurrent_migrations_per_host", limits.concurrent_migrations_per_host, 0, kCountMax);
+  table.read("moves_per_hour", limits.moves_per_hour, 0, kCountMax);
+  table.read("cpu_headroom", limits.cpu_headroom, 0, kHeadroomMax);
+  table.read("memory_headroom", limits.memory_headroom, 0, kHeadroomMax);
+  table.read_duration("staleness", limits.staleness, std::chrono::milliseconds(100), kDay);
+  table.read_duration("payback", limits.payback, std::chrono::seconds(1), 30 * kDay);
+  table.read("gain_min", limits.gain_min, 0, 1);
+  table.read_duration("lookahead", limits.lookahead, kNone, 30 * kDay);
+  table.read_bytes("migration_bandwidth", limits.migration_bandwidth_bytes_per_s, kMiB, 1024 * kGiB);
+  table.read("downtime_ms_max", limits.downtime_ms_max, 1, 600'000);
+}
+
+/// Reads [[rules.KIND]]: every element through `read_one`, with its name, VMs and line already in place.
+template <typename Rule>
+void read_rules(Table& rules, const char* kind, std::vector<Rule>& out,
+                const std::function<void(Table&, Rule&)>& read_one) {
+  std::set<std::string> names;
+  for (Table& table : rules.tables(kind)) {
+    Rule rule;
+    rule.line = table.line();
+    table.require("name");
+    table.read("name", rule.name);
+    if (rule.name.empty()) {
+      if (table.has("name")) table.problem("name", "name must not be empty");
+    } else if (!names.insert(rule.name).second) {
+      table.problem("name", fmt::format("name \"{}\" is taken by another {} rule", rule.name, kind));
+    }
+    read_names(table, "vms", rule.vms);
+    read_one(table, rule);
+    out.push_back(std::move(rule));
+  }
+}
+
+void read_affinity(Table& table, AffinityRule& rule, bool apart) {
+  rule.apart = apart;
+  table.read("hard", rule.hard);
+  table.read("price_per_hour", rule.price_per_hour, 0, kPriceMax);
+  if (rule.hard && table.has("price_per_hour")) {
+    table.problem("price_per_hour", "price_per_hour has no effect on a hard rule; set hard = false");
+  }
+}
+
+void read_size(Table& table, SizeRule& rule) {
+  table.read("vcpus_min", rule.vcpus_min, 1, 1 << 20);
+  table.read("vcpus_max", rule.vcpus_max, 1, 1 << 20);
+  table.read("cpu_cores_min", rule.cpu_cores_min, 0.01, 1e9);
+  table.read("cpu_cores_max", rule.cpu_cores_max, 0.01, 1e9);
+  table.read_bytes("memory_min", rule.memory_bytes_min, kMiB, std::int64_t{1} << 60);
+  table.read_bytes("memory_max", rule.memory_bytes_max, kMiB, std::int64_t{1} << 60);
+  if (rule.vcpus_min > rule.vcpus_max) table.problem("vcpus_min", "vcpus_min is more than vcpus_max");
+  if (rule.cpu_cores_min > rule.cpu_cores_max) table.problem("cpu_cores_min", "cpu_cores_min is more than cpu_cores_max");
+  if (rule.memory_bytes_min > rule.memory_bytes_max) table.problem("memory_min", "memory_min is more than memory_max");
+}
+
+void read_all_rules(Table rules, Policy& policy) {
+  read_rules<AffinityRule>(rules, "affinity", policy.affinity,
+                           [](Table& table, AffinityRule& rule) { read_affinity(table, rule, false); });
+  read_rules<AffinityRule>(rules, "anti_affinity", policy.affinity,
+                           [](Table& table, AffinityRule& rule) { read_affinity(table, rule, true); });
+  read_rules<PinRule>(rules, "pin", policy.pins,
+                      [](Table& table, PinRule& rule) { read_names(table, "hosts", rule.hosts); });
+  read_rules<ExcludeRule>(rules, "exclude", policy.exclusions, [](Table&, ExcludeRule&) {});
+  read_rules<SizeRule>(rules, "size", policy.sizes, read_size);
+  read_rules<AutomationRule>(rules, "automation", policy.automation_rules, [](Table& table, AutomationRule& rule) {
+    table.require("level");
+    read_automation(table, "level", rule.level);
+  });
+}
+
+}  // namespace
+
+Result<Policy> parse_policy(std::string_view toml_text, std::string_view file_name) {
+  TomlDocument document(toml_text, file_name);
+  Table root = document.root();
+  Policy policy;
+  root.read("name", policy.name);
+  if (policy.name.empty()) root.problem("name", "name must not be empty");
+  read_automation(root, "automation", policy.automation);
+  Table strategies = root.table("strategies");
+  strategies.read("reshape", policy.strategies.reshape);
+  strategies.read("migrate", policy.strategies.migrate);
+  read_prices(root.table("prices"), policy.prices);
+  read_limits(root.table("limits"), policy.limits);
+  read_all_rules(root.table("rules"), policy);
+  if (const Status status = document.finish(); !status) return status.error();
+  return policy;
+}
+
+}  // namespace proteus::ham

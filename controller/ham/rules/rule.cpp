@@ -1,0 +1,55 @@
+#include "controller/ham/rules/rule.h"
+
+#include <array>
+
+namespace proteus::ham {
+namespace {
+
+constexpr std::array kRules = {
+    Rule{"staleness", Rule::Scope::kVm, check_stale_source},
+    Rule{"in_flight", Rule::Scope::kVm, check_in_flight_vm},
+    Rule{"exclude", Rule::Scope::kVm, check_exclude},
+    Rule{"cooldown", Rule::Scope::kVm, check_cooldown},
+    Rule{"unmovable", Rule::Scope::kVm, check_unmovable},
+    Rule{"moves_per_hour", Rule::Scope::kVm, check_moves_per_hour},
+    Rule{"staleness", Rule::Scope::kChange, check_stale_target},
+    Rule{"in_flight", Rule::Scope::kChange, check_in_flight_target},
+    Rule{"maintenance", Rule::Scope::kChange, check_maintenance},
+    Rule{"pin", Rule::Scope::kChange, check_pin},
+    Rule{"affinity", Rule::Scope::kChange, check_affinity},
+    Rule{"size", Rule::Scope::kChange, check_size},
+    Rule{"concurrency", Rule::Scope::kChange, check_concurrency},
+    Rule{"headroom", Rule::Scope::kChange, check_headroom},
+};
+
+}  // namespace
+
+std::span<const Rule> rules() { return kRules; }
+
+std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule::Scope scope, bool explain) {
+  for (const Rule& rule : kRules) {
+    if (rule.scope != scope) continue;
+    if (auto refused = rule.check(plan, change, explain)) return refused;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> refusal(const PlanState& plan, const Change& change, bool explain) {
+  if (auto refused = refusal(plan, change, Rule::Scope::kVm, explain)) return refused;
+  return refusal(plan, change, Rule::Scope::kChange, explain);
+}
+
+const std::string& name_of(const PlanState& plan, std::size_t vm) {
+  const VmState& state = *plan.model().vms[vm].state;
+  return state.name.empty() ? state.id.value : state.name;
+}
+
+const std::string& host_name(const PlanState& plan, std::size_t host) {
+  return plan.model().hosts[host].state->id.value;
+}
+
+bool is_move(const PlanState& plan, const Change& change) {
+  return change.to.host != plan.placement(change.vm).host;
+}
+
+}  // namespace proteus::ham

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "controller/ham/score/plan_state.h"
+
+namespace proteus::ham {
+
+/// Why a change may not be made.
+struct Refusal {
+  std::string rule;    ///< "headroom", or with the operator's own name "pin:databases"
+  std::string reason;  ///< one sentence with figures; empty unless asked for
+};
+
+/// One hard rule. Learning and prices never cross it.
+struct Rule {
+  enum class Scope {
+    kVm,      ///< depends on the VM and on whether it moves, not on where to: asked once per VM
+    kChange,  ///< depends on the whole change and on the plan so far
+  };
+  const char* name;
+  Scope scope;
+  /// nullopt: allowed. With `explain` false the reason is left empty, for it is formatted for nobody.
+  std::optional<Refusal> (*check)(const PlanState& plan, const Change& change, bool explain);
+};
+
+/// Every rule, in the order in which they are asked. To add one: write its check beside its like, put it into this table
+/// (rule.cpp) and document it in docs/policy.md.
+std::span<const Rule> rules();
+
+/// The first rule of that scope that forbids the change.
+std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule::Scope scope, bool explain);
+/// The first rule of any scope that forbids the change.
+std::optional<Refusal> refusal(const PlanState& plan, const Change& change, bool explain);
+
+// What changes and rules are called in sentences.
+const std::string& name_of(const PlanState& plan, std::size_t vm);  ///< name, or UUID if it has none
+const std::string& host_name(const PlanState& plan, std::size_t host);
+bool is_move(const PlanState& plan, const Change& change);
+
+// Rules about one VM (vm_rules.cpp).
+std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain);
+// Rules about where a VM may be (placement_rules.cpp).
+std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_affinity(const PlanState& plan, const Change& change, bool explain);
+// Rules about how much (capacity_rules.cpp).
+std::optional<Refusal> check_size(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_headroom(const PlanState& plan, const Change& change, bool explain);
+
+}  // namespace proteus::ham

@@ -1,0 +1,94 @@
+#include <fmt/core.h>
+
+#include "controller/ham/rules/rule.h"
+
+namespace proteus::ham {
+namespace {
+
+/// Why nothing can be decided about a host; nullptr if it takes part.
+const char* absence(const HostState& host) {
+  if (!host.fresh) return "has sent no telemetry within the staleness limit";
+  if (!host.commandable) return "takes no commands from this controller";
+  return nullptr;
+}
+
+}  // namespace
+
+std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& change, bool explain) {
+  const std::size_t host = plan.placement(change.vm).host;
+  const char* why = absence(*plan.model().hosts[host].state);
+  if (why == nullptr) return std::nullopt;
+  return Refusal{"staleness", explain ? fmt::format("{}, where {} runs, {}", host_name(plan, host),
+                                                    name_of(plan, change.vm), why)
+                                      : std::string()};
+}
+
+std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain) {
+  if (!is_move(plan, change)) return std::nullopt;
+  const char* why = absence(*plan.model().hosts[change.to.host].state);
+  if (why == nullptr) return std::nullopt;
+  return Refusal{"staleness", explain ? fmt::format("{} {}", host_name(plan, change.to.host), why) : std::string()};
+}
+
+std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& change, bool explain) {
+  const VmModel& vm = plan.model().vms[change.vm];
+  if (vm.in_flight) {
+    return Refusal{"in_flight", explain ? fmt::format("an action on {} {}", name_of(plan, change.vm),
+                                                      vm.awaiting_approval ? "awaits approval" : "is under way")
+                                        : std::string()};
+  }
+  if (plan.model().hosts[vm.host].migrations_running > 0) {
+    return Refusal{"in_flight", explain ? fmt::format("{} takes part in a migration that is under way",
+                                                      host_name(plan, vm.host))
+                                        : std::string()};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain) {
+  if (!is_move(plan, change) || plan.model().hosts[change.to.host].migrations_running == 0) return std::nullopt;
+  return Refusal{"in_flight", explain ? fmt::format("{} takes part in a migration that is under way",
+                                                    host_name(plan, change.to.host))
+                                      : std::string()};
+}
+
+std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change, bool explain) {
+  const std::string& exclusion = plan.model().vms[change.vm].exclusion;
+  if (exclusion.empty()) return std::nullopt;
+  return Refusal{"exclude:" + exclusion,
+                 explain ? fmt::format("the policy says that {} is never touched", name_of(plan, change.vm))
+                         : std::string()};
+}
+
+std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain) {
+  const auto& last = plan.model().vms[change.vm].state->last_action_end;
+  if (!last) return std::nullopt;
+  // A host that is being emptied does not wait for its VMs to cool down.
+  const HostState& source = *plan.model().hosts[plan.placement(change.vm).host].state;
+  if (source.maintenance && is_move(plan, change)) return std::nullopt;
+  const Nanoseconds since = plan.model().state.now - *last;
+  const Nanoseconds cooldown = plan.policy().limits.cooldown;
+  if (since >= cooldown) return std::nullopt;
+  return Refusal{"cooldown", explain ? fmt::format("{} was changed {:.0f} s ago, less than the cooldown of {:.0f} s",
+                                                   name_of(plan, change.vm), to_seconds(since), to_seconds(cooldown))
+                                     : std::string()};
+}
+
+std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain) {
+  const auto& why = plan.model().vms[change.vm].state->unmovable;
+  if (!why || !is_move(plan, change)) return std::nullopt;
+  return Refusal{"unmovable",
+                 explain ? fmt::format("{} cannot be migrated: {}", name_of(plan, change.vm), *why) : std::string()};
+}
+
+std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain) {
+  if (!is_move(plan, change)) return std::nullopt;
+  const ClusterModel& model = plan.model();
+  const int used = model.moves_last_hour + model.migrations_running + plan.migrations_planned();
+  if (used < plan.policy().limits.moves_per_hour) return std::nullopt;
+  return Refusal{"moves_per_hour", explain ? fmt::format("{} migrations in the last hour and this plan, {} allowed", used,
+                                                         plan.policy().limits.moves_per_hour)
+                                           : std::string()};
+}
+
+}  // namespace proteus::ham

@@ -1,0 +1,138 @@
+#include "controller/ham/score/cluster_model.h"
+
+#include <algorithm>
+#include <map>
+
+#include "controller/ham/rules/selector.h"
+
+namespace proteus::ham {
+namespace {
+
+template <typename T>
+std::size_t index_of(const std::vector<T>& items, const T* item) {
+  return item == nullptr ? kNowhere : static_cast<std::size_t>(item - items.data());
+}
+
+SizeBounds size_bounds(const Policy& policy, const VmState& vm) {
+  SizeBounds bounds;
+  for (const SizeRule& rule : policy.sizes) {
+    if (!selects_vm(rule.vms, vm)) continue;
+    bounds.vcpus_min = std::max(bounds.vcpus_min, rule.vcpus_min);
+    bounds.vcpus_max = std::min(bounds.vcpus_max, rule.vcpus_max);
+    bounds.cpu_cores_min = std::max(bounds.cpu_cores_min, rule.cpu_cores_min);
+    bounds.cpu_cores_max = std::min(bounds.cpu_cores_max, rule.cpu_cores_max);
+    bounds.memory_bytes_min = std::max(bounds.memory_bytes_min, rule.memory_bytes_min);
+    bounds.memory_bytes_max = std::min(bounds.memory_bytes_max, rule.memory_bytes_max);
+    bounds.rule += (bounds.rule.empty() ? "size:" : ",") + rule.name;
+  }
+  // Rules that contradict each other: the lower bound gives way.
+  bounds.vcpus_min = std::min(bounds.vcpus_min, bounds.vcpus_max);
+  bounds.cpu_cores_min = std::min(bounds.cpu_cores_min, bounds.cpu_cores_max);
+  bounds.memory_bytes_min = std::min(bounds.memory_bytes_min, bounds.memory_bytes_max);
+  return bounds;
+}
+
+}  // namespace
+
+WaitTable::WaitTable(const profile::ResponseCurve& curve) {
+  const int cells = static_cast<int>(profile::ResponseCurve::kMaxUtilisation * kCellsPerUnit);
+  values_.reserve(static_cast<std::size_t>(cells) + 1);
+  for (int i = 0; i <= cells; ++i) values_.push_back(curve.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
+}
+
+double WaitTable::at(double utilisation) const {
+  const double position = std::max(0.0, utilisation) * kCellsPerUnit;
+  const auto last = static_cast<double>(values_.size() - 1);
+  if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
+  const auto cell = static_cast<std::size_t>(position);
+  const double share = position - static_cast<double>(cell);
+  return values_[cell] + share * (values_[cell + 1] - values_[cell]);
+}
+
+ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
+    : state(s), policy(p), horizon(make_horizon(s, p)), hosts(s.hosts.size()), vms(s.vms.size()) {
+  std::map<double, std::shared_ptr<const WaitTable>> priors;
+  for (std::size_t h = 0; h < hosts.size(); ++h) {
+    const HostState& host = s.hosts[h];
+    hosts[h].state = &host;
+    hosts[h].capacity_cores = host.fingerprint.cpu_capacity_cores;
+    hosts[h].memory_bytes = host.fingerprint.memory_capacity_bytes;
+    if (host.fingerprint.run_queue_wait.knots().empty()) {
+      auto& prior = priors[hosts[h].capacity_cores];
+      if (prior == nullptr) {
+        prior = std::make_shared<const WaitTable>(profile::prior_curve(hosts[h].capacity_cores));
+      }
+      hosts[h].wait = prior;
+    } else {
+      hosts[h].wait = std::make_shared<const WaitTable>(host.fingerprint.run_queue_wait);
+    }
+  }
+
+  for (const PinRule& pin : p.pins) {
+    std::vector<bool>& allows = pin_allows.emplace_back();
+    for (const HostState& host : s.hosts) allows.push_back(selects_host(pin.hosts, host.id));
+  }
+
+  for (std::size_t v = 0; v < vms.size(); ++v) {
+    const VmState& vm = s.vms[v];
+    VmModel& model = vms[v];
+    model.state = &vm;
+    model.host = index_of(s.hosts, s.find_host(vm.host));
+    model.active = vm.running && model.host != kNowhere;
+    model.demand = make_demand(vm, horizon);
+    const auto memory_bytes =
+        static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
+    model.migration =
+        predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
+                          static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
+                          static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
+    model.automation = p.automation;
+    for (const AutomationRule& rule : p.automation_rules) {
+      if (selects_vm(rule.vms, vm)) model.automation = std::min(model.automation, rule.level);
+    }
+    model.size = size_bounds(p, vm);
+    for (const ExcludeRule& rule : p.exclusions) {
+      if (model.exclusion.empty() && selects_vm(rule.vms, vm)) model.exclusion = rule.name;
+    }
+    for (std::uint32_t i = 0; i < p.affinity.size(); ++i) {
+      if (selects_vm(p.affinity[i].vms, vm)) model.affinity.push_back(i);
+    }
+    for (std::uint32_t i = 0; i < p.pins.size(); ++i) {
+      if (selects_vm(p.pins[i].vms, vm)) model.pins.push_back(i);
+    }
+  }
+
+  for (const InFlight& flight : s.in_flight) {
+    const std::size_t v = index_of(s.vms, s.find_vm(flight.vm));
+    if (v != kNowhere) {
+      vms[v].in_flight = true;
+      vms[v].awaiting_approval = flight.awaiting_approval;
+    }
+    if (!flight.target) continue;
+    const std::size_t target = index_of(s.hosts, s.find_host(*flight.target));
+    if (!flight.awaiting_approval) {
+      ++migrations_running;
+      const std::size_t source = index_of(s.hosts, s.find_host(flight.source));
+      if (source != kNowhere) ++hosts[source].migrations_running;
+      if (target != kNowhere && target != source) ++hosts[target].migrations_running;
+    }
+    // Until it has arrived, the target must keep its room; an approval may come at any time.
+    if (v != kNowhere && target != kNowhere && vms[v].host != target) {
+      hosts[target].transit_cpu_cores +=
+          std::min(vms[v].demand.cpu_max.p90, vms[v].state->allocation.cpu_limit_cores());
+      hosts[target].transit_memory_bytes += vms[v].state->allocation.memory_bytes;
+    }
+  }
+  for (const Timestamp end : s.recent_moves) {
+    if (end > s.now - std::chrono::hours(1)) ++moves_last_hour;
+  }
+}
+
+double ClusterModel::payback_hours() const { return to_seconds(policy.limits.payback) / 3600; }
+
+bool ClusterModel::pins_allow(std::size_t vm, std::size_t host) const {
+  return std::all_of(vms[vm].pins.begin(), vms[vm].pins.end(),
+                     [&](std::uint32_t pin) { return pin_allows[pin][host]; });
+}
+
+}  // namespace proteus::ham

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/ham/cluster_state.h"
+#include "controller/ham/policy.h"
+#include "controller/ham/score/demand.h"
+#include "controller/ham/score/migration_model.h"
+
+namespace proteus::ham {
+
+constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
+
+/// A host's response curve read in constant time: sampled at 1/128 of utilisation and interpolated; beyond
+/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so that
+/// relieving a hopeless host still counts.
+class WaitTable {
+ public:
+  explicit WaitTable(const profile::ResponseCurve& curve);
+  double at(double utilisation) const;
+
+ private:
+  static constexpr int kCellsPerUnit = 128;
+  std::vector<double> values_;
+};
+
+/// A host, ready for arithmetic.
+struct HostModel {
+  const HostState* state = nullptr;
+  std::shared_ptr<const WaitTable> wait;  ///< shared by hosts of which nothing is known but their size
+  double capacity_cores = 0;
+  std::int64_t memory_bytes = 0;
+  int migrations_running = 0;             ///< in or out, in flight
+  double transit_cpu_cores = 0;           ///< p90 demand of VMs on their way here
+  std::int64_t transit_memory_bytes = 0;  ///< of the same
+};
+
+/// Limits that the size rules put on a VM's allocation, all that match taken together.
+struct SizeBounds {
+  int vcpus_min = 1;
+  int vcpus_max = 1 << 20;
+  double cpu_cores_min = 0;
+  double cpu_cores_max = 1e9;
+  std::int64_t memory_bytes_min = 0;
+  std::int64_t memory_bytes_max = std::int64_t{1} << 60;
+  std::string rule;  ///< "size:a,b"; empty if none matches
+};
+
+/// A VM, ready for arithmetic.
+struct VmModel {
+  const VmState* state = nullptr;
+  std::size_t host = kNowhere;  ///< index; kNowhere if its host is not in the state
+  bool active = false;          ///< running on a known host
+  bool in_flight = false;
+  bool awaiting_approval = false;
+  Demand demand;
+  MigrationPrediction migration;
+  Automation automation = Automation::kObserve;
+  SizeBounds size;
+  std::string exclusion;                 ///< name of the exclude rule; empty: none
+  std::vector<std::uint32_t> affinity;   ///< indices into Policy::affinity
+  std::vector<std::uint32_t> pins;       ///< indices into Policy::pins
+};
+
+/// Everything that does not change while a decision is searched for. Borrows state and policy.
+struct ClusterModel {
+  ClusterModel(const ClusterState& state, const Policy& policy);
+  ClusterModel(const ClusterModel&) = delete;
+  ClusterModel& operator=(const ClusterModel&) = delete;
+
+  const ClusterState& state;
+  const Policy& policy;
+  Horizon horizon;
+  std::vector<HostModel> hosts;  ///< as in state.hosts
+  std::vector<VmModel> vms;      ///< as in state.vms
+  int migrations_running = 0;    ///< in flight, in the cluster
+  int moves_last_hour = 0;
+  std::vector<std::vector<bool>> pin_allows;  ///< [pin][host]
+
+  double payback_hours() const;
+  /// True if every pin of the VM allows the host.
+  bool pins_allow(std::size_t vm, std::size_t host) const;
+};
+
+}  // namespace proteus::ham

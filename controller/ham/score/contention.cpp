@@ -1,0 +1,31 @@
+#include "controller/ham/score/contention.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace proteus::ham {
+
+double finite_wait_cores(double load_cores, double vcpus, double capacity_cores) {
+  if (vcpus <= capacity_cores || load_cores <= 0) return 0;
+  constexpr double kInverseSqrt2 = 0.70710678118654752;
+  constexpr double kInverseSqrt2Pi = 0.39894228040143268;
+  double runnable = std::min(load_cores, vcpus);
+  double waiting = 0;
+  for (int round = 0; round < 4; ++round) {
+    const double deviation = std::sqrt(std::max(1e-9, runnable * (1 - runnable / vcpus)));
+    const double spare = capacity_cores - runnable;
+    const double z = spare / deviation;
+    waiting = deviation * kInverseSqrt2Pi * std::exp(-z * z / 2) - spare * 0.5 * std::erfc(z * kInverseSqrt2);
+    waiting = std::clamp(waiting, 0.0, vcpus - std::min(load_cores, capacity_cores));
+    runnable = std::min(vcpus, load_cores + waiting);
+  }
+  return waiting;
+}
+
+double held_back_cores(double demand_cores, double limit_cores, int vcpus) {
+  if (demand_cores <= limit_cores) return 0;
+  const double busy = std::min(static_cast<double>(vcpus), std::ceil(demand_cores));
+  return std::max(demand_cores, busy) - limit_cores;
+}
+
+}  // namespace proteus::ham

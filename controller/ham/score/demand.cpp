@@ -1,0 +1,116 @@
+#include "controller/ham/score/demand.h"
+
+#include <algorithm>
+
+namespace proteus::ham {
+namespace {
+
+using forecast::Forecast;
+using forecast::Quantiles;
+using forecast::Resource;
+
+constexpr Nanoseconds kHorizonWithoutForecast = std::chrono::minutes(1);
+
+Timestamp end_of(const Forecast& f) { return f.made_at + f.step * static_cast<std::int64_t>(f.steps.size()); }
+
+const Forecast* usable_forecast(const VmState& vm, Resource resource, Timestamp now) {
+  const auto it = vm.forecasts.find(resource);
+  if (it == vm.forecasts.end()) return nullptr;
+  const Forecast& f = it->second;
+  return !f.steps.empty() && f.step.count() > 0 && end_of(f) > now ? &f : nullptr;
+}
+
+/// The step that covers `time`, clamped to the forecast's ends.
+const Quantiles& step_at(const Forecast& f, Timestamp time) {
+  const std::int64_t index = time < f.made_at ? 0 : (time - f.made_at) / f.step;
+  const auto last = static_cast<std::int64_t>(f.steps.size()) - 1;
+  return f.steps[static_cast<std::size_t>(std::min(index, last))];
+}
+
+void raise_to(Quantiles& q, const Quantiles& other) {
+  q.p50 = std::max(q.p50, other.p50);
+  q.p90 = std::max(q.p90, other.p90);
+  q.p99 = std::max(q.p99, other.p99);
+}
+
+/// Walks the forecast's steps that overlap [from, to): visit(step, overlap in seconds).
+template <typename Visit>
+void for_each_step(const Forecast& f, Timestamp from, Timestamp to, const Visit& visit) {
+  for (Timestamp t = from; t < to;) {
+    const std::int64_t index = t < f.made_at ? -1 : (t - f.made_at) / f.step;
+    const Timestamp step_end = std::min(to, t >= end_of(f) ? to : f.made_at + f.step * (index + 1));
+    visit(step_at(f, t), to_seconds(step_end - t));
+    t = step_end;
+  }
+}
+
+void fill_flat(Demand& demand, double cores) {
+  const Quantiles q{cores, 1.25 * cores + 0.05, 1.5 * cores + 0.1};
+  demand.cpu_mean.fill(q);
+  demand.cpu_peak.fill(q);
+  demand.cpu_max = q;
+  demand.model = "current demand";
+}
+
+}  // namespace
+
+Horizon make_horizon(const ClusterState& state, const Policy& policy) {
+  Timestamp end = state.now;
+  for (const VmState& vm : state.vms) {
+    if (const Forecast* f = usable_forecast(vm, Resource::kCpu, state.now)) end = std::max(end, end_of(*f));
+  }
+  Nanoseconds length = end - state.now;
+  if (length.count() <= 0) length = kHorizonWithoutForecast;
+  if (policy.limits.lookahead.count() > 0) length = std::min(length, policy.limits.lookahead);
+  // A slot must not be empty, however short the horizon is.
+  length = std::max(length, Nanoseconds(static_cast<std::int64_t>(kSlots)));
+  return Horizon{state.now, length};
+}
+
+Demand make_demand(const VmState& vm, const Horizon& horizon) {
+  Demand demand;
+  if (!vm.running) {
+    demand.model = "not running";
+    return demand;
+  }
+  if (const Forecast* f = usable_forecast(vm, Resource::kCpu, horizon.start)) {
+    demand.model = f->model;
+    for (std::size_t slot = 0; slot < kSlots; ++slot) {
+      const Timestamp from = horizon.start + horizon.slot() * static_cast<std::int64_t>(slot);
+      Quantiles& mean = demand.cpu_mean[slot];
+      Quantiles& peak = demand.cpu_peak[slot];
+      double seconds = 0;
+      for_each_step(*f, from, from + horizon.slot(), [&](const Quantiles& q, double overlap_s) {
+        mean.p50 += q.p50 * overlap_s;
+        mean.p90 += q.p90 * overlap_s;
+        mean.p99 += q.p99 * overlap_s;
+        seconds += overlap_s;
+        raise_to(peak, q);
+      });
+      mean = {mean.p50 / seconds, mean.p90 / seconds, mean.p99 / seconds};
+      raise_to(demand.cpu_max, peak);
+    }
+  } else {
+    fill_flat(demand, std::max(vm.cpu_demand_cores, vm.cpu_used_cores));
+  }
+  if (const Forecast* f = usable_forecast(vm, Resource::kMemory, horizon.start)) {
+    demand.memory_known = true;
+    for_each_step(*f, horizon.start, horizon.start + horizon.length,
+                  [&](const Quantiles& q, double) { raise_to(demand.memory_max, q); });
+  }
+  return demand;
+}
+
+std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, double limit_cores) {
+  const Forecast* f = usable_forecast(vm, Resource::kCpu, horizon.start);
+  if (f == nullptr) return std::nullopt;
+  double elapsed_s = 0;
+  std::optional<Nanoseconds> crossing;
+  for_each_step(*f, horizon.start, horizon.start + horizon.length, [&](const Quantiles& q, double overlap_s) {
+    if (!crossing && q.p90 > limit_cores) crossing = from_seconds(elapsed_s);
+    elapsed_s += overlap_s;
+  });
+  return crossing;
+}
+
+}  // namespace proteus::ham

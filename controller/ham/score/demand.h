@@ -1,0 +1,48 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include "controller/ham/cluster_state.h"
+#include "controller/ham/policy.h"
+
+namespace proteus::ham {
+
+/// The horizon is looked at in this many equal slots, whatever the step of the forecasts.
+constexpr std::size_t kSlots = 10;
+
+/// How often demand is nearest to each of forecast::kQuantileLevels: the levels' neighbourhoods meet half-way between
+/// them (0.70 and 0.945), so an expectation is 0.70·x(p50) + 0.245·x(p90) + 0.055·x(p99). What lies below the median
+/// counts as the median, which errs on the side of more demand.
+constexpr std::array<double, 3> kQuantileWeights = {0.70, 0.245, 0.055};
+
+/// The time that a decision looks ahead, from the state's `now`.
+struct Horizon {
+  Timestamp start;
+  Nanoseconds length{};
+  Nanoseconds slot() const { return length / static_cast<std::int64_t>(kSlots); }
+};
+
+/// The longest forecast's end, or policy.limits.lookahead if that is set and sooner. One minute if there is no forecast.
+Horizon make_horizon(const ClusterState& state, const Policy& policy);
+
+/// One VM's demand on the slots of a horizon.
+struct Demand {
+  std::array<forecast::Quantiles, kSlots> cpu_mean;  ///< cores, mean over the slot
+  std::array<forecast::Quantiles, kSlots> cpu_peak;  ///< cores, largest step of the slot, quantile by quantile
+  forecast::Quantiles cpu_max;                       ///< cores, largest step of the horizon
+  forecast::Quantiles memory_max;                    ///< bytes the guest uses, largest step of the horizon
+  bool memory_known = false;
+  std::string model;                                 ///< "current demand" if there was no usable CPU forecast
+};
+
+/// Reads the VM's forecasts. A CPU forecast that is missing, or over before the horizon begins, is replaced by the current
+/// demand d widened to p90 = 1.25·d + 0.05 cores and p99 = 1.5·d + 0.1 cores. A forecast shorter than the horizon
+/// keeps its last step. Pure.
+Demand make_demand(const VmState& vm, const Horizon& horizon);
+
+/// When the VM's p90 CPU demand first exceeds `limit_cores`, counted from the horizon's start; nullopt: not within it.
+std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, double limit_cores);
+
+}  // namespace proteus::ham

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/clock.h"
+#include "common/command.h"
+#include "common/queue.h"
+#include "common/result.h"
+#include "common/wire/command_codec.h"
+#include "common/wire/curve.h"
+#include "common/wire/log_interval.h"
+#include "common/wire/socket.h"
+#include "common/wire/wakeup.h"
+#include "controller/store/journal.h"
+
+namespace proteus::ingest {
+
+/// What the agents' side of the command sockets says: an agent can be commanded from now on, or not any more; or an
+/// agent's word on a command. An update may come more than once.
+struct AgentEvent {
+  Timestamp received;  ///< controller's clock
+  std::variant<store::AgentPresence, Update> what;
+};
+
+/// Where commands leave the controller; a fake stands here in tests and simulation.
+/// Thread: any.
+class CommandLink {
+ public:
+  virtual ~CommandLink() = default;
+  /// Takes a command for its host. False: too many are waiting, nothing was taken. True is no promise: if the agent is
+  /// away when its turn comes, it is dropped and logged, and its silence is found by the sender's own deadline.
+  virtual bool send(Command command) = 0;
+  /// The update is journalled: the agent need not repeat it. (Unacknowledged ones come again after a reconnect.)
+  virtual void acknowledge(const Update& update) = 0;
+};
+
+struct AgentLinkOptions {
+  std::string endpoint = "tcp://*:5702";
+  wire::KeyPair keys;
+  std::string controller;  ///< our id
+  Term term = 0;
+  std::chrono::milliseconds hello_interval = wire::kHelloInterval;  ///< three missed: the agent is lost
+  wire::SocketOptions socket{.message_bytes_max = wire::kCommandMessageBytesMax};
+};
+
+/// How one agent stands; for people.
+struct AgentStatus {
+  HostId host;
+  bool commandable = false;
+  std::string reason;  ///< why not
+  Timestamp last_hello;
+  std::string version;
+  std::uint64_t boot_id = 0;
+};
+
+struct AgentLinkStatus {
+  std::vector<AgentStatus> agents;
+  std::uint64_t commands_sent = 0;
+  std::uint64_t commands_undeliverable = 0;
+  std::uint64_t updates = 0;
+  std::uint64_t refused = 0;  ///< undecodable, or of a host that the key does not prove
+};
+
+/// The controller's end of the command sockets, for as long as it leads: answers each Hello with Welcome, sends commands,
+/// passes updates on. An agent is commandable if its Hello was heard within three intervals and says that it follows us,
+/// and it has seen no newer term. Only changes are told.
+/// Thread: its own, `command`; the rest of the interface from any.
+class AgentLink final : public CommandLink {
+ public:
+  /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a
+  /// ZapHandler with the same keys; `events` refuses when full and is written by nobody else.
+  /// Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
+  static Result<std::unique_ptr<AgentLink>> start(zmq::context_t& context, AgentLinkOptions options,
+                                                  const wire::AuthorizedKeys& authorized, const Clock& clock,
+                                                  Queue<AgentEvent>& events);
+  ~AgentLink() override;
+  AgentLink(const AgentLink&) = delete;
+  AgentLink& operator=(const AgentLink&) = delete;
+
+  const std::string& endpoint() const { return endpoint_; }  ///< as bound
+  AgentLinkStatus status() const;
+  bool send(Command command) override;
+  void acknowledge(const Update& update) override;
+
+ private:
+  struct Acknowledgement {
+    HostId host;
+    wire::UpdateAck ack;
+  };
+  using Outgoing = std::variant<Command, Acknowledgement>;
+  struct Agent {
+    std::string routing_id;
+    std::chrono::steady_clock::time_point heard;
+    AgentStatus status;
+    bool told = false;  // whether its state was ever told
+  };
+
+  AgentLink(zmq::context_t& context, AgentLinkOptions options, zmq::socket_t router,
+            const wire::AuthorizedKeys& authorized, const Clock& clock, Queue<AgentEvent>& events);
+  void run();
+  void receive_waiting();
+  Status take(const wire::FromPeer& message);
+  void take_hello(const wire::FromPeer& message, const wire::Hello& hello);
+  void send_waiting();
+  void find_lost();
+  void set_state(Agent& agent, bool commandable, const std::string& reason);
+  void tell(AgentEvent event);
+  void deliver();
+
+  const AgentLinkOptions options_;
+  const wire::AuthorizedKeys& authorized_;
+  const Clock& clock_;
+  Queue<AgentEvent>& events_;
+  zmq::socket_t router_;
+  wire::SocketMonitor monitor_;
+  const std::string endpoint_;
+  wire::Wakeup wakeup_;
+  Queue<Outgoing> outgoing_{4096, WhenFull::kRefuse};
+  std::atomic<bool> stopping_ = false;
+
+  // Thread command.
+  std::deque<AgentEvent> undelivered_;
+  wire::LogInterval refusals_{std::chrono::seconds(30)};
+
+  mutable std::mutex mutex_;  // guards all below; written by thread command only
+  std::map<HostId, Agent> agents_;
+  AgentLinkStatus counters_;
+
+  std::thread thread_;
+};
+
+}  // namespace proteus::ingest

@@ -1,0 +1,186 @@
+#include "controller/ingest/ingest.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace proteus::ingest {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kIdleWait = 250ms;
+/// How soon a full pipeline queue is looked at again: it tells no one when it has room.
+constexpr std::chrono::milliseconds kDeliveryWait = 5ms;
+/// Messages taken from the socket before timers are looked at.
+constexpr int kMessagesPerRound = 256;
+
+}  // namespace
+
+Result<std::unique_ptr<Ingest>> Ingest::start(zmq::context_t& context, IngestOptions options,
+                                              const wire::AuthorizedKeys& authorized, store::Store& store,
+                                              const Clock& clock, Queue<Ingested>& samples) {
+  auto router = wire::make_router(context, options.endpoint, options.keys, options.socket);
+  if (!router) return with_context(router.error(), "telemetry");
+  return std::unique_ptr<Ingest>(
+      new Ingest(context, std::move(options), std::move(*router), authorized, store, clock, samples));
+}
+
+Ingest::Ingest(zmq::context_t& context, IngestOptions options, zmq::socket_t router,
+               const wire::AuthorizedKeys& authorized, store::Store& store, const Clock& clock,
+               Queue<Ingested>& samples)
+    : options_(std::move(options)),
+      authorized_(authorized),
+      store_(store),
+      clock_(clock),
+      samples_(samples),
+      router_(std::move(router)),
+      monitor_(context, router_, "telemetry on " + options_.endpoint),
+      endpoint_(wire::bound_endpoint(router_)),
+      intake_([this](const HostId& host, std::uint64_t boot_id) { return store_.last_sequence(host, boot_id); }),
+      thread_([this] { run(); }) {}
+
+Ingest::~Ingest() {
+  stopping_ = true;
+  wakeup_.notify();
+  thread_.join();
+}
+
+IngestStatus Ingest::status() const {
+  std::lock_guard lock(mutex_);
+  IngestStatus status = status_;
+  status.undelivered = undelivered_.size();
+  return status;
+}
+
+void Ingest::run() {
+  pthread_setname_np(pthread_self(), "ingest");
+  while (!stopping_) {
+    std::vector<zmq::pollitem_t> items = {{router_.handle(), 0, ZMQ_POLLIN, 0},
+                                          {monitor_.socket().handle(), 0, ZMQ_POLLIN, 0},
+                                          {nullptr, wakeup_.fd(), ZMQ_POLLIN, 0}};
+    wire::poll(items, time_to_wait());
+    while (monitor_.next()) {
+    }
+    deliver();
+    receive_waiting();
+    const auto now = std::chrono::steady_clock::now();
+    const bool is_due = intake_.has_news() && (now - batch_began_ >= options_.batch_window ||
+                                               intake_.messages().size() >= options_.batch_messages_max ||
+                                               batch_bytes_ >= options_.batch_bytes_max);
+    if (store_failed_ ? now >= retry_at_ : is_due) store_batch();
+  }
+  if (intake_.has_news()) store_batch();
+  deliver();
+}
+
+std::chrono::milliseconds Ingest::time_to_wait() const {
+  const auto now = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point wake = now + kIdleWait;
+  if (store_failed_) {
+    wake = std::min(wake, retry_at_);
+  } else if (intake_.has_news()) {
+    wake = std::min(wake, batch_began_ + options_.batch_window);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (!undelivered_.empty()) wake = std::min(wake, now + kDeliveryWait);
+  }
+  return std::max(0ms, std::chrono::ceil<std::chrono::milliseconds>(wake - now));
+}
+
+void Ingest::receive_waiting() {
+  for (int i = 0; i < kMessagesPerRound; ++i) {
+    auto message = wire::receive_from_agent(router_, authorized_);
+    if (message && !*message) return;
+    if (!message) {
+      std::lock_guard lock(mutex_);
+      ++status_.refused;
+      if (refusals_.is_due(message.error().message)) log::warning("telemetry refused: {}", message.error().message);
+      continue;
+    }
+    take(**message);
+    if (intake_.messages().size() >= options_.batch_messages_max || batch_bytes_ >= options_.batch_bytes_max) return;
+  }
+}
+
+void Ingest::take(const wire::FromPeer& message) {
+  {
+    std::lock_guard lock(mutex_);
+    ++status_.messages;
+    status_.bytes += message.bytes().size();
+    // The agents hold what they sent; the gap that is left makes the next frame be asked for from there.
+    if (store_failed_ || undelivered_.size() > options_.undelivered_max) {
+      ++status_.discarded;
+      return;
+    }
+  }
+  const bool had_news = intake_.has_news();
+  const auto outcome = intake_.take(message.user, message.routing_id, message.bytes(), clock_.now());
+  if (!had_news && intake_.has_news()) batch_began_ = std::chrono::steady_clock::now();
+  if (!outcome) {
+    std::lock_guard lock(mutex_);
+    ++status_.refused;
+    if (refusals_.is_due(message.user.value + outcome.error().message)) {
+      log::warning("telemetry of {} refused: {}", message.user.value, outcome.error().message);
+    }
+    return;
+  }
+  if (*outcome == Intake::Outcome::kStored) batch_bytes_ += message.bytes().size();
+  report(*outcome);
+}
+
+void Ingest::report(const Intake::Outcome& outcome) {
+  std::lock_guard lock(mutex_);
+  if (outcome == Intake::Outcome::kRepeat) ++status_.repeats;
+  if (outcome == Intake::Outcome::kWanted) ++status_.wanted;
+}
+
+void Ingest::store_batch() {
+  std::vector<store::RawMessage>& messages = intake_.messages();
+  const Status stored = messages.empty() ? Status() : store_.append(messages);
+  std::uint64_t frames = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!stored) {
+      ++status_.store_errors;
+      if (!store_failed_) log::error("telemetry is not stored, agents keep it: {}", stored.error().message);
+      status_.store_error = stored.error().message;
+      store_failed_ = true;
+      retry_at_ = std::chrono::steady_clock::now() + options_.store_retry;
+      return;
+    }
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      const auto& sample = intake_.samples()[i];
+      if (!sample) continue;
+      undelivered_.push_back({messages[i].lsn, messages[i].received, messages[i].host, *sample});
+      ++frames;
+    }
+    if (!messages.empty()) ++status_.batches;
+    status_.frames += frames;
+    status_.catalogs += messages.size() - frames;
+    status_.store_error.clear();
+  }
+  if (store_failed_) log::info("telemetry is stored again");
+  store_failed_ = false;
+  batch_bytes_ = 0;
+  deliver();
+  for (const Intake::Answer& answer : intake_.committed()) {
+    // An agent that is gone or slow begins its stream anew and is answered then.
+    if (auto sent = wire::send_to(router_, answer.link, wire::encode(answer.ack)); !sent) {
+      log::debug("acknowledgement not sent: {}", sent.error().message);
+    }
+  }
+}
+
+void Ingest::deliver() {
+  std::lock_guard lock(mutex_);
+  while (!undelivered_.empty() && (samples_.size() < samples_.capacity() || samples_.closed())) {
+    samples_.push(std::move(undelivered_.front()));
+    undelivered_.pop_front();
+  }
+}
+
+}  // namespace proteus::ingest

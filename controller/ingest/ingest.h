@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/clock.h"
+#include "common/queue.h"
+#include "common/result.h"
+#include "common/telemetry.h"
+#include "common/wire/curve.h"
+#include "common/wire/log_interval.h"
+#include "common/wire/socket.h"
+#include "common/wire/wakeup.h"
+#include "controller/ingest/intake.h"
+#include "controller/store/store.h"
+
+namespace proteus::ingest {
+
+/// A frame that is durable in the store, for the pipeline.
+struct Ingested {
+  std::uint64_t lsn = 0;
+  Timestamp received;  ///< controller's clock
+  HostId host;
+  Sample sample;
+};
+
+struct IngestOptions {
+  std::string endpoint = "tcp://*:5701";
+  wire::KeyPair keys;
+  std::chrono::milliseconds batch_window{20};  ///< from a batch's first message to its write
+  std::size_t batch_messages_max = 1024;
+  std::size_t batch_bytes_max = 16 << 20;
+  std::chrono::milliseconds store_retry{1000};
+  /// Samples that wait because the pipeline's queue is full; above it telemetry is left to the agents' spools.
+  std::size_t undelivered_max = 4096;
+  wire::SocketOptions socket;
+};
+
+struct IngestStatus {
+  std::uint64_t messages = 0;    ///< received
+  std::uint64_t bytes = 0;       ///< received
+  std::uint64_t frames = 0;      ///< made durable
+  std::uint64_t catalogs = 0;    ///< made durable
+  std::uint64_t repeats = 0;     ///< passed over
+  std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
+  std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
+  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t batches = 0;
+  std::uint64_t store_errors = 0;
+  std::uint64_t undelivered = 0; ///< durable, waiting for room in the pipeline's queue
+  std::string store_error;       ///< why nothing is stored right now; empty if all is well
+};
+
+/// Receives telemetry, makes it durable, acknowledges it and passes the samples on, in the order of their lsn.
+/// While the store takes nothing (disk full), nothing is acknowledged and agents keep their frames; it is tried again by
+/// itself. While the pipeline's queue is full, likewise: samples are never dropped between store and pipeline, so that
+/// replay sees what the pipeline saw.
+/// Thread: its own, `ingest`; the rest of the interface from any.
+class Ingest {
+ public:
+  /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a
+  /// ZapHandler with the same keys; `samples` refuses when full and is written by nobody else.
+  /// Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
+  static Result<std::unique_ptr<Ingest>> start(zmq::context_t& context, IngestOptions options,
+                                               const wire::AuthorizedKeys& authorized, store::Store& store,
+                                               const Clock& clock, Queue<Ingested>& samples);
+  /// Stores and acknowledges what was taken, then ends.
+  ~Ingest();
+  Ingest(const Ingest&) = delete;
+  Ingest& operator=(const Ingest&) = delete;
+
+  const std::string& endpoint() const { return endpoint_; }  ///< as bound
+  IngestStatus status() const;
+
+ private:
+  Ingest(zmq::context_t& context, IngestOptions options, zmq::socket_t router, const wire::AuthorizedKeys& authorized,
+         store::Store& store, const Clock& clock, Queue<Ingested>& samples);
+  void run();
+  std::chrono::milliseconds time_to_wait() const;
+  void receive_waiting();
+  void take(const wire::FromPeer& message);
+  void store_batch();
+  void deliver();
+  void report(const Intake::Outcome& outcome);
+
+  const IngestOptions options_;
+  const wire::AuthorizedKeys& authorized_;
+  store::Store& store_;
+  const Clock& clock_;
+  Queue<Ingested>& samples_;
+  zmq::socket_t router_;
+  wire::SocketMonitor monitor_;
+  const std::string endpoint_;
+  wire::Wakeup wakeup_;
+  std::atomic<bool> stopping_ = false;
+
+  // Thread ingest.
+  Intake intake_;
+  std::chrono::steady_clock::time_point batch_began_{};
+  std::size_t batch_bytes_ = 0;
+  std::chrono::steady_clock::time_point retry_at_{};
+  bool store_failed_ = false;
+  wire::LogInterval refusals_{std::chrono::seconds(30)};
+
+  mutable std::mutex mutex_;  // guards all below
+  IngestStatus status_;
+  std::deque<Ingested> undelivered_;
+
+  std::thread thread_;
+};
+
+}  // namespace proteus::ingest

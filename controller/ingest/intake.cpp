@@ -1,0 +1,119 @@
+#include "controller/ingest/intake.h"
+
+#include <algorithm>
+
+#include "common/wire/socket.h"
+
+namespace proteus::ingest {
+namespace {
+
+constexpr std::size_t kBootsPerHostMax = 8;
+constexpr Nanoseconds kAskIntervalMin = std::chrono::milliseconds(500);
+constexpr Nanoseconds kAskIntervalMax = std::chrono::seconds(60);
+
+}  // namespace
+
+Result<Intake::Outcome> Intake::take(const HostId& user, const std::string& link, std::string_view bytes,
+                                     Timestamp now) {
+  auto message = wire::decode_upstream(bytes);
+  if (!message) return message.error();
+  if (auto* catalog = std::get_if<Catalog>(&*message)) {
+    if (auto checked = wire::check_sender(user, catalog->host); !checked) return checked.error();
+    return take_catalog(user, hosts_[user], std::move(*catalog), bytes, now);
+  }
+  return take_frame(user, hosts_[user], link, std::get<wire::EncodedFrame>(*message), bytes, now);
+}
+
+Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes,
+                                             Timestamp now) {
+  const std::uint64_t boot_id = catalog.boot_id;
+  const std::uint32_t version = catalog.version;
+  if (auto added = host.decoder.add(std::move(catalog)); !added) return added.error();
+  if (!boot_of(user, host, boot_id).catalogs.insert(version).second) return Outcome::kRepeat;
+  messages_.push_back({.received = now,
+                       .host = user,
+                       .boot_id = boot_id,
+                       .sequence = 0,
+                       .catalog_version = version,
+                       .bytes = std::string(bytes)});
+  samples_.emplace_back();
+  return Outcome::kStored;
+}
+
+Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const std::string& link,
+                                           const wire::EncodedFrame& frame, std::string_view bytes, Timestamp now) {
+  Boot& boot = boot_of(user, host, frame.boot_id);
+  const bool is_repeat = frame.sequence <= boot.taken_sequence;
+  // Taking it would let its acknowledgement cover a frame that never arrived.
+  if (frame.previous_sequence > boot.taken_sequence) {
+    return ask(user, host, link, frame.boot_id, wire::Ack::Want::kKeyframe, now);
+  }
+  auto sample = host.decoder.decode(frame);  // of a repeat too: the next frame may build on it
+  if (!sample && sample.error().code == ErrorCode::kCorrupt) return sample.error();
+  if (is_repeat) {
+    answers_[{user, frame.boot_id}].link = link;
+    return Outcome::kRepeat;
+  }
+  if (!sample) {
+    const bool lacks_catalog = sample.error().code == ErrorCode::kNotFound;
+    return ask(user, host, link, frame.boot_id, lacks_catalog ? wire::Ack::Want::kCatalog : wire::Ack::Want::kKeyframe,
+               now);
+  }
+  boot.taken_sequence = frame.sequence;
+  host.ask_interval = {};
+  messages_.push_back({.received = now,
+                       .host = user,
+                       .boot_id = frame.boot_id,
+                       .sequence = frame.sequence,
+                       .catalog_version = frame.catalog_version,
+                       .base_sequence = frame.base_sequence,
+                       .bytes = std::string(bytes)});
+  samples_.emplace_back(std::move(*sample));
+  answers_[{user, frame.boot_id}].link = link;
+  return Outcome::kStored;
+}
+
+Intake::Outcome Intake::ask(const HostId& user, Host& host, const std::string& link, std::uint64_t boot_id,
+                            wire::Ack::Want want, Timestamp now) {
+  // One question is answered by a whole new stream; what was under way when it was asked needs no other.
+  if (now - host.asked_at >= host.ask_interval || now < host.asked_at) {
+    host.asked_at = now;
+    host.ask_interval = std::clamp(2 * host.ask_interval, kAskIntervalMin, kAskIntervalMax);
+    Due& due = answers_[{user, boot_id}];
+    due.link = link;
+    due.want = want;
+  }
+  return Outcome::kWanted;
+}
+
+std::vector<Intake::Answer> Intake::committed() {
+  for (const store::RawMessage& message : messages_) {
+    const auto host = hosts_.find(message.host);
+    if (host == hosts_.end()) continue;
+    const auto boot = host->second.boots.find(message.boot_id);
+    if (boot == host->second.boots.end()) continue;
+    boot->second.durable_sequence = std::max(boot->second.durable_sequence, message.sequence);
+  }
+  messages_.clear();
+  samples_.clear();
+  std::vector<Answer> answers;
+  for (auto& [key, due] : answers_) {
+    const auto& [host, boot_id] = key;
+    answers.push_back({due.link, {boot_id, boot_of(host, hosts_[host], boot_id).durable_sequence, due.want}});
+  }
+  answers_.clear();
+  return answers;
+}
+
+Intake::Boot& Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id) {
+  if (const auto known = state.boots.find(boot_id); known != state.boots.end()) return known->second;
+  if (state.boot_order.size() >= kBootsPerHostMax) {
+    state.boots.erase(state.boot_order.front());
+    state.boot_order.pop_front();
+  }
+  state.boot_order.push_back(boot_id);
+  const std::uint64_t durable = last_sequence_(host, boot_id).value_or(0);
+  return state.boots.emplace(boot_id, Boot{durable, durable, {}}).first->second;
+}
+
+}  // namespace proteus::ingest

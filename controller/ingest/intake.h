@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "common/telemetry.h"
+#include "common/wire/telemetry_codec.h"
+#include "controller/store/store.h"
+
+namespace proteus::ingest {
+
+/// Decides what becomes of each telemetry message: stored, passed over as a repeat, refused, or asked for again.
+/// Holds, per host and boot, how far frames were taken and what is needed to decode the next; what it lacks after a
+/// restart it asks the agent for.
+/// A batch is collected with take() and ended with committed(). Until then nothing is acknowledged.
+/// Thread: owned by one. Pure but for `last_sequence`.
+class Intake {
+ public:
+  /// last_sequence: highest durable frame of a host's boot, as store::Store::last_sequence.
+  using LastSequence = std::function<std::optional<std::uint64_t>(const HostId&, std::uint64_t boot_id)>;
+  explicit Intake(LastSequence last_sequence) : last_sequence_(std::move(last_sequence)) {}
+
+  enum class Outcome { kStored, kRepeat, kWanted };
+
+  /// user: the host behind the connection's key; link: where its answer goes.
+  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host); the message is refused.
+  Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
+
+  /// What is to be stored, in this order, and beside each frame its sample.
+  std::vector<store::RawMessage>& messages() { return messages_; }
+  const std::vector<std::optional<Sample>>& samples() const { return samples_; }
+  /// True if there is something to store or to answer.
+  bool has_news() const { return !messages_.empty() || !answers_.empty(); }
+
+  struct Answer {
+    std::string link;
+    wire::Ack ack;
+  };
+  /// messages() is durable. Returns: what to tell the agents. Samples and messages are the caller's to take before.
+  std::vector<Answer> committed();
+
+ private:
+  struct Boot {
+    std::uint64_t durable_sequence = 0;
+    std::uint64_t taken_sequence = 0;  // durable, or in the batch
+    std::set<std::uint32_t> catalogs;  // stored by this process, or in the batch
+  };
+  struct Host {
+    wire::FrameDecoder decoder;
+    std::map<std::uint64_t, Boot> boots;
+    std::deque<std::uint64_t> boot_order;
+    Timestamp asked_at{};
+    Nanoseconds ask_interval{};  // doubles while asking brings nothing new
+  };
+  struct Due {
+    std::string link;
+    wire::Ack::Want want = wire::Ack::Want::kNothing;
+  };
+
+  Boot& boot_of(const HostId& host, Host& state, std::uint64_t boot_id);
+  Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);
+  Result<Outcome> take_frame(const HostId& user, Host& host, const std::string& link, const wire::EncodedFrame& frame,
+                             std::string_view bytes, Timestamp now);
+  Outcome ask(const HostId& user, Host& host, const std::string& link, std::uint64_t boot_id, wire::Ack::Want want,
+              Timestamp now);
+
+  LastSequence last_sequence_;
+  std::map<HostId, Host> hosts_;
+  std::vector<store::RawMessage> messages_;
+  std::vector<std::optional<Sample>> samples_;
+  std::map<std::pair<HostId, std::uint64_t>, Due> answers_;
+};
+
+}  // namespace proteus::ingest

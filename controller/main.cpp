@@ -1,0 +1,191 @@
+// proteus-controller.
+//
+//   thread     owns                          reads                        writes
+//   zap        the list of admitted keys     ZAP requests                 admission
+//   ingest     telemetry socket, decoders    agents                       store; samples -> pipeline
+//   command    command socket                agents; commands <- pipeline agents; events -> pipeline
+//   pipeline   forecasts, decisions, drs     samples, events, requests    journal; commands -> command; snapshot
+//   api, pool  HTTP server                   snapshot, store              requests -> pipeline
+//   main       signals, retention            the clock                    store
+//
+//   agents ══▶ ingest ──samples──▶ pipeline ──commands──▶ command ══▶ agents
+//                                   ▲    ▲                   │
+//              api ────requests─────┘    └──────events───────┘
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+#include <thread>
+#include <zmq.hpp>
+
+#include "common/log.h"
+#include "common/wire/curve.h"
+#include "common/wire/keygen.h"
+#include "common/wire/zap_handler.h"
+#include "controller/config.h"
+#include "controller/controller.h"
+
+namespace proteus::controller {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr std::time_t kRetentionIntervalS = 60;
+constexpr const char* kDefaultConfig = "/etc/proteus/controller.toml";
+constexpr const char* kFooter =
+    "Exit codes: 0 ended as asked; 1 failed while running or could not start; 2 wrong usage or configuration.\n"
+    "See proteusctl for looking at and steering a running controller.";
+
+int fail(int code, const std::string& message) {
+  std::fprintf(stderr, "proteus-controller: %s\n", message.c_str());
+  return code;
+}
+
+/// Blocks the signals that end the process in every thread to come; main takes them with sigtimedwait.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+struct Loaded {
+  Config config;
+  std::string policy_toml;
+  ham::Policy policy;
+};
+
+Result<Loaded> load(const std::string& config_file) {
+  const Result<std::string> text = read_config_file(config_file);
+  if (!text) return text.error();
+  Result<Config> config = parse_config(*text, config_file);
+  if (!config) return config.error();
+  Result<std::string> policy_toml = read_config_file(config->policy_file);
+  if (!policy_toml) return policy_toml.error();
+  Result<ham::Policy> policy = ham::parse_policy(*policy_toml, config->policy_file);
+  if (!policy) return policy.error();
+  return Loaded{std::move(*config), std::move(*policy_toml), std::move(*policy)};
+}
+
+int run(const std::string& config_file) {
+  Result<Loaded> loaded = load(config_file);
+  if (!loaded) return fail(kExitUsage, loaded.error().message);
+  const Config& config = loaded->config;
+  if (Status ready = log::init("proteus-controller", config.log_level); !ready) return fail(kExitUsage, ready.error().message);
+
+  const sigset_t signals = block_signals();
+  const SystemClock clock;
+  Result<wire::KeyPair> keys = wire::read_key_pair(config.secret_key);
+  if (!keys) return fail(kExitFailed, keys.error().message);
+  Result<std::unique_ptr<wire::AuthorizedKeys>> authorized = wire::AuthorizedKeys::load(config.authorized_agents);
+  if (!authorized) return fail(kExitFailed, authorized.error().message);
+  Result<std::string> token = api::load_or_create_token(config.api_token_file);
+  if (!token) return fail(kExitFailed, token.error().message);
+  Result<std::unique_ptr<store::Store>> store = store::Store::open(config.store);
+  if (!store) return fail(kExitFailed, store.error().message);
+
+  Queues queues;
+  ControllerOptions options{config.id, loaded->policy_toml, config.pipeline, config.cycle, config.gather};
+  Result<std::unique_ptr<Controller>> controller =
+      Controller::create(std::move(options), std::move(loaded->policy), **store, clock, queues);
+  if (!controller) return fail(kExitFailed, controller.error().message);
+
+  zmq::context_t context;
+  wire::ZapHandler zap(context, **authorized);
+  ingest::IngestOptions ingest_options;
+  ingest_options.endpoint = config.telemetry_listen;
+  ingest_options.keys = *keys;
+  Result<std::unique_ptr<ingest::Ingest>> ingest =
+      ingest::Ingest::start(context, ingest_options, **store, clock, queues.samples);
+  if (!ingest) return fail(kExitFailed, ingest.error().message);
+  ingest::AgentLinkOptions link_options;
+  link_options.endpoint = config.command_listen;
+  link_options.keys = *keys;
+  link_options.controller = config.id;
+  link_options.term = (*controller)->term();
+  Result<std::unique_ptr<ingest::AgentLink>> link =
+      ingest::AgentLink::start(context, link_options, clock, queues.commands, queues.events);
+  if (!link) return fail(kExitFailed, link.error().message);
+
+  (*controller)->set_ingest_status([&] {
+    ingest::IngestStatus status = (*ingest)->status();
+    status.refused_keys_count = zap.refused_count();
+    return status;
+  });
+  std::thread pipeline([&] {
+    pthread_setname_np(pthread_self(), "pipeline");
+    (*controller)->run();
+  });
+  api::ServerOptions api_options = config.api;
+  api_options.token = *token;
+  Result<std::unique_ptr<api::Server>> api = api::Server::start(api_options, **controller, clock);
+  if (api) {
+    log::info("{} leads with term {}; telemetry {}, commands {}, API {}:{}", config.id, (*controller)->term(),
+              config.telemetry_listen, config.command_listen, config.api.address, (*api)->port());
+    const timespec interval{kRetentionIntervalS, 0};
+    int signal = -1;
+    while ((signal = sigtimedwait(&signals, nullptr, &interval)) < 0) {
+      if (Status expired = (*store)->expire(clock.now()); !expired) log::warning("retention: {}", expired.error().message);
+    }
+    log::info("signal {}: ending", signal);
+    (*api)->stop();
+  }
+  queues.requests.close();
+  (*ingest)->stop();
+  queues.samples.close();
+  pipeline.join();
+  queues.commands.close();
+  (*link)->stop();
+  if (!api) return fail(kExitFailed, api.error().message);
+  return 0;
+}
+
+int main_of(int argc, char** argv) {
+  CLI::App app{"Forecasts what a cluster's virtual machines will need, and has its hosts' agents provide it.", "proteus-controller"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "proteus-controller " PROTEUS_VERSION);
+  std::string config_file = kDefaultConfig;
+  bool check_only = false;
+  std::string key_folder;
+  std::string key_name = "controller";
+  app.add_option("--config", config_file, "configuration file")->capture_default_str();
+  app.add_flag("--check-config", check_only, "read configuration and policy, say what is wrong with them, and end");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.add_subcommand("run", "run in the foreground (the default)");
+  CLI::App* keygen = app.add_subcommand("keygen", "make a key pair NAME.key, NAME.pub in FOLDER");
+  keygen->add_option("FOLDER", key_folder, "where")->required();
+  keygen->add_option("--name", key_name, "name in the files and in the public line")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (keygen->parsed()) {
+    const Result<std::string> line = wire::make_named_key_pair(key_folder, key_name);
+    if (!line) return fail(kExitFailed, line.error().message);
+    std::cout << "for [[controller]] in each agent's configuration: public_key = \"" << line->substr(line->find(' ') + 1) << "\"\n";
+    return 0;
+  }
+  if (check_only) {
+    const Result<Loaded> loaded = load(config_file);
+    if (!loaded) return fail(kExitUsage, loaded.error().message);
+    std::cout << config_file << " and " << loaded->config.policy_file << " are good\n";
+    return 0;
+  }
+  return run(config_file);
+}
+
+}  // namespace
+}  // namespace proteus::controller
+
+int main(int argc, char** argv) { return proteus::controller::main_of(argc, argv); }

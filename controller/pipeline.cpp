@@ -1,0 +1,116 @@
+#include "controller/pipeline.h"
+
+#include <utility>
+
+namespace proteus::controller {
+namespace {
+
+// A decision that changes nothing and says nothing new is journalled this often, as a sign of life.
+constexpr Nanoseconds kQuietJournalInterval = std::chrono::minutes(1);
+
+}  // namespace
+
+Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Started& started)
+    : policy_(std::move(policy)),
+      view_(options.view),
+      executor_(options.executor, started.term, started.next_action_id, started.next_command_id),
+      paused_(started.paused) {
+  for (const HostId& host : started.maintenance) view_.set_maintenance(host, true);
+  executor_.adopt(started.adopted);
+}
+
+void Pipeline::on_sample(const Sample& sample, Timestamp received) { view_.on_sample(sample, received); }
+
+void Pipeline::on_presence(const store::AgentPresence& presence) {
+  commandable_[presence.host] = presence.commandable;
+  view_.on_presence(presence.host, presence.commandable);
+}
+
+PipelineOutput Pipeline::publish(drs::Output output) {
+  PipelineOutput out;
+  for (drs::ActionRecord& action : output.new_actions) out.journal.emplace_back(std::move(action));
+  for (drs::Transition& transition : output.transitions) {
+    if (drs::is_final(transition.to)) {
+      const drs::ActionRecord& action = executor_.actions().at(transition.action);
+      const bool migrated = std::holds_alternative<Migrate>(action.action.operation);
+      // What never reached an agent has not disturbed the VM, so it starts no cooldown.
+      if (action.executed_at) view_.on_action_end(action.action.vm, transition.time, migrated);
+    }
+    out.journal.emplace_back(std::move(transition));
+  }
+  for (const Command& command : output.commands) out.journal.emplace_back(command);
+  out.commands = std::move(output.commands);
+  return out;
+}
+
+PipelineOutput Pipeline::on_update(const Update& update, Timestamp now) {
+  return publish(executor_.on_update(update, now));
+}
+
+Result<PipelineOutput> Pipeline::on_operator(const store::OperatorInput& input, Timestamp now) {
+  using Kind = store::OperatorInput::Kind;
+  switch (input.kind) {
+    case Kind::kApprove: {
+      Result<drs::Output> output = executor_.approve(input.action, now);
+      if (!output) return output.error();
+      return publish(std::move(*output));
+    }
+    case Kind::kReject: {
+      Result<drs::Output> output = executor_.reject(input.action, now, input.by);
+      if (!output) return output.error();
+      return publish(std::move(*output));
+    }
+    case Kind::kMaintenanceOn:
+    case Kind::kMaintenanceOff:
+      view_.set_maintenance(input.host, input.kind == Kind::kMaintenanceOn);
+      return PipelineOutput{};
+    case Kind::kPause:
+      paused_ = true;
+      return publish(executor_.stop_all(now));
+    case Kind::kResume:
+      paused_ = false;
+      return PipelineOutput{};
+  }
+  return Error{ErrorCode::kInvalidArgument, "unknown operator input"};
+}
+
+bool Pipeline::worth_journalling(const ham::Decision& decision, bool acted) {
+  const bool news = acted || decision.chosen.label != last_journalled_label_ ||
+                    decision.time - last_journalled_at_ >= kQuietJournalInterval;
+  if (!news) return false;
+  last_journalled_label_ = decision.chosen.label;
+  last_journalled_at_ = decision.time;
+  return true;
+}
+
+PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
+  const auto reachable = [this](const HostId& host) {
+    const auto found = commandable_.find(host);
+    return found != commandable_.end() && found->second;
+  };
+  PipelineOutput out = publish(executor_.on_tick(now, reachable));
+
+  auto state = std::make_shared<ham::ClusterState>(view_.state(now));
+  state->in_flight = executor_.in_flight();
+  state->paused = paused_;
+  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed));
+  decision->id = cycle.number;
+
+  std::vector<ham::Action> permitted;
+  for (const ham::Action& action : decision->chosen.actions) {
+    if (action.automation >= ham::Automation::kApprove) permitted.push_back(action);
+  }
+  const bool acted = !permitted.empty();
+  if (worth_journalling(*decision, acted)) out.journal.emplace_back(*decision);
+  if (acted) {
+    PipelineOutput taken =
+        publish(executor_.take(cycle.number, view_.newest_frame_time(), std::move(permitted), now));
+    std::move(taken.journal.begin(), taken.journal.end(), std::back_inserter(out.journal));
+    std::move(taken.commands.begin(), taken.commands.end(), std::back_inserter(out.commands));
+  }
+  last_state_ = std::move(state);
+  last_decision_ = std::move(decision);
+  return out;
+}
+
+}  // namespace proteus::controller

@@ -1,0 +1,64 @@
+#include "controller/pipeline_options.h"
+
+#include <fmt/core.h>
+
+namespace proteus::controller {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) {
+  auto forecast = root.table("forecast");
+  forecast::EngineOptions& engine = options.view.forecast;
+  forecast.read_duration("step", engine.step, milliseconds(100), hours(1));
+  forecast.read("horizon_steps", engine.horizon_steps, 1, 1440);
+  forecast.read("history_steps", engine.history_steps, 10, 100'000);
+  forecast.read_duration("season", engine.season, seconds(1), hours(24 * 7));
+  forecast.read("min_history_steps", engine.min_history_steps, 2, 1000);
+  forecast.read("refit_every_steps", engine.refit_every_steps, 1, 10'000);
+  if (engine.season < engine.step * 2) forecast.problem("season", "'season' must be at least two steps");
+
+  auto view = root.table("view");
+  view.read_duration("staleness", options.view.staleness, seconds(1), hours(1));
+  view.read_duration("curve_half_life", options.view.curve_half_life, minutes(1), hours(24 * 365));
+  view.read_duration("forget_after", options.view.forget_after, seconds(10), hours(24 * 30));
+
+  auto drs = root.table("drs");
+  drs::ExecutorOptions& executor = options.executor;
+  drs.read_duration("accept_timeout", executor.accept_timeout, milliseconds(100), minutes(5));
+  drs.read_duration("reshape_deadline", executor.reshape_deadline, seconds(1), hours(1));
+  drs.read_duration("migrate_deadline", executor.migrate_deadline, seconds(1), hours(24));
+  drs.read_duration("approval_lifetime", executor.approval_lifetime, seconds(1), hours(24 * 7));
+  drs.read_duration("inspect_interval", executor.inspect_interval, milliseconds(100), minutes(5));
+}
+
+std::string pipeline_options_toml(const PipelineOptions& options) {
+  const forecast::EngineOptions& engine = options.view.forecast;
+  const drs::ExecutorOptions& executor = options.executor;
+  const auto ns = [](Nanoseconds value) { return fmt::format("\"{}ns\"", value.count()); };
+  return fmt::format(
+      "controller = \"{}\"\n"
+      "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
+      "refit_every_steps = {}\n"
+      "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
+      "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
+      "inspect_interval = {}\n",
+      executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
+      engine.min_history_steps, engine.refit_every_steps, ns(options.view.staleness), ns(options.view.curve_half_life),
+      ns(options.view.forget_after), ns(executor.accept_timeout), ns(executor.reshape_deadline),
+      ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval));
+}
+
+Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text) {
+  TomlDocument document(toml_text, "journalled options");
+  auto root = document.root();
+  PipelineOptions options;
+  root.read("controller", options.executor.controller);
+  read_pipeline_options(root, options);
+  if (Status done = document.finish(); !done) return done.error();
+  return options;
+}
+
+}  // namespace proteus::controller

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/toml_document.h"
+#include "controller/pipeline.h"
+
+namespace proteus::controller {
+
+/// Reads the tables that shape decisions, [forecast], [view] and [drs], from the configuration file or from the journal.
+void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options);
+
+/// The same tables as TOML, for the journal: replay rebuilds the pipeline from it.
+std::string pipeline_options_toml(const PipelineOptions& options);
+/// Errors: kInvalidArgument.
+Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text);
+
+}  // namespace proteus::controller

@@ -1,0 +1,117 @@
+#include "controller/replay/replayer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "controller/api/json_view.h"
+#include "controller/pipeline_options.h"
+
+namespace proteus::replay {
+namespace {
+
+constexpr std::size_t kDifferencesMax = 100;
+
+bool is_output(const store::JournalPayload& payload) {
+  return std::holds_alternative<ham::Decision>(payload) || std::holds_alternative<drs::ActionRecord>(payload) ||
+         std::holds_alternative<drs::Transition>(payload) || std::holds_alternative<Command>(payload);
+}
+
+std::string to_line(const store::JournalEntry& entry) {
+  return api::to_json(entry).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Status Replayer::on_raw(const store::RawMessage& message) {
+  Result<std::optional<Sample>> sample = reader_.read(message.host, message.bytes);
+  if (!sample) {
+    // A cut may begin between a frame and its base; the stream is whole again from its next keyframe.
+    const ErrorCode code = sample.error().code;
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kFailedPrecondition) return {};
+    return with_context(sample.error(), "telemetry of " + message.host.value);
+  }
+  if (!*sample) return {};
+  ++frames_;
+  pending_.push_back({message.lsn, message.received, std::move(**sample)});
+  return {};
+}
+
+Status Replayer::begin(const store::Started& started) {
+  Result<controller::PipelineOptions> options = controller::parse_pipeline_options(started.options_toml);
+  if (!options) return with_context(options.error(), "the recorded options");
+  Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
+  if (!policy) return policy.error();
+  if (options_.policy) {
+    policy = *options_.policy;
+    policy->automation = std::min(policy->automation, ham::Automation::kRecommend);
+    store::Started bare = started;
+    bare.adopted.clear();
+    pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), bare);
+  } else {
+    pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), started);
+  }
+  // The controller warmed its forecasts from what was stored before it began.
+  for (const Pending& frame : pending_) {
+    if (started.warm_from_lsn != 0 && frame.lsn >= started.warm_from_lsn) pipeline_->on_sample(frame.sample, frame.received);
+  }
+  pending_.clear();
+  return {};
+}
+
+void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
+  for (store::JournalPayload& payload : output.journal) {
+    if (std::holds_alternative<ham::Decision>(payload)) ++decisions_;
+    if (std::holds_alternative<drs::ActionRecord>(payload)) ++actions_;
+    store::JournalEntry entry{0, time, std::move(payload)};
+    if (options_.output) options_.output(entry);
+    replayed_.push_back(std::move(entry));
+  }
+}
+
+void Replayer::run_cycle(const store::Cycle& cycle, Timestamp time) {
+  if (options_.before_cycle) options_.before_cycle(time);
+  const auto later = std::find_if(pending_.begin(), pending_.end(),
+                                  [&](const Pending& frame) { return frame.lsn > cycle.frames_through_lsn; });
+  for (auto frame = pending_.begin(); frame != later; ++frame) pipeline_->on_sample(frame->sample, frame->received);
+  pending_.erase(pending_.begin(), later);
+  ++cycles_;
+  put_out(pipeline_->run_cycle(cycle, time), time);
+}
+
+void Replayer::compare() {
+  const std::size_t count = std::max(recorded_.size(), replayed_.size());
+  for (std::size_t i = 0; i < count && differences_.size() < kDifferencesMax; ++i) {
+    const store::JournalEntry* was = i < recorded_.size() ? &recorded_[i] : nullptr;
+    const store::JournalEntry* is = i < replayed_.size() ? &replayed_[i] : nullptr;
+    if (was != nullptr && is != nullptr && store::encode(*was) == store::encode(*is)) continue;
+    differences_.push_back({was != nullptr ? was->time : is->time, was != nullptr ? to_line(*was) : "", is != nullptr ? to_line(*is) : ""});
+  }
+  recorded_.clear();
+  replayed_.clear();
+}
+
+Status Replayer::on_journal(const store::JournalEntry& entry) {
+  if (is_output(entry.payload)) {
+    if (pipeline_ != nullptr) recorded_.push_back({0, entry.time, entry.payload});
+    return {};
+  }
+  compare();
+  if (const auto* started = std::get_if<store::Started>(&entry.payload)) return begin(*started);
+  if (pipeline_ == nullptr) return {};  // before the first beginning in the file: nothing is known of that run's state
+  if (const auto* cycle = std::get_if<store::Cycle>(&entry.payload)) {
+    run_cycle(*cycle, entry.time);
+  } else if (const auto* presence = std::get_if<store::AgentPresence>(&entry.payload)) {
+    pipeline_->on_presence(*presence);
+  } else if (const auto* update = std::get_if<Update>(&entry.payload)) {
+    if (!options_.policy) put_out(pipeline_->on_update(*update, entry.time), entry.time);
+  } else if (const auto* input = std::get_if<store::OperatorInput>(&entry.payload)) {
+    // Refused inputs were journalled too, for the audit trail; they change nothing.
+    if (Result<controller::PipelineOutput> output = pipeline_->on_operator(*input, entry.time)) {
+      put_out(std::move(*output), entry.time);
+    }
+  }
+  return {};
+}
+
+}  // namespace proteus::replay

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/wire/telemetry_codec.h"
+#include "controller/pipeline.h"
+#include "controller/store/journal.h"
+#include "controller/store/store.h"
+
+namespace proteus::replay {
+
+struct ReplayOptions {
+  /// Decide by this policy instead of the recorded one. What the recorded cluster did then answers to other actions, so
+  /// nothing is taken to be carried out: decisions are made as at level recommend, against the world as recorded.
+  std::optional<ham::Policy> policy;
+  /// Called before each cycle with its recorded time; for pacing.
+  std::function<void(Timestamp)> before_cycle;
+  /// Each entry that the pipeline puts out, in order, with lsn 0.
+  std::function<void(const store::JournalEntry&)> output;
+};
+
+/// Where what is decided now and what was journalled part.
+struct Difference {
+  Timestamp time;
+  std::string recorded;  ///< JSON of the journalled entry; empty: there is none
+  std::string replayed;  ///< JSON of the entry decided now; empty: there is none
+};
+
+/// Runs the controller's own pipeline over what a controller took in, on the recorded clock. Feed it in lsn order.
+/// Deterministic. Thread: owned by one.
+class Replayer {
+ public:
+  explicit Replayer(ReplayOptions options) : options_(std::move(options)) {}
+
+  /// Errors: kCorrupt.
+  Status on_raw(const store::RawMessage& message);
+  Status on_journal(const store::JournalEntry& entry);
+  /// Compares what is left. Call once, at the end.
+  void finish() { compare(); }
+
+  std::uint64_t cycles() const { return cycles_; }
+  std::uint64_t frames() const { return frames_; }
+  std::uint64_t decisions() const { return decisions_; }
+  std::uint64_t actions() const { return actions_; }
+  /// At most the first 100.
+  const std::vector<Difference>& differences() const { return differences_; }
+
+ private:
+  struct Pending {
+    std::uint64_t lsn = 0;
+    Timestamp received;
+    Sample sample;
+  };
+  Status begin(const store::Started& started);
+  void run_cycle(const store::Cycle& cycle, Timestamp time);
+  void put_out(controller::PipelineOutput output, Timestamp time);
+  void compare();
+
+  ReplayOptions options_;
+  wire::TelemetryReader reader_;
+  std::unique_ptr<controller::Pipeline> pipeline_;
+  std::vector<Pending> pending_;                 // frames not yet taken in
+  std::vector<store::JournalEntry> recorded_;    // outputs journalled since the last input, lsn 0
+  std::vector<store::JournalEntry> replayed_;    // outputs decided since
+  std::vector<Difference> differences_;
+  std::uint64_t cycles_ = 0;
+  std::uint64_t frames_ = 0;
+  std::uint64_t decisions_ = 0;
+  std::uint64_t actions_ = 0;
+};
+
+}  // namespace proteus::replay

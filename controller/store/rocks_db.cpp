@@ -1,0 +1,337 @@
+#include "controller/store/rocks_db.h"
+
+#include <fmt/core.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <vector>
+
+#include "controller/store/store_keys.h"
+
+namespace proteus::store {
+namespace {
+
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw", "frame", "catalog", "journal", "time", "default"};
+
+// Memory: at most kMemtableBytesAll of unflushed writes and kCacheBytes of blocks, indexes and filters.
+constexpr std::size_t kRawMemtableBytes = 16u << 20;
+constexpr std::size_t kOtherMemtableBytes = 4u << 20;
+constexpr std::size_t kMemtableBytesAll = 48u << 20;
+constexpr std::size_t kCacheBytes = 32u << 20;
+// Bounds what must be read again after a crash, and what rarely written families hold back.
+constexpr std::uint64_t kWalBytesMax = 64u << 20;
+constexpr int kOpenFilesMax = 256;
+// A directory that another process writes changes under a reader's open(); it is then read again.
+constexpr int kReadOnlyAttempts = 5;
+
+rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
+std::string_view view_of(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+Error ours(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  if (status.IsCorruption()) return {ErrorCode::kCorrupt, text};
+  if (status.IsNotFound()) return {ErrorCode::kNotFound, text};
+  if (status.IsNoSpace()) return {ErrorCode::kUnavailable, "disk full: " + text};
+  if (status.IsIOError() && text.find("Permission denied") != std::string::npos) {
+    return {ErrorCode::kPermissionDenied, text};
+  }
+  if (status.IsIOError() || status.IsBusy() || status.IsTryAgain() || status.IsIncomplete() || status.IsTimedOut() ||
+      status.IsAborted() || status.IsShutdownInProgress()) {
+    return {ErrorCode::kUnavailable, text};
+  }
+  return {ErrorCode::kInternal, text};
+}
+
+// Shared with the filters, which run on RocksDB's own threads.
+class ExpiryState {
+ public:
+  void set(RocksDb::Expiry expiry) {
+    auto next = std::make_shared<const RocksDb::Expiry>(std::move(expiry));
+    std::lock_guard lock(mutex_);
+    expiry_ = std::move(next);
+  }
+  std::shared_ptr<const RocksDb::Expiry> get() const {
+    std::lock_guard lock(mutex_);
+    return expiry_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const RocksDb::Expiry> expiry_ = std::make_shared<const RocksDb::Expiry>();  // guarded
+};
+
+class ExpiryFilter final : public rocksdb::CompactionFilter {
+ public:
+  ExpiryFilter(Family family, std::shared_ptr<const RocksDb::Expiry> expiry)
+      : family_(family), expiry_(std::move(expiry)) {}
+  const char* Name() const override { return "proteus.expiry"; }
+
+  bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*, bool*) const override {
+    switch (family_) {
+      case Family::kRaw: return below(keys::parse_lsn_key(view_of(key)), expiry_->raw_floor_lsn);
+      case Family::kJournal: {
+        const auto lsn = keys::parse_lsn_key(view_of(key));
+        return below(lsn, expiry_->journal_floor_lsn) && !expiry_->kept.contains(*lsn);
+      }
+      case Family::kFrame: {
+        const auto place = keys::parse_frame_value(view_of(value));
+        return place && place->lsn < expiry_->raw_floor_lsn;
+      }
+      case Family::kTime:
+        return below(keys::parse_time_lsn(view_of(key)), std::min(expiry_->raw_floor_lsn, expiry_->journal_floor_lsn));
+      case Family::kCatalog:
+      case Family::kMeta: return false;
+    }
+    return false;
+  }
+
+ private:
+  // What does not parse is left for a reader to complain about.
+  static bool below(const Result<std::uint64_t>& lsn, std::uint64_t floor) { return lsn && *lsn < floor; }
+
+  Family family_;
+  std::shared_ptr<const RocksDb::Expiry> expiry_;
+};
+
+class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
+ public:
+  ExpiryFilterFactory(Family family, std::shared_ptr<ExpiryState> state) : family_(family), state_(std::move(state)) {}
+  const char* Name() const override { return "proteus.expiry"; }
+  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
+      const rocksdb::CompactionFilter::Context&) override {
+    return std::make_unique<ExpiryFilter>(family_, state_->get());
+  }
+
+ private:
+  Family family_;
+  std::shared_ptr<ExpiryState> state_;
+};
+
+rocksdb::DBOptions db_options(const RocksDb::Options& options) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = options.create && !options.read_only;
+  db.create_missing_column_families = !options.read_only;
+  db.max_background_jobs = 2;
+  db.db_write_buffer_size = kMemtableBytesAll;
+  db.max_total_wal_size = kWalBytesMax;
+  // A reader beside a writer opens every file at once, before the writer can remove one.
+  db.max_open_files = options.read_only ? -1 : kOpenFilesMax;
+  db.max_manifest_file_size = 16u << 20;
+  db.info_log_level = rocksdb::WARN_LEVEL;
+  db.max_log_file_size = 4u << 20;
+  db.keep_log_file_num = 3;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Options& options,
+                                            const std::shared_ptr<rocksdb::Cache>& cache,
+                                            const std::shared_ptr<ExpiryState>& expiry) {
+  rocksdb::ColumnFamilyOptions cf;
+  cf.write_buffer_size = family == Family::kRaw ? kRawMemtableBytes : kOtherMemtableBytes;
+  cf.compression = rocksdb::kLZ4Compression;  // what is young is compacted again soon
+  cf.bottommost_compression = rocksdb::kZSTD;
+  cf.level_compaction_dynamic_level_bytes = true;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.block_size = 32u << 10;
+  table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
+  if (family == Family::kFrame || family == Family::kMeta) {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  }
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  if (family != Family::kCatalog && family != Family::kMeta) {
+    cf.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(family, expiry);
+    if (options.periodic_compaction_s > 0) cf.periodic_compaction_seconds = options.periodic_compaction_s;
+  }
+  return cf;
+}
+
+Error open_error(const RocksDb::Options& options, const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  if (status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos &&
+      text.find("Permission denied") == std::string::npos && !status.IsNoSpace()) {
+    return {ErrorCode::kUnavailable,
+            fmt::format("store {} is held by another controller; stop that one first", options.directory)};
+  }
+  if (status.IsInvalidArgument() && text.find("does not exist") != std::string::npos) {
+    return {ErrorCode::kNotFound, fmt::format("there is no store in {}", options.directory)};
+  }
+  if (status.IsInvalidArgument()) return {ErrorCode::kUnsupported, fmt::format("open store {}: {}", options.directory, text)};
+  return with_context(ours(status), "open store " + options.directory);
+}
+
+}  // namespace
+
+struct RocksDb::Impl {
+  Options options;
+  std::shared_ptr<ExpiryState> expiry = std::make_shared<ExpiryState>();
+  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kCacheBytes);
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::atomic<bool> stopped = false;  // a write failed; RocksDB refuses others until it is resumed
+
+  rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<std::size_t>(f)]; }
+  ~Impl() {
+    if (!db) return;
+    for (auto* handle : families) db->DestroyColumnFamilyHandle(handle);
+    db->Close().PermitUncheckedError();
+  }
+};
+
+struct RocksDb::Batch::Impl {
+  rocksdb::WriteBatch batch;
+};
+
+struct RocksDb::Cursor::Impl {
+  std::unique_ptr<rocksdb::Iterator> iterator;
+};
+
+RocksDb::RocksDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksDb::~RocksDb() = default;
+
+Result<std::unique_ptr<RocksDb>> RocksDb::open(const Options& options) {
+  std::error_code error;
+  if (options.create && !options.read_only) {
+    std::filesystem::create_directories(options.directory, error);
+    if (error) {
+      const bool denied = error == std::errc::permission_denied;
+      return Error{denied ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable,
+                   fmt::format("create store {}: {}", options.directory, error.message())};
+    }
+  } else if (!std::filesystem::exists(options.directory + "/CURRENT", error)) {
+    return Error{error == std::errc::permission_denied ? ErrorCode::kPermissionDenied : ErrorCode::kNotFound,
+                 fmt::format("there is no store in {}", options.directory)};
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (int i = 0; i < kFamilyCount; ++i) {
+    descriptors.emplace_back(kFamilyNames[static_cast<std::size_t>(i)],
+                             family_options(static_cast<Family>(i), options, impl->cache, impl->expiry));
+  }
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status status;
+  if (options.read_only) {
+    for (int attempt = 0; attempt < kReadOnlyAttempts; ++attempt) {
+      status = rocksdb::DB::OpenForReadOnly(db_options(options), options.directory, descriptors, &impl->families, &db);
+      if (status.ok() || status.IsInvalidArgument()) break;
+    }
+  } else {
+    status = rocksdb::DB::Open(db_options(options), options.directory, descriptors, &impl->families, &db);
+  }
+  if (!status.ok()) return open_error(options, status);
+  impl->db.reset(db);
+  return std::unique_ptr<RocksDb>(new RocksDb(std::move(impl)));
+}
+
+RocksDb::Batch::Batch() : impl_(std::make_unique<Impl>()) {}
+RocksDb::Batch::~Batch() = default;
+
+// WriteBatch reports errors only beyond its size limit, which we do not set.
+void RocksDb::Batch::put(RocksDb& db, Family family, std::string_view key, std::string_view value) {
+  impl_->batch.Put(db.impl_->family(family), slice(key), slice(value)).PermitUncheckedError();
+}
+void RocksDb::Batch::erase(RocksDb& db, Family family, std::string_view key) {
+  impl_->batch.Delete(db.impl_->family(family), slice(key)).PermitUncheckedError();
+}
+
+Status RocksDb::write(Batch& batch) {
+  if (impl_->options.read_only) {
+    return Error{ErrorCode::kFailedPrecondition, fmt::format("store {} is open for reading only", impl_->options.directory)};
+  }
+  if (impl_->stopped) {
+    const rocksdb::Status resumed = impl_->db->Resume();
+    if (!resumed.ok()) return with_context(ours(resumed), "write to store " + impl_->options.directory);
+    impl_->stopped = false;
+  }
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  const rocksdb::Status status = impl_->db->Write(durable, &batch.impl_->batch);
+  if (status.ok()) return {};
+  impl_->stopped = true;
+  Error error = with_context(ours(status), "write to store " + impl_->options.directory);
+  if (error.code != ErrorCode::kCorrupt) error.code = ErrorCode::kUnavailable;
+  return error;
+}
+
+RocksDb::View::View(const RocksDb& db) : db_(db), snapshot_(db.impl_->db->GetSnapshot()) {}
+RocksDb::View::~View() { db_.impl_->db->ReleaseSnapshot(static_cast<const rocksdb::Snapshot*>(snapshot_)); }
+
+Result<std::optional<std::string>> RocksDb::get(Family family, std::string_view key, const View* view) const {
+  rocksdb::ReadOptions read;
+  if (view) read.snapshot = static_cast<const rocksdb::Snapshot*>(view->snapshot_);
+  std::string value;
+  const rocksdb::Status status = impl_->db->Get(read, impl_->family(family), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return with_context(ours(status), "read store " + impl_->options.directory);
+  return std::optional<std::string>(std::move(value));
+}
+
+RocksDb::Cursor RocksDb::cursor(Family family, const View* view, bool once) const {
+  rocksdb::ReadOptions read;
+  if (view) read.snapshot = static_cast<const rocksdb::Snapshot*>(view->snapshot_);
+  read.fill_cache = !once;
+  auto impl = std::make_unique<Cursor::Impl>();
+  impl->iterator.reset(impl_->db->NewIterator(read, impl_->family(family)));
+  return Cursor(std::move(impl));
+}
+
+RocksDb::Cursor::Cursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksDb::Cursor::Cursor(Cursor&&) noexcept = default;
+RocksDb::Cursor::~Cursor() = default;
+void RocksDb::Cursor::seek(std::string_view key) { impl_->iterator->Seek(slice(key)); }
+void RocksDb::Cursor::seek_at_or_before(std::string_view key) { impl_->iterator->SeekForPrev(slice(key)); }
+void RocksDb::Cursor::seek_last() { impl_->iterator->SeekToLast(); }
+bool RocksDb::Cursor::valid() const { return impl_->iterator->Valid(); }
+void RocksDb::Cursor::next() { impl_->iterator->Next(); }
+void RocksDb::Cursor::previous() { impl_->iterator->Prev(); }
+std::string_view RocksDb::Cursor::key() const { return view_of(impl_->iterator->key()); }
+std::string_view RocksDb::Cursor::value() const { return view_of(impl_->iterator->value()); }
+Status RocksDb::Cursor::status() const {
+  const rocksdb::Status status = impl_->iterator->status();
+  if (status.ok()) return {};
+  return with_context(ours(status), "read store");
+}
+
+void RocksDb::set_expiry(Expiry expiry) { impl_->expiry->set(std::move(expiry)); }
+
+Status RocksDb::compact_before(Family family, std::string_view end, bool whole_files) {
+  rocksdb::ColumnFamilyHandle* handle = impl_->family(family);
+  const rocksdb::Slice last = slice(end);
+  if (whole_files) {
+    // Not DeleteRange, which in this version can misread in rare cases. These keys are written once and never again, so
+    // that no older value can come to light from a file below.
+    const auto status = rocksdb::DeleteFilesInRange(impl_->db.get(), handle, nullptr, &last, false);
+    if (!status.ok()) return with_context(ours(status), "expire");
+  }
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  const auto status = impl_->db->CompactRange(options, handle, nullptr, &last);
+  if (!status.ok()) return with_context(ours(status), "expire");
+  return {};
+}
+
+std::uint64_t RocksDb::disk_bytes() const {
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(impl_->options.directory, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;  // RocksDB removes files while we look
+    const auto size = it->file_size(gone);
+    if (!gone) total += size;
+  }
+  return total;
+}
+
+}  // namespace proteus::store

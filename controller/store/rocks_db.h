@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace proteus::store {
+
+/// Column families; see store_keys.h.
+enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta };
+constexpr int kFamilyCount = 6;
+
+/// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each read.
+/// Thread: any, except that a Batch or Cursor belongs to one.
+class RocksDb {
+ public:
+  struct Options {
+    std::string directory;
+    bool create = true;
+    bool read_only = false;  ///< as of now; takes no lock, so it also works beside the process that writes
+    std::uint64_t periodic_compaction_s = 0;  ///< expired values leave the disk after this at the latest
+  };
+  /// Errors: kUnavailable (held by another process, disk full), kNotFound, kPermissionDenied, kCorrupt.
+  static Result<std::unique_ptr<RocksDb>> open(const Options& options);
+  ~RocksDb();
+  RocksDb(const RocksDb&) = delete;
+  RocksDb& operator=(const RocksDb&) = delete;
+
+  /// Changes that are written together or not at all. A later one of the same key wins.
+  class Batch {
+   public:
+    Batch();
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    void put(RocksDb& db, Family family, std::string_view key, std::string_view value);
+    void erase(RocksDb& db, Family family, std::string_view key);
+
+   private:
+    friend class RocksDb;
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+  };
+  /// Durable when it returns. After a full disk each call tries first to bring the database back, so writing goes on by
+  /// itself once there is space. Errors: kUnavailable; nothing was written.
+  Status write(Batch& batch);
+
+  /// The database as it is at one moment, for reads that must agree with each other.
+  class View {
+   public:
+    explicit View(const RocksDb& db);
+    ~View();
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+
+   private:
+    friend class RocksDb;
+    const RocksDb& db_;
+    const void* snapshot_;
+  };
+
+  /// nullopt if there is no such key. view: may be null. Errors: kCorrupt.
+  Result<std::optional<std::string>> get(Family family, std::string_view key, const View* view = nullptr) const;
+
+  /// Walks keys in order. When valid() turns false, status() tells the end from an error.
+  class Cursor {
+   public:
+    ~Cursor();
+    Cursor(Cursor&&) noexcept;
+    void seek(std::string_view key);           ///< first key >= `key`
+    void seek_at_or_before(std::string_view key);  ///< last key <= `key`
+    void seek_last();
+    bool valid() const;
+    void next();
+    void previous();
+    std::string_view key() const;    ///< until the cursor moves
+    std::string_view value() const;  ///< until the cursor moves
+    Status status() const;
+
+   private:
+    friend class RocksDb;
+    struct Impl;
+    explicit Cursor(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+  };
+  /// once: the walk is long and what it reads is not kept in memory.
+  Cursor cursor(Family family, const View* view = nullptr, bool once = false) const;
+
+  /// What compaction may drop from now on: raw, frame below raw_floor_lsn; journal below journal_floor_lsn except
+  /// `kept`; time below both.
+  struct Expiry {
+    std::uint64_t raw_floor_lsn = 0;
+    std::uint64_t journal_floor_lsn = 0;
+    std::set<std::uint64_t> kept;
+  };
+  void set_expiry(Expiry expiry);
+  /// Takes expired values in front of `end` off the disk now. whole_files: nothing in front of `end` is kept, so files
+  /// that lie entirely there go without being read.
+  Status compact_before(Family family, std::string_view end, bool whole_files);
+
+  std::uint64_t disk_bytes() const;
+
+ private:
+  struct Impl;
+  explicit RocksDb(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proteus::store

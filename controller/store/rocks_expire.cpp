@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <set>
+
+#include "controller/store/rocks_store.h"
+
+namespace proteus::store {
+namespace {
+
+// An agent that was out of reach may send again what is durable; its newest sequence is remembered for this long.
+constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
+
+/// Walks a family from its floor to the first entry that is young, counting what it passes.
+struct Walk {
+  std::uint64_t floor_lsn = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  // of telemetry
+};
+
+Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, Timestamp cutoff) {
+  Walk walk{.floor_lsn = floor_lsn};
+  RocksDb::Cursor cursor = db.cursor(family, nullptr, true);
+  for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
+    const auto lsn = keys::parse_lsn_key(cursor.key());
+    if (!lsn) return lsn.error();
+    Timestamp time;
+    std::uint64_t bytes = 0;
+    if (family == Family::kRaw) {
+      const auto message = keys::parse_raw_value(*lsn, cursor.value());
+      if (!message) return message.error();
+      time = message->received;
+      bytes = message->bytes.size();
+    } else {
+      const auto entry = keys::parse_journal_value(cursor.value());
+      if (!entry) return entry.error();
+      time = entry->time;
+    }
+    if (time >= cutoff) break;
+    walk.floor_lsn = *lsn + 1;
+    walk.entries += 1;
+    walk.bytes += bytes;
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  return walk;
+}
+
+}  // namespace
+
+Result<std::set<std::uint64_t>> RocksStore::kept_journal_lsns() const {
+  std::set<std::uint64_t> kept;
+  const RocksDb::View view(*db_);
+  RocksDb::Cursor open = db_->cursor(Family::kMeta, &view);
+  RocksDb::Cursor life = db_->cursor(Family::kMeta, &view);
+  for (open.seek(keys::kOpenPrefix); open.valid() && open.key().starts_with(keys::kOpenPrefix); open.next()) {
+    const auto action = keys::parse_open_key(open.key());
+    if (!action) return action.error();
+    const std::string prefix = keys::action_prefix(*action);
+    for (life.seek(prefix); life.valid() && life.key().starts_with(prefix); life.next()) {
+      const auto place = keys::parse_action_key(life.key());
+      if (!place) return place.error();
+      kept.insert(place->lsn);
+    }
+    if (const Status status = life.status(); !status) return status.error();
+  }
+  if (const Status status = open.status(); !status) return status.error();
+  // The run that goes on was begun by the last Started, however long ago.
+  RocksDb::Cursor started = db_->cursor(Family::kMeta, &view);
+  started.seek_at_or_before(keys::started_key(~std::uint64_t{0}));
+  if (started.valid() && started.key().starts_with(keys::kStartedPrefix)) {
+    const auto lsn = keys::parse_started_key(started.key());
+    if (!lsn) return lsn.error();
+    kept.insert(*lsn);
+  }
+  if (const Status status = started.status(); !status) return status.error();
+  return kept;
+}
+
+// Index entries that compaction does not drop by itself: of actions, starts, boots and catalogs. There are few.
+Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
+                               const std::set<std::uint64_t>& kept) {
+  const RocksDb::View view(*db_);
+  RocksDb::Cursor meta = db_->cursor(Family::kMeta, &view);
+  for (meta.seek(keys::kActionPrefix); meta.valid() && meta.key().starts_with(keys::kActionPrefix); meta.next()) {
+    const auto place = keys::parse_action_key(meta.key());
+    if (!place) return place.error();
+    if (place->lsn < state.journal_floor_lsn && !kept.contains(place->lsn)) batch.erase(*db_, Family::kMeta, meta.key());
+  }
+  for (meta.seek(keys::kStartedPrefix); meta.valid() && meta.key().starts_with(keys::kStartedPrefix); meta.next()) {
+    const auto lsn = keys::parse_started_key(meta.key());
+    if (!lsn) return lsn.error();
+    if (*lsn < state.journal_floor_lsn && !kept.contains(*lsn)) batch.erase(*db_, Family::kMeta, meta.key());
+  }
+  std::set<std::string> boots_with_frames;
+  for (meta.seek(keys::kNewestPrefix); meta.valid() && meta.key().starts_with(keys::kNewestPrefix); meta.next()) {
+    const auto boot = keys::parse_newest_key(meta.key());
+    if (!boot) return boot.error();
+    const auto newest = keys::parse_newest_value(meta.value());
+    if (!newest) return newest.error();
+    if (newest->lsn >= state.raw_floor_lsn) {
+      boots_with_frames.insert(keys::boot_prefix(*boot));
+    } else if (newest->received < boots_before) {
+      batch.erase(*db_, Family::kMeta, meta.key());
+    }
+  }
+  if (const Status status = meta.status(); !status) return status;
+
+  // A catalog goes once no frame above the floor can name it: a newer one of its boot is below the floor too, or the boot
+  // has no frame left.
+  RocksDb::Cursor catalogs = db_->cursor(Family::kCatalog, &view);
+  std::string previous_key;
+  std::string previous_boot;
+  for (catalogs.seek(""); catalogs.valid(); catalogs.next()) {
+    const auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
+    if (!catalog) return catalog.error();
+    const std::string boot = keys::boot_prefix({catalog->host, catalog->boot_id});
+    const bool below = catalog->lsn < state.raw_floor_lsn;
+    if (below && boot == previous_boot) batch.erase(*db_, Family::kCatalog, previous_key);
+    if (below && !boots_with_frames.contains(boot)) batch.erase(*db_, Family::kCatalog, catalogs.key());
+    previous_key = catalogs.key();
+    previous_boot = boot;
+  }
+  return catalogs.status();
+}
+
+Status RocksStore::expire(Timestamp now) {
+  std::lock_guard one_at_a_time(expire_mutex_);
+  const Floors old = floors();
+  const auto raw = walk_to(*db_, Family::kRaw, old.raw_lsn, now - options_.raw_retention);
+  if (!raw) return raw.error();
+  const auto journal = walk_to(*db_, Family::kJournal, old.journal_lsn, now - options_.journal_retention);
+  if (!journal) return journal.error();
+  if (raw->entries == 0 && journal->entries == 0) return {};
+  {
+    std::lock_guard lock(append_mutex_);
+    keys::State next = state_;
+    next.raw_floor_lsn = raw->floor_lsn;
+    next.journal_floor_lsn = journal->floor_lsn;
+    next.expired.raw_messages += raw->entries;
+    next.expired.raw_bytes += raw->bytes;
+    next.expired.journal_entries += journal->entries;
+    auto kept = kept_journal_lsns();
+    if (!kept) return kept.error();
+    RocksDb::Batch batch;
+    const Timestamp boots_before = now - std::max(kBootMemory, options_.raw_retention);
+    if (const Status status = erase_index(batch, next, boots_before, *kept); !status) return status;
+    batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+    if (const Status status = db_->write(batch); !status) return status;
+    state_ = next;
+    db_->set_expiry({next.raw_floor_lsn, next.journal_floor_lsn, std::move(*kept)});
+  }
+  if (raw->entries > 0) {
+    const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw->floor_lsn), true);
+    if (!status) return status;
+  }
+  if (journal->entries > 0) return db_->compact_before(Family::kJournal, keys::lsn_key(journal->floor_lsn), false);
+  return {};
+}
+
+}  // namespace proteus::store

@@ -1,0 +1,294 @@
+#include "controller/store/rocks_store.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "common/log.h"
+#include "controller/store/store_scan.h"
+
+namespace proteus::store {
+namespace {
+
+constexpr std::uint64_t kLsnMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kPeriodicCompactionSMin = 3600;
+
+/// Highest key of a family of lsn keys, 0 if it is empty.
+Result<std::uint64_t> highest_lsn(const RocksDb& db, Family family) {
+  RocksDb::Cursor cursor = db.cursor(family);
+  cursor.seek_last();
+  if (cursor.valid()) return keys::parse_lsn_key(cursor.key());
+  if (const Status status = cursor.status(); !status) return status.error();
+  return std::uint64_t{0};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+  auto store = RocksStore::open(std::move(options));
+  if (!store) return store.error();
+  return std::unique_ptr<Store>(std::move(*store));
+}
+
+Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
+  const auto shortest = std::min(options.raw_retention, options.journal_retention);
+  const auto quarter_s = std::chrono::duration_cast<std::chrono::seconds>(shortest / 4).count();
+  auto db = RocksDb::open({.directory = options.directory,
+                           .create = options.create,
+                           .read_only = options.read_only,
+                           .periodic_compaction_s = std::max(static_cast<std::uint64_t>(std::max<std::int64_t>(quarter_s, 0)),
+                                                             kPeriodicCompactionSMin)});
+  if (!db) return db.error();
+  keys::State state;
+  const auto stored = (*db)->get(Family::kMeta, keys::kStateKey);
+  if (!stored) return stored.error();
+  if (*stored) {
+    const auto parsed = keys::parse_state(**stored);
+    if (!parsed) return with_context(parsed.error(), "open store " + options.directory);
+    state = *parsed;
+  }
+  // The state is written with every append, so it is ahead of every key; should it ever not be, the keys win.
+  for (const Family family : {Family::kRaw, Family::kJournal}) {
+    const auto highest = highest_lsn(**db, family);
+    if (!highest) return with_context(highest.error(), "open store " + options.directory);
+    state.next_lsn = std::max(state.next_lsn, *highest + 1);
+  }
+  (*db)->set_expiry({.raw_floor_lsn = state.raw_floor_lsn, .journal_floor_lsn = 0, .kept = {}});
+  return std::unique_ptr<RocksStore>(new RocksStore(std::move(options), std::move(*db), state));
+}
+
+RocksStore::RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state)
+    : options_(std::move(options)), db_(std::move(db)), state_(state) {}
+
+void RocksStore::begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time,
+                           std::uint64_t lsn) {
+  const std::int64_t now = keys::second_of(time);
+  if (second == now) return;
+  second = now;
+  batch.put(*db_, Family::kTime, keys::time_key(now, lsn), "");
+}
+
+Status RocksStore::append(std::vector<RawMessage>& messages) {
+  if (messages.empty()) return {};
+  std::lock_guard lock(append_mutex_);
+  RocksDb::Batch batch;
+  keys::State next = state_;
+  std::optional<std::int64_t> second = run_second_;
+  std::map<std::string, keys::NewestFrame> newest;
+  for (RawMessage& message : messages) {
+    const keys::Boot boot{message.host, message.boot_id};
+    begin_run(batch, second, message.received, next.next_lsn);
+    message.lsn = next.next_lsn++;
+    batch.put(*db_, Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
+    if (message.sequence == 0) {
+      // The first copy stays: frames that need it stand behind it, and an agent may send it again after a reconnect.
+      const std::string key = keys::catalog_key(boot, message.catalog_version);
+      const auto present = db_->get(Family::kCatalog, key);
+      if (!present) return present.error();
+      if (!*present) batch.put(*db_, Family::kCatalog, key, keys::catalog_value(message));
+    } else {
+      batch.put(*db_, Family::kFrame, keys::frame_key(boot, message.sequence),
+                keys::frame_value({message.lsn, message.base_sequence, message.catalog_version}));
+      keys::NewestFrame& last = newest[keys::newest_key(boot)];
+      if (message.sequence >= last.sequence) last = {message.sequence, message.lsn, message.received};
+    }
+    next.appended.raw_messages += 1;
+    next.appended.raw_bytes += message.bytes.size();
+  }
+  for (auto& [key, last] : newest) batch.put(*db_, Family::kMeta, key, keys::newest_value(last));
+  batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+  if (const Status status = db_->write(batch); !status) {
+    state_.next_lsn = next.next_lsn;  // should the disk have taken it after all, its numbers are spent
+    run_second_.reset();
+    for (RawMessage& message : messages) message.lsn = 0;
+    return status;
+  }
+  state_ = next;
+  run_second_ = second;
+  return {};
+}
+
+Status RocksStore::append(std::vector<JournalEntry>& entries) {
+  if (entries.empty()) return {};
+  std::lock_guard lock(append_mutex_);
+  RocksDb::Batch batch;
+  keys::State next = state_;
+  std::optional<std::int64_t> second = run_second_;
+  const auto note_action = [&](ActionId action, drs::ActionState state, std::uint64_t lsn) {
+    batch.put(*db_, Family::kMeta, keys::action_key(action, lsn), "");
+    if (drs::is_final(state)) {
+      batch.erase(*db_, Family::kMeta, keys::open_key(action));
+    } else {
+      batch.put(*db_, Family::kMeta, keys::open_key(action), "");
+    }
+  };
+  for (JournalEntry& entry : entries) {
+    begin_run(batch, second, entry.time, next.next_lsn);
+    entry.lsn = next.next_lsn++;
+    batch.put(*db_, Family::kJournal, keys::lsn_key(entry.lsn), keys::journal_value(entry));
+    if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) {
+      note_action(record->action.id, record->state, entry.lsn);
+    } else if (const auto* transition = std::get_if<drs::Transition>(&entry.payload)) {
+      note_action(transition->action, transition->to, entry.lsn);
+    } else if (std::holds_alternative<Started>(entry.payload)) {
+      batch.put(*db_, Family::kMeta, keys::started_key(entry.lsn), keys::started_value(entry.time));
+    }
+    next.appended.journal_entries += 1;
+  }
+  batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+  if (const Status status = db_->write(batch); !status) {
+    state_.next_lsn = next.next_lsn;
+    run_second_.reset();
+    for (JournalEntry& entry : entries) entry.lsn = 0;
+    return status;
+  }
+  state_ = next;
+  run_second_ = second;
+  return {};
+}
+
+std::optional<std::uint64_t> RocksStore::last_sequence(const HostId& host, std::uint64_t boot_id) const {
+  const auto value = db_->get(Family::kMeta, keys::newest_key({host, boot_id}));
+  if (!value || !*value) {
+    if (!value) log::error("last sequence of {}: {}", host.value, value.error().message);
+    return std::nullopt;
+  }
+  const auto newest = keys::parse_newest_value(**value);
+  if (!newest) {
+    log::error("last sequence of {}: {}", host.value, newest.error().message);
+    return std::nullopt;
+  }
+  return newest->sequence;
+}
+
+RocksStore::Floors RocksStore::floors() const {
+  std::lock_guard lock(append_mutex_);
+  return {state_.raw_floor_lsn, state_.journal_floor_lsn};
+}
+
+Status RocksStore::scan(Timestamp from, Timestamp to, const Visitor& visitor) const {
+  const Floors floor = floors();
+  const RocksDb::View view(*db_);
+  auto range = range_of(*db_, view, from, to);
+  if (!range) return range.error();
+  if (!*range) return {};
+  (*range)->raw_floor_lsn = floor.raw_lsn;
+  (*range)->journal_floor_lsn = floor.journal_lsn;
+  return store::scan(*db_, view, **range, visitor);
+}
+
+Status RocksStore::scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const {
+  const Floors floor = floors();
+  const RocksDb::View view(*db_);
+  ScanRange range;
+  range.from_lsn = from_lsn;
+  range.to_lsn = to_lsn;
+  range.raw_floor_lsn = floor.raw_lsn;
+  range.journal_floor_lsn = floor.journal_lsn;
+  return store::scan(*db_, view, range, visitor);
+}
+
+Result<std::optional<JournalEntry>> RocksStore::journal_entry(std::uint64_t lsn) const {
+  const auto value = db_->get(Family::kJournal, keys::lsn_key(lsn));
+  if (!value) return value.error();
+  if (!*value) return std::optional<JournalEntry>();
+  const auto parsed = keys::parse_journal_value(**value);
+  if (!parsed) return parsed.error();
+  auto entry = decode_journal_entry(parsed->bytes);
+  if (!entry) return entry.error();
+  return std::optional<JournalEntry>(std::move(*entry));
+}
+
+Result<std::vector<JournalEntry>> RocksStore::journal_tail(std::size_t limit) const {
+  const std::uint64_t floor_lsn = floors().journal_lsn;
+  std::vector<JournalEntry> entries;
+  RocksDb::Cursor cursor = db_->cursor(Family::kJournal);
+  for (cursor.seek_last(); cursor.valid() && entries.size() < limit; cursor.previous()) {
+    const auto lsn = keys::parse_lsn_key(cursor.key());
+    if (!lsn) return lsn.error();
+    if (*lsn < floor_lsn) break;
+    const auto parsed = keys::parse_journal_value(cursor.value());
+    if (!parsed) return parsed.error();
+    auto entry = decode_journal_entry(parsed->bytes);
+    if (!entry) return entry.error();
+    entries.push_back(std::move(*entry));
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  return entries;
+}
+
+Result<std::optional<JournalEntry>> RocksStore::last_started(Timestamp at) const {
+  RocksDb::Cursor cursor = db_->cursor(Family::kMeta);
+  for (cursor.seek_at_or_before(keys::started_key(kLsnMax));
+       cursor.valid() && cursor.key().starts_with(keys::kStartedPrefix); cursor.previous()) {
+    const auto time = keys::parse_started_value(cursor.value());
+    if (!time) return time.error();
+    if (*time > at) continue;
+    const auto lsn = keys::parse_started_key(cursor.key());
+    if (!lsn) return lsn.error();
+    return journal_entry(*lsn);
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  return std::optional<JournalEntry>();
+}
+
+Result<std::vector<drs::ActionRecord>> RocksStore::open_actions() const {
+  const RocksDb::View view(*db_);
+  std::vector<drs::ActionRecord> records;
+  RocksDb::Cursor open = db_->cursor(Family::kMeta, &view);
+  RocksDb::Cursor life = db_->cursor(Family::kMeta, &view);
+  for (open.seek(keys::kOpenPrefix); open.valid() && open.key().starts_with(keys::kOpenPrefix); open.next()) {
+    const auto action = keys::parse_open_key(open.key());
+    if (!action) return action.error();
+    std::optional<drs::ActionRecord> record;
+    const std::string prefix = keys::action_prefix(*action);
+    for (life.seek(prefix); life.valid() && life.key().starts_with(prefix); life.next()) {
+      const auto place = keys::parse_action_key(life.key());
+      if (!place) return place.error();
+      auto entry = journal_entry(place->lsn);
+      if (!entry) return with_context(entry.error(), fmt::format("action {}", *action));
+      if (!*entry) continue;
+      if (auto* intent = std::get_if<drs::ActionRecord>(&(*entry)->payload)) {
+        record = std::move(*intent);
+        continue;
+      }
+      auto* transition = std::get_if<drs::Transition>(&(*entry)->payload);
+      if (!record || !transition) {
+        return Error{ErrorCode::kCorrupt, fmt::format("action {}: the journal has no intent in front of lsn {}", *action,
+                                                      place->lsn)};
+      }
+      const Status applied = drs::apply(*record, std::move(*transition));
+      if (!applied) return Error{ErrorCode::kCorrupt, fmt::format("journal, lsn {}: {}", place->lsn, applied.error().message)};
+    }
+    if (const Status status = life.status(); !status) return status.error();
+    if (record) records.push_back(std::move(*record));
+  }
+  if (const Status status = open.status(); !status) return status.error();
+  return records;
+}
+
+Result<std::optional<std::string>> RocksStore::get_meta(const std::string& key) const {
+  return db_->get(Family::kMeta, keys::user_key(key));
+}
+
+Status RocksStore::put_meta(const std::string& key, const std::string& value) {
+  RocksDb::Batch batch;
+  batch.put(*db_, Family::kMeta, keys::user_key(key), value);
+  return db_->write(batch);
+}
+
+Store::Figures RocksStore::figures() const {
+  Figures figures;
+  {
+    std::lock_guard lock(append_mutex_);
+    figures.raw_messages = state_.appended.raw_messages - state_.expired.raw_messages;
+    figures.raw_bytes = state_.appended.raw_bytes - state_.expired.raw_bytes;
+    figures.journal_entries = state_.appended.journal_entries - state_.expired.journal_entries;
+  }
+  figures.disk_bytes = db_->disk_bytes();
+  return figures;
+}
+
+}  // namespace proteus::store

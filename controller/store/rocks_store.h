@@ -1,0 +1,61 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/store/rocks_db.h"
+#include "controller/store/store.h"
+#include "controller/store/store_keys.h"
+
+namespace proteus::store {
+
+/// The Store over RocksDB. Invariants: an lsn is used at most once, also across crashes (the next one is written with
+/// every append); what is indexed (frame, catalog, time, meta) is written in the same batch as what it points to.
+class RocksStore final : public Store {
+ public:
+  static Result<std::unique_ptr<RocksStore>> open(StoreOptions options);
+
+  Status append(std::vector<RawMessage>& messages) override;
+  Status append(std::vector<JournalEntry>& entries) override;
+  std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const override;
+  Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override;
+  Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override;
+  Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const override;
+  Result<std::optional<JournalEntry>> last_started(Timestamp at) const override;
+  Result<std::vector<drs::ActionRecord>> open_actions() const override;
+  Result<std::optional<std::string>> get_meta(const std::string& key) const override;
+  Status put_meta(const std::string& key, const std::string& value) override;
+  Status expire(Timestamp now) override;
+  Figures figures() const override;
+
+ private:
+  struct Floors {
+    std::uint64_t raw_lsn = 0;
+    std::uint64_t journal_lsn = 0;
+  };
+
+  RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state);
+  Floors floors() const;
+  Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const;
+  /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
+  void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
+  Result<std::set<std::uint64_t>> kept_journal_lsns() const;
+  Status erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
+                     const std::set<std::uint64_t>& kept);
+
+  const StoreOptions options_;
+  const std::unique_ptr<RocksDb> db_;
+
+  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_
+
+  mutable std::mutex append_mutex_;  // one append at a time; guards below
+  keys::State state_;
+  std::optional<std::int64_t> run_second_;  // of the newest run; none since open
+};
+
+}  // namespace proteus::store

@@ -1,0 +1,42 @@
+#pragma once
+
+/* Shared by run_queue.bpf.c and its loader. */
+
+#include <linux/types.h>
+
+#ifndef __cplusplus
+#define static_assert _Static_assert
+#endif
+
+/* A VM slot costs 256 bytes per CPU (its histogram stripe) and a row of the preemption matrix. The loader asks for
+ * 8 slots per CPU within these bounds: nobody runs more than eight busy VMs on a CPU and hopes for good latency, and at 64
+ * CPUs the stripes are 8 MiB and the matrix 2 MiB. VMs beyond have no trace figures, and that is said. */
+#define RUN_QUEUE_SLOTS_MIN 64
+#define RUN_QUEUE_SLOTS_MAX 512
+#define RUN_QUEUE_SLOTS_PER_CPU 8
+
+#define RUN_QUEUE_BUCKETS 32
+
+#define RUN_QUEUE_SLOT_NONE 0xffffffffu
+
+/* Requests that one run of mark_threads takes. */
+#define RUN_QUEUE_MARK_BATCH 1024
+
+struct run_queue_mark {
+  __u32 tid;
+  __u32 tgid;
+  __u32 slot;   /* RUN_QUEUE_SLOT_NONE: forget the thread */
+  __u32 marked; /* answer: 1 if done */
+};
+
+/* One per CPU and slot: index cpu * slots + slot. */
+struct run_queue_stripe {
+  __u64 buckets[RUN_QUEUE_BUCKETS];
+};
+
+struct run_queue_args {
+  __u32 count; /* marks to carry out */
+};
+
+static_assert(sizeof(struct run_queue_mark) == 16, "mapped by user space");
+static_assert(sizeof(struct run_queue_stripe) == 256, "four cache lines: CPUs do not share one");

@@ -1,0 +1,88 @@
+/* What do the scheduler and the memory manager say of each VM thread?
+ *
+ * Poll, don't trace: once a tick user space fills `requests` (mapped), runs poll_threads once, and reads `answers`
+ * (mapped). No event is hooked, so the guests pay nothing. Kernels before 6.2 cannot look a task up by its id in a
+ * syscall program; there scan_threads, a task iterator, walks all tasks and answers for those it finds in `wanted`. */
+#include "kernel_types.bpf.h"
+
+#include "thread_counters.h"
+
+struct thread_request requests[THREAD_COUNTERS_SLOTS];
+struct thread_counters answers[THREAD_COUNTERS_SLOTS];
+
+/* scan_threads only: thread id -> index in requests. Written by user space when the set of threads changes. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, THREAD_COUNTERS_SLOTS);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, u32);
+  __type(value, u32);
+} wanted SEC(".maps");
+
+/* All threads of a process share their memory, so only its first thread answers for it. */
+static __always_inline s64 resident_pages(struct task_struct *task) {
+  if (task->pid != task->tgid) return -1;
+  struct mm_struct *mm = task->mm;
+  if (!mm) return -1;
+  /* file, anonymous and shared pages: MM_FILEPAGES 0, MM_ANONPAGES 1, MM_SHMEMPAGES 3. A percpu_counter's count lags its
+   * CPUs by up to batch × CPUs pages, as /proc/PID/statm does. */
+  s64 pages;
+  if (bpf_core_type_exists(struct mm_rss_stat___before_6_2)) {
+    struct mm_struct___before_6_2 *old = (void *)mm;
+    pages = old->rss_stat.count[0].counter + old->rss_stat.count[1].counter + old->rss_stat.count[3].counter;
+  } else if (bpf_core_field_exists(mm->rss_stat[0].count)) {
+    pages = mm->rss_stat[0].count + mm->rss_stat[1].count + mm->rss_stat[3].count;
+  } else {
+    return -1;
+  }
+  return pages < 0 ? 0 : pages;
+}
+
+static __always_inline void answer(struct task_struct *task, struct thread_counters *out) {
+  out->start_boottime_ns = task->start_boottime;
+  out->run_time_ns = task->se.sum_exec_runtime;
+  out->run_queue_wait_ns = task->sched_info.run_delay;
+  out->dispatches_count = task->sched_info.pcount;
+  out->switches_voluntary_count = task->nvcsw;
+  out->switches_forced_count = task->nivcsw;
+  out->cpu_migrations_count = task->se.nr_migrations;
+  out->faults_major_count = task->maj_flt;
+  out->faults_minor_count = task->min_flt;
+  out->resident_pages = resident_pages(task);
+}
+
+static long poll_one(u32 index, void *unused) {
+  if (index >= THREAD_COUNTERS_SLOTS) return 1;
+  struct thread_counters *out = &answers[index];
+  struct task_struct *task = bpf_task_from_pid(requests[index].tid);
+  if (!task) {
+    out->start_boottime_ns = 0;
+    return 0;
+  }
+  if (task->tgid == requests[index].tgid) {
+    answer(task, out);
+  } else {
+    out->start_boottime_ns = 0;
+  }
+  bpf_task_release(task);
+  return 0;
+}
+
+SEC("syscall")
+int poll_threads(struct thread_counters_args *args) {
+  bpf_loop(args->count, poll_one, 0, 0);
+  return 0;
+}
+
+SEC("iter/task")
+int scan_threads(struct bpf_iter__task *context) {
+  struct task_struct *task = context->task;
+  if (!task) return 0;
+  u32 tid = task->pid;
+  u32 *index = bpf_map_lookup_elem(&wanted, &tid);
+  if (!index || *index >= THREAD_COUNTERS_SLOTS) return 0;
+  if (task->tgid == requests[*index].tgid) answer(task, &answers[*index]);
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,38 @@
+#pragma once
+
+/* Shared by thread_counters.bpf.c and its loader. */
+
+#include <linux/types.h>
+
+#ifndef __cplusplus
+#define static_assert _Static_assert
+#endif
+
+/* 512 VMs × 16 threads (vCPUs, main, workers). A host with more has the rest read through procfs. */
+#define THREAD_COUNTERS_SLOTS 8192
+
+struct thread_request {
+  __u32 tid;
+  __u32 tgid; /* must still be the thread's process, or the answer is absent */
+};
+
+/* The kernel's own counters of one thread. All zero (start_boottime_ns == 0): the thread is gone. */
+struct thread_counters {
+  __u64 start_boottime_ns; /* tells a reused thread id from the old thread */
+  __u64 run_time_ns;
+  __u64 run_queue_wait_ns;
+  __u64 dispatches_count;
+  __u64 switches_voluntary_count;
+  __u64 switches_forced_count;
+  __u64 cpu_migrations_count;
+  __u64 faults_major_count;
+  __u64 faults_minor_count;
+  __s64 resident_pages; /* of the whole process, told by its first thread; -1: not told */
+};
+
+struct thread_counters_args {
+  __u32 count; /* requests to answer */
+};
+
+static_assert(sizeof(struct thread_request) == 8, "mapped by user space");
+static_assert(sizeof(struct thread_counters) == 80, "mapped by user space");

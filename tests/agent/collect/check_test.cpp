@@ -1,0 +1,58 @@
+#include "agent/collect/check.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/kpi.h"
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus {
+namespace {
+
+CollectorOptions bare(const std::string& root) {
+  CollectorOptions o;
+  o.host = HostId("h");
+  o.root = root;
+  o.libvirt_uri = "";
+  o.kernel_programs = false;
+  return o;
+}
+
+TEST(Check, EveryKpiHasARowAndEveryAbsenceAReason) {
+  const collect::FixtureRoot root;
+  const auto rows = run_checks(bare(root.path()));
+  std::set<std::string> subjects;
+  for (const CheckRow& row : rows) {
+    EXPECT_TRUE(subjects.insert(row.subject).second) << row.subject << " twice";
+    EXPECT_FALSE(row.reason.empty()) << row.subject;
+  }
+  for (const KpiInfo& kpi : kpi_table()) EXPECT_EQ(subjects.count(std::string(kpi.name)), 1u) << kpi.name;
+}
+
+TEST(Check, AnEmptyHostHasNoHostFigures) {
+  const collect::FixtureRoot root;
+  for (const CheckRow& row : run_checks(bare(root.path()))) {
+    for (const char* absent : {"host_pressure_cpu_ns", "host_cpu_time_ns", "host_memory_total_bytes", "vm_state",
+                               "cpu_throttled_time_ns", "capability.psi", "capability.libvirt", "capability.cgroup_v2"}) {
+      if (row.subject == absent) {
+        EXPECT_FALSE(row.available) << absent;
+      }
+    }
+  }
+}
+
+TEST(Check, PrintsATableAndJson) {
+  const std::vector<CheckRow> rows{{"a_ns", true, "poll", "task a"}, {"capability.b", false, "", "no \"b\" here"}};
+  const std::string table = check_table(rows);
+  EXPECT_NE(table.find("a_ns"), std::string::npos);
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3);
+  const auto json = nlohmann::json::parse(check_json(rows));
+  ASSERT_EQ(json.size(), 2u);
+  EXPECT_EQ(json[0]["available"], true);
+  EXPECT_EQ(json[1]["reason"], "no \"b\" here");
+}
+
+}  // namespace
+}  // namespace proteus

@@ -1,0 +1,237 @@
+// Loads the real programs into the running kernel and compares them with procfs. Skipped, with the kernel's reason, where
+// that is not permitted.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <numeric>
+#include <thread>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/run_queue_trace.h"
+#include "agent/collect/thread_reader.h"
+#include "ebpf/run_queue.h"
+#include "ebpf/thread_counters.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::chrono::seconds kPatience{30};
+
+/// A thread that sleeps and runs in turn until told to end; both pinned to one CPU when `cpu` is given.
+class BusyThread {
+ public:
+  explicit BusyThread(int cpu = -1) : thread_([this, cpu] { run(cpu); }) {
+    while (tid_ == 0) std::this_thread::yield();
+  }
+  ~BusyThread() { end(); }
+  void end() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  pid_t tid() const { return tid_; }
+  ThreadKey key() const { return {::getpid(), tid_}; }
+
+ private:
+  void run(int cpu) {
+    if (cpu >= 0) {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(static_cast<unsigned>(cpu), &set);
+      ::sched_setaffinity(0, sizeof set, &set);
+    }
+    tid_ = static_cast<pid_t>(::syscall(SYS_gettid));
+    while (!stop_) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+      while (std::chrono::steady_clock::now() < until && !stop_) {
+      }
+      ::sched_yield();
+    }
+  }
+
+  std::atomic<pid_t> tid_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+class ThreadReaderTest : public testing::TestWithParam<ThreadLane> {
+ protected:
+  void SetUp() override {
+    reader = ThreadReader::create("/", GetParam());
+    if (reader->lane() != GetParam()) GTEST_SKIP() << reader->reason();
+  }
+  std::unique_ptr<ThreadReader> reader;
+};
+
+TEST_P(ThreadReaderTest, AgreesWithProcfs) {
+  const BusyThread thread;
+  // Between two readings of procfs the counters only grow, so the program's lie between.
+  const std::vector<ThreadKey> keys{thread.key(), {::getpid(), ::getpid()}};
+  std::vector<std::optional<ThreadFigures>> figures(2);
+  const auto before = read_thread_from_procfs("/", keys[0]);
+  reader->read(keys, figures);
+  const auto after = read_thread_from_procfs("/", keys[0]);
+  ASSERT_TRUE(before && after && figures[0] && figures[1]);
+  const auto between = [&](auto field, const char* name) {
+    EXPECT_GE((*figures[0]).*field, (*before).*field) << name;
+    EXPECT_LE((*figures[0]).*field, (*after).*field) << name;
+  };
+  between(&ThreadFigures::run_time_ns, "run time");
+  between(&ThreadFigures::run_queue_wait_ns, "wait");
+  between(&ThreadFigures::dispatches_count, "dispatches");
+  between(&ThreadFigures::switches_voluntary_count, "voluntary");
+  between(&ThreadFigures::switches_forced_count, "forced");
+  between(&ThreadFigures::faults_minor_count, "minor faults");
+  EXPECT_EQ(figures[0]->start_ns / 10'000'000, after->start_ns / 10'000'000);
+  ASSERT_TRUE(figures[1]->resident_bytes && after->resident_bytes);
+  EXPECT_NEAR(static_cast<double>(*figures[1]->resident_bytes), static_cast<double>(*after->resident_bytes), 4e6);
+  EXPECT_GE(*figures[1]->resident_bytes, 100'000);
+}
+
+TEST_P(ThreadReaderTest, AThreadThatEndedOrBelongsElsewhereIsAbsent) {
+  BusyThread thread;
+  const ThreadKey key = thread.key();
+  const ThreadKey elsewhere{1, key.tid};
+  std::optional<ThreadFigures> figures;
+  reader->read({&key, 1}, {&figures, 1});
+  EXPECT_TRUE(figures);
+  reader->read({&elsewhere, 1}, {&figures, 1});
+  EXPECT_FALSE(figures) << "another process's";
+  thread.end();
+  reader->read({&key, 1}, {&figures, 1});
+  EXPECT_FALSE(figures);
+}
+
+TEST_P(ThreadReaderTest, ThreadsBeyondTheSlotsAreReadThroughProcfs) {
+  if (GetParam() != ThreadLane::kSyscallProgram) GTEST_SKIP() << "one lane is enough for this";
+  std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS + 1, ThreadKey{::getpid(), ::getpid()});
+  std::vector<std::optional<ThreadFigures>> figures(keys.size());
+  reader->read(keys, figures);
+  ASSERT_TRUE(figures.front() && figures[THREAD_COUNTERS_SLOTS - 1] && figures.back());
+  EXPECT_TRUE(figures.front()->cpu_migrations_count);
+  EXPECT_FALSE(figures.back()->cpu_migrations_count);
+}
+
+INSTANTIATE_TEST_SUITE_P(Lanes, ThreadReaderTest,
+                         testing::Values(ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator));
+
+std::int64_t sum(const RunQueueTrace::Histogram& histogram) {
+  return std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0});
+}
+
+class RunQueueTraceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto created = RunQueueTrace::create();
+    if (!created) GTEST_SKIP() << created.error().message;
+    trace = std::move(created).value();
+  }
+  RunQueueTrace::Histogram histogram(std::uint32_t slot) const {
+    RunQueueTrace::Histogram h{};
+    trace->read_histogram(slot, h);
+    return h;
+  }
+  std::unique_ptr<RunQueueTrace> trace;
+};
+
+TEST_F(RunQueueTraceTest, CountsEveryDispatchOfAMarkedThread) {
+  BusyThread rival(0);
+  BusyThread thread(0);  // two on one CPU: both wait
+  const auto slot = trace->acquire_slot();
+  ASSERT_TRUE(slot);
+  const auto before = read_thread_from_procfs("/", thread.key());
+  const ThreadMark mark{thread.key(), slot};
+  ASSERT_EQ(trace->mark({&mark, 1}), 0u);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (sum(histogram(*slot)) < 50 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  const auto counted = histogram(*slot);
+  const auto after = read_thread_from_procfs("/", thread.key());
+  ASSERT_TRUE(before && after);
+  EXPECT_GE(sum(counted), 50);
+  EXPECT_LE(sum(counted), after->dispatches_count - before->dispatches_count + 1);
+  // the histogram's weight in ns, from its buckets' bounds, must enclose what the kernel summed up meanwhile
+  double least = 0;
+  for (int b = 1; b < kHistogramBucketCount; ++b) {
+    least += static_cast<double>(counted[static_cast<std::size_t>(b)]) * static_cast<double>(1LL << b);
+  }
+  EXPECT_LE(least, static_cast<double>(after->run_queue_wait_ns - before->run_queue_wait_ns));
+  EXPECT_GT(2 * least + 2 * static_cast<double>(sum(counted)) + 100e6,
+            static_cast<double>(after->run_queue_wait_ns - before->run_queue_wait_ns));
+}
+
+TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
+  BusyThread victim(0);
+  BusyThread neighbour(0);
+  BusyThread stranger(0);
+  const auto a = trace->acquire_slot();
+  const auto b = trace->acquire_slot();
+  ASSERT_TRUE(a && b);
+  const std::vector<ThreadMark> marks{{victim.key(), a}, {neighbour.key(), b}};
+  ASSERT_EQ(trace->mark(marks), 0u);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto done = [&] { return trace->preemptions(*a, b) > 0 && trace->preemptions(*a, std::nullopt) > 0; };
+  while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GT(trace->preemptions(*a, b), 0);
+  EXPECT_GT(trace->preemptions(*a, std::nullopt), 0) << "the stranger, or anything else on that CPU";
+}
+
+TEST_F(RunQueueTraceTest, AForgottenThreadCountsNoMoreAndItsSlotReturnsEmpty) {
+  BusyThread thread(0);
+  BusyThread rival(0);
+  const auto slot = trace->acquire_slot();
+  ASSERT_TRUE(slot);
+  const ThreadMark mark{thread.key(), slot};
+  trace->mark({&mark, 1});
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (sum(histogram(*slot)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_GT(sum(histogram(*slot)), 0);
+  const ThreadMark forget{thread.key(), std::nullopt};
+  ASSERT_EQ(trace->mark({&forget, 1}), 0u);
+  trace->release_slot(*slot);
+  for (std::uint32_t i = 1; i < trace->slot_count(); ++i) ASSERT_TRUE(trace->acquire_slot());
+  const auto again = trace->acquire_slot();
+  ASSERT_EQ(again, slot) << "the one that rested longest comes last here";
+  EXPECT_EQ(sum(histogram(*slot)), 0);
+  EXPECT_FALSE(trace->acquire_slot()) << "all are taken";
+}
+
+TEST_F(RunQueueTraceTest, AThreadThatIsGoneIsCountedAsNotMarked) {
+  BusyThread thread;
+  const ThreadMark mark{thread.key(), 0};
+  thread.end();
+  EXPECT_EQ(trace->mark({&mark, 1}), 1u);
+}
+
+TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
+  auto other = RunQueueTrace::create();
+  ASSERT_TRUE(other);
+  BusyThread thread(0);
+  BusyThread rival(0);
+  const ThreadMark mark{thread.key(), trace->acquire_slot()};
+  ASSERT_EQ(trace->mark({&mark, 1}), 0u);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (sum(histogram(*mark.slot)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GT(sum(histogram(*mark.slot)), 0);
+  RunQueueTrace::Histogram theirs{};
+  other.value()->read_histogram(*mark.slot, theirs);
+  EXPECT_EQ(sum(theirs), 0);
+  other.value().reset();  // their exit takes nothing of ours
+  const auto seen = sum(histogram(*mark.slot));
+  while (sum(histogram(*mark.slot)) == seen && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GT(sum(histogram(*mark.slot)), seen);
+}
+
+TEST_F(RunQueueTraceTest, ManyMarksTakeSeveralRuns) {
+  BusyThread thread;
+  const auto slot = trace->acquire_slot();
+  const std::vector<ThreadMark> marks(2 * RUN_QUEUE_MARK_BATCH + 3, ThreadMark{thread.key(), slot});
+  EXPECT_EQ(trace->mark(marks), 0u);
+}
+
+}  // namespace
+}  // namespace proteus::collect

@@ -1,0 +1,55 @@
+#include "agent/collect/vm_cgroup.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus::collect {
+namespace {
+
+TEST(VmCgroup, SumsTheQuotasOfLibvirtsV1Layout) {
+  const FixtureRoot root;
+  root.write("/proc/77/cgroup", "3:cpuset:/machine/q/emulator\n1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n0::/\n");
+  const std::string group = "/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu";
+  root.write(group + "/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n");
+  root.write(group + "/vcpu0/cpu.stat", "nr_periods 9\nnr_throttled 5\nthrottled_time 1000\n");
+  root.write(group + "/emulator/cpu.stat", "throttled_time 10\n");
+  VmCgroup cgroup(root.path(), 77);
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1010);
+
+  root.write(group + "/vcpu1/cpu.stat", "throttled_time 500\n");
+  cgroup.rescan();
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1510);
+  root.remove(group + "/vcpu1");
+  cgroup.rescan();
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1010);
+}
+
+TEST(VmCgroup, ReadsTheV2Layout) {
+  const FixtureRoot root;
+  const std::string scope = "/machine.slice/machine-qemu\\x2d1\\x2da.scope";
+  root.write("/proc/77/cgroup", "0::" + scope + "/libvirt/emulator\n");
+  root.write("/sys/fs/cgroup" + scope + "/libvirt/cpu.stat", "usage_usec 5\n");
+  root.write("/sys/fs/cgroup" + scope + "/libvirt/vcpu0/cpu.stat", "usage_usec 5\nthrottled_usec 3\n");
+  EXPECT_EQ(VmCgroup(root.path(), 77).throttled_time_ns(), 3000);
+}
+
+TEST(VmCgroup, AbsentWithoutFiguresOrOutsideThisHost) {
+  const FixtureRoot root;
+  EXPECT_EQ(VmCgroup(root.path(), 1).throttled_time_ns(), std::nullopt);
+  root.write("/proc/2/cgroup", "1:cpu:/../other-host/machine/x/emulator\n");
+  EXPECT_TRUE(VmCgroup(root.path(), 2).path().empty());
+  root.write("/proc/3/cgroup", "1:cpu:/\n");
+  EXPECT_TRUE(VmCgroup(root.path(), 3).path().empty()) << "the whole host is not the VM's group";
+}
+
+TEST(ParseCpuCgroup, PrefersTheHierarchyThatHasTheController) {
+  const auto place = parse_cpu_cgroup("5:cpuset:/a\n4:cpu,cpuacct:/b\n0::/c\n");
+  ASSERT_TRUE(place);
+  EXPECT_EQ(place->path, "/b");
+  EXPECT_EQ(place->controllers, "cpu,cpuacct");
+  EXPECT_EQ(parse_cpu_cgroup("5:cpuset:/a\n"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace proteus::collect

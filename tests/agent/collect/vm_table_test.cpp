@@ -1,0 +1,220 @@
+#include "agent/collect/vm_table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus::collect {
+namespace {
+
+using namespace std::string_literals;
+
+const VmId kVm("11111111-2222-3333-4444-555555555555");
+
+/// Counters as the test sets them.
+class FakeReader final : public ThreadReader {
+ public:
+  std::map<pid_t, ThreadFigures> threads;
+  ThreadLane lane() const override { return ThreadLane::kSyscallProgram; }
+  const std::string& reason() const override { return reason_; }
+  void read(std::span<const ThreadKey> keys, std::span<std::optional<ThreadFigures>> figures) override {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto it = threads.find(keys[i].tid);
+      figures[i] = it == threads.end() ? std::nullopt : std::optional(it->second);
+    }
+  }
+
+ private:
+  std::string reason_;
+};
+
+class FakeTrace final : public RunQueueTrace {
+ public:
+  explicit FakeTrace(std::uint32_t count) : count_(count) {
+    for (std::uint32_t i = 0; i < count; ++i) free.insert(i);
+  }
+  std::set<std::uint32_t> free;
+  std::map<pid_t, std::uint32_t> marked;
+  std::map<std::pair<std::uint32_t, std::int64_t>, std::int64_t> cells;  ///< winner -1: host
+
+  std::uint32_t slot_count() const override { return count_; }
+  std::optional<std::uint32_t> acquire_slot() override {
+    if (free.empty()) return std::nullopt;
+    const auto slot = *free.begin();
+    free.erase(free.begin());
+    return slot;
+  }
+  void release_slot(std::uint32_t slot) override { EXPECT_TRUE(free.insert(slot).second); }
+  std::size_t mark(std::span<const ThreadMark> marks) override {
+    for (const ThreadMark& m : marks) {
+      if (m.slot) {
+        marked[m.thread.tid] = *m.slot;
+      } else {
+        marked.erase(m.thread.tid);
+      }
+    }
+    return 0;
+  }
+  void read_histogram(std::uint32_t slot, Histogram& histogram) const override { histogram.fill(slot + 1); }
+  std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
+    const auto it = cells.find({slot, winner ? static_cast<std::int64_t>(*winner) : -1});
+    return it == cells.end() ? 0 : it->second;
+  }
+  int program_fd() const override { return -1; }
+
+ private:
+  const std::uint32_t count_;
+};
+
+class VmTableTest : public testing::Test {
+ protected:
+  void SetUp() override { inventory.connected = true; }
+
+  void add_vm(const VmId& id, const std::string& name, pid_t pid) {
+    inventory.vms[id].id = id;
+    inventory.vms[id].name = name;
+    root.write("/run/libvirt/qemu/" + name + ".pid", std::to_string(pid));
+    root.write("/proc/" + std::to_string(pid) + "/cmdline", "q\0-uuid\0"s + id.value + "\0"s);
+  }
+  void add_thread(pid_t pid, pid_t tid, const std::string& name, std::uint64_t start = 1) {
+    root.write("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/comm", name + "\n");
+    reader.threads[tid].start_ns = start;
+  }
+  void end_thread(pid_t pid, pid_t tid) {
+    root.remove("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid));
+    reader.threads.erase(tid);
+  }
+
+  FixtureRoot root;
+  Inventory inventory;
+  FakeReader reader;
+  FakeTrace trace{2};
+  VmTable table{root.path(), reader, &trace};
+};
+
+TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 72, "CPU 1/KVM");
+  add_thread(70, 71, "CPU 0/KVM");
+  reader.threads[70].run_time_ns = 5;
+  EXPECT_TRUE(table.update(inventory));
+  const TrackedVm& vm = table.vms().at(kVm);
+  ASSERT_EQ(vm.threads.size(), 3u);
+  EXPECT_EQ(vm.threads[0].thread.vcpu, 0);
+  EXPECT_EQ(vm.threads[1].thread.vcpu, 1);
+  EXPECT_EQ(vm.emulator_time_ns, 5);
+  EXPECT_EQ(trace.marked.size(), 3u);
+
+  inventory.vms.clear();
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_TRUE(table.vms().empty());
+  EXPECT_TRUE(trace.marked.empty());
+  EXPECT_EQ(trace.free.size(), 2u) << "the slot came back";
+}
+
+TEST_F(VmTableTest, SumsDoNotStepBackWhenAWorkerEnds) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 75, "worker");
+  reader.threads[70].run_time_ns = 100;
+  reader.threads[75].run_time_ns = 40;
+  reader.threads[75].faults_minor_count = 3;
+  table.update(inventory);
+  end_thread(70, 75);
+  reader.threads[70].run_time_ns = 110;
+  EXPECT_TRUE(table.update(inventory));
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_EQ(vm.threads.size(), 1u);
+  EXPECT_EQ(vm.emulator_time_ns, 150);
+  EXPECT_EQ(vm.faults_minor_count, 3);
+}
+
+TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 75, "worker", 1);
+  reader.threads[75].run_time_ns = 40;
+  table.update(inventory);
+  reader.threads[75] = {};
+  reader.threads[75].start_ns = 2;
+  reader.threads[75].run_time_ns = 7;
+  trace.marked.clear();
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).emulator_time_ns, 47);
+  EXPECT_EQ(trace.marked.count(75), 1u) << "the hook must be told again";
+}
+
+TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
+  const VmId b("b"), c("c"), d("d");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_vm(c, "c", 90);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  add_thread(90, 90, "qemu");
+  table.update(inventory);
+  int without = 0;
+  for (const auto& [id, vm] : table.vms()) without += vm.slot ? 0 : 1;
+  EXPECT_EQ(without, 1);
+  EXPECT_EQ(table.refused_count(), 1);
+
+  inventory.vms.erase(kVm);
+  table.update(inventory);
+  add_vm(d, "d", 100);
+  add_thread(100, 100, "qemu");
+  table.update(inventory);
+  EXPECT_TRUE(table.vms().at(d).slot);
+}
+
+TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
+  const VmId b("b");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  const auto a_slot = *table.vms().at(kVm).slot;
+  const auto b_slot = *table.vms().at(b).slot;
+  trace.cells[{a_slot, b_slot}] = 4;
+  trace.cells[{a_slot, -1}] = 2;
+  bool changed = false;
+  for (int i = 0; i < 5; ++i) changed |= table.update(inventory);
+  EXPECT_TRUE(changed);
+  const TrackedVm& vm = table.vms().at(kVm);
+  ASSERT_EQ(vm.winners.size(), 2u);
+  EXPECT_EQ(table.preemptions(vm, Winner{b}), 4);
+  EXPECT_EQ(table.preemptions(vm, std::nullopt), 2);
+  EXPECT_TRUE(table.vms().at(b).winners.empty());
+
+  inventory.vms.erase(b);
+  for (int i = 0; i < 5; ++i) table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).winners, std::vector<Winner>{std::nullopt});
+}
+
+TEST_F(VmTableTest, WithoutLibvirtAVmEndsWithItsProcess) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  table.update(inventory);
+  inventory.connected = false;
+  table.update(inventory);
+  EXPECT_EQ(table.vms().count(kVm), 1u) << "libvirt's absence ends nothing";
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  for (int i = 0; i < 3; ++i) table.update(inventory);
+  EXPECT_EQ(table.vms().count(kVm), 0u);
+}
+
+TEST_F(VmTableTest, AVmWithoutAProcessHasNoCounts) {
+  inventory.vms[kVm].id = kVm;
+  inventory.vms[kVm].name = "a";
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_FALSE(vm.counted);
+  EXPECT_FALSE(vm.slot) << "a slot is taken with the process";
+}
+
+}  // namespace
+}  // namespace proteus::collect

@@ -1,0 +1,283 @@
+// What the kernel programs cost, on this machine. Prints one JSON object per line: {"name", "value", "unit"}.
+//
+// body:  the kernel's own run statistics of a program over many runs, less those of an empty program on the same hook (what
+//        reading the clock twice costs). "hit" is a switch away from a thread of a VM, "miss" from any other.
+// whole: CPU time per switch of two threads that pass a byte through pipes on one CPU, with and without the hook attached
+//        (run statistics off), in alternating runs; the median of the paired differences. CPU time, as on a machine that
+//        has other work too the wall clock mostly tells of that.
+// poll:  time of one tick's read of N threads, by lane.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/run_queue_trace.h"
+#include "agent/collect/thread_reader.h"
+
+namespace proteus::collect {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr int kRoundTripsPerRun = 20'000;
+constexpr int kPairs = 61;
+constexpr std::size_t kPolledThreads = 256;
+constexpr int kPollTicks = 200;
+
+void print(const std::string& name, double value, const char* unit) {
+  fmt::print("{{\"name\":\"{}\",\"value\":{:.1f},\"unit\":\"{}\"}}\n", name, value, unit);
+  std::fflush(stdout);
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+void pin_to_cpu_0() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(0, &set);
+  ::sched_setaffinity(0, sizeof set, &set);
+}
+
+/// Two threads on one CPU that wake each other: every round trip is two switches.
+class PingPong {
+ public:
+  PingPong() {
+    if (::pipe(forth_.data()) != 0 || ::pipe(back_.data()) != 0) std::abort();
+    echo_ = std::thread([this] {
+      pin_to_cpu_0();
+      echo_tid_ = static_cast<pid_t>(::syscall(SYS_gettid));
+      char byte = 0;
+      while (::read(forth_[0], &byte, 1) == 1 && byte == 'g') {
+        if (::write(back_[1], &byte, 1) != 1) return;
+      }
+    });
+    driver_ = std::thread([this] {
+      pin_to_cpu_0();
+      driver_tid_ = static_cast<pid_t>(::syscall(SYS_gettid));
+      for (;;) {
+        int trips = 0;
+        while ((trips = wanted_.exchange(0)) == 0) wanted_.wait(0);
+        if (trips < 0) return;
+        for (int i = 0; i < trips; ++i) {
+          char byte = 'g';
+          if (::write(forth_[1], &byte, 1) != 1 || ::read(back_[0], &byte, 1) != 1) std::abort();
+        }
+        finished_ = true;
+        finished_.notify_one();
+      }
+    });
+    while (echo_tid_ == 0 || driver_tid_ == 0) std::this_thread::yield();
+  }
+
+  ~PingPong() {
+    wanted_ = -1;
+    wanted_.notify_one();
+    driver_.join();
+    const char stop = 's';
+    if (::write(forth_[1], &stop, 1) != 1) std::abort();
+    echo_.join();
+    for (const int fd : {forth_[0], forth_[1], back_[0], back_[1]}) ::close(fd);
+  }
+
+  /// CPU time of both threads per switch, in ns.
+  double run(int trips) {
+    const double before = cpu_time_ns();
+    finished_ = false;
+    wanted_ = trips;
+    wanted_.notify_one();
+    finished_.wait(false);
+    return (cpu_time_ns() - before) / (2.0 * trips);
+  }
+
+  double cpu_time_ns() {
+    double sum = 0;
+    for (std::thread* thread : {&echo_, &driver_}) {
+      clockid_t clock{};
+      timespec time{};
+      if (::pthread_getcpuclockid(thread->native_handle(), &clock) != 0 || ::clock_gettime(clock, &time) != 0) std::abort();
+      sum += static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+    }
+    return sum;
+  }
+
+  std::array<ThreadKey, 2> threads() const { return {ThreadKey{::getpid(), echo_tid_}, ThreadKey{::getpid(), driver_tid_}}; }
+
+ private:
+  std::array<int, 2> forth_{};
+  std::array<int, 2> back_{};
+  std::atomic<pid_t> echo_tid_{0};
+  std::atomic<pid_t> driver_tid_{0};
+  std::atomic<int> wanted_{0};
+  std::atomic<bool> finished_{false};
+  std::thread echo_;
+  std::thread driver_;
+};
+
+/// A program on sched_switch that does nothing, written in the machine's own two instructions.
+class EmptyHook {
+ public:
+  EmptyHook() {
+    const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
+    options.attach_btf_id = static_cast<__u32>(libbpf_find_vmlinux_btf_id("sched_switch", BPF_TRACE_RAW_TP));
+    program_ = bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", code, 2, &options);
+    if (program_ >= 0) link_ = bpf_raw_tracepoint_open(nullptr, program_);
+  }
+  ~EmptyHook() {
+    if (link_ >= 0) ::close(link_);
+    if (program_ >= 0) ::close(program_);
+  }
+  bool attached() const { return link_ >= 0; }
+  int program_fd() const { return program_; }
+
+ private:
+  int program_ = -1;
+  int link_ = -1;
+};
+
+/// Mean ns per run over `work`, by the kernel's statistics.
+double body_ns(int program_fd, const std::function<void()>& work) {
+  const auto before = program_statistics(program_fd);
+  work();
+  const auto after = program_statistics(program_fd);
+  if (!before || !after || after->run_count == before->run_count) return 0;
+  return static_cast<double>(after->run_time_ns - before->run_time_ns) /
+         static_cast<double>(after->run_count - before->run_count);
+}
+
+void mark(RunQueueTrace& trace, const PingPong& pair, std::optional<std::uint32_t> slot) {
+  std::vector<ThreadMark> marks;
+  for (const ThreadKey& key : pair.threads()) marks.push_back({key, slot});
+  if (trace.mark(marks) != 0) std::abort();
+}
+
+void measure_bodies(PingPong& pair) {
+  auto statistics = RunStatistics::enable();
+  auto trace = RunQueueTrace::create();
+  const EmptyHook empty;
+  if (!statistics || !trace || !empty.attached()) {
+    fmt::print(stderr, "hook bodies cannot be measured here\n");
+    return;
+  }
+  const auto slot = trace.value()->acquire_slot();
+  std::vector<double> nothing, hits, misses;
+  for (int i = 0; i < kPairs; ++i) {
+    double clock_ns = 0;
+    const auto run = [&] {
+      clock_ns = body_ns(empty.program_fd(), [&] { pair.run(kRoundTripsPerRun); });
+    };
+    mark(*trace.value(), pair, slot);
+    const double hit = body_ns(trace.value()->program_fd(), run);
+    hits.push_back(hit - clock_ns);
+    nothing.push_back(clock_ns);
+    mark(*trace.value(), pair, std::nullopt);
+    const double miss = body_ns(trace.value()->program_fd(), run);
+    misses.push_back(miss - clock_ns);
+  }
+  print("hook_sched_switch_clock_overhead", median(nothing), "ns");
+  print("hook_sched_switch_body_hit", median(hits), "ns");
+  print("hook_sched_switch_body_miss", median(misses), "ns");
+}
+
+/// Median difference per switch between runs with and without what `attach` builds.
+template <typename Attach>
+void measure_whole(const std::string& name, PingPong& pair, Attach attach) {
+  std::vector<double> differences, plain;
+  for (int i = 0; i < kPairs; ++i) {
+    // the order alternates, so that a drift of the machine falls on both sides
+    double with = 0;
+    double without = 0;
+    for (const bool attached : i % 2 == 0 ? std::array{true, false} : std::array{false, true}) {
+      if (attached) {
+        const auto hook = attach();
+        pair.run(kRoundTripsPerRun / 5);
+        with = pair.run(kRoundTripsPerRun);
+      } else {
+        pair.run(kRoundTripsPerRun / 5);
+        without = pair.run(kRoundTripsPerRun);
+      }
+    }
+    differences.push_back(with - without);
+    plain.push_back(without);
+  }
+  print(name, median(differences), "ns");
+  print(name + "_switch_without", median(plain), "ns");
+}
+
+void measure_poll() {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  std::vector<ThreadKey> keys;
+  for (std::size_t i = 0; i < kPolledThreads; ++i) {
+    std::atomic<pid_t> tid{0};
+    threads.emplace_back([&] {
+      tid = static_cast<pid_t>(::syscall(SYS_gettid));
+      tid.notify_one();
+      stop.wait(false);
+    });
+    tid.wait(0);
+    keys.push_back({::getpid(), tid});
+  }
+  std::vector<std::optional<ThreadFigures>> figures(keys.size());
+  for (const ThreadLane lane : {ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator, ThreadLane::kProcfs}) {
+    const auto reader = ThreadReader::create("/", lane);
+    if (reader->lane() != lane) continue;
+    std::vector<double> ns;
+    const int ticks = lane == ThreadLane::kProcfs ? kPollTicks / 10 : kPollTicks;
+    for (int i = 0; i < ticks; ++i) {
+      const auto start = SteadyClock::now();
+      reader->read(keys, figures);
+      ns.push_back(static_cast<double>((SteadyClock::now() - start).count()) / static_cast<double>(keys.size()));
+    }
+    std::string name = to_string(lane);
+    std::replace(name.begin(), name.end(), ' ', '_');
+    print("poll_per_thread_" + name, median(ns), "ns");
+  }
+  stop = true;
+  stop.notify_all();
+  for (std::thread& thread : threads) thread.join();
+}
+
+int main_of_bench() {
+  PingPong pair;
+  pair.run(kRoundTripsPerRun);
+  measure_bodies(pair);
+  if (auto trial = RunQueueTrace::create(); !trial) {
+    fmt::print(stderr, "no hook here: {}\n", trial.error().message);
+  } else {
+    trial.value().reset();
+    measure_whole("hook_sched_switch_whole_empty", pair, [] { return std::make_unique<EmptyHook>(); });
+    measure_whole("hook_sched_switch_whole_hit", pair, [&pair] {
+      auto trace = RunQueueTrace::create();
+      mark(*trace.value(), pair, trace.value()->acquire_slot());
+      return std::move(trace).value();
+    });
+    measure_whole("hook_sched_switch_whole_miss", pair, [] { return std::move(RunQueueTrace::create()).value(); });
+  }
+  measure_poll();
+  return 0;
+}
+
+}  // namespace
+}  // namespace proteus::collect
+
+int main() { return proteus::collect::main_of_bench(); }

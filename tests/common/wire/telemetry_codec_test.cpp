@@ -1,0 +1,250 @@
+#include "common/wire/telemetry_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "common/wire/catalog_check.h"
+#include "tests/common/wire/telemetry_samples.h"
+
+namespace proteus::wire {
+namespace {
+
+Result<std::optional<Sample>> read_one(TelemetryReader& reader, const std::string& bytes) {
+  return reader.read(HostId("h1"), bytes);
+}
+
+EncodedFrame frame_of(const std::string& bytes) { return std::get<EncodedFrame>(decode_upstream(bytes).value()); }
+
+void expect_equal(const Catalog& got, const Catalog& wanted) {
+  EXPECT_EQ(got.host, wanted.host);
+  EXPECT_EQ(got.boot_id, wanted.boot_id);
+  EXPECT_EQ(got.version, wanted.version);
+  EXPECT_EQ(got.entities, wanted.entities);
+  EXPECT_EQ(got.series, wanted.series);
+}
+
+TEST(TelemetryCodec, CatalogsRoundTrip) {
+  for (const int vm_count : {0, 1, 50}) {
+    const auto catalog = make_catalog("h1", 0xfeedfacecafebeef, 3, vm_count);
+    const auto decoded = decode_upstream(encode(*catalog));
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    expect_equal(std::get<Catalog>(*decoded), *catalog);
+  }
+}
+
+TEST(TelemetryCodec, StreamsRoundTrip) {
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    FrameEncoder encoder(7);
+    TelemetryReader reader;
+    auto catalog = make_catalog("h1", seed, 1, 3);
+    std::uint64_t sequence = 0;
+    for (int i = 0; i < 200; ++i) {
+      if (random() % 20 == 0) catalog = make_catalog("h1", seed, catalog->version + 1, static_cast<int>(random() % 6));
+      if (random() % 25 == 0) encoder.begin_stream();
+      sequence += 1 + random() % 3;  // frames that were dropped are missing
+      const Sample sample = make_sample(catalog, sequence, random);
+      std::vector<std::string> messages;
+      encoder.encode(sample, messages);
+      std::optional<Sample> got;
+      for (const std::string& message : messages) {
+        auto read = read_one(reader, message);
+        ASSERT_TRUE(read) << read.error().message;
+        got = std::move(*read);
+      }
+      ASSERT_TRUE(got);
+      EXPECT_EQ(got->frame, sample.frame);
+      expect_equal(*got->catalog, *sample.catalog);
+    }
+  }
+}
+
+TEST(TelemetryCodec, AStreamSaysWhatItBuildsOn) {
+  std::mt19937_64 random(1);
+  const auto catalog = make_catalog("h1", 1, 1, 1);
+  FrameEncoder encoder(3);
+  std::vector<std::string> messages;
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) encoder.encode(make_sample(catalog, sequence, random), messages);
+  ASSERT_EQ(messages.size(), 6u);  // the catalog went once
+  const std::vector<std::uint64_t> bases = {0, 1, 2, 0, 4};
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(frame_of(messages[i + 1]).base_sequence, bases[i]);
+    EXPECT_EQ(frame_of(messages[i + 1]).previous_sequence, i);
+  }
+  messages.clear();
+  encoder.begin_stream();
+  encoder.encode(make_sample(catalog, 3, random), messages);
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(frame_of(messages[1]).base_sequence, 0u);
+  EXPECT_EQ(frame_of(messages[1]).previous_sequence, 0u);
+}
+
+TEST(TelemetryCodec, ValuesAreFlooredToTheQuantum) {
+  const auto catalog = make_catalog("h1", 1, 1, 0);
+  Sample sample{catalog, {1, 1, 1, from_unix_ns(1), {}, {}}};
+  sample.frame.present.assign(catalog->series.size(), 1);
+  sample.frame.values.assign(catalog->series.size(), -1);
+  std::vector<std::string> messages;
+  FrameEncoder().encode(sample, messages);
+  TelemetryReader reader;
+  ASSERT_TRUE(read_one(reader, messages[0]));
+  const Sample got = *read_one(reader, messages[1]).value();
+  for (std::size_t i = 0; i < catalog->series.size(); ++i) {
+    EXPECT_EQ(got.frame.values[i], -info(catalog->series[i].kpi).quantum);
+  }
+}
+
+TEST(TelemetryCodec, SteadyCountersCostAboutOneByte) {
+  const auto catalog = make_catalog("h1", 1, 1, 10);
+  FrameEncoder encoder;
+  std::vector<std::string> messages;
+  Sample sample{catalog, {1, 1, 1, from_unix_ns(1), {}, {}}};
+  sample.frame.present.assign(catalog->series.size(), 1);
+  sample.frame.values.assign(catalog->series.size(), 1'000'000'000'000);
+  encoder.encode(sample, messages);
+  const std::size_t keyframe_bytes = messages.back().size();
+  sample.frame.sequence = 2;
+  encoder.encode(sample, messages);
+  EXPECT_LT(messages.back().size(), catalog->series.size() * 9 / 8 + 200);
+  EXPECT_GT(keyframe_bytes, 3 * messages.back().size());
+}
+
+TEST(TelemetryCodec, WithoutCatalogOrBaseADecoderSaysSo) {
+  std::mt19937_64 random(1);
+  const auto catalog = make_catalog("h1", 1, 1, 1);
+  FrameEncoder encoder;
+  std::vector<std::string> messages;
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) encoder.encode(make_sample(catalog, sequence, random), messages);
+  FrameDecoder decoder;
+  EXPECT_EQ(decoder.decode(frame_of(messages[1])).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(decoder.add(*catalog));
+  EXPECT_EQ(decoder.decode(frame_of(messages[2])).error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(decoder.decode(frame_of(messages[1])));
+  EXPECT_EQ(decoder.decode(frame_of(messages[3])).error().code, ErrorCode::kFailedPrecondition);  // 2 is missing
+  ASSERT_TRUE(decoder.decode(frame_of(messages[2])));
+  ASSERT_TRUE(decoder.decode(frame_of(messages[3])));
+}
+
+TEST(TelemetryCodec, ACatalogCannotChangeUnderItsVersion) {
+  FrameDecoder decoder;
+  ASSERT_TRUE(decoder.add(*make_catalog("h1", 1, 1, 1)));
+  EXPECT_TRUE(decoder.add(*make_catalog("h1", 1, 1, 1)));
+  EXPECT_EQ(decoder.add(*make_catalog("h1", 1, 1, 2)).error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(decoder.add(*make_catalog("h1", 2, 1, 2)));  // another boot
+}
+
+TEST(TelemetryCodec, CatalogsThatCannotBeTrueAreRefused) {
+  using Change = std::function<void(Catalog&)>;
+  const std::vector<std::pair<const char*, Change>> changes = {
+      {"no entities", [](Catalog& c) { c.entities.clear(); c.series.clear(); }},
+      {"bad host", [](Catalog& c) { c.host = HostId("h 1"); c.entities[0].name = "h 1"; }},
+      {"another host first", [](Catalog& c) { c.entities[0].name = "h2"; }},
+      {"second host", [](Catalog& c) { c.entities.push_back(c.entities[0]); }},
+      {"unknown kind", [](Catalog& c) { c.entities[1].kind = static_cast<EntityKind>(77); }},
+      {"vCPU without VM", [](Catalog& c) { c.entities[2].parent = kNoParent; }},
+      {"vCPU of a vCPU", [](Catalog& c) { c.entities[2].parent = 3; }},
+      {"parent out of range", [](Catalog& c) { c.entities[2].parent = 99; }},
+      {"nameless", [](Catalog& c) { c.entities[1].name = ""; }},
+      {"bad UUID", [](Catalog& c) { c.entities[1].uuid = "x"; }},
+      {"UUID of a vCPU", [](Catalog& c) { c.entities[2].uuid = c.entities[1].uuid; }},
+      {"too many labels", [](Catalog& c) { for (int i = 0; i < 65; ++i) c.entities[0].labels[std::to_string(i)] = ""; }},
+      {"empty label key", [](Catalog& c) { c.entities[0].labels[""] = "x"; }},
+      {"entity out of range", [](Catalog& c) { c.series[0].entity = 99; }},
+      {"KPI of another scope", [](Catalog& c) { c.series[0].entity = 1; }},
+      {"unknown KPI", [](Catalog& c) { c.series[0].kpi = static_cast<Kpi>(9999); }},
+      {"bucket of a counter", [](Catalog& c) { c.series[0].bucket = 1; }},
+      {"series twice", [](Catalog& c) { c.series.push_back(c.series[0]); }},
+  };
+  for (const auto& [name, change] : changes) {
+    Catalog catalog = *make_catalog("h1", 1, 1, 1);
+    change(catalog);
+    const auto decoded = decode_upstream(encode(catalog));
+    ASSERT_FALSE(decoded) << name;
+    EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt) << name;
+  }
+}
+
+TEST(TelemetryCodec, FramesThatDoNotFitTheirCatalogAreRefused) {
+  std::mt19937_64 random(5);
+  auto narrower = std::make_shared<Catalog>(*make_catalog("h1", 1, 1, 1));
+  while (narrower->series.size() % 8 != 5) narrower->series.pop_back();  // the presence mask ends within a byte
+  const std::shared_ptr<const Catalog> catalog = narrower;
+  std::vector<std::string> messages;
+  FrameEncoder().encode(make_sample(catalog, 1, random), messages);
+  const EncodedFrame good = frame_of(messages[1]);
+  FrameDecoder decoder;
+  ASSERT_TRUE(decoder.add(*catalog));
+  const auto refuses = [&](const std::function<void(EncodedFrame&)>& change) {
+    EncodedFrame frame = good;
+    change(frame);
+    const auto decoded = decoder.decode(frame);
+    return !decoded && decoded.error().code == ErrorCode::kCorrupt;
+  };
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.presence.pop_back(); }));
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.presence += '\0'; }));
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.values.pop_back(); }));
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.values += '\0'; }));
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.values.assign(f.values.size(), '\x80'); }));
+  EXPECT_TRUE(refuses([](EncodedFrame& f) { f.presence.back() = static_cast<char>(f.presence.back() | 0x80); }));
+  // A value that leaves 64 bits when its quantum is multiplied back in.
+  EXPECT_TRUE(refuses([&](EncodedFrame& f) {
+    f.presence.assign(f.presence.size(), '\0');
+    for (std::size_t i = 0; i < catalog->series.size(); ++i) {
+      if (info(catalog->series[i].kpi).quantum == 1) continue;
+      f.presence[i / 8] = static_cast<char>(1 << i % 8);
+      break;
+    }
+    f.values = std::string(9, '\xff') + '\x01';
+  }));
+  EXPECT_TRUE(decoder.decode(good));  // refusals left no trace
+}
+
+TEST(TelemetryCodec, DamagedBytesNeverThrow) {
+  std::mt19937_64 random(20240608);
+  const auto catalog = make_catalog("h1", 1, 1, 2);
+  FrameEncoder encoder;
+  std::vector<std::string> messages;
+  encoder.encode(make_sample(catalog, 1, random), messages);
+  encoder.encode(make_sample(catalog, 2, random), messages);
+  int refused = 0;
+  for (const std::string& message : messages) {
+    for (std::size_t length = 0; length < message.size(); length += 1 + random() % 16) {
+      TelemetryReader reader;
+      ASSERT_TRUE(read_one(reader, messages[0]));
+      EXPECT_FALSE(read_one(reader, message.substr(0, length)));
+    }
+    for (int round = 0; round < 3000; ++round) {
+      std::string damaged = message;
+      for (int flips = 1 + static_cast<int>(random() % 4); flips > 0; --flips) {
+        damaged[random() % std::min<std::size_t>(damaged.size(), 1 + random() % damaged.size())] ^=
+            static_cast<char>(1 << random() % 8);
+      }
+      TelemetryReader reader;
+      ASSERT_TRUE(read_one(reader, messages[0]));
+      ASSERT_TRUE(read_one(reader, messages[1]));
+      refused += !read_one(reader, damaged);
+    }
+  }
+  EXPECT_GT(refused, 3000);
+}
+
+TEST(TelemetryCodec, AcksRoundTrip) {
+  for (const auto want : {Ack::Want::kNothing, Ack::Want::kCatalog, Ack::Want::kKeyframe}) {
+    const Ack ack{7, 9, want};
+    EXPECT_EQ(decode_ack(encode(ack)).value(), ack);
+  }
+  EXPECT_FALSE(decode_ack(std::string(2048, '\0')));
+  EXPECT_FALSE(decode_ack("short"));
+}
+
+TEST(TelemetryCodecDeathTest, ASampleThatBreaksItsInvariantStopsTheProgram) {
+  const auto catalog = make_catalog("h1", 1, 1, 0);
+  const Sample sample{catalog, {1, 1, 1, from_unix_ns(1), {1}, {1}}};
+  std::vector<std::string> messages;
+  EXPECT_DEATH(FrameEncoder().encode(sample, messages), "");
+}
+
+}  // namespace
+}  // namespace proteus::wire

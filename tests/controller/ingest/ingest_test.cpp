@@ -1,0 +1,262 @@
+#include "controller/ingest/ingest.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "agent/publish/publisher.h"
+#include "tests/common/wire/eventually.h"
+#include "tests/common/wire/telemetry_samples.h"
+#include "tests/controller/ingest/loopback.h"
+#include "tests/fakes/memory_store.h"
+
+namespace proteus::ingest {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A publisher and an ingest that talk over real sockets under CURVE.
+class Telemetry : public ::testing::Test {
+ protected:
+  void start_ingest() {
+    IngestOptions options;
+    options.endpoint = endpoint_;
+    options.keys = loopback_.server_keys;
+    options.batch_window = 2ms;
+    options.store_retry = 20ms;
+    options.socket = loopback_.socket;
+    // libzmq gives a port back some time after its socket was closed.
+    ASSERT_TRUE(eventually([&] {
+      auto started = Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, ingested_);
+      if (started) ingest_ = std::move(*started);
+      return started.has_value();
+    }));
+    endpoint_ = ingest_->endpoint();  // the next one takes the same port
+  }
+  void start_publisher() { start_publisher(loopback_.agent_keys); }
+  void start_publisher(const wire::KeyPair& keys) {
+    publish::PublisherOptions options;
+    options.host = HostId("h1");
+    options.keys = keys;
+    options.controllers = {{endpoint_, loopback_.server_keys.public_key}};
+    options.spool_directory = loopback_.directory.path() + "/spool";
+    options.backlog.spool_after = 50ms;
+    options.resend_after = 200ms;
+    options.socket = loopback_.socket;
+    samples_ = std::make_unique<Queue<Sample>>(10'000, WhenFull::kDropOldest);
+    publisher_ = std::make_unique<publish::Publisher>(loopback_.context, options, *samples_);
+    ASSERT_TRUE(publisher_->start());
+  }
+  void produce(std::uint64_t from, std::uint64_t to) {
+    for (std::uint64_t sequence = from; sequence <= to; ++sequence) {
+      sent_[{catalog_->boot_id, sequence}] = make_sample(catalog_, sequence, random_);
+      samples_->push(sent_[{catalog_->boot_id, sequence}]);
+    }
+  }
+  std::size_t stored_frames() const {
+    std::size_t count = 0;
+    for (const auto& message : store_.raw()) count += message.sequence != 0;
+    return count;
+  }
+  bool all_acknowledged() {
+    return eventually([&] {
+      const auto status = publisher_->status();
+      return !status.empty() && stored_frames() >= sent_.size() && status[0].frames_held == 0 && samples_->size() == 0;
+    });
+  }
+  /// Every frame that was produced is stored once, in order, decodes to what was sent, and reached the pipeline.
+  void expect_complete() {
+    wire::TelemetryReader reader;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> seen;
+    for (const auto& message : store_.raw()) {
+      const auto sample = reader.read(message.host, message.bytes);
+      ASSERT_TRUE(sample) << sample.error().message;
+      if (!*sample) continue;
+      const std::pair key{message.boot_id, message.sequence};
+      EXPECT_TRUE(seen.insert(key).second) << "frame " << message.sequence << " is stored twice";
+      ASSERT_TRUE(sent_.contains(key));
+      EXPECT_EQ((*sample)->frame, sent_[key].frame);
+    }
+    EXPECT_EQ(seen.size(), sent_.size());
+    std::size_t delivered = 0;
+    std::uint64_t last_lsn = 0;
+    while (const auto item = ingested_.try_pop()) {
+      EXPECT_GT(item->lsn, last_lsn);
+      last_lsn = item->lsn;
+      EXPECT_EQ(item->host, HostId("h1"));
+      const std::pair key{item->sample.frame.boot_id, item->sample.frame.sequence};
+      EXPECT_EQ(item->sample.frame, sent_[key].frame);
+      ++delivered;
+    }
+    EXPECT_EQ(delivered, sent_.size());
+  }
+
+  Loopback loopback_;
+  MemoryStore store_;
+  SystemClock clock_;
+  std::string endpoint_ = "tcp://127.0.0.1:*";
+  std::mt19937_64 random_{17};
+  std::shared_ptr<const Catalog> catalog_ = make_catalog("h1", 100, 1, 2);
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Sample> sent_;
+  Queue<Ingested> ingested_{100'000, WhenFull::kRefuse};
+  std::unique_ptr<Queue<Sample>> samples_;
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<publish::Publisher> publisher_;
+};
+
+TEST_F(Telemetry, EverythingArrivesOnce) {
+  start_ingest();
+  start_publisher();
+  produce(1, 100);
+  catalog_ = make_catalog("h1", 100, 2, 3);
+  produce(101, 400);
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+  const IngestStatus status = ingest_->status();
+  EXPECT_EQ(status.frames, 400u);
+  EXPECT_EQ(status.catalogs, 2u);
+  EXPECT_EQ(status.refused, 0u);
+  EXPECT_EQ(publisher_->dropped_frames(), 0u);
+}
+
+TEST_F(Telemetry, ARestartedControllerLosesNothing) {
+  start_ingest();
+  start_publisher();
+  std::uint64_t next = 1;
+  for (int round = 0; round < 5; ++round) {
+    produce(next, next + 29);
+    next += 30;
+    ASSERT_TRUE(eventually([&] { return stored_frames() > next / 2; }));
+    ingest_.reset();
+    produce(next, next + 19);
+    next += 20;
+    start_ingest();
+  }
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
+TEST_F(Telemetry, TheSpoolBridgesAnAbsentControllerAndADeadAgent) {
+  start_ingest();
+  ingest_.reset();  // its port is known, nobody listens
+  start_publisher();
+  produce(1, 50);
+  ASSERT_TRUE(eventually([&] {
+    const auto status = publisher_->status();
+    return status[0].frames_held == 50 && status[0].spool_bytes > 1000;  // all but the last 50 ms
+  }));
+  publisher_->stop();
+  publisher_.reset();
+
+  catalog_ = make_catalog("h1", 200, 1, 1);  // the next boot of the agent
+  start_publisher();
+  produce(1, 10);
+  start_ingest();
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
+TEST_F(Telemetry, AFullStoreAcknowledgesNothingAndRecovers) {
+  start_ingest();
+  start_publisher();
+  produce(1, 10);
+  ASSERT_TRUE(all_acknowledged());
+  store_.set_full(true);
+  produce(11, 60);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().store_errors >= 3; }));
+  EXPECT_NE(ingest_->status().store_error.find("no space"), std::string::npos);
+  EXPECT_EQ(stored_frames(), 10u);
+  EXPECT_EQ(publisher_->status()[0].frames_held, 50u);
+  // Frames that came meanwhile were discarded; the agent sends them again.
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0 || ingest_->status().store_errors > 10; }));
+  store_.set_full(false);
+  ASSERT_TRUE(all_acknowledged());
+  EXPECT_TRUE(ingest_->status().store_error.empty());
+  expect_complete();
+}
+
+TEST_F(Telemetry, AFullPipelineQueueLosesNothing) {
+  Queue<Ingested> narrow(8, WhenFull::kRefuse);
+  IngestOptions options;
+  options.endpoint = endpoint_;
+  options.keys = loopback_.server_keys;
+  options.batch_window = 1ms;
+  options.undelivered_max = 16;
+  options.socket = loopback_.socket;
+  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, narrow));
+  endpoint_ = ingest_->endpoint();
+  start_publisher();
+  produce(1, 300);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().undelivered > 0; }));
+  ASSERT_TRUE(eventually([&] {
+    while (auto item = narrow.try_pop()) ingested_.push(std::move(*item));
+    return ingested_.size() == 300;
+  }));
+  EXPECT_EQ(narrow.dropped_count(), 0u);
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
+TEST_F(Telemetry, AWrongKeyIsRefusedAndSeen) {
+  start_ingest();
+  start_publisher(wire::generate_key_pair().value());
+  produce(1, 5);
+  ASSERT_TRUE(eventually([&] { return !publisher_->status()[0].refusal.empty(); }));
+  EXPECT_FALSE(publisher_->status()[0].connected);
+  EXPECT_GE(loopback_.zap.refused_count(), 1u);
+  EXPECT_EQ(stored_frames(), 0u);
+  EXPECT_EQ(ingest_->status().messages, 0u);
+}
+
+TEST_F(Telemetry, AnAgentDoesNotSpeakForAnotherHost) {
+  start_ingest();
+  auto dealer = std::move(*wire::make_dealer(loopback_.context, endpoint_, loopback_.agent_keys,
+                                             loopback_.server_keys.public_key, loopback_.socket));
+  const std::string forged = wire::encode(*make_catalog("h2", 1, 1, 1));
+  ASSERT_TRUE(eventually([&] { return wire::send(dealer, forged).has_value(); }));
+  ASSERT_TRUE(eventually([&] { return ingest_->status().refused == 1; }));
+  EXPECT_TRUE(store_.raw().empty());
+}
+
+TEST_F(Telemetry, ACatalogThatCannotBeSentIsNamedByTheAgent) {
+  start_ingest();
+  start_publisher();
+  auto wrong = std::make_shared<Catalog>(*make_catalog("h1", 100, 1, 1));
+  wrong->entities[0].name = "h2";
+  std::mt19937_64 random(1);
+  samples_->push(make_sample(wrong, 1, random));
+  ASSERT_TRUE(eventually([&] { return publisher_->dropped_frames() == 1; }));
+  catalog_ = make_catalog("h1", 100, 2, 1);
+  produce(2, 4);
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
+TEST_F(Telemetry, EveryControllerGetsEverything) {
+  start_ingest();
+  MemoryStore other_store;
+  Queue<Ingested> other_ingested(1000, WhenFull::kRefuse);
+  const auto other_keys = wire::generate_key_pair().value();
+  IngestOptions options;
+  options.endpoint = "tcp://127.0.0.1:*";
+  options.keys = other_keys;
+  options.socket = loopback_.socket;
+  auto other = std::move(
+      *Ingest::start(loopback_.context, options, *loopback_.authorized, other_store, clock_, other_ingested));
+  publish::PublisherOptions publisher_options;
+  publisher_options.host = HostId("h1");
+  publisher_options.keys = loopback_.agent_keys;
+  publisher_options.controllers = {{endpoint_, loopback_.server_keys.public_key}, {other->endpoint(), other_keys.public_key}};
+  publisher_options.spool_directory = loopback_.directory.path() + "/spool";
+  publisher_options.socket = loopback_.socket;
+  samples_ = std::make_unique<Queue<Sample>>(1000, WhenFull::kDropOldest);
+  publisher_ = std::make_unique<publish::Publisher>(loopback_.context, publisher_options, *samples_);
+  ASSERT_TRUE(publisher_->start());
+  produce(1, 40);
+  ASSERT_TRUE(all_acknowledged());
+  ASSERT_TRUE(eventually([&] { return other_ingested.size() == 40; }));
+  expect_complete();
+}
+
+}  // namespace
+}  // namespace proteus::ingest

@@ -1,0 +1,181 @@
+#include "controller/ingest/intake.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/common/wire/telemetry_samples.h"
+#include "tests/fakes/memory_store.h"
+
+namespace proteus::ingest {
+namespace {
+
+using Outcome = Intake::Outcome;
+using Want = wire::Ack::Want;
+
+const HostId kHost("h1");
+
+class IntakeTest : public ::testing::Test {
+ protected:
+  Result<Outcome> take(const std::string& message) { return intake_.take(kHost, "link", message, now_); }
+  /// Stores the batch. Returns: the answers.
+  std::vector<Intake::Answer> commit() {
+    EXPECT_TRUE(store_.append(intake_.messages()));
+    return intake_.committed();
+  }
+  /// The next frames of the stream, encoded, with the catalog first where it is due.
+  std::vector<std::string> frames(std::uint64_t from, std::uint64_t to) {
+    std::vector<std::string> messages;
+    for (std::uint64_t sequence = from; sequence <= to; ++sequence) {
+      auto& sample = samples_[{catalog_->boot_id, sequence}];  // sent again, a frame is the same
+      if (!sample) sample = make_sample(catalog_, sequence, random_);
+      encoder_.encode(*sample, messages);
+    }
+    return messages;
+  }
+  void take_all(const std::vector<std::string>& messages) {
+    for (const std::string& message : messages) ASSERT_EQ(take(message).value(), Outcome::kStored);
+  }
+  void restart() { intake_ = make_intake(); }
+
+  MemoryStore store_;
+  Intake make_intake() {
+    return Intake([this](const HostId& host, std::uint64_t boot) { return store_.last_sequence(host, boot); });
+  }
+  Intake intake_ = make_intake();
+  Timestamp now_ = from_unix_ns(1'700'000'000'000'000'000);
+  std::mt19937_64 random_{11};
+  std::shared_ptr<const Catalog> catalog_ = make_catalog("h1", 5, 1, 1);
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::optional<Sample>> samples_;
+  wire::FrameEncoder encoder_;
+};
+
+TEST_F(IntakeTest, OneAnswerPerHostSaysHowFarItIsDurable) {
+  take_all(frames(1, 3));
+  ASSERT_EQ(intake_.messages().size(), 4u);
+  EXPECT_FALSE(intake_.samples()[0]);  // the catalog
+  EXPECT_EQ(intake_.samples()[3]->frame.sequence, 3u);
+  EXPECT_EQ(intake_.messages()[3].base_sequence, 2u);
+  EXPECT_EQ(intake_.messages()[3].catalog_version, 1u);
+  EXPECT_EQ(intake_.messages()[3].boot_id, 5u);
+  const auto answers = commit();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].ack, (wire::Ack{5, 3, Want::kNothing}));
+  EXPECT_EQ(answers[0].link, "link");
+  EXPECT_FALSE(intake_.has_news());
+}
+
+TEST_F(IntakeTest, RepeatsAreAnsweredButNotStored) {
+  const auto messages = frames(1, 3);
+  take_all(messages);
+  commit();
+  encoder_.begin_stream();
+  const auto again = frames(2, 4);  // catalog, 2, 3, 4: the acknowledgement was lost
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(take(again[i]).value(), Outcome::kRepeat) << i;
+  EXPECT_EQ(take(again[3]).value(), Outcome::kStored);
+  EXPECT_EQ(intake_.messages().size(), 1u);
+  const auto answers = commit();
+  EXPECT_EQ(answers.at(0).ack, (wire::Ack{5, 4, Want::kNothing}));
+}
+
+TEST_F(IntakeTest, AfterARestartItAsksForTheStreamAndKnowsWhatIsDurable) {
+  take_all(frames(1, 3));
+  commit();
+  restart();
+  const auto next = frames(4, 5);
+  EXPECT_EQ(take(next[0]).value(), Outcome::kWanted);
+  EXPECT_EQ(take(next[1]).value(), Outcome::kWanted);
+  const auto answers = commit();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].ack, (wire::Ack{5, 3, Want::kCatalog}));
+
+  encoder_.begin_stream();
+  const auto stream = frames(3, 5);
+  EXPECT_EQ(take(stream[0]).value(), Outcome::kStored);  // the catalog
+  EXPECT_EQ(take(stream[1]).value(), Outcome::kRepeat);
+  EXPECT_EQ(take(stream[2]).value(), Outcome::kStored);
+  EXPECT_EQ(take(stream[3]).value(), Outcome::kStored);
+  EXPECT_EQ(commit().at(0).ack, (wire::Ack{5, 5, Want::kNothing}));
+}
+
+TEST_F(IntakeTest, WhatIsMissingIsNeverSkippedOver) {
+  take_all(frames(1, 2));
+  commit();
+  auto messages = frames(3, 70);  // a keyframe is among them
+  EXPECT_EQ(messages.size(), 68u);
+  for (std::size_t i = 1; i < messages.size(); ++i) EXPECT_EQ(take(messages[i]).value(), Outcome::kWanted);  // 3 is lost
+  const auto answers = commit();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].ack, (wire::Ack{5, 2, Want::kKeyframe}));
+}
+
+TEST_F(IntakeTest, FramesThatTheAgentDroppedAreNotMissed) {
+  take_all(frames(1, 2));
+  commit();
+  encoder_.begin_stream();
+  const auto messages = frames(90, 91);  // the oldest that the agent still holds
+  EXPECT_EQ(take(messages[1]).value(), Outcome::kStored);
+  EXPECT_EQ(take(messages[2]).value(), Outcome::kStored);
+  EXPECT_EQ(commit().at(0).ack, (wire::Ack{5, 91, Want::kNothing}));
+}
+
+TEST_F(IntakeTest, QuestionsAreNotRepeatedForEachFrame) {
+  const auto messages = frames(1, 50);
+  int asked = 0;
+  for (std::size_t i = 2; i < messages.size(); ++i) {
+    EXPECT_EQ(take(messages[i]).value(), Outcome::kWanted);
+    for (const auto& answer : commit()) asked += answer.ack.want != Want::kNothing;
+    now_ += std::chrono::milliseconds(20);
+  }
+  EXPECT_GE(asked, 2);
+  EXPECT_LE(asked, 3);
+}
+
+TEST_F(IntakeTest, NobodySpeaksForAnotherHost) {
+  const auto messages = frames(1, 1);
+  const auto outcome = intake_.take(HostId("h2"), "link", messages[0], now_);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kPermissionDenied);
+  EXPECT_FALSE(intake_.has_news());
+}
+
+TEST_F(IntakeTest, TwoBootsDoNotMix) {
+  take_all(frames(1, 3));
+  catalog_ = make_catalog("h1", 6, 1, 1);
+  take_all(frames(1, 2));
+  const auto answers = commit();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0].ack, (wire::Ack{5, 3, Want::kNothing}));
+  EXPECT_EQ(answers[1].ack, (wire::Ack{6, 2, Want::kNothing}));
+}
+
+TEST_F(IntakeTest, GarbageIsRefusedAndLeavesNoTrace) {
+  take_all(frames(1, 2));
+  commit();
+  EXPECT_EQ(take("garbage!").error().code, ErrorCode::kCorrupt);
+  auto next = frames(3, 3);
+  std::string damaged = next[0];
+  damaged.resize(damaged.size() - 8);
+  EXPECT_FALSE(take(damaged));
+  EXPECT_EQ(take(next[0]).value(), Outcome::kStored);
+}
+
+TEST_F(IntakeTest, WhatIsStoredReplays) {
+  take_all(frames(1, 5));
+  commit();
+  encoder_.begin_stream();
+  for (const auto& message : frames(4, 8)) ASSERT_TRUE(take(message));
+  restart();  // before the batch was durable
+  encoder_.begin_stream();
+  for (const auto& message : frames(4, 12)) ASSERT_TRUE(take(message));
+  commit();
+  wire::TelemetryReader reader;
+  std::vector<std::uint64_t> sequences;
+  for (const store::RawMessage& message : store_.raw()) {
+    const auto sample = reader.read(message.host, message.bytes);
+    ASSERT_TRUE(sample) << sample.error().message;
+    if (*sample) sequences.push_back((*sample)->frame.sequence);
+  }
+  EXPECT_EQ(sequences, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+}
+
+}  // namespace
+}  // namespace proteus::ingest

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""What happens when parts of it are killed, vanish, or lie."""
+import unittest
+
+from case import ClusterError, LiveCase, policy
+
+# Slow enough that a migration of a guest with 96 MiB in use is caught half-way.
+SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
+
+
+class Failures(LiveCase):
+    HOST_CPUS = [0.9, 0.9]
+    GUESTS = [
+        {"name": "one", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 160},
+        {"name": "two", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
+        {"name": "fixed", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128, "unmovable": True},
+    ]
+
+    def setUp(self):
+        super().setUp()
+        self.bring_home()
+
+    def start_slow_move(self):
+        """Evacuates h1 with one migration under way; returns its action once bytes flow."""
+        self.lab.load("one", memory=96)
+        self.start(policy(limits=SLOW_COPY))
+        self.cluster.ctl("maintenance", "h1", "on")
+        return self.wait_action(lambda a: a["operation"]["kind"] == "migrate" and a["state"] == "running", 40, "a migration to run")
+
+    def ended(self, action, timeout_s=90):
+        return self.wait_action(lambda a: a["id"] == action["id"] and
+                                a["state"] in ("verified", "failed", "reverted", "expired", "rejected"), timeout_s, "the action to end")
+
+    def test_controller_killed_in_mid_migration(self):
+        action = self.start_slow_move()
+        self.cluster.controllers["controller"].kill()
+        self.cluster.restart_controller()
+        final = self.ended(action)
+        self.assertEqual(final["state"], "verified", final)
+        journal = self.check_after()
+        terms = [entry["term"] for entry in journal if entry["type"] == "started"]
+        self.assertEqual(len(terms), 2)
+        self.assertLess(terms[0], terms[1])
+
+    def test_agent_killed_in_mid_migration(self):
+        action = self.start_slow_move()
+        self.cluster.agents["h1"].kill()
+        self.cluster.start_agent("h1")
+        self.ended(action)  # verified or failed: which one depends on libvirt; what counts is that the journal is true
+        self.check_after()
+
+    def test_agent_restarted_goes_on_reporting(self):
+        self.start(policy(automation="observe"))
+        frames = self.cluster.get("/v1/status")["ingest"]["frames"]
+        for host in ("h1", "h2"):
+            self.cluster.agents[host].kill()
+            self.cluster.start_agent(host)
+        self.cluster.wait("both agents to be back", lambda: all(h["fresh"] and h["commandable"] for h in self.cluster.hosts().values()) and
+                          self.cluster.get("/v1/status")["ingest"]["frames"] > frames + 6, 30)
+        self.check_after()
+
+    def test_guest_destroyed_between_decision_and_execution(self):
+        self.lab.load("two", memory=32)
+        self.start(policy(automation="approve"))
+        self.cluster.ctl("maintenance", "h1", "on")
+        two = self.vm_id("two")
+        action = self.wait_action(lambda a: a["vm"] == two and a["state"] == "awaiting_approval", 30, "two's move to await approval")
+        self.lab.stop("two")
+        self.cluster.ctl("approve", f"A{action['id']}")
+        final = self.ended(action)
+        self.assertIn(final["state"], ("failed", "expired"), final)
+        self.assertTrue(final["message"], "the operator is told why")
+        self.check_after()
+
+    def test_unmovable_guest_does_not_block_the_plan(self):
+        self.start(policy())
+        self.cluster.ctl("maintenance", "h1", "on")
+        self.cluster.wait("one and two to be moved", lambda: self.lab.where("one") == ["h2"] and self.lab.where("two") == ["h2"], 60)
+        self.assertEqual(self.lab.where("fixed"), ["h1"])
+        vm = self.cluster.vms()["fixed"]
+        self.assertTrue(vm["unmovable"], vm)
+        fixed = vm["id"]
+        self.cluster.wait("open actions to end", lambda: not self.cluster.get("/v1/plan")["open_actions"], 30)
+        self.assertFalse([a for a in self.cluster.actions() if a["vm"] == fixed and a["operation"]["kind"] == "migrate"])
+        self.check_after()
+
+    def test_wrong_key_is_refused(self):
+        self.start(policy(automation="observe"))
+        self.cluster.agents["h2"].stop()
+        self.cluster.keygen("stranger", "agent/proteus-agent")
+        before = self.cluster.get("/v1/status")["ingest"]["refused_keys"]
+        self.cluster.start_agent("h2", keys="stranger")
+        self.cluster.wait("the key to be refused", lambda: self.cluster.get("/v1/status")["ingest"]["refused_keys"] > before, 20)
+        self.cluster.wait("h2 to be stale", lambda: not self.cluster.hosts()["h2"]["fresh"], 20)
+        self.assertTrue(self.cluster.hosts()["h1"]["fresh"])
+        self.cluster.wait("the agent to say so", lambda: "refused" in self.cluster.agents["h2"].words(), 20)
+        self.check_after()
+
+    def test_two_controllers_by_mistake(self):
+        # The same data directory: the second one says so and ends.
+        self.start(policy())
+        first = self.cluster.controllers["controller"]
+        second = type(first)("second", first.command, self.cluster.path("second.log"))
+        second.start()
+        self.cluster.wait("the second controller to end", lambda: not second.running, 15)
+        self.assertNotEqual(second.process.returncode, 0)
+        self.assertIn("another", second.words().lower())
+        # A store and ports of its own, and agents that are told of both: they follow the first, the other only watches.
+        self.cluster.start_controller(policy(), name="usurper", options='[forecast]\nstep = "1s"\nhorizon_steps = 20', offset=100)
+        for host in ("h1", "h2"):
+            self.cluster.agents[host].stop()
+            self.cluster.start_agent(host, controllers=("controller", "usurper"))
+        self.cluster.wait_ready(self.alive_guests())
+        self.cluster.wait("the usurper to see the hosts", lambda: len(self.cluster.hosts("usurper")) == 2, 20)
+        self.assertFalse(any(h["commandable"] for h in self.cluster.hosts("usurper").values()))
+        self.cluster.post("/v1/hosts/h1/maintenance", {"on": True}, "usurper")
+        self.cluster.ctl("maintenance", "h2", "on")  # the true one has nothing to do there
+        self.assertFalse([a for a in self.cluster.actions("usurper") if a["executed_at"]])
+        self.assertEqual(self.lab.where("one"), ["h1"])
+        self.check_after()
+
+    def test_pause_stops_and_resume_goes_on(self):
+        self.start(policy())
+        self.cluster.ctl("pause")
+        self.cluster.ctl("maintenance", "h1", "on")
+        cycle = self.cluster.get("/v1/status")["cycle"]["number"]
+        self.cluster.wait("some cycles", lambda: self.cluster.get("/v1/status")["cycle"]["number"] > cycle + 4, 20)
+        self.assertEqual(self.cluster.actions(), [])
+        self.cluster.ctl("resume")
+        self.cluster.wait("two to be moved", lambda: self.lab.where("two") == ["h2"], 60)
+        self.cluster.wait("open actions to end", lambda: not self.cluster.get("/v1/plan")["open_actions"], 30)
+        self.check_after()
+
+    def test_what_cannot_be_is_said_with_the_right_exit_code(self):
+        self.start(policy(automation="observe"))
+        for arguments, code in ((["explain", "A999"], 4), (["forecast", "nobody"], 4), (["approve", "A999"], 4), (["explain", "xyz"], 2),
+                                (["nonsense"], 2), (["maintenance", "h9", "on"], 4)):
+            done = self.cluster.ctl(*arguments, check=False)
+            self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
+            self.assertTrue(done.stderr.strip(), arguments)
+        self.cluster.controllers["controller"].stop()
+        self.assertEqual(self.cluster.ctl("hosts", check=False).returncode, 3)
+        with self.assertRaises(ClusterError):
+            self.cluster.get("/v1/status")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

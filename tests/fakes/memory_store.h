@@ -1,0 +1,96 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "controller/store/store.h"
+
+namespace proteus {
+
+/// A store in memory that outlives the controllers of a test, and can be told to take nothing. Keeps telemetry and meta;
+/// journal entries are counted by lsn only.
+/// Thread: any.
+class MemoryStore final : public store::Store {
+ public:
+  /// While set, append says that the disk is full.
+  void set_full(bool full) {
+    std::lock_guard lock(mutex_);
+    full_ = full;
+  }
+  std::vector<store::RawMessage> raw() const {
+    std::lock_guard lock(mutex_);
+    return raw_;
+  }
+
+  Status append(std::vector<store::RawMessage>& messages) override {
+    std::lock_guard lock(mutex_);
+    if (full_) return Error{ErrorCode::kUnavailable, "no space left on device"};
+    for (store::RawMessage& message : messages) {
+      message.lsn = next_lsn_++;
+      raw_.push_back(message);
+      std::uint64_t& last = last_[{message.host, message.boot_id}];
+      last = std::max(last, message.sequence);
+    }
+    return {};
+  }
+  Status append(std::vector<store::JournalEntry>& entries) override {
+    std::lock_guard lock(mutex_);
+    if (full_) return Error{ErrorCode::kUnavailable, "no space left on device"};
+    for (store::JournalEntry& entry : entries) entry.lsn = next_lsn_++;
+    return {};
+  }
+  std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const override {
+    std::lock_guard lock(mutex_);
+    const auto entry = last_.find({host, boot_id});
+    if (entry == last_.end() || entry->second == 0) return std::nullopt;
+    return entry->second;
+  }
+  Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override {
+    for (const store::RawMessage& message : raw()) {
+      if (message.received >= from && message.received < to && !visitor.raw(message)) break;
+    }
+    return {};
+  }
+  Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override {
+    for (const store::RawMessage& message : raw()) {
+      if (message.lsn >= from_lsn && message.lsn < to_lsn && !visitor.raw(message)) break;
+    }
+    return {};
+  }
+  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t) const override {
+    return std::vector<store::JournalEntry>();
+  }
+  Result<std::optional<store::JournalEntry>> last_started(Timestamp) const override {
+    return std::optional<store::JournalEntry>();
+  }
+  Result<std::vector<drs::ActionRecord>> open_actions() const override { return std::vector<drs::ActionRecord>(); }
+  Result<std::optional<std::string>> get_meta(const std::string& key) const override {
+    std::lock_guard lock(mutex_);
+    const auto entry = meta_.find(key);
+    if (entry == meta_.end()) return std::optional<std::string>();
+    return std::optional<std::string>(entry->second);
+  }
+  Status put_meta(const std::string& key, const std::string& value) override {
+    std::lock_guard lock(mutex_);
+    meta_[key] = value;
+    return {};
+  }
+  Status expire(Timestamp) override { return {}; }
+  Figures figures() const override {
+    std::lock_guard lock(mutex_);
+    return {.raw_messages = raw_.size(), .raw_bytes = 0, .journal_entries = 0, .disk_bytes = 0};
+  }
+
+ private:
+  mutable std::mutex mutex_;  // guards all below
+  bool full_ = false;
+  std::uint64_t next_lsn_ = 1;
+  std::vector<store::RawMessage> raw_;
+  std::map<std::pair<HostId, std::uint64_t>, std::uint64_t> last_;
+  std::map<std::string, std::string> meta_;
+};
+
+}  // namespace proteus
