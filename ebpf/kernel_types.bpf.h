@@ -42,6 +42,7 @@ struct mm_struct___before_6_2 {
 };
 
 struct cfs_rq {
+  int throttled; /* a bit of its own since 6.18 */
   int throttle_count;
 };
 
@@ -53,6 +54,7 @@ struct sched_info {
 struct sched_entity {
   u64 sum_exec_runtime;
   u64 nr_migrations;
+  struct sched_entity *parent;
   struct cfs_rq *cfs_rq;
 };
 

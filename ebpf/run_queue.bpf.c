@@ -13,7 +13,7 @@ struct run_queue_mark marks[RUN_QUEUE_MARK_BATCH];
 
 struct thread_mark {
   u32 slot;
-  u32 unused;
+  u32 left_by_own_quota; /* its last departure was its own quota's doing */
   u64 run_delay_ns; /* at the last departure */
 };
 
@@ -76,14 +76,23 @@ static __always_inline bool still_runnable(struct task_struct *task, bool preemp
   return BPF_CORE_READ(old, state) == 0;
 }
 
-/* A thread whose group has used up its quota also leaves runnable, but nobody took its CPU. */
+/* A thread whose group has used up its quota, or stands below one that has, also leaves runnable, but nobody took its CPU. */
 static __always_inline bool throttled(struct task_struct *task) {
-  if (!bpf_core_field_exists(task->se.cfs_rq) || !bpf_core_type_exists(struct cfs_rq) ||
-      !bpf_core_field_exists(((struct cfs_rq *)0)->throttle_count)) {
-    return false;
-  }
   struct cfs_rq *queue = task->se.cfs_rq;
-  return queue && queue->throttle_count > 0;
+  return bpf_core_field_exists(queue->throttle_count) && queue && queue->throttle_count > 0;
+}
+
+/* Whether that quota is the VM's own: libvirt sets it on the thread's group or on the one above it, the VM's. Further up
+ * are quotas of slices and of the host as a whole. Kernels from 6.18 let a group's threads run on until they return to user
+ * mode and count only a part of the throttled time in cpu.stat; the waits that follow are therefore summed up here. */
+static __always_inline bool throttled_by_own_quota(struct task_struct *task) {
+  struct cfs_rq *queue = task->se.cfs_rq;
+  if (!bpf_core_field_exists(queue->throttled) || !queue) return false;
+  if (BPF_CORE_READ_BITFIELD_PROBED(queue, throttled)) return true;
+  struct sched_entity *above = task->se.parent;
+  if (!above) return false;
+  queue = BPF_CORE_READ(above, cfs_rq);
+  return queue && BPF_CORE_READ_BITFIELD_PROBED(queue, throttled);
 }
 
 SEC("tp_btf/sched_switch")
@@ -100,9 +109,18 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
   u32 slot = mark->slot;
   u32 index = bpf_get_smp_processor_id() * slots + slot;
   struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
-  if (stripe) stripe->buckets[bucket_of(wait_ns)]++;
+  if (stripe) {
+    stripe->buckets[bucket_of(wait_ns)]++;
+    if (mark->left_by_own_quota) stripe->own_quota_wait_ns += wait_ns;
+  }
 
-  if (next->pid == 0 || !still_runnable(prev, preempt) || throttled(prev)) return 0;
+  mark->left_by_own_quota = 0;
+  if (!still_runnable(prev, preempt)) return 0;
+  if (throttled(prev)) {
+    mark->left_by_own_quota = throttled_by_own_quota(prev);
+    return 0;
+  }
+  if (next->pid == 0) return 0;
   struct thread_mark *winner = bpf_task_storage_get(&threads, next, 0, 0);
   u32 column = winner ? winner->slot : slots;
   u32 cell = slot * (slots + 1) + column;

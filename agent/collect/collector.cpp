@@ -1,6 +1,7 @@
 #include "agent/collect/collector.h"
 
 #include <fmt/core.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ class CollectorOfHost final : public Collector {
     inventory_ = std::make_shared<Inventory>();
     if (!options_.libvirt_uri.empty()) {
       inventory_reader_ = InventoryReader::start({options_.libvirt_uri, options_.slow_interval});
+      vms_->on_vcpus_changed([this](const VmId& vm) { refresh(vm); });
     }
   }
 
@@ -120,6 +122,7 @@ class CollectorOfHost final : public Collector {
                         thread_reader_->program_fd(), {}});
     }
     if (trace_) hooks_.push_back({"on_sched_switch", trace_->program_fd(), {}});
+    ::malloc_trim(0);  // loading has parsed the kernel's types, several MiB that are not needed again
   }
 
   void fixed_labels() {

@@ -105,6 +105,14 @@ class Trace final : public RunQueueTrace {
     return counted(preemptions_[cell(slot, winner.value_or(slots_))]);
   }
 
+  std::int64_t own_quota_wait_ns(std::uint32_t slot) const override {
+    std::int64_t sum = 0;
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      sum += counted(stripes_[static_cast<std::size_t>(cpu) * slots_ + slot].own_quota_wait_ns);
+    }
+    return sum;
+  }
+
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch); }
 
  private:

@@ -46,6 +46,9 @@ class RunQueueTrace {
   /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`.
   virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;
 
+  /// That part of the waits which began because the VM's own CPU quota was used up.
+  virtual std::int64_t own_quota_wait_ns(std::uint32_t slot) const = 0;
+
   /// The hook's program, for its statistics.
   virtual int program_fd() const = 0;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,7 +36,9 @@ struct TrackedVm {
   std::int64_t faults_major_count = 0;
   std::int64_t faults_minor_count = 0;
   std::optional<std::int64_t> resident_bytes;
-  std::optional<std::int64_t> throttled_time_ns;
+  std::optional<std::int64_t> throttled_time_ns;  ///< see VmTable::read_throttled()
+  std::int64_t cgroup_throttled_ns = 0;           ///< its two sources at the last tick
+  std::int64_t own_quota_wait_ns = 0;
   bool counted = false;  ///< at least one thread was read in this tick
 
   // when to look for its process again, in ticks
@@ -52,6 +55,9 @@ class VmTable {
   /// trace may be null. Both outlive the table.
   VmTable(std::string root, ThreadReader& reader, RunQueueTrace* trace);
   ~VmTable();
+
+  /// Called with each VM whose number of vCPU threads changed: its static figures have changed with it.
+  void on_vcpus_changed(std::function<void(const VmId&)> callback) { vcpus_changed_ = std::move(callback); }
 
   /// One tick: VMs of the inventory appear, others vanish (and give their slots back), counters are read.
   /// Returns true if entities or threads changed since the last tick.
@@ -70,11 +76,13 @@ class VmTable {
   bool read_threads();
   void account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now);
   void mark_new();
+  void read_throttled(TrackedVm& vm);
   bool find_winners();
 
   const std::string root_;
   ThreadReader& reader_;
   RunQueueTrace* const trace_;
+  std::function<void(const VmId&)> vcpus_changed_;
   std::map<VmId, TrackedVm> vms_;
   std::uint64_t tick_ = 0;
   std::int64_t refused_count_ = 0;

@@ -8,7 +8,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <thread>
 
@@ -178,6 +179,45 @@ TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
   while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   EXPECT_GT(trace->preemptions(*a, b), 0);
   EXPECT_GT(trace->preemptions(*a, std::nullopt), 0) << "the stranger, or anything else on that CPU";
+}
+
+/// A control group with a CPU quota, v1 (threads move one by one); made by the test and removed with it.
+class QuotaGroup {
+ public:
+  QuotaGroup() : path_("/sys/fs/cgroup/cpu/proteus-test-" + std::to_string(::getpid())) {
+    made_ = std::filesystem::exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") && std::filesystem::create_directory(path_, error_) &&
+            write("cpu.cfs_quota_us", "20000");
+  }
+  ~QuotaGroup() {
+    if (made_) ::rmdir(path_.c_str());
+  }
+  bool made() const { return made_; }
+  bool write(const std::string& file, const std::string& text) const {
+    std::ofstream out(path_ + "/" + file);
+    out << text << std::flush;
+    return out.good();
+  }
+
+ private:
+  std::string path_;
+  std::error_code error_;
+  bool made_ = false;
+};
+
+TEST_F(RunQueueTraceTest, TellsTheWaitsOfTheOwnQuotaFromOthers) {
+  const QuotaGroup group;  // outlives the thread in it
+  if (!group.made()) GTEST_SKIP() << "no control group with a quota can be made here";
+  BusyThread limited(0);
+  BusyThread rival(0);
+  const auto a = trace->acquire_slot();
+  const auto b = trace->acquire_slot();
+  const std::vector<ThreadMark> marks{{limited.key(), a}, {rival.key(), b}};
+  ASSERT_EQ(trace->mark(marks), 0u);
+  ASSERT_TRUE(group.write("tasks", std::to_string(limited.tid())));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (trace->own_quota_wait_ns(*a) < 200'000'000 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GE(trace->own_quota_wait_ns(*a), 200'000'000);
+  EXPECT_EQ(trace->own_quota_wait_ns(*b), 0) << "the rival waits too, but for nobody's quota";
 }
 
 TEST_F(RunQueueTraceTest, AForgottenThreadCountsNoMoreAndItsSlotReturnsEmpty) {

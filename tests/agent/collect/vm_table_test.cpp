@@ -62,7 +62,9 @@ class FakeTrace final : public RunQueueTrace {
     const auto it = cells.find({slot, winner ? static_cast<std::int64_t>(*winner) : -1});
     return it == cells.end() ? 0 : it->second;
   }
+  std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
+  std::int64_t own_quota_ns = 0;
 
  private:
   const std::uint32_t count_;
@@ -205,6 +207,42 @@ TEST_F(VmTableTest, WithoutLibvirtAVmEndsWithItsProcess) {
   root.remove("/proc/70");
   for (int i = 0; i < 3; ++i) table.update(inventory);
   EXPECT_EQ(table.vms().count(kVm), 0u);
+}
+
+TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  root.write("/proc/70/cgroup", "1:cpu:/machine/a/emulator\n");
+  const std::string stat = "/sys/fs/cgroup/cpu/machine/a/vcpu0/cpu.stat";
+  root.write(stat, "throttled_time 1000\n");
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_EQ(vm.throttled_time_ns, 1000);
+  trace.own_quota_ns = 300;
+  root.write(stat, "throttled_time 1020\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, 1300);
+  root.write(stat, "throttled_time 1520\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, 1800);
+  root.write(stat, "nr_periods 1\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
+}
+
+TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
+  std::vector<VmId> told;
+  table.on_vcpus_changed([&told](const VmId& id) { told.push_back(id); });
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  table.update(inventory);
+  add_thread(70, 75, "worker");
+  table.update(inventory);
+  EXPECT_TRUE(told.empty());
+  add_thread(70, 72, "CPU 1/KVM");
+  table.update(inventory);
+  EXPECT_EQ(told, std::vector<VmId>{kVm});
 }
 
 TEST_F(VmTableTest, AVmWithoutAProcessHasNoCounts) {
