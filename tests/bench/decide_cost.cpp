@@ -1,0 +1,87 @@
+// What one decision costs, by the size of the cluster: `bench_decide`. Recorded in docs/benchmarks.md.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include "controller/ham/decision.h"
+
+namespace proteus::ham {
+namespace {
+
+/// Ten VMs a host, placed at random, so that some hosts are contended and some VMs are at their limit; a forecast of 30
+/// steps for each.
+ClusterState make_state(int hosts, double load) {
+  std::mt19937 random(1);
+  const auto uniform = [&](double low, double high) {
+    return low + (high - low) * static_cast<double>(random()) / 4294967296.0;
+  };
+  ClusterState state;
+  state.now = from_unix_ns(1'700'000'000'000'000'000);
+  for (int h = 0; h < hosts; ++h) {
+    HostState host;
+    host.id = HostId("h" + std::to_string(h));
+    host.fingerprint.cpu_capacity_cores = uniform(12, 24);
+    host.fingerprint.memory_capacity_bytes = 128 * kGiB;
+    host.fingerprint.run_queue_wait = profile::prior_curve(host.fingerprint.cpu_capacity_cores);
+    host.fingerprint.evidence_s = 3600;
+    host.memory_available_bytes = 64 * kGiB;
+    host.fresh = host.commandable = true;
+    state.hosts.push_back(std::move(host));
+  }
+  for (int v = 0; v < hosts * 10; ++v) {
+    VmState vm;
+    vm.id = VmId("v" + std::to_string(v));
+    vm.name = vm.id.value;
+    vm.host = HostId("h" + std::to_string(random() % static_cast<unsigned>(hosts)));
+    vm.running = true;
+    vm.allocation.vcpus = 1 + static_cast<int>(random() % 4);
+    vm.allocation.vcpus_max = vm.allocation.vcpus;
+    if (random() % 2 == 0) vm.allocation.cpu_quota_us = static_cast<std::int64_t>(uniform(40'000, 100'000));
+    vm.allocation.memory_bytes = vm.allocation.memory_max_bytes = vm.memory_resident_bytes = 4 * kGiB;
+    vm.dirty_bytes_per_s = kMiB;
+    forecast::Forecast f;
+    f.made_at = state.now;
+    f.step = std::chrono::minutes(1);
+    f.model = "holt_damped";
+    const double from = uniform(0, load) * vm.allocation.vcpus;
+    const double to = uniform(0, load) * vm.allocation.vcpus;
+    for (int i = 0; i < 30; ++i) {
+      const double p50 = from + (to - from) * i / 29;
+      f.steps.push_back({p50, p50 * 1.1, p50 * 1.2});
+    }
+    f.window_max = from < to ? f.steps.back() : f.steps.front();
+    vm.cpu_demand_cores = vm.cpu_used_cores = from;
+    vm.forecasts[forecast::Resource::kCpu] = std::move(f);
+    state.vms.push_back(std::move(vm));
+  }
+  std::sort(state.hosts.begin(), state.hosts.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(state.vms.begin(), state.vms.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return state;
+}
+
+void decide_cost(benchmark::State& run, double load) {
+  const ClusterState state = make_state(static_cast<int>(run.range(0)), load);
+  Policy policy;
+  policy.automation = Automation::kAutomatic;
+  std::size_t actions = 0;
+  for (auto _ : run) {
+    const Decision decision = decide(state, policy, 1);
+    actions = decision.chosen.actions.size();
+    benchmark::DoNotOptimize(actions);
+  }
+  run.counters["vms"] = static_cast<double>(state.vms.size());
+  run.counters["actions"] = static_cast<double>(actions);
+}
+
+void quiet(benchmark::State& run) { decide_cost(run, 0.5); }
+void contended(benchmark::State& run) { decide_cost(run, 1.1); }
+
+BENCHMARK(quiet)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);
+BENCHMARK(contended)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace proteus::ham
+
+BENCHMARK_MAIN();
