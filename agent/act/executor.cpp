@@ -104,10 +104,9 @@ Status Executor::follow(std::size_t peer, const std::string& controller, Term te
               before.term);
   }
   leader_ = std::move(heard);
-  if (leader_peer_ != peer) {
-    for (auto& [id, waiting] : unacknowledged_) waiting.sent = Timestamp{};
-  }
+  const bool new_peer = leader_peer_ != peer;
   leader_peer_ = peer;
+  if (new_peer) on_reconnected(peer);
   return {};
 }
 
@@ -367,6 +366,11 @@ void Executor::on_acknowledged(std::uint64_t command, CommandState state, Moment
       log::warning("act: an acknowledgement is not on disk: {}", status.error().message);
     }
   }
+}
+
+void Executor::on_reconnected(std::size_t peer) {
+  if (leader_peer_ != peer) return;
+  for (auto& [id, waiting] : unacknowledged_) waiting.sent = Timestamp{};
 }
 
 void Executor::on_tick(Moment now) {

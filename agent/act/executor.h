@@ -69,6 +69,8 @@ class Executor {
   void on_acknowledged(std::uint64_t command, CommandState state, Moment now);
   /// A worker's word.
   void on_job_update(Update update, Moment now);
+  /// The connection to a controller is new: what was under way on the old one may be lost and is due again.
+  void on_reconnected(std::size_t peer);
   /// Repeats what is unacknowledged. Call at least every second.
   void on_tick(Moment now);
 

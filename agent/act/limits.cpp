@@ -56,7 +56,7 @@ Status check(const LocalLimits& limits, const SetMemory& memory) {
   if (!limits.allow_reshape) return denied("this host's configuration does not allow 'reshape'");
   if (memory.bytes <= 0) return invalid(fmt::format("{} bytes of memory", memory.bytes));
   if (memory.bytes < limits.memory_bytes_min) {
-    return denied(fmt::format("{} MiB are below this host's memory_min_mib of {}", memory.bytes / kMiB,
+    return denied(fmt::format("{} MiB are below this host's memory_min of {} MiB", memory.bytes / kMiB,
                               limits.memory_bytes_min / kMiB));
   }
   return {};
@@ -70,7 +70,7 @@ Status check(const LocalLimits& limits, const Migrate& order) {
   }
   if (limits.migration_bandwidth_bytes_per_s_max > 0 &&
       order.bandwidth_bytes_per_s > limits.migration_bandwidth_bytes_per_s_max) {
-    return denied(fmt::format("{} MiB/s is above this host's migration_bandwidth_mib_per_s_max of {}",
+    return denied(fmt::format("{} MiB/s is above this host's migration_bandwidth_max of {} MiB/s",
                               order.bandwidth_bytes_per_s / kMiB,
                               limits.migration_bandwidth_bytes_per_s_max / kMiB));
   }

@@ -16,7 +16,7 @@ Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t 
 
   if (limits_.incoming_memory_bytes_max && memory_others + room.memory_bytes > *limits_.incoming_memory_bytes_max) {
     return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("{} MiB asked and {} MiB reserved for others exceed this host's incoming_memory_max_mib of {}",
+                 fmt::format("{} MiB asked and {} MiB reserved for others exceed this host's incoming_memory_max of {} MiB",
                              room.memory_bytes / kMiB, memory_others / kMiB,
                              *limits_.incoming_memory_bytes_max / kMiB)};
   }

@@ -1,0 +1,227 @@
+// proteus-agent.
+//
+//   thread           owns                                   reads                            writes
+//   collect          collector's kernel programs and files  kernel, procfs                   samples -> publish
+//   proteus-libvirt  collector's libvirt connection         libvirt                          (inside collect)
+//   proteus-virevt   libvirt's event loop                   libvirt's events                 (inside collect)
+//   publish          telemetry sockets, spool               samples, acknowledgements        controllers, spool
+//   command          command sockets, executor, its state   controllers; updates <- workers  jobs -> workers; outcomes
+//   inspect          -                                      jobs, libvirt                    updates -> command
+//   reshape-1, -2    -                                      jobs, libvirt                    libvirt; updates -> command
+//   migrate-1 … N    -                                      jobs, libvirt                    libvirt; updates -> command
+//   main             signals                                                                 starts and stops the others
+//
+//   One more, without a name, per migration: libvirt's call, which lasts as long as the migration and cannot be called back.
+//
+//   kernel ─▶ collect ──samples──▶ publish ══▶ controllers
+//                 ▲
+//                 └─ refresh(vm) ── workers ◀──inspect_jobs, reshape_jobs, migrate_jobs── command ◀══ controllers
+//                                      └─────────────────job_updates────────────────────────▶┘
+//
+// The queues are AgentQueues in agent.h; one per arrow with a name.
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <random>
+#include <zmq.hpp>
+
+#include "agent/act/libvirt_hypervisor.h"
+#include "agent/agent.h"
+#include "agent/collect/check.h"
+#include "agent/collect/host_files.h"
+#include "agent/config.h"
+#include "agent/service_manager.h"
+#include "agent/state_directory.h"
+#include "common/log.h"
+#include "common/toml_document.h"
+#include "common/wire/curve.h"
+
+namespace proteus {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr const char* kDefaultConfig = "/etc/proteus/agent.toml";
+constexpr const char* kFooter =
+    "First steps on a new host:\n"
+    "  proteus-agent check                  what this host can measure and do, and why not\n"
+    "  proteus-agent keygen /etc/proteus    make this host's key; prints the line for the controller's list\n"
+    "  proteus-agent --check-config         is /etc/proteus/agent.toml good?\n"
+    "\n"
+    "Exit codes: 0 ended as asked; 1 failed while running or could not start; 2 wrong usage or configuration.";
+
+int fail(int code, const std::string& message) {
+  std::fprintf(stderr, "proteus-agent: %s\n", message.c_str());
+  return code;
+}
+
+/// Blocks the signals that end the process in every thread to come; main takes them with sigwait.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+Result<AgentConfig> load(const std::string& config_file) {
+  const Result<std::string> text = read_config_file(config_file);
+  if (!text) return text.error();
+  return parse_agent_config(*text, config_file);
+}
+
+/// Names one run of the agent; zero is nobody's.
+std::uint64_t new_boot_id() {
+  std::random_device source;
+  std::uint64_t id = 0;
+  while (id == 0) id = static_cast<std::uint64_t>(source()) << 32 | source();
+  return id;
+}
+
+CollectorOptions collector_options(const AgentConfig& config) {
+  CollectorOptions options;
+  options.host = config.host;
+  options.libvirt_uri = config.libvirt_uri;
+  options.slow_interval = config.slow_interval;
+  options.kernel_programs = config.kernel_programs;
+  options.hook_statistics = config.hook_statistics;
+  options.migrate_uri = config.migrate_uri;
+  options.libvirt_migration_uri = config.peer_uri;
+  return options;
+}
+
+int run(const std::string& config_file) {
+  const Result<AgentConfig> config = load(config_file);
+  if (!config) return fail(kExitUsage, config.error().message);
+  if (Status ready = log::init("proteus-agent", config->log_level); !ready) {
+    return fail(kExitUsage, ready.error().message);
+  }
+  Result<wire::KeyPair> keys = config->controllers.empty() ? Result<wire::KeyPair>(wire::KeyPair{})
+                                                           : wire::read_key_pair(config->secret_key);
+  if (!keys) {
+    return fail(kExitUsage, keys.error().message + " (make one with: proteus-agent keygen FOLDER)");
+  }
+  const sigset_t signals = block_signals();
+  const Result<std::unique_ptr<StateDirectory>> state = StateDirectory::hold(config->state_directory);
+  if (!state) return fail(kExitFailed, state.error().message);
+
+  const std::uint64_t boot_id = new_boot_id();
+  const SystemClock clock;
+  zmq::context_t context;
+  AgentQueues queues;
+
+  // The collector counts what the publisher, made later, drops.
+  std::atomic<const Agent*> counted{nullptr};
+  CollectorOptions options = collector_options(*config);
+  options.dropped_frames_count = [&counted]() -> std::uint64_t {
+    const Agent* agent = counted;
+    return agent == nullptr ? 0 : agent->dropped_frames();
+  };
+  const Result<std::unique_ptr<Collector>> collector = Collector::create(std::move(options), boot_id);
+  if (!collector) return fail(kExitFailed, collector.error().message);
+
+  act::LibvirtHypervisor hypervisor(config->libvirt_uri);
+  collect::HostFiles host_files("/");
+  const auto memory_available_bytes = [&host_files]() -> Result<std::int64_t> {
+    const auto available = host_files.read().memory_available_bytes;
+    if (!available) return Error{ErrorCode::kUnsupported, "this host does not say how much memory is available"};
+    return *available;
+  };
+
+  Agent agent(*config, boot_id, std::move(*keys),
+              AgentSurroundings{context, clock, **collector, hypervisor, memory_available_bytes}, queues);
+  counted = &agent;
+  if (Status started = agent.start(); !started) return fail(kExitFailed, started.error().message);
+  log::info("host '{}' measures every {} ms for {} controller(s)", config->host.value,
+            std::chrono::duration_cast<std::chrono::milliseconds>(config->tick).count(), config->controllers.size());
+  notify_service_manager("READY=1");
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  notify_service_manager("STOPPING=1");
+  log::info("signal {}: ending", signal);
+  agent.stop();
+  return 0;
+}
+
+int check(const std::string& config_file, bool config_given, bool json) {
+  // A host is looked at before it is configured, too; but a file that was named must be good.
+  AgentConfig config;
+  if (config_given || ::access(config_file.c_str(), R_OK) == 0) {
+    const Result<AgentConfig> loaded = load(config_file);
+    if (!loaded) return fail(kExitUsage, loaded.error().message);
+    config = *loaded;
+  }
+  if (Status ready = log::init("proteus-agent", "error"); !ready) return fail(kExitFailed, ready.error().message);
+  const std::vector<CheckRow> rows = run_checks(collector_options(config));
+  std::cout << (json ? check_json(rows) + "\n" : check_table(rows));
+  return 0;
+}
+
+int keygen(const std::string& folder, std::string name) {
+  if (name.empty()) {
+    const Result<AgentConfig> defaults = parse_agent_config("", "");
+    if (!defaults) return fail(kExitUsage, "this machine's name cannot name a host; give one with --name");
+    name = defaults->host.value;
+  }
+  const Result<wire::KeyPair> keys = wire::generate_key_pair();
+  if (!keys) return fail(kExitFailed, keys.error().message);
+  if (Status written = wire::write_key_pair(folder + "/agent.key", *keys); !written) {
+    return fail(kExitFailed, written.error().message);
+  }
+  if (Status written = wire::write_public_key(folder + "/agent.pub", {name, keys->public_key}); !written) {
+    return fail(kExitFailed, written.error().message);
+  }
+  std::cerr << "for the controller's file of authorized agents:\n";
+  std::cout << name << ' ' << keys->public_key << '\n';
+  return 0;
+}
+
+int main_of(int argc, char** argv) {
+  CLI::App app{"Measures this host and its virtual machines for a Proteus controller, and carries out what it decides.",
+               "proteus-agent"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "proteus-agent " PROTEUS_VERSION);
+  std::string config_file = kDefaultConfig;
+  bool check_config = false;
+  bool json = false;
+  std::string key_folder;
+  std::string key_name;
+  CLI::Option* config_option = app.add_option("--config", config_file, "configuration file")->capture_default_str();
+  app.add_flag("--check-config", check_config, "read the configuration, say what is wrong with it, and end");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.add_subcommand("run", "run in the foreground (the default)");
+  CLI::App* check_command = app.add_subcommand("check", "say what this host can measure and do, and why not the rest");
+  check_command->add_flag("--json", json, "for programs");
+  CLI::App* keygen_command = app.add_subcommand("keygen", "make agent.key and agent.pub in FOLDER");
+  keygen_command->add_option("FOLDER", key_folder, "where")->required();
+  keygen_command->add_option("--name", key_name, "this host's name in the cluster (default: the machine's)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (keygen_command->parsed()) return keygen(key_folder, key_name);
+  if (check_command->parsed()) return check(config_file, config_option->count() > 0, json);
+  if (check_config) {
+    const Result<AgentConfig> config = load(config_file);
+    if (!config) return fail(kExitUsage, config.error().message);
+    std::cout << config_file << " is good\n";
+    return 0;
+  }
+  return run(config_file);
+}
+
+}  // namespace
+}  // namespace proteus
+
+int main(int argc, char** argv) { return proteus::main_of(argc, argv); }
