@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/wire/telemetry_codec.h"
 #include "controller/pipeline_options.h"
 
 namespace proteus::controller {
@@ -151,9 +152,9 @@ Status Controller::warm_up() {
   return {};
 }
 
-void Controller::run() {
-  const auto closed = [this] { return queues_.samples.closed() && queues_.samples.size() == 0; };
-  while (!closed()) {
+void Controller::run(const Surroundings& surroundings) {
+  surroundings_ = &surroundings;
+  while (!queues_.requests.closed()) {
     pollfd ready{wakeup_.fd(), POLLIN, 0};
     poll(&ready, 1, kPollMs);
     wakeup_.drain();
@@ -168,9 +169,8 @@ void Controller::take_samples() {
   while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
     pipeline_.on_sample(item->sample, item->received);
     frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
-    const HostId& host = item->sample.catalog->host;
-    last_reported_[host] = item->received;
-    reported_since_cycle_[host] = item->received;
+    last_reported_[item->host] = item->received;
+    reported_since_cycle_[item->host] = item->received;
     if (!first_sample_since_cycle_) first_sample_since_cycle_ = item->received;
   }
 }
@@ -249,9 +249,11 @@ Status Controller::flush() {
   unwritten_.clear();
   for (Command& command : unsent_) {
     const std::uint64_t id = command.id;
-    if (!queues_.commands.push(std::move(command))) log::warning("command {} not queued; the drs will ask again", id);
+    if (!surroundings_->link.send(std::move(command))) log::warning("command {} not queued; the drs will ask again", id);
   }
   unsent_.clear();
+  for (const Update& update : unacknowledged_) surroundings_->link.acknowledge(update);
+  unacknowledged_.clear();
   return {};
 }
 
@@ -259,17 +261,18 @@ void Controller::take_events() {
   while (std::optional<ingest::AgentEvent> event = queues_.events.try_pop()) {
     const Timestamp now = clock_.now();
     Status written;
-    if (const auto* presence = std::get_if<store::AgentPresence>(&*event)) {
+    if (const auto* presence = std::get_if<store::AgentPresence>(&event->what)) {
       pipeline_.on_presence(*presence);
       log::info("{} {}{}{}", presence->host.value, presence->commandable ? "takes commands" : "takes no commands",
                 presence->reason.empty() ? "" : ": ", presence->reason);
       written = commit(*presence, {}, now);
     } else {
-      const Update& update = std::get<Update>(*event);
+      const Update& update = std::get<Update>(event->what);
       PipelineOutput output = pipeline_.on_update(update, now);
+      unacknowledged_.push_back(update);
       written = commit(update, std::move(output), now);
     }
-    if (!written) log::error("an agent's word is not journalled: {}", written.error().message);
+    if (!written) log::error("an agent's word waits to be journalled: {}", written.error().message);
   }
 }
 
@@ -358,13 +361,13 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   }
   std::reverse(made->actions.begin(), made->actions.end());
   made->run_queue_latency = pipeline_.view().run_queue_latency();
-  if (ingest_status_) {
-    const ingest::IngestStatus status = ingest_status_();
-    made->frames_count = status.frames_count;
-    made->repeats_count = status.repeats_count;
-    made->refused_count = status.refused_count;
-    made->refused_keys_count = status.refused_keys_count;
-    made->ingest_problem = status.problem;
+  if (surroundings_ != nullptr) {
+    const ingest::IngestStatus status = surroundings_->ingest_status();
+    made->frames_count = status.frames;
+    made->repeats_count = status.repeats;
+    made->refused_count = status.refused;
+    made->refused_keys_count = surroundings_->refused_keys_count();
+    made->ingest_problem = status.store_error;
   }
   if (journal_failing_ && made->ingest_problem.empty()) made->ingest_problem = "the journal cannot be written; nothing is decided";
   made->store = store_.figures();

@@ -22,12 +22,11 @@ struct Request {
   std::function<void(Pipeline&)> run;
 };
 
-/// The arrows between the controller's threads. Capacities are several seconds of a large cluster's traffic.
+/// The arrows into the pipeline. Capacities are several seconds of a large cluster's traffic.
 struct Queues {
-  Queue<ingest::Ingested> samples{65'536, WhenFull::kDropOldest};    // ingest -> pipeline
-  Queue<ingest::AgentEvent> events{16'384, WhenFull::kRefuse};       // command -> pipeline; refused ones are sent again
-  Queue<Command> commands{4'096, WhenFull::kRefuse};                 // pipeline -> command; the drs asks again
-  Queue<Request> requests{256, WhenFull::kRefuse};                   // api -> pipeline; refused: status 503
+  Queue<ingest::Ingested> samples{65'536, WhenFull::kRefuse};    // ingest -> pipeline; refused ones wait at ingest
+  Queue<ingest::AgentEvent> events{16'384, WhenFull::kRefuse};   // command -> pipeline; refused ones wait at command
+  Queue<Request> requests{256, WhenFull::kRefuse};               // api -> pipeline; refused: status 503
 };
 
 struct ControllerOptions {
@@ -51,11 +50,14 @@ class Controller final : public api::Backend {
   ~Controller() override;
 
   Term term() const { return started_.term; }
-  /// Figures of other threads for the snapshot; called from run(). Set before it.
-  void set_ingest_status(std::function<ingest::IngestStatus()> status) { ingest_status_ = std::move(status); }
-
-  /// Until the queue of samples is closed.
-  void run();
+  /// Where commands go, and the figures of other threads for the snapshot.
+  struct Surroundings {
+    ingest::CommandLink& link;
+    std::function<ingest::IngestStatus()> ingest_status;
+    std::function<std::uint64_t()> refused_keys_count;
+  };
+  /// Until the queue of requests is closed.
+  void run(const Surroundings& surroundings);
 
   std::shared_ptr<const api::Snapshot> snapshot() const override;
   Status submit(const store::OperatorInput& input) override;
@@ -87,9 +89,9 @@ class Controller final : public api::Backend {
   const Clock& clock_;
   Queues& queues_;
   wire::Wakeup wakeup_;
-  std::function<ingest::IngestStatus()> ingest_status_;
 
   // The pipeline's thread only.
+  const Surroundings* surroundings_ = nullptr;  // null before run(): nothing is sent yet
   store::Started started_;
   Pipeline pipeline_;
   Timestamp started_at_;
@@ -101,7 +103,8 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> last_reported_;
   bool journal_failing_ = false;
   std::vector<store::JournalEntry> unwritten_;
-  std::vector<Command> unsent_;  // belong to unwritten_
+  std::vector<Command> unsent_;          // belong to unwritten_
+  std::vector<Update> unacknowledged_;   // likewise
   ActionId last_action_ = 0;
   ActionId stored_last_action_ = 0;
 

@@ -4,7 +4,7 @@
 //   zap        the list of admitted keys     ZAP requests                 admission
 //   ingest     telemetry socket, decoders    agents                       store; samples -> pipeline
 //   command    command socket                agents; commands <- pipeline agents; events -> pipeline
-//   pipeline   forecasts, decisions, drs     samples, events, requests    journal; commands -> command; snapshot
+//   pipeline   forecasts, decisions, drs     samples, events, requests    journal; commands -> command; snapshot -> api
 //   api, pool  HTTP server                   snapshot, store              requests -> pipeline
 //   main       signals, retention            the clock                    store
 //
@@ -105,7 +105,7 @@ int run(const std::string& config_file) {
   ingest_options.endpoint = config.telemetry_listen;
   ingest_options.keys = *keys;
   Result<std::unique_ptr<ingest::Ingest>> ingest =
-      ingest::Ingest::start(context, ingest_options, **store, clock, queues.samples);
+      ingest::Ingest::start(context, ingest_options, **authorized, **store, clock, queues.samples);
   if (!ingest) return fail(kExitFailed, ingest.error().message);
   ingest::AgentLinkOptions link_options;
   link_options.endpoint = config.command_listen;
@@ -113,17 +113,13 @@ int run(const std::string& config_file) {
   link_options.controller = config.id;
   link_options.term = (*controller)->term();
   Result<std::unique_ptr<ingest::AgentLink>> link =
-      ingest::AgentLink::start(context, link_options, clock, queues.commands, queues.events);
+      ingest::AgentLink::start(context, link_options, **authorized, clock, queues.events);
   if (!link) return fail(kExitFailed, link.error().message);
 
-  (*controller)->set_ingest_status([&] {
-    ingest::IngestStatus status = (*ingest)->status();
-    status.refused_keys_count = zap.refused_count();
-    return status;
-  });
+  const Controller::Surroundings surroundings{**link, [&] { return (*ingest)->status(); }, [&] { return zap.refused_count(); }};
   std::thread pipeline([&] {
     pthread_setname_np(pthread_self(), "pipeline");
-    (*controller)->run();
+    (*controller)->run(surroundings);
   });
   api::ServerOptions api_options = config.api;
   api_options.token = *token;
@@ -140,11 +136,9 @@ int run(const std::string& config_file) {
     (*api)->stop();
   }
   queues.requests.close();
-  (*ingest)->stop();
-  queues.samples.close();
   pipeline.join();
-  queues.commands.close();
-  (*link)->stop();
+  link->reset();
+  ingest->reset();
   if (!api) return fail(kExitFailed, api.error().message);
   return 0;
 }

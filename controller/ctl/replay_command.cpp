@@ -1,0 +1,117 @@
+#include "controller/ctl/replay_command.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "common/toml_document.h"
+#include "controller/api/json_view.h"
+#include "controller/ctl/print.h"
+#include "controller/replay/recording.h"
+#include "controller/replay/replayer.h"
+
+namespace proteus::ctl {
+namespace {
+
+/// Holds each cycle back until its recorded time has come, `factor` times faster.
+class Pacer {
+ public:
+  explicit Pacer(double factor) : factor_(factor) {}
+  void operator()(Timestamp recorded) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!first_) {
+      first_ = recorded;
+      begun_ = now;
+    }
+    std::this_thread::sleep_until(begun_ + from_seconds(to_seconds(recorded - *first_) / factor_));
+  }
+
+ private:
+  double factor_;
+  std::optional<Timestamp> first_;
+  std::chrono::steady_clock::time_point begun_;
+};
+
+/// One line of text per entry; decisions that change nothing are left out.
+std::string to_text(const api::Json& entry) {
+  const auto type = entry.at("type").get<std::string>();
+  const auto time = entry.at("time").get<std::string>();
+  if (type == "decision") {
+    if (entry.at("chosen").at("actions").empty()) return "";
+    std::string text = fmt::format("{} D{} {}: {}\n", time, entry.at("id").get<std::uint64_t>(),
+                                   entry.at("chosen").at("label").get<std::string>(), entry.at("summary").get<std::string>());
+    return text;
+  }
+  if (type == "action") {
+    return fmt::format("{} A{} of D{}: {} on {}: {}\n", time, entry.at("id").get<std::uint64_t>(),
+                       entry.at("decision").get<std::uint64_t>(), entry.at("vm").get<std::string>(),
+                       entry.at("host").get<std::string>(), describe_operation(entry.at("operation")));
+  }
+  if (type == "transition" && entry.at("from") != entry.at("to")) {
+    return fmt::format("{} A{} {} -> {}\n", time, entry.at("action").get<std::uint64_t>(), entry.at("from").get<std::string>(),
+                       entry.at("to").get<std::string>());
+  }
+  return "";
+}
+
+Result<std::optional<double>> parse_speed(const std::string& text) {
+  if (text == "max") return std::optional<double>();
+  double factor = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), factor);
+  if (error != std::errc{} || rest != text.data() + text.size() || !(factor > 0) || factor > 1e6) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("--speed is '{}', but must be max or a number above 0", text)};
+  }
+  return std::optional<double>(factor);
+}
+
+}  // namespace
+
+Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
+  const Result<std::optional<double>> speed = parse_speed(command.speed);
+  if (!speed) return speed.error();
+  replay::ReplayOptions options;
+  if (!command.policy_file.empty()) {
+    const Result<std::string> text = read_config_file(command.policy_file);
+    if (!text) return text.error();
+    Result<ham::Policy> policy = ham::parse_policy(*text, command.policy_file);
+    if (!policy) return policy.error();
+    options.policy = std::move(*policy);
+  }
+  if (*speed) options.before_cycle = Pacer(**speed);
+  options.output = [&](const store::JournalEntry& entry) {
+    if (command.diff) return;
+    const api::Json json = api::to_json(entry);
+    out << (command.json ? json.dump(-1, ' ', false, api::Json::error_handler_t::replace) + "\n" : to_text(json));
+  };
+  replay::Replayer replayer(std::move(options));
+  if (Status read = replay::read_recording(command.file, replayer); !read) return read.error();
+  replayer.finish();
+  if (!command.diff) return true;
+
+  const auto& differences = replayer.differences();
+  if (command.json) {
+    api::Json json{{"cycles", replayer.cycles()}, {"frames", replayer.frames()}, {"decisions", replayer.decisions()},
+                   {"actions", replayer.actions()}, {"differences", api::Json::array()}};
+    for (const auto& difference : differences) {
+      const auto parsed = [](const std::string& text) { return text.empty() ? api::Json(nullptr) : api::Json::parse(text); };
+      json["differences"].push_back({{"time", api::to_rfc3339(difference.time)},
+                                     {"recorded", parsed(difference.recorded)},
+                                     {"replayed", parsed(difference.replayed)}});
+    }
+    out << json.dump(2) << "\n";
+  } else {
+    for (const auto& difference : differences) {
+      out << api::to_rfc3339(difference.time) << "\n- " << (difference.recorded.empty() ? "nothing" : difference.recorded) << "\n+ "
+          << (difference.replayed.empty() ? "nothing" : difference.replayed) << "\n";
+    }
+    out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n", replayer.cycles(),
+                       replayer.frames(), replayer.decisions(), replayer.actions(), differences.size());
+  }
+  return differences.empty();
+}
+
+}  // namespace proteus::ctl
