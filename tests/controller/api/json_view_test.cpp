@@ -1,0 +1,60 @@
+#include "controller/api/json_view.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace proteus::api {
+namespace {
+
+constexpr Timestamp kNow = from_unix_ns(1'769'847'330'123'000'000);
+
+TEST(Time, IsRfc3339InUtc) {
+  EXPECT_EQ(to_rfc3339(kNow), "2026-01-31T08:15:30.123Z");
+  EXPECT_EQ(to_rfc3339(from_unix_ns(-1'000'000)), "1969-12-31T23:59:59.999Z");
+}
+
+TEST(Time, IsReadInEveryFormThatIsDocumented) {
+  EXPECT_EQ(*parse_time("2026-01-31T08:15:30.123Z", {}), kNow);
+  EXPECT_EQ(*parse_time("2026-01-31T08:15:30Z", {}), kNow - std::chrono::milliseconds(123));
+  EXPECT_EQ(*parse_time("1769847330.123", {}), kNow);
+  EXPECT_EQ(*parse_time("now", kNow), kNow);
+  EXPECT_EQ(*parse_time("-15m", kNow), kNow - std::chrono::minutes(15));
+  for (const char* wrong : {"", "yesterday", "-", "-15", "2026-01-31", "2026-01-31T08:15:30", "12x"}) {
+    EXPECT_FALSE(parse_time(wrong, kNow)) << wrong;
+  }
+}
+
+TEST(Score, IsShownAsTheSumThatItIs) {
+  const Json json = to_json(ham::ScoreTerms{-3, -1, 0.5, 0.25});
+  EXPECT_DOUBLE_EQ(json["total"].get<double>(), -4.75);
+  EXPECT_DOUBLE_EQ(json["performance"].get<double>() + json["utilisation"].get<double>() - json["cost"].get<double>() -
+                       json["latency"].get<double>(),
+                   json["total"].get<double>());
+}
+
+TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
+  auto state = std::make_shared<ham::ClusterState>();
+  ham::HostState host;
+  host.id = HostId("h1");
+  host.fingerprint.cpu_capacity_cores = 2;
+  host.cpu_overhead_cores = 0.1;
+  state->hosts.push_back(host);
+  for (const double p90 : {0.5, 0.7}) {
+    ham::VmState vm;
+    vm.id = VmId("u" + std::to_string(p90));
+    vm.name = "v";
+    vm.host = host.id;
+    vm.forecasts[forecast::Resource::kCpu].window_max = {0.1, p90, 0.9};
+    state->vms.push_back(vm);
+  }
+  Snapshot snapshot;
+  snapshot.state = state;
+  const Json hosts = hosts_json(snapshot);
+  EXPECT_NEAR(hosts[0]["cpu"]["forecast_p90_cores"].get<double>(), 1.3, 1e-12);
+  EXPECT_EQ(hosts[0]["vms"].size(), 2u);
+  EXPECT_TRUE(vms_json(snapshot)[0]["unmovable"].is_null());
+}
+
+}  // namespace
+}  // namespace proteus::api

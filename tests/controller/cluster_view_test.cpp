@@ -1,0 +1,175 @@
+#include "controller/cluster_view.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/fakes/fake_telemetry.h"
+
+namespace proteus::controller {
+namespace {
+
+using fakes::FakeHost;
+using fakes::FakeVm;
+
+constexpr Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
+
+ViewOptions options() {
+  ViewOptions options;
+  options.forecast.step = std::chrono::seconds(1);
+  options.forecast.horizon_steps = 10;
+  return options;
+}
+
+FakeVm vm(const std::string& name) {
+  FakeVm vm;
+  vm.name = name;
+  vm.uuid = "uuid-" + name;
+  return vm;
+}
+
+TEST(VcpuDemand, IsRunTimeWhileTheVcpuStillIdles) {
+  EXPECT_DOUBLE_EQ(vcpu_demand_cores(0.3e9, 0.2e9, 1e9), 0.3);
+  EXPECT_DOUBLE_EQ(vcpu_demand_cores(0, 0, 1e9), 0);
+}
+
+TEST(VcpuDemand, CountsTheWaitOfAVcpuThatNeverIdles) {
+  EXPECT_DOUBLE_EQ(vcpu_demand_cores(0.4e9, 0.6e9, 1e9), 1.0);
+  const double between = vcpu_demand_cores(0.5e9, 0.42e9, 1e9);
+  EXPECT_GT(between, 0.5);
+  EXPECT_LT(between, 0.92);
+  EXPECT_DOUBLE_EQ(vcpu_demand_cores(1.1e9, 0.5e9, 1e9), 1.0) << "a vCPU wants no more than a core";
+}
+
+TEST(ClusterView, TurnsCountersIntoRates) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  view.on_sample(host.sample(kStart), kStart);
+  host.pass(1, {{0.5, 0.1}});
+  const Timestamp later = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(later), later);
+  const ham::ClusterState state = view.state(later);
+  ASSERT_EQ(state.vms.size(), 1u);
+  EXPECT_NEAR(state.vms[0].cpu_used_cores, 0.5, 1e-9);
+  EXPECT_NEAR(state.vms[0].run_queue_wait_ratio, 0.2, 1e-9);
+  EXPECT_TRUE(state.vms[0].running);
+  EXPECT_EQ(state.vms[0].allocation.memory_bytes, 512 * kMiB);
+  ASSERT_EQ(state.hosts.size(), 1u);
+  EXPECT_NEAR(state.hosts[0].cpu_used_cores, 0.5, 1e-9);
+  EXPECT_DOUBLE_EQ(state.hosts[0].fingerprint.cpu_capacity_cores, 2);
+  EXPECT_EQ(state.hosts[0].libvirt_uri, "qemu+tcp://h1/system");
+  EXPECT_EQ(state.hosts[0].fingerprint.capabilities.at("migrate"), "yes");
+  EXPECT_TRUE(state.hosts[0].fresh);
+}
+
+TEST(ClusterView, ForgetsNoCounterWhenTheCatalogChanges) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("b")};
+  view.on_sample(host.sample(kStart), kStart);
+  host.vms.insert(host.vms.begin(), vm("a"));  // moves b's columns
+  host.pass(1, {{0.2, 0}, {0.7, 0}});
+  const Timestamp later = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(later), later);
+  const auto state = view.state(later);
+  EXPECT_NEAR(state.find_vm(VmId("uuid-b"))->cpu_used_cores, 0.7, 1e-9);
+}
+
+TEST(ClusterView, GivesNoRateAcrossAnAgentsRestartOrAClockSetBack) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  const auto step = [&](int second, double run) {
+    host.pass(1, {{run, 0}});
+    const Timestamp now = kStart + std::chrono::seconds(second);
+    view.on_sample(host.sample(now), now);
+  };
+  step(0, 0);
+  step(1, 0.5);
+  host.boot_id = 8;
+  host.vms[0].run_ns = 0;  // new counters
+  step(2, 0.9);
+  EXPECT_NEAR(view.state(kStart + std::chrono::seconds(2)).vms[0].cpu_used_cores, 0.5, 1e-9) << "the last known rate stands";
+  step(-3600, 0.9);
+  EXPECT_NEAR(view.state(kStart).vms[0].cpu_used_cores, 0.5, 1e-9);
+  step(-3599, 0.25);
+  EXPECT_NEAR(view.state(kStart).vms[0].cpu_used_cores, 0.25, 1e-9);
+}
+
+TEST(ClusterView, TheHostWhereTheVmRunsSpeaksForIt) {
+  ClusterView view(options());
+  FakeHost source("h1", 2, 4 * kGiB);
+  FakeHost target("h2", 2, 4 * kGiB);
+  source.vms = {vm("a")};
+  target.vms = {vm("a")};
+  target.vms[0].state = 3;  // paused: incoming migration
+  view.on_sample(source.sample(kStart), kStart);
+  view.on_sample(target.sample(kStart), kStart);
+  EXPECT_EQ(view.state(kStart).vms[0].host, HostId("h1"));
+  source.vms.clear();
+  target.vms[0].state = 1;
+  const Timestamp later = kStart + std::chrono::seconds(1);
+  view.on_sample(source.sample(later), later);
+  view.on_sample(target.sample(later), later);
+  const auto state = view.state(later);
+  ASSERT_EQ(state.vms.size(), 1u);
+  EXPECT_EQ(state.vms[0].host, HostId("h2"));
+  EXPECT_TRUE(state.vms[0].running);
+}
+
+TEST(ClusterView, DropsAVmThatItsHostNoLongerLists) {
+  ViewOptions o = options();
+  o.forget_after = std::chrono::seconds(30);
+  ClusterView view(o);
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a"), vm("b")};
+  view.on_sample(host.sample(kStart), kStart);
+  host.vms.pop_back();
+  const Timestamp later = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(later), later);
+  EXPECT_EQ(view.state(later).vms.size(), 1u);
+  EXPECT_FALSE(view.find_vm("b").empty()) << "its history waits for its return";
+  const Timestamp much_later = kStart + std::chrono::seconds(60);
+  view.on_sample(host.sample(much_later), much_later);
+  view.state(much_later);
+  EXPECT_TRUE(view.find_vm("b").empty());
+}
+
+TEST(ClusterView, ASilentHostIsStale) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  view.on_sample(host.sample(kStart), kStart);
+  EXPECT_TRUE(view.state(kStart + std::chrono::seconds(9)).hosts[0].fresh);
+  EXPECT_FALSE(view.state(kStart + std::chrono::seconds(11)).hosts[0].fresh);
+}
+
+TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  host.vms[0].labels = {{"unmovable", "local disk"}, {"group.tier", "db"}};
+  view.on_sample(host.sample(kStart), kStart);
+  const auto state = view.state(kStart);
+  EXPECT_EQ(state.vms[0].unmovable, "local disk");
+  EXPECT_EQ(state.vms[0].groups.at("tier"), "db");
+}
+
+TEST(ClusterView, FeedsTheForecasts) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  Timestamp now = kStart;
+  for (int second = 0; second < 20; ++second) {
+    host.pass(1, {{0.5, 0}});
+    now = kStart + std::chrono::seconds(second);
+    view.on_sample(host.sample(now), now);
+  }
+  const auto state = view.state(now);
+  const auto& forecasts = state.vms[0].forecasts;
+  ASSERT_TRUE(forecasts.contains(forecast::Resource::kCpu));
+  EXPECT_NEAR(forecasts.at(forecast::Resource::kCpu).window_max.p50, 0.5, 0.05);
+  ASSERT_TRUE(forecasts.contains(forecast::Resource::kMemory));
+  EXPECT_NEAR(forecasts.at(forecast::Resource::kMemory).window_max.p50, 256.0 * kMiB, 1.0 * kMiB);
+}
+
+}  // namespace
+}  // namespace proteus::controller

@@ -1,0 +1,178 @@
+#include "controller/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "controller/pipeline_options.h"
+#include "tests/fakes/fake_telemetry.h"
+
+namespace proteus::controller {
+namespace {
+
+using fakes::FakeHost;
+using fakes::FakeVm;
+
+constexpr Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
+
+PipelineOptions options() {
+  PipelineOptions options;
+  options.view.forecast.step = std::chrono::seconds(1);
+  options.view.forecast.horizon_steps = 20;
+  options.view.forecast.season = std::chrono::hours(1);
+  options.view.forecast.refit_every_steps = 5;
+  options.executor.controller = "test";
+  return options;
+}
+
+store::Started started() {
+  store::Started started;
+  started.term = 1;
+  return started;
+}
+
+ham::Policy policy(ham::Automation automation) {
+  ham::Policy policy;
+  policy.automation = automation;
+  policy.limits.cooldown = std::chrono::seconds(5);
+  policy.limits.payback = std::chrono::minutes(2);
+  return policy;
+}
+
+/// A VM with a quota of 40 % whose demand ramps from 15 % to 70 % on a host with room.
+class Ramp {
+ public:
+  explicit Ramp(Pipeline& pipeline) : pipeline_(pipeline) {
+    FakeVm vm;
+    vm.name = "web";
+    vm.uuid = "uuid-web";
+    vm.quota_us = 40000;
+    host.vms = {vm};
+    pipeline_.on_presence({HostId("h1"), true, ""});
+  }
+  /// One second and one cycle.
+  PipelineOutput step() {
+    const double wanted = second_ < 20 ? 0.15 : std::min(0.7, 0.15 + 0.015 * (second_ - 20));
+    const double noise = 0.01 * std::sin(second_ * 1.7);
+    const double limit = host.vms[0].quota_us < 0 ? 1.0 : static_cast<double>(host.vms[0].quota_us) / 1e5;
+    const double run = std::min(wanted + noise, limit);
+    host.pass(1, {{run, wanted + noise > limit ? 1.0 - run : 0.0}});
+    now = kStart + std::chrono::seconds(second_++);
+    pipeline_.on_sample(host.sample(now), now);
+    store::Cycle cycle;
+    cycle.number = static_cast<std::uint64_t>(second_);
+    cycle.seed = cycle.number;
+    return pipeline_.run_cycle(cycle, now);
+  }
+
+  FakeHost host{"h1", 2, 4 * kGiB};
+  Timestamp now = kStart;
+
+ private:
+  Pipeline& pipeline_;
+  int second_ = 0;
+};
+
+TEST(Pipeline, ReshapesBeforeTheLimitIsReached) {
+  Pipeline pipeline(options(), policy(ham::Automation::kAutomatic), started());
+  Ramp ramp(pipeline);
+  std::optional<Command> command;
+  double demand = 0;
+  for (int second = 0; second < 60 && !command; ++second) {
+    const PipelineOutput output = ramp.step();
+    // What was journalled comes first, and holds the intent of each command.
+    if (!output.commands.empty()) {
+      command = output.commands.front();
+      demand = pipeline.last_state()->vms[0].cpu_used_cores;
+      bool intended = false;
+      for (const auto& entry : output.journal) {
+        if (const auto* action = std::get_if<drs::ActionRecord>(&entry)) intended = action->action.id == command->action;
+      }
+      EXPECT_TRUE(intended);
+    }
+  }
+  ASSERT_TRUE(command) << "nothing was done about a demand of 70 % under a limit of 40 %";
+  EXPECT_LT(demand, 0.40) << "too late: the limit was reached before";
+  EXPECT_TRUE(std::holds_alternative<SetCpuQuota>(command->operation) || std::holds_alternative<SetVcpus>(command->operation));
+  EXPECT_EQ(command->vm, VmId("uuid-web"));
+  EXPECT_EQ(command->term, 1u);
+}
+
+TEST(Pipeline, RecommendsWithoutActing) {
+  Pipeline pipeline(options(), policy(ham::Automation::kRecommend), started());
+  Ramp ramp(pipeline);
+  bool recommended = false;
+  for (int second = 0; second < 60; ++second) {
+    const PipelineOutput output = ramp.step();
+    EXPECT_TRUE(output.commands.empty());
+    for (const auto& entry : output.journal) {
+      const auto* decision = std::get_if<ham::Decision>(&entry);
+      recommended = recommended || (decision != nullptr && !decision->chosen.actions.empty());
+    }
+  }
+  EXPECT_TRUE(recommended);
+}
+
+TEST(Pipeline, WaitsForApprovalAndActsOnIt) {
+  Pipeline pipeline(options(), policy(ham::Automation::kApprove), started());
+  Ramp ramp(pipeline);
+  ActionId waiting = 0;
+  for (int second = 0; second < 60 && waiting == 0; ++second) {
+    EXPECT_TRUE(ramp.step().commands.empty());
+    for (const auto& [id, action] : pipeline.executor().actions()) {
+      if (action.state == drs::ActionState::kAwaitingApproval) waiting = id;
+    }
+  }
+  ASSERT_NE(waiting, 0u);
+  store::OperatorInput approve;
+  approve.kind = store::OperatorInput::Kind::kApprove;
+  approve.action = waiting;
+  approve.by = "tester";
+  const Result<PipelineOutput> output = pipeline.on_operator(approve, ramp.now);
+  ASSERT_TRUE(output) << output.error().message;
+  PipelineOutput next = ramp.step();
+  EXPECT_EQ(output->commands.size() + next.commands.size(), 1u);
+  approve.action = 999;
+  EXPECT_EQ(pipeline.on_operator(approve, ramp.now).error().code, ErrorCode::kNotFound);
+}
+
+TEST(Pipeline, PauseBeginsNothing) {
+  Pipeline pipeline(options(), policy(ham::Automation::kAutomatic), started());
+  Ramp ramp(pipeline);
+  store::OperatorInput pause;
+  pause.kind = store::OperatorInput::Kind::kPause;
+  ASSERT_TRUE(pipeline.on_operator(pause, ramp.now));
+  for (int second = 0; second < 60; ++second) EXPECT_TRUE(ramp.step().commands.empty());
+}
+
+TEST(Pipeline, SameInputsSameBytes) {
+  const auto run = [] {
+    Pipeline pipeline(options(), policy(ham::Automation::kAutomatic), started());
+    Ramp ramp(pipeline);
+    std::string bytes;
+    for (int second = 0; second < 60; ++second) {
+      for (store::JournalPayload& payload : ramp.step().journal) {
+        bytes += store::encode(store::JournalEntry{0, ramp.now, std::move(payload)});
+      }
+    }
+    return bytes;
+  };
+  const std::string first = run();
+  EXPECT_FALSE(first.empty());
+  EXPECT_EQ(first, run());
+}
+
+TEST(PipelineOptions, SurviveTheJournal) {
+  PipelineOptions before = options();
+  before.executor.migrate_deadline = std::chrono::milliseconds(61'234);
+  before.view.staleness = std::chrono::seconds(7);
+  const std::string text = pipeline_options_toml(before);
+  const Result<PipelineOptions> after = parse_pipeline_options(text);
+  ASSERT_TRUE(after) << after.error().message;
+  EXPECT_EQ(pipeline_options_toml(*after), text);
+  EXPECT_EQ(after->executor.migrate_deadline, before.executor.migrate_deadline);
+  EXPECT_EQ(after->executor.controller, "test");
+}
+
+}  // namespace
+}  // namespace proteus::controller
