@@ -1,0 +1,174 @@
+#include "controller/api/server.h"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "controller/api/json_view.h"
+
+namespace proteus::api {
+namespace {
+
+/// Remembers what people said, holds one journalled action.
+class FakeBackend final : public Backend, public store::Store {
+ public:
+  std::shared_ptr<const Snapshot> snapshot() const override {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->controller = "test";
+    snapshot->paused = paused;
+    return snapshot;
+  }
+  Status submit(const store::OperatorInput& input) override {
+    if (input.kind == store::OperatorInput::Kind::kApprove && input.action != 1) return Error{ErrorCode::kNotFound, "no action"};
+    inputs.push_back(input);
+    return {};
+  }
+  Result<SeriesOutlook> outlook(const std::string& vm, forecast::Resource resource) override {
+    if (vm != "web 1") return Error{ErrorCode::kNotFound, "no VM '" + vm + "'"};
+    SeriesOutlook outlook;
+    outlook.vm_name = vm;
+    outlook.resource = resource;
+    return outlook;
+  }
+  const store::Store& store() const override { return *this; }
+
+  Status append(std::vector<store::RawMessage>&) override { return {}; }
+  Status append(std::vector<store::JournalEntry>&) override { return {}; }
+  std::optional<std::uint64_t> last_sequence(const HostId&, std::uint64_t) const override { return {}; }
+  Status scan(Timestamp, Timestamp, const Visitor&) const override { return {}; }
+  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t) const override {
+    drs::ActionRecord record;
+    record.action.id = 7;
+    record.decision = 3;
+    drs::Transition step;
+    step.action = 7;
+    step.to = drs::ActionState::kSent;
+    return std::vector<store::JournalEntry>{{2, {}, step}, {1, {}, record}};
+  }
+  Result<std::vector<drs::ActionRecord>> open_actions() const override { return std::vector<drs::ActionRecord>{}; }
+  Result<std::optional<std::string>> get_meta(const std::string&) const override { return std::optional<std::string>(); }
+  Status put_meta(const std::string&, const std::string&) override { return {}; }
+  Status expire(Timestamp) override { return {}; }
+  Figures figures() const override { return {}; }
+
+  bool paused = false;
+  std::vector<store::OperatorInput> inputs;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ServerOptions options;
+    options.port = 0;
+    options.token = token_;
+    auto server = Server::start(options, backend_, clock_);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    client_ = std::make_unique<httplib::Client>("127.0.0.1", server_->port());
+    client_->set_bearer_token_auth(token_.c_str());
+  }
+  Json get(const std::string& path, int status) {
+    const auto answer = client_->Get(path.c_str());
+    EXPECT_TRUE(answer);
+    EXPECT_EQ(answer->status, status) << path << ": " << answer->body;
+    return Json::parse(answer->body);
+  }
+  Json post(const std::string& path, const std::string& body, int status) {
+    const auto answer = client_->Post(path.c_str(), body, "application/json");
+    EXPECT_TRUE(answer);
+    EXPECT_EQ(answer->status, status) << path << ": " << answer->body;
+    return Json::parse(answer->body);
+  }
+
+  const std::string token_ = "0123456789abcdef0123456789abcdef";
+  FakeBackend backend_;
+  SystemClock clock_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<httplib::Client> client_;
+};
+
+TEST_F(ServerTest, NothingWithoutTheToken) {
+  httplib::Client stranger("127.0.0.1", server_->port());
+  for (const char* path : {"/v1/status", "/v1/hosts", "/nothing"}) EXPECT_EQ(stranger.Get(path)->status, 401) << path;
+  EXPECT_EQ(stranger.Post("/v1/pause", "{}", "application/json")->status, 401);
+  stranger.set_bearer_token_auth("0123456789abcdef0123456789abcdee");
+  EXPECT_EQ(stranger.Get("/v1/status")->status, 401);
+  EXPECT_TRUE(backend_.inputs.empty());
+}
+
+TEST_F(ServerTest, AnswersBeforeTheFirstCycle) {
+  EXPECT_EQ(get("/v1/status", 200)["controller"], "test");
+  EXPECT_TRUE(get("/v1/hosts", 200).empty());
+  EXPECT_TRUE(get("/v1/vms", 200).empty());
+  EXPECT_TRUE(get("/v1/plan", 200)["decision"].is_null());
+  EXPECT_TRUE(get("/v1/actions", 200).empty());
+}
+
+TEST_F(ServerTest, SaysWhatIsWrong) {
+  EXPECT_EQ(get("/v1/nothing", 404)["error"]["code"], "not_found");
+  EXPECT_EQ(get("/v1/vms/other/forecast", 404)["error"]["message"], "no VM 'other'");
+  EXPECT_EQ(get("/v1/vms/web%201/forecast?resource=luck", 400)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(get("/v1/vms/web%201/forecast?resource=network", 200)["unit"], "bytes/s");
+  EXPECT_EQ(get("/v1/decisions/12", 404)["error"]["code"], "not_found");
+  EXPECT_EQ(get("/v1/history?limit=none", 400)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(post("/v1/hosts/h1/maintenance", "{}", 400)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(post("/v1/pause", "not json", 400)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(post("/v1/actions/2/approve", "{}", 404)["error"]["code"], "not_found");
+  EXPECT_TRUE(backend_.inputs.empty());
+}
+
+TEST_F(ServerTest, TakesAPersonsWordWithItsName) {
+  post("/v1/actions/1/approve", R"({"by": "ann"})", 200);
+  post("/v1/hosts/h1/maintenance", R"({"on": true, "by": "bob"})", 200);
+  post("/v1/pause", "", 200);
+  ASSERT_EQ(backend_.inputs.size(), 3u);
+  EXPECT_EQ(backend_.inputs[0].by, "ann");
+  EXPECT_EQ(backend_.inputs[1].host, HostId("h1"));
+  EXPECT_EQ(backend_.inputs[1].kind, store::OperatorInput::Kind::kMaintenanceOn);
+  EXPECT_EQ(backend_.inputs[2].kind, store::OperatorInput::Kind::kPause);
+}
+
+TEST_F(ServerTest, FindsAnEndedActionInTheJournal) {
+  const Json action = get("/v1/actions/7", 200);
+  EXPECT_EQ(action["state"], "sent");
+  EXPECT_EQ(action["transitions"].size(), 1u);
+  EXPECT_TRUE(action["explanation"].is_null());
+}
+
+TEST_F(ServerTest, RefusesALargeBody) {
+  const auto answer = client_->Post("/v1/pause", std::string(100'000, ' '), "application/json");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 413);
+}
+
+TEST(Server, RefusesToListenOpenly) {
+  FakeBackend backend;
+  SystemClock clock;
+  ServerOptions options;
+  options.token = "x";
+  options.address = "0.0.0.0";
+  EXPECT_EQ(Server::start(options, backend, clock).error().code, ErrorCode::kInvalidArgument);
+  options.address = "127.0.0.1";
+  options.token = "";
+  EXPECT_EQ(Server::start(options, backend, clock).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Token, IsMadeOnceAndNotReadableByOthers) {
+  const std::string path = testing::TempDir() + "/proteus-token-" + std::to_string(getpid());
+  std::filesystem::remove(path);
+  const Result<std::string> made = load_or_create_token(path);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->size(), 64u);
+  EXPECT_EQ(*load_or_create_token(path), *made);
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0007, 0u);
+  std::filesystem::remove(path);
+  EXPECT_FALSE(load_or_create_token("/nonexistent/folder/token"));
+}
+
+}  // namespace
+}  // namespace proteus::api
