@@ -395,7 +395,7 @@ ham::ClusterState ClusterView::state(Timestamp now) {
     const bool listed = host != hosts_.end() &&
                         std::any_of(host->second.vms.begin(), host->second.vms.end(),
                                     [&](const Columns& c) { return c.vm == vm->first; });
-    if (now - vm->second.last_seen > options_.forget_after) {
+    if (!listed && now - vm->second.last_seen > options_.forget_after) {
       engine_.forget(vm->first);
       vm = vms_.erase(vm);
       continue;

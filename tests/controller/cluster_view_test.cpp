@@ -78,10 +78,11 @@ TEST(ClusterView, GivesNoRateAcrossAnAgentsRestartOrAClockSetBack) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
   host.vms = {vm("a")};
+  int received = 0;
   const auto step = [&](int second, double run) {
     host.pass(1, {{run, 0}});
-    const Timestamp now = kStart + std::chrono::seconds(second);
-    view.on_sample(host.sample(now), now);
+    // The host's clock jumps; the controller's goes on.
+    view.on_sample(host.sample(kStart + std::chrono::seconds(second)), kStart + std::chrono::seconds(++received));
   };
   step(0, 0);
   step(1, 0.5);
