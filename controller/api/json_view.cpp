@@ -119,7 +119,7 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
   double seconds = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error == std::errc{} && rest == text.data() + text.size() && seconds >= 0 && seconds < 9e9) {
-    return from_unix_ns(static_cast<std::int64_t>(std::llround(seconds * 1e9)));
+    return from_unix_ns(std::llround(seconds * 1e6) * 1000);  // a double holds microseconds, not more
   }
   std::tm utc{};
   std::istringstream in(text);

@@ -276,7 +276,7 @@ class HttpServer final : public Server {
     const int fd = mkstemp(path.data());
     if (fd < 0) return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary file: {}", std::strerror(errno))});
     close(fd);
-    const Status written = replay::write_recording(backend_.store(), options, path);
+    const Result<replay::RecordingSummary> written = replay::write_recording(backend_.store(), options, path);
     auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
     std::error_code ignored;
     const std::uint64_t size = std::filesystem::file_size(path, ignored);

@@ -88,7 +88,13 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     out << (command.json ? json.dump(-1, ' ', false, api::Json::error_handler_t::replace) + "\n" : to_text(json));
   };
   replay::Replayer replayer(std::move(options));
-  if (Status read = replay::read_recording(command.file, replayer); !read) return read.error();
+  Status replayed;
+  store::Store::Visitor visitor;
+  visitor.raw = [&](const store::RawMessage& message) { return (replayed = replayer.on_raw(message)).has_value(); };
+  visitor.journal = [&](const store::JournalEntry& entry) { return (replayed = replayer.on_journal(entry)).has_value(); };
+  const Result<replay::RecordingSummary> read = replay::read_recording(command.file, visitor);
+  if (!read) return read.error();
+  if (!replayed) return with_context(replayed.error(), command.file);
   replayer.finish();
   if (!command.diff) return true;
 

@@ -10,8 +10,8 @@
 
 namespace proteus {
 
-/// A store in memory that outlives the controllers of a test, and can be told to take nothing. Keeps telemetry and meta;
-/// journal entries are counted by lsn only.
+/// A store in memory that outlives the controllers of a test, and can be told to take nothing. Keeps telemetry,
+/// journal and meta; scans give telemetry only.
 /// Thread: any.
 class MemoryStore final : public store::Store {
  public:
@@ -39,7 +39,10 @@ class MemoryStore final : public store::Store {
   Status append(std::vector<store::JournalEntry>& entries) override {
     std::lock_guard lock(mutex_);
     if (full_) return Error{ErrorCode::kUnavailable, "no space left on device"};
-    for (store::JournalEntry& entry : entries) entry.lsn = next_lsn_++;
+    for (store::JournalEntry& entry : entries) {
+      entry.lsn = next_lsn_++;
+      journal_.push_back(entry);
+    }
     return {};
   }
   std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const override {
@@ -60,8 +63,11 @@ class MemoryStore final : public store::Store {
     }
     return {};
   }
-  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t) const override {
-    return std::vector<store::JournalEntry>();
+  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t limit) const override {
+    std::lock_guard lock(mutex_);
+    std::vector<store::JournalEntry> tail(journal_.rbegin(), journal_.rend());
+    if (tail.size() > limit) tail.resize(limit);
+    return tail;
   }
   Result<std::optional<store::JournalEntry>> last_started(Timestamp) const override {
     return std::optional<store::JournalEntry>();
@@ -81,7 +87,7 @@ class MemoryStore final : public store::Store {
   Status expire(Timestamp) override { return {}; }
   Figures figures() const override {
     std::lock_guard lock(mutex_);
-    return {.raw_messages = raw_.size(), .raw_bytes = 0, .journal_entries = 0, .disk_bytes = 0};
+    return {.raw_messages = raw_.size(), .raw_bytes = 0, .journal_entries = journal_.size(), .disk_bytes = 0};
   }
 
  private:
@@ -89,6 +95,7 @@ class MemoryStore final : public store::Store {
   bool full_ = false;
   std::uint64_t next_lsn_ = 1;
   std::vector<store::RawMessage> raw_;
+  std::vector<store::JournalEntry> journal_;
   std::map<std::pair<HostId, std::uint64_t>, std::uint64_t> last_;
   std::map<std::string, std::string> meta_;
 };

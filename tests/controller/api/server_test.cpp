@@ -8,13 +8,24 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/api/json_view.h"
+#include "tests/fakes/memory_store.h"
 
 namespace proteus::api {
 namespace {
 
 /// Remembers what people said, holds one journalled action.
-class FakeBackend final : public Backend, public store::Store {
+class FakeBackend final : public Backend {
  public:
+  FakeBackend() {
+    drs::ActionRecord record;
+    record.action.id = 7;
+    record.decision = 3;
+    drs::Transition step;
+    step.action = 7;
+    step.to = drs::ActionState::kSent;
+    std::vector<store::JournalEntry> entries{{0, {}, record}, {0, {}, step}};
+    static_cast<void>(store_.append(entries));  // memory does not fail
+  }
   std::shared_ptr<const Snapshot> snapshot() const override {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->controller = "test";
@@ -33,29 +44,13 @@ class FakeBackend final : public Backend, public store::Store {
     outlook.resource = resource;
     return outlook;
   }
-  const store::Store& store() const override { return *this; }
-
-  Status append(std::vector<store::RawMessage>&) override { return {}; }
-  Status append(std::vector<store::JournalEntry>&) override { return {}; }
-  std::optional<std::uint64_t> last_sequence(const HostId&, std::uint64_t) const override { return {}; }
-  Status scan(Timestamp, Timestamp, const Visitor&) const override { return {}; }
-  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t) const override {
-    drs::ActionRecord record;
-    record.action.id = 7;
-    record.decision = 3;
-    drs::Transition step;
-    step.action = 7;
-    step.to = drs::ActionState::kSent;
-    return std::vector<store::JournalEntry>{{2, {}, step}, {1, {}, record}};
-  }
-  Result<std::vector<drs::ActionRecord>> open_actions() const override { return std::vector<drs::ActionRecord>{}; }
-  Result<std::optional<std::string>> get_meta(const std::string&) const override { return std::optional<std::string>(); }
-  Status put_meta(const std::string&, const std::string&) override { return {}; }
-  Status expire(Timestamp) override { return {}; }
-  Figures figures() const override { return {}; }
+  const store::Store& store() const override { return store_; }
 
   bool paused = false;
   std::vector<store::OperatorInput> inputs;
+
+ private:
+  MemoryStore store_;
 };
 
 class ServerTest : public testing::Test {

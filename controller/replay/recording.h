@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "common/units.h"
+#include "controller/store/store.h"
+
+namespace proteus::replay {
+
+/// What a recording is cut from.
+struct RecordOptions {
+  Timestamp from{};            ///< default: the controller's last beginning before `to`
+  Timestamp to{};
+  std::vector<HostId> hosts;   ///< telemetry of these only; empty: of all
+};
+
+struct RecordingSummary {
+  std::uint64_t raw_messages = 0;
+  std::uint64_t journal_entries = 0;
+};
+
+/// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`, so
+/// that a replay meets every input that shaped the decisions, and ends before `to`.
+///
+/// The file, all numbers little-endian:
+///   offset 0   8 bytes  "PROTEUSR"
+///          8   u32      version, 1
+///         12   u32      0
+///   then chunks:
+///              u32      size of the compressed bytes, > 0
+///              u32      size of the bytes uncompressed, at most 16 MiB
+///              u64      XXH64 of the compressed bytes, seed 0
+///              …        zstd frame
+///   then the trailer:
+///              u32 0, u32 0
+///              u64      number of telemetry messages
+///              u64      number of journal entries
+///              u64      XXH64 of the 16 bytes before, seed 0
+/// A chunk holds whole entries:
+///              u8       1 telemetry, 2 journal
+///              u64      lsn
+///              u32      size of what follows
+///   telemetry: i64 received (ns), u64 boot id, u64 sequence, u32 catalog version, u64 base sequence, u16 size of the host's
+///              name, name, bytes of schema::Upstream
+///   journal:   bytes of the journal entry (schemas/journal.capnp)
+/// Errors: the store's; kNotFound if nothing lies in the range, kUnavailable if the file cannot be written. The file is
+/// whole or not there.
+Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options, const std::string& path);
+
+/// Reads a recording in lsn order. A callback that returns false ends it.
+/// Errors: kNotFound; kCorrupt, saying how many entries before it were good; kUnsupported for another version.
+Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor);
+
+}  // namespace proteus::replay
