@@ -78,8 +78,7 @@ class Trace final : public RunQueueTrace {
 
   void release_slot(std::uint32_t slot) override { free_.push_back(slot); }
 
-  std::size_t mark(std::span<const ThreadMark> all) override {
-    std::size_t failed_count = 0;
+  void mark(std::span<ThreadMark> all) override {
     while (!all.empty()) {
       const auto batch = all.first(std::min<std::size_t>(all.size(), RUN_QUEUE_MARK_BATCH));
       all = all.subspan(batch.size());
@@ -88,9 +87,8 @@ class Trace final : public RunQueueTrace {
                                     batch[i].slot.value_or(RUN_QUEUE_SLOT_NONE), 0};
       }
       const bool ran = by_id_ ? run_marks(batch.size()) : scan_marks(batch.size());
-      for (std::size_t i = 0; i < batch.size(); ++i) failed_count += !ran || skeleton_->bss->marks[i].marked == 0;
+      for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done = ran && skeleton_->bss->marks[i].marked != 0;
     }
-    return failed_count;
   }
 
   void read_histogram(std::uint32_t slot, Histogram& histogram) const override {

@@ -18,6 +18,7 @@ namespace proteus::collect {
 struct ThreadMark {
   ThreadKey thread;
   std::optional<std::uint32_t> slot;
+  bool done = false;  ///< answer: false if the thread is gone or the kernel has no memory
 };
 
 /// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
@@ -38,8 +39,8 @@ class RunQueueTrace {
   virtual std::optional<std::uint32_t> acquire_slot() = 0;
   /// To be called when the VM's last thread is gone or unmarked. The slot is not given out again at once.
   virtual void release_slot(std::uint32_t slot) = 0;
-  /// Makes threads known (or forgotten) to the hook; returns how many could not be marked (they are gone, or no memory).
-  virtual std::size_t mark(std::span<const ThreadMark> marks) = 0;
+  /// Makes threads known to the hook, or forgotten, and answers in each mark.
+  virtual void mark(std::span<ThreadMark> marks) = 0;
 
   /// Waits since the slot was acquired, by bucket (see KpiKind::kHistogram); a wait counts when its thread next leaves the CPU.
   virtual void read_histogram(std::uint32_t slot, Histogram& histogram) const = 0;

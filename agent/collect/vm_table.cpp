@@ -41,8 +41,8 @@ bool VmTable::update(const Inventory& inventory) {
       changed |= scan_threads(vm);
     }
   }
-  mark_new();
   changed |= read_threads();
+  if (trace_ != nullptr) mark_threads();
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
     if (vm.slot) trace_->read_histogram(*vm.slot, vm.histogram);
@@ -81,7 +81,9 @@ bool VmTable::follow(const Inventory& inventory) {
 void VmTable::drop(TrackedVm& vm) {
   if (!vm.slot) return;
   marks_.clear();
-  for (const TrackedThread& t : vm.threads) marks_.push_back({{vm.pid.value_or(0), t.thread.tid}, std::nullopt});
+  for (const TrackedThread& t : vm.threads) {
+    if (t.marked) marks_.push_back({.thread = {vm.pid.value_or(0), t.thread.tid}, .slot = {}});
+  }
   trace_->mark(marks_);  // most are gone already, and their marks with them
   trace_->release_slot(*vm.slot);
 }
@@ -128,7 +130,12 @@ bool VmTable::scan_threads(TrackedVm& vm) {
     const auto known = std::find_if(vm.threads.begin(), vm.threads.end(),
                                     [&](const TrackedThread& t) { return t.thread.tid == thread.tid; });
     changed |= known == vm.threads.end() || known->thread != thread;
-    threads.push_back({thread, known == vm.threads.end() ? std::nullopt : known->figures});
+    if (known == vm.threads.end()) {
+      threads.push_back({.thread = thread, .figures = {}});
+    } else {
+      threads.push_back(*known);
+      threads.back().thread = thread;
+    }
   }
   if (!changed) return false;
   const auto vcpus = [](const std::vector<TrackedThread>& list) {
@@ -137,25 +144,29 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   if (vcpus_changed_ && !vm.threads.empty() && vcpus(threads) != vcpus(vm.threads)) vcpus_changed_(vm.facts->id);
   std::sort(threads.begin(), threads.end(), vcpus_first);
   if (vm.cgroup) vm.cgroup->rescan();
-  // what is new to the table is new to the hook
-  if (vm.slot) {
-    for (const TrackedThread& t : threads) {
-      const bool known = std::any_of(vm.threads.begin(), vm.threads.end(),
-                                     [&](const TrackedThread& old) { return old.thread.tid == t.thread.tid; });
-      if (!known) marks_.push_back({{*vm.pid, t.thread.tid}, vm.slot});
-    }
-  }
   vm.threads = std::move(threads);
   return true;
 }
 
-void VmTable::mark_new() {
-  if (trace_ != nullptr && !marks_.empty()) {
-    const std::size_t failed = trace_->mark(marks_);
-    if (failed > 0) log::debug("run-queue trace: {} of {} new threads were not marked", failed, marks_.size());
-    refused_count_ += static_cast<std::int64_t>(failed);
-  }
+void VmTable::mark_threads() {
   marks_.clear();
+  for (const auto& [id, vm] : vms_) {
+    if (!vm.slot) continue;
+    for (const TrackedThread& t : vm.threads) {
+      if (!t.marked && t.figures) marks_.push_back({.thread = {*vm.pid, t.thread.tid}, .slot = vm.slot});
+    }
+  }
+  if (marks_.empty()) return;
+  trace_->mark(marks_);
+  std::size_t i = 0;
+  for (auto& [id, vm] : vms_) {
+    if (!vm.slot) continue;
+    for (TrackedThread& t : vm.threads) {
+      if (t.marked || !t.figures) continue;
+      t.marked = marks_[i++].done;
+      if (!t.marked && !std::exchange(t.refused, true)) ++refused_count_;
+    }
+  }
 }
 
 bool VmTable::read_threads() {
@@ -177,7 +188,6 @@ bool VmTable::read_threads() {
     }
     if (gone) changed |= scan_threads(vm);
   }
-  mark_new();
   return changed;
 }
 
@@ -187,7 +197,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   if (!now) return;
   // a thread id that has been given to a new thread: its counters began at zero, and the hook does not know it
   const bool same = before && before->start_ns == now->start_ns;
-  if (before && !same && vm.slot) marks_.push_back({{*vm.pid, thread.thread.tid}, vm.slot});
+  if (!same) thread.marked = thread.refused = false;
   const ThreadFigures base = same ? *before : ThreadFigures{};
   if (!thread.thread.vcpu) vm.emulator_time_ns += now->run_time_ns - base.run_time_ns;
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;

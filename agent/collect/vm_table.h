@@ -17,6 +17,8 @@ namespace proteus::collect {
 struct TrackedThread {
   VmThread thread;
   std::optional<ThreadFigures> figures;  ///< of this tick; nullopt if it is gone
+  bool marked = false;                   ///< the hook knows it
+  bool refused = false;                  ///< it lives, and could not be marked; tried again at every tick
 };
 
 /// A VM that took the CPU from another; nullopt stands for any thread of no VM.
@@ -75,7 +77,7 @@ class VmTable {
   bool scan_threads(TrackedVm& vm);
   bool read_threads();
   void account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now);
-  void mark_new();
+  void mark_threads();
   void read_throttled(TrackedVm& vm);
   bool find_winners();
 

@@ -166,8 +166,11 @@ double body_ns(int program_fd, const std::function<void()>& work) {
 
 void mark(RunQueueTrace& trace, const PingPong& pair, std::optional<std::uint32_t> slot) {
   std::vector<ThreadMark> marks;
-  for (const ThreadKey& key : pair.threads()) marks.push_back({key, slot});
-  if (trace.mark(marks) != 0) std::abort();
+  for (const ThreadKey& key : pair.threads()) marks.push_back({.thread = key, .slot = slot});
+  trace.mark(marks);
+  for (const ThreadMark& m : marks) {
+    if (!m.done) std::abort();
+  }
 }
 
 void measure_bodies(PingPong& pair) {

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -137,6 +138,11 @@ class RunQueueTraceTest : public testing::Test {
     trace->read_histogram(slot, h);
     return h;
   }
+  /// How many of the marks were done.
+  std::size_t mark(std::vector<ThreadMark> marks) const {
+    trace->mark(marks);
+    return static_cast<std::size_t>(std::count_if(marks.begin(), marks.end(), [](const ThreadMark& m) { return m.done; }));
+  }
   std::unique_ptr<RunQueueTrace> trace;
 };
 
@@ -146,8 +152,8 @@ TEST_F(RunQueueTraceTest, CountsEveryDispatchOfAMarkedThread) {
   const auto slot = trace->acquire_slot();
   ASSERT_TRUE(slot);
   const auto before = read_thread_from_procfs("/", thread.key());
-  const ThreadMark mark{thread.key(), slot};
-  ASSERT_EQ(trace->mark({&mark, 1}), 0u);
+  const ThreadMark mark{.thread = thread.key(), .slot = slot};
+  ASSERT_EQ(this->mark({mark}), 1u);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (sum(histogram(*slot)) < 50 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   const auto counted = histogram(*slot);
@@ -172,8 +178,8 @@ TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
   const auto a = trace->acquire_slot();
   const auto b = trace->acquire_slot();
   ASSERT_TRUE(a && b);
-  const std::vector<ThreadMark> marks{{victim.key(), a}, {neighbour.key(), b}};
-  ASSERT_EQ(trace->mark(marks), 0u);
+  const std::vector<ThreadMark> marks{{.thread = victim.key(), .slot = a}, {.thread = neighbour.key(), .slot = b}};
+  ASSERT_EQ(mark(marks), 2u);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   const auto done = [&] { return trace->preemptions(*a, b) > 0 && trace->preemptions(*a, std::nullopt) > 0; };
   while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
@@ -211,8 +217,8 @@ TEST_F(RunQueueTraceTest, TellsTheWaitsOfTheOwnQuotaFromOthers) {
   BusyThread rival(0);
   const auto a = trace->acquire_slot();
   const auto b = trace->acquire_slot();
-  const std::vector<ThreadMark> marks{{limited.key(), a}, {rival.key(), b}};
-  ASSERT_EQ(trace->mark(marks), 0u);
+  const std::vector<ThreadMark> marks{{.thread = limited.key(), .slot = a}, {.thread = rival.key(), .slot = b}};
+  ASSERT_EQ(mark(marks), 2u);
   ASSERT_TRUE(group.write("tasks", std::to_string(limited.tid())));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (trace->own_quota_wait_ns(*a) < 200'000'000 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
@@ -225,13 +231,13 @@ TEST_F(RunQueueTraceTest, AForgottenThreadCountsNoMoreAndItsSlotReturnsEmpty) {
   BusyThread rival(0);
   const auto slot = trace->acquire_slot();
   ASSERT_TRUE(slot);
-  const ThreadMark mark{thread.key(), slot};
-  trace->mark({&mark, 1});
+  const ThreadMark mark{.thread = thread.key(), .slot = slot};
+  ASSERT_EQ(this->mark({mark}), 1u);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (sum(histogram(*slot)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   ASSERT_GT(sum(histogram(*slot)), 0);
-  const ThreadMark forget{thread.key(), std::nullopt};
-  ASSERT_EQ(trace->mark({&forget, 1}), 0u);
+  const ThreadMark forget{.thread = thread.key(), .slot = std::nullopt};
+  ASSERT_EQ(this->mark({forget}), 1u);
   trace->release_slot(*slot);
   for (std::uint32_t i = 1; i < trace->slot_count(); ++i) ASSERT_TRUE(trace->acquire_slot());
   const auto again = trace->acquire_slot();
@@ -242,9 +248,9 @@ TEST_F(RunQueueTraceTest, AForgottenThreadCountsNoMoreAndItsSlotReturnsEmpty) {
 
 TEST_F(RunQueueTraceTest, AThreadThatIsGoneIsCountedAsNotMarked) {
   BusyThread thread;
-  const ThreadMark mark{thread.key(), 0};
+  const ThreadMark mark{.thread = thread.key(), .slot = 0};
   thread.end();
-  EXPECT_EQ(trace->mark({&mark, 1}), 1u);
+  EXPECT_EQ(this->mark({mark}), 0u);
 }
 
 TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
@@ -252,8 +258,8 @@ TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
   ASSERT_TRUE(other);
   BusyThread thread(0);
   BusyThread rival(0);
-  const ThreadMark mark{thread.key(), trace->acquire_slot()};
-  ASSERT_EQ(trace->mark({&mark, 1}), 0u);
+  const ThreadMark mark{.thread = thread.key(), .slot = trace->acquire_slot()};
+  ASSERT_EQ(this->mark({mark}), 1u);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (sum(histogram(*mark.slot)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   EXPECT_GT(sum(histogram(*mark.slot)), 0);
@@ -269,8 +275,8 @@ TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
 TEST_F(RunQueueTraceTest, ManyMarksTakeSeveralRuns) {
   BusyThread thread;
   const auto slot = trace->acquire_slot();
-  const std::vector<ThreadMark> marks(2 * RUN_QUEUE_MARK_BATCH + 3, ThreadMark{thread.key(), slot});
-  EXPECT_EQ(trace->mark(marks), 0u);
+  const std::vector<ThreadMark> marks(2 * RUN_QUEUE_MARK_BATCH + 3, ThreadMark{.thread = thread.key(), .slot = slot});
+  EXPECT_EQ(mark(marks), marks.size());
 }
 
 }  // namespace

@@ -47,15 +47,16 @@ class FakeTrace final : public RunQueueTrace {
     return slot;
   }
   void release_slot(std::uint32_t slot) override { EXPECT_TRUE(free.insert(slot).second); }
-  std::size_t mark(std::span<const ThreadMark> marks) override {
-    for (const ThreadMark& m : marks) {
+  void mark(std::span<ThreadMark> marks) override {
+    for (ThreadMark& m : marks) {
+      m.done = !refuses;
+      if (refuses) continue;
       if (m.slot) {
         marked[m.thread.tid] = *m.slot;
       } else {
         marked.erase(m.thread.tid);
       }
     }
-    return 0;
   }
   void read_histogram(std::uint32_t slot, Histogram& histogram) const override { histogram.fill(slot + 1); }
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
@@ -65,6 +66,7 @@ class FakeTrace final : public RunQueueTrace {
   std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
   std::int64_t own_quota_ns = 0;
+  bool refuses = false;
 
  private:
   const std::uint32_t count_;
@@ -228,6 +230,18 @@ TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   root.write(stat, "nr_periods 1\n");
   table.update(inventory);
   EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
+}
+
+TEST_F(VmTableTest, ARefusedThreadIsCountedOnceAndTriedAgain) {
+  trace.refuses = true;
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  table.update(inventory);
+  table.update(inventory);
+  EXPECT_EQ(table.refused_count(), 1);
+  trace.refuses = false;
+  table.update(inventory);
+  EXPECT_EQ(trace.marked.count(70), 1u);
 }
 
 TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
