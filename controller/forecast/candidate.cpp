@@ -11,6 +11,12 @@ namespace {
 
 /// Recent means: half of the weight lies within a horizon, or this many steps.
 constexpr double kHalfLifeStepsMin = 30;
+/// A loss beyond so many means is a surprise, whose size says no more about the model. Errors of normal noise stay below.
+constexpr double kLossCap = 5;
+constexpr int kScoredForTypical = 5;
+constexpr double kTypicalGain = 0.03;
+constexpr double kTypicalClip = 2.5;
+constexpr double kLossGrowth = 0.25;  ///< with the lead, between white noise (0) and a random walk (1/2)
 
 double pinball(double level, double quantile, double actual) {
   return actual >= quantile ? level * (actual - quantile) : (1 - level) * (quantile - actual);
@@ -46,11 +52,30 @@ Candidate::Candidate(std::unique_ptr<Model> model, int horizon_steps)
   }
 }
 
-void Candidate::score(Lead& lead, double actual) {
+Candidate::LossCaps Candidate::loss_caps() const {
+  LossCaps caps;
+  double typical = HUGE_VAL;
+  double steps = 1;
+  for (std::size_t i = 0; i < kScoredLeads; ++i) {
+    const Lead& lead = leads_[i];
+    // A lead not scored yet is guessed from the shorter one.
+    typical = lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
+    steps = lead.steps;
+    caps[i] = kLossCap * typical;
+  }
+  return caps;
+}
+
+void Candidate::score(Lead& lead, double actual, double cap) {
   const Prediction& prediction = lead.pending[static_cast<std::size_t>(tick_ % lead.steps)];
   if (!prediction.valid || !std::isfinite(actual)) return;
-  lead.loss = decay_ * lead.loss + pinball(prediction.corrected, actual);
+  const double loss = pinball(prediction.corrected, actual);
+  lead.loss = decay_ * lead.loss + std::min(cap, loss);
   lead.weight = decay_ * lead.weight + 1;
+  ++lead.scored;
+  lead.typical += lead.scored <= kScoredForTypical
+                      ? (loss - lead.typical) / lead.scored
+                      : kTypicalGain * (std::min(loss, kTypicalClip * lead.typical) - lead.typical);
   if (&lead == &leads_[0]) {
     ++scored_steps_;
     covered_ = decay_ * covered_ + (actual <= prediction.corrected.p90 ? 1 : 0);
@@ -67,9 +92,10 @@ void Candidate::score(Lead& lead, double actual) {
   }
 }
 
-void Candidate::close(double actual, double window_max) {
+void Candidate::close(double actual, double window_max, const LossCaps& caps) {
   ++tick_;
-  for (std::size_t i = 0; i < kLeads; ++i) score(leads_[i], i == kWindow ? window_max : actual);
+  for (std::size_t i = 0; i < kScoredLeads; ++i) score(leads_[i], actual, caps[i]);
+  score(leads_[kWindow], window_max, HUGE_VAL);
 }
 
 void Candidate::refit(const History& history) {

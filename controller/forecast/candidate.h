@@ -15,11 +15,19 @@ namespace proteus::forecast {
 /// Each step: close() with the actual value, then refit() or update(), then predict(). Thread: owned by one.
 class Candidate {
  public:
+  /// Leads that are scored: first, middle and last step, and (guarded only) the window maximum.
+  static constexpr std::size_t kLeads = 4;
+  static constexpr std::size_t kScoredLeads = 3;
+  using LossCaps = std::array<double, kScoredLeads>;
+
   Candidate(std::unique_ptr<Model> model, int horizon_steps);
 
+  /// The most that one forecast's loss may count, by lead: some times the typical loss of this model. One event, seen by
+  /// a whole horizon of forecasts, would otherwise decide alone which model is better. Infinite while nothing is known.
+  LossCaps loss_caps() const;
   /// Scores what was predicted for the step that has just closed. actual: NaN = missing, nothing is scored.
   /// window_max: of the newest horizon_steps actual values, NaN = too many are missing.
-  void close(double actual, double window_max);
+  void close(double actual, double window_max, const LossCaps& caps);
   void refit(const History& history);
   void update(double value);
   /// Forecasts the horizon after the newest step and remembers it for scoring.
@@ -45,9 +53,6 @@ class Candidate {
   double loss_relative_to(const Candidate& other) const;
 
  private:
-  /// Leads that are scored: first, middle and last step, and (guarded only) the window maximum.
-  static constexpr std::size_t kLeads = 4;
-  static constexpr std::size_t kScoredLeads = 3;
   static constexpr std::size_t kWindow = 3;
 
   struct Prediction {
@@ -60,10 +65,12 @@ class Candidate {
     std::vector<Prediction> pending;  ///< ring; slot (tick % steps) was written `steps` ticks ago
     ConformalGuard guard_p90{0.9};
     ConformalGuard guard_p99{0.99};
-    double loss = 0;
-    double weight = 0;
+    double loss = 0;    ///< weighted sum
+    double weight = 0;  ///< and its weights
+    double typical = 0; ///< loss, surprises aside
+    int scored = 0;
   };
-  void score(Lead& lead, double actual);
+  void score(Lead& lead, double actual, double cap);
   void correct(Forecast& forecast) const;
 
   std::unique_ptr<Model> model_;

@@ -16,6 +16,8 @@ constexpr double kThreshold = 8;
 constexpr double kErrorClip = 5;
 /// A trend counts as one from this many standard errors.
 constexpr double kTrendSignificance = 3;
+/// Either may have begun so many steps after the CUSUM left zero, which noise alone can make it do.
+constexpr int kStartsLater = 2;
 /// Steps after which a change has been explained.
 constexpr std::size_t kYoungSteps = 12;
 /// Memory of a trend in steps; more would be slow to follow a bend, less noisy.
@@ -132,24 +134,37 @@ void DampedTrendFilter::restart_from(const Excursion& excursion) {
 }
 
 void DampedTrendFilter::explain_segment() {
-  // The level jumped: the mean of the segment, or its recent part if the fitted gain says that levels wander.
-  double mean = 0;
+  // The level jumped, when the CUSUM left zero or a little later: the mean of the steps since, or their recent part if the fitted
+  // gain says that levels wander.
+  double jump_squares = std::numeric_limits<double>::infinity();
   double jumped = 0;
-  double count = 0;
-  for (const Point& point : segment_) {
-    count += 1;
-    mean += (point.value - mean) / count;
-    jumped += std::max(parameters_.alpha, 1 / count) * (point.value - jumped);
+  double before_squares = 0;
+  const std::size_t last_start = std::min<std::size_t>(kStartsLater, segment_.size() < 2 ? 0 : segment_.size() - 2);
+  for (std::size_t start = 0; start <= last_start; ++start) {
+    double mean = 0;
+    double recent = 0;
+    double squares = before_squares;
+    double count = 0;
+    for (std::size_t i = start; i < segment_.size(); ++i) {
+      count += 1;
+      const double off = segment_[i].value - mean;
+      mean += off / count;
+      squares += off * (segment_[i].value - mean);
+      recent += std::max(parameters_.alpha, 1 / count) * (segment_[i].value - recent);
+    }
+    if (squares < jump_squares) {
+      jump_squares = squares;
+      jumped = recent;
+    }
+    before_squares += (segment_[start].value - segment_level_) * (segment_[start].value - segment_level_);
   }
-  double jump_squares = 0;
-  for (const Point& point : segment_) jump_squares += (point.value - mean) * (point.value - mean);
 
   // A trend broke away from the old level, a step before or a few after the CUSUM left zero.
   double best_squares = std::numeric_limits<double>::infinity();
   double best_slope = 0;
   double best_error = 0;
   std::int64_t best_began = segment_began_;
-  for (std::int64_t shift = -1; shift <= 2; ++shift) {
+  for (std::int64_t shift = -1; shift <= kStartsLater; ++shift) {
     double xx = 0;
     double xy = 0;
     for (const Point& point : segment_) {

@@ -69,10 +69,14 @@ void put_errors_around(std::span<const double> path, std::span<const double> pat
 
 ErrorTable::ErrorTable(int horizon_steps) : horizon_steps_(std::max(1, horizon_steps)) {}
 
+std::size_t ErrorTable::quiet_count(const std::vector<Weighted>& errors) {
+  return static_cast<std::size_t>(
+      std::count_if(errors.begin(), errors.end(), [](const Weighted& e) { return !e.crosses; }));
+}
+
 Quantiles ErrorTable::quantiles_of(std::vector<Weighted>& errors, double cross_share) {
   const auto n = static_cast<double>(errors.size());
-  const auto crossing = static_cast<double>(
-      std::count_if(errors.begin(), errors.end(), [](const Weighted& e) { return e.crosses; }));
+  const double crossing = n - static_cast<double>(quiet_count(errors));
   // One change is seen from as many origins as the horizon is long; it must not count as so many surprises.
   double crossing_weight = 1;
   double quiet_weight = 1;
@@ -144,7 +148,9 @@ bool ErrorTable::learn(std::span<const double> values, std::size_t first_origin,
   std::vector<Quantiles> at_knots(knots.size());
   at_knots[0] = quantiles_of(errors[0], cross_share(knots[0]));
   for (std::size_t k = 1; k < knots.size(); ++k) {
-    at_knots[k] = errors[k].size() >= kErrorsMin
+    // As many origins as the horizon is long: fewer all look at the same few steps.
+    const auto needed = std::max(kErrorsMin, static_cast<std::size_t>(knots[k]) / stride);
+    at_knots[k] = quiet_count(errors[k]) >= needed
                       ? quantiles_of(errors[k], cross_share(knots[k]))
                       : scaled(at_knots[k - 1], std::pow(static_cast<double>(knots[k]) / knots[k - 1], kGrowth));
   }
@@ -157,12 +163,14 @@ bool ErrorTable::learn(std::span<const double> values, std::size_t first_origin,
                       : between(at_knots[k - 1], at_knots[k],
                                 static_cast<double>(h - knots[k - 1]) / (knots[k] - knots[k - 1]));
   }
-  if (window_errors.empty()) {
-    window_ = by_horizon_.back();
-  } else {
+  if (quiet_count(window_errors) >= 2) {
     // The maximum of n normal values grows like the root of log n.
     window_ = scaled(quantiles_of(window_errors, cross_share(window)),
                      std::sqrt(std::log(horizon_steps_ + 1.0) / std::log(window + 1.0)));
+  } else {
+    // Roughly: what one step rarely does, one of many often does.
+    const Quantiles& last = by_horizon_.back();
+    window_ = horizon_steps_ == 1 ? last : Quantiles{last.p90, last.p99, last.p99 + (last.p99 - last.p90)};
   }
   return true;
 }

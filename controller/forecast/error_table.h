@@ -37,6 +37,7 @@ class ErrorTable {
     double error;
     bool crosses;
   };
+  static std::size_t quiet_count(const std::vector<Weighted>& errors);
   static Quantiles quantiles_of(std::vector<Weighted>& errors, double cross_share);
 
   int horizon_steps_;

@@ -14,20 +14,15 @@ constexpr std::array kBetas = {0.05, 0.15, 0.4};
 constexpr std::array kPhis = {0.8, 0.9, 0.98};
 /// A trend in quiet times must earn its place: fits that differ by less are noise, and a spurious trend is carried far.
 constexpr double kTrendGain = 0.97;
-constexpr std::size_t kTrendValuesMin = 60;
-/// With this gain and no trend the series is run to see when it was quiet.
-constexpr double kQuietAlpha = 0.15;
-/// Fewer quiet origins tell nothing about a horizon; a change more often than this is no change but the series' nature.
+constexpr std::ptrdiff_t kTrendOriginsMin = 60;
+/// Fewer quiet origins tell nothing about a horizon.
 constexpr std::size_t kQuietMin = 10;
-constexpr std::size_t kWanderingSteps = 15;
+/// So many changes, and so often, are the nature of the series: a random walk shows one in some 40 steps, white noise
+/// none in hundreds.
+constexpr std::size_t kWanderingChanges = 6;
+constexpr std::size_t kWanderingSteps = 60;
 /// The first steps of the history only start the filter.
 constexpr std::size_t kWarmUp = 5;
-/// Changes presumed before the history began: so many in so many steps.
-constexpr double kChangesPresumed = 0.25;
-constexpr double kStepsPresumed = 1000;
-constexpr double kMeanDifferenceToDeviation = 1 / 1.1284;  ///< for independent normal values
-/// The noise of a series that seems constant, as a share of its level.
-constexpr double kNoiseShareMin = 0.001;
 
 /// phi, phi + phi², … for h = 1 … steps.
 std::vector<double> damped_sums(double phi, int steps) {
@@ -47,40 +42,18 @@ std::vector<double> damped_sums(double phi, int steps) {
 HoltDamped::HoltDamped(int horizon_steps, int fit_steps)
     : horizon_steps_(std::max(1, horizon_steps)), fit_steps_(fit_steps), errors_(horizon_steps) {}
 
-DampedTrendFilter HoltDamped::run(const DampedTrendParameters& parameters, std::span<const double> values,
-                                  double level, double noise, Trace& trace) {
-  DampedTrendFilter filter(parameters);
-  filter.start(level, noise);
-  trace.states.clear();
-  trace.changes.clear();
-  for (std::size_t t = 0; t < values.size(); ++t) {
-    filter.update(values[t]);
-    trace.states.push_back({filter.level(), filter.trend(), filter.in_trend()});
-    const auto ago = static_cast<std::size_t>(filter.change_found());
-    if (ago > 0) trace.changes.push_back({t >= ago ? t - ago : 0, t});
-  }
-  return filter;
-}
-
-bool HoltDamped::Trace::crosses_change(std::size_t origin, int horizon) const {
-  return std::any_of(changes.begin(), changes.end(), [&](const Change& change) {
-    return origin < change.found && origin + static_cast<std::size_t>(horizon) > change.began;
-  });
-}
-
 std::array<int, 3> HoltDamped::scored_horizons(std::size_t count) const {
   const int longest = std::max(1, std::min(horizon_steps_, static_cast<int>(count / 2)));
   return {1, (longest + 1) / 2, longest};
 }
 
-std::array<std::vector<bool>, 3> HoltDamped::quiet_origins(std::span<const double> values, double level,
-                                                           double noise) const {
-  Trace trace;
-  run({kQuietAlpha, 0, DampedTrendFilter::kTrendDamping}, values, level, noise, trace);
+HoltDamped::Quiet HoltDamped::quiet_origins(std::span<const double> values, const TrendStart& start) const {
+  TrendTrace trace;
+  trace.run(TrendTrace::kPlain, start, values);
   const std::array<int, 3> horizons = scored_horizons(values.size());
-  std::array<std::vector<bool>, 3> quiet;
+  Quiet quiet;
   // A series that changes all the time wanders: then that is what is to be fitted.
-  if (trace.changes.size() * kWanderingSteps > values.size()) {
+  if (trace.changes.size() >= kWanderingChanges && trace.changes.size() * kWanderingSteps > values.size()) {
     quiet.fill(std::vector<bool>(values.size(), true));
     return quiet;
   }
@@ -96,8 +69,8 @@ std::array<std::vector<bool>, 3> HoltDamped::quiet_origins(std::span<const doubl
   return quiet;
 }
 
-double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const double> values, const Trace& trace,
-                        const std::array<std::vector<bool>, 3>& quiet) const {
+double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const double> values, const TrendTrace& trace,
+                        const Quiet& quiet) const {
   const std::array<int, 3> horizons = scored_horizons(values.size());
   const std::vector<double> quiet_sums = damped_sums(parameters.phi, horizons.back());
   const std::vector<double> trend_sums = damped_sums(DampedTrendFilter::kTrendDamping, horizons.back());
@@ -110,7 +83,7 @@ double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const
     for (std::size_t t = first; t + h < values.size(); ++t) {
       const double actual = values[t + h];
       if (!quiet[k][t] || !std::isfinite(actual)) continue;
-      const Trace::State& state = trace.states[t];
+      const TrendTrace::State& state = trace.states[t];
       const double point = state.level + (state.in_trend ? trend_sums : quiet_sums)[h - 1] * state.trend;
       sum += std::abs(actual - std::max(0.0, point));
       ++count;
@@ -120,15 +93,15 @@ double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const
   return loss;
 }
 
-DampedTrendParameters HoltDamped::search(std::span<const double> values, double level, double noise) const {
-  const auto quiet = quiet_origins(values, level, noise);
-  Trace trace;
+DampedTrendParameters HoltDamped::search(std::span<const double> values, const TrendStart& start) const {
+  const Quiet quiet = quiet_origins(values, start);
+  TrendTrace trace;
   const auto loss_of = [&](const DampedTrendParameters& parameters) {
-    run(parameters, values, level, noise, trace);
+    trace.run(parameters, start, values);
     return loss(parameters, values, trace, quiet);
   };
   // First the level's gain without a trend, then trends around it.
-  DampedTrendParameters best{kQuietAlpha, 0, DampedTrendFilter::kTrendDamping};
+  DampedTrendParameters best = TrendTrace::kPlain;
   const auto none = [](const std::vector<bool>& origins) {
     return std::find(origins.begin(), origins.end(), true) == origins.end();
   };
@@ -142,7 +115,8 @@ DampedTrendParameters HoltDamped::search(std::span<const double> values, double 
       best_loss = loss;
     }
   }
-  if (values.size() < kTrendValuesMin) return best;
+  // A trend is for the end of the horizon; without quiet times of that length it would be fitted to the next step only.
+  if (std::count(quiet.back().begin(), quiet.back().end(), true) < kTrendOriginsMin) return best;
   const double level_alpha = best.alpha;
   double bar = kTrendGain * best_loss;
   for (const double alpha : kAlphas) {
@@ -166,39 +140,23 @@ Status HoltDamped::fit(const History& history) {
   const std::size_t count = std::min(history.values.size(), static_cast<std::size_t>(fit_steps_));
   std::span<const double> values(history.values.data() + history.values.size() - count, count);
   while (!values.empty() && !std::isfinite(values.front())) values = values.subspan(1);
-  std::vector<double> known;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(known), [](double v) { return std::isfinite(v); });
-  if (known.size() < kValuesMin) return Error{ErrorCode::kFailedPrecondition, "holt_damped: needs four values"};
+  const auto known = std::count_if(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+  if (known < kValuesMin) return Error{ErrorCode::kFailedPrecondition, "holt_damped: needs four values"};
 
-  double differences = 0;
-  double magnitudes = std::abs(known[0]);
-  for (std::size_t i = 1; i < known.size(); ++i) {
-    differences += std::abs(known[i] - known[i - 1]);
-    magnitudes += std::abs(known[i]);
-  }
-  const auto n = static_cast<double>(known.size());
-  const double noise = std::max(kNoiseShareMin * magnitudes / n, kMeanDifferenceToDeviation * differences / (n - 1));
-  std::array<double, 5> first{};
-  const std::size_t first_count = std::min(first.size(), known.size());
-  std::copy_n(known.begin(), first_count, first.begin());
-  std::sort(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(first_count));
-  const double level = first[first_count / 2];
-
-  parameters_ = search(values, level, noise);
-  Trace trace;
-  filter_ = run(parameters_, values, level, noise, trace);
+  const TrendStart start = trend_start(values);
+  parameters_ = search(values, start);
+  TrendTrace trace;
+  filter_ = trace.run(parameters_, start, values);
 
   const std::vector<double> quiet_sums = damped_sums(parameters_.phi, horizon_steps_);
   const std::vector<double> trend_sums = damped_sums(DampedTrendFilter::kTrendDamping, horizon_steps_);
   const auto path_of = [&](std::size_t origin, std::span<double> path) {
-    const Trace::State& state = trace.states[origin];
+    const TrendTrace::State& state = trace.states[origin];
     const std::vector<double>& sums = state.in_trend ? trend_sums : quiet_sums;
     for (std::size_t i = 0; i < path.size(); ++i) path[i] = std::max(0.0, state.level + sums[i] * state.trend);
   };
   const auto crosses = [&trace](std::size_t origin, int h) { return trace.crosses_change(origin, h); };
-  const double change_rate =
-      (static_cast<double>(trace.changes.size()) + kChangesPresumed) / (static_cast<double>(values.size()) + kStepsPresumed);
-  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses, change_rate)) {
+  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses, trace.change_rate())) {
     return Error{ErrorCode::kFailedPrecondition, "holt_damped: no two values within the horizon"};
   }
   end_ = history.end;

@@ -7,6 +7,7 @@
 #include "controller/forecast/damped_trend_filter.h"
 #include "controller/forecast/error_table.h"
 #include "controller/forecast/model.h"
+#include "controller/forecast/trend_trace.h"
 
 namespace proteus::forecast {
 
@@ -29,30 +30,13 @@ class HoltDamped final : public Model {
   const DampedTrendFilter& state() const { return filter_; }
 
  private:
-  /// The filter's state after each step of the history.
-  struct Trace {
-    struct State {
-      double level;
-      double trend;
-      bool in_trend;
-    };
-    struct Change {
-      std::size_t began;
-      std::size_t found;
-    };
-    std::vector<State> states;
-    std::vector<Change> changes;
-    /// Whether the steps from origin to origin + horizon hold a change, or one was under way unseen.
-    bool crosses_change(std::size_t origin, int horizon) const;
-  };
-  static DampedTrendFilter run(const DampedTrendParameters& parameters, std::span<const double> values, double level,
-                               double noise, Trace& trace);
-  /// quiet: which origins count, per horizon of scored_horizons().
-  double loss(const DampedTrendParameters& parameters, std::span<const double> values, const Trace& trace,
-              const std::array<std::vector<bool>, 3>& quiet) const;
+  /// Which origins count, by horizon of scored_horizons().
+  using Quiet = std::array<std::vector<bool>, 3>;
   std::array<int, 3> scored_horizons(std::size_t count) const;
-  std::array<std::vector<bool>, 3> quiet_origins(std::span<const double> values, double level, double noise) const;
-  DampedTrendParameters search(std::span<const double> values, double level, double noise) const;
+  Quiet quiet_origins(std::span<const double> values, const TrendStart& start) const;
+  double loss(const DampedTrendParameters& parameters, std::span<const double> values, const TrendTrace& trace,
+              const Quiet& quiet) const;
+  DampedTrendParameters search(std::span<const double> values, const TrendStart& start) const;
 
   int horizon_steps_;
   int fit_steps_;

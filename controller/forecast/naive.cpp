@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/forecast/trend_trace.h"
+
 namespace proteus::forecast {
 
 Naive::Naive(int horizon_steps, int fit_steps) : fit_steps_(fit_steps), errors_(horizon_steps) {}
@@ -19,7 +21,10 @@ Status Naive::fit(const History& history) {
   const auto path_of = [&](std::size_t origin, std::span<double> path) {
     std::fill(path.begin(), path.end(), filled[origin]);
   };
-  if (filled.size() < 2 || !errors_.learn(values, 0, path_of)) {
+  TrendTrace trace;
+  if (!values.empty()) trace.run(TrendTrace::kPlain, trend_start(values), values);
+  const auto crosses = [&trace](std::size_t origin, int h) { return trace.crosses_change(origin, h); };
+  if (filled.size() < 2 || !errors_.learn(values, 0, path_of, crosses, trace.change_rate())) {
     return Error{ErrorCode::kFailedPrecondition, "naive: needs two steps with a value"};
   }
   last_ = filled.back();

@@ -92,7 +92,8 @@ void Series::close_step(double value, bool predict) {
     highest_known_ = std::max(highest_known_, value);
   }
   const double window_max = newest_window_max();
-  for (Candidate& candidate : candidates_) candidate.close(value, window_max);
+  const Candidate::LossCaps caps = candidates_[kNaive].loss_caps();
+  for (Candidate& candidate : candidates_) candidate.close(value, window_max, caps);
   if (!predict || known_steps_ < options_.min_history_steps) {
     for (Candidate& candidate : candidates_) {
       candidate.update(value);
