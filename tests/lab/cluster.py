@@ -105,6 +105,8 @@ class Lab:
 
     def _raise(self, state, image):
         cgroup.create(f"{self.names.cgroup}/lab")
+        # A host's capacity is its limit, and it should get that much whatever else this machine does.
+        cgroup.weigh_cpu(self.names.cgroup, 20)
         cgroup.weigh_cpu(f"{self.names.cgroup}/lab", 2)
         network.create_bridge(self.names, state["subnet"])
         with open(f"{self.names.state}/hosts", "w") as file:  # in place: the hosts have this very file mounted

@@ -1,14 +1,16 @@
 """A guest: its domain description, and what libvirt says about where it runs."""
 import uuid
 
-import libvirt
+try:
+    import libvirt
+    libvirt.registerErrorHandler(lambda context, error: None, None)  # errors arrive as exceptions, not on stderr too
+except ImportError:
+    libvirt = None  # help and clean-up work without
 
 from . import cgroup, storage
 from .image import COMMAND_LINE
 from .names import SINK_PORT
 from .shell import LabError
-
-libvirt.registerErrorHandler(lambda context, error: None, None)  # errors arrive as exceptions; nothing on stderr besides
 
 # QEMU before 9.0 loses writes of an emulated guest that migrates, and the guest then crashes: where it fetches the record of
 # written pages 64 at a time it does not tell the emulated CPU that they count as unwritten again. It fetches page by page,
@@ -92,6 +94,8 @@ class Connection:
 
     def __init__(self, host):
         self.host = host
+        if libvirt is None:
+            raise LabError("python3-libvirt is not installed")
         try:
             self.libvirt = libvirt.open(host.uri)
         except libvirt.libvirtError as error:

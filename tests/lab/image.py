@@ -57,10 +57,14 @@ class Image:
         return digest.hexdigest()
 
     def _fetch_kernel(self):
-        depends = run("apt-cache", "depends", "--no-recommends", PACKAGE)
-        names = re.findall(r"Depends: (linux-image-\S+)", depends)
+        def names_known():
+            return re.findall(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", PACKAGE, check=False))
+        names = names_known()
         if not names:
-            raise LabError(f"no package {PACKAGE} is known to apt; run apt-get update")
+            run("apt-get", "update")
+            names = names_known()
+        if not names:
+            raise LabError(f"apt knows no package {PACKAGE}")
         download = f"{self.folder}/download"
         shutil.rmtree(download, ignore_errors=True)
         os.makedirs(download)
