@@ -9,12 +9,17 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <shared_mutex>
 #include <vector>
 
+#include "common/log.h"
 #include "controller/store/store_keys.h"
 
 namespace proteus::store {
@@ -30,6 +35,9 @@ constexpr std::size_t kCacheBytes = 32u << 20;
 // Bounds what must be read again after a crash, and what rarely written families hold back.
 constexpr std::uint64_t kWalBytesMax = 64u << 20;
 constexpr int kOpenFilesMax = 256;
+// A stopped database is opened again only with room for what it then writes out, all that its log holds; until then it
+// still answers reads.
+constexpr std::uint64_t kReopenBytes = kMemtableBytesAll + (16u << 20);
 // A directory that another process writes changes under a reader's open(); it is then read again.
 constexpr int kReadOnlyAttempts = 5;
 
@@ -116,6 +124,19 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
   std::shared_ptr<ExpiryState> state_;
 };
 
+/// RocksDB's own words go where ours go. Its log file would end the process on an assertion once the disk is full.
+class LogBridge final : public rocksdb::Logger {
+ public:
+  LogBridge() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[1024];
+    std::vsnprintf(text, sizeof text, format, arguments);
+    log::warning("rocksdb: {}", text);
+  }
+  void LogHeader(const char*, va_list) override {}  // its options, at length
+};
+
 rocksdb::DBOptions db_options(const RocksDb::Options& options) {
   rocksdb::DBOptions db;
   db.create_if_missing = options.create && !options.read_only;
@@ -126,9 +147,7 @@ rocksdb::DBOptions db_options(const RocksDb::Options& options) {
   // A reader beside a writer opens every file at once, before the writer can remove one.
   db.max_open_files = options.read_only ? -1 : kOpenFilesMax;
   db.max_manifest_file_size = 16u << 20;
-  db.info_log_level = rocksdb::WARN_LEVEL;
-  db.max_log_file_size = 4u << 20;
-  db.keep_log_file_num = 3;
+  db.info_log = std::make_shared<LogBridge>();
   return db;
 }
 
@@ -157,6 +176,15 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Option
   return cf;
 }
 
+/// Of a write: whatever it was, it may work later, unless what is on the disk is damaged.
+Error refusal(const rocksdb::Status& status) {
+  Error error = ours(status);
+  if (error.code != ErrorCode::kCorrupt) error.code = ErrorCode::kUnavailable;
+  return error;
+}
+
+const Error kStopped{ErrorCode::kUnavailable, "the store could not be opened again after a full disk"};
+
 Error open_error(const RocksDb::Options& options, const rocksdb::Status& status) {
   const std::string text = status.ToString();
   if (status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos &&
@@ -177,24 +205,53 @@ struct RocksDb::Impl {
   Options options;
   std::shared_ptr<ExpiryState> expiry = std::make_shared<ExpiryState>();
   std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kCacheBytes);
+
+  // Shared by whoever uses the database, for as long as an iterator or snapshot lives; alone: while it is opened again.
+  mutable std::shared_mutex gate;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::atomic<bool> stopped = false;  // a write failed; RocksDB refuses others until it is resumed
+  std::atomic<bool> stopped = false;  // a write failed
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<std::size_t>(f)]; }
-  ~Impl() {
-    if (!db) return;
-    for (auto* handle : families) db->DestroyColumnFamilyHandle(handle);
-    db->Close().PermitUncheckedError();
+
+  rocksdb::Status open() {
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    for (int i = 0; i < kFamilyCount; ++i) {
+      descriptors.emplace_back(kFamilyNames[static_cast<std::size_t>(i)],
+                               family_options(static_cast<Family>(i), options, cache, expiry));
+    }
+    rocksdb::DB* opened = nullptr;
+    rocksdb::Status status;
+    if (options.read_only) {
+      for (int attempt = 0; attempt < kReadOnlyAttempts; ++attempt) {
+        status = rocksdb::DB::OpenForReadOnly(db_options(options), options.directory, descriptors, &families, &opened);
+        if (status.ok() || status.IsInvalidArgument()) break;
+      }
+    } else {
+      status = rocksdb::DB::Open(db_options(options), options.directory, descriptors, &families, &opened);
+    }
+    if (status.ok()) db.reset(opened);
+    return status;
   }
+  void close() {
+    if (!db) return;
+    for (auto* handle : families) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    families.clear();
+    db->Close().PermitUncheckedError();
+    db.reset();
+  }
+  ~Impl() { close(); }
 };
 
-struct RocksDb::Batch::Impl {
-  rocksdb::WriteBatch batch;
+struct RocksDb::View::Impl {
+  const RocksDb& db;
+  std::shared_lock<std::shared_mutex> lock;
+  const rocksdb::Snapshot* snapshot = nullptr;
 };
 
 struct RocksDb::Cursor::Impl {
-  std::unique_ptr<rocksdb::Iterator> iterator;
+  std::shared_lock<std::shared_mutex> lock;
+  std::unique_ptr<rocksdb::Iterator> iterator;  // null: there was no database to read
 };
 
 RocksDb::RocksDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -215,62 +272,72 @@ Result<std::unique_ptr<RocksDb>> RocksDb::open(const Options& options) {
   }
   auto impl = std::make_unique<Impl>();
   impl->options = options;
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (int i = 0; i < kFamilyCount; ++i) {
-    descriptors.emplace_back(kFamilyNames[static_cast<std::size_t>(i)],
-                             family_options(static_cast<Family>(i), options, impl->cache, impl->expiry));
-  }
-  rocksdb::DB* db = nullptr;
-  rocksdb::Status status;
-  if (options.read_only) {
-    for (int attempt = 0; attempt < kReadOnlyAttempts; ++attempt) {
-      status = rocksdb::DB::OpenForReadOnly(db_options(options), options.directory, descriptors, &impl->families, &db);
-      if (status.ok() || status.IsInvalidArgument()) break;
-    }
-  } else {
-    status = rocksdb::DB::Open(db_options(options), options.directory, descriptors, &impl->families, &db);
-  }
-  if (!status.ok()) return open_error(options, status);
-  impl->db.reset(db);
+  if (const rocksdb::Status status = impl->open(); !status.ok()) return open_error(options, status);
   return std::unique_ptr<RocksDb>(new RocksDb(std::move(impl)));
 }
 
-RocksDb::Batch::Batch() : impl_(std::make_unique<Impl>()) {}
-RocksDb::Batch::~Batch() = default;
-
-// WriteBatch reports errors only beyond its size limit, which we do not set.
-void RocksDb::Batch::put(RocksDb& db, Family family, std::string_view key, std::string_view value) {
-  impl_->batch.Put(db.impl_->family(family), slice(key), slice(value)).PermitUncheckedError();
-}
-void RocksDb::Batch::erase(RocksDb& db, Family family, std::string_view key) {
-  impl_->batch.Delete(db.impl_->family(family), slice(key)).PermitUncheckedError();
+Status RocksDb::check_room() const {
+  const std::uint64_t needed = impl_->stopped ? std::max(impl_->options.reserve_bytes, kReopenBytes) : impl_->options.reserve_bytes;
+  std::error_code error;
+  const auto space = std::filesystem::space(impl_->options.directory, error);
+  if (error || space.available >= needed) return {};
+  return Error{ErrorCode::kUnavailable, fmt::format("disk full: {} MiB are free, {} MiB are kept for the store's own work",
+                                                    space.available >> 20, needed >> 20)};
 }
 
-Status RocksDb::write(Batch& batch) {
-  if (impl_->options.read_only) {
-    return Error{ErrorCode::kFailedPrecondition, fmt::format("store {} is open for reading only", impl_->options.directory)};
+Status RocksDb::write(const Batch& batch) {
+  const std::string where = "write to store " + impl_->options.directory;
+  if (impl_->options.read_only) return Error{ErrorCode::kFailedPrecondition, where + ": it is open for reading only"};
+  if (const Status room = check_room(); !room) return with_context(room.error(), where);
+  const auto attempt = [&]() -> rocksdb::Status {
+    const std::shared_lock lock(impl_->gate);
+    if (!impl_->db) return rocksdb::Status::Aborted("not open");
+    rocksdb::WriteBatch changes;
+    for (const Batch::Change& change : batch.changes_) {
+      rocksdb::ColumnFamilyHandle* family = impl_->family(change.family);
+      // These fail only beyond a size limit, which is not set.
+      if (change.value) {
+        changes.Put(family, slice(change.key), slice(*change.value)).PermitUncheckedError();
+      } else {
+        changes.Delete(family, slice(change.key)).PermitUncheckedError();
+      }
+    }
+    rocksdb::WriteOptions durable;
+    durable.sync = true;
+    return impl_->db->Write(durable, &changes);
+  };
+  if (!impl_->stopped) {
+    const rocksdb::Status status = attempt();
+    if (status.ok()) return {};
+    impl_->stopped = true;
+    return with_context(refusal(status), where);
   }
-  if (impl_->stopped) {
-    const rocksdb::Status resumed = impl_->db->Resume();
-    if (!resumed.ok()) return with_context(ours(resumed), "write to store " + impl_->options.directory);
-    impl_->stopped = false;
+  // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has failed:
+  // opened again, the log is read as after a crash, and its torn end left behind.
+  {
+    const std::unique_lock lock(impl_->gate, std::try_to_lock);
+    if (!lock) return Error{ErrorCode::kUnavailable, where + ": it is stopped, and still being read"};
+    impl_->close();
+    if (const rocksdb::Status status = impl_->open(); !status.ok()) return with_context(refusal(status), where);
   }
-  rocksdb::WriteOptions durable;
-  durable.sync = true;
-  const rocksdb::Status status = impl_->db->Write(durable, &batch.impl_->batch);
+  impl_->stopped = false;
+  const rocksdb::Status status = attempt();
   if (status.ok()) return {};
   impl_->stopped = true;
-  Error error = with_context(ours(status), "write to store " + impl_->options.directory);
-  if (error.code != ErrorCode::kCorrupt) error.code = ErrorCode::kUnavailable;
-  return error;
+  return with_context(refusal(status), where);
 }
 
-RocksDb::View::View(const RocksDb& db) : db_(db), snapshot_(db.impl_->db->GetSnapshot()) {}
-RocksDb::View::~View() { db_.impl_->db->ReleaseSnapshot(static_cast<const rocksdb::Snapshot*>(snapshot_)); }
+RocksDb::View::View(const RocksDb& db)
+    : impl_(new Impl{db, std::shared_lock(db.impl_->gate), db.impl_->db ? db.impl_->db->GetSnapshot() : nullptr}) {}
+RocksDb::View::~View() {
+  if (impl_->snapshot) impl_->db.impl_->db->ReleaseSnapshot(impl_->snapshot);
+}
 
 Result<std::optional<std::string>> RocksDb::get(Family family, std::string_view key, const View* view) const {
+  const std::shared_lock lock(impl_->gate);
+  if (!impl_->db) return kStopped;
   rocksdb::ReadOptions read;
-  if (view) read.snapshot = static_cast<const rocksdb::Snapshot*>(view->snapshot_);
+  if (view) read.snapshot = view->impl_->snapshot;
   std::string value;
   const rocksdb::Status status = impl_->db->Get(read, impl_->family(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -279,26 +346,36 @@ Result<std::optional<std::string>> RocksDb::get(Family family, std::string_view 
 }
 
 RocksDb::Cursor RocksDb::cursor(Family family, const View* view, bool once) const {
-  rocksdb::ReadOptions read;
-  if (view) read.snapshot = static_cast<const rocksdb::Snapshot*>(view->snapshot_);
-  read.fill_cache = !once;
   auto impl = std::make_unique<Cursor::Impl>();
-  impl->iterator.reset(impl_->db->NewIterator(read, impl_->family(family)));
+  impl->lock = std::shared_lock(impl_->gate);
+  if (impl_->db) {
+    rocksdb::ReadOptions read;
+    if (view) read.snapshot = view->impl_->snapshot;
+    read.fill_cache = !once;
+    impl->iterator.reset(impl_->db->NewIterator(read, impl_->family(family)));
+  }
   return Cursor(std::move(impl));
 }
 
 RocksDb::Cursor::Cursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksDb::Cursor::Cursor(Cursor&&) noexcept = default;
 RocksDb::Cursor::~Cursor() = default;
-void RocksDb::Cursor::seek(std::string_view key) { impl_->iterator->Seek(slice(key)); }
-void RocksDb::Cursor::seek_at_or_before(std::string_view key) { impl_->iterator->SeekForPrev(slice(key)); }
-void RocksDb::Cursor::seek_last() { impl_->iterator->SeekToLast(); }
-bool RocksDb::Cursor::valid() const { return impl_->iterator->Valid(); }
+void RocksDb::Cursor::seek(std::string_view key) {
+  if (impl_->iterator) impl_->iterator->Seek(slice(key));
+}
+void RocksDb::Cursor::seek_at_or_before(std::string_view key) {
+  if (impl_->iterator) impl_->iterator->SeekForPrev(slice(key));
+}
+void RocksDb::Cursor::seek_last() {
+  if (impl_->iterator) impl_->iterator->SeekToLast();
+}
+bool RocksDb::Cursor::valid() const { return impl_->iterator && impl_->iterator->Valid(); }
 void RocksDb::Cursor::next() { impl_->iterator->Next(); }
 void RocksDb::Cursor::previous() { impl_->iterator->Prev(); }
 std::string_view RocksDb::Cursor::key() const { return view_of(impl_->iterator->key()); }
 std::string_view RocksDb::Cursor::value() const { return view_of(impl_->iterator->value()); }
 Status RocksDb::Cursor::status() const {
+  if (!impl_->iterator) return kStopped;
   const rocksdb::Status status = impl_->iterator->status();
   if (status.ok()) return {};
   return with_context(ours(status), "read store");
@@ -307,6 +384,8 @@ Status RocksDb::Cursor::status() const {
 void RocksDb::set_expiry(Expiry expiry) { impl_->expiry->set(std::move(expiry)); }
 
 Status RocksDb::compact_before(Family family, std::string_view end, bool whole_files) {
+  const std::shared_lock lock(impl_->gate);
+  if (!impl_->db) return kStopped;
   rocksdb::ColumnFamilyHandle* handle = impl_->family(family);
   const rocksdb::Slice last = slice(end);
   if (whole_files) {

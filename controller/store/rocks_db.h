@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -23,6 +24,7 @@ class RocksDb {
     std::string directory;
     bool create = true;
     bool read_only = false;  ///< as of now; takes no lock, so it also works beside the process that writes
+    std::uint64_t reserve_bytes = 0;  ///< room that writes leave on the disk, for RocksDB's own work
     std::uint64_t periodic_compaction_s = 0;  ///< expired values leave the disk after this at the latest
   };
   /// Errors: kUnavailable (held by another process, disk full), kNotFound, kPermissionDenied, kCorrupt.
@@ -34,21 +36,24 @@ class RocksDb {
   /// Changes that are written together or not at all. A later one of the same key wins.
   class Batch {
    public:
-    Batch();
-    ~Batch();
-    Batch(const Batch&) = delete;
-    Batch& operator=(const Batch&) = delete;
-    void put(RocksDb& db, Family family, std::string_view key, std::string_view value);
-    void erase(RocksDb& db, Family family, std::string_view key);
+    void put(Family family, std::string_view key, std::string_view value) {
+      changes_.push_back({family, std::string(key), std::string(value)});
+    }
+    void erase(Family family, std::string_view key) { changes_.push_back({family, std::string(key), std::nullopt}); }
 
    private:
     friend class RocksDb;
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    struct Change {
+      Family family;
+      std::string key;
+      std::optional<std::string> value;  // nullopt: erase
+    };
+    std::vector<Change> changes_;
   };
-  /// Durable when it returns. After a full disk each call tries first to bring the database back, so writing goes on by
-  /// itself once there is space. Errors: kUnavailable; nothing was written.
-  Status write(Batch& batch);
+  /// Durable when it returns. A database that an earlier error has stopped (full disk) is opened again first, so that
+  /// writing goes on by itself once there is room; that takes a moment without cursors and views.
+  /// The caller must hold neither. Errors: kUnavailable; nothing was written.
+  Status write(const Batch& batch);
 
   /// The database as it is at one moment, for reads that must agree with each other.
   class View {
@@ -60,8 +65,8 @@ class RocksDb {
 
    private:
     friend class RocksDb;
-    const RocksDb& db_;
-    const void* snapshot_;
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
   };
 
   /// nullopt if there is no such key. view: may be null. Errors: kCorrupt.
@@ -108,6 +113,7 @@ class RocksDb {
  private:
   struct Impl;
   explicit RocksDb(std::unique_ptr<Impl> impl);
+  Status check_room() const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -82,12 +82,12 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
   for (meta.seek(keys::kActionPrefix); meta.valid() && meta.key().starts_with(keys::kActionPrefix); meta.next()) {
     const auto place = keys::parse_action_key(meta.key());
     if (!place) return place.error();
-    if (place->lsn < state.journal_floor_lsn && !kept.contains(place->lsn)) batch.erase(*db_, Family::kMeta, meta.key());
+    if (place->lsn < state.journal_floor_lsn && !kept.contains(place->lsn)) batch.erase(Family::kMeta, meta.key());
   }
   for (meta.seek(keys::kStartedPrefix); meta.valid() && meta.key().starts_with(keys::kStartedPrefix); meta.next()) {
     const auto lsn = keys::parse_started_key(meta.key());
     if (!lsn) return lsn.error();
-    if (*lsn < state.journal_floor_lsn && !kept.contains(*lsn)) batch.erase(*db_, Family::kMeta, meta.key());
+    if (*lsn < state.journal_floor_lsn && !kept.contains(*lsn)) batch.erase(Family::kMeta, meta.key());
   }
   std::set<std::string> boots_with_frames;
   for (meta.seek(keys::kNewestPrefix); meta.valid() && meta.key().starts_with(keys::kNewestPrefix); meta.next()) {
@@ -98,7 +98,7 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
     if (newest->lsn >= state.raw_floor_lsn) {
       boots_with_frames.insert(keys::boot_prefix(*boot));
     } else if (newest->received < boots_before) {
-      batch.erase(*db_, Family::kMeta, meta.key());
+      batch.erase(Family::kMeta, meta.key());
     }
   }
   if (const Status status = meta.status(); !status) return status;
@@ -113,8 +113,8 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
     if (!catalog) return catalog.error();
     const std::string boot = keys::boot_prefix({catalog->host, catalog->boot_id});
     const bool below = catalog->lsn < state.raw_floor_lsn;
-    if (below && boot == previous_boot) batch.erase(*db_, Family::kCatalog, previous_key);
-    if (below && !boots_with_frames.contains(boot)) batch.erase(*db_, Family::kCatalog, catalogs.key());
+    if (below && boot == previous_boot) batch.erase(Family::kCatalog, previous_key);
+    if (below && !boots_with_frames.contains(boot)) batch.erase(Family::kCatalog, catalogs.key());
     previous_key = catalogs.key();
     previous_boot = boot;
   }
@@ -142,7 +142,7 @@ Status RocksStore::expire(Timestamp now) {
     RocksDb::Batch batch;
     const Timestamp boots_before = now - std::max(kBootMemory, options_.raw_retention);
     if (const Status status = erase_index(batch, next, boots_before, *kept); !status) return status;
-    batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+    batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
     if (const Status status = db_->write(batch); !status) return status;
     state_ = next;
     db_->set_expiry({next.raw_floor_lsn, next.journal_floor_lsn, std::move(*kept)});

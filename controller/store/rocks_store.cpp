@@ -38,6 +38,7 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   auto db = RocksDb::open({.directory = options.directory,
                            .create = options.create,
                            .read_only = options.read_only,
+                           .reserve_bytes = options.reserve_bytes,
                            .periodic_compaction_s = std::max(static_cast<std::uint64_t>(std::max<std::int64_t>(quarter_s, 0)),
                                                              kPeriodicCompactionSMin)});
   if (!db) return db.error();
@@ -67,7 +68,7 @@ void RocksStore::begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& s
   const std::int64_t now = keys::second_of(time);
   if (second == now) return;
   second = now;
-  batch.put(*db_, Family::kTime, keys::time_key(now, lsn), "");
+  batch.put(Family::kTime, keys::time_key(now, lsn), "");
 }
 
 Status RocksStore::append(std::vector<RawMessage>& messages) {
@@ -81,15 +82,15 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
     const keys::Boot boot{message.host, message.boot_id};
     begin_run(batch, second, message.received, next.next_lsn);
     message.lsn = next.next_lsn++;
-    batch.put(*db_, Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
+    batch.put(Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
     if (message.sequence == 0) {
       // The first copy stays: frames that need it stand behind it, and an agent may send it again after a reconnect.
       const std::string key = keys::catalog_key(boot, message.catalog_version);
       const auto present = db_->get(Family::kCatalog, key);
       if (!present) return present.error();
-      if (!*present) batch.put(*db_, Family::kCatalog, key, keys::catalog_value(message));
+      if (!*present) batch.put(Family::kCatalog, key, keys::catalog_value(message));
     } else {
-      batch.put(*db_, Family::kFrame, keys::frame_key(boot, message.sequence),
+      batch.put(Family::kFrame, keys::frame_key(boot, message.sequence),
                 keys::frame_value({message.lsn, message.base_sequence, message.catalog_version}));
       keys::NewestFrame& last = newest[keys::newest_key(boot)];
       if (message.sequence >= last.sequence) last = {message.sequence, message.lsn, message.received};
@@ -97,8 +98,8 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
     next.appended.raw_messages += 1;
     next.appended.raw_bytes += message.bytes.size();
   }
-  for (auto& [key, last] : newest) batch.put(*db_, Family::kMeta, key, keys::newest_value(last));
-  batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+  for (auto& [key, last] : newest) batch.put(Family::kMeta, key, keys::newest_value(last));
+  batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
   if (const Status status = db_->write(batch); !status) {
     state_.next_lsn = next.next_lsn;  // should the disk have taken it after all, its numbers are spent
     run_second_.reset();
@@ -117,27 +118,27 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
   keys::State next = state_;
   std::optional<std::int64_t> second = run_second_;
   const auto note_action = [&](ActionId action, drs::ActionState state, std::uint64_t lsn) {
-    batch.put(*db_, Family::kMeta, keys::action_key(action, lsn), "");
+    batch.put(Family::kMeta, keys::action_key(action, lsn), "");
     if (drs::is_final(state)) {
-      batch.erase(*db_, Family::kMeta, keys::open_key(action));
+      batch.erase(Family::kMeta, keys::open_key(action));
     } else {
-      batch.put(*db_, Family::kMeta, keys::open_key(action), "");
+      batch.put(Family::kMeta, keys::open_key(action), "");
     }
   };
   for (JournalEntry& entry : entries) {
     begin_run(batch, second, entry.time, next.next_lsn);
     entry.lsn = next.next_lsn++;
-    batch.put(*db_, Family::kJournal, keys::lsn_key(entry.lsn), keys::journal_value(entry));
+    batch.put(Family::kJournal, keys::lsn_key(entry.lsn), keys::journal_value(entry));
     if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) {
       note_action(record->action.id, record->state, entry.lsn);
     } else if (const auto* transition = std::get_if<drs::Transition>(&entry.payload)) {
       note_action(transition->action, transition->to, entry.lsn);
     } else if (std::holds_alternative<Started>(entry.payload)) {
-      batch.put(*db_, Family::kMeta, keys::started_key(entry.lsn), keys::started_value(entry.time));
+      batch.put(Family::kMeta, keys::started_key(entry.lsn), keys::started_value(entry.time));
     }
     next.appended.journal_entries += 1;
   }
-  batch.put(*db_, Family::kMeta, keys::kStateKey, keys::state_value(next));
+  batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
   if (const Status status = db_->write(batch); !status) {
     state_.next_lsn = next.next_lsn;
     run_second_.reset();
@@ -275,7 +276,7 @@ Result<std::optional<std::string>> RocksStore::get_meta(const std::string& key) 
 
 Status RocksStore::put_meta(const std::string& key, const std::string& value) {
   RocksDb::Batch batch;
-  batch.put(*db_, Family::kMeta, keys::user_key(key), value);
+  batch.put(Family::kMeta, keys::user_key(key), value);
   return db_->write(batch);
 }
 

@@ -17,6 +17,7 @@ struct StoreOptions {
   std::string directory;
   Nanoseconds raw_retention = std::chrono::hours(48);
   Nanoseconds journal_retention = std::chrono::hours(24 * 90);
+  std::uint64_t reserve_bytes = 128u << 20;  ///< with less room than this on the disk, appends are refused
   bool create = true;
   bool read_only = false;
 };

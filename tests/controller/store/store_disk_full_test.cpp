@@ -1,0 +1,135 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "controller/store/store.h"
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::store {
+namespace {
+
+const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
+
+/// A small disk of its own in a mount namespace that ends with the process. Made before RocksDB starts its threads, which
+/// would stay in the namespace that they were born in; hence a program of its own.
+class StoreDiskFull : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_.emplace();
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("proteus", directory_->path().c_str(), "tmpfs", 0, "size=160m") != 0) {
+      why_not_ = std::string("cannot mount a small disk: ") + std::strerror(errno);
+    }
+  }
+  static void TearDownTestSuite() {
+    if (why_not_.empty()) umount2(directory_->path().c_str(), MNT_DETACH);
+    directory_.reset();
+  }
+  void SetUp() override {
+    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
+  }
+
+  /// Takes what space there is. RocksDB's threads may give some back at any time.
+  static void fill() {
+    const int file = open(ballast().c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+    ASSERT_GE(file, 0);
+    const std::string block(4096, 'x');
+    while (write(file, block.data(), block.size()) > 0) {
+    }
+    EXPECT_EQ(errno, ENOSPC);
+    close(file);
+  }
+  static std::string ballast() { return *directory_ / "ballast"; }
+
+  static std::optional<TemporaryDirectory> directory_;
+  static std::string why_not_;
+};
+
+std::optional<TemporaryDirectory> StoreDiskFull::directory_;
+std::string StoreDiskFull::why_not_;
+
+std::vector<std::uint64_t> sequences(const Store& store) {
+  std::vector<std::uint64_t> found;
+  std::uint64_t previous_lsn = 0;
+  const Status status = store.scan(Timestamp::min(), Timestamp::max(), {.raw = [&](const RawMessage& m) {
+    EXPECT_GT(m.lsn, previous_lsn);
+    previous_lsn = m.lsn;
+    found.push_back(m.sequence);
+    return true;
+  }, .journal = nullptr});
+  EXPECT_TRUE(status) << status.error().message;
+  return found;
+}
+
+class StoreDiskFullAt : public StoreDiskFull, public testing::WithParamInterface<std::uint64_t> {};
+
+// With a reserve, and without: then RocksDB itself runs into the full disk, in the middle of whatever it is writing.
+TEST_P(StoreDiskFullAt, RefusesTakesNothingAndGoesOnWhenThereIsSpace) {
+  StoreOptions options{.directory = *directory_ / std::to_string(GetParam())};
+  options.reserve_bytes = GetParam();
+  auto opened = Store::open(options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::unique_ptr<Store> store = std::move(*opened);
+  std::mt19937_64 random(1);
+  std::vector<std::uint64_t> taken;
+  std::uint64_t sequence = 0;
+  const auto append_ten = [&]() -> Status {
+    std::vector<RawMessage> messages;
+    for (int i = 0; i < 10; ++i) {
+      std::string bytes(2000, ' ');
+      for (char& c : bytes) c = static_cast<char>(random());
+      messages.push_back({.received = kStart, .host = HostId("h1"), .boot_id = 1, .sequence = ++sequence,
+                          .catalog_version = 1, .base_sequence = 0, .bytes = std::move(bytes)});
+    }
+    Status status = store->append(messages);
+    for (const RawMessage& m : messages) {
+      EXPECT_EQ(m.lsn != 0, status.has_value());
+      if (status) taken.push_back(m.sequence);
+    }
+    return status;
+  };
+
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(append_ten());
+    int refused = 0;
+    for (int i = 0; i < 1000 && refused < 5; ++i) {
+      fill();
+      const Status status = append_ten();
+      if (status) continue;
+      ++refused;
+      EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
+      EXPECT_NE(status.error().message.find("disk full"), std::string::npos) << status.error().message;
+    }
+    ASSERT_EQ(refused, 5) << "the disk never filled";
+    EXPECT_EQ(sequences(*store), taken) << "round " << round;
+
+    std::filesystem::remove(ballast());
+    Status status = append_ten();
+    if (!status && GetParam() == 0) status = append_ten();  // the first may find out that RocksDB has stopped
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_EQ(sequences(*store), taken) << "round " << round;
+    EXPECT_EQ(store->figures().raw_messages, taken.size());
+  }
+  store.reset();
+  auto reopened = Store::open(options);
+  ASSERT_TRUE(reopened) << reopened.error().message;
+  EXPECT_EQ(sequences(**reopened), taken);
+  EXPECT_EQ((*reopened)->last_sequence(HostId("h1"), 1), sequence);
+  reopened->reset();
+  std::filesystem::remove_all(options.directory);
+}
+INSTANTIATE_TEST_SUITE_P(Reserve, StoreDiskFullAt, testing::Values(0u, 16u << 20));
+
+}  // namespace
+}  // namespace proteus::store
