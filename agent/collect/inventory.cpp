@@ -183,9 +183,16 @@ class Reader final : public InventoryReader {
     return true;
   }
 
+  /// Only in domains that already ran at the last slow pass: one that has just been started, resumed or migrated has better
+  /// things to do than to be measured.
   void start_dirty_rates(const Inventory& inventory) {
+    std::set<VmId> running;
     for (const auto& [id, facts] : inventory.vms) {
-      if (facts.state != VIR_DOMAIN_RUNNING) continue;
+      if (facts.state == VIR_DOMAIN_RUNNING) running.insert(id);
+    }
+    const std::set<VmId> before = std::exchange(running_at_slow_pass_, running);
+    for (const VmId& id : running) {
+      if (before.count(id) == 0) continue;
       const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
       if (domain) start_dirty_rate(domain.get());
       if (stopping()) return;
@@ -276,6 +283,7 @@ class Reader final : public InventoryReader {
   Connection connection_;
   std::vector<int> callbacks_;
   std::map<VmId, SteadyTime> descriptions_read_;
+  std::set<VmId> running_at_slow_pass_;
   bool said_disconnected_ = false;
 
   mutable std::mutex mutex_;  // guards all below

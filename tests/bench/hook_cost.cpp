@@ -45,10 +45,14 @@ void print(const std::string& name, double value, const char* unit) {
   std::fflush(stdout);
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
+/// share: 0.5 is the median.
+double quantile(std::vector<double> values, double share) {
+  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + at, values.end());
+  return values[static_cast<std::size_t>(at)];
 }
+
+double median(const std::vector<double>& values) { return quantile(values, 0.5); }
 
 void pin_to_cpu_0() {
   cpu_set_t set;
@@ -223,6 +227,8 @@ void measure_whole(const std::string& name, PingPong& pair, Attach attach) {
     plain.push_back(without);
   }
   print(name, median(differences), "ns");
+  print(name + "_lower_quartile", quantile(differences, 0.25), "ns");
+  print(name + "_upper_quartile", quantile(differences, 0.75), "ns");
   print(name + "_switch_without", median(plain), "ns");
 }
 
