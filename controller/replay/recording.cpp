@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "controller/store/journal.h"
@@ -23,7 +24,8 @@ static_assert(std::endian::native == std::endian::little, "the format is written
 constexpr std::string_view kMagic = "PROTEUSR";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kChunkTarget = 1 << 20;
-constexpr std::uint32_t kChunkMax = 16 << 20;
+constexpr std::uint32_t kChunkMax = 80u << 20;  // the largest telemetry message, with what came before it
+constexpr std::uint32_t kDescriptionMax = 1u << 20;
 constexpr std::uint8_t kTelemetry = 1;
 constexpr std::uint8_t kJournal = 2;
 constexpr int kCompressionLevel = 3;
@@ -51,6 +53,7 @@ class Reader {
     bytes_.remove_prefix(size);
     return part;
   }
+  std::string_view take_text() { return take_bytes(take<std::uint16_t>()); }
   std::string_view rest() const { return bytes_; }
   bool empty() const { return bytes_.empty(); }
   bool good() const { return good_; }
@@ -60,13 +63,40 @@ class Reader {
   bool good_ = true;
 };
 
+void put_text(std::string& out, std::string_view text) {
+  text = text.substr(0, 0xffff);
+  put(out, static_cast<std::uint16_t>(text.size()));
+  out.append(text);
+}
+
+std::string telemetry_body(const store::RawMessage& message) {
+  std::string body;
+  put(body, to_unix_ns(message.received));
+  put(body, message.boot_id);
+  put(body, message.sequence);
+  put(body, message.catalog_version);
+  put(body, message.base_sequence);
+  put_text(body, message.host.value);
+  body += message.bytes;
+  return body;
+}
+
 class Writer {
  public:
-  explicit Writer(const std::string& path) : path_(path), part_(path + ".part"), file_(part_, std::ios::binary | std::ios::trunc) {
-    file_ << kMagic;
-    std::string head;
+  Writer(const std::string& path, Timestamp from, Timestamp to)
+      : path_(path), part_(path + ".part"), file_(part_, std::ios::binary | std::ios::trunc) {
+    summary_.version = PROTEUS_VERSION;
+    summary_.from = from;
+    summary_.to = to;
+    std::string description;
+    put(description, to_unix_ns(from));
+    put(description, to_unix_ns(to));
+    put_text(description, summary_.version);
+    std::string head(kMagic);
     put(head, kVersion);
-    put(head, std::uint32_t{0});
+    put(head, static_cast<std::uint32_t>(description.size()));
+    head += description;
+    put(head, XXH64(description.data(), description.size(), 0));
     file_ << head;
   }
   ~Writer() {
@@ -75,21 +105,24 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  bool add(std::uint8_t kind, std::uint64_t lsn, std::string_view body) {
-    put(chunk_, kind);
-    put(chunk_, lsn);
-    put(chunk_, static_cast<std::uint32_t>(body.size()));
-    chunk_.append(body);
-    ++(kind == kTelemetry ? summary_.raw_messages : summary_.journal_entries);
-    return chunk_.size() < kChunkTarget || flush();
+  bool add(const store::RawMessage& message) {
+    hosts_.insert(message.host);
+    return add(kTelemetry, message.lsn, telemetry_body(message));
   }
+  bool add(const store::JournalEntry& entry) { return add(kJournal, entry.lsn, store::encode(entry)); }
 
   Result<RecordingSummary> finish() {
+    summary_.hosts.assign(hosts_.begin(), hosts_.end());
+    std::string totals;
+    put(totals, summary_.raw_messages);
+    put(totals, summary_.journal_entries);
+    for (const HostId& host : summary_.hosts) put_text(totals, host.value);
     std::string trailer;
-    put(trailer, summary_.raw_messages);
-    put(trailer, summary_.journal_entries);
-    put(trailer, XXH64(trailer.data(), trailer.size(), 0));
-    if (flush()) file_ << std::string(8, '\0') << trailer;
+    put(trailer, std::uint32_t{0});
+    put(trailer, static_cast<std::uint32_t>(totals.size()));
+    trailer += totals;
+    put(trailer, XXH64(totals.data(), totals.size(), 0));
+    if (flush()) file_ << trailer;
     file_.close();
     if (!file_ || std::rename(part_.c_str(), path_.c_str()) != 0) {
       return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path_, std::strerror(errno))};
@@ -99,6 +132,15 @@ class Writer {
   }
 
  private:
+  bool add(std::uint8_t kind, std::uint64_t lsn, std::string_view body) {
+    if (chunk_.size() + body.size() > kChunkTarget && !flush()) return false;
+    put(chunk_, kind);
+    put(chunk_, lsn);
+    put(chunk_, static_cast<std::uint32_t>(body.size()));
+    chunk_.append(body);
+    ++(kind == kTelemetry ? summary_.raw_messages : summary_.journal_entries);
+    return true;
+  }
   bool flush() {
     if (chunk_.empty()) return file_.good();
     std::string packed(ZSTD_compressBound(chunk_.size()), '\0');
@@ -116,22 +158,10 @@ class Writer {
   std::string part_;
   std::ofstream file_;
   std::string chunk_;
+  std::set<HostId> hosts_;
   RecordingSummary summary_;
   bool done_ = false;
 };
-
-std::string telemetry_body(const store::RawMessage& message) {
-  std::string body;
-  put(body, to_unix_ns(message.received));
-  put(body, message.boot_id);
-  put(body, message.sequence);
-  put(body, message.catalog_version);
-  put(body, message.base_sequence);
-  put(body, static_cast<std::uint16_t>(message.host.value.size()));
-  body += message.host.value;
-  body += message.bytes;
-  return body;
-}
 
 /// One entry to the visitor. nullopt: it does not decode; else what the callback returned.
 std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view body, const store::Store::Visitor& visitor) {
@@ -139,7 +169,7 @@ std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view
     Result<store::JournalEntry> entry = store::decode_journal_entry(body);
     if (!entry) return std::nullopt;
     entry->lsn = lsn;
-    return visitor.journal(*entry);
+    return !visitor.journal || visitor.journal(*entry);
   }
   if (kind != kTelemetry) return std::nullopt;
   Reader reader(body);
@@ -150,11 +180,10 @@ std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view
   message.sequence = reader.take<std::uint64_t>();
   message.catalog_version = reader.take<std::uint32_t>();
   message.base_sequence = reader.take<std::uint64_t>();
-  const auto name_size = reader.take<std::uint16_t>();
-  message.host = HostId(std::string(reader.take_bytes(name_size)));
+  message.host = HostId(std::string(reader.take_text()));
   if (!reader.good()) return std::nullopt;
   message.bytes = reader.rest();
-  return visitor.raw(message);
+  return !visitor.raw || visitor.raw(message);
 }
 
 }  // namespace
@@ -167,7 +196,7 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   const auto& started = std::get<store::Started>((*beginning)->payload);
   const std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
 
-  Writer writer(path);
+  Writer writer(path, (*beginning)->time, options.to);
   bool written = true;
   const auto wanted = [&](const HostId& host) {
     return options.hosts.empty() || std::find(options.hosts.begin(), options.hosts.end(), host) != options.hosts.end();
@@ -175,11 +204,11 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
     if (message.received >= options.to || !wanted(message.host)) return true;
-    return written = writer.add(kTelemetry, message.lsn, telemetry_body(message));
+    return written = writer.add(message);
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (entry.time >= options.to || entry.lsn < (*beginning)->lsn) return true;
-    return written = writer.add(kJournal, entry.lsn, store::encode(entry));
+    return written = writer.add(entry);
   };
   if (Status read = store.scan_lsn(first, UINT64_MAX, visitor); !read) return read.error();
   if (!written) return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
@@ -199,24 +228,39 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
     file.read(out.data(), static_cast<std::streamsize>(size));
     return static_cast<std::size_t>(file.gcount()) == size;
   };
+  // Bytes with their checksum behind them; what is wrong, or nullptr.
+  const auto take_checked = [&](std::uint32_t size, std::string& out) -> const char* {
+    std::string checksum;
+    if (size > kDescriptionMax) return "impossible size";
+    if (!take(size, out) || !take(8, checksum)) return "cut off";
+    return Reader(checksum).take<std::uint64_t>() == XXH64(out.data(), out.size(), 0) ? nullptr : "wrong checksum";
+  };
   std::string bytes;
   if (!take(16, bytes) || !bytes.starts_with(kMagic)) return Error{ErrorCode::kCorrupt, path + " is not a recording"};
   Reader head(std::string_view(bytes).substr(kMagic.size()));
   if (const auto version = head.take<std::uint32_t>(); version != kVersion) {
     return Error{ErrorCode::kUnsupported, fmt::format("{} has version {}; this program reads version {}", path, version, kVersion)};
   }
+  if (const char* trouble = take_checked(head.take<std::uint32_t>(), bytes)) return corrupt(trouble);
+  Reader description(bytes);
+  summary.from = from_unix_ns(description.take<std::int64_t>());
+  summary.to = from_unix_ns(description.take<std::int64_t>());
+  summary.version = description.take_text();
+  if (!description.good()) return corrupt("broken description");
   std::string chunk;
   while (take(8, bytes)) {
     Reader sizes(bytes);
     const auto packed_size = sizes.take<std::uint32_t>();
     const auto size = sizes.take<std::uint32_t>();
     if (packed_size == 0) {
-      if (!take(24, bytes)) return corrupt("cut off");
+      if (const char* trouble = take_checked(size, bytes)) return corrupt(trouble);
       Reader trailer(bytes);
       const auto raw_messages = trailer.take<std::uint64_t>();
       const auto journal_entries = trailer.take<std::uint64_t>();
-      if (trailer.take<std::uint64_t>() != XXH64(bytes.data(), 16, 0)) return corrupt("wrong checksum");
+      while (trailer.good() && !trailer.empty()) summary.hosts.emplace_back(std::string(trailer.take_text()));
+      if (!trailer.good()) return corrupt("broken trailer");
       if (raw_messages != summary.raw_messages || journal_entries != summary.journal_entries) return corrupt("entries are missing");
+      if (take(1, bytes)) return corrupt("something follows its end");
       return summary;
     }
     if (size == 0 || size > kChunkMax || packed_size > ZSTD_compressBound(kChunkMax)) return corrupt("impossible size");

@@ -18,9 +18,14 @@ struct RecordOptions {
   std::vector<HostId> hosts;   ///< telemetry of these only; empty: of all
 };
 
+/// What a recording says of itself.
 struct RecordingSummary {
+  std::string version;         ///< of the program that cut it
+  Timestamp from{};            ///< when the controller began that it starts with
+  Timestamp to{};              ///< everything in it is older
   std::uint64_t raw_messages = 0;
   std::uint64_t journal_entries = 0;
+  std::vector<HostId> hosts;   ///< whose telemetry is in it, sorted
 };
 
 /// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`, so
@@ -28,18 +33,20 @@ struct RecordingSummary {
 ///
 /// The file, all numbers little-endian:
 ///   offset 0   8 bytes  "PROTEUSR"
-///          8   u32      version, 1
-///         12   u32      0
+///          8   u32      version of the format, 1
+///         12   u32      size n of the description
+///         16   n bytes  i64 from (ns), i64 to (ns), u16 size of the program's version, version
+///       16+n   u64      XXH64 of the n bytes, seed 0
 ///   then chunks:
 ///              u32      size of the compressed bytes, > 0
-///              u32      size of the bytes uncompressed, at most 16 MiB
+///              u32      size of the bytes uncompressed, at most 80 MiB
 ///              u64      XXH64 of the compressed bytes, seed 0
 ///              …        zstd frame
-///   then the trailer:
-///              u32 0, u32 0
-///              u64      number of telemetry messages
-///              u64      number of journal entries
-///              u64      XXH64 of the 16 bytes before, seed 0
+///   then the trailer, the end of the file:
+///              u32      0
+///              u32      size m
+///              m bytes  u64 telemetry messages, u64 journal entries, then for each host u16 size of its name, name
+///              u64      XXH64 of the m bytes, seed 0
 /// A chunk holds whole entries:
 ///              u8       1 telemetry, 2 journal
 ///              u64      lsn
@@ -51,7 +58,8 @@ struct RecordingSummary {
 /// whole or not there.
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options, const std::string& path);
 
-/// Reads a recording in lsn order. A callback that returns false ends it.
+/// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes over.
+/// The summary counts what was read; hosts are known only at the end.
 /// Errors: kNotFound; kCorrupt, saying how many entries before it were good; kUnsupported for another version.
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor);
 

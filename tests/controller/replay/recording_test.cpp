@@ -1,0 +1,225 @@
+#include "controller/replay/recording.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::replay {
+namespace {
+
+using std::chrono::seconds;
+using store::Cycle;
+using store::JournalEntry;
+using store::RawMessage;
+using store::Started;
+using store::Store;
+
+const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
+
+RawMessage message(const std::string& host, std::uint64_t sequence, Timestamp received) {
+  return {.received = received, .host = HostId(host), .boot_id = 77, .sequence = sequence, .catalog_version = 3,
+          .base_sequence = sequence > 1 ? sequence - 1 : 0, .bytes = host + std::string("\0#", 2) + std::to_string(sequence)};
+}
+
+std::string text(const RawMessage& m) {
+  std::ostringstream out;
+  out << m.lsn << ' ' << to_unix_ns(m.received) << ' ' << m.host.value << ' ' << m.boot_id << ' ' << m.sequence << ' '
+      << m.catalog_version << ' ' << m.base_sequence << ' ' << m.bytes;
+  return out.str();
+}
+std::string text(const JournalEntry& e) { return std::to_string(e.lsn) + " journal " + store::encode(e); }
+
+Store::Visitor collect(std::vector<std::string>& seen) {
+  return {.raw = [&seen](const RawMessage& m) { seen.push_back(text(m)); return true; },
+          .journal = [&seen](const JournalEntry& e) { seen.push_back(text(e)); return true; }};
+}
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+class RecordingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = Store::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+  }
+  std::uint64_t add(RawMessage m) {
+    std::vector<RawMessage> one = {std::move(m)};
+    EXPECT_TRUE(store_->append(one));
+    return one[0].lsn;
+  }
+  std::uint64_t add(Timestamp time, store::JournalPayload payload) {
+    std::vector<JournalEntry> one = {{0, time, std::move(payload)}};
+    EXPECT_TRUE(store_->append(one));
+    return one[0].lsn;
+  }
+  /// An earlier run, whose last two messages the later one reads again, and the later one, two hosts.
+  void fill() {
+    add(message("h1", 0, kStart));  // catalog
+    add(kStart, Started{});
+    add(message("h1", 1, kStart + seconds(1)));
+    Started started;
+    started.policy_toml = "name = \"x\"";
+    started.warm_from_lsn = add(message("h1", 2, kStart + seconds(2)));
+    add(message("h1", 3, kStart + seconds(3)));
+    add(kStart + seconds(3), Cycle{1, 2, 3});  // of the earlier run
+    add(kStart + seconds(10), started);
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      add(message("h1", 4 + i, kStart + seconds(11 + i)));
+      add(message("h2", 1 + i, kStart + seconds(11 + i)));
+      add(kStart + seconds(11 + i), Cycle{2 + i, 3, 4});
+    }
+  }
+  RecordOptions all() const { return {.from = kStart + seconds(20), .to = kStart + seconds(1000), .hosts = {}}; }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<Store> store_;
+  std::string path_ = directory_ / "record";
+};
+
+TEST_F(RecordingTest, BeginsWhereTheRunBeganWithWhatItReadAgain) {
+  fill();
+  const auto written = write_recording(*store_, all(), path_);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_EQ(written->from, kStart + seconds(10));
+  EXPECT_EQ(written->hosts, (std::vector{HostId("h1"), HostId("h2")}));
+
+  std::vector<std::string> expected;
+  ASSERT_TRUE(store_->scan_lsn(4, UINT64_MAX, collect(expected)));
+  std::erase_if(expected, [](const std::string& s) { return s.starts_with("6 journal"); });  // the earlier run's cycle
+  std::vector<std::string> seen;
+  const auto read = read_recording(path_, collect(seen));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(seen, expected);
+  ASSERT_GE(seen.size(), 4u);
+  EXPECT_TRUE(seen[0].starts_with("1 ")) << "the catalog leads";
+  EXPECT_TRUE(seen[1].starts_with("3 ")) << "and the base of the first frame";
+  EXPECT_EQ(read->raw_messages, written->raw_messages);
+  EXPECT_EQ(read->journal_entries, 21u);
+  EXPECT_EQ(read->hosts, written->hosts);
+  EXPECT_EQ(read->to, all().to);
+  EXPECT_EQ(read->version, PROTEUS_VERSION);
+}
+
+TEST_F(RecordingTest, TheSameRangeGivesTheSameBytes) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  ASSERT_TRUE(write_recording(*store_, all(), path_ + "2"));
+  EXPECT_EQ(bytes_of(path_), bytes_of(path_ + "2"));
+}
+
+TEST_F(RecordingTest, EndsBeforeToAndTakesTheHostsAskedFor) {
+  fill();
+  RecordOptions options = all();
+  options.to = kStart + seconds(15);
+  options.hosts = {HostId("h2")};
+  const auto written = write_recording(*store_, options, path_);
+  ASSERT_TRUE(written);
+  EXPECT_EQ(written->raw_messages, 4u);
+  EXPECT_EQ(written->journal_entries, 5u);
+  EXPECT_EQ(written->hosts, std::vector{HostId("h2")});
+}
+
+TEST_F(RecordingTest, NothingToReplayFromIsAnError) {
+  add(message("h1", 1, kStart));
+  const auto written = write_recording(*store_, all(), path_);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(RecordingTest, LargeMessagesGoThrough) {
+  add(kStart, Started{});
+  RawMessage large = message("h1", 1, kStart);
+  large.bytes.assign(20u << 20, 'x');
+  add(large);
+  for (std::uint64_t i = 2; i < 50; ++i) {
+    RawMessage m = message("h1", i, kStart);
+    m.bytes.assign(100'000, static_cast<char>(i));
+    add(m);
+  }
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  std::uint64_t bytes = 0;
+  const auto read = read_recording(path_, {.raw = [&](const RawMessage& m) { bytes += m.bytes.size(); return true; }, .journal = nullptr});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(bytes, (20u << 20) + 48 * 100'000u);
+}
+
+TEST_F(RecordingTest, StopsWhenTheReaderHasEnough) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  int count = 0;
+  const auto read = read_recording(path_, {.raw = [&](const RawMessage&) { return ++count < 3; }, .journal = nullptr});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(count, 3);
+  EXPECT_EQ(read->raw_messages, 3u);
+}
+
+TEST_F(RecordingTest, EveryCutIsFound) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  const std::string whole = bytes_of(path_);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    write_bytes(path_, whole.substr(0, size));
+    const auto read = read_recording(path_, {});
+    ASSERT_FALSE(read) << size << " of " << whole.size() << " bytes";
+    EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  }
+  write_bytes(path_, whole.substr(0, whole.size() - 1));
+  EXPECT_NE(read_recording(path_, {}).error().message.find("cut off after 44 telemetry messages and 21 journal entries"),
+            std::string::npos) << read_recording(path_, {}).error().message;
+  write_bytes(path_, whole + "x");
+  EXPECT_FALSE(read_recording(path_, {}));
+}
+
+TEST_F(RecordingTest, EveryFlippedByteIsFound) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  const std::string whole = bytes_of(path_);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    write_bytes(path_, damaged);
+    EXPECT_FALSE(read_recording(path_, {})) << "byte " << i << " of " << whole.size();
+  }
+}
+
+TEST_F(RecordingTest, AnotherFileIsNoRecording) {
+  write_bytes(path_, "something else entirely, and long enough");
+  const auto read = read_recording(path_, {});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(read.error().message.find("is not a recording"), std::string::npos);
+  EXPECT_EQ(read_recording(path_ + "-none", {}).error().code, ErrorCode::kNotFound);
+}
+
+// If this fails, recordings that people keep can no longer be read: raise the version, or undo the change.
+TEST_F(RecordingTest, ReadsTheGoldenFile) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  std::vector<std::string> expected;
+  ASSERT_TRUE(read_recording(path_, collect(expected)));
+  std::vector<std::string> seen;
+  const auto read = read_recording(PROTEUS_FIXTURES "/replay/golden.recording", collect(seen));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(seen, expected);
+  EXPECT_EQ(read->version, "0.1.0");
+  EXPECT_EQ(read->from, kStart + seconds(10));
+  EXPECT_EQ(read->hosts, (std::vector{HostId("h1"), HostId("h2")}));
+}
+
+}  // namespace
+}  // namespace proteus::replay
