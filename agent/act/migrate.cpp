@@ -13,8 +13,9 @@ constexpr Nanoseconds kLookInterval = std::chrono::milliseconds(50);
 constexpr Nanoseconds kReportInterval = std::chrono::milliseconds(500);
 /// An abort that did not take is asked for again after this long.
 constexpr Nanoseconds kAbortInterval = std::chrono::seconds(2);
-/// A call that has neither shown a job nor failed in this time is under way: connecting to the target, most likely.
-constexpr Nanoseconds kBegunAfter = std::chrono::milliseconds(300);
+/// libvirt opens the job first and declines an unsafe migration in it, as a rule within this time. A call that has shown
+/// memory to move, or has lasted longer, counts as begun; after that there is no refusing.
+constexpr Nanoseconds kBegunAfter = std::chrono::milliseconds(500);
 /// How long a domain that has left may take to run at the target before that is reported as trouble.
 constexpr Nanoseconds kArrivalPatience = std::chrono::seconds(5);
 
@@ -43,11 +44,11 @@ class Watch {
         return;
       }
       const bool seen = progress && *progress;
-      if (!accepted_ && (seen || now - started_ >= kBegunAfter)) {
+      if (!accepted_ && ((seen && (*progress)->bytes_total > 0) || now - started_ >= kBegunAfter)) {
         accepted_ = true;
         context_.emit(context_.update(job_.command, CommandState::kAccepted));
       }
-      if (seen) report(**progress, now);
+      if (seen && accepted_) report(**progress, now);
       stop_if_due(now);
       if (!context_.pause.wait(kLookInterval)) return;
     }

@@ -24,7 +24,7 @@ const VmId kWeb{"3add6c6e-17bc-5c17-b139-7cd723a5152c"};
 /// Counts what is asked of it and measures nothing.
 class CountingCollector final : public Collector {
  public:
-  CountingCollector() : catalog_(std::make_shared<Catalog>(Catalog{HostId("h1"), 7, 1, {Entity{}}, {}})) {}
+  CountingCollector() : catalog_(std::make_shared<Catalog>(Catalog{HostId("h1"), 7, 1, {Entity{EntityKind::kHost, kNoParent, "h1", "", {}}}, {}})) {}
   Sample tick(Timestamp now) override {
     Sample sample{catalog_, {}};
     sample.frame.boot_id = 7;
