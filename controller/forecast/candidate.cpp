@@ -11,7 +11,8 @@ namespace {
 
 /// Recent means: half of the weight lies within a horizon, or this many steps.
 constexpr double kHalfLifeStepsMin = 30;
-/// A loss beyond so many means is a surprise, whose size says no more about the model. Errors of normal noise stay below.
+/// A loss beyond so many means is a surprise, whose size says no more about the model. Errors of normal noise
+/// stay below.
 constexpr double kLossCap = 5;
 constexpr int kScoredForTypical = 5;
 constexpr double kTypicalGain = 0.03;
@@ -59,7 +60,8 @@ Candidate::LossCaps Candidate::loss_caps() const {
   for (std::size_t i = 0; i < kScoredLeads; ++i) {
     const Lead& lead = leads_[i];
     // A lead not scored yet is guessed from the shorter one.
-    typical = lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
+    typical =
+        lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
     steps = lead.steps;
     caps[i] = kLossCap * typical;
   }
@@ -147,7 +149,8 @@ void Candidate::correct(Forecast& forecast) const {
     while (right + 1 < kScoredLeads && leads_[right].steps < h) ++right;
     const Lead& a = leads_[right - 1];
     const Lead& b = leads_[right];
-    const double share = a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
+    const double share =
+        a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
     const auto factor = [share](const ConformalGuard& left, const ConformalGuard& next) {
       return left.factor() + share * (next.factor() - left.factor());
     };

@@ -22,8 +22,9 @@ class Candidate {
 
   Candidate(std::unique_ptr<Model> model, int horizon_steps);
 
-  /// The most that one forecast's loss may count, by lead: some times the typical loss of this model. One event, seen by
-  /// a whole horizon of forecasts, would otherwise decide alone which model is better. Infinite while nothing is known.
+  /// The most that one forecast's loss may count, by lead: some times the typical loss of this model. One
+  /// event, seen by a whole horizon of forecasts, would otherwise decide alone which model is better.
+  /// Infinite while nothing is known.
   LossCaps loss_caps() const;
   /// Scores what was predicted for the step that has just closed. actual: NaN = missing, nothing is scored.
   /// window_max: of the newest horizon_steps actual values, NaN = too many are missing.
@@ -65,9 +66,9 @@ class Candidate {
     std::vector<Prediction> pending;  ///< ring; slot (tick % steps) was written `steps` ticks ago
     ConformalGuard guard_p90{0.9};
     ConformalGuard guard_p99{0.99};
-    double loss = 0;    ///< weighted sum
-    double weight = 0;  ///< and its weights
-    double typical = 0; ///< loss, surprises aside
+    double loss = 0;     ///< weighted sum
+    double weight = 0;   ///< and its weights
+    double typical = 0;  ///< loss, surprises aside
     int scored = 0;
   };
   void score(Lead& lead, double actual, double cap);

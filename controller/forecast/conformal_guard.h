@@ -5,18 +5,19 @@
 
 namespace proteus::forecast {
 
-/// Keeps the stated level of one quantile true while the world drifts: a factor on its distance from the median. The
-/// factor is the (1 − alpha) quantile of recent scores, and alpha itself moves up after each hit and down after each miss,
-/// so that misses come to 1 − level in the long run whatever the data do.
-/// Scores should not overlap in time, or one surprise counts many times. Thread: owned by one.
-/// Source: adaptive conformal inference, Gibbs & Candès (2021).
+/// Keeps the stated level of one quantile true while the world drifts: a factor on its distance from the
+/// median. The factor is the (1 − alpha) quantile of recent scores, and alpha itself moves up after each hit
+/// and down after each miss, so that misses come to 1 − level in the long run whatever the data do. Scores
+/// should not overlap in time, or one surprise counts many times. Thread: owned by one. Source: adaptive
+/// conformal inference, Gibbs & Candès (2021).
 class ConformalGuard {
  public:
   explicit ConformalGuard(double level);
 
   /// 1 until enough scores have been seen.
   double factor() const { return factor_; }
-  /// score: (actual − p50) / (quantile − p50) of an uncorrected forecast; missed: the corrected one was exceeded.
+  /// score: (actual − p50) / (quantile − p50) of an uncorrected forecast; missed: the corrected one was
+  /// exceeded.
   void observe(double score, bool missed);
 
  private:

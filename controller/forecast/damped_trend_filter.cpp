@@ -7,9 +7,9 @@
 namespace proteus::forecast {
 namespace {
 
-/// CUSUM in units of the noise: errors below the allowance do not add up, an alarm is raised at the threshold. For
-/// independent normal errors that is one false alarm in some 19,000 steps a side (Siegmund's approximation), and a ramp of
-/// half the noise a step is found after six.
+/// CUSUM in units of the noise: errors below the allowance do not add up, an alarm is raised at the
+/// threshold. For independent normal errors that is one false alarm in some 19,000 steps a side (Siegmund's
+/// approximation), and a ramp of half the noise a step is found after six.
 constexpr double kAllowance = 0.5;
 constexpr double kThreshold = 8;
 /// One error counts for no more than this, so that a single spike is not a change, and two alike are.
@@ -40,7 +40,9 @@ void DampedTrendFilter::start(double level, double noise) {
   reset_watch();
 }
 
-double DampedTrendFilter::damping() const { return in_trend() ? kTrendDamping : parameters_.phi; }
+double DampedTrendFilter::damping() const {
+  return in_trend() ? kTrendDamping : parameters_.phi;
+}
 
 double DampedTrendFilter::trend_error() const {
   if (!in_trend()) return 0;
@@ -134,12 +136,13 @@ void DampedTrendFilter::restart_from(const Excursion& excursion) {
 }
 
 void DampedTrendFilter::explain_segment() {
-  // The level jumped, when the CUSUM left zero or a little later: the mean of the steps since, or their recent part if the fitted
-  // gain says that levels wander.
+  // The level jumped, when the CUSUM left zero or a little later: the mean of the steps since, or their
+  // recent part if the fitted gain says that levels wander.
   double jump_squares = std::numeric_limits<double>::infinity();
   double jumped = 0;
   double before_squares = 0;
-  const std::size_t last_start = std::min<std::size_t>(kStartsLater, segment_.size() < 2 ? 0 : segment_.size() - 2);
+  const std::size_t last_start =
+      std::min<std::size_t>(kStartsLater, segment_.size() < 2 ? 0 : segment_.size() - 2);
   for (std::size_t start = 0; start <= last_start; ++start) {
     double mean = 0;
     double recent = 0;

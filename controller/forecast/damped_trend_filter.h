@@ -17,15 +17,16 @@ struct DampedTrendParameters {
 
 /// Level and trend of one series, step by step.
 ///
-/// In quiet times this is Holt's method with fitted, usually small, gains: noise must not look like a trend. A sustained
-/// change is found by a two-sided CUSUM of the standardised errors, which also tells when it began. Then the steps since
-/// that moment decide whether the level jumped (their mean) or a trend broke away from the old level (a line through it),
-/// whichever leaves the smaller squares; the state restarts from the winner, and both are tried again as more
-/// steps come in. After that an established trend is followed with the gains of a growing-memory line fit.
+/// In quiet times this is Holt's method with fitted, usually small, gains: noise must not look like a trend.
+/// A sustained change is found by a two-sided CUSUM of the standardised errors, which also tells when it
+/// began. Then the steps since that moment decide whether the level jumped (their mean) or a trend broke away
+/// from the old level (a line through it), whichever leaves the smaller squares; the state restarts from the
+/// winner, and both are tried again as more steps come in. After that an established trend is followed with
+/// the gains of a growing-memory line fit.
 ///
 /// Invariant: finite state after start(). Thread: owned by one.
-/// Source: Holt (1957), damped trend per Gardner & McKenzie (1985); CUSUM per Page (1954); growing-memory gains as in the
-/// alpha-beta filter, for example Brookner (1998).
+/// Source: Holt (1957), damped trend per Gardner & McKenzie (1985); CUSUM per Page (1954); growing-memory
+/// gains as in the alpha-beta filter, for example Brookner (1998).
 class DampedTrendFilter {
  public:
   /// An established trend is damped lightly in forecasts, whatever was fitted in quiet times.
@@ -33,7 +34,8 @@ class DampedTrendFilter {
 
   explicit DampedTrendFilter(DampedTrendParameters parameters = {}) : parameters_(parameters) {}
 
-  /// level: of the first values; noise: standard deviation of one-step errors, > 0 unless the series is constant.
+  /// level: of the first values; noise: standard deviation of one-step errors, > 0 unless the series is
+  /// constant.
   void start(double level, double noise);
   /// NaN = missing: the forecast stands in for the value.
   void update(double value);

@@ -59,8 +59,8 @@ bool Engine::observe(const VmId& vm, Resource resource, Timestamp time, double v
 Result<Forecast> Engine::forecast(const VmId& vm, Resource resource, Timestamp now) const {
   const Series* series = impl_->find(vm, resource);
   if (!series) {
-    return Error{ErrorCode::kNotFound, "no " + std::string(to_string(resource)) + " demand of " + vm.value +
-                                           " has been observed"};
+    return Error{ErrorCode::kNotFound,
+                 "no " + std::string(to_string(resource)) + " demand of " + vm.value + " has been observed"};
   }
   return series->forecast(now);
 }
@@ -75,6 +75,8 @@ std::vector<Accuracy> Engine::accuracy(const VmId& vm, Resource resource) const 
   return series ? series->accuracy() : std::vector<Accuracy>{};
 }
 
-void Engine::forget(const VmId& vm) { impl_->vms.erase(vm); }
+void Engine::forget(const VmId& vm) {
+  impl_->vms.erase(vm);
+}
 
 }  // namespace proteus::forecast

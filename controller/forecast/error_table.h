@@ -9,14 +9,14 @@
 
 namespace proteus::forecast {
 
-/// The errors (actual minus point forecast) that a model made when it was run over its own history, as quantiles by horizon
-/// and for the window maximum. No distribution is assumed. Thread: owned by one.
+/// The errors (actual minus point forecast) that a model made when it was run over its own history, as
+/// quantiles by horizon and for the window maximum. No distribution is assumed. Thread: owned by one.
 class ErrorTable {
  public:
   /// Point forecasts made after values[origin] for the steps origin + 1 … origin + path.size().
   using PathOf = std::function<void(std::size_t origin, std::span<double> path)>;
-  /// Whether the model saw a change of regime between origin and origin + horizon. Such errors say what happens when
-  /// the regime changes; how often that is, is estimated apart.
+  /// Whether the model saw a change of regime between origin and origin + horizon. Such errors say what
+  /// happens when the regime changes; how often that is, is estimated apart.
   using CrossesChange = std::function<bool(std::size_t origin, int horizon)>;
 
   explicit ErrorTable(int horizon_steps);
@@ -27,7 +27,8 @@ class ErrorTable {
   bool learn(std::span<const double> values, std::size_t first_origin, const PathOf& path_of,
              const CrossesChange& crosses_change = {}, double change_rate = 0);
 
-  /// To be added to the point forecast h steps ahead (h >= 1). Beyond the horizon learned: grows with the root of h.
+  /// To be added to the point forecast h steps ahead (h >= 1). Beyond the horizon learned: grows with the
+  /// root of h.
   Quantiles at(int h) const;
   /// To be added to the largest point forecast of a window of so many steps (>= 1).
   Quantiles window(int steps) const;
@@ -48,9 +49,9 @@ class ErrorTable {
 /// Puts the quantiles in order and demand at or above zero.
 Quantiles tidy(Quantiles quantiles);
 
-/// Fills forecast.steps and forecast.window_max: the point forecasts of `path`, with the errors put around them.
-/// path_errors: standard error of each point that the table knows nothing of; empty = none.
-void put_errors_around(std::span<const double> path, std::span<const double> path_errors, const ErrorTable& table,
-                       Forecast& forecast);
+/// Fills forecast.steps and forecast.window_max: the point forecasts of `path`, with the errors put around
+/// them. path_errors: standard error of each point that the table knows nothing of; empty = none.
+void put_errors_around(std::span<const double> path, std::span<const double> path_errors,
+                       const ErrorTable& table, Forecast& forecast);
 
 }  // namespace proteus::forecast

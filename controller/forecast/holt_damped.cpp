@@ -12,13 +12,14 @@ constexpr int kValuesMin = 4;
 constexpr std::array kAlphas = {0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0};
 constexpr std::array kBetas = {0.05, 0.15, 0.4};
 constexpr std::array kPhis = {0.8, 0.9, 0.98};
-/// A trend in quiet times must earn its place: fits that differ by less are noise, and a spurious trend is carried far.
+/// A trend in quiet times must earn its place: fits that differ by less are noise, and a spurious trend is
+/// carried far.
 constexpr double kTrendGain = 0.97;
 constexpr std::ptrdiff_t kTrendOriginsMin = 60;
 /// Fewer quiet origins tell nothing about a horizon.
 constexpr std::size_t kQuietMin = 10;
-/// So many changes, and so often, are the nature of the series: a random walk shows one in some 40 steps, white noise
-/// none in hundreds.
+/// So many changes, and so often, are the nature of the series: a random walk shows one in some 40 steps,
+/// white noise none in hundreds.
 constexpr std::size_t kWanderingChanges = 6;
 constexpr std::size_t kWanderingSteps = 60;
 /// The first steps of the history only start the filter.
@@ -69,8 +70,8 @@ HoltDamped::Quiet HoltDamped::quiet_origins(std::span<const double> values, cons
   return quiet;
 }
 
-double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const double> values, const TrendTrace& trace,
-                        const Quiet& quiet) const {
+double HoltDamped::loss(const DampedTrendParameters& parameters, std::span<const double> values,
+                        const TrendTrace& trace, const Quiet& quiet) const {
   const std::array<int, 3> horizons = scored_horizons(values.size());
   const std::vector<double> quiet_sums = damped_sums(parameters.phi, horizons.back());
   const std::vector<double> trend_sums = damped_sums(DampedTrendFilter::kTrendDamping, horizons.back());
@@ -115,7 +116,8 @@ DampedTrendParameters HoltDamped::search(std::span<const double> values, const T
       best_loss = loss;
     }
   }
-  // A trend is for the end of the horizon; without quiet times of that length it would be fitted to the next step only.
+  // A trend is for the end of the horizon; without quiet times of that length it would be fitted to the next
+  // step only.
   if (std::count(quiet.back().begin(), quiet.back().end(), true) < kTrendOriginsMin) return best;
   const double level_alpha = best.alpha;
   double bar = kTrendGain * best_loss;
@@ -153,10 +155,12 @@ Status HoltDamped::fit(const History& history) {
   const auto path_of = [&](std::size_t origin, std::span<double> path) {
     const TrendTrace::State& state = trace.states[origin];
     const std::vector<double>& sums = state.in_trend ? trend_sums : quiet_sums;
-    for (std::size_t i = 0; i < path.size(); ++i) path[i] = std::max(0.0, state.level + sums[i] * state.trend);
+    for (std::size_t i = 0; i < path.size(); ++i)
+      path[i] = std::max(0.0, state.level + sums[i] * state.trend);
   };
   const auto crosses = [&trace](std::size_t origin, int h) { return trace.crosses_change(origin, h); };
-  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses, trace.change_rate())) {
+  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses,
+                     trace.change_rate())) {
     return Error{ErrorCode::kFailedPrecondition, "holt_damped: no two values within the horizon"};
   }
   end_ = history.end;

@@ -12,11 +12,12 @@
 namespace proteus::forecast {
 
 /// Holt's method with a damped trend and detection of sustained changes (damped_trend_filter.h).
-/// Parameters minimise the mean absolute error at the first, middle and last step of the horizon together, over the quiet
-/// times of the newest fit_steps: what to do about a change is not learned from the one that was seen. Quantiles are those of its own errors when it is run over that history, by horizon; errors made
-/// across a change of regime count by the rate of changes, seen in the history and presumed before it, since a single
-/// change is seen from as many origins as the horizon is long. While a trend is young, the error of its slope widens them.
-/// Source: Gardner & McKenzie (1985).
+/// Parameters minimise the mean absolute error at the first, middle and last step of the horizon together,
+/// over the quiet times of the newest fit_steps: what to do about a change is not learned from the one that
+/// was seen. Quantiles are those of its own errors when it is run over that history, by horizon; errors made
+/// across a change of regime count by the rate of changes, seen in the history and presumed before it, since
+/// a single change is seen from as many origins as the horizon is long. While a trend is young, the error of
+/// its slope widens them. Source: Gardner & McKenzie (1985).
 class HoltDamped final : public Model {
  public:
   explicit HoltDamped(int horizon_steps, int fit_steps = 360);
@@ -34,8 +35,8 @@ class HoltDamped final : public Model {
   using Quiet = std::array<std::vector<bool>, 3>;
   std::array<int, 3> scored_horizons(std::size_t count) const;
   Quiet quiet_origins(std::span<const double> values, const TrendStart& start) const;
-  double loss(const DampedTrendParameters& parameters, std::span<const double> values, const TrendTrace& trace,
-              const Quiet& quiet) const;
+  double loss(const DampedTrendParameters& parameters, std::span<const double> values,
+              const TrendTrace& trace, const Quiet& quiet) const;
   DampedTrendParameters search(std::span<const double> values, const TrendStart& start) const;
 
   int horizon_steps_;

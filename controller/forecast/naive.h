@@ -5,8 +5,8 @@
 
 namespace proteus::forecast {
 
-/// The last value, with the quantiles of how far the series has moved away from it within h steps. Moves across a change
-/// of regime count by the rate of changes, as in HoltDamped.
+/// The last value, with the quantiles of how far the series has moved away from it within h steps. Moves
+/// across a change of regime count by the rate of changes, as in HoltDamped.
 class Naive final : public Model {
  public:
   /// Errors are learned up to horizon_steps, from the newest fit_steps of the history.

@@ -19,7 +19,8 @@ enum : std::size_t { kHolt, kSeasonal, kNaive };
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 /// A model must have been scored so often before it may take over, or be set aside.
 constexpr std::int64_t kScoredMin = 30;
-/// It takes over when its loss is below this share of the chosen one's; it is set aside above that share of the baseline's.
+/// It takes over when its loss is below this share of the chosen one's; it is set aside above that share of
+/// the baseline's.
 constexpr double kTakeOver = 0.95;
 constexpr double kSetAside = 1.05;
 /// The history of a young series changes quickly: it is refitted each time that it has grown by this share.
@@ -150,7 +151,8 @@ void Series::choose() {
     chosen_ = kNone;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       if (set_aside(i)) continue;
-      if (chosen_ == kNone || (scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < 1)) chosen_ = i;
+      if (chosen_ == kNone || (scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < 1))
+        chosen_ = i;
     }
     better_steps_.assign(candidates_.size(), 0);
     return;
@@ -168,7 +170,9 @@ void Series::choose() {
   }
 }
 
-Timestamp Series::end() const { return Timestamp{open_step_ * options_.step}; }
+Timestamp Series::end() const {
+  return Timestamp{open_step_ * options_.step};
+}
 
 Forecast Series::cold_start() const {
   double now = newest_known_;
@@ -176,7 +180,8 @@ Forecast Series::cold_start() const {
     now = resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
   }
   const double p90 = std::max(1.5 * now, highest_known_);
-  Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = "cold_start"};
+  Forecast forecast{
+      .made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = "cold_start"};
   forecast.window_max = {now, p90, std::max(2 * now, p90)};
   forecast.steps.assign(static_cast<std::size_t>(options_.horizon_steps), forecast.window_max);
   return forecast;

@@ -9,8 +9,8 @@
 namespace proteus::profile {
 namespace {
 
-/// The queue's mean wait grows without bound towards 1, a host's does not: it serves a finite number of vCPUs. The prior
-/// leaves the formula here.
+/// The queue's mean wait grows without bound towards 1, a host's does not: it serves a finite number of
+/// vCPUs. The prior leaves the formula here.
 constexpr double kErlangUntil = 0.9;
 constexpr double kPriorKnotSpacing = 0.1;
 
@@ -20,13 +20,16 @@ constexpr double kBinWidth = 0.05;
 constexpr double kPriorRun_s = 30;
 /// The same for the host's factor, which all bins share.
 constexpr double kFactorPriorRun_s = 60;
-/// A wait ratio of this is added on both sides when host and prior are compared, so that the factor is defined, and near
-/// 1, where both wait next to nothing.
+/// A wait ratio of this is added on both sides when host and prior are compared, so that the factor is
+/// defined, and near 1, where both wait next to nothing.
 constexpr double kFactorFloor = 0.05;
 
-double bin_centre(std::size_t bin) { return (static_cast<double>(bin) + 0.5) * kBinWidth; }
+double bin_centre(std::size_t bin) {
+  return (static_cast<double>(bin) + 0.5) * kBinWidth;
+}
 
-/// Probability that a job finds all of `servers` busy (Erlang C), by the recurrence of Erlang B, which cannot overflow.
+/// Probability that a job finds all of `servers` busy (Erlang C), by the recurrence of Erlang B, which cannot
+/// overflow.
 double erlang_c(int servers, double utilisation) {
   const double load = servers * utilisation;
   double blocked = 1;
@@ -74,8 +77,8 @@ ResponseCurve prior_curve(double cpus) {
     const double utilisation = i * kPriorKnotSpacing;
     knots.push_back({utilisation, mean_wait_at(cpus, utilisation), 0});
   }
-  // Demand u on capacity 1: u - 1 waits for each 1 that runs. The line starts where the formula ends, so that the curve
-  // has no flat piece just before saturation, where it is read most.
+  // Demand u on capacity 1: u - 1 waits for each 1 that runs. The line starts where the formula ends, so that
+  // the curve has no flat piece just before saturation, where it is read most.
   const double wait = knots.back().wait_ratio;
   knots.push_back({ResponseCurve::kMaxUtilisation, wait + ResponseCurve::kMaxUtilisation - kErlangUntil, 0});
   return ResponseCurve(std::move(knots));
@@ -87,7 +90,9 @@ CurveLearner::CurveLearner(double cpus, Nanoseconds half_life)
       bins_(static_cast<std::size_t>(std::lround(ResponseCurve::kMaxUtilisation / kBinWidth))) {}
 
 void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait) {
-  if (!std::isfinite(utilisation) || utilisation < 0 || run <= Nanoseconds::zero() || wait < Nanoseconds::zero()) return;
+  if (!std::isfinite(utilisation) || utilisation < 0 || run <= Nanoseconds::zero() ||
+      wait < Nanoseconds::zero())
+    return;
   double weight = 1;
   if (time > newest_) {
     const double faded = std::exp2(-to_seconds(time - newest_) / to_seconds(half_life_));
@@ -106,7 +111,8 @@ void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, 
 
 ResponseCurve CurveLearner::curve() const {
   const ResponseCurve prior = prior_curve(cpus_);
-  // How the host compares with the prior on the whole, so that bins it has not been in yet move along with those it has.
+  // How the host compares with the prior on the whole, so that bins it has not been in yet move along with
+  // those it has.
   double host_s = kFactorPriorRun_s * kFactorFloor;
   double prior_s = host_s;
   for (std::size_t i = 0; i < bins_.size(); ++i) {
@@ -126,7 +132,8 @@ ResponseCurve CurveLearner::curve() const {
 
   std::vector<ResponseCurve::Knot> knots;
   knots.push_back({0, std::min(factor * prior.wait_ratio(0), monotone.front()), 0});
-  for (std::size_t i = 0; i < bins_.size(); ++i) knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
+  for (std::size_t i = 0; i < bins_.size(); ++i)
+    knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
   const double last = factor * prior.wait_ratio(ResponseCurve::kMaxUtilisation);
   knots.push_back({ResponseCurve::kMaxUtilisation, std::max(last, monotone.back()), 0});
   return ResponseCurve(std::move(knots));

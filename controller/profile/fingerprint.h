@@ -10,8 +10,9 @@
 
 namespace proteus::profile {
 
-/// Run-queue wait per second of CPU run (dimensionless: ns waited / ns run) as a function of host CPU utilisation.
-/// Monotone, piecewise linear, defined on [0, kMaxUtilisation]; beyond 1 the demand is more than the capacity.
+/// Run-queue wait per second of CPU run (dimensionless: ns waited / ns run) as a function of host CPU
+/// utilisation. Monotone, piecewise linear, defined on [0, kMaxUtilisation]; beyond 1 the demand is more than
+/// the capacity.
 class ResponseCurve {
  public:
   static constexpr double kMaxUtilisation = 2.0;
@@ -30,8 +31,8 @@ class ResponseCurve {
   std::vector<Knot> knots_;
 };
 
-/// The prior for a host of `cpus` CPUs of which nothing is known yet: the mean wait of an M/M/c queue (Erlang C), continued
-/// linearly by the share of demand that finds no capacity beyond 1.
+/// The prior for a host of `cpus` CPUs of which nothing is known yet: the mean wait of an M/M/c queue (Erlang
+/// C), continued linearly by the share of demand that finds no capacity beyond 1.
 ResponseCurve prior_curve(double cpus);
 
 /// What a hypervisor is good at.
@@ -40,17 +41,19 @@ struct Fingerprint {
   double cpu_capacity_cores = 0;
   std::int64_t memory_capacity_bytes = 0;
   ResponseCurve run_queue_wait{std::vector<ResponseCurve::Knot>{}};
-  double evidence_s = 0;                            ///< seconds of CPU run behind the curve
-  std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", from the agent's probing
+  double evidence_s = 0;  ///< seconds of CPU run behind the curve
+  std::map<std::string, std::string>
+      capabilities;  ///< name -> "yes" or "no: reason", from the agent's probing
 };
 
-/// Learns a host's response curve online from telemetry: evidence per utilisation bin, shrunk towards the prior, made
-/// monotone by pooling adjacent violators (Ayer et al. 1955). Old evidence fades with `half_life`.
-/// Deterministic. Thread: owned by one.
+/// Learns a host's response curve online from telemetry: evidence per utilisation bin, shrunk towards the
+/// prior (times a factor that all bins share), made monotone by pooling adjacent violators (Ayer et al.
+/// 1955). Old evidence fades with `half_life`. Deterministic. Thread: owned by one.
 class CurveLearner {
  public:
   CurveLearner(double cpus, Nanoseconds half_life);
-  /// One tick of a host. utilisation: CPU used / capacity; run, wait: summed over its VMs' vCPUs during the tick.
+  /// One tick of a host. utilisation: CPU used / capacity; run, wait: summed over its VMs' vCPUs during the
+  /// tick.
   void observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait);
   ResponseCurve curve() const;
   double evidence_s() const;

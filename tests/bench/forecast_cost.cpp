@@ -1,4 +1,5 @@
-// What the Demand Prediction Engine costs per series: ticks, closed steps with refits spread as in production, forecasts.
+// What the Demand Prediction Engine costs per series: ticks, closed steps with refits spread as in
+// production, forecasts.
 
 #include <benchmark/benchmark.h>
 
@@ -27,7 +28,8 @@ struct Fleet {
   }
   void close_step() {
     for (const VmId& vm : vms) {
-      benchmark::DoNotOptimize(engine.observe(vm, Resource::kCpu, kStart + step * options.step, demand(step, random)));
+      benchmark::DoNotOptimize(
+          engine.observe(vm, Resource::kCpu, kStart + step * options.step, demand(step, random)));
     }
     ++step;
   }
@@ -45,21 +47,25 @@ EngineOptions live() {
 }
 
 /// Minutes, with seasons of a day that the history holds two of: the seasonal model runs, too.
-EngineOptions by_minute() { return {}; }
+EngineOptions by_minute() {
+  return {};
+}
 
 void closed_step(benchmark::State& state, const EngineOptions& options, int history) {
   Fleet fleet(options, 40);
   while (fleet.step < history) fleet.close_step();
   for (auto _ : state) fleet.close_step();
-  state.counters["per_series"] = benchmark::Counter(
-      static_cast<double>(fleet.vms.size()), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["per_series"] =
+      benchmark::Counter(static_cast<double>(fleet.vms.size()),
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 void tick_in_open_step(benchmark::State& state) {
   Fleet fleet(by_minute(), 1);
   while (fleet.step < 100) fleet.close_step();
   const Timestamp time = kStart + fleet.step * fleet.options.step;
-  for (auto _ : state) benchmark::DoNotOptimize(fleet.engine.observe(fleet.vms[0], Resource::kCpu, time, 0.5));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(fleet.engine.observe(fleet.vms[0], Resource::kCpu, time, 0.5));
 }
 
 void forecast_call(benchmark::State& state, std::chrono::seconds late) {

@@ -68,7 +68,8 @@ TEST(DampedTrendFilter, FindsARampAndItsSlope) {
   EXPECT_LE(delay_sum / 50, 7);
 }
 
-// The two below are decisions under noise; a few of the seeds may go the other way, and later steps mend that.
+// The two below are decisions under noise; a few of the seeds may go the other way, and later steps mend
+// that.
 TEST(DampedTrendFilter, TakesAJumpForAJump) {
   int right = 0;
   for (unsigned seed = 1; seed <= 50; ++seed) {

@@ -25,7 +25,9 @@ EngineOptions options() {
   return options;
 }
 
-Timestamp at_step(int step, int second = 0) { return kStart + minutes(step) + seconds(second); }
+Timestamp at_step(int step, int second = 0) {
+  return kStart + minutes(step) + seconds(second);
+}
 
 /// One tick a step, values from f(step); the last step stays open.
 template <typename F>
@@ -105,7 +107,8 @@ TEST(Engine, MissingStepsAreMissing) {
   feed(engine, 25, 40, [](int) { return 5; });
   const std::vector<double> values = engine.history(kVm, Resource::kCpu).values;
   ASSERT_EQ(values.size(), 39u);
-  for (int i = 0; i < 39; ++i) EXPECT_EQ(std::isnan(values[static_cast<std::size_t>(i)]), i >= 20 && i < 25) << i;
+  for (int i = 0; i < 39; ++i)
+    EXPECT_EQ(std::isnan(values[static_cast<std::size_t>(i)]), i >= 20 && i < 25) << i;
   EXPECT_NEAR(engine.forecast(kVm, Resource::kCpu, at_step(39))->steps[9].p50, 5, 0.1);
 }
 

@@ -10,7 +10,9 @@
 namespace proteus::forecast {
 namespace {
 
-void zero_path(std::size_t, std::span<double> path) { std::fill(path.begin(), path.end(), 0.0); }
+void zero_path(std::size_t, std::span<double> path) {
+  std::fill(path.begin(), path.end(), 0.0);
+}
 
 std::vector<double> normal_values(int count, unsigned seed) {
   std::mt19937_64 random(seed);

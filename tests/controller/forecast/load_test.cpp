@@ -49,9 +49,9 @@ class Load {
 };
 
 struct RampOutcome {
-  int alarm = 1000;           ///< steps after the ramp's start: p90 of the window maximum is above the capacity
-  int crossing = 1000;        ///< the load is
-  int extrapolated = 1000;    ///< the median half a minute ahead has made half of the way to what comes
+  int alarm = 1000;         ///< steps after the ramp's start: p90 of the window maximum is above the capacity
+  int crossing = 1000;      ///< the load is
+  int extrapolated = 1000;  ///< the median half a minute ahead has made half of the way to what comes
   bool alarm_before = false;  ///< in the flat phase
   double p90_after = 0;       ///< three minutes after the ramp's end
 };
@@ -86,9 +86,9 @@ RampOutcome run_ramp(unsigned seed, double ramp_s, double noise) {
 struct Ramp {
   double length_s;
   double noise;
-  int lead_steps_min;           ///< in every run
-  double lead_steps_mean;       ///< at least, on average
-  double extrapolated_mean;     ///< at most, on average
+  int lead_steps_min;        ///< in every run
+  double lead_steps_mean;    ///< at least, on average
+  double extrapolated_mean;  ///< at most, on average
 };
 
 class RampLoad : public testing::TestWithParam<Ramp> {};
