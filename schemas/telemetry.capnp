@@ -6,7 +6,7 @@
 # difference against the one before it in the stream. Whenever the set of entities or series changes it sends a new
 # `Catalog` (version + 1) before the first frame of that version, which is a keyframe. The controller answers each batch
 # that is durable with an `Ack`.
-# A stream begins anew, with catalog and keyframe, after a reconnect, when nothing was acknowledged within the agent's
+# A stream begins anew, with catalog and keyframe, after a reconnect, when the controller was silent for the agent's
 # resend time, and when `Ack.want` asks for it. Its first frame (`previousSequence` = 0) is the oldest that the agent holds
 # unacknowledged, so that a controller may see a frame twice and ignores the repeat. Frames that the agent had to drop are
 # missing in sequence. A controller takes a frame only if it has the one named by `previousSequence`, or if that is 0; what

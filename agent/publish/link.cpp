@@ -62,7 +62,7 @@ void Link::begin_stream(SteadyTime now) {
   encoder_.begin_stream();
   backlog_.rewind();
   window_bytes_used_ = 0;
-  last_progress_ = now;
+  last_heard_ = now;
   stream_began_ = now;
   ++streams_begun_;
 }
@@ -76,8 +76,9 @@ void Link::receive_acks(SteadyTime now) {
       log::warning("telemetry to {}: acknowledgement ignored: {}", endpoint_, ack.error().message);
       continue;
     }
+    // Even without news it is a sign of life: a controller that is busy with what was sent must not be sent more of it.
+    last_heard_ = now;
     if (backlog_.acknowledge(ack->boot_id, ack->sequence)) {
-      last_progress_ = now;
       patience_ = options_.resend_after;
       window_bytes_used_ = 0;
     }
@@ -86,9 +87,9 @@ void Link::receive_acks(SteadyTime now) {
 }
 
 void Link::resend_if_silent(SteadyTime now) {
-  if (backlog_.sent() == 0 || now - last_progress_ < patience_) return;
-  log::warning("telemetry to {}: nothing acknowledged for {} ms, sending {} frames again", endpoint_,
-               std::chrono::duration_cast<std::chrono::milliseconds>(now - last_progress_).count(), backlog_.sent());
+  if (backlog_.sent() == 0 || now - last_heard_ < patience_) return;
+  log::warning("telemetry to {}: no word for {} ms, sending {} frames again", endpoint_,
+               std::chrono::duration_cast<std::chrono::milliseconds>(now - last_heard_).count(), backlog_.sent());
   patience_ = std::min(2 * patience_, kPatienceMax);
   begin_stream(now);
 }
@@ -98,7 +99,7 @@ void Link::send_more(SteadyTime now) {
   while (backlog_.sent() < options_.window_frames && window_bytes_used_ < options_.window_bytes) {
     const auto sample = backlog_.next();
     if (sample == nullptr) return;
-    if (backlog_.sent() == 0) last_progress_ = now;
+    if (backlog_.sent() == 0) last_heard_ = now;
     std::vector<std::string> messages;
     encoder_.encode(*sample, messages);
     backlog_.advance();

@@ -33,8 +33,8 @@ struct PublisherOptions {
   std::string spool_directory;                  ///< one directory per controller is made in it
   std::uint64_t spool_bytes_max = 256ULL << 20; ///< per controller
   BacklogOptions backlog;
-  /// Nothing acknowledged for so long while connected: everything unacknowledged is sent again; doubles up to a minute
-  /// while nothing comes.
+  /// No word from a connected controller for so long: everything unacknowledged is sent again; doubles up to a minute
+  /// while nothing new is acknowledged.
   std::chrono::milliseconds resend_after{5000};
   /// At most so much is sent ahead of the acknowledgements.
   std::size_t window_frames = 256;

@@ -24,6 +24,11 @@ class MemoryStore final : public store::Store {
     std::lock_guard lock(mutex_);
     return raw_;
   }
+  std::size_t frame_count() const {
+    std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::count_if(raw_.begin(), raw_.end(), [](const auto& message) { return message.sequence != 0; }));
+  }
 
   Status append(std::vector<store::RawMessage>& messages) override {
     std::lock_guard lock(mutex_);
