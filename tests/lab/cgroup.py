@@ -87,6 +87,14 @@ def entrances(path, bare_path=None):
     return found
 
 
+def enter_leaf(path):
+    """Moves the caller into the cgroup, or into a child of it where version 2 allows processes in leaves only."""
+    if any(hierarchy.version == 2 and hierarchy.has("cpu") for hierarchy in hierarchies()):
+        path = f"{path}/exec"
+        create(path)
+    enter(path)
+
+
 def enter(path, pid=0):
     """Moves a process (0: the caller) into the cgroup in every hierarchy."""
     for entrance in entrances(path):

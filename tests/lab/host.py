@@ -128,7 +128,10 @@ class Host:
     def execute(self, command, uncapped):
         """Replaces this process by the command, run on the host."""
         entry = self.entry_command(os.getcwd())
-        cgroup.enter(self.system_cgroup if uncapped else self.root_cgroup)
+        if uncapped:
+            cgroup.enter(self.system_cgroup)
+        else:
+            cgroup.enter_leaf(self.root_cgroup)
         environment = dict(os.environ, PROTEUS_LAB=self.names.lab, PROTEUS_LAB_HOST=self.name)
         os.execvpe(entry[0], [*entry, *command], environment)
 
