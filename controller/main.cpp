@@ -27,6 +27,7 @@
 #include "common/log.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
+#include "common/wire/socket.h"
 #include "common/wire/zap_handler.h"
 #include "controller/config.h"
 #include "controller/controller.h"
@@ -83,6 +84,7 @@ int run(const std::string& config_file) {
   if (Status ready = log::init("proteus-controller", config.log_level); !ready) return fail(kExitUsage, ready.error().message);
 
   const sigset_t signals = block_signals();
+  wire::raise_file_limit();  // each agent holds two descriptors
   const SystemClock clock;
   Result<wire::KeyPair> keys = wire::read_key_pair(config.secret_key);
   if (!keys) return fail(kExitFailed, keys.error().message);
