@@ -158,16 +158,16 @@ int main_of(int argc, char** argv) {
   app.fallthrough();
   app.require_subcommand(0, 1);
   app.add_subcommand("run", "run in the foreground (the default)");
-  CLI::App* keygen = app.add_subcommand("keygen", "make a key pair NAME.key, NAME.pub in FOLDER");
+  CLI::App* keygen = app.add_subcommand("keygen", "make controller.key and controller.pub in FOLDER");
   keygen->add_option("FOLDER", key_folder, "where")->required();
-  keygen->add_option("--name", key_name, "name in the files and in the public line")->capture_default_str();
+  keygen->add_option("--name", key_name, "its name in the public line")->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   if (keygen->parsed()) {
-    const Result<std::string> line = wire::make_named_key_pair(key_folder, key_name);
+    const Result<std::string> line = wire::make_key_files(key_folder, "controller", key_name);
     if (!line) return fail(kExitFailed, line.error().message);
     std::cout << "for [[controller]] in each agent's configuration: public_key = \"" << line->substr(line->find(' ') + 1) << "\"\n";
     return 0;

@@ -92,15 +92,16 @@ class Cluster:
         os.chmod(path, mode)
         return path
 
-    def keygen(self, who, program):
+    def keygen(self, who, role):
         """Makes a key pair with the program's own command; returns its public key."""
+        program = {"agent": "agent/proteus-agent", "controller": "controller/proteus-controller"}[role]
         folder = self.path("keys", who)
         os.makedirs(folder, exist_ok=True)
         done = subprocess.run([f"{self.build}/{program}", "keygen", folder, "--name", who], capture_output=True, text=True,
                               check=False)
         if done.returncode != 0:
             raise ClusterError(f"keygen for {who}: {done.stderr.strip()}")
-        with open(f"{folder}/{who}.pub", encoding="utf-8") as file:
+        with open(f"{folder}/{role}.pub", encoding="utf-8") as file:
             lines = [line.split() for line in file if line.strip() and not line.startswith("#")]
         return lines[0][1]
 
@@ -110,7 +111,7 @@ class Cluster:
         """policy: TOML text. options: more TOML for controller.toml. offset: added to the ports, for a second controller."""
         address = self.lab.status()["address"]
         if name not in self.controller_keys:
-            self.controller_keys[name] = self.keygen(name, "controller/proteus-controller")
+            self.controller_keys[name] = self.keygen(name, "controller")
         self.write("authorized_agents", "".join(f"{host} {key}\n" for host, key in self._agent_keys().items()))
         policy_file = self.write(f"{name}/policy.toml", policy)
         config = self.write(f"{name}/controller.toml", f"""
@@ -121,7 +122,7 @@ policy = "{policy_file}"
 telemetry = "tcp://{address}:{TELEMETRY_PORT + offset}"
 command = "tcp://{address}:{COMMAND_PORT + offset}"
 [keys]
-secret = "{self.path("keys", name, name + ".key")}"
+secret = "{self.path("keys", name, "controller.key")}"
 authorized_agents = "{self.path("authorized_agents")}"
 [store]
 directory = "{self.path(name, "store")}"
@@ -166,7 +167,7 @@ token_file = "{self.path(name, "api.token")}"
 
     def _agent_keys(self):
         if not hasattr(self, "_keys"):
-            self._keys = {host.name: self.keygen(host.name, "agent/proteus-agent") for host in self.lab.hosts()}
+            self._keys = {host.name: self.keygen(host.name, "agent") for host in self.lab.hosts()}
         return self._keys
 
     def start_agent(self, host, controllers=("controller",), options="", keys=None):
@@ -179,14 +180,18 @@ telemetry = "{self.controllers[name].endpoints["telemetry"]}"
 command = "{self.controllers[name].endpoints["command"]}"
 public_key = "{self.controllers[name].endpoints["key"]}"
 """ for name in controllers)
-        who = keys or host
         config = self.write(f"agent-{host}/agent.toml", f"""
 host = "{host}"
-key_file = "{self.path("keys", who, who + ".key")}"
+secret_key = "{self.path("keys", keys or host, "agent.key")}"
 state_directory = "{self.path("agent-" + host, "state")}"
+[libvirt]
+peer_uri = "qemu+tcp://{host}/system"
 migrate_uri = "tcp://{lab_host.address}"
-libvirt_migration_uri = "qemu+tcp://{host}/system"
+[collect]
 slow_interval = "2s"
+[limits]
+memory_min = "64MiB"
+host_memory_reserve = "64MiB"
 {options}
 {listed}
 """)

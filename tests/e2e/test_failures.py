@@ -87,7 +87,7 @@ class Failures(LiveCase):
     def test_wrong_key_is_refused(self):
         self.start(policy(automation="observe"))
         self.cluster.agents["h2"].stop()
-        self.cluster.keygen("stranger", "agent/proteus-agent")
+        self.cluster.keygen("stranger", "agent")
         before = self.cluster.get("/v1/status")["ingest"]["refused_keys"]
         self.cluster.start_agent("h2", keys="stranger")
         self.cluster.wait("the key to be refused", lambda: self.cluster.get("/v1/status")["ingest"]["refused_keys"] > before, 20)
