@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -196,7 +197,7 @@ host_memory_reserve = "64MiB"
 {listed}
 """)
         os.makedirs(self.path("agent-" + host, "state"), exist_ok=True)
-        command = ["env", f"PROTEUS_LAB={self.lab.name}", "python3", os.path.join(os.path.dirname(__file__), "..", "lab", "lab"),
+        command = ["env", f"PROTEUS_LAB={self.lab.name}", sys.executable, os.path.join(os.path.dirname(__file__), "..", "lab", "lab"),
                    "exec", "--name", self.lab.name, "--uncapped", host, "--", f"{self.build}/agent/proteus-agent", "run", "--config", config]
         daemon = self.agents.setdefault(host, Daemon(f"agent {host}", command, self.path(f"agent-{host}", "log")))
         daemon.command = command
