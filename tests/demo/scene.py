@@ -12,9 +12,9 @@ GUESTS = [
     {"name": "cache", "host": "h2", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
 ]
 
-LEAD_S = 30     # flat load, in which forecasts learn
+LEAD_S = 40     # flat load, in which forecasts learn
 RAMP_S = 45     # web's load rises
-LENGTH_S = 120  # of one pass
+LENGTH_S = 125  # of one pass
 
 STORY = (f"web's load stays at 15 % of a CPU for {LEAD_S} s, then rises to 60 % within {RAMP_S} s and stays there; "
          "api and batch on the same host want 20 % and 30 % all along, db and cache on the other 8 % and 5 %. "

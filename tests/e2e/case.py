@@ -69,6 +69,9 @@ class LiveCase(unittest.TestCase):
         outcome = self._outcome.result
         if any(test is self for test, _ in outcome.errors + outcome.failures):
             print(self.cluster.words(), file=sys.stderr)
+            for what in (["hosts"], ["vms"], ["plan"], ["history", "--limit", "60"]):
+                if "controller" in self.cluster.controllers:
+                    print(self.cluster.ctl(*what, check=False).stdout, file=sys.stderr)
 
     def start(self, policy_text, **arguments):
         self.cluster.start_controller(policy_text, options=OPTIONS)
