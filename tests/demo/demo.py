@@ -26,6 +26,7 @@ def run_once(screen, lab, build, title, automation, keep_recording=None):
         cluster.start_controller(scene.policy(automation), options=scene.OPTIONS)
         cluster.start_agents()
         cluster.wait_ready([guest["name"] for guest in scene.GUESTS])
+        cluster.wait("the first forecasts", lambda: all("cpu" in vm["forecasts"] for vm in cluster.vms().values()), 30)
         screen.note(f"controller, {len(lab.hosts())} agents and {len(scene.GUESTS)} guests are up; the schedule begins "
                     f"after {scene.LEAD_S} s in which the forecasts learn")
         for name, rows in scene.schedules().items():
