@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <ctime>
@@ -355,7 +356,9 @@ Json hosts_json(const Snapshot& snapshot) {
       if (vm.host != host.id) continue;
       vms.push_back(vm.name);
       const auto made = vm.forecasts.find(forecast::Resource::kCpu);
-      p90 += made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
+      // A model may expect more than a VM's vCPUs can run; a host is never asked for that.
+      const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
+      p90 += std::min<double>(wanted, vm.allocation.vcpus_max);
     }
     Json knots = Json::array();
     for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {

@@ -21,6 +21,8 @@ def run_once(screen, lab, build, title, automation, keep_recording=None):
     """One pass of the schedule on fresh guests. Returns its Tally."""
     screen.title(title)
     lab.start_all(scene.GUESTS)
+    for name, percent in scene.FLAT.items():
+        lab.load(name, cpu=percent, memory=16)
     cluster = Cluster(lab, build, say=screen.note)
     try:
         cluster.start_controller(scene.policy(automation), options=scene.OPTIONS)

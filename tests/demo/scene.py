@@ -1,6 +1,6 @@
 """The demonstration's cast and play: hosts, guests, their load over time, the policy. Nothing here knows of Proteus' inside."""
 
-HOST_CPUS = [0.9, 0.6]
+HOST_CPUS = [1.0, 0.7]
 HOST_MEMORY_MIB = [1536, 1536]
 
 # web begins with a CPU quota of 40 % and will want more; batch and api share its host.
@@ -12,27 +12,24 @@ GUESTS = [
     {"name": "cache", "host": "h2", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
 ]
 
-LEAD_S = 40     # flat load, in which forecasts learn
+FLAT = {"web": 10, "api": 15, "batch": 30, "db": 5, "cache": 3}  # percent of a CPU
+WEB_PEAK = 65
+LEAD_S = 30     # flat load, in which forecasts learn
 RAMP_S = 45     # web's load rises
-LENGTH_S = 125  # of one pass
+LENGTH_S = 120  # of one pass
 
-STORY = (f"web's load stays at 15 % of a CPU for {LEAD_S} s, then rises to 60 % within {RAMP_S} s and stays there; "
-         "api and batch on the same host want 20 % and 30 % all along, db and cache on the other 8 % and 5 %. "
-         "At the end h1 is asked for 1.10 of its 0.90 CPUs.")
+STORY = (f"web's load stays at {FLAT['web']} % of a CPU for {LEAD_S} s, then rises to {WEB_PEAK} % within {RAMP_S} s and stays "
+         f"there; api and batch on the same host want {FLAT['api']} % and {FLAT['batch']} % all along, db and cache on the other "
+         f"{FLAT['db']} % and {FLAT['cache']} %. At the end h1 is asked for "
+         f"{(WEB_PEAK + FLAT['api'] + FLAT['batch']) / 100:.2f} of its {HOST_CPUS[0]:.2f} CPUs, and web has a quota of 40 %.")
 
 
 def schedules():
-    """Guest name to rows (t_seconds, cpu_percent), linear between them."""
-    def flat(percent, memory=16):
-        return [(0, percent, memory, 0, 0, 0, 0), (LENGTH_S + 60, percent, memory, 0, 0, 0, 0)]
-    return {
-        "web": [(0, 15, 16, 0, 0, 0, 0), (LEAD_S, 15, 16, 0, 0, 0, 0), (LEAD_S + RAMP_S, 60, 16, 0, 0, 0, 0),
-                (LENGTH_S + 60, 60, 16, 0, 0, 0, 0)],
-        "api": flat(20),
-        "batch": flat(30),
-        "db": flat(8),
-        "cache": flat(5),
-    }
+    """Guest name to rows (t_seconds, cpu_percent, memory_mib and the rest), linear between them."""
+    end = LENGTH_S + 60
+    points = {name: [(0, percent), (end, percent)] for name, percent in FLAT.items()}
+    points["web"] = [(0, FLAT["web"]), (LEAD_S, FLAT["web"]), (LEAD_S + RAMP_S, WEB_PEAK), (end, WEB_PEAK)]
+    return {name: [(t, percent, 16, 0, 0, 0, 0) for t, percent in rows] for name, rows in points.items()}
 
 
 # Forecasts of a minute in steps of two seconds, for a play that lasts two minutes; the defaults look half an hour ahead.
