@@ -28,7 +28,8 @@ class Tally:
         self.names = [guest["name"] for guest in scene.GUESTS]
         self.rows = []           # one per second: what the screen shows
         self.events = []         # (elapsed seconds, text), newest last
-        self.saturated_at = {}   # host -> elapsed seconds at which its measured use first reached its capacity
+        self.saturated_at = {}   # host -> elapsed seconds at which its measured use had reached its capacity for 2 s
+        self._full_before = {}
         self.action_times = []   # elapsed seconds at which an agent began to carry one out
         self.replays = []
         self._seen = {}
@@ -48,8 +49,11 @@ class Tally:
         hosts = self.cluster.hosts()
         vms = self.cluster.vms()
         for name, host in hosts.items():
-            if host["cpu"]["utilisation"] >= SATURATED:
+            # Two seconds in a row: a migration's own copying is over sooner and is no saturation by guests.
+            full = host["cpu"]["utilisation"] >= SATURATED
+            if full and self._full_before.get(name):
                 self.saturated_at.setdefault(name, elapsed)
+            self._full_before[name] = full
         outlook = self.cluster.get("/v1/vms/web/forecast?resource=cpu")
         self._past_forecasts[round(elapsed)] = outlook["steps"][int(AHEAD_S / outlook["step_s"]) - 1]
         self.rows.append({"hosts": hosts, "vms": vms, "said": self._past_forecasts.get(round(elapsed) - AHEAD_S)})
