@@ -48,7 +48,9 @@ Agent::Agent(const AgentConfig& config, std::uint64_t boot_id, wire::KeyPair key
       channel_(surroundings_.context, channel_options(config, boot_id, std::move(keys)), surroundings_.clock,
                act::Lanes{queues.inspect_jobs, queues.reshape_jobs, queues.migrate_jobs}, queues.job_updates) {}
 
-Agent::~Agent() { stop(); }
+Agent::~Agent() {
+  stop();
+}
 
 Status Agent::start() {
   if (auto status = publisher_.start(); !status) return with_context(status.error(), "telemetry");

@@ -26,7 +26,8 @@ std::string machine_name() {
   return name.data();
 }
 
-void read_optional(TomlDocument::Table& table, std::string_view key, std::optional<std::int64_t>& out, std::int64_t max) {
+void read_optional(TomlDocument::Table& table, std::string_view key, std::optional<std::int64_t>& out,
+                   std::int64_t max) {
   if (!table.has(key)) return;
   std::int64_t value = 0;
   table.read(key, value, 0, max);
@@ -118,7 +119,8 @@ Result<AgentConfig> parse_agent_config(std::string_view toml_text, std::string_v
     root.problem("host", "'host' must be 1 to 128 letters, digits, dots, dashes or underscores");
   }
   root.read("state_directory", config.state_directory);
-  if (!config.state_directory.starts_with('/')) root.problem("state_directory", "'state_directory' must begin with '/'");
+  if (!config.state_directory.starts_with('/'))
+    root.problem("state_directory", "'state_directory' must begin with '/'");
   root.read("secret_key", config.secret_key);
   root.read_duration("tick", config.tick, milliseconds(100), minutes(1));
   root.read("log_level", config.log_level);

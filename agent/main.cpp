@@ -7,11 +7,13 @@
 //   publish          telemetry sockets, spool               samples, acknowledgements        controllers, spool
 //   command          command sockets, executor, its state   controllers; updates <- workers  jobs -> workers; outcomes
 //   inspect          -                                      jobs, libvirt                    updates -> command
-//   reshape-1, -2    -                                      jobs, libvirt                    libvirt; updates -> command
-//   migrate-1 … N    -                                      jobs, libvirt                    libvirt; updates -> command
-//   main             signals                                                                 starts and stops the others
+//   reshape-1, -2    -                                      jobs, libvirt                    libvirt; updates ->
+//   command migrate-1 … N    -                                      jobs, libvirt                    libvirt; updates
+//   -> command main             signals                                                                 starts and
+//   stops the others
 //
-//   One more, without a name, per migration: libvirt's call, which lasts as long as the migration and cannot be called back.
+//   One more, without a name, per migration: libvirt's call, which lasts as long as the migration and cannot be called
+//   back.
 //
 //   kernel ─▶ collect ──samples──▶ publish ══▶ controllers
 //                 ▲
@@ -104,8 +106,8 @@ int run(const std::string& config_file) {
   if (Status ready = log::init("proteus-agent", config->log_level); !ready) {
     return fail(kExitUsage, ready.error().message);
   }
-  Result<wire::KeyPair> keys = config->controllers.empty() ? Result<wire::KeyPair>(wire::KeyPair{})
-                                                           : wire::read_key_pair(config->secret_key);
+  Result<wire::KeyPair> keys =
+      config->controllers.empty() ? Result<wire::KeyPair>(wire::KeyPair{}) : wire::read_key_pair(config->secret_key);
   if (!keys) {
     return fail(kExitUsage, keys.error().message + " (make one with: proteus-agent keygen FOLDER)");
   }
@@ -224,4 +226,6 @@ int main_of(int argc, char** argv) {
 }  // namespace
 }  // namespace proteus
 
-int main(int argc, char** argv) { return proteus::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  return proteus::main_of(argc, argv);
+}

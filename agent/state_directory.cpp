@@ -31,6 +31,8 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::hold(const std::string& 
   return held;
 }
 
-StateDirectory::~StateDirectory() { ::close(lock_); }
+StateDirectory::~StateDirectory() {
+  ::close(lock_);
+}
 
 }  // namespace proteus

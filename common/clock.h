@@ -15,9 +15,7 @@ class Clock {
 /// CLOCK_REALTIME.
 class SystemClock final : public Clock {
  public:
-  Timestamp now() const override {
-    return std::chrono::time_point_cast<Nanoseconds>(std::chrono::system_clock::now());
-  }
+  Timestamp now() const override { return std::chrono::time_point_cast<Nanoseconds>(std::chrono::system_clock::now()); }
 };
 
 /// A clock that stands still until it is told to move; for tests, replay and simulation.

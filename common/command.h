@@ -33,8 +33,8 @@ struct SetMemory {
 /// Peer-to-peer live migration, sent to the source host.
 struct Migrate {
   HostId target;
-  std::string target_libvirt_uri;        ///< e.g. qemu+tcp://h2/system, from the target's catalog
-  std::string migrate_uri;               ///< e.g. tcp://10.99.0.2; empty lets libvirt choose
+  std::string target_libvirt_uri;          ///< e.g. qemu+tcp://h2/system, from the target's catalog
+  std::string migrate_uri;                 ///< e.g. tcp://10.99.0.2; empty lets libvirt choose
   std::int64_t bandwidth_bytes_per_s = 0;  ///< 0: hypervisor's default
   std::int64_t downtime_ms_max = 300;
   bool auto_converge = true;
@@ -42,7 +42,8 @@ struct Migrate {
   bool operator==(const Migrate&) const = default;
 };
 /// Room for an incoming VM, sent to the target host before Migrate; refused if the host's own limits would be crossed.
-/// Named by the command's action. Lapses by itself at the command's deadline, so that a controller that dies leaves none.
+/// Named by the command's action. Lapses by itself at the command's deadline, so that a controller that dies leaves
+/// none.
 struct Reserve {
   std::int64_t memory_bytes = 0;
   std::int64_t cpu_millicores = 0;
@@ -58,13 +59,14 @@ struct Abort {
   ActionId action = 0;
   bool operator==(const Abort&) const = default;
 };
-/// Reads what the domain is on this host; changes nothing. Answered in Update::observed, also when no such domain exists
-/// (defined_active = false); fails only if the hypervisor cannot be asked.
+/// Reads what the domain is on this host; changes nothing. Answered in Update::observed, also when no such domain
+/// exists (defined_active = false); fails only if the hypervisor cannot be asked.
 struct Inspect {
   bool operator==(const Inspect&) const = default;
 };
 
-using Operation = std::variant<SetCpuQuota, SetCpuShares, SetVcpus, SetMemory, Migrate, Reserve, Release, Abort, Inspect>;
+using Operation =
+    std::variant<SetCpuQuota, SetCpuShares, SetVcpus, SetMemory, Migrate, Reserve, Release, Abort, Inspect>;
 
 /// Deadline of a repeat that only asks what became of a command; see Command.
 constexpr Timestamp kAskOnly = from_unix_ns(1);
@@ -84,9 +86,10 @@ struct Command {
   HostId host;             ///< who is to execute it; an agent refuses another host's
   VmId vm;
   Timestamp issued;
-  Timestamp deadline;  ///< refused if it arrives later; a running migration is aborted at it
-  std::optional<bool> require_running;          ///< precondition: domain is (true) or is not (false) active on this host
-  std::optional<std::int64_t> require_value;    ///< precondition of Set*: the present value (quota_us, shares, count, bytes)
+  Timestamp deadline;                   ///< refused if it arrives later; a running migration is aborted at it
+  std::optional<bool> require_running;  ///< precondition: domain is (true) or is not (false) active on this host
+  std::optional<std::int64_t>
+      require_value;  ///< precondition of Set*: the present value (quota_us, shares, count, bytes)
   Operation operation;
 };
 
@@ -132,7 +135,7 @@ struct Update {
   HostId host;
   VmId vm;
   CommandState state = CommandState::kAccepted;
-  Timestamp time;  ///< host's wall clock
+  Timestamp time;       ///< host's wall clock
   std::string message;  ///< one sentence for people; empty when all is well
   std::optional<MigrationProgress> migration;
   std::optional<DomainObservation> observed;

@@ -35,7 +35,5 @@ using Term = std::uint64_t;
 
 template <typename Tag>
 struct std::hash<proteus::StringId<Tag>> {
-  std::size_t operator()(const proteus::StringId<Tag>& id) const noexcept {
-    return std::hash<std::string>{}(id.value);
-  }
+  std::size_t operator()(const proteus::StringId<Tag>& id) const noexcept { return std::hash<std::string>{}(id.value); }
 };

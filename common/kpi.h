@@ -60,7 +60,8 @@ enum class Kpi : std::uint16_t {
 enum class KpiKind : std::uint8_t {
   kCounter,    ///< grows; a rate is computed where it is read; a step down means that the source restarted
   kGauge,      ///< a level
-  kHistogram,  ///< 32 power-of-two buckets, each a counter; bucket b counts values in [2^b, 2^(b+1)), b = 31 also larger
+  kHistogram,  ///< 32 power-of-two buckets, each a counter; bucket b counts values in [2^b, 2^(b+1)), b = 31 also
+               ///< larger
 };
 
 /// What an entity is. A series belongs to one entity.
@@ -68,11 +69,11 @@ enum class EntityKind : std::uint8_t { kHost, kVm, kVcpu, kVmPair, kTap, kDisk, 
 
 /// How a figure is obtained, in order of cost (see schemas/README.md).
 enum class Lane : std::uint8_t {
-  kPoll,       ///< one kernel program per tick reads the kernel's own counters
-  kFile,       ///< one pread per tick on a file kept open
-  kTrace,      ///< always-on event hook
-  kOnDemand,   ///< switched on by a question, with a deadline
-  kSlow,       ///< libvirt, every 10 to 60 s
+  kPoll,      ///< one kernel program per tick reads the kernel's own counters
+  kFile,      ///< one pread per tick on a file kept open
+  kTrace,     ///< always-on event hook
+  kOnDemand,  ///< switched on by a question, with a deadline
+  kSlow,      ///< libvirt, every 10 to 60 s
 };
 
 constexpr int kHistogramBucketCount = 32;

@@ -40,7 +40,9 @@ Status init(std::string_view program, std::string_view level) {
   return {};
 }
 
-bool enabled(Level level) { return spdlog::should_log(to_spdlog(level)); }
+bool enabled(Level level) {
+  return spdlog::should_log(to_spdlog(level));
+}
 
 void write(Level level, std::string_view text) {
   spdlog::log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));

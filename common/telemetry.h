@@ -17,13 +17,13 @@ constexpr std::uint32_t kNoParent = 0xffffffff;
 /// Something that is measured. Labels are what a controller must know of it and no figure can say.
 ///
 /// host:    name = host id; labels: machine (uname -m), kernel, hypervisor (e.g. "QEMU 7.2.17"), libvirt, cpu_model,
-///          migrate_uri (how others reach it, e.g. "tcp://10.99.0.1"), libvirt_uri (p2p destination, e.g. "qemu+tcp://h1/system"),
-///          capability.<name> = "yes" or "no: reason", for each of: poll, trace, psi, cpu_quota, vcpu_hotplug, balloon, migrate,
-///          dirty_rate
-/// vm:      name = libvirt name, uuid; labels: unmovable = reason (absent if it may move), group.* from the domain's metadata
-/// vcpu:    name = vCPU number, parent = VM
-/// vm_pair: parent = VM that was preempted, name = uuid of the VM that took the CPU ("host" for any other thread)
-/// tap:     name = device, parent = VM;  disk: name = target (vda), parent = VM;  hook: name = BPF program, parent = host
+///          migrate_uri (how others reach it, e.g. "tcp://10.99.0.1"), libvirt_uri (p2p destination, e.g.
+///          "qemu+tcp://h1/system"), capability.<name> = "yes" or "no: reason", for each of: poll, trace, psi,
+///          cpu_quota, vcpu_hotplug, balloon, migrate, dirty_rate
+/// vm:      name = libvirt name, uuid; labels: unmovable = reason (absent if it may move), group.* from the domain's
+/// metadata vcpu:    name = vCPU number, parent = VM vm_pair: parent = VM that was preempted, name = uuid of the VM
+/// that took the CPU ("host" for any other thread) tap:     name = device, parent = VM;  disk: name = target (vda),
+/// parent = VM;  hook: name = BPF program, parent = host
 struct Entity {
   EntityKind kind = EntityKind::kHost;
   std::uint32_t parent = kNoParent;  ///< index in Catalog::entities
@@ -53,10 +53,10 @@ struct Catalog {
 struct Frame {
   std::uint64_t boot_id = 0;
   std::uint32_t catalog_version = 0;
-  std::uint64_t sequence = 0;          ///< 1, 2, 3 … within a boot_id
-  Timestamp time;                      ///< wall clock of the host when the tick began
-  std::vector<std::uint8_t> present;   ///< 1 if measured
-  std::vector<std::int64_t> values;    ///< base unit of the KPI; 0 where absent
+  std::uint64_t sequence = 0;         ///< 1, 2, 3 … within a boot_id
+  Timestamp time;                     ///< wall clock of the host when the tick began
+  std::vector<std::uint8_t> present;  ///< 1 if measured
+  std::vector<std::int64_t> values;   ///< base unit of the KPI; 0 where absent
   bool operator==(const Frame&) const = default;
 };
 

@@ -24,7 +24,7 @@ struct Suffix {
   std::string_view text;
   double factor;
 };
-constexpr std::array kDurationSuffixes = {Suffix{"ns", 1},    Suffix{"us", 1e3},  Suffix{"ms", 1e6}, Suffix{"s", 1e9},
+constexpr std::array kDurationSuffixes = {Suffix{"ns", 1},   Suffix{"us", 1e3},   Suffix{"ms", 1e6},   Suffix{"s", 1e9},
                                           Suffix{"m", 60e9}, Suffix{"h", 3600e9}, Suffix{"d", 86400e9}};
 constexpr std::array kSizeSuffixes = {Suffix{"B", 1}, Suffix{"KiB", 1024.0}, Suffix{"MiB", 1048576.0},
                                       Suffix{"GiB", 1073741824.0}, Suffix{"TiB", 1099511627776.0}};
@@ -45,7 +45,9 @@ std::optional<std::int64_t> parse_with_suffix(std::string_view text, const std::
   return std::nullopt;
 }
 
-int line_of(const toml::node& node) { return static_cast<int>(node.source().begin.line); }
+int line_of(const toml::node& node) {
+  return static_cast<int>(node.source().begin.line);
+}
 
 }  // namespace
 
@@ -196,7 +198,8 @@ void TomlDocument::Table::read_duration(std::string_view key, Nanoseconds& out, 
   if (!value) {
     problem(key, fmt::format("'{}' must be a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\"", key));
   } else if (*value < min.count() || *value > max.count()) {
-    problem(key, fmt::format("'{}' is {}, but must be from {} s to {} s", key, *text, to_seconds(min), to_seconds(max)));
+    problem(key,
+            fmt::format("'{}' is {}, but must be from {} s to {} s", key, *text, to_seconds(min), to_seconds(max)));
   } else {
     out = Nanoseconds{*value};
   }

@@ -13,9 +13,8 @@
 /// Strict reading of configuration files. Only toml_document.cpp knows toml++.
 namespace proteus {
 
-/// A parsed TOML file that collects every problem found while it is read, each as "file:line: message", so that a person
-/// sees them all at once. A key that nobody asked for is a problem too.
-/// Thread: owned by one.
+/// A parsed TOML file that collects every problem found while it is read, each as "file:line: message", so that a
+/// person sees them all at once. A key that nobody asked for is a problem too. Thread: owned by one.
 class TomlDocument {
  public:
   class Table;

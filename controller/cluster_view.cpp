@@ -91,7 +91,7 @@ struct ClusterView::Host {
   bool commandable = false;
   bool maintenance = false;
   ham::HostState figures;
-  double tick_run = 0;   // of all vCPUs in the frame at hand, ns
+  double tick_run = 0;  // of all vCPUs in the frame at hand, ns
   double tick_wait = 0;
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
@@ -194,7 +194,8 @@ void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalo
     };
     carry(vm.disks, old->disks);
     carry(vm.taps, old->taps);
-    for (std::size_t b = 0; b < std::min(vm.latency.size(), old->latency.size()); ++b) vm.latency[b].last = old->latency[b].last;
+    for (std::size_t b = 0; b < std::min(vm.latency.size(), old->latency.size()); ++b)
+      vm.latency[b].last = old->latency[b].last;
     vm.throttled.last = old->throttled.last;
     vm.last_disk_change = old->last_disk_change;
   }
@@ -294,9 +295,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   host.received = received;
   newest_frame_time_ = std::max(newest_frame_time_, frame.time);
   // A clock set back or an agent's restart gives no rate for this tick; the next one does.
-  const double tick_ns = same_boot && frame.time > host.last_time
-                             ? static_cast<double>((frame.time - host.last_time).count())
-                             : 0;
+  const double tick_ns =
+      same_boot && frame.time > host.last_time ? static_cast<double>((frame.time - host.last_time).count()) : 0;
   host.last_time = frame.time;
 
   const std::vector<Entity>& entities = sample.catalog->entities;
@@ -350,9 +350,13 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   }
 }
 
-void ClusterView::on_presence(const HostId& host, bool commandable) { hosts_[host].commandable = commandable; }
+void ClusterView::on_presence(const HostId& host, bool commandable) {
+  hosts_[host].commandable = commandable;
+}
 
-void ClusterView::set_maintenance(const HostId& host, bool on) { hosts_[host].maintenance = on; }
+void ClusterView::set_maintenance(const HostId& host, bool on) {
+  hosts_[host].maintenance = on;
+}
 
 void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated) {
   const auto found = vms_.find(vm);
@@ -392,9 +396,8 @@ ham::ClusterState ClusterView::state(Timestamp now) {
   for (auto vm = vms_.begin(); vm != vms_.end();) {
     const auto host = hosts_.find(vm->second.state.host);
     // A VM that its fresh host no longer lists is gone from there; its history waits a while for its return.
-    const bool listed = host != hosts_.end() &&
-                        std::any_of(host->second.vms.begin(), host->second.vms.end(),
-                                    [&](const Columns& c) { return c.vm == vm->first; });
+    const bool listed = host != hosts_.end() && std::any_of(host->second.vms.begin(), host->second.vms.end(),
+                                                            [&](const Columns& c) { return c.vm == vm->first; });
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       engine_.forget(vm->first);
       vm = vms_.erase(vm);

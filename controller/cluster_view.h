@@ -21,9 +21,9 @@ struct ViewOptions {
   Nanoseconds forget_after = std::chrono::minutes(30);  ///< a VM not seen for this long loses its series
 };
 
-/// Demand of one vCPU from one tick, in cores: what it would use if nothing held it back. A vCPU that still finds time to
-/// idle is served, so its demand is its run time; as run + wait approaches the whole tick, the wait is unserved demand.
-/// run, wait, tick > 0: nanoseconds.
+/// Demand of one vCPU from one tick, in cores: what it would use if nothing held it back. A vCPU that still finds time
+/// to idle is served, so its demand is its run time; as run + wait approaches the whole tick, the wait is unserved
+/// demand. run, wait, tick > 0: nanoseconds.
 double vcpu_demand_cores(double run, double wait, double tick);
 
 /// Frames in, ClusterState out: counters become rates, rates feed the forecast engine and the hosts' response curves.
@@ -46,8 +46,8 @@ class ClusterView {
   const forecast::Engine& engine() const { return engine_; }
   /// Time stamp of the newest frame of any host, in the host's clock; the decision's trigger.
   Timestamp newest_frame_time() const { return newest_frame_time_; }
-  /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this object
-  /// began. Empty for a VM without that lane.
+  /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this
+  /// object began. Empty for a VM without that lane.
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency() const;
   std::vector<HostId> maintenance() const;
   /// Empty if no VM has this name or UUID.

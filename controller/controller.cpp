@@ -65,8 +65,8 @@ std::vector<HostId> split_hosts(const std::string& text) {
 
 }  // namespace
 
-Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options, ham::Policy policy, store::Store& store,
-                                                       const Clock& clock, Queues& queues) {
+Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options, ham::Policy policy,
+                                                       store::Store& store, const Clock& clock, Queues& queues) {
   store::Started started;
   started.version = PROTEUS_VERSION;
   started.controller = options.id;
@@ -93,7 +93,8 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
   started.paused = paused->value_or("") == "yes";
   started.adopted = std::move(*open);
   if (!started.adopted.empty()) {
-    log::warning("{} actions were under way when the previous process ended; asking their hosts", started.adopted.size());
+    log::warning("{} actions were under way when the previous process ended; asking their hosts",
+                 started.adopted.size());
   }
   std::unique_ptr<Controller> controller(
       new Controller(std::move(options), std::move(policy), store, clock, queues, std::move(started)));
@@ -147,7 +148,8 @@ Status Controller::warm_up() {
     return true;
   };
   visitor.journal = [](const store::JournalEntry&) { return true; };
-  if (Status read = store_.scan(from, started_at_, visitor); !read) return with_context(read.error(), "read stored telemetry");
+  if (Status read = store_.scan(from, started_at_, visitor); !read)
+    return with_context(read.error(), "read stored telemetry");
   if (frames > 0) log::info("forecasts warmed up from {} stored frames", frames);
   return {};
 }
@@ -231,7 +233,8 @@ Status Controller::flush() {
   if (!written) {
     journal_failing_ = true;
     if (unwritten_.size() > kUnwrittenMax) {
-      log::error("{} journal entries wait for the disk; ending, the next start resolves what is open", unwritten_.size());
+      log::error("{} journal entries wait for the disk; ending, the next start resolves what is open",
+                 unwritten_.size());
       std::abort();
     }
     return written;
@@ -249,7 +252,8 @@ Status Controller::flush() {
   unwritten_.clear();
   for (Command& command : unsent_) {
     const std::uint64_t id = command.id;
-    if (!surroundings_->link.send(std::move(command))) log::warning("command {} not queued; the drs will ask again", id);
+    if (!surroundings_->link.send(std::move(command)))
+      log::warning("command {} not queued; the drs will ask again", id);
   }
   unsent_.clear();
   for (const Update& update : unacknowledged_) surroundings_->link.acknowledge(update);
@@ -288,7 +292,8 @@ Result<T> Controller::ask(std::function<Result<T>(Pipeline&)> question) {
       {[promise, question = std::move(question)](Pipeline& pipeline) { promise->set_value(question(pipeline)); }});
   if (!taken) return Error{ErrorCode::kUnavailable, "the controller is busy or stopping"};
   if (answer.wait_for(kAskTimeout) != std::future_status::ready) {
-    return Error{ErrorCode::kDeadlineExceeded, "the controller did not answer in time; what was asked may still happen"};
+    return Error{ErrorCode::kDeadlineExceeded,
+                 "the controller did not answer in time; what was asked may still happen"};
   }
   return answer.get();
 }
@@ -310,7 +315,8 @@ Status Controller::submit(const store::OperatorInput& input) {
     if (Status written = commit(input, std::move(*output), now); !written) return written.error();
     Status kept;
     if (maintenance) kept = store_.put_meta(kMaintenanceKey, join_hosts(pipeline.view().maintenance()));
-    if (input.kind == Kind::kPause || input.kind == Kind::kResume) kept = store_.put_meta(kPausedKey, pipeline.paused() ? "yes" : "no");
+    if (input.kind == Kind::kPause || input.kind == Kind::kResume)
+      kept = store_.put_meta(kPausedKey, pipeline.paused() ? "yes" : "no");
     if (!kept) return kept.error();
     return true;
   });
@@ -321,7 +327,8 @@ Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uui
   return ask<api::SeriesOutlook>([this, vm_name_or_uuid, resource](Pipeline& pipeline) -> Result<api::SeriesOutlook> {
     api::SeriesOutlook outlook;
     outlook.vm = pipeline.view().find_vm(vm_name_or_uuid);
-    if (outlook.vm.empty()) return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
+    if (outlook.vm.empty())
+      return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
     outlook.vm_name = vm_name_or_uuid;
     if (const auto state = pipeline.last_state()) {
       if (const ham::VmState* vm = state->find_vm(outlook.vm)) outlook.vm_name = vm->name;
@@ -330,7 +337,8 @@ Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uui
     const forecast::Engine& engine = pipeline.view().engine();
     Result<forecast::Forecast> made = engine.forecast(outlook.vm, resource, clock_.now());
     if (!made) {
-      return Error{ErrorCode::kNotFound, fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), outlook.vm_name)};
+      return Error{ErrorCode::kNotFound,
+                   fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), outlook.vm_name)};
     }
     outlook.forecast = std::move(*made);
     outlook.history = engine.history(outlook.vm, resource);
@@ -369,7 +377,8 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
     made->refused_keys_count = surroundings_->refused_keys_count();
     made->ingest_problem = status.store_error;
   }
-  if (journal_failing_ && made->ingest_problem.empty()) made->ingest_problem = "the journal cannot be written; nothing is decided";
+  if (journal_failing_ && made->ingest_problem.empty())
+    made->ingest_problem = "the journal cannot be written; nothing is decided";
   made->store = store_.figures();
   const std::lock_guard lock(snapshot_mutex_);
   snapshot_ = std::move(made);

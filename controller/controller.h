@@ -24,17 +24,17 @@ struct Request {
 
 /// The arrows into the pipeline. Capacities are several seconds of a large cluster's traffic.
 struct Queues {
-  Queue<ingest::Ingested> samples{65'536, WhenFull::kRefuse};    // ingest -> pipeline; refused ones wait at ingest
-  Queue<ingest::AgentEvent> events{16'384, WhenFull::kRefuse};   // command -> pipeline; refused ones wait at command
-  Queue<Request> requests{256, WhenFull::kRefuse};               // api -> pipeline; refused: status 503
+  Queue<ingest::Ingested> samples{65'536, WhenFull::kRefuse};   // ingest -> pipeline; refused ones wait at ingest
+  Queue<ingest::AgentEvent> events{16'384, WhenFull::kRefuse};  // command -> pipeline; refused ones wait at command
+  Queue<Request> requests{256, WhenFull::kRefuse};              // api -> pipeline; refused: status 503
 };
 
 struct ControllerOptions {
   std::string id;
-  std::string policy_toml;                                 ///< as read, for the journal
+  std::string policy_toml;  ///< as read, for the journal
   PipelineOptions pipeline;
-  Nanoseconds cycle = std::chrono::seconds(1);             ///< at most this between two cycles
-  Nanoseconds gather = std::chrono::milliseconds(250);     ///< a cycle waits this long for the slower hosts' frames
+  Nanoseconds cycle = std::chrono::seconds(1);          ///< at most this between two cycles
+  Nanoseconds gather = std::chrono::milliseconds(250);  ///< a cycle waits this long for the slower hosts' frames
 };
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
@@ -103,8 +103,8 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> last_reported_;
   bool journal_failing_ = false;
   std::vector<store::JournalEntry> unwritten_;
-  std::vector<Command> unsent_;          // belong to unwritten_
-  std::vector<Update> unacknowledged_;   // likewise
+  std::vector<Command> unsent_;         // belong to unwritten_
+  std::vector<Update> unacknowledged_;  // likewise
   ActionId last_action_ = 0;
   ActionId stored_last_action_ = 0;
 

@@ -81,7 +81,8 @@ int run(const std::string& config_file) {
   Result<Loaded> loaded = load(config_file);
   if (!loaded) return fail(kExitUsage, loaded.error().message);
   const Config& config = loaded->config;
-  if (Status ready = log::init("proteus-controller", config.log_level); !ready) return fail(kExitUsage, ready.error().message);
+  if (Status ready = log::init("proteus-controller", config.log_level); !ready)
+    return fail(kExitUsage, ready.error().message);
 
   const sigset_t signals = block_signals();
   wire::raise_file_limit();  // each agent holds two descriptors
@@ -118,7 +119,8 @@ int run(const std::string& config_file) {
       ingest::AgentLink::start(context, link_options, **authorized, clock, queues.events);
   if (!link) return fail(kExitFailed, link.error().message);
 
-  const Controller::Surroundings surroundings{**link, [&] { return (*ingest)->status(); }, [&] { return zap.refused_count(); }};
+  const Controller::Surroundings surroundings{**link, [&] { return (*ingest)->status(); },
+                                              [&] { return zap.refused_count(); }};
   std::thread pipeline([&] {
     pthread_setname_np(pthread_self(), "pipeline");
     (*controller)->run(surroundings);
@@ -132,7 +134,8 @@ int run(const std::string& config_file) {
     const timespec interval{kRetentionIntervalS, 0};
     int signal = -1;
     while ((signal = sigtimedwait(&signals, nullptr, &interval)) < 0) {
-      if (Status expired = (*store)->expire(clock.now()); !expired) log::warning("retention: {}", expired.error().message);
+      if (Status expired = (*store)->expire(clock.now()); !expired)
+        log::warning("retention: {}", expired.error().message);
     }
     log::info("signal {}: ending", signal);
     (*api)->stop();
@@ -146,7 +149,8 @@ int run(const std::string& config_file) {
 }
 
 int main_of(int argc, char** argv) {
-  CLI::App app{"Forecasts what a cluster's virtual machines will need, and has its hosts' agents provide it.", "proteus-controller"};
+  CLI::App app{"Forecasts what a cluster's virtual machines will need, and has its hosts' agents provide it.",
+               "proteus-controller"};
   app.footer(kFooter);
   app.set_version_flag("--version", "proteus-controller " PROTEUS_VERSION);
   std::string config_file = kDefaultConfig;
@@ -169,7 +173,8 @@ int main_of(int argc, char** argv) {
   if (keygen->parsed()) {
     const Result<std::string> line = wire::make_key_files(key_folder, "controller", key_name);
     if (!line) return fail(kExitFailed, line.error().message);
-    std::cout << "for [[controller]] in each agent's configuration: public_key = \"" << line->substr(line->find(' ') + 1) << "\"\n";
+    std::cout << "for [[controller]] in each agent's configuration: public_key = \""
+              << line->substr(line->find(' ') + 1) << "\"\n";
     return 0;
   }
   if (check_only) {
@@ -184,4 +189,6 @@ int main_of(int argc, char** argv) {
 }  // namespace
 }  // namespace proteus::controller
 
-int main(int argc, char** argv) { return proteus::controller::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  return proteus::controller::main_of(argc, argv);
+}

@@ -19,7 +19,9 @@ Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Sta
   executor_.adopt(started.adopted);
 }
 
-void Pipeline::on_sample(const Sample& sample, Timestamp received) { view_.on_sample(sample, received); }
+void Pipeline::on_sample(const Sample& sample, Timestamp received) {
+  view_.on_sample(sample, received);
+}
 
 void Pipeline::on_presence(const store::AgentPresence& presence) {
   commandable_[presence.host] = presence.commandable;
@@ -64,12 +66,8 @@ Result<PipelineOutput> Pipeline::on_operator(const store::OperatorInput& input, 
     case Kind::kMaintenanceOff:
       view_.set_maintenance(input.host, input.kind == Kind::kMaintenanceOn);
       return PipelineOutput{};
-    case Kind::kPause:
-      paused_ = true;
-      return publish(executor_.stop_all(now));
-    case Kind::kResume:
-      paused_ = false;
-      return PipelineOutput{};
+    case Kind::kPause: paused_ = true; return publish(executor_.stop_all(now));
+    case Kind::kResume: paused_ = false; return PipelineOutput{};
   }
   return Error{ErrorCode::kInvalidArgument, "unknown operator input"};
 }
@@ -103,8 +101,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   const bool acted = !permitted.empty();
   if (worth_journalling(*decision, acted)) out.journal.emplace_back(*decision);
   if (acted) {
-    PipelineOutput taken =
-        publish(executor_.take(cycle.number, view_.newest_frame_time(), std::move(permitted), now));
+    PipelineOutput taken = publish(executor_.take(cycle.number, view_.newest_frame_time(), std::move(permitted), now));
     std::move(taken.journal.begin(), taken.journal.end(), std::back_inserter(out.journal));
     std::move(taken.commands.begin(), taken.commands.end(), std::back_inserter(out.commands));
   }

@@ -27,9 +27,8 @@ struct PipelineOutput {
 };
 
 /// Telemetry and the world's words in, decisions and commands out: ClusterView → ham::decide → drs::Executor.
-/// Deterministic: it has no clock, no socket and no store, so the controller, `replay` and `simulate` run the same object;
-/// the same inputs give the same outputs, byte for byte.
-/// Thread: owned by one.
+/// Deterministic: it has no clock, no socket and no store, so the controller, `replay` and `simulate` run the same
+/// object; the same inputs give the same outputs, byte for byte. Thread: owned by one.
 class Pipeline {
  public:
   /// started: the journal entry that describes this run's beginning; its adopted actions are taken up.

@@ -25,7 +25,7 @@ struct CommandChannel::Link {
   zmq::socket_t socket;
   wire::SocketMonitor monitor;  // after the socket, so that it goes first
   bool connected = false;
-  std::optional<Timestamp> greeted;   // steady
+  std::optional<Timestamp> greeted;     // steady
   std::optional<Timestamp> complained;  // steady
   std::string complaint;
 };
@@ -34,7 +34,9 @@ CommandChannel::CommandChannel(zmq::context_t& context, CommandChannelOptions op
                                Queue<Update>& job_updates)
     : context_(context), options_(std::move(options)), clock_(clock), lanes_(lanes), job_updates_(job_updates) {}
 
-CommandChannel::~CommandChannel() { stop(); }
+CommandChannel::~CommandChannel() {
+  stop();
+}
 
 Moment CommandChannel::moment() const {
   const auto steady = std::chrono::steady_clock::now().time_since_epoch();
@@ -45,7 +47,8 @@ Status CommandChannel::start(ExecutorOptions options, std::function<Result<std::
   host_ = options.host;
   lease_ = options.lease;
   for (const CommandEndpoint& controller : options_.controllers) {
-    auto socket = wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
+    auto socket =
+        wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
     if (!socket) return with_context(socket.error(), "command endpoint " + controller.endpoint);
     links_.push_back(std::make_unique<Link>(context_, std::move(*socket), controller.endpoint));
   }

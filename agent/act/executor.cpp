@@ -14,8 +14,12 @@ namespace {
 constexpr std::size_t kRefusalsKept = 1000;
 constexpr std::size_t kUnacknowledgedKept = 4096;
 
-bool is_migration(const Command& command) { return std::holds_alternative<Migrate>(command.operation); }
-bool is_inspection(const Command& command) { return std::holds_alternative<Inspect>(command.operation); }
+bool is_migration(const Command& command) {
+  return std::holds_alternative<Migrate>(command.operation);
+}
+bool is_inspection(const Command& command) {
+  return std::holds_alternative<Inspect>(command.operation);
+}
 
 /// Done on the command thread itself, because it touches nothing but the executor's own books.
 bool is_bookkeeping(const Command& command) {
@@ -181,7 +185,8 @@ Status Executor::check_room(const Command& command) const {
   if (is_bookkeeping(command) || is_inspection(command)) return {};
   const auto turns = turns_.find(command.vm);
   if (turns != turns_.end() && turns->second.size() >= options_.waiting_per_vm_max) {
-    return Error{ErrorCode::kUnavailable, fmt::format("{} commands already wait for this domain", turns->second.size())};
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("{} commands already wait for this domain", turns->second.size())};
   }
   if (is_migration(command)) {
     const auto count = std::count_if(open_.begin(), open_.end(),
@@ -207,7 +212,8 @@ void Executor::begin(const Command& command, Moment now) {
     return;
   }
   if (auto status = log_->begin(command, now.wall); !status) {
-    tell(word(command, CommandState::kRefused, "this host cannot remember what it begins: " + status.error().message, now),
+    tell(word(command, CommandState::kRefused, "this host cannot remember what it begins: " + status.error().message,
+              now),
          now);
     return;
   }
@@ -289,7 +295,8 @@ void Executor::settle_abort(const Command& command, Moment now) {
     }
   }
   if (last == nullptr) {
-    end(word(command, CommandState::kRefused, fmt::format("no migration of action {} was begun here", action), now), now);
+    end(word(command, CommandState::kRefused, fmt::format("no migration of action {} was begun here", action), now),
+        now);
     return;
   }
   tell(word(command, CommandState::kAccepted, "", now), now);
@@ -338,9 +345,8 @@ void Executor::end(Update update, Moment now) {
     const auto abort = open_.find(id);
     if (abort == open_.end()) continue;
     const bool moved = update.state == CommandState::kSucceeded;
-    Update word_on_abort =
-        word(abort->second.job.command, moved ? CommandState::kFailed : CommandState::kSucceeded,
-             moved ? "the migration succeeded before it could be aborted" : "", now);
+    Update word_on_abort = word(abort->second.job.command, moved ? CommandState::kFailed : CommandState::kSucceeded,
+                                moved ? "the migration succeeded before it could be aborted" : "", now);
     word_on_abort.term = abort->second.term;
     end(std::move(word_on_abort), now);
   }

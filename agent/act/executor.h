@@ -46,22 +46,21 @@ struct ExecutorOptions {
 /// Decides what becomes of each command: refused, answered from memory, or begun; keeps the order per VM; remembers.
 /// It touches neither socket nor hypervisor: commands and updates come in, jobs go to the lanes, updates to `send`.
 ///
-/// A command passes, in this order: host, fence (leader and term), repetition, deadline, local limits, room for it. Then
-/// it is written to the outcome log, and only then begun. Commands that change one VM run one after the other, in the
-/// order of arrival; reserve, release, abort and inspect wait for nobody.
-/// Every update but a refusal by the fence is repeated until the controller acknowledges it.
-/// Thread: owned by the command thread.
+/// A command passes, in this order: host, fence (leader and term), repetition, deadline, local limits, room for it.
+/// Then it is written to the outcome log, and only then begun. Commands that change one VM run one after the other, in
+/// the order of arrival; reserve, release, abort and inspect wait for nobody. Every update but a refusal by the fence
+/// is repeated until the controller acknowledges it. Thread: owned by the command thread.
 class Executor {
  public:
   /// send: (peer, update); peer is the index of the configured controller.
   using Send = std::function<void(std::size_t, const Update&)>;
 
-  /// Loads leader and outcomes, puts granted reservations back, and hands jobs that an earlier run left unfinished to the
-  /// lanes as adopted. memory_available_bytes: what the host could still give (MemAvailable).
-  /// Errors: kUnavailable, kCorrupt (state directory).
+  /// Loads leader and outcomes, puts granted reservations back, and hands jobs that an earlier run left unfinished to
+  /// the lanes as adopted. memory_available_bytes: what the host could still give (MemAvailable). Errors: kUnavailable,
+  /// kCorrupt (state directory).
   static Result<std::unique_ptr<Executor>> create(ExecutorOptions options, Lanes lanes,
-                                                  std::function<Result<std::int64_t>()> memory_available_bytes, Send send,
-                                                  Moment now);
+                                                  std::function<Result<std::int64_t>()> memory_available_bytes,
+                                                  Send send, Moment now);
 
   /// A controller says that it leads. Errors: kPermissionDenied (not followed), kUnavailable (cannot be remembered).
   Status on_welcome(std::size_t peer, const std::string& controller, Term term, Moment now);
@@ -82,8 +81,8 @@ class Executor {
  private:
   struct Open {
     Job job;
-    Term term = 0;                  ///< to answer in: the newest in which the command came
-    std::optional<Update> latest;   ///< what a repeat is answered with
+    Term term = 0;                      ///< to answer in: the newest in which the command came
+    std::optional<Update> latest;       ///< what a repeat is answered with
     std::vector<std::uint64_t> aborts;  ///< ids of Abort commands that wait for this one's end
   };
   struct Unacknowledged {
@@ -91,8 +90,8 @@ class Executor {
     Timestamp sent;  // steady
   };
 
-  Executor(ExecutorOptions options, Lanes lanes, std::function<Result<std::int64_t>()> memory_available_bytes, Send send,
-           Leader leader, std::unique_ptr<OutcomeLog> log)
+  Executor(ExecutorOptions options, Lanes lanes, std::function<Result<std::int64_t>()> memory_available_bytes,
+           Send send, Leader leader, std::unique_ptr<OutcomeLog> log)
       : options_(std::move(options)),
         lanes_(lanes),
         memory_available_bytes_(std::move(memory_available_bytes)),
@@ -121,8 +120,8 @@ class Executor {
   Leader leader_;
   Reservations reservations_;
   const std::unique_ptr<OutcomeLog> log_;
-  std::optional<std::size_t> leader_peer_;  ///< none until the leader was heard in this run
-  std::map<std::uint64_t, Open> open_;      ///< by command id
+  std::optional<std::size_t> leader_peer_;           ///< none until the leader was heard in this run
+  std::map<std::uint64_t, Open> open_;               ///< by command id
   std::map<VmId, std::deque<std::uint64_t>> turns_;  ///< commands that change a VM; the front one is with a worker
   std::map<std::uint64_t, Unacknowledged> unacknowledged_;
   std::map<std::uint64_t, Update> refused_;  ///< by command id; the last 1,000 of this run

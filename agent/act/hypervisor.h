@@ -51,8 +51,8 @@ class Hypervisor {
   /// Sets the balloon's target; the guest moves towards it in its own time.
   virtual Status set_memory(const VmId& vm, const SetMemory& memory) = 0;
 
-  /// Starts a peer-to-peer live migration, after which the domain is defined on exactly one host. Never uses a flag that
-  /// waives the hypervisor's safety checks.
+  /// Starts a peer-to-peer live migration, after which the domain is defined on exactly one host. Never uses a flag
+  /// that waives the hypervisor's safety checks.
   virtual Result<std::unique_ptr<Migration>> start_migration(const VmId& vm, const Migrate& order) = 0;
   /// Of the outgoing migration that goes on now, whoever started it; nullopt if there is none.
   virtual Result<std::optional<MigrationProgress>> migration_progress(const VmId& vm) = 0;

@@ -72,8 +72,7 @@ Result<Admission> admit(JobContext& context, const Command& command) {
   const auto observed = context.hypervisor.inspect(command.vm);
   if (!observed) return observed.error();
   if (command.require_running && *command.require_running != observed->defined_active) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 active_message(command.vm, *observed)};
+    return Error{ErrorCode::kFailedPrecondition, active_message(command.vm, *observed)};
   }
   if (!observed->defined_active) {
     return Error{ErrorCode::kNotFound, fmt::format("domain {} is not active on this host", command.vm.value)};

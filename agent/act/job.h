@@ -50,8 +50,8 @@ struct Admission {
 };
 Result<Admission> admit(JobContext& context, const Command& command);
 
-/// Does the job (of a Reserve: its condition only, which ends with `accepted` or `refused`), emitting `accepted` or `refused` first, then (unless the process stops) one final update.
-/// Thread: a worker; blocks as long as it takes.
+/// Does the job (of a Reserve: its condition only, which ends with `accepted` or `refused`), emitting `accepted` or
+/// `refused` first, then (unless the process stops) one final update. Thread: a worker; blocks as long as it takes.
 void run_job(JobContext& context, const Job& job);
 
 }  // namespace proteus::act

@@ -12,7 +12,9 @@ namespace proteus::act {
 Leader::Leader(Followed followed, Nanoseconds lease, Timestamp now)
     : followed_(std::move(followed)), lease_(lease), heard_(now) {}
 
-bool Leader::alive(Timestamp now) const { return !followed_.controller.empty() && now - heard_ < lease_; }
+bool Leader::alive(Timestamp now) const {
+  return !followed_.controller.empty() && now - heard_ < lease_;
+}
 
 Status Leader::hear(const std::string& controller, Term term, Timestamp now) {
   if (controller.empty()) return Error{ErrorCode::kPermissionDenied, "a controller must give its id"};
@@ -22,10 +24,11 @@ Status Leader::hear(const std::string& controller, Term term, Timestamp now) {
                              followed_.term, followed_.controller)};
   }
   if (controller != followed_.controller && alive(now)) {
-    return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("this host follows controller '{}' (term {}), heard {:.1f} s ago; another is followed after "
-                             "{:.1f} s of silence",
-                             followed_.controller, followed_.term, to_seconds(now - heard_), to_seconds(lease_))};
+    return Error{
+        ErrorCode::kPermissionDenied,
+        fmt::format("this host follows controller '{}' (term {}), heard {:.1f} s ago; another is followed after "
+                    "{:.1f} s of silence",
+                    followed_.controller, followed_.term, to_seconds(now - heard_), to_seconds(lease_))};
   }
   followed_ = {controller, term};
   heard_ = now;

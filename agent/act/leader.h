@@ -11,11 +11,9 @@ namespace proteus::act {
 
 /// Whom this agent follows: the fence that keeps two controllers from commanding one host.
 ///
-/// The highest term ever followed is never forgotten. A controller is followed if its term is not older than that and the
-/// one followed so far is the same or has been silent for the lease. A controller that is not followed does not prolong
-/// anybody's lease.
-/// Invariant: followed term never decreases.
-/// Thread: owned by one; pure, time passed in.
+/// The highest term ever followed is never forgotten. A controller is followed if its term is not older than that and
+/// the one followed so far is the same or has been silent for the lease. A controller that is not followed does not
+/// prolong anybody's lease. Invariant: followed term never decreases. Thread: owned by one; pure, time passed in.
 class Leader {
  public:
   /// What must outlive the process.

@@ -29,37 +29,29 @@ using DomainHandle = std::unique_ptr<std::remove_pointer_t<virDomainPtr>, Releas
 
 ErrorCode code_of(int virt_code) {
   switch (virt_code) {
-    case VIR_ERR_NO_DOMAIN:
-      return ErrorCode::kNotFound;
+    case VIR_ERR_NO_DOMAIN: return ErrorCode::kNotFound;
     case VIR_ERR_OPERATION_INVALID:
     case VIR_ERR_OPERATION_DENIED:
-    case VIR_ERR_MIGRATE_UNSAFE:
-      return ErrorCode::kFailedPrecondition;
+    case VIR_ERR_MIGRATE_UNSAFE: return ErrorCode::kFailedPrecondition;
     case VIR_ERR_INVALID_ARG:
-    case VIR_ERR_OVERFLOW:
-      return ErrorCode::kInvalidArgument;
+    case VIR_ERR_OVERFLOW: return ErrorCode::kInvalidArgument;
     case VIR_ERR_NO_SUPPORT:
     case VIR_ERR_CONFIG_UNSUPPORTED:
     case VIR_ERR_OPERATION_UNSUPPORTED:
-    case VIR_ERR_ARGUMENT_UNSUPPORTED:
-      return ErrorCode::kUnsupported;
+    case VIR_ERR_ARGUMENT_UNSUPPORTED: return ErrorCode::kUnsupported;
     case VIR_ERR_AUTH_FAILED:
     case VIR_ERR_AUTH_CANCELLED:
     case VIR_ERR_AUTH_UNAVAILABLE:
-    case VIR_ERR_ACCESS_DENIED:
-      return ErrorCode::kPermissionDenied;
+    case VIR_ERR_ACCESS_DENIED: return ErrorCode::kPermissionDenied;
     case VIR_ERR_OPERATION_TIMEOUT:
-    case VIR_ERR_OPERATION_ABORTED:
-      return ErrorCode::kDeadlineExceeded;
+    case VIR_ERR_OPERATION_ABORTED: return ErrorCode::kDeadlineExceeded;
     case VIR_ERR_NO_CONNECT:
     case VIR_ERR_INVALID_CONN:
     case VIR_ERR_RPC:
     case VIR_ERR_SYSTEM_ERROR:
     case VIR_ERR_RESOURCE_BUSY:
-    case VIR_ERR_AGENT_UNRESPONSIVE:
-      return ErrorCode::kUnavailable;
-    default:
-      return ErrorCode::kInternal;
+    case VIR_ERR_AGENT_UNRESPONSIVE: return ErrorCode::kUnavailable;
+    default: return ErrorCode::kInternal;
   }
 }
 
@@ -160,11 +152,11 @@ Result<DomainObservation> observe(virConnectPtr connection, const VmId& vm) {
   int count = 0;
   const std::unique_ptr<char, Release<free>> scheduler(virDomainGetSchedulerType(domain->get(), &count));
   if (scheduler && count > 0) {
-    auto* values = static_cast<virTypedParameterPtr>(calloc(static_cast<std::size_t>(count), sizeof(virTypedParameter)));
+    auto* values =
+        static_cast<virTypedParameterPtr>(calloc(static_cast<std::size_t>(count), sizeof(virTypedParameter)));
     if (values == nullptr) return Error{ErrorCode::kUnavailable, "out of memory"};
     int filled = count;
-    const int status =
-        virDomainGetSchedulerParametersFlags(domain->get(), values, &filled, VIR_DOMAIN_AFFECT_LIVE);
+    const int status = virDomainGetSchedulerParametersFlags(domain->get(), values, &filled, VIR_DOMAIN_AFFECT_LIVE);
     const Parameters scheduling(values, status == 0 ? filled : 0);
     if (status == 0) {
       const std::int64_t quota_us = scheduling.get(VIR_DOMAIN_SCHEDULER_VCPU_QUOTA).value_or(-1);
@@ -180,8 +172,8 @@ Result<DomainObservation> observe(virConnectPtr connection, const VmId& vm) {
 /// that nobody joins: a stopping agent leaves it behind, and the daemon carries the migration on.
 class LibvirtMigration final : public Migration {
  public:
-  LibvirtMigration(ConnectHandle connection, DomainHandle domain, unsigned int flags, std::shared_ptr<Parameters> parameters,
-                   std::string target_uri)
+  LibvirtMigration(ConnectHandle connection, DomainHandle domain, unsigned int flags,
+                   std::shared_ptr<Parameters> parameters, std::string target_uri)
       : shared_(std::make_shared<Shared>()) {
     std::thread([shared = shared_, connection = std::move(connection), domain = std::move(domain), flags,
                  parameters = std::move(parameters), target_uri = std::move(target_uri)]() mutable {
@@ -302,8 +294,8 @@ Status LibvirtHypervisor::set_vcpus(const VmId& vm, const SetVcpus& vcpus) {
 Status LibvirtHypervisor::set_memory(const VmId& vm, const SetMemory& memory) {
   const auto domain = connection_->domain(uri_, vm);
   if (!domain) return domain.error();
-  if (virDomainSetMemoryFlags(domain->get(), static_cast<unsigned long>(memory.bytes / kKiB),
-                              VIR_DOMAIN_AFFECT_LIVE) != 0) {
+  if (virDomainSetMemoryFlags(domain->get(), static_cast<unsigned long>(memory.bytes / kKiB), VIR_DOMAIN_AFFECT_LIVE) !=
+      0) {
     return last_error("set memory");
   }
   return {};
@@ -327,7 +319,8 @@ Result<std::unique_ptr<Migration>> LibvirtHypervisor::start_migration(const VmId
   bool added = true;
   if (!order.migrate_uri.empty()) added = parameters->add(VIR_MIGRATE_PARAM_URI, order.migrate_uri);
   if (order.bandwidth_bytes_per_s > 0) {
-    const auto mib_per_s = static_cast<unsigned long long>(std::max<std::int64_t>(1, order.bandwidth_bytes_per_s / kMiB));
+    const auto mib_per_s =
+        static_cast<unsigned long long>(std::max<std::int64_t>(1, order.bandwidth_bytes_per_s / kMiB));
     added = added && parameters->add(VIR_MIGRATE_PARAM_BANDWIDTH, mib_per_s);
   }
   if (!added) return last_error("prepare migration");

@@ -9,8 +9,8 @@ namespace proteus::act {
 
 /// Hypervisor over one libvirt daemon. The only file of this room that includes libvirt; a virError becomes ours here.
 ///
-/// All calls share one connection, opened when first needed and again after it broke; each migration has its own, so that
-/// its call, which lasts as long as the migration, takes none of the daemon's few request slots from the others.
+/// All calls share one connection, opened when first needed and again after it broke; each migration has its own, so
+/// that its call, which lasts as long as the migration, takes none of the daemon's few request slots from the others.
 /// All changes are live only: what a domain is defined with stays what its owner wrote, and a restart of the guest is
 /// the last undo.
 /// Thread: any (libvirt serialises per domain; the shared connection is guarded here).

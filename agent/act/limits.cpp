@@ -11,8 +11,12 @@ namespace {
 constexpr std::int64_t kReservedBytesMax = 1024 * 1024 * kGiB;
 constexpr std::int64_t kReservedMillicoresMax = 1000 * 1000 * 1000;
 
-Error denied(std::string message) { return {ErrorCode::kPermissionDenied, std::move(message)}; }
-Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+Error denied(std::string message) {
+  return {ErrorCode::kPermissionDenied, std::move(message)};
+}
+Error invalid(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
 
 Status check(const LocalLimits& limits, const SetCpuQuota& quota) {
   if (!limits.allow_reshape) return denied("this host's configuration does not allow 'reshape'");
@@ -34,8 +38,8 @@ Status check(const LocalLimits& limits, const SetCpuQuota& quota) {
 Status check(const LocalLimits& limits, const SetCpuShares& shares) {
   if (!limits.allow_reshape) return denied("this host's configuration does not allow 'reshape'");
   if (shares.shares < limits.cpu_shares_min || shares.shares > limits.cpu_shares_max) {
-    return denied(fmt::format("{} CPU shares are not within this host's {} to {}", shares.shares,
-                              limits.cpu_shares_min, limits.cpu_shares_max));
+    return denied(fmt::format("{} CPU shares are not within this host's {} to {}", shares.shares, limits.cpu_shares_min,
+                              limits.cpu_shares_max));
   }
   return {};
 }
@@ -64,15 +68,15 @@ Status check(const LocalLimits& limits, const SetMemory& memory) {
 
 Status check(const LocalLimits& limits, const Migrate& order) {
   if (!limits.allow_migrate) return denied("this host's configuration does not allow 'migrate'");
-  if (order.target.empty() || order.target_libvirt_uri.empty()) return invalid("a migration needs a target and its URI");
+  if (order.target.empty() || order.target_libvirt_uri.empty())
+    return invalid("a migration needs a target and its URI");
   if (order.bandwidth_bytes_per_s < 0 || order.downtime_ms_max <= 0) {
     return invalid("a migration's bandwidth must not be negative and its maximum downtime must be positive");
   }
   if (limits.migration_bandwidth_bytes_per_s_max > 0 &&
       order.bandwidth_bytes_per_s > limits.migration_bandwidth_bytes_per_s_max) {
     return denied(fmt::format("{} MiB/s is above this host's migration_bandwidth_max of {} MiB/s",
-                              order.bandwidth_bytes_per_s / kMiB,
-                              limits.migration_bandwidth_bytes_per_s_max / kMiB));
+                              order.bandwidth_bytes_per_s / kMiB, limits.migration_bandwidth_bytes_per_s_max / kMiB));
   }
   return {};
 }

@@ -13,8 +13,8 @@ constexpr Nanoseconds kLookInterval = std::chrono::milliseconds(50);
 constexpr Nanoseconds kReportInterval = std::chrono::milliseconds(500);
 /// An abort that did not take is asked for again after this long.
 constexpr Nanoseconds kAbortInterval = std::chrono::seconds(2);
-/// libvirt opens the job first and declines an unsafe migration in it, as a rule within this time. A call that has shown
-/// memory to move, or has lasted longer, counts as begun; after that there is no refusing.
+/// libvirt opens the job first and declines an unsafe migration in it, as a rule within this time. A call that has
+/// shown memory to move, or has lasted longer, counts as begun; after that there is no refusing.
 constexpr Nanoseconds kBegunAfter = std::chrono::milliseconds(500);
 /// How long a domain that has left may take to run at the target before that is reported as trouble.
 constexpr Nanoseconds kArrivalPatience = std::chrono::seconds(5);
@@ -131,7 +131,8 @@ class Watch {
       const auto there = context_.hypervisor.inspect_at(order_.target_libvirt_uri, job_.command.vm);
       if (!there) {
         end(CommandState::kFailed,
-            message + "; the domain is not on this host, and the target cannot be asked: " + there.error().message, here);
+            message + "; the domain is not on this host, and the target cannot be asked: " + there.error().message,
+            here);
         return;
       }
       if (there->running) {
@@ -139,7 +140,8 @@ class Watch {
         return;
       }
       if (!there->defined_active) {
-        end(CommandState::kFailed, message + "; the domain is neither on this host nor on " + order_.target.value, here);
+        end(CommandState::kFailed, message + "; the domain is neither on this host nor on " + order_.target.value,
+            here);
         return;
       }
       if (context_.clock.now() >= patience_end) {

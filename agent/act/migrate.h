@@ -14,9 +14,8 @@ namespace proteus::act {
 ///
 /// An adopted job is one whose agent went away. libvirt (9.0, tried by killing the client) carries a peer-to-peer
 /// migration on without it, so this looks: while an outgoing
-/// migration goes on, it is watched (and aborted at the deadline) as its own; when there is none, the domain is looked for
-/// here, then at the target. Only what was seen is reported.
-/// Thread: a worker.
+/// migration goes on, it is watched (and aborted at the deadline) as its own; when there is none, the domain is looked
+/// for here, then at the target. Only what was seen is reported. Thread: a worker.
 void run_migrate(JobContext& context, const Job& job);
 
 }  // namespace proteus::act

@@ -57,7 +57,9 @@ Error system_error(const std::string& what, const std::string& path) {
 
 }  // namespace
 
-OutcomeLog::~OutcomeLog() { ::close(descriptor_); }
+OutcomeLog::~OutcomeLog() {
+  ::close(descriptor_);
+}
 
 Result<std::unique_ptr<OutcomeLog>> OutcomeLog::open(const std::string& directory, Options options) {
   const std::string path = directory + "/outcomes";
@@ -149,7 +151,8 @@ Status OutcomeLog::begin(const Command& command, Timestamp now) {
 
 Status OutcomeLog::finish(const Update& update, Timestamp now) {
   const auto found = entries_.find(update.command);
-  if (found == entries_.end()) return Error{ErrorCode::kNotFound, fmt::format("command {} was not begun", update.command)};
+  if (found == entries_.end())
+    return Error{ErrorCode::kNotFound, fmt::format("command {} was not begun", update.command)};
   found->second.final_update = update;  // kept even if the disk refuses: this run, at least, answers with it
   return append('U', wire::encode(update), true, now);
 }

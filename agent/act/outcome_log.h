@@ -26,11 +26,10 @@ namespace proteus::act {
 ///       'U'  FromAgent.update, as on the wire        final update; synced before it is sent
 ///       'A'  8 bytes command id, little endian       the controller has the final update; not synced: at worst it
 ///                                                    is sent again
-/// A torn or damaged tail, as a crash leaves it, is cut off when the file is opened; damage before the last synced record
-/// cannot be told from a tail, so everything behind it is forgotten too (and said so in the log).
-/// The file is bounded: past `bytes_max` it is rewritten without the entries that are final, acknowledged and past their
-/// deadline, oldest first. A forgotten id is refused if it comes again, because its deadline has passed.
-/// Thread: owned by one.
+/// A torn or damaged tail, as a crash leaves it, is cut off when the file is opened; damage before the last synced
+/// record cannot be told from a tail, so everything behind it is forgotten too (and said so in the log). The file is
+/// bounded: past `bytes_max` it is rewritten without the entries that are final, acknowledged and past their deadline,
+/// oldest first. A forgotten id is refused if it comes again, because its deadline has passed. Thread: owned by one.
 class OutcomeLog {
  public:
   struct Entry {

@@ -6,8 +6,8 @@
 
 namespace proteus::act {
 
-Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t memory_available_bytes,
-                             Timestamp until, Timestamp now) {
+Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t memory_available_bytes, Timestamp until,
+                             Timestamp now) {
   expire(now);
   const auto own = held_.find(action);
   const Reserve replaced = own == held_.end() ? Reserve{} : own->second.room;
@@ -15,10 +15,10 @@ Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t 
   const std::int64_t cpu_others = cpu_millicores() - replaced.cpu_millicores;
 
   if (limits_.incoming_memory_bytes_max && memory_others + room.memory_bytes > *limits_.incoming_memory_bytes_max) {
-    return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("{} MiB asked and {} MiB reserved for others exceed this host's incoming_memory_max of {} MiB",
-                             room.memory_bytes / kMiB, memory_others / kMiB,
-                             *limits_.incoming_memory_bytes_max / kMiB)};
+    return Error{
+        ErrorCode::kPermissionDenied,
+        fmt::format("{} MiB asked and {} MiB reserved for others exceed this host's incoming_memory_max of {} MiB",
+                    room.memory_bytes / kMiB, memory_others / kMiB, *limits_.incoming_memory_bytes_max / kMiB)};
   }
   if (limits_.incoming_cpu_millicores_max && cpu_others + room.cpu_millicores > *limits_.incoming_cpu_millicores_max) {
     return Error{ErrorCode::kPermissionDenied,
@@ -28,11 +28,12 @@ Status Reservations::reserve(ActionId action, const Reserve& room, std::int64_t 
   }
   const std::int64_t free_bytes = memory_available_bytes - memory_others - limits_.host_memory_reserve_bytes;
   if (room.memory_bytes > free_bytes) {
-    return Error{ErrorCode::kUnavailable,
-                 fmt::format("{} MiB asked, {} MiB free here: {} MiB available less {} MiB reserved for others and {} MiB "
-                             "kept for the host",
-                             room.memory_bytes / kMiB, free_bytes / kMiB, memory_available_bytes / kMiB,
-                             memory_others / kMiB, limits_.host_memory_reserve_bytes / kMiB)};
+    return Error{
+        ErrorCode::kUnavailable,
+        fmt::format("{} MiB asked, {} MiB free here: {} MiB available less {} MiB reserved for others and {} MiB "
+                    "kept for the host",
+                    room.memory_bytes / kMiB, free_bytes / kMiB, memory_available_bytes / kMiB, memory_others / kMiB,
+                    limits_.host_memory_reserve_bytes / kMiB)};
   }
   restore(action, room, until, now);
   return {};

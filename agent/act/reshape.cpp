@@ -17,11 +17,16 @@ Status apply(Hypervisor& hypervisor, const VmId& vm, const Operation& operation)
   return std::visit(
       [&](const auto& order) -> Status {
         using T = std::decay_t<decltype(order)>;
-        if constexpr (std::is_same_v<T, SetCpuQuota>) return hypervisor.set_cpu_quota(vm, order);
-        else if constexpr (std::is_same_v<T, SetCpuShares>) return hypervisor.set_cpu_shares(vm, order);
-        else if constexpr (std::is_same_v<T, SetVcpus>) return hypervisor.set_vcpus(vm, order);
-        else if constexpr (std::is_same_v<T, SetMemory>) return hypervisor.set_memory(vm, order);
-        else return Error{ErrorCode::kInvalidArgument, "not a reshape"};
+        if constexpr (std::is_same_v<T, SetCpuQuota>)
+          return hypervisor.set_cpu_quota(vm, order);
+        else if constexpr (std::is_same_v<T, SetCpuShares>)
+          return hypervisor.set_cpu_shares(vm, order);
+        else if constexpr (std::is_same_v<T, SetVcpus>)
+          return hypervisor.set_vcpus(vm, order);
+        else if constexpr (std::is_same_v<T, SetMemory>)
+          return hypervisor.set_memory(vm, order);
+        else
+          return Error{ErrorCode::kInvalidArgument, "not a reshape"};
       },
       operation);
 }
@@ -83,7 +88,8 @@ void watch(JobContext& context, const Job& job, const std::string& trouble) {
       what = *differs;
     }
     if (last_look || (seen && !seen->defined_active)) {
-      Update update = context.update(job.command, CommandState::kFailed, trouble.empty() ? what : trouble + "; " + what);
+      Update update =
+          context.update(job.command, CommandState::kFailed, trouble.empty() ? what : trouble + "; " + what);
       if (seen) update.observed = *seen;
       context.emit(std::move(update));
       return;

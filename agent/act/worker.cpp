@@ -34,6 +34,8 @@ Worker::Worker(std::string name, HostId host, Queue<Job>& jobs, Hypervisor& hype
         }
       }) {}
 
-Worker::~Worker() { thread_.join(); }
+Worker::~Worker() {
+  thread_.join();
+}
 
 }  // namespace proteus::act

@@ -17,7 +17,7 @@
 namespace proteus::collect {
 namespace {
 
-std::mutex log_mutex;   // guards log_reason; libbpf may print from any thread
+std::mutex log_mutex;  // guards log_reason; libbpf may print from any thread
 std::string log_reason;
 
 int keep_line(libbpf_print_level level, const char* format, va_list arguments) {
@@ -42,7 +42,9 @@ BpfLog::BpfLog() {
   libbpf_set_print(keep_line);
 }
 
-BpfLog::~BpfLog() { libbpf_set_print(nullptr); }
+BpfLog::~BpfLog() {
+  libbpf_set_print(nullptr);
+}
 
 std::string BpfLog::reason() const {
   std::lock_guard lock(log_mutex);
@@ -50,9 +52,9 @@ std::string BpfLog::reason() const {
 }
 
 Error bpf_error(const std::string& what, int number) {
-  const ErrorCode code = number == EPERM || number == EACCES ? ErrorCode::kPermissionDenied
+  const ErrorCode code = number == EPERM || number == EACCES                       ? ErrorCode::kPermissionDenied
                          : number == ENOMEM || number == EAGAIN || number == EBUSY ? ErrorCode::kUnavailable
-                                                                                     : ErrorCode::kUnsupported;
+                                                                                   : ErrorCode::kUnsupported;
   return Error{code, fmt::format("{}: {}", what, std::strerror(number))};
 }
 

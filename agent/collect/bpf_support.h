@@ -25,16 +25,17 @@ Error bpf_error(const std::string& what, int number);
 
 /// What the kernel keeps of one program.
 struct ProgramStatistics {
-  std::uint64_t run_time_ns = 0;  ///< 0 unless statistics are on
-  std::uint64_t run_count = 0;    ///< likewise
-  std::uint64_t misses_count = 0; ///< events on which the program was already running on that CPU and was skipped
+  std::uint64_t run_time_ns = 0;   ///< 0 unless statistics are on
+  std::uint64_t run_count = 0;     ///< likewise
+  std::uint64_t misses_count = 0;  ///< events on which the program was already running on that CPU and was skipped
 };
 std::optional<ProgramStatistics> program_statistics(int program_fd);
 
 /// True if sysctl kernel.bpf_stats_enabled is on (root: where procfs is looked for).
 bool run_statistics_enabled(const std::string& root);
 
-/// Turns the kernel's run statistics on for as long as it lives; they are counted by the kernel, so several holders do no harm.
+/// Turns the kernel's run statistics on for as long as it lives; they are counted by the kernel, so several holders do
+/// no harm.
 class RunStatistics {
  public:
   static Result<RunStatistics> enable();

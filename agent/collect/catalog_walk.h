@@ -10,16 +10,16 @@
 
 namespace proteus::collect {
 
-/// The largest multiple of `quantum` that is not above `value`. Since a counter is floored and not its increments, the sum
-/// of what is sent is never off by more than one quantum.
+/// The largest multiple of `quantum` that is not above `value`. Since a counter is floored and not its increments, the
+/// sum of what is sent is never off by more than one quantum.
 constexpr std::int64_t quantised(std::int64_t value, std::int64_t quantum) {
   const std::int64_t remainder = value % quantum;
   return value - (remainder < 0 ? remainder + quantum : remainder);
 }
 
-// One walk over a host's entities and figures serves two listeners, so that the columns of a frame cannot fall out of step
-// with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure, bucket) belongs to the entity
-// begun last.
+// One walk over a host's entities and figures serves two listeners, so that the columns of a frame cannot fall out of
+// step with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure, bucket) belongs to the
+// entity begun last.
 
 /// Writes down the names.
 class CatalogSink {

@@ -49,8 +49,16 @@ Probe probe_guests(virConnect* connection) {
 }
 
 Findings probe_all(const CollectorOptions& options) {
-  Findings f{.thread_lane = {}, .thread_reason = {}, .iterator = {}, .trace = {}, .hook_statistics = {}, .libvirt = {},
-             .hypervisor = {}, .libvirt_capabilities = {}, .guests = {}, .host = {},
+  Findings f{.thread_lane = {},
+             .thread_reason = {},
+             .iterator = {},
+             .trace = {},
+             .hook_statistics = {},
+             .libvirt = {},
+             .hypervisor = {},
+             .libvirt_capabilities = {},
+             .guests = {},
+             .host = {},
              .host_files = collect::HostFiles(options.root)};
   f.host = f.host_files.read();
   {
@@ -68,8 +76,9 @@ Findings probe_all(const CollectorOptions& options) {
   f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
                   : Probe{false, trace.error().message};
   auto statistics = collect::RunStatistics::enable();
-  f.hook_statistics = statistics ? Probe{true, "the kernel's run statistics, when hook_statistics or "
-                                               "kernel.bpf_stats_enabled turns them on"}
+  f.hook_statistics = statistics ? Probe{true,
+                                         "the kernel's run statistics, when hook_statistics or "
+                                         "kernel.bpf_stats_enabled turns them on"}
                                  : Probe{false, statistics.error().message};
   if (options.libvirt_uri.empty()) {
     f.libvirt = {false, "not configured"};
@@ -217,7 +226,8 @@ std::vector<CheckRow> run_checks(const CollectorOptions& options) {
 std::string check_table(const std::vector<CheckRow>& rows) {
   std::size_t subject_width = 7;
   for (const CheckRow& row : rows) subject_width = std::max(subject_width, row.subject.size());
-  std::string text = fmt::format("{:<{}}  {:<3}  {:<9}  {}\n", "SUBJECT", subject_width, "OK", "LANE", "SOURCE OR REASON");
+  std::string text =
+      fmt::format("{:<{}}  {:<3}  {:<9}  {}\n", "SUBJECT", subject_width, "OK", "LANE", "SOURCE OR REASON");
   for (const CheckRow& row : rows) {
     text += fmt::format("{:<{}}  {:<3}  {:<9}  {}\n", row.subject, subject_width, row.available ? "yes" : "no",
                         row.lane.empty() ? "-" : row.lane, row.reason);
@@ -228,7 +238,8 @@ std::string check_table(const std::vector<CheckRow>& rows) {
 std::string check_json(const std::vector<CheckRow>& rows) {
   auto list = nlohmann::json::array();
   for (const CheckRow& row : rows) {
-    list.push_back({{"subject", row.subject}, {"available", row.available}, {"lane", row.lane}, {"reason", row.reason}});
+    list.push_back(
+        {{"subject", row.subject}, {"available", row.available}, {"lane", row.lane}, {"reason", row.reason}});
   }
   return list.dump(2) + "\n";
 }

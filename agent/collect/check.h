@@ -11,8 +11,8 @@ namespace proteus {
 struct CheckRow {
   std::string subject;  ///< a KPI's name, or "capability.NAME"
   bool available = false;
-  std::string lane;     ///< which lane serves it; empty for capabilities
-  std::string reason;   ///< source if available, else why not
+  std::string lane;    ///< which lane serves it; empty for capabilities
+  std::string reason;  ///< source if available, else why not
 };
 
 /// Probes every KPI of kpi_table() and every capability on this host, loading and unloading the kernel programs.

@@ -97,8 +97,8 @@ class CollectorOfHost final : public Collector {
 
  private:
   void load_programs() {
-    thread_reader_ = ThreadReader::create(
-        options_.root, options_.kernel_programs ? ThreadLane::kSyscallProgram : ThreadLane::kProcfs);
+    thread_reader_ = ThreadReader::create(options_.root,
+                                          options_.kernel_programs ? ThreadLane::kSyscallProgram : ThreadLane::kProcfs);
     log::info("thread counters: {}{}{}", to_string(thread_reader_->lane()),
               thread_reader_->reason().empty() ? "" : "; ", thread_reader_->reason());
     if (!options_.kernel_programs) {
@@ -119,7 +119,8 @@ class CollectorOfHost final : public Collector {
     }
     if (thread_reader_->program_fd() >= 0) {
       hooks_.push_back({thread_reader_->lane() == ThreadLane::kSyscallProgram ? "poll_threads" : "scan_threads",
-                        thread_reader_->program_fd(), {}});
+                        thread_reader_->program_fd(),
+                        {}});
     }
     if (trace_) hooks_.push_back({"on_sched_switch", trace_->program_fd(), {}});
     ::malloc_trim(0);  // loading has parsed the kernel's types, several MiB that are not needed again
@@ -132,9 +133,10 @@ class CollectorOfHost final : public Collector {
     labels_["kernel"] = system.release;
     labels_["cpu_model"] = cpu_model(options_.root);
     labels_["migrate_uri"] = options_.migrate_uri.empty() ? "tcp://" + host_name() : options_.migrate_uri;
-    labels_["libvirt_uri"] =
-        options_.libvirt_migration_uri.empty() ? "qemu+tcp://" + host_name() + "/system" : options_.libvirt_migration_uri;
-    labels_["capability.poll"] = thread_reader_->lane() == ThreadLane::kProcfs ? "no: " + thread_reader_->reason() : "yes";
+    labels_["libvirt_uri"] = options_.libvirt_migration_uri.empty() ? "qemu+tcp://" + host_name() + "/system"
+                                                                    : options_.libvirt_migration_uri;
+    labels_["capability.poll"] =
+        thread_reader_->lane() == ThreadLane::kProcfs ? "no: " + thread_reader_->reason() : "yes";
     labels_["capability.trace"] = trace_ ? "yes" : "no: " + trace_reason_;
     labels_["capability.psi"] = probe_psi(options_.root).label();
     labels_["capability.cpu_quota"] = probe_cpu_quota(options_.root).label();
@@ -158,7 +160,9 @@ class CollectorOfHost final : public Collector {
     net_devices_.refresh();
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    const auto ns = [](const timeval& t) { return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_usec * 1000; };
+    const auto ns = [](const timeval& t) {
+      return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_usec * 1000;
+    };
     agent_cpu_time_ns_ = ns(usage.ru_utime) + ns(usage.ru_stime);
     agent_resident_bytes_.reset();
     if (const auto statm = statm_.read()) {
@@ -184,7 +188,8 @@ class CollectorOfHost final : public Collector {
     catalog_ = std::move(catalog);
   }
 
-  /// Names every entity and every figure in one fixed order: once to build the catalog, then at every tick for the values.
+  /// Names every entity and every figure in one fixed order: once to build the catalog, then at every tick for the
+  /// values.
   template <typename Sink>
   void walk(Sink& sink) const {
     const std::uint32_t host = sink.entity([&] {

@@ -14,13 +14,13 @@ namespace proteus {
 
 struct CollectorOptions {
   HostId host;
-  std::string root = "/";                        ///< procfs, sysfs and /run are read below it
-  std::string libvirt_uri = "qemu:///system";    ///< empty: host figures only
+  std::string root = "/";                                ///< procfs, sysfs and /run are read below it
+  std::string libvirt_uri = "qemu:///system";            ///< empty: host figures only
   Nanoseconds slow_interval = std::chrono::seconds(10);  ///< libvirt's bulk call; events and refresh() come on top
-  bool kernel_programs = true;                   ///< false: every thread figure through procfs
-  bool hook_statistics = false;                  ///< turn on the kernel's BPF run statistics (~30 ns per run)
-  std::string migrate_uri;                       ///< label; empty: tcp://HOSTNAME
-  std::string libvirt_migration_uri;             ///< label libvirt_uri; empty: qemu+tcp://HOSTNAME/system
+  bool kernel_programs = true;                           ///< false: every thread figure through procfs
+  bool hook_statistics = false;                          ///< turn on the kernel's BPF run statistics (~30 ns per run)
+  std::string migrate_uri;                               ///< label; empty: tcp://HOSTNAME
+  std::string libvirt_migration_uri;                     ///< label libvirt_uri; empty: qemu+tcp://HOSTNAME/system
   /// Figure agent_dropped_frames_count; absent if not set. Called from tick().
   std::function<std::uint64_t()> dropped_frames_count;
 };
@@ -41,8 +41,8 @@ class Collector {
   /// Thread: the collect thread only.
   virtual Sample tick(Timestamp now) = 0;
 
-  /// Rereads one VM's static figures (state, vCPUs, quota, shares, memory) as soon as possible: called after acting on it.
-  /// An empty id rereads all. Thread: any; returns at once.
+  /// Rereads one VM's static figures (state, vCPUs, quota, shares, memory) as soon as possible: called after acting on
+  /// it. An empty id rereads all. Thread: any; returns at once.
   virtual void refresh(const VmId& vm) = 0;
 };
 

@@ -71,10 +71,12 @@ std::string disk_tie(const xmlNode* disk, const std::string& target, const IsSha
     return fmt::format("disk {} is local ({})", target, path);
   }
   if (type == "nvme") return fmt::format("disk {} is a passed-through NVMe device", target);
-  if (type == "vhostuser" || type == "vhostvdpa") return fmt::format("disk {} is served by a process on the host", target);
+  if (type == "vhostuser" || type == "vhostvdpa")
+    return fmt::format("disk {} is served by a process on the host", target);
   if (type == "volume") {
     // resolved by libvirt while the domain runs: mode and path then stand beside the pool's name
-    return fmt::format("disk {} is a volume of pool {}, which other hosts may not have", target, attribute(source, "pool"));
+    return fmt::format("disk {} is a volume of pool {}, which other hosts may not have", target,
+                       attribute(source, "pool"));
   }
   return {};
 }
@@ -89,7 +91,8 @@ std::string device_tie(const xmlNode* device, std::string_view kind) {
     return "a network device of the host is passed through";
   }
   if (kind == "filesystem") return "a directory of the host is passed through";
-  if (kind == "tpm" && attribute(child(device, "backend"), "type") == "passthrough") return "the host's TPM is passed through";
+  if (kind == "tpm" && attribute(child(device, "backend"), "type") == "passthrough")
+    return "the host's TPM is passed through";
   if ((kind == "serial" || kind == "parallel" || kind == "console") && type == "dev") {
     return fmt::format("a {} port of the host is passed through", kind);
   }
@@ -122,8 +125,8 @@ bool on_shared_filesystem(const std::string& path) {
     if (existing == "/") return false;
     existing.resize(slash == 0 ? 1 : slash);
   }
-  // statfs(2) and linux/magic.h: nfs, smb2, cifs, smb, gfs2, ocfs2, ceph, fuse (GlusterFS and others), afs, gpfs, lustre,
-  // beegfs, 9p
+  // statfs(2) and linux/magic.h: nfs, smb2, cifs, smb, gfs2, ocfs2, ceph, fuse (GlusterFS and others), afs, gpfs,
+  // lustre, beegfs, 9p
   constexpr std::array<unsigned long, 13> kShared = {0x6969,     0xfe534d42, 0xff534d42, 0x517b,     0x01161970,
                                                      0x7461636f, 0x00c36400, 0x65735546, 0x5346414f, 0x47504653,
                                                      0x0bd00bd0, 0x19830326, 0x01021997};
@@ -152,7 +155,8 @@ Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsShare
       return;
     }
     if (kind == "interface") {
-      if (const std::string tap = attribute(child(device, "target"), "dev"); !tap.empty()) description.taps.push_back(tap);
+      if (const std::string tap = attribute(child(device, "target"), "dev"); !tap.empty())
+        description.taps.push_back(tap);
     }
     tie(device_tie(device, kind));
   });

@@ -20,15 +20,16 @@ struct DomainDescription {
 
 /// True if a local path lies on storage that other hosts see too.
 using IsSharedPath = std::function<bool(const std::string& path)>;
-/// By the kind of file system that holds it (NFS, Ceph, GlusterFS and other FUSE, GFS2, OCFS2, Lustre, CIFS …), as libvirt
-/// judges for its own safety check.
+/// By the kind of file system that holds it (NFS, Ceph, GlusterFS and other FUSE, GFS2, OCFS2, Lustre, CIFS …), as
+/// libvirt judges for its own safety check.
 bool on_shared_filesystem(const std::string& path);
 
 /// Reads libvirt's domain XML.
 ///
-/// Unmovable are: passed-through devices (hostdev, interface of type hostdev without teaming, TPM passthrough, host file
-/// systems, host serial and parallel ports), disks in local files or block devices that no other host sees, NVDIMM and
-/// ivshmem backed by the host, memory encryption, and a processor that is not migratable (migratable='off', invtsc).
+/// Unmovable are: passed-through devices (hostdev, interface of type hostdev without teaming, TPM passthrough, host
+/// file systems, host serial and parallel ports), disks in local files or block devices that no other host sees, NVDIMM
+/// and ivshmem backed by the host, memory encryption, and a processor that is not migratable (migratable='off',
+/// invtsc).
 ///
 /// Groups are what rules speak of ("tier db never with tier db"); the operator writes them into the metadata:
 ///   <metadata><proteus:groups xmlns:proteus="https://proteus.example/1">
@@ -37,6 +38,7 @@ bool on_shared_filesystem(const std::string& path);
 /// A single group may stand without the enclosing element (libvirt keeps one element per namespace).
 ///
 /// Errors: kCorrupt. Thread: any.
-Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsSharedPath& is_shared = on_shared_filesystem);
+Result<DomainDescription> parse_domain_xml(const std::string& xml,
+                                           const IsSharedPath& is_shared = on_shared_filesystem);
 
 }  // namespace proteus::collect

@@ -38,17 +38,18 @@ void keep_readable(std::vector<TextFile>& candidates) {
 }  // namespace
 
 HostFiles::HostFiles(const std::string& root)
-    : pressure_cpu_(files(root, {"/sys/fs/cgroup/cpu.pressure", "/sys/fs/cgroup/unified/cpu.pressure",
-                                 "/proc/pressure/cpu"})),
-      pressure_memory_(files(root, {"/sys/fs/cgroup/memory.pressure", "/sys/fs/cgroup/unified/memory.pressure",
-                                    "/proc/pressure/memory"})),
-      pressure_io_(files(root, {"/sys/fs/cgroup/io.pressure", "/sys/fs/cgroup/unified/io.pressure",
-                                "/proc/pressure/io"})),
+    : pressure_cpu_(
+          files(root, {"/sys/fs/cgroup/cpu.pressure", "/sys/fs/cgroup/unified/cpu.pressure", "/proc/pressure/cpu"})),
+      pressure_memory_(files(
+          root, {"/sys/fs/cgroup/memory.pressure", "/sys/fs/cgroup/unified/memory.pressure", "/proc/pressure/memory"})),
+      pressure_io_(
+          files(root, {"/sys/fs/cgroup/io.pressure", "/sys/fs/cgroup/unified/io.pressure", "/proc/pressure/io"})),
       cpu_usage_v1_(files(root, {"/sys/fs/cgroup/cpuacct/cpuacct.usage", "/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage"})),
       cpu_stat_v2_(files(root, {"/sys/fs/cgroup/cpu.stat"})),
       proc_stat_(under(root, "/proc/stat")),
       cpu_max_v2_(files(root, {"/sys/fs/cgroup/cpu.max"})),
-      cfs_quota_v1_(files(root, {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us"})),
+      cfs_quota_v1_(
+          files(root, {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us"})),
       cfs_period_v1_(
           files(root, {"/sys/fs/cgroup/cpu/cpu.cfs_period_us", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us"})),
       cpus_online_(under(root, "/sys/devices/system/cpu/online")),

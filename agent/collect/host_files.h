@@ -20,10 +20,10 @@ struct HostFigures {
   std::optional<std::int64_t> memory_available_bytes;
 };
 
-/// Reads the host from the top of the control-group tree that is visible below root, and from procfs where that says less.
-/// The top is what bounds the guests: on a machine that is itself a container or a capped slice it carries a quota and a
-/// memory limit, and then the host is that slice, wherever the agent's own process sits.
-/// Files stay open. Thread: owned by one.
+/// Reads the host from the top of the control-group tree that is visible below root, and from procfs where that says
+/// less. The top is what bounds the guests: on a machine that is itself a container or a capped slice it carries a
+/// quota and a memory limit, and then the host is that slice, wherever the agent's own process sits. Files stay open.
+/// Thread: owned by one.
 class HostFiles {
  public:
   explicit HostFiles(const std::string& root);
@@ -60,7 +60,8 @@ class HostFiles {
 std::optional<std::int64_t> parse_pressure_total_ns(std::string_view text);
 /// How many CPUs a list such as "0-3,8,10-11" names; nullopt if it is not one.
 std::optional<std::int64_t> count_cpu_list(std::string_view text);
-/// Busy time of the line "cpu …" of procfs stat, in ns: all but idle, iowait and the guest times (user and nice hold those).
+/// Busy time of the line "cpu …" of procfs stat, in ns: all but idle, iowait and the guest times (user and nice hold
+/// those).
 std::optional<std::int64_t> parse_proc_stat_busy_ns(std::string_view text);
 
 }  // namespace proteus::collect

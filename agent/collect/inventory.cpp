@@ -149,7 +149,8 @@ class Reader final : public InventoryReader {
     std::vector<Domain> domains;
     for (const VmId& id : wanted.vms) {
       Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
-      if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound) return libvirt_error("look up a domain");
+      if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound)
+        return libvirt_error("look up a domain");
       if (!domain || virDomainIsActive(domain.get()) != 1) {
         inventory.vms.erase(id);
         descriptions_read_.erase(id);
@@ -183,8 +184,8 @@ class Reader final : public InventoryReader {
     return true;
   }
 
-  /// Only in domains that already ran at the last slow pass: one that has just been started, resumed or migrated has better
-  /// things to do than to be measured.
+  /// Only in domains that already ran at the last slow pass: one that has just been started, resumed or migrated has
+  /// better things to do than to be measured.
   void start_dirty_rates(const Inventory& inventory) {
     std::set<VmId> running;
     for (const auto& [id, facts] : inventory.vms) {
@@ -208,12 +209,16 @@ class Reader final : public InventoryReader {
     note(domain, self, true);
     return 0;
   }
-  static void on_balloon(virConnectPtr, virDomainPtr domain, unsigned long long, void* self) { note(domain, self, false); }
+  static void on_balloon(virConnectPtr, virDomainPtr domain, unsigned long long, void* self) {
+    note(domain, self, false);
+  }
   static void on_tunable(virConnectPtr, virDomainPtr domain, virTypedParameterPtr, int, void* self) {
     note(domain, self, false);
   }
   static void on_device(virConnectPtr, virDomainPtr domain, const char*, void* self) { note(domain, self, true); }
-  static void on_metadata(virConnectPtr, virDomainPtr domain, int, const char*, void* self) { note(domain, self, true); }
+  static void on_metadata(virConnectPtr, virDomainPtr domain, int, const char*, void* self) {
+    note(domain, self, true);
+  }
   static void on_job_completed(virConnectPtr, virDomainPtr domain, virTypedParameterPtr, int, void* self) {
     note(domain, self, false);
   }
@@ -230,8 +235,8 @@ class Reader final : public InventoryReader {
     virConnectRegisterCloseCallback(connection_.get(), on_close, this, nullptr);
     virConnectSetKeepAlive(connection_.get(), 5, 3);
     const auto add = [this](int event, auto callback) {
-      const int id = virConnectDomainEventRegisterAny(connection_.get(), nullptr, event, VIR_DOMAIN_EVENT_CALLBACK(callback),
-                                                      this, nullptr);
+      const int id = virConnectDomainEventRegisterAny(connection_.get(), nullptr, event,
+                                                      VIR_DOMAIN_EVENT_CALLBACK(callback), this, nullptr);
       if (id >= 0) callbacks_.push_back(id);  // a driver without this event is covered by the slow lane
     };
     add(VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_lifecycle);

@@ -47,9 +47,9 @@ struct VmFacts {
 /// One answer of the inventory, immutable.
 struct Inventory {
   bool connected = false;
-  std::string trouble;          ///< why not connected
-  std::string hypervisor;       ///< for example "QEMU 7.2.17"; empty while never connected
-  std::string libvirt;          ///< daemon's version
+  std::string trouble;                              ///< why not connected
+  std::string hypervisor;                           ///< for example "QEMU 7.2.17"; empty while never connected
+  std::string libvirt;                              ///< daemon's version
   std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", those that libvirt decides
   std::map<VmId, VmFacts> vms;
 };
@@ -59,9 +59,10 @@ struct InventoryOptions {
   Nanoseconds slow_interval = std::chrono::seconds(10);
 };
 
-/// Keeps an inventory of the active domains: all of them every slow interval by one bulk call, one domain at once after an
-/// event or a refresh(). Runs on a thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that hangs
-/// makes the inventory old, never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most 30 s.
+/// Keeps an inventory of the active domains: all of them every slow interval by one bulk call, one domain at once after
+/// an event or a refresh(). Runs on a thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that
+/// hangs makes the inventory old, never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most
+/// 30 s.
 class InventoryReader {
  public:
   static std::unique_ptr<InventoryReader> start(InventoryOptions options);

@@ -56,7 +56,10 @@ void take_disks(const virDomainStatsRecord& record, VmFacts& facts) {
     const auto get = [&](const char* key) { return find(record.params, record.nparams, prefix + key); };
     const auto name = find_text(record.params, record.nparams, prefix + "name");
     if (!name) continue;
-    DiskFacts disk{.target = *name, .read_bytes = get("rd.bytes"), .write_bytes = get("wr.bytes"), .ops_count = {},
+    DiskFacts disk{.target = *name,
+                   .read_bytes = get("rd.bytes"),
+                   .write_bytes = get("wr.bytes"),
+                   .ops_count = {},
                    .flushes_count = get("fl.reqs")};
     const auto reads = get("rd.reqs");
     const auto writes = get("wr.reqs");
@@ -85,7 +88,8 @@ void take_record(const virDomainStatsRecord& record, VmFacts& facts) {
 
 Error libvirt_error(const std::string& what) {
   const virError* error = virGetLastError();
-  if (error == nullptr || error->code == VIR_ERR_OK) return Error{ErrorCode::kInternal, what + ": unknown libvirt error"};
+  if (error == nullptr || error->code == VIR_ERR_OK)
+    return Error{ErrorCode::kInternal, what + ": unknown libvirt error"};
   ErrorCode code = ErrorCode::kInternal;
   switch (error->code) {
     case VIR_ERR_NO_DOMAIN: code = ErrorCode::kNotFound; break;
@@ -168,8 +172,8 @@ Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFact
   std::vector<virDomainPtr> list;
   for (const Domain& domain : domains) list.push_back(domain.get());
   list.push_back(nullptr);
-  constexpr unsigned kGroups = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK |
-                               VIR_DOMAIN_STATS_DIRTYRATE;
+  constexpr unsigned kGroups =
+      VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
   virDomainStatsRecordPtr* records = nullptr;
   int count = virDomainListGetStats(list.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
   if (count < 0) count = virDomainListGetStats(list.data(), kGroups, &records, 0);  // a driver without NOWAIT
@@ -183,12 +187,10 @@ Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFact
 }
 
 void read_static(virDomain* domain, VmFacts& facts) {
-  const auto count_or_absent = [](int count) {
-    return count < 0 ? std::nullopt : std::optional<std::int64_t>(count);
-  };
+  const auto count_or_absent = [](int count) { return count < 0 ? std::nullopt : std::optional<std::int64_t>(count); };
   facts.vcpus_count = count_or_absent(virDomainGetVcpusFlags(domain, VIR_DOMAIN_VCPU_LIVE));
-  facts.vcpus_max_count =
-      count_or_absent(virDomainGetVcpusFlags(domain, static_cast<unsigned>(VIR_DOMAIN_VCPU_LIVE) | VIR_DOMAIN_VCPU_MAXIMUM));
+  facts.vcpus_max_count = count_or_absent(
+      virDomainGetVcpusFlags(domain, static_cast<unsigned>(VIR_DOMAIN_VCPU_LIVE) | VIR_DOMAIN_VCPU_MAXIMUM));
 
   facts.cpu_quota_us = facts.cpu_period_us = facts.cpu_shares = std::nullopt;
   int count = 0;
@@ -199,7 +201,8 @@ void read_static(virDomain* domain, VmFacts& facts) {
   facts.cpu_shares = find(params.data(), count, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
   facts.cpu_period_us = find(params.data(), count, VIR_DOMAIN_SCHEDULER_VCPU_PERIOD);
   facts.cpu_quota_us = find(params.data(), count, VIR_DOMAIN_SCHEDULER_VCPU_QUOTA);
-  if (facts.cpu_quota_us && (*facts.cpu_quota_us <= 0 || *facts.cpu_quota_us >= kQuotaUnlimited)) facts.cpu_quota_us = -1;
+  if (facts.cpu_quota_us && (*facts.cpu_quota_us <= 0 || *facts.cpu_quota_us >= kQuotaUnlimited))
+    facts.cpu_quota_us = -1;
   virTypedParamsClear(params.data(), count);
 }
 

@@ -36,7 +36,8 @@ std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
 
 /// Running, paused and incoming domains.
 Result<std::vector<Domain>> active_domains(virConnect* connection);
-/// Bulk statistics (state, balloon, block, dirty rate) of the given domains into their facts, by UUID. Busy domains answer with what costs no waiting.
+/// Bulk statistics (state, balloon, block, dirty rate) of the given domains into their facts, by UUID. Busy domains
+/// answer with what costs no waiting.
 Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
 /// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
 void read_static(virDomain* domain, VmFacts& facts);

@@ -20,8 +20,11 @@ std::optional<TapFigures> NetDevices::find(std::string_view device) const {
       if (!number) return std::nullopt;
       value = *number;
     }
-    return TapFigures{.rx_bytes = field[8], .tx_bytes = field[0], .rx_drops_count = field[11],
-                      .tx_drops_count = field[3], .packets_count = field[1] + field[9]};
+    return TapFigures{.rx_bytes = field[8],
+                      .tx_bytes = field[0],
+                      .rx_drops_count = field[11],
+                      .tx_drops_count = field[3],
+                      .packets_count = field[1] + field[9]};
   }
   return std::nullopt;
 }

@@ -19,9 +19,8 @@ struct TapFigures {
   bool operator==(const TapFigures&) const = default;
 };
 
-/// All network devices of the agent's network namespace with one read a tick (procfs net/dev follows the namespace, sysfs
-/// shows that of whoever mounted it).
-/// Thread: owned by one.
+/// All network devices of the agent's network namespace with one read a tick (procfs net/dev follows the namespace,
+/// sysfs shows that of whoever mounted it). Thread: owned by one.
 class NetDevices {
  public:
   explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev")) {}

@@ -24,7 +24,9 @@
 namespace proteus::collect {
 namespace {
 
-bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+bool exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
 
 std::string release() {
   utsname system{};
@@ -67,7 +69,9 @@ std::optional<bool> has_module(const std::string& root, const std::optional<std:
   return std::nullopt;
 }
 
-bool has_type(btf* types, const char* name) { return types != nullptr && btf__find_by_name(types, name) > 0; }
+bool has_type(btf* types, const char* name) {
+  return types != nullptr && btf__find_by_name(types, name) > 0;
+}
 
 }  // namespace
 
@@ -142,7 +146,8 @@ Probe probe_hardware_counters() {
   attributes.config = PERF_COUNT_HW_CPU_CYCLES;
   attributes.disabled = 1;
   const long fd = ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-  if (fd < 0) return {false, fmt::format("cycles cannot be counted: {} (no PMU, as in most guests)", std::strerror(errno))};
+  if (fd < 0)
+    return {false, fmt::format("cycles cannot be counted: {} (no PMU, as in most guests)", std::strerror(errno))};
   ::close(static_cast<int>(fd));
   return {true, "cycles can be counted"};
 }
@@ -164,8 +169,10 @@ Probe probe_post_copy(const std::string& root) {
 Probe probe_network_bandwidth(const std::string& root) {
   const auto config = kernel_config(root);
   std::string missing;
-  for (const auto& [module, option] : {std::pair{"sch_htb", "CONFIG_NET_SCH_HTB"}, {"sch_sfq", "CONFIG_NET_SCH_SFQ"},
-                                       {"sch_ingress", "CONFIG_NET_SCH_INGRESS"}, {"act_police", "CONFIG_NET_ACT_POLICE"}}) {
+  for (const auto& [module, option] : {std::pair{"sch_htb", "CONFIG_NET_SCH_HTB"},
+                                       {"sch_sfq", "CONFIG_NET_SCH_SFQ"},
+                                       {"sch_ingress", "CONFIG_NET_SCH_INGRESS"},
+                                       {"act_police", "CONFIG_NET_ACT_POLICE"}}) {
     const auto present = has_module(root, config, module, option);
     if (!present) return {false, fmt::format("cannot tell whether the kernel has {}", module)};
     if (!*present) missing += (missing.empty() ? "" : ", ") + std::string(module);

@@ -195,6 +195,8 @@ class Trace final : public RunQueueTrace {
 
 }  // namespace
 
-Result<std::unique_ptr<RunQueueTrace>> RunQueueTrace::create() { return Trace::create(); }
+Result<std::unique_ptr<RunQueueTrace>> RunQueueTrace::create() {
+  return Trace::create();
+}
 
 }  // namespace proteus::collect

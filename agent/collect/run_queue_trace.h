@@ -22,9 +22,8 @@ struct ThreadMark {
 };
 
 /// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
-/// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of the
-/// same program are not disturbed.
-/// Thread: owned by one.
+/// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of
+/// the same program are not disturbed. Thread: owned by one.
 class RunQueueTrace {
  public:
   using Histogram = std::array<std::int64_t, kHistogramBucketCount>;
@@ -42,7 +41,8 @@ class RunQueueTrace {
   /// Makes threads known to the hook, or forgotten, and answers in each mark.
   virtual void mark(std::span<ThreadMark> marks) = 0;
 
-  /// Waits since the slot was acquired, by bucket (see KpiKind::kHistogram); a wait counts when its thread next leaves the CPU.
+  /// Waits since the slot was acquired, by bucket (see KpiKind::kHistogram); a wait counts when its thread next leaves
+  /// the CPU.
   virtual void read_histogram(std::uint32_t slot, Histogram& histogram) const = 0;
   /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`.
   virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;

@@ -16,7 +16,9 @@ constexpr std::string_view kBlanks = " \t";
 
 }  // namespace
 
-TextFile::~TextFile() { close(); }
+TextFile::~TextFile() {
+  close();
+}
 
 TextFile::TextFile(TextFile&& other) noexcept
     : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
@@ -56,7 +58,8 @@ std::optional<std::string_view> TextFile::read() {
     if (length == buffer_.size()) {
       buffer_.resize(buffer_.size() * 2);
     } else if (n < kShortReadBytes) {
-      // The kernel fills at least a page less one record: this was the end. Asking again costs as much as the first time.
+      // The kernel fills at least a page less one record: this was the end. Asking again costs as much as the first
+      // time.
       return std::string_view(buffer_.data(), length);
     }
   }

@@ -23,7 +23,9 @@ std::int64_t page_bytes() {
   return bytes;
 }
 
-std::int64_t signed_count(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+std::int64_t signed_count(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
 
 class ProcfsReader final : public ThreadReader {
  public:
@@ -207,7 +209,8 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
     if (field == 22) {
       const auto ticks = parse_number(word);
       if (!ticks) return std::nullopt;
-      f.start_ns = static_cast<std::uint64_t>(*ticks) * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+      f.start_ns =
+          static_cast<std::uint64_t>(*ticks) * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
     }
   }
   std::string_view words = *schedstat;

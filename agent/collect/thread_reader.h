@@ -43,7 +43,8 @@ const char* to_string(ThreadLane lane);
 /// Thread: owned by one.
 class ThreadReader {
  public:
-  /// The best lane that this host allows, `best` being the best that the caller allows. Always succeeds: procfs is last.
+  /// The best lane that this host allows, `best` being the best that the caller allows. Always succeeds: procfs is
+  /// last.
   static std::unique_ptr<ThreadReader> create(const std::string& root, ThreadLane best = ThreadLane::kSyscallProgram);
   virtual ~ThreadReader() = default;
 

@@ -21,7 +21,9 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-bool starts_with(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
 
 }  // namespace
 
@@ -80,9 +82,11 @@ void VmCgroup::rescan() {
       paths.push_back(fmt::format("{}/{}/cpu.stat", path_, name));
     }
   }
-  std::erase_if(stats_, [&](const TextFile& file) { return std::find(paths.begin(), paths.end(), file.path()) == paths.end(); });
+  std::erase_if(
+      stats_, [&](const TextFile& file) { return std::find(paths.begin(), paths.end(), file.path()) == paths.end(); });
   for (std::string& path : paths) {
-    const bool known = std::any_of(stats_.begin(), stats_.end(), [&](const TextFile& file) { return file.path() == path; });
+    const bool known =
+        std::any_of(stats_.begin(), stats_.end(), [&](const TextFile& file) { return file.path() == path; });
     if (!known) stats_.emplace_back(std::move(path));
   }
 }

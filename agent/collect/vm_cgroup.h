@@ -13,9 +13,9 @@
 namespace proteus::collect {
 
 /// How long a VM's own CPU quota has kept it from running.
-/// libvirt puts the quota of a vCPU on a group of its own below the VM's (vcpuN, emulator, iothreadN) and a global quota on
-/// the VM's group; each group's cpu.stat speaks of its own quota only, so the sum over them is the VM's throttled time.
-/// Thread: owned by one.
+/// libvirt puts the quota of a vCPU on a group of its own below the VM's (vcpuN, emulator, iothreadN) and a global
+/// quota on the VM's group; each group's cpu.stat speaks of its own quota only, so the sum over them is the VM's
+/// throttled time. Thread: owned by one.
 class VmCgroup {
  public:
   /// Finds the groups of the process; valid but empty when there are none.

@@ -206,9 +206,10 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   vm.counted = true;
 }
 
-/// The control groups' own figure is exact on most kernels; from 6.18 it holds only a small part of the time, and then the
-/// hook's sum is the better one (it adds the wait for a free CPU after the new period has begun). Neither can be too small by
-/// much where the other is right, so each tick adds what grew more. Without groups there is no quota, and no figure.
+/// The control groups' own figure is exact on most kernels; from 6.18 it holds only a small part of the time, and then
+/// the hook's sum is the better one (it adds the wait for a free CPU after the new period has begun). Neither can be
+/// too small by much where the other is right, so each tick adds what grew more. Without groups there is no quota, and
+/// no figure.
 void VmTable::read_throttled(TrackedVm& vm) {
   std::optional<std::int64_t> now;
   if (vm.cgroup) now = vm.cgroup->throttled_time_ns();

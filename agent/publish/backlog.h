@@ -17,8 +17,8 @@ namespace proteus::publish {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct BacklogOptions {
-  /// What is unacknowledged for longer goes to disk. Acknowledged in time, as is normal, a frame never sees the disk; an
-  /// agent that is killed loses at most this much.
+  /// What is unacknowledged for longer goes to disk. Acknowledged in time, as is normal, a frame never sees the disk;
+  /// an agent that is killed loses at most this much.
   std::chrono::milliseconds spool_after{2000};
   /// Frames held in memory while the disk takes nothing; then the oldest goes.
   std::size_t memory_frames_max = 600;
@@ -67,8 +67,8 @@ class Backlog {
   const std::unique_ptr<Spool> spool_;
   std::deque<Held> recent_;
   std::size_t sent_ = 0;
-  std::shared_ptr<const Sample> next_;  // frame at sent_, once it was read
-  std::map<std::uint64_t, std::uint64_t> acknowledged_;  // sequence by boot, while anything is held
+  std::shared_ptr<const Sample> next_;                            // frame at sent_, once it was read
+  std::map<std::uint64_t, std::uint64_t> acknowledged_;           // sequence by boot, while anything is held
   std::set<std::pair<std::uint64_t, std::uint64_t>> unreadable_;  // boot and sequence, while they are held
   std::uint64_t dropped_count_ = 0;
   bool disk_failed_ = false;

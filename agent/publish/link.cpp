@@ -45,9 +45,7 @@ void Link::service(SteadyTime now) {
         if (connected_) log::warning("telemetry to {}: connection lost, frames are kept", endpoint_);
         connected_ = false;
         break;
-      case wire::SocketMonitor::Event::kRefused:
-        connected_ = false;
-        break;
+      case wire::SocketMonitor::Event::kRefused: connected_ = false; break;
     }
   }
   receive_acks(now);

@@ -47,7 +47,7 @@ class Link {
   wire::FrameEncoder encoder_;
   std::deque<std::string> outbox_;  // encoded, but the socket had no room
   bool connected_ = false;
-  SteadyTime last_heard_{};         // last word of the controller, or when waiting for it began
+  SteadyTime last_heard_{};  // last word of the controller, or when waiting for it began
   SteadyTime stream_began_{};
   std::chrono::milliseconds patience_;
   std::size_t window_bytes_used_ = 0;

@@ -44,7 +44,9 @@ Publisher::Publisher(zmq::context_t& context, PublisherOptions options, Queue<Sa
   samples_.on_push([this] { wakeup_.notify(); });
 }
 
-Publisher::~Publisher() { stop(); }
+Publisher::~Publisher() {
+  stop();
+}
 
 Status Publisher::start() {
   std::set<std::string> names;
@@ -58,7 +60,8 @@ Status Publisher::start() {
     auto socket =
         wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
     if (!socket) return with_context(socket.error(), "telemetry");
-    links_.push_back(std::make_unique<Link>(context_, std::move(*socket), std::move(*spool), options_, controller.endpoint));
+    links_.push_back(
+        std::make_unique<Link>(context_, std::move(*socket), std::move(*spool), options_, controller.endpoint));
   }
   remove_other_spools(options_.spool_directory, names);
   report();

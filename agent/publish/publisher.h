@@ -29,9 +29,9 @@ struct ControllerEndpoint {
 struct PublisherOptions {
   HostId host;
   wire::KeyPair keys;
-  std::vector<ControllerEndpoint> controllers;  ///< each gets all telemetry
-  std::string spool_directory;                  ///< one directory per controller is made in it
-  std::uint64_t spool_bytes_max = 256ULL << 20; ///< per controller
+  std::vector<ControllerEndpoint> controllers;   ///< each gets all telemetry
+  std::string spool_directory;                   ///< one directory per controller is made in it
+  std::uint64_t spool_bytes_max = 256ULL << 20;  ///< per controller
   BacklogOptions backlog;
   /// No word from a connected controller for so long: everything unacknowledged is sent again; doubles up to a minute
   /// while nothing new is acknowledged.
@@ -48,10 +48,10 @@ struct PublisherOptions {
 struct LinkStatus {
   std::string endpoint;
   bool connected = false;
-  std::string refusal;  ///< why the last handshake failed; empty if it did not
+  std::string refusal;            ///< why the last handshake failed; empty if it did not
   std::uint64_t frames_sent = 0;  ///< repeats included
   std::uint64_t streams_begun = 0;
-  std::size_t frames_held = 0;    ///< unacknowledged
+  std::size_t frames_held = 0;  ///< unacknowledged
   std::uint64_t spool_bytes = 0;
   std::uint64_t frames_dropped = 0;
 };

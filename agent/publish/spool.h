@@ -23,9 +23,8 @@ struct SpoolOptions {
 /// A queue of frames on disk, for one controller. Bounded: when it is full, its oldest eighth goes.
 /// It outlives the process: a killed agent loses nothing that was appended; a crash of the machine may lose what the
 /// kernel had not written yet, which is seconds (no synced write per frame: the machine's guests went down with it).
-/// Frames are removed from the front; a file goes when all its frames are removed, so that after a crash some frames are
-/// seen again.
-/// Thread: owned by one.
+/// Frames are removed from the front; a file goes when all its frames are removed, so that after a crash some frames
+/// are seen again. Thread: owned by one.
 class Spool {
  public:
   struct Key {
@@ -74,7 +73,7 @@ class Spool {
   Status load(const Place& place, std::optional<Sample>& sample);
 
   const SpoolOptions options_;
-  const int lock_;  // descriptor of the lock file
+  const int lock_;                // descriptor of the lock file
   std::deque<Segment> segments_;  // oldest first, numbers without gaps
   std::deque<Place> frames_;      // oldest first
   std::uint64_t next_number_ = 1;

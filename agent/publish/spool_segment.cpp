@@ -53,7 +53,9 @@ bool read_all(int descriptor, char* to, std::size_t length, std::uint64_t offset
   return true;
 }
 
-std::uint64_t hash_of(std::string_view bytes) { return XXH64(bytes.data(), bytes.size(), 0); }
+std::uint64_t hash_of(std::string_view bytes) {
+  return XXH64(bytes.data(), bytes.size(), 0);
+}
 
 void put_record(std::string& out, std::string_view message) {
   const auto length = static_cast<std::uint32_t>(message.size());
@@ -115,7 +117,9 @@ Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path
   return segment;
 }
 
-SpoolSegment::~SpoolSegment() { ::close(descriptor_); }
+SpoolSegment::~SpoolSegment() {
+  ::close(descriptor_);
+}
 
 bool SpoolSegment::index(std::uint64_t offset, std::string_view message) {
   const auto decoded = wire::decode_upstream(message);
@@ -162,8 +166,12 @@ Result<std::string> SpoolSegment::read(const Record& record) const {
   return std::move(*message);
 }
 
-void SpoolSegment::flush() { ::fdatasync(descriptor_); }
+void SpoolSegment::flush() {
+  ::fdatasync(descriptor_);
+}
 
-void SpoolSegment::remove() { ::unlink(path_.c_str()); }
+void SpoolSegment::remove() {
+  ::unlink(path_.c_str());
+}
 
 }  // namespace proteus::publish

@@ -19,8 +19,8 @@ namespace proteus::publish {
 ///     …    bytes: one schemas/telemetry.capnp Upstream
 ///
 /// The first record is a catalog and the second a keyframe, so that a segment is read without any other. A record is
-/// written with one call; a crash leaves at most a last record that is cut off or fails its hash, and reading stops there.
-/// Thread: owned by one.
+/// written with one call; a crash leaves at most a last record that is cut off or fails its hash, and reading stops
+/// there. Thread: owned by one.
 class SpoolSegment {
  public:
   struct Record {
@@ -29,8 +29,8 @@ class SpoolSegment {
     bool is_catalog = false;
     bool is_keyframe = false;
     std::uint64_t boot_id = 0;
-    std::uint64_t sequence = 0;       ///< 0 for a catalog
-    std::size_t catalog_record = 0;   ///< index of the catalog that explains a frame
+    std::uint64_t sequence = 0;      ///< 0 for a catalog
+    std::size_t catalog_record = 0;  ///< index of the catalog that explains a frame
   };
 
   /// Errors: kUnavailable (disk full), kPermissionDenied.

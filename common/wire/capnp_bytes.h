@@ -22,13 +22,14 @@ struct DecodeLimits {
 
 /// Opens `bytes` as one message and gives its Root reader to `decode`, which returns a Result.
 /// ZeroMQ's buffers are mostly not aligned to 8 bytes, which the reader insists on, so they are copied first. The
-/// traversal limit follows from the size, so that pointers which share a target cannot make a small message long to read.
-/// Errors: kCorrupt if the bytes are no such message; what `decode` returns.
+/// traversal limit follows from the size, so that pointers which share a target cannot make a small message long to
+/// read. Errors: kCorrupt if the bytes are no such message; what `decode` returns.
 template <typename Root, typename Decode>
 auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode decode)
     -> decltype(decode(std::declval<typename Root::Reader>())) {
   if (bytes.size() > limits.bytes_max) {
-    return Error{ErrorCode::kCorrupt, fmt::format("message of {} bytes is larger than {}", bytes.size(), limits.bytes_max)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("message of {} bytes is larger than {}", bytes.size(), limits.bytes_max)};
   }
   if (bytes.empty() || bytes.size() % sizeof(capnp::word) != 0) {
     return Error{ErrorCode::kCorrupt, fmt::format("message of {} bytes is not whole words", bytes.size())};
@@ -42,8 +43,7 @@ auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode dec
     capnp::FlatArrayMessageReader reader(words, options);
     return decode(reader.getRoot<Root>());
   } catch (const kj::Exception& e) {
-    return Error{ErrorCode::kCorrupt,
-                 fmt::format("malformed message: {}", clean_text(e.getDescription().cStr(), 200))};
+    return Error{ErrorCode::kCorrupt, fmt::format("malformed message: {}", clean_text(e.getDescription().cStr(), 200))};
   }
 }
 

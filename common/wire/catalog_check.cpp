@@ -9,7 +9,9 @@
 namespace proteus::wire {
 namespace {
 
-Error wrong(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
+Error wrong(std::string message) {
+  return {ErrorCode::kCorrupt, std::move(message)};
+}
 
 bool parent_fits(const Catalog& catalog, const Entity& entity) {
   if (entity.parent == kNoParent) return entity.kind == EntityKind::kHost || entity.kind == EntityKind::kVm;
@@ -68,8 +70,8 @@ Status check_catalog(const Catalog& catalog) {
     if (series.bucket >= (kpi->kind == KpiKind::kHistogram ? kHistogramBucketCount : 1)) {
       return wrong(fmt::format("series {} has a bucket that {} has not", i, kpi->name));
     }
-    const std::uint64_t key = std::uint64_t{series.entity} << 32 |
-                              std::uint64_t{static_cast<std::uint16_t>(series.kpi)} << 8 | series.bucket;
+    const std::uint64_t key =
+        std::uint64_t{series.entity} << 32 | std::uint64_t{static_cast<std::uint16_t>(series.kpi)} << 8 | series.bucket;
     if (!seen.insert(key).second) return wrong(fmt::format("series {} occurs twice", i));
   }
   return {};

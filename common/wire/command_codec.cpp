@@ -13,10 +13,14 @@ constexpr std::size_t kUriBytesMax = 1024;
 constexpr std::size_t kMessageBytesMax = 4096;
 constexpr DecodeLimits kLimits{.bytes_max = static_cast<std::size_t>(kCommandMessageBytesMax), .nesting_max = 6};
 
-Error out_of_limits(const char* field) { return {ErrorCode::kCorrupt, fmt::format("{} is out of its limits", field)}; }
+Error out_of_limits(const char* field) {
+  return {ErrorCode::kCorrupt, fmt::format("{} is out of its limits", field)};
+}
 
 /// A command about a host names no VM.
-bool valid_vm(const VmId& vm) { return vm.empty() || valid_uuid(vm.value); }
+bool valid_vm(const VmId& vm) {
+  return vm.empty() || valid_uuid(vm.value);
+}
 
 Status check(const Hello& hello) {
   if (!valid_host_name(hello.host.value)) return out_of_limits("Hello.host");
@@ -36,8 +40,8 @@ Status check(const Update& update) {
     }
   }
   if (const auto& observed = update.observed) {
-    if (observed->vcpus < 0 || observed->cpu_quota_us < -1 || observed->cpu_period_us < 0 ||
-        observed->cpu_shares < 0 || observed->memory_bytes < 0) {
+    if (observed->vcpus < 0 || observed->cpu_quota_us < -1 || observed->cpu_period_us < 0 || observed->cpu_shares < 0 ||
+        observed->memory_bytes < 0) {
       return out_of_limits("Update.observed");
     }
   }
@@ -82,7 +86,9 @@ Result<Message> checked(Value value) {
   return Message(std::move(value));
 }
 
-capnp::Text::Reader text(const std::string& s) { return {s.data(), s.size()}; }
+capnp::Text::Reader text(const std::string& s) {
+  return {s.data(), s.size()};
+}
 
 }  // namespace
 

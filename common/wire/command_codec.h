@@ -14,9 +14,8 @@
 /// Bytes of schemas/command.capnp and what they mean. Order of messages and what silence means: see the schema.
 /// encode() cleans texts for people (message, version) to what decode accepts; names and ids it takes as they are, so a
 /// value that breaks a limit is refused by the receiver.
-/// decode_*() takes bytes from the network: every enumerator, text, name and number is checked, one bad field refuses the
-/// message, and nothing throws. Errors: kCorrupt.
-/// Thread: pure; callable from any.
+/// decode_*() takes bytes from the network: every enumerator, text, name and number is checked, one bad field refuses
+/// the message, and nothing throws. Errors: kCorrupt. Thread: pure; callable from any.
 namespace proteus::wire {
 
 /// How often an agent sends Hello. Three of them missed, and the controller takes the agent for lost.
@@ -25,8 +24,8 @@ constexpr std::chrono::milliseconds kHelloInterval{2000};
 struct Hello {
   HostId host;
   std::uint64_t boot_id = 0;
-  std::string leader;  ///< controller that this agent follows; empty: none
-  Term term = 0;       ///< newest term it has seen
+  std::string leader;          ///< controller that this agent follows; empty: none
+  Term term = 0;               ///< newest term it has seen
   std::uint32_t lease_ms = 0;  ///< how long the leader may be silent before another is followed
   std::string version;         ///< of the agent
   bool operator==(const Hello&) const = default;

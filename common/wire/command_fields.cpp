@@ -5,7 +5,9 @@
 namespace proteus::wire {
 namespace {
 
-capnp::Text::Reader text(const std::string& s) { return {s.data(), s.size()}; }
+capnp::Text::Reader text(const std::string& s) {
+  return {s.data(), s.size()};
+}
 
 constexpr std::uint8_t kNoCondition = 0;
 constexpr std::uint8_t kMustBeActive = 1;
@@ -13,7 +15,9 @@ constexpr std::uint8_t kMustNotBeActive = 2;
 
 }  // namespace
 
-std::string read_text(capnp::Text::Reader from) { return std::string(from.begin(), from.size()); }
+std::string read_text(capnp::Text::Reader from) {
+  return std::string(from.begin(), from.size());
+}
 
 void fill(schema::Operation::Builder to, const Operation& from) {
   std::visit(

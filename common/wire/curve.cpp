@@ -59,8 +59,8 @@ Result<std::string> read_file(const std::string& path, mode_t forbidden_mode) {
   if (::fstat(file.get(), &status) != 0) return from_errno(errno, fmt::format("open {}", path));
   if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kInvalidArgument, fmt::format("{} is not a file", path)};
   if ((status.st_mode & forbidden_mode) != 0) {
-    return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("{} holds a secret key but its mode is {:04o}; make it 0600", path, status.st_mode & 07777)};
+    return Error{ErrorCode::kPermissionDenied, fmt::format("{} holds a secret key but its mode is {:04o}; make it 0600",
+                                                           path, status.st_mode & 07777)};
   }
   if (status.st_size > kFileBytesMax) return Error{ErrorCode::kInvalidArgument, fmt::format("{} is too large", path)};
   std::string text;
@@ -263,9 +263,8 @@ Result<AuthorizedKeys::Table> AuthorizedKeys::read_table(const std::string& path
   for (std::size_t i = 0; i < keys->size(); ++i) {
     NamedKey& key = (*keys)[i];
     if (!table.try_emplace(key.key, HostId(key.name)).second) {
-      return Error{ErrorCode::kInvalidArgument,
-                   fmt::format("{}:{}: the key of {} is already that of {}", path, lines[i], key.name,
-                               table.at(key.key).value)};
+      return Error{ErrorCode::kInvalidArgument, fmt::format("{}:{}: the key of {} is already that of {}", path,
+                                                            lines[i], key.name, table.at(key.key).value)};
     }
   }
   return table;

@@ -45,8 +45,8 @@ Status write_public_key(const std::string& path, const NamedKey& key);
 /// Errors: kNotFound, kInvalidArgument naming the line.
 Result<NamedKey> read_public_key(const std::string& path);
 
-/// The keys that a controller admits: a text file, one line `host-name public-key` per agent; empty lines and lines that
-/// begin with '#' are comments. A host may have several keys, so that they can be exchanged; a key has one host.
+/// The keys that a controller admits: a text file, one line `host-name public-key` per agent; empty lines and lines
+/// that begin with '#' are comments. A host may have several keys, so that they can be exchanged; a key has one host.
 /// Thread: any; a mutex guards the table.
 class AuthorizedKeys {
  public:

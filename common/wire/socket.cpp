@@ -70,8 +70,8 @@ Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& en
     socket.set(zmq::sockopt::router_mandatory, true);
     socket.set(zmq::sockopt::router_handover, true);
     socket.set(zmq::sockopt::zap_domain, kZapDomain);
-    // Without it a missing ZAP handler would admit every key. libzmq 4.3 knows the option and hides its name and the C++
-    // wrapper among the drafts.
+    // Without it a missing ZAP handler would admit every key. libzmq 4.3 knows the option and hides its name and the
+    // C++ wrapper among the drafts.
     constexpr int kZapEnforceDomain = 93;
     const int enforce = 1;
     if (zmq_setsockopt(socket.handle(), kZapEnforceDomain, &enforce, sizeof enforce) != 0) throw zmq::error_t();
@@ -109,7 +109,9 @@ void poll(std::vector<zmq::pollitem_t>& items, std::chrono::milliseconds timeout
   }
 }
 
-std::string bound_endpoint(zmq::socket_t& socket) { return socket.get(zmq::sockopt::last_endpoint); }
+std::string bound_endpoint(zmq::socket_t& socket) {
+  return socket.get(zmq::sockopt::last_endpoint);
+}
 
 Result<std::optional<FromPeer>> receive_from_agent(zmq::socket_t& router, const AuthorizedKeys& keys) {
   try {
@@ -194,7 +196,9 @@ SocketMonitor::SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std
   events_.connect(address);
 }
 
-SocketMonitor::~SocketMonitor() { zmq_socket_monitor(monitored_.handle(), nullptr, 0); }
+SocketMonitor::~SocketMonitor() {
+  zmq_socket_monitor(monitored_.handle(), nullptr, 0);
+}
 
 std::optional<SocketMonitor::Event> SocketMonitor::next() {
   begin_anew_if_due();
@@ -218,8 +222,7 @@ std::optional<SocketMonitor::Event> SocketMonitor::next() {
           begin_anew_at_.reset();
         }
         return Event::kUp;
-      case ZMQ_EVENT_DISCONNECTED:
-        return Event::kDown;
+      case ZMQ_EVENT_DISCONNECTED: return Event::kDown;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         refused(fmt::format("our key was refused (status {}): it is not among the authorized keys there", value),
                 is_client_, peer);
@@ -238,16 +241,15 @@ std::optional<SocketMonitor::Event> SocketMonitor::next() {
                            : "the connection broke during the handshake",
                 true, peer);
         return Event::kRefused;
-      default:
-        break;
+      default: break;
     }
   }
 }
 
 void SocketMonitor::begin_anew_later() {
   if (!is_client_) return;
-  begin_anew_at_ = std::chrono::steady_clock::now() +
-                   std::chrono::milliseconds(monitored_.get(zmq::sockopt::reconnect_ivl_max));
+  begin_anew_at_ =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(monitored_.get(zmq::sockopt::reconnect_ivl_max));
 }
 
 void SocketMonitor::begin_anew_if_due() {

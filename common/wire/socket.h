@@ -21,8 +21,8 @@ constexpr std::int64_t kTelemetryMessageBytesMax = 32 << 20;
 constexpr std::int64_t kCommandMessageBytesMax = 256 << 10;
 
 struct SocketOptions {
-  int send_high_water_mark = 256;     ///< messages per peer
-  int receive_high_water_mark = 256;  ///< messages per peer
+  int send_high_water_mark = 256;                              ///< messages per peer
+  int receive_high_water_mark = 256;                           ///< messages per peer
   std::int64_t message_bytes_max = kTelemetryMessageBytesMax;  ///< a peer that sends more is disconnected
   std::chrono::milliseconds linger{0};
   std::chrono::milliseconds heartbeat_interval{2000};
@@ -37,9 +37,8 @@ struct SocketOptions {
 std::uint64_t raise_file_limit();
 
 /// A ROUTER bound to `endpoint` ("tcp://*:5701", port * for any free one), as CURVE server in our ZAP domain, with
-/// mandatory routing and handover. The context must have a ZapHandler. Sending to a peer that is gone says kNotFound, to
-/// a slow one kUnavailable.
-/// Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
+/// mandatory routing and handover. The context must have a ZapHandler. Sending to a peer that is gone says kNotFound,
+/// to a slow one kUnavailable. Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const SocketOptions& options);
 
@@ -85,8 +84,8 @@ Status check_sender(const HostId& user, const HostId& named);
 /// that is not authorized is logged by ZapHandler, which knows it).
 /// libzmq gives a connection up for good when its key is refused; for a DEALER the monitor begins it anew after the
 /// socket's longest reconnect interval, so that an agent is let in once its key is authorized.
-/// Thread: that of the socket, which polls socket() beside it and calls next() until it is empty, at least every second;
-/// libzmq's I/O thread stands still when 1,000 events wait. Declare it after the socket, so that it goes first.
+/// Thread: that of the socket, which polls socket() beside it and calls next() until it is empty, at least every
+/// second; libzmq's I/O thread stands still when 1,000 events wait. Declare it after the socket, so that it goes first.
 class SocketMonitor {
  public:
   enum class Event { kUp, kDown, kRefused };

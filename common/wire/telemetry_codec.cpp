@@ -21,16 +21,22 @@ constexpr int kVarintBytesMax = 10;
 /// Year 2200: later stamps are a broken clock, and room is left to add durations.
 constexpr std::int64_t kTimeNsMax = 7'258'118'400'000'000'000;
 
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
+Error corrupt(std::string message) {
+  return {ErrorCode::kCorrupt, std::move(message)};
+}
 
-std::string read_string(capnp::Text::Reader text) { return std::string(text.begin(), text.size()); }
+std::string read_string(capnp::Text::Reader text) {
+  return std::string(text.begin(), text.size());
+}
 std::string read_bytes(capnp::Data::Reader data) {
   return std::string(reinterpret_cast<const char*>(data.begin()), data.size());
 }
 capnp::Data::Reader data_of(const std::string& bytes) {
   return {reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size()};
 }
-void set_text(auto&& setter, const std::string& text) { setter(capnp::Text::Reader(text.data(), text.size())); }
+void set_text(auto&& setter, const std::string& text) {
+  setter(capnp::Text::Reader(text.data(), text.size()));
+}
 
 std::int64_t floor_divide(std::int64_t value, std::int64_t quantum) {
   if (quantum == 1) return value;
@@ -41,7 +47,9 @@ std::int64_t floor_divide(std::int64_t value, std::int64_t quantum) {
 std::uint64_t zigzag(std::int64_t value) {
   return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
 }
-std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>((value >> 1) ^ (~(value & 1) + 1)); }
+std::int64_t unzigzag(std::uint64_t value) {
+  return static_cast<std::int64_t>((value >> 1) ^ (~(value & 1) + 1));
+}
 
 /// Differences wrap: the extremes of 64 bits are further apart than 64 bits can say.
 std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
@@ -295,8 +303,8 @@ Result<Sample> FrameDecoder::decode(const EncodedFrame& frame) {
   const bool is_keyframe = frame.base_sequence == 0;
   if (!is_keyframe &&
       (state.base_sequence != frame.base_sequence || state.base_catalog_version != frame.catalog_version)) {
-    return Error{ErrorCode::kFailedPrecondition, fmt::format("base frame {} of boot {:016x} is not at hand",
-                                                             frame.base_sequence, frame.boot_id)};
+    return Error{ErrorCode::kFailedPrecondition,
+                 fmt::format("base frame {} of boot {:016x} is not at hand", frame.base_sequence, frame.boot_id)};
   }
   const std::size_t count = known->quanta.size();
   if (frame.presence.size() != (count + 7) / 8) return corrupt("frame's presence mask does not fit its catalog");

@@ -82,8 +82,8 @@ class FrameDecoder {
   /// Errors: kCorrupt if this boot and version named other series before.
   Status add(Catalog catalog);
 
-  /// Errors: kNotFound if the catalog is not known; kFailedPrecondition if the base is not the frame decoded last of this
-  /// boot; kCorrupt. After an error the state is as before.
+  /// Errors: kNotFound if the catalog is not known; kFailedPrecondition if the base is not the frame decoded last of
+  /// this boot; kCorrupt. After an error the state is as before.
   Result<Sample> decode(const EncodedFrame& frame);
 
  private:

@@ -6,7 +6,9 @@
 namespace proteus::wire {
 namespace {
 
-bool is_control(unsigned char c) { return c < 0x20 || c == 0x7f; }
+bool is_control(unsigned char c) {
+  return c < 0x20 || c == 0x7f;
+}
 
 /// Length of the well-formed UTF-8 character at the front of `text` (Unicode 15, table 3-7), 0 if there is none.
 std::size_t character_length(std::string_view text) {

@@ -17,11 +17,10 @@ namespace proteus::wire {
 constexpr const char* kZapDomain = "proteus";
 
 /// Answers libzmq's question whether a CURVE key may connect (ZeroMQ RFC 27), for every server socket of its context.
-/// An admitted key's connection gets its host's name as user id, and the key itself as message property "X-Key", so that
-/// a key withdrawn later is refused on connections that stand (see receive_from_agent in socket.h).
-/// A refused key is logged once a minute, and counted. The file of keys is looked at every second.
-/// Without a handler libzmq admits every key: make it before the first server socket of the context.
-/// Thread: its own, `zap`; refused_count() from any.
+/// An admitted key's connection gets its host's name as user id, and the key itself as message property "X-Key", so
+/// that a key withdrawn later is refused on connections that stand (see receive_from_agent in socket.h). A refused key
+/// is logged once a minute, and counted. The file of keys is looked at every second. Without a handler libzmq admits
+/// every key: make it before the first server socket of the context. Thread: its own, `zap`; refused_count() from any.
 class ZapHandler {
  public:
   /// `context` and `keys` outlive the handler. Throws zmq::error_t if the context has a handler already: a broken

@@ -29,15 +29,15 @@ struct Snapshot {
   bool paused = false;
   std::string policy;
   ham::Automation automation = ham::Automation::kRecommend;
-  std::shared_ptr<const ham::ClusterState> state;     ///< null before the first cycle
-  std::shared_ptr<const ham::Decision> decision;      ///< null before the first cycle
-  std::vector<drs::ActionRecord> actions;             ///< open and lately ended, by id
+  std::shared_ptr<const ham::ClusterState> state;               ///< null before the first cycle
+  std::shared_ptr<const ham::Decision> decision;                ///< null before the first cycle
+  std::vector<drs::ActionRecord> actions;                       ///< open and lately ended, by id
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency;  ///< dispatches by bucket, since the controller began
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
-  std::uint64_t refused_count = 0;                    ///< messages that did not decode or came from the wrong host
-  std::uint64_t refused_keys_count = 0;               ///< connections whose key is not authorised
-  std::string ingest_problem;                         ///< why telemetry is not accepted now; empty: it is
+  std::uint64_t refused_count = 0;       ///< messages that did not decode or came from the wrong host
+  std::uint64_t refused_keys_count = 0;  ///< connections whose key is not authorised
+  std::string ingest_problem;            ///< why telemetry is not accepted now; empty: it is
   store::Store::Figures store;
 };
 

@@ -23,7 +23,9 @@ Json to_json(const forecast::Quantiles& quantiles) {
   return {{"p50", quantiles.p50}, {"p90", quantiles.p90}, {"p99", quantiles.p99}};
 }
 
-Json time_or_null(const std::optional<Timestamp>& time) { return time ? Json(to_rfc3339(*time)) : Json(nullptr); }
+Json time_or_null(const std::optional<Timestamp>& time) {
+  return time ? Json(to_rfc3339(*time)) : Json(nullptr);
+}
 
 Json to_json(const ham::Allocation& allocation) {
   return {{"vcpus", allocation.vcpus},
@@ -36,15 +38,18 @@ Json to_json(const ham::Allocation& allocation) {
           {"memory_max_bytes", allocation.memory_max_bytes}};
 }
 
-
 Json payload_json(const store::JournalPayload& payload) {
   return std::visit(
       Overloaded{
           [](const store::Started& started) {
             Json adopted = Json::array();
             for (const drs::ActionRecord& action : started.adopted) adopted.push_back(action.action.id);
-            return Json{{"type", "started"},           {"version", started.version}, {"controller", started.controller},
-                        {"term", started.term},        {"adopted", adopted},         {"paused", started.paused},
+            return Json{{"type", "started"},
+                        {"version", started.version},
+                        {"controller", started.controller},
+                        {"term", started.term},
+                        {"adopted", adopted},
+                        {"paused", started.paused},
                         {"policy", started.policy_toml}};
           },
           [](const store::Cycle& cycle) {
@@ -112,7 +117,11 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
   if (text.size() > 2 && text.front() == '-') {
     double amount = 0;
     const auto [rest, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, amount);
-    const double unit = text.back() == 's' ? 1 : text.back() == 'm' ? 60 : text.back() == 'h' ? 3600 : text.back() == 'd' ? 86400 : 0;
+    const double unit = text.back() == 's'   ? 1
+                        : text.back() == 'm' ? 60
+                        : text.back() == 'h' ? 3600
+                        : text.back() == 'd' ? 86400
+                                             : 0;
     if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount < 1e7) {
       return now - from_seconds(amount * unit);
     }
@@ -137,8 +146,9 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
       return from_unix_ns(std::int64_t{timegm(&utc)} * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
     }
   }
-  return Error{ErrorCode::kInvalidArgument,
-               fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\" or \"-15m\"", text)};
+  return Error{
+      ErrorCode::kInvalidArgument,
+      fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\" or \"-15m\"", text)};
 }
 
 Json to_json(const Operation& operation) {
@@ -147,9 +157,15 @@ Json to_json(const Operation& operation) {
           [](const SetCpuQuota& op) {
             return Json{{"kind", "set_cpu_quota"}, {"quota_us", op.quota_us}, {"period_us", op.period_us}};
           },
-          [](const SetCpuShares& op) { return Json{{"kind", "set_cpu_shares"}, {"shares", op.shares}}; },
-          [](const SetVcpus& op) { return Json{{"kind", "set_vcpus"}, {"count", op.count}}; },
-          [](const SetMemory& op) { return Json{{"kind", "set_memory"}, {"bytes", op.bytes}}; },
+          [](const SetCpuShares& op) {
+            return Json{{"kind", "set_cpu_shares"}, {"shares", op.shares}};
+          },
+          [](const SetVcpus& op) {
+            return Json{{"kind", "set_vcpus"}, {"count", op.count}};
+          },
+          [](const SetMemory& op) {
+            return Json{{"kind", "set_memory"}, {"bytes", op.bytes}};
+          },
           [](const Migrate& op) {
             return Json{{"kind", "migrate"},
                         {"target", op.target.value},
@@ -159,9 +175,15 @@ Json to_json(const Operation& operation) {
           [](const Reserve& op) {
             return Json{{"kind", "reserve"}, {"memory_bytes", op.memory_bytes}, {"cpu_millicores", op.cpu_millicores}};
           },
-          [](const Release& op) { return Json{{"kind", "release"}, {"reservation", op.reservation}}; },
-          [](const Abort& op) { return Json{{"kind", "abort"}, {"action", op.action}}; },
-          [](const Inspect&) { return Json{{"kind", "inspect"}}; },
+          [](const Release& op) {
+            return Json{{"kind", "release"}, {"reservation", op.reservation}};
+          },
+          [](const Abort& op) {
+            return Json{{"kind", "abort"}, {"action", op.action}};
+          },
+          [](const Inspect&) {
+            return Json{{"kind", "inspect"}};
+          },
       },
       operation);
 }
@@ -208,12 +230,13 @@ Json to_json(const ham::Decision& decision) {
         {{"candidate", rejection.candidate}, {"rule", rejection.rule}, {"reason", rejection.reason}});
   }
   for (const ham::Outlook& outlook : decision.outlooks) {
-    json["outlooks"].push_back({{"vm", outlook.vm.value},
-                                {"host", outlook.host.value},
-                                {"cpu_window_max_cores", to_json(outlook.cpu_window_max)},
-                                {"cpu_limit_cores", outlook.cpu_limit_cores},
-                                {"model", outlook.model},
-                                {"until_limit_s", outlook.until_limit ? Json(to_seconds(*outlook.until_limit)) : Json(nullptr)}});
+    json["outlooks"].push_back(
+        {{"vm", outlook.vm.value},
+         {"host", outlook.host.value},
+         {"cpu_window_max_cores", to_json(outlook.cpu_window_max)},
+         {"cpu_limit_cores", outlook.cpu_limit_cores},
+         {"model", outlook.model},
+         {"until_limit_s", outlook.until_limit ? Json(to_seconds(*outlook.until_limit)) : Json(nullptr)}});
   }
   return json;
 }
@@ -255,8 +278,8 @@ Json to_json(const drs::ActionRecord& record) {
 }
 
 Json to_json(const Update& update) {
-  Json json{{"command", update.command}, {"action", update.action},           {"term", update.term},
-            {"host", update.host.value}, {"vm", update.vm.value},             {"state", to_string(update.state)},
+  Json json{{"command", update.command},       {"action", update.action},  {"term", update.term},
+            {"host", update.host.value},       {"vm", update.vm.value},    {"state", to_string(update.state)},
             {"time", to_rfc3339(update.time)}, {"message", update.message}};
   if (update.observed) {
     json["observed"] = {{"active", update.observed->defined_active},
@@ -318,31 +341,32 @@ Json status_json(const Snapshot& snapshot) {
       commandable += host.commandable ? 1 : 0;
     }
   }
-  return {{"controller", snapshot.controller},
-          {"version", snapshot.version},
-          {"term", snapshot.term},
-          {"started_at", to_rfc3339(snapshot.started_at)},
-          {"paused", snapshot.paused},
-          {"policy", snapshot.policy},
-          {"automation", ham::to_string(snapshot.automation)},
-          {"cycle",
-           {{"number", snapshot.cycle},
-            {"time", to_rfc3339(snapshot.cycle_time)},
-            {"duration_ms", to_seconds(snapshot.cycle_duration) * 1e3}}},
-          {"hosts",
-           {{"known", snapshot.state ? snapshot.state->hosts.size() : 0}, {"fresh", fresh}, {"commandable", commandable}}},
-          {"vms", snapshot.state ? snapshot.state->vms.size() : 0},
-          {"ingest",
-           {{"frames", snapshot.frames_count},
-            {"repeats", snapshot.repeats_count},
-            {"refused", snapshot.refused_count},
-            {"refused_keys", snapshot.refused_keys_count},
-            {"problem", snapshot.ingest_problem}}},
-          {"store",
-           {{"raw_messages", snapshot.store.raw_messages},
-            {"raw_bytes", snapshot.store.raw_bytes},
-            {"journal_entries", snapshot.store.journal_entries},
-            {"disk_bytes", snapshot.store.disk_bytes}}}};
+  return {
+      {"controller", snapshot.controller},
+      {"version", snapshot.version},
+      {"term", snapshot.term},
+      {"started_at", to_rfc3339(snapshot.started_at)},
+      {"paused", snapshot.paused},
+      {"policy", snapshot.policy},
+      {"automation", ham::to_string(snapshot.automation)},
+      {"cycle",
+       {{"number", snapshot.cycle},
+        {"time", to_rfc3339(snapshot.cycle_time)},
+        {"duration_ms", to_seconds(snapshot.cycle_duration) * 1e3}}},
+      {"hosts",
+       {{"known", snapshot.state ? snapshot.state->hosts.size() : 0}, {"fresh", fresh}, {"commandable", commandable}}},
+      {"vms", snapshot.state ? snapshot.state->vms.size() : 0},
+      {"ingest",
+       {{"frames", snapshot.frames_count},
+        {"repeats", snapshot.repeats_count},
+        {"refused", snapshot.refused_count},
+        {"refused_keys", snapshot.refused_keys_count},
+        {"problem", snapshot.ingest_problem}}},
+      {"store",
+       {{"raw_messages", snapshot.store.raw_messages},
+        {"raw_bytes", snapshot.store.raw_bytes},
+        {"journal_entries", snapshot.store.journal_entries},
+        {"disk_bytes", snapshot.store.disk_bytes}}}};
 }
 
 Json hosts_json(const Snapshot& snapshot) {
@@ -395,24 +419,25 @@ Json vms_json(const Snapshot& snapshot) {
           {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
     }
     const auto latency = snapshot.run_queue_latency.find(vm.id);
-    vms.push_back({{"id", vm.id.value},
-                   {"name", vm.name},
-                   {"host", vm.host.value},
-                   {"running", vm.running},
-                   {"cpu",
-                    {{"used_cores", vm.cpu_used_cores},
-                     {"demand_cores", vm.cpu_demand_cores},
-                     {"limit_cores", vm.allocation.cpu_limit_cores()},
-                     {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
-                     {"throttled_ratio", vm.throttled_ratio}}},
-                   {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
-                   {"memory_resident_bytes", vm.memory_resident_bytes},
-                   {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
-                   {"allocation", to_json(vm.allocation)},
-                   {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
-                   {"groups", vm.groups},
-                   {"forecasts", forecasts},
-                   {"last_action_end", time_or_null(vm.last_action_end)}});
+    vms.push_back(
+        {{"id", vm.id.value},
+         {"name", vm.name},
+         {"host", vm.host.value},
+         {"running", vm.running},
+         {"cpu",
+          {{"used_cores", vm.cpu_used_cores},
+           {"demand_cores", vm.cpu_demand_cores},
+           {"limit_cores", vm.allocation.cpu_limit_cores()},
+           {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
+           {"throttled_ratio", vm.throttled_ratio}}},
+         {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
+         {"memory_resident_bytes", vm.memory_resident_bytes},
+         {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
+         {"allocation", to_json(vm.allocation)},
+         {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
+         {"groups", vm.groups},
+         {"forecasts", forecasts},
+         {"last_action_end", time_or_null(vm.last_action_end)}});
   }
   return vms;
 }

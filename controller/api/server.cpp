@@ -50,7 +50,9 @@ void send(httplib::Response& response, const Json& json, int status = 200) {
   response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
 }
 
-void send(httplib::Response& response, const Error& error) { send(response, error_json(error), http_status(error.code)); }
+void send(httplib::Response& response, const Error& error) {
+  send(response, error_json(error), http_status(error.code));
+}
 
 /// Takes as long for a wrong token as for the right one.
 bool equal_in_constant_time(const std::string& a, const std::string& b) {
@@ -102,7 +104,8 @@ class HttpServer final : public Server {
     http_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;
       const int status = response.status;
-      send(response, error_json({ErrorCode::kNotFound, fmt::format("{} {}: no such resource", request.method, request.path)}),
+      send(response,
+           error_json({ErrorCode::kNotFound, fmt::format("{} {}: no such resource", request.method, request.path)}),
            status);
     });
     add_routes();
@@ -110,7 +113,8 @@ class HttpServer final : public Server {
                                : (http_->bind_to_port(options_.address.c_str(), options_.port) ? options_.port : -1);
     if (port_ < 0) {
       return Error{ErrorCode::kUnavailable,
-                   fmt::format("cannot listen on {}:{} (in use, or not an address of this host)", options_.address, options_.port)};
+                   fmt::format("cannot listen on {}:{} (in use, or not an address of this host)", options_.address,
+                               options_.port)};
     }
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "api");
@@ -143,8 +147,10 @@ class HttpServer final : public Server {
     http_->Get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
     http_->Get("/v1/history", [this](const Request& in, Response& out) { get_history(in, out); });
     http_->Get("/v1/record", [this](const Request& in, Response& out) { get_record(in, out); });
-    http_->Post(R"(/v1/actions/(\d+)/(approve|reject))", [this](const Request& in, Response& out) { post_action(in, out); });
-    http_->Post(R"(/v1/hosts/([^/]+)/maintenance)", [this](const Request& in, Response& out) { post_maintenance(in, out); });
+    http_->Post(R"(/v1/actions/(\d+)/(approve|reject))",
+                [this](const Request& in, Response& out) { post_action(in, out); });
+    http_->Post(R"(/v1/hosts/([^/]+)/maintenance)",
+                [this](const Request& in, Response& out) { post_maintenance(in, out); });
     http_->Post(R"(/v1/(pause|resume))", [this](const Request& in, Response& out) { post_pause(in, out); });
   }
 
@@ -240,7 +246,8 @@ class HttpServer final : public Server {
     if (in.has_param("limit")) {
       const Result<std::uint64_t> number = parse_number(in.get_param_value("limit"));
       if (!number || *number == 0 || *number > kMaxHistoryEntries) {
-        return send(out, Error{ErrorCode::kInvalidArgument, fmt::format("limit must be from 1 to {}", kMaxHistoryEntries)});
+        return send(out,
+                    Error{ErrorCode::kInvalidArgument, fmt::format("limit must be from 1 to {}", kMaxHistoryEntries)});
       }
       limit = *number;
     }
@@ -252,7 +259,8 @@ class HttpServer final : public Server {
     for (const store::JournalEntry& entry : *entries) {
       if (history.size() >= limit) break;
       const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
-                          std::holds_alternative<Update>(entry.payload) || std::holds_alternative<Command>(entry.payload);
+                          std::holds_alternative<Update>(entry.payload) ||
+                          std::holds_alternative<Command>(entry.payload);
       if (all || !detail) history.push_back(to_json(entry));
     }
     send(out, history);
@@ -274,7 +282,8 @@ class HttpServer final : public Server {
     // Cut into a private file first: a failure half-way is then an error message, not half a file.
     std::string path = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
     const int fd = mkstemp(path.data());
-    if (fd < 0) return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary file: {}", std::strerror(errno))});
+    if (fd < 0)
+      return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary file: {}", std::strerror(errno))});
     close(fd);
     const Result<replay::RecordingSummary> written = replay::write_recording(backend_.store(), options, path);
     auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
@@ -287,7 +296,8 @@ class HttpServer final : public Server {
                                std::array<char, 65536> block;
                                file->seekg(static_cast<std::streamoff>(offset));
                                file->read(block.data(), static_cast<std::streamsize>(std::min(length, block.size())));
-                               return file->gcount() > 0 && sink.write(block.data(), static_cast<std::size_t>(file->gcount()));
+                               return file->gcount() > 0 &&
+                                      sink.write(block.data(), static_cast<std::size_t>(file->gcount()));
                              });
   }
 
@@ -317,7 +327,8 @@ class HttpServer final : public Server {
     const Result<std::uint64_t> id = parse_number(in.matches[1]);
     if (!id) return send(out, id.error());
     store::OperatorInput input;
-    input.kind = in.matches[2] == "approve" ? store::OperatorInput::Kind::kApprove : store::OperatorInput::Kind::kReject;
+    input.kind =
+        in.matches[2] == "approve" ? store::OperatorInput::Kind::kApprove : store::OperatorInput::Kind::kReject;
     input.action = *id;
     submit(in, out, std::move(input));
   }
@@ -329,7 +340,8 @@ class HttpServer final : public Server {
       return send(out, Error{ErrorCode::kInvalidArgument, "the body must say {\"on\": true} or {\"on\": false}"});
     }
     store::OperatorInput input;
-    input.kind = (*json)["on"].get<bool>() ? store::OperatorInput::Kind::kMaintenanceOn : store::OperatorInput::Kind::kMaintenanceOff;
+    input.kind = (*json)["on"].get<bool>() ? store::OperatorInput::Kind::kMaintenanceOn
+                                           : store::OperatorInput::Kind::kMaintenanceOff;
     input.host = HostId(in.matches[1]);
     submit(in, out, std::move(input));
   }
@@ -355,7 +367,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& ba
   const bool tls = !options.tls_certificate.empty() && !options.tls_key.empty();
   if (!tls && !is_loopback(options.address)) {
     return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("the API listens on {}, which is not a loopback address: set tls_certificate and tls_key", options.address)};
+                 fmt::format("the API listens on {}, which is not a loopback address: set tls_certificate and tls_key",
+                             options.address)};
   }
   std::unique_ptr<httplib::Server> http;
   if (tls) {

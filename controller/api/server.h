@@ -11,9 +11,9 @@ namespace proteus::api {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  int port = 7480;               ///< 0: any free one, see port()
-  std::string token;             ///< every request carries "Authorization: Bearer <token>"; never empty
-  std::string tls_certificate;   ///< PEM files; both or none. Required unless the address is a loopback one
+  int port = 7480;              ///< 0: any free one, see port()
+  std::string token;            ///< every request carries "Authorization: Bearer <token>"; never empty
+  std::string tls_certificate;  ///< PEM files; both or none. Required unless the address is a loopback one
   std::string tls_key;
   int threads = 4;
 };

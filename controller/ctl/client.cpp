@@ -45,17 +45,21 @@ Client::Client(Client&&) noexcept = default;
 
 Result<Client> Client::create(const ClientOptions& options) {
   if (!options.url.starts_with("http://") && !options.url.starts_with("https://")) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
   }
   std::ifstream file(options.token_file);
   std::string token;
   if (!file || !std::getline(file, token) || token.empty()) {
-    return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("cannot read the API token in {}: run as root or as a member of group proteus, or give --token-file",
-                             options.token_file)};
+    return Error{
+        ErrorCode::kPermissionDenied,
+        fmt::format(
+            "cannot read the API token in {}: run as root or as a member of group proteus, or give --token-file",
+            options.token_file)};
   }
   auto http = std::make_unique<httplib::Client>(options.url);
-  if (!http->is_valid()) return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
+  if (!http->is_valid())
+    return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
   http->set_connection_timeout(kConnectTimeoutS);
   http->set_read_timeout(kReadTimeoutS);
   http->set_tcp_nodelay(true);
@@ -122,8 +126,8 @@ Result<std::int64_t> Client::download(const std::string& path, const std::string
 std::string url_encode(const std::string& text) {
   std::string encoded;
   for (const unsigned char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-                       c == '_' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
     encoded += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
   }
   return encoded;

@@ -24,24 +24,28 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     const std::string name = command->get_name();
     commands += (commands.empty() ? "" : " ") + name;
     std::string words = "\"" + long_options(*command) + "\"";
-    if (name == "forecast") words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
-    if (name == "maintenance") words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
+    if (name == "forecast")
+      words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
+    if (name == "maintenance")
+      words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
     cases += fmt::format("    {}) words={} ;;\n", name, words);
   }
   std::string script = shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : "";
-  script += "_proteusctl() {\n"
-            "  local current=${COMP_WORDS[COMP_CWORD]} command= words= word\n"
-            "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-            "    case $word in -*) ;; *) command=$word; break ;; esac\n"
-            "  done\n"
-            "  case $command in\n";
+  script +=
+      "_proteusctl() {\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} command= words= word\n"
+      "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+      "    case $word in -*) ;; *) command=$word; break ;; esac\n"
+      "  done\n"
+      "  case $command in\n";
   script += cases;
   script += fmt::format("    *) words=\"{} {}\" ;;\n", commands, long_options(app));
-  script += "  esac\n"
-            "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-            "  case $command in record | replay) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
-            "}\n"
-            "complete -F _proteusctl proteusctl\n";
+  script +=
+      "  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "  case $command in record | replay) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
+      "}\n"
+      "complete -F _proteusctl proteusctl\n";
   return script;
 }
 

@@ -107,9 +107,9 @@ class Session {
   }
 
   int forecast() {
-    return show("/v1/vms/" + url_encode(options_.vm) + "/forecast?resource=" + url_encode(options_.resource), [&](const Json& answer) {
-      return options_.plot ? plot_forecast(answer, 100, 20) : print_forecast(answer);
-    });
+    return show(
+        "/v1/vms/" + url_encode(options_.vm) + "/forecast?resource=" + url_encode(options_.resource),
+        [&](const Json& answer) { return options_.plot ? plot_forecast(answer, 100, 20) : print_forecast(answer); });
   }
 
   int explain() {
@@ -120,7 +120,8 @@ class Session {
       id.erase(0, 1);
     }
     if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
-      return report({ErrorCode::kInvalidArgument, "'" + options_.id + "' is not an id: A12 is an action, D345 a decision"});
+      return report(
+          {ErrorCode::kInvalidArgument, "'" + options_.id + "' is not an id: A12 is an action, D345 a decision"});
     }
     const VmNames known = names();
     if (decision) return show("/v1/decisions/" + id, [&](const Json& answer) { return print_decision(answer, known); });
@@ -155,7 +156,9 @@ class Session {
   const Options& options_;
 };
 
-std::string action_number(const std::string& id) { return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id; }
+std::string action_number(const std::string& id) {
+  return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id;
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"Looks at and steers a Proteus controller.", "proteusctl"};
@@ -164,8 +167,11 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "proteusctl " PROTEUS_VERSION);
   Options options;
   app.add_option("--url", options.client.url, "the controller's API")->envname("PROTEUS_URL")->capture_default_str();
-  app.add_option("--token-file", options.client.token_file, "file with the API token")->envname("PROTEUS_TOKEN_FILE")->capture_default_str();
-  app.add_option("--ca-file", options.client.ca_file, "certificates to trust for https (PEM)")->envname("PROTEUS_CA_FILE");
+  app.add_option("--token-file", options.client.token_file, "file with the API token")
+      ->envname("PROTEUS_TOKEN_FILE")
+      ->capture_default_str();
+  app.add_option("--ca-file", options.client.ca_file, "certificates to trust for https (PEM)")
+      ->envname("PROTEUS_CA_FILE");
   app.fallthrough();
   const auto verb = [&](const char* name, const char* help) {
     CLI::App* command = app.add_subcommand(name, help);
@@ -181,14 +187,17 @@ int run(int argc, char** argv) {
   forecast->add_option("--resource", options.resource, "cpu, memory, block_io or network")->capture_default_str();
   forecast->add_flag("--plot", options.plot, "draw history, median and bands");
   verb("plan", "the last cycle's decision and the actions under way");
-  CLI::App* explain = verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
+  CLI::App* explain =
+      verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
   explain->add_option("ID", options.id, "A12 or 12: an action; D345: a decision")->required();
   CLI::App* approve = verb("approve", "let an action that awaits approval begin");
   approve->add_option("ID", options.id, "the action")->required();
   CLI::App* reject = verb("reject", "refuse an action that awaits approval");
   reject->add_option("ID", options.id, "the action")->required();
   CLI::App* history = verb("history", "the journal: decisions, actions, what people said");
-  history->add_option("--limit", options.limit, "newest entries shown")->check(CLI::Range(1, 100000))->capture_default_str();
+  history->add_option("--limit", options.limit, "newest entries shown")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   history->add_flag("--all", options.all, "also cycles, commands and the agents' words");
   CLI::App* maintenance = verb("maintenance", "empty a host and keep it empty, or take it back");
   maintenance->add_option("HOST", options.host, "its name")->required();
@@ -197,18 +206,25 @@ int run(int argc, char** argv) {
   verb("resume", "act again");
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
   record->add_option("FILE", options.file, "where to write it")->required();
-  record->add_option("--from", options.from, "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: the controller's start");
+  record->add_option("--from", options.from,
+                     "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: the controller's start");
   record->add_option("--to", options.to, "likewise; default: now");
   record->add_option("--host", options.hosts, "only this host; may repeat");
-  CLI::App* replay = verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
+  CLI::App* replay =
+      verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
   replay->add_option("FILE", options.replay.file, "a recording")->required();
   replay->add_option("--policy", options.replay.policy_file, "decide by this policy instead of the recorded one");
   replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
   replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
   CLI::App* watch = app.add_subcommand("top", "a live view of all of it; q leaves");
-  watch->add_option("--interval", options.interval_s, "seconds between pictures")->check(CLI::Range(0.2, 3600.0))->capture_default_str();
-  watch->add_option("--frames", options.frames, "pictures to draw; 0: until q")->check(CLI::Range(0, 1000000))->capture_default_str();
-  CLI::App* completion = app.add_subcommand("completion", "print shell completion: eval \"$(proteusctl completion bash)\"");
+  watch->add_option("--interval", options.interval_s, "seconds between pictures")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->capture_default_str();
+  watch->add_option("--frames", options.frames, "pictures to draw; 0: until q")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  CLI::App* completion =
+      app.add_subcommand("completion", "print shell completion: eval \"$(proteusctl completion bash)\"");
   completion->add_option("SHELL", options.shell)->check(CLI::IsMember({"bash", "zsh"}))->capture_default_str();
 
   try {
@@ -235,7 +251,8 @@ int run(int argc, char** argv) {
   if (command == "hosts") return session.show("/v1/hosts", print_hosts);
   if (command == "vms") return session.show("/v1/vms", print_vms);
   if (command == "forecast") return session.forecast();
-  if (command == "plan") return session.show("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
+  if (command == "plan")
+    return session.show("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
   if (command == "explain") return session.explain();
   if (command == "approve" || command == "reject") {
     return session.post("/v1/actions/" + url_encode(action_number(options.id)) + "/" + command, Json::object(),
@@ -243,7 +260,8 @@ int run(int argc, char** argv) {
   }
   if (command == "history") {
     const std::string query = "?limit=" + std::to_string(options.limit) + (options.all ? "&all=1" : "");
-    return session.show("/v1/history" + query, [&](const Json& entries) { return print_history(entries, session.names()); });
+    return session.show("/v1/history" + query,
+                        [&](const Json& entries) { return print_history(entries, session.names()); });
   }
   if (command == "maintenance") {
     return session.post("/v1/hosts/" + url_encode(options.host) + "/maintenance", Json{{"on", options.on_off == "on"}},
@@ -258,4 +276,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace proteus::ctl
 
-int main(int argc, char** argv) { return proteus::ctl::run(argc, argv); }
+int main(int argc, char** argv) {
+  return proteus::ctl::run(argc, argv);
+}

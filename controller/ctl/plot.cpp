@@ -91,7 +91,8 @@ std::string plot_forecast(const nlohmann::ordered_json& outlook, int width, int 
   // As much past as future, or more where the forecast is short; the newest past only.
   const std::size_t future_columns = std::min(future.size(), room / 2);
   const std::size_t past_columns = std::min(past.size(), room - future_columns);
-  if (past.size() > past_columns * 4) past.erase(past.begin(), past.end() - static_cast<std::ptrdiff_t>(past_columns * 4));
+  if (past.size() > past_columns * 4)
+    past.erase(past.begin(), past.end() - static_cast<std::ptrdiff_t>(past_columns * 4));
   past = squeeze(past, past_columns);
   future = squeeze(future, future_columns);
 
@@ -116,7 +117,10 @@ std::string plot_forecast(const nlohmann::ordered_json& outlook, int width, int 
     text += "│";
     for (const Column& column : future) {
       const int p50 = row_of(column.p50);
-      text += row == p50 ? "━" : row > p50 && row <= row_of(column.p90) ? "▒" : row > p50 && row <= row_of(column.p99) ? "░" : " ";
+      text += row == p50                               ? "━"
+              : row > p50 && row <= row_of(column.p90) ? "▒"
+              : row > p50 && row <= row_of(column.p99) ? "░"
+                                                       : " ";
     }
     text.erase(text.find_last_not_of(' ') + 1);
     text += "\n";

@@ -15,7 +15,6 @@ std::string name_of(const VmNames& names, const std::string& uuid) {
   return found == names.end() ? uuid : found->second;
 }
 
-
 std::string text_or(const Json& value, const char* otherwise) {
   return value.is_string() ? value.get<std::string>() : otherwise;
 }
@@ -48,7 +47,8 @@ std::string describe_operation(const Json& operation) {
     const auto quota = operation.at("quota_us").get<std::int64_t>();
     const auto period = operation.at("period_us").get<std::int64_t>();
     if (quota < 0) return "CPU quota: unlimited";
-    return fmt::format("CPU quota: {:.0f} % of each vCPU", 100.0 * static_cast<double>(quota) / static_cast<double>(period));
+    return fmt::format("CPU quota: {:.0f} % of each vCPU",
+                       100.0 * static_cast<double>(quota) / static_cast<double>(period));
   }
   if (kind == "set_cpu_shares") return fmt::format("CPU shares: {}", operation.at("shares").get<std::int64_t>());
   if (kind == "set_vcpus") return fmt::format("vCPUs: {}", operation.at("count").get<int>());
@@ -62,10 +62,9 @@ std::string print_status(const Json& status) {
   const Json& hosts = status.at("hosts");
   const Json& ingest = status.at("ingest");
   const Json& store = status.at("store");
-  std::string text =
-      fmt::format("controller  {} {}, term {}, since {}\n", status.at("controller").get<std::string>(),
-                  status.at("version").get<std::string>(), status.at("term").get<std::uint64_t>(),
-                  status.at("started_at").get<std::string>());
+  std::string text = fmt::format("controller  {} {}, term {}, since {}\n", status.at("controller").get<std::string>(),
+                                 status.at("version").get<std::string>(), status.at("term").get<std::uint64_t>(),
+                                 status.at("started_at").get<std::string>());
   text += fmt::format("policy      {}, automation {}{}\n", status.at("policy").get<std::string>(),
                       status.at("automation").get<std::string>(),
                       status.at("paused").get<bool>() ? ", PAUSED: nothing is begun (proteusctl resume)" : "");
@@ -77,15 +76,19 @@ std::string print_status(const Json& status) {
   text += fmt::format("telemetry   {} frames, {} repeats ignored, {} messages and {} keys refused{}\n",
                       ingest.at("frames").get<std::uint64_t>(), ingest.at("repeats").get<std::uint64_t>(),
                       ingest.at("refused").get<std::uint64_t>(), ingest.at("refused_keys").get<std::uint64_t>(),
-                      ingest.at("problem").get<std::string>().empty() ? "" : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
-  text += fmt::format("store       {} messages, {} journal entries, {} on disk\n", store.at("raw_messages").get<std::uint64_t>(),
-                      store.at("journal_entries").get<std::uint64_t>(), format_bytes(store.at("disk_bytes").get<double>()));
+                      ingest.at("problem").get<std::string>().empty()
+                          ? ""
+                          : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  text += fmt::format("store       {} messages, {} journal entries, {} on disk\n",
+                      store.at("raw_messages").get<std::uint64_t>(), store.at("journal_entries").get<std::uint64_t>(),
+                      format_bytes(store.at("disk_bytes").get<double>()));
   return text;
 }
 
 std::string print_hosts(const Json& hosts) {
   if (hosts.empty()) return "no host has reported yet\n";
-  Table table({"HOST", "STATE", ">CPU USED", ">OF CORES", ">FORECAST P90", "UTILISATION", ">WAIT/RUN", ">MEMORY FREE", ">OF", "VMS"});
+  Table table({"HOST", "STATE", ">CPU USED", ">OF CORES", ">FORECAST P90", "UTILISATION", ">WAIT/RUN", ">MEMORY FREE",
+               ">OF", "VMS"});
   for (const Json& host : hosts) {
     const Json& cpu = host.at("cpu");
     const Json& memory = host.at("memory");
@@ -101,14 +104,16 @@ std::string print_hosts(const Json& hosts) {
                fmt::format("{:.2f}", capacity), fmt::format("{:.2f}", p90),
                bar(cpu.at("utilisation").get<double>(), 16, capacity > 0 ? p90 / capacity : -1),
                fmt::format("{:.2f}", host.at("run_queue_wait_ratio").get<double>()),
-               format_bytes(memory.at("available_bytes").get<double>()), format_bytes(memory.at("capacity_bytes").get<double>()), vms});
+               format_bytes(memory.at("available_bytes").get<double>()),
+               format_bytes(memory.at("capacity_bytes").get<double>()), vms});
   }
   return table.text();
 }
 
 std::string print_vms(const Json& vms) {
   if (vms.empty()) return "no VM has been seen yet\n";
-  Table table({"VM", "HOST", "STATE", ">CPU USED", ">DEMAND", ">P90 AHEAD", ">LIMIT", ">VCPUS", ">WAIT/RUN", ">MEMORY", "MODEL", "NOTE"});
+  Table table({"VM", "HOST", "STATE", ">CPU USED", ">DEMAND", ">P90 AHEAD", ">LIMIT", ">VCPUS", ">WAIT/RUN", ">MEMORY",
+               "MODEL", "NOTE"});
   for (const Json& vm : vms) {
     const Json& cpu = vm.at("cpu");
     const Json& allocation = vm.at("allocation");
@@ -119,8 +124,10 @@ std::string print_vms(const Json& vms) {
       p90 = fmt::format("{:.2f}", made.at("window_max").at("p90").get<double>());
       model = made.at("model").get<std::string>() + (made.at("stale").get<bool>() ? " (stale)" : "");
     }
-    table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(), vm.at("running").get<bool>() ? "running" : "not running",
-               fmt::format("{:.2f}", cpu.at("used_cores").get<double>()), fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
+    table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
+               vm.at("running").get<bool>() ? "running" : "not running",
+               fmt::format("{:.2f}", cpu.at("used_cores").get<double>()),
+               fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
                fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
                fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
                fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()),
@@ -134,10 +141,11 @@ std::string print_forecast(const Json& outlook) {
   const bool cores = outlook.at("unit").get<std::string>() == "cores";
   const auto level = [&](double value) { return cores ? fmt::format("{:.3f}", value) : format_bytes(value); };
   const Json& peak = outlook.at("window_max");
-  std::string text = fmt::format("{} of {} in {}, model {}{}, made at {}\n", outlook.at("resource").get<std::string>(),
-                                 outlook.at("name").get<std::string>(), outlook.at("unit").get<std::string>(),
-                                 outlook.at("model").get<std::string>(), outlook.at("stale").get<bool>() ? " (stale, widened)" : "",
-                                 outlook.at("made_at").get<std::string>());
+  std::string text =
+      fmt::format("{} of {} in {}, model {}{}, made at {}\n", outlook.at("resource").get<std::string>(),
+                  outlook.at("name").get<std::string>(), outlook.at("unit").get<std::string>(),
+                  outlook.at("model").get<std::string>(), outlook.at("stale").get<bool>() ? " (stale, widened)" : "",
+                  outlook.at("made_at").get<std::string>());
   text += fmt::format("peak within the horizon: p50 {}, p90 {}, p99 {}\n", level(peak.at("p50").get<double>()),
                       level(peak.at("p90").get<double>()), level(peak.at("p99").get<double>()));
   Table steps({">AHEAD", ">P50", ">P90", ">P99"});
@@ -155,7 +163,9 @@ std::string print_forecast(const Json& outlook) {
     models.add({accuracy.at("model").get<std::string>(), level(accuracy.at("pinball_loss").get<double>()),
                 fmt::format("{:.0f} %", accuracy.at("coverage_p90").get<double>() * 100),
                 fmt::format("{}", accuracy.at("scored_steps").get<std::int64_t>()),
-                accuracy.at("chosen").get<bool>() ? "chosen" : set_aside ? "set aside: " + accuracy.at("reason").get<std::string>() : ""});
+                accuracy.at("chosen").get<bool>() ? "chosen"
+                : set_aside                       ? "set aside: " + accuracy.at("reason").get<std::string>()
+                                                  : ""});
   }
   if (!models.empty()) text += "\n" + models.text();
   return text;
@@ -169,7 +179,8 @@ std::string print_decision(const Json& decision, const VmNames& names) {
   const std::string chosen = decision.at("chosen").at("label").get<std::string>();
   scores.add(score_cells("→ " + chosen, decision.at("chosen").at("score")));
   if (!decision.at("chosen").at("actions").empty()) {
-    scores.add(score_cells("  " + decision.at("do_nothing").at("label").get<std::string>(), decision.at("do_nothing").at("score")));
+    scores.add(score_cells("  " + decision.at("do_nothing").at("label").get<std::string>(),
+                           decision.at("do_nothing").at("score")));
   }
   for (const Json& alternative : decision.at("alternatives")) {
     const auto label = alternative.at("label").get<std::string>();
@@ -180,24 +191,28 @@ std::string print_decision(const Json& decision, const VmNames& names) {
     text += fmt::format("\n{} on {}: {}\n  {}\n  expected to take {}, downtime {} ms\n",
                         name_of(names, action.at("vm").get<std::string>()), action.at("host").get<std::string>(),
                         describe_operation(action.at("operation")), action.at("reason").get<std::string>(),
-                        format_seconds(action.at("expected_duration_s").get<double>()), action.at("expected_downtime_ms").get<std::int64_t>());
+                        format_seconds(action.at("expected_duration_s").get<double>()),
+                        action.at("expected_downtime_ms").get<std::int64_t>());
   }
   if (!decision.at("outlooks").empty()) {
     Table outlooks({"VM", "HOST", ">P50 PEAK", ">P90", ">P99", ">LIMIT", ">REACHED IN", "MODEL"});
     for (const Json& outlook : decision.at("outlooks")) {
       const Json& peak = outlook.at("cpu_window_max_cores");
-      outlooks.add({name_of(names, outlook.at("vm").get<std::string>()), outlook.at("host").get<std::string>(),
-                    fmt::format("{:.2f}", peak.at("p50").get<double>()), fmt::format("{:.2f}", peak.at("p90").get<double>()),
-                    fmt::format("{:.2f}", peak.at("p99").get<double>()), fmt::format("{:.2f}", outlook.at("cpu_limit_cores").get<double>()),
-                    outlook.at("until_limit_s").is_number() ? format_seconds(outlook.at("until_limit_s").get<double>()) : "-",
-                    outlook.at("model").get<std::string>()});
+      outlooks.add(
+          {name_of(names, outlook.at("vm").get<std::string>()), outlook.at("host").get<std::string>(),
+           fmt::format("{:.2f}", peak.at("p50").get<double>()), fmt::format("{:.2f}", peak.at("p90").get<double>()),
+           fmt::format("{:.2f}", peak.at("p99").get<double>()),
+           fmt::format("{:.2f}", outlook.at("cpu_limit_cores").get<double>()),
+           outlook.at("until_limit_s").is_number() ? format_seconds(outlook.at("until_limit_s").get<double>()) : "-",
+           outlook.at("model").get<std::string>()});
     }
     text += "\nCPU forecasts used, in cores\n" + outlooks.text();
   }
   if (!decision.at("rejections").empty()) {
     Table rejections({"NOT ALLOWED", "RULE", "BECAUSE"});
     for (const Json& rejection : decision.at("rejections")) {
-      rejections.add({rejection.at("candidate").get<std::string>(), rejection.at("rule").get<std::string>(), rejection.at("reason").get<std::string>()});
+      rejections.add({rejection.at("candidate").get<std::string>(), rejection.at("rule").get<std::string>(),
+                      rejection.at("reason").get<std::string>()});
     }
     text += "\n" + rejections.text();
   }
@@ -205,19 +220,22 @@ std::string print_decision(const Json& decision, const VmNames& names) {
 }
 
 std::string print_action(const Json& action, const VmNames& names) {
-  std::string text = fmt::format("action {} of decision {}: {} on {}: {}\n  {}\n  state {}{}\n", action.at("id").get<std::uint64_t>(),
-                                 action.at("decision").get<std::uint64_t>(), name_of(names, action.at("vm").get<std::string>()),
-                                 action.at("host").get<std::string>(), describe_operation(action.at("operation")),
-                                 action.at("reason").get<std::string>(), action.at("state").get<std::string>(),
-                                 action.at("message").get<std::string>().empty() ? "" : ": " + action.at("message").get<std::string>());
+  std::string text = fmt::format(
+      "action {} of decision {}: {} on {}: {}\n  {}\n  state {}{}\n", action.at("id").get<std::uint64_t>(),
+      action.at("decision").get<std::uint64_t>(), name_of(names, action.at("vm").get<std::string>()),
+      action.at("host").get<std::string>(), describe_operation(action.at("operation")),
+      action.at("reason").get<std::string>(), action.at("state").get<std::string>(),
+      action.at("message").get<std::string>().empty() ? "" : ": " + action.at("message").get<std::string>());
   if (action.contains("migration")) {
     const Json& migration = action.at("migration");
-    text += fmt::format("  copied {} of {}, downtime {} ms\n", format_bytes(migration.at("bytes_processed").get<double>()),
-                        format_bytes(migration.at("bytes_total").get<double>()), migration.at("downtime_ms").get<std::int64_t>());
+    text += fmt::format(
+        "  copied {} of {}, downtime {} ms\n", format_bytes(migration.at("bytes_processed").get<double>()),
+        format_bytes(migration.at("bytes_total").get<double>()), migration.at("downtime_ms").get<std::int64_t>());
   }
   Table steps({"TIME", "AT AGENT", "STATE", "WORD"});
   for (const Json& step : action.at("transitions")) {
-    steps.add({clock_of(step.at("time")), clock_of(step.at("agent_time")), step.at("to").get<std::string>(), step.at("message").get<std::string>()});
+    steps.add({clock_of(step.at("time")), clock_of(step.at("agent_time")), step.at("to").get<std::string>(),
+               step.at("message").get<std::string>()});
   }
   if (!steps.empty()) text += "\n" + steps.text();
   if (action.contains("explanation") && action.at("explanation").is_object()) {
@@ -227,12 +245,15 @@ std::string print_action(const Json& action, const VmNames& names) {
 }
 
 std::string print_plan(const Json& plan, const VmNames& names) {
-  std::string text = fmt::format("automation {}{}\n", plan.at("automation").get<std::string>(), plan.at("paused").get<bool>() ? ", PAUSED" : "");
-  text += plan.at("decision").is_object() ? print_decision(plan.at("decision"), names) : std::string("no decision cycle has run yet\n");
+  std::string text = fmt::format("automation {}{}\n", plan.at("automation").get<std::string>(),
+                                 plan.at("paused").get<bool>() ? ", PAUSED" : "");
+  text += plan.at("decision").is_object() ? print_decision(plan.at("decision"), names)
+                                          : std::string("no decision cycle has run yet\n");
   Table actions({">ACTION", "VM", "HOST", "WHAT", "STATE", "WORD"});
   for (const Json& action : plan.at("open_actions")) {
-    actions.add({fmt::format("{}", action.at("id").get<std::uint64_t>()), name_of(names, action.at("vm").get<std::string>()),
-                 action.at("host").get<std::string>(), describe_operation(action.at("operation")), action.at("state").get<std::string>(),
+    actions.add({fmt::format("{}", action.at("id").get<std::uint64_t>()),
+                 name_of(names, action.at("vm").get<std::string>()), action.at("host").get<std::string>(),
+                 describe_operation(action.at("operation")), action.at("state").get<std::string>(),
                  action.at("message").get<std::string>()});
   }
   text += actions.empty() ? "\nno action is open\n" : "\n" + actions.text();
@@ -264,21 +285,23 @@ std::string print_history(const Json& entries, const VmNames& names) {
       if (entry->contains("action")) id = "A" + number("action");
       if (entry->contains("host")) word += ", host " + entry->at("host").get<std::string>();
     } else if (type == "agent") {
-      word = entry->at("host").get<std::string>() + (entry->at("commandable").get<bool>() ? " takes commands" : " takes no commands") +
+      word = entry->at("host").get<std::string>() +
+             (entry->at("commandable").get<bool>() ? " takes commands" : " takes no commands") +
              (entry->at("reason").get<std::string>().empty() ? "" : ": " + entry->at("reason").get<std::string>());
     } else if (type == "started") {
-      word = fmt::format("controller {} {} began, term {}", text_or(entry->at("controller"), ""), text_or(entry->at("version"), ""),
-                         entry->at("term").get<std::uint64_t>());
+      word = fmt::format("controller {} {} began, term {}", text_or(entry->at("controller"), ""),
+                         text_or(entry->at("version"), ""), entry->at("term").get<std::uint64_t>());
     } else if (type == "command") {
       id = "A" + number("action");
       vm = name_of(names, entry->at("vm").get<std::string>());
-      word = fmt::format("command {} to {}: {}", entry->at("id").get<std::uint64_t>(), entry->at("host").get<std::string>(),
-                         describe_operation(entry->at("operation")));
+      word = fmt::format("command {} to {}: {}", entry->at("id").get<std::uint64_t>(),
+                         entry->at("host").get<std::string>(), describe_operation(entry->at("operation")));
     } else if (type == "update") {
       id = "A" + number("action");
       vm = name_of(names, entry->at("vm").get<std::string>());
-      word = fmt::format("{} says of command {}: {} {}", entry->at("host").get<std::string>(), entry->at("command").get<std::uint64_t>(),
-                         entry->at("state").get<std::string>(), entry->at("message").get<std::string>());
+      word = fmt::format("{} says of command {}: {} {}", entry->at("host").get<std::string>(),
+                         entry->at("command").get<std::uint64_t>(), entry->at("state").get<std::string>(),
+                         entry->at("message").get<std::string>());
     } else if (type == "cycle") {
       id = number("number");
     }

@@ -42,8 +42,9 @@ std::string to_text(const api::Json& entry) {
   const auto time = entry.at("time").get<std::string>();
   if (type == "decision") {
     if (entry.at("chosen").at("actions").empty()) return "";
-    std::string text = fmt::format("{} D{} {}: {}\n", time, entry.at("id").get<std::uint64_t>(),
-                                   entry.at("chosen").at("label").get<std::string>(), entry.at("summary").get<std::string>());
+    std::string text =
+        fmt::format("{} D{} {}: {}\n", time, entry.at("id").get<std::uint64_t>(),
+                    entry.at("chosen").at("label").get<std::string>(), entry.at("summary").get<std::string>());
     return text;
   }
   if (type == "action") {
@@ -52,8 +53,8 @@ std::string to_text(const api::Json& entry) {
                        entry.at("host").get<std::string>(), describe_operation(entry.at("operation")));
   }
   if (type == "transition" && entry.at("from") != entry.at("to")) {
-    return fmt::format("{} A{} {} -> {}\n", time, entry.at("action").get<std::uint64_t>(), entry.at("from").get<std::string>(),
-                       entry.at("to").get<std::string>());
+    return fmt::format("{} A{} {} -> {}\n", time, entry.at("action").get<std::uint64_t>(),
+                       entry.at("from").get<std::string>(), entry.at("to").get<std::string>());
   }
   return "";
 }
@@ -63,7 +64,8 @@ Result<std::optional<double>> parse_speed(const std::string& text) {
   double factor = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), factor);
   if (error != std::errc{} || rest != text.data() + text.size() || !(factor > 0) || factor > 1e6) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("--speed is '{}', but must be max or a number above 0", text)};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("--speed is '{}', but must be max or a number above 0", text)};
   }
   return std::optional<double>(factor);
 }
@@ -91,7 +93,9 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   Status replayed;
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) { return (replayed = replayer.on_raw(message)).has_value(); };
-  visitor.journal = [&](const store::JournalEntry& entry) { return (replayed = replayer.on_journal(entry)).has_value(); };
+  visitor.journal = [&](const store::JournalEntry& entry) {
+    return (replayed = replayer.on_journal(entry)).has_value();
+  };
   const Result<replay::RecordingSummary> read = replay::read_recording(command.file, visitor);
   if (!read) return read.error();
   if (!replayed) return with_context(replayed.error(), command.file);
@@ -100,10 +104,15 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
 
   const auto& differences = replayer.differences();
   if (command.json) {
-    api::Json json{{"cycles", replayer.cycles()}, {"frames", replayer.frames()}, {"decisions", replayer.decisions()},
-                   {"actions", replayer.actions()}, {"differences", api::Json::array()}};
+    api::Json json{{"cycles", replayer.cycles()},
+                   {"frames", replayer.frames()},
+                   {"decisions", replayer.decisions()},
+                   {"actions", replayer.actions()},
+                   {"differences", api::Json::array()}};
     for (const auto& difference : differences) {
-      const auto parsed = [](const std::string& text) { return text.empty() ? api::Json(nullptr) : api::Json::parse(text); };
+      const auto parsed = [](const std::string& text) {
+        return text.empty() ? api::Json(nullptr) : api::Json::parse(text);
+      };
       json["differences"].push_back({{"time", api::to_rfc3339(difference.time)},
                                      {"recorded", parsed(difference.recorded)},
                                      {"replayed", parsed(difference.replayed)}});
@@ -111,11 +120,13 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     out << json.dump(2) << "\n";
   } else {
     for (const auto& difference : differences) {
-      out << api::to_rfc3339(difference.time) << "\n- " << (difference.recorded.empty() ? "nothing" : difference.recorded) << "\n+ "
+      out << api::to_rfc3339(difference.time) << "\n- "
+          << (difference.recorded.empty() ? "nothing" : difference.recorded) << "\n+ "
           << (difference.replayed.empty() ? "nothing" : difference.replayed) << "\n";
     }
-    out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n", replayer.cycles(),
-                       replayer.frames(), replayer.decisions(), replayer.actions(), differences.size());
+    out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n",
+                       replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),
+                       differences.size());
   }
   return differences.empty();
 }

@@ -12,7 +12,7 @@ struct ReplayCommand {
   std::string policy_file;    ///< empty: the recorded policy
   std::string speed = "max";  ///< "max", or how many times real time
   bool diff = false;
-  bool json = false;          ///< one JSON object a line
+  bool json = false;  ///< one JSON object a line
 };
 
 /// Replays a recording and prints each decision that acts and each action's life, the same bytes for the same file.

@@ -100,10 +100,11 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
   if (!history) return history.error();
   const VmNames names = vm_names(*vms);
 
-  std::string text = fmt::format("proteus  {}   policy {} ({}){}   cycle {}   {} VMs on {} hosts   q leaves\n\n",
-                                 status->at("cycle").at("time").get<std::string>(), status->at("policy").get<std::string>(),
-                                 status->at("automation").get<std::string>(), status->at("paused").get<bool>() ? "  PAUSED" : "",
-                                 status->at("cycle").at("number").get<std::uint64_t>(), vms->size(), hosts->size());
+  std::string text =
+      fmt::format("proteus  {}   policy {} ({}){}   cycle {}   {} VMs on {} hosts   q leaves\n\n",
+                  status->at("cycle").at("time").get<std::string>(), status->at("policy").get<std::string>(),
+                  status->at("automation").get<std::string>(), status->at("paused").get<bool>() ? "  PAUSED" : "",
+                  status->at("cycle").at("number").get<std::uint64_t>(), vms->size(), hosts->size());
   text += print_hosts(*hosts) + "\n";
   Table table({"VM", "HOST", "DEMAND, LAST MINUTE", ">NOW", ">P90 AHEAD", ">LIMIT", ">WAIT/RUN", "WHAT IS DONE TO IT"});
   std::map<std::string, std::string> doing;

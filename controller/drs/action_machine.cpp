@@ -16,8 +16,7 @@ void ActionMachine::go(ActionState to, std::string message, Step& step, const Up
   transition.time = step.now;
   if (update != nullptr) transition.agent_time = update->time;
   transition.message = std::move(message);
-  if (order_ &&
-      (to == ActionState::kReserving || to == ActionState::kSent || to == ActionState::kReverting)) {
+  if (order_ && (to == ActionState::kReserving || to == ActionState::kSent || to == ActionState::kReverting)) {
     transition.command = order_->command().id;
     transition.deadline = order_->command().deadline;
   }
@@ -57,8 +56,7 @@ void ActionMachine::stop_waiting(std::string message, Step& step) {
 }
 
 std::unique_ptr<ActionMachine> make_machine(ActionRecord& record) {
-  if (std::holds_alternative<Migrate>(record.action.operation))
-    return std::make_unique<MigrationMachine>(record);
+  if (std::holds_alternative<Migrate>(record.action.operation)) return std::make_unique<MigrationMachine>(record);
   return std::make_unique<ReshapeMachine>(record);
 }
 

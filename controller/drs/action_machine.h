@@ -45,9 +45,7 @@ class ActionMachine {
   /// Past the deadline, or called back: no more copies that could start work, and on to verifying.
   void stop_waiting(std::string message, Step& step);
   bool is(ActionState state) const { return record_.state == state; }
-  bool under_way() const {
-    return is(ActionState::kSent) || is(ActionState::kAccepted) || is(ActionState::kRunning);
-  }
+  bool under_way() const { return is(ActionState::kSent) || is(ActionState::kAccepted) || is(ActionState::kRunning); }
 
   ActionRecord& record_;
   std::optional<Order> order_;  ///< latest Reserve, Set* or Migrate

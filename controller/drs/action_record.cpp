@@ -38,32 +38,19 @@ constexpr std::pair<ActionState, ActionState> kArrows[] = {
 
 const char* to_string(ActionState state) {
   switch (state) {
-    case kIntended:
-      return "intended";
-    case kAwaitingApproval:
-      return "awaiting_approval";
-    case kReserving:
-      return "reserving";
-    case kSent:
-      return "sent";
-    case kAccepted:
-      return "accepted";
-    case kRunning:
-      return "running";
-    case kVerifying:
-      return "verifying";
-    case kVerified:
-      return "verified";
-    case kFailed:
-      return "failed";
-    case kReverting:
-      return "reverting";
-    case kReverted:
-      return "reverted";
-    case kRejected:
-      return "rejected";
-    case kExpired:
-      return "expired";
+    case kIntended: return "intended";
+    case kAwaitingApproval: return "awaiting_approval";
+    case kReserving: return "reserving";
+    case kSent: return "sent";
+    case kAccepted: return "accepted";
+    case kRunning: return "running";
+    case kVerifying: return "verifying";
+    case kVerified: return "verified";
+    case kFailed: return "failed";
+    case kReverting: return "reverting";
+    case kReverted: return "reverted";
+    case kRejected: return "rejected";
+    case kExpired: return "expired";
   }
   return "unknown";
 }
@@ -83,9 +70,8 @@ Status apply(ActionRecord& record, Transition transition) {
                              to_string(record.state), transition.action, to_string(transition.from))};
   }
   if (!may_follow(transition.from, transition.to)) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 fmt::format("action {} cannot go from {} to {}", record.action.id,
-                             to_string(transition.from), to_string(transition.to))};
+    return Error{ErrorCode::kFailedPrecondition, fmt::format("action {} cannot go from {} to {}", record.action.id,
+                                                             to_string(transition.from), to_string(transition.to))};
   }
   record.state = transition.to;
   if (!transition.message.empty()) record.message = transition.message;

@@ -55,8 +55,7 @@ struct Transition {
   Timestamp time;                       ///< controller's clock
   std::optional<Timestamp> agent_time;  ///< host's clock, if an update caused it
   std::string message;
-  std::uint64_t command =
-      0;  ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
+  std::uint64_t command = 0;          ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
   std::optional<Timestamp> deadline;  ///< and that command's deadline
 };
 
@@ -64,14 +63,13 @@ struct Transition {
 struct ActionRecord {
   ham::Action action;
   std::uint64_t decision = 0;
-  std::vector<ActionId>
-      prerequisites;  ///< must be verified before this one begins; if one is not, this one expires
+  std::vector<ActionId> prerequisites;  ///< must be verified before this one begins; if one is not, this one expires
   ActionState state = ActionState::kIntended;
   Term term = 0;
   Timestamp intended_at;
-  Timestamp trigger_time;     ///< host's time stamp of the newest frame that the decision saw
-  Timestamp deadline;         ///< intended, awaiting approval: to begin by; later: of its latest command
-  std::uint64_t command = 0;  ///< id of its latest Reserve, Set* or Migrate; 0: none has left
+  Timestamp trigger_time;                ///< host's time stamp of the newest frame that the decision saw
+  Timestamp deadline;                    ///< intended, awaiting approval: to begin by; later: of its latest command
+  std::uint64_t command = 0;             ///< id of its latest Reserve, Set* or Migrate; 0: none has left
   std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the Set* or Migrate
   std::optional<Timestamp> ended_at;
   std::optional<MigrationProgress> progress;

@@ -12,12 +12,8 @@ namespace proteus::drs {
 
 using enum ActionState;
 
-Executor::Executor(ExecutorOptions options, Term term, std::uint64_t next_action_id,
-                   std::uint64_t next_command_id)
-    : options_(std::move(options)),
-      term_(term),
-      next_action_id_(next_action_id),
-      next_command_id_(next_command_id) {}
+Executor::Executor(ExecutorOptions options, Term term, std::uint64_t next_action_id, std::uint64_t next_command_id)
+    : options_(std::move(options)), term_(term), next_action_id_(next_action_id), next_command_id_(next_command_id) {}
 Executor::Executor(Executor&&) noexcept = default;
 Executor& Executor::operator=(Executor&&) noexcept = default;
 Executor::~Executor() = default;
@@ -37,16 +33,14 @@ void Executor::adopt(std::vector<ActionRecord> open_actions) {
         return other.action.id == before && !is_final(other.state);
       });
     });
-    if (open.state == kIntended)
-      open.deadline = Timestamp{};  // never begun, and the plan's moment has passed
+    if (open.state == kIntended) open.deadline = Timestamp{};  // never begun, and the plan's moment has passed
     ActionRecord& record = actions_[id] = open;
     machines_[id] = make_machine(record);
     machines_[id]->adopt();
   }
 }
 
-Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions,
-                      Timestamp now) {
+Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions, Timestamp now) {
   Output out;
   Step here = step(now, out);
   const ActionId first = next_action_id_;
@@ -72,8 +66,7 @@ Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vecto
     for (const auto& [id, other] : actions_) {
       if (other.action.vm != taken.vm || is_final(other.state)) continue;
       if (id >= first) {
-        if (std::find(record.prerequisites.begin(), record.prerequisites.end(), id) ==
-            record.prerequisites.end()) {
+        if (std::find(record.prerequisites.begin(), record.prerequisites.end(), id) == record.prerequisites.end()) {
           record.prerequisites.push_back(id);
         }
       } else {
@@ -82,8 +75,7 @@ Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vecto
     }
     const bool moves = std::holds_alternative<Migrate>(taken.operation);
     if (!moves && !value_of(taken.operation)) obstacle = "it is neither a reshape nor a migration";
-    if (taken.automation < ham::Automation::kApprove)
-      obstacle = "the VM's level of automation does not allow it";
+    if (taken.automation < ham::Automation::kApprove) obstacle = "the VM's level of automation does not allow it";
 
     out.new_actions.push_back(record);
     const ActionId id = taken.id;
@@ -122,10 +114,9 @@ Output Executor::on_tick(Timestamp now, const std::function<bool(const HostId&)>
     if (!waits) {
       machine->on_tick(here);
     } else if (now >= record.deadline) {
-      machine->go(
-          kExpired,
-          record.state == kAwaitingApproval ? "nobody approved it in time" : "its turn did not come in time",
-          here);
+      machine->go(kExpired,
+                  record.state == kAwaitingApproval ? "nobody approved it in time" : "its turn did not come in time",
+                  here);
     }
   }
   settle(here);
@@ -206,12 +197,10 @@ void Executor::settle_waiting(ActionRecord& record, Step& here) {
   bool ready = record.state == kIntended && here.now < record.deadline;
   for (const ActionId before : record.prerequisites) {
     const auto found = actions_.find(before);
-    if (found == actions_.end())
-      continue;  // ended long ago, and verified: else this one would have ended with it
+    if (found == actions_.end()) continue;  // ended long ago, and verified: else this one would have ended with it
     const ActionState state = found->second.state;
     if (is_final(state) && state != kVerified) {
-      return machine.go(kExpired,
-                        fmt::format("action {}, which it waits for, is {}", before, to_string(state)), here);
+      return machine.go(kExpired, fmt::format("action {}, which it waits for, is {}", before, to_string(state)), here);
     }
     if (state != kVerified) ready = false;
   }
@@ -227,8 +216,8 @@ void Executor::retire_ended(Step& here) {
       continue;
     }
     if (const std::optional<HostId> host = machine->unreleased()) {
-      Unreleased room{here.make(record.action, *host, Release{id}, here.now + std::chrono::minutes(1)),
-                      here.now, record.deadline};
+      Unreleased room{here.make(record.action, *host, Release{id}, here.now + std::chrono::minutes(1)), here.now,
+                      record.deadline};
       here.send(room.release);
       unreleased_.push_back(std::move(room));
     }

@@ -14,10 +14,9 @@
 namespace proteus::drs {
 
 struct ExecutorOptions {
-  std::string controller;                                ///< id sent in commands
-  Nanoseconds accept_timeout = std::chrono::seconds(5);  ///< sent, but no word: the same id is repeated
-  Nanoseconds reserve_timeout =
-      std::chrono::seconds(15);  ///< a target that has not promised room by then is given up
+  std::string controller;                                  ///< id sent in commands
+  Nanoseconds accept_timeout = std::chrono::seconds(5);    ///< sent, but no word: the same id is repeated
+  Nanoseconds reserve_timeout = std::chrono::seconds(15);  ///< a target that has not promised room by then is given up
   Nanoseconds reshape_deadline = std::chrono::seconds(10);
   Nanoseconds migrate_deadline = std::chrono::minutes(10);
   Nanoseconds approval_lifetime = std::chrono::minutes(15);
@@ -27,8 +26,7 @@ struct ExecutorOptions {
 
 /// What the executor wants done, in this order: journal every transition durably, then send the commands.
 struct Output {
-  std::vector<ActionRecord>
-      new_actions;  ///< to be journalled as intent, whole; their transitions follow below
+  std::vector<ActionRecord> new_actions;  ///< to be journalled as intent, whole; their transitions follow below
   std::vector<Transition> transitions;
   std::vector<Command> commands;
   bool empty() const { return new_actions.empty() && transitions.empty() && commands.empty(); }
@@ -69,8 +67,7 @@ class Executor {
   /// journalled and expires at once, with that reason; so do those that depend on it. Within the decision an
   /// action begins when all that it names in `after`, and all earlier ones of its VM, are verified; the rest
   /// run side by side.
-  Output take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions,
-              Timestamp now);
+  Output take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions, Timestamp now);
 
   /// Updates may come late, twice, in any order and in old terms.
   Output on_update(const Update& update, Timestamp now);

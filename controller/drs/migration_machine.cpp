@@ -7,8 +7,7 @@ namespace proteus::drs {
 using enum ActionState;
 
 MigrationMachine::MigrationMachine(ActionRecord& record)
-    : ActionMachine(record),
-      inspection_({record.action.host, std::get<Migrate>(record.action.operation).target}) {}
+    : ActionMachine(record), inspection_({record.action.host, std::get<Migrate>(record.action.operation).target}) {}
 
 void MigrationMachine::begin(Step& step) {
   Command reserve = step.make(action(), target(), action().reserve, step.now + step.options.migrate_deadline);
@@ -141,25 +140,22 @@ void MigrationMachine::judge(Step& step) {
     }
     case Whereabouts::kTargetPaused:
       if (rounds_alike_ < 3) return;
-      return conclude(kFailed, fmt::format("is on {} only, and paused there: {}", target().value, word),
-                      step);
+      return conclude(kFailed, fmt::format("is on {} only, and paused there: {}", target().value, word), step);
     case Whereabouts::kNowhere:
       // The two answers are not of the same instant: a VM that switches in between shows up nowhere once.
       if (rounds_alike_ < 2) return;
-      return conclude(
-          kFailed,
-          fmt::format("domain vanished: active neither on {} nor on {}", source().value, target().value),
-          step);
+      return conclude(kFailed,
+                      fmt::format("domain vanished: active neither on {} nor on {}", source().value, target().value),
+                      step);
     case Whereabouts::kBoth:
       if (rounds_alike_ < 3 || alarmed_) return;
       alarmed_ = true;
       return go(
           kVerifying,
-          fmt::format(
-              "ALARM: active on both {} ({}) and {} ({}) although the move has ended: {}; asking until it "
-              "is one",
-              source().value, at_source.running ? "running" : "paused", target().value,
-              at_target.running ? "running" : "paused", word),
+          fmt::format("ALARM: active on both {} ({}) and {} ({}) although the move has ended: {}; asking until it "
+                      "is one",
+                      source().value, at_source.running ? "running" : "paused", target().value,
+                      at_target.running ? "running" : "paused", word),
           step);
   }
 }
@@ -170,8 +166,7 @@ void MigrationMachine::conclude(ActionState state, std::string message, Step& st
 }
 
 void MigrationMachine::send_release(Step& step) {
-  const Command release =
-      step.make(action(), target(), Release{action().id}, step.now + std::chrono::minutes(1));
+  const Command release = step.make(action(), target(), Release{action().id}, step.now + std::chrono::minutes(1));
   release_ = release.id;
   release_sent_ = step.now;
   step.send(release);

@@ -33,9 +33,7 @@ class Order {
   /// The agent began it and told us so.
   bool begun() const { return begun_; }
   /// One copy left, and it was refused: nothing was begun.
-  bool refused_cleanly() const {
-    return ended() && end_->state == CommandState::kRefused && copies_ == 1 && !begun_;
-  }
+  bool refused_cleanly() const { return ended() && end_->state == CommandState::kRefused && copies_ == 1 && !begun_; }
 
  private:
   void repeat(Step& step);

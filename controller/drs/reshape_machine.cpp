@@ -9,8 +9,7 @@ namespace proteus::drs {
 using enum ActionState;
 
 Command ReshapeMachine::set(Operation operation, std::optional<std::int64_t> present, Step& step) const {
-  Command command =
-      step.make(action(), action().host, std::move(operation), step.now + step.options.reshape_deadline);
+  Command command = step.make(action(), action().host, std::move(operation), step.now + step.options.reshape_deadline);
   command.require_running = true;
   command.require_value = present;
   return command;
@@ -27,8 +26,8 @@ void ReshapeMachine::adopt() {
   command.action = action().id;
   command.host = action().host;
   command.vm = action().vm;
-  command.operation = is(kReverting) ? with_value(action().operation, action().present_value.value_or(0))
-                                     : action().operation;
+  command.operation =
+      is(kReverting) ? with_value(action().operation, action().present_value.value_or(0)) : action().operation;
   order_ = Order::adopted(std::move(command));
 }
 
@@ -47,8 +46,7 @@ void ReshapeMachine::on_update(const Update& update, Step& step) {
 void ReshapeMachine::on_tick(Step& step) {
   if (!order_) return;
   if (under_way() && step.now >= record_.deadline) {
-    stop_waiting(fmt::format("{} has not finished it by the deadline; finding out", action().host.value),
-                 step);
+    stop_waiting(fmt::format("{} has not finished it by the deadline; finding out", action().host.value), step);
   }
   order_->on_tick(step);
   if (order_->ended()) inspection_.on_tick(action(), step);
@@ -64,8 +62,7 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   const bool settled = previous_ == seen;
   previous_ = seen;
   if (!seen.defined_active) {
-    if (settled)
-      go(kFailed, fmt::format("domain vanished: it is not active on {} any more", host), step, &update);
+    if (settled) go(kFailed, fmt::format("domain vanished: it is not active on {} any more", host), step, &update);
     return;
   }
   if (is(kReverting)) return judge_revert(seen, update, step);
@@ -77,14 +74,13 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   if (fulfils(wanted, seen)) {
     const bool late = word != CommandState::kSucceeded;
     return go(kVerified,
-              late ? fmt::format("{}, although {} last said: {}", found, host, order_->end().message) : found,
-              step, &update);
+              late ? fmt::format("{}, although {} last said: {}", found, host, order_->end().message) : found, step,
+              &update);
   }
   if (word == CommandState::kSucceeded) {
     // A balloon may still be moving.
     if (step.now < record_.deadline) return;
-    return go(kFailed, fmt::format("{} said it was done, but shows {}; left as it is", host, found), step,
-              &update);
+    return go(kFailed, fmt::format("{} said it was done, but shows {}; left as it is", host, found), step, &update);
   }
   if (!settled) return;
   const bool unchanged = !action().present_value || same_value(wanted, value, *action().present_value);
@@ -92,10 +88,9 @@ void ReshapeMachine::judge(const Update& update, Step& step) {
   if (unchanged) return go(kFailed, fmt::format("not changed, {}: {}", found, why), step, &update);
 
   previous_.reset();
-  std::string message = fmt::format("half done ({}): setting {} again: {}", found,
-                                    describe_value(wanted, *action().present_value), why);
-  go_with(kReverting, std::move(message),
-          Order(set(with_value(wanted, *action().present_value), value, step)), step);
+  std::string message =
+      fmt::format("half done ({}): setting {} again: {}", found, describe_value(wanted, *action().present_value), why);
+  go_with(kReverting, std::move(message), Order(set(with_value(wanted, *action().present_value), value, step)), step);
 }
 
 void ReshapeMachine::judge_revert(const DomainObservation& seen, const Update& update, Step& step) {

@@ -14,8 +14,7 @@ struct Step {
   Term term;
   std::uint64_t& next_command_id;
   Output& out;
-  const std::function<bool(const HostId&)>* host_reachable =
-      nullptr;  ///< only in on_tick; else hosts are taken to be
+  const std::function<bool(const HostId&)>* host_reachable = nullptr;  ///< only in on_tick; else hosts are taken to be
 
   bool reachable(const HostId& host) const { return host_reachable == nullptr || (*host_reachable)(host); }
 

@@ -60,8 +60,7 @@ Candidate::LossCaps Candidate::loss_caps() const {
   for (std::size_t i = 0; i < kScoredLeads; ++i) {
     const Lead& lead = leads_[i];
     // A lead not scored yet is guessed from the shorter one.
-    typical =
-        lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
+    typical = lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
     steps = lead.steps;
     caps[i] = kLossCap * typical;
   }
@@ -149,13 +148,11 @@ void Candidate::correct(Forecast& forecast) const {
     while (right + 1 < kScoredLeads && leads_[right].steps < h) ++right;
     const Lead& a = leads_[right - 1];
     const Lead& b = leads_[right];
-    const double share =
-        a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
+    const double share = a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
     const auto factor = [share](const ConformalGuard& left, const ConformalGuard& next) {
       return left.factor() + share * (next.factor() - left.factor());
     };
-    forecast.steps[i] =
-        widened(forecast.steps[i], factor(a.guard_p90, b.guard_p90), factor(a.guard_p99, b.guard_p99));
+    forecast.steps[i] = widened(forecast.steps[i], factor(a.guard_p90, b.guard_p90), factor(a.guard_p99, b.guard_p99));
   }
   const Lead& window = leads_[kWindow];
   forecast.window_max = widened(forecast.window_max, window.guard_p90.factor(), window.guard_p99.factor());

@@ -141,8 +141,7 @@ void DampedTrendFilter::explain_segment() {
   double jump_squares = std::numeric_limits<double>::infinity();
   double jumped = 0;
   double before_squares = 0;
-  const std::size_t last_start =
-      std::min<std::size_t>(kStartsLater, segment_.size() < 2 ? 0 : segment_.size() - 2);
+  const std::size_t last_start = std::min<std::size_t>(kStartsLater, segment_.size() < 2 ? 0 : segment_.size() - 2);
   for (std::size_t start = 0; start <= last_start; ++start) {
     double mean = 0;
     double recent = 0;

@@ -14,9 +14,8 @@ struct EngineOptions {
   int horizon_steps = 30;
   int history_steps = 2880;  ///< kept per series
   Nanoseconds season = std::chrono::hours(24);
-  int min_history_steps = 5;  ///< fewer: a wide forecast around the last value, model "cold_start"
-  int refit_every_steps =
-      30;  ///< parameters are chosen anew this often, series in turn; young series more often
+  int min_history_steps = 5;   ///< fewer: a wide forecast around the last value, model "cold_start"
+  int refit_every_steps = 30;  ///< parameters are chosen anew this often, series in turn; young series more often
 };
 
 /// How well a model has forecast lately, exponentially weighted over closed steps.

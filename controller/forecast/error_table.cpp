@@ -45,8 +45,8 @@ Quantiles tidy(Quantiles quantiles) {
   return quantiles;
 }
 
-void put_errors_around(std::span<const double> path, std::span<const double> path_errors,
-                       const ErrorTable& table, Forecast& forecast) {
+void put_errors_around(std::span<const double> path, std::span<const double> path_errors, const ErrorTable& table,
+                       Forecast& forecast) {
   const auto around = [](double point, double path_error, const Quantiles& error) {
     const double p50 = point + error.p50;
     return tidy({p50, p50 + std::hypot(error.p90 - error.p50, kNormal90 * path_error),
@@ -60,8 +60,7 @@ void put_errors_around(std::span<const double> path, std::span<const double> pat
   for (std::size_t i = 0; i < path.size(); ++i) {
     const double path_error = path_errors.empty() ? 0 : path_errors[i];
     const Quantiles step = around(path[i], path_error, table.at(static_cast<int>(i) + 1));
-    highest = {std::max(highest.p50, step.p50), std::max(highest.p90, step.p90),
-               std::max(highest.p99, step.p99)};
+    highest = {std::max(highest.p50, step.p50), std::max(highest.p90, step.p90), std::max(highest.p99, step.p99)};
     peak = std::max(peak, path[i]);
     path_error_max = std::max(path_error_max, path_error);
     forecast.steps.push_back(step);
@@ -90,8 +89,7 @@ Quantiles ErrorTable::quantiles_of(std::vector<Weighted>& errors, double cross_s
     crossing_weight = share * n / crossing;
     quiet_weight = (1 - share) * n / (n - crossing);
   }
-  std::sort(errors.begin(), errors.end(),
-            [](const Weighted& a, const Weighted& b) { return a.error < b.error; });
+  std::sort(errors.begin(), errors.end(), [](const Weighted& a, const Weighted& b) { return a.error < b.error; });
   const auto quantile = [&](double level) {
     const double rank = level * (n + 1);  // as in conformal prediction: the next error is one of n + 1
     double sum = 0;
@@ -119,8 +117,7 @@ bool ErrorTable::learn(std::span<const double> values, std::size_t first_origin,
   const std::size_t origins = values.size() - first_origin - 1;
   const std::size_t stride = (origins + kOriginsMax - 1) / kOriginsMax;
   const std::vector<int> knots = knots_up_to(horizon_steps_);
-  const int longest =
-      static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(horizon_steps_), origins));
+  const int longest = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(horizon_steps_), origins));
   // With little history, shorter windows stand in; there must be enough of them.
   const int window = std::min(horizon_steps_, std::max(1, static_cast<int>(origins / 2)));
 
@@ -157,19 +154,18 @@ bool ErrorTable::learn(std::span<const double> values, std::size_t first_origin,
   for (std::size_t k = 1; k < knots.size(); ++k) {
     // As many origins as the horizon is long: fewer all look at the same few steps.
     const auto needed = std::max(kErrorsMin, static_cast<std::size_t>(knots[k]) / stride);
-    at_knots[k] =
-        quiet_count(errors[k]) >= needed
-            ? quantiles_of(errors[k], cross_share(knots[k]))
-            : scaled(at_knots[k - 1], std::pow(static_cast<double>(knots[k]) / knots[k - 1], kGrowth));
+    at_knots[k] = quiet_count(errors[k]) >= needed
+                      ? quantiles_of(errors[k], cross_share(knots[k]))
+                      : scaled(at_knots[k - 1], std::pow(static_cast<double>(knots[k]) / knots[k - 1], kGrowth));
   }
   by_horizon_.resize(static_cast<std::size_t>(horizon_steps_));
   std::size_t k = 0;
   for (int h = 1; h <= horizon_steps_; ++h) {
     while (knots[k] < h) ++k;
     by_horizon_[static_cast<std::size_t>(h - 1)] =
-        knots[k] == h ? at_knots[k]
-                      : between(at_knots[k - 1], at_knots[k],
-                                static_cast<double>(h - knots[k - 1]) / (knots[k] - knots[k - 1]));
+        knots[k] == h
+            ? at_knots[k]
+            : between(at_knots[k - 1], at_knots[k], static_cast<double>(h - knots[k - 1]) / (knots[k] - knots[k - 1]));
   }
   if (quiet_count(window_errors) >= 2) {
     // The maximum of n normal values grows like the root of log n.
@@ -195,8 +191,7 @@ Quantiles ErrorTable::window(int steps) const {
   if (horizon_steps_ == 1 || steps > horizon_steps_) {
     return scaled(window_, std::sqrt(std::log(steps + 1.0) / std::log(horizon_steps_ + 1.0)));
   }
-  return between(by_horizon_.front(), window_,
-                 std::log(static_cast<double>(steps)) / std::log(horizon_steps_));
+  return between(by_horizon_.front(), window_, std::log(static_cast<double>(steps)) / std::log(horizon_steps_));
 }
 
 }  // namespace proteus::forecast

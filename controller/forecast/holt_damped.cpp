@@ -155,12 +155,10 @@ Status HoltDamped::fit(const History& history) {
   const auto path_of = [&](std::size_t origin, std::span<double> path) {
     const TrendTrace::State& state = trace.states[origin];
     const std::vector<double>& sums = state.in_trend ? trend_sums : quiet_sums;
-    for (std::size_t i = 0; i < path.size(); ++i)
-      path[i] = std::max(0.0, state.level + sums[i] * state.trend);
+    for (std::size_t i = 0; i < path.size(); ++i) path[i] = std::max(0.0, state.level + sums[i] * state.trend);
   };
   const auto crosses = [&trace](std::size_t origin, int h) { return trace.crosses_change(origin, h); };
-  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses,
-                     trace.change_rate())) {
+  if (!errors_.learn(values, std::min<std::size_t>(2, values.size() / 4), path_of, crosses, trace.change_rate())) {
     return Error{ErrorCode::kFailedPrecondition, "holt_damped: no two values within the horizon"};
   }
   end_ = history.end;

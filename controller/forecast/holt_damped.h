@@ -35,8 +35,8 @@ class HoltDamped final : public Model {
   using Quiet = std::array<std::vector<bool>, 3>;
   std::array<int, 3> scored_horizons(std::size_t count) const;
   Quiet quiet_origins(std::span<const double> values, const TrendStart& start) const;
-  double loss(const DampedTrendParameters& parameters, std::span<const double> values,
-              const TrendTrace& trace, const Quiet& quiet) const;
+  double loss(const DampedTrendParameters& parameters, std::span<const double> values, const TrendTrace& trace,
+              const Quiet& quiet) const;
   DampedTrendParameters search(std::span<const double> values, const TrendStart& start) const;
 
   int horizon_steps_;

@@ -18,8 +18,8 @@ Status SeasonalNaive::fit(const History& history) {
   const std::vector<double>& values = history.values;
   if (values.size() < season_steps_ + kComparedMin) {
     return Error{ErrorCode::kFailedPrecondition, "seasonal_naive: needs " +
-                                                     std::to_string(season_steps_ + kComparedMin) +
-                                                     " steps, has " + std::to_string(values.size())};
+                                                     std::to_string(season_steps_ + kComparedMin) + " steps, has " +
+                                                     std::to_string(values.size())};
   }
   // A missing value is that of a season before, at first the last one seen.
   std::vector<double> filled = values;

@@ -151,16 +151,15 @@ void Series::choose() {
     chosen_ = kNone;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       if (set_aside(i)) continue;
-      if (chosen_ == kNone || (scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < 1))
-        chosen_ = i;
+      if (chosen_ == kNone || (scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < 1)) chosen_ = i;
     }
     better_steps_.assign(candidates_.size(), 0);
     return;
   }
   // One surprise is in the scores of a whole horizon of forecasts; a model must stay better for as long.
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    const bool better = i != chosen_ && !set_aside(i) && scored(i) &&
-                        candidates_[i].loss_relative_to(candidates_[chosen_]) < kTakeOver;
+    const bool better =
+        i != chosen_ && !set_aside(i) && scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < kTakeOver;
     better_steps_[i] = better ? better_steps_[i] + 1 : 0;
   }
   const auto longest = std::max_element(better_steps_.begin(), better_steps_.end());
@@ -180,8 +179,7 @@ Forecast Series::cold_start() const {
     now = resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
   }
   const double p90 = std::max(1.5 * now, highest_known_);
-  Forecast forecast{
-      .made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = "cold_start"};
+  Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = "cold_start"};
   forecast.window_max = {now, p90, std::max(2 * now, p90)};
   forecast.steps.assign(static_cast<std::size_t>(options_.horizon_steps), forecast.window_max);
   return forecast;

@@ -37,13 +37,13 @@ struct HostState {
   HostId id;
   profile::Fingerprint fingerprint;
   std::int64_t memory_available_bytes = 0;
-  double cpu_used_cores = 0;       ///< over the last tick, all of the host
-  double cpu_overhead_cores = 0;   ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
-  double run_queue_wait_ratio = 0; ///< ns waited / ns run of its VMs, last tick
-  bool fresh = false;              ///< telemetry within the staleness limit; else nothing is decided about it
+  double cpu_used_cores = 0;        ///< over the last tick, all of the host
+  double cpu_overhead_cores = 0;    ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
+  double run_queue_wait_ratio = 0;  ///< ns waited / ns run of its VMs, last tick
+  bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
-  bool commandable = false;        ///< its agent follows this controller
-  std::string libvirt_uri;         ///< how a source reaches it for migration
+  bool commandable = false;  ///< its agent follows this controller
+  std::string libvirt_uri;   ///< how a source reaches it for migration
   std::string migrate_uri;
 };
 
@@ -53,18 +53,18 @@ struct VmState {
   HostId host;
   Allocation allocation;
   bool running = false;
-  double cpu_used_cores = 0;       ///< run time of vCPUs per second, last tick
-  double cpu_demand_cores = 0;     ///< run + wait beyond what is normal: what it would use if nothing held it back
+  double cpu_used_cores = 0;    ///< run time of vCPUs per second, last tick
+  double cpu_demand_cores = 0;  ///< run + wait beyond what is normal: what it would use if nothing held it back
   double run_queue_wait_ratio = 0;
-  double throttled_ratio = 0;      ///< share of the last tick in which its quota held it back
+  double throttled_ratio = 0;  ///< share of the last tick in which its quota held it back
   std::int64_t memory_resident_bytes = 0;
-  std::int64_t dirty_bytes_per_s = 0;            ///< 0: not measured yet
-  std::optional<std::string> unmovable;          ///< reason
-  std::map<std::string, std::string> groups;     ///< operator's tags from the domain's metadata
+  std::int64_t dirty_bytes_per_s = 0;         ///< 0: not measured yet
+  std::optional<std::string> unmovable;       ///< reason
+  std::map<std::string, std::string> groups;  ///< operator's tags from the domain's metadata
   /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
   /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
-  std::optional<Timestamp> last_action_end;      ///< for cooldown
+  std::optional<Timestamp> last_action_end;  ///< for cooldown
 };
 
 /// An action that is under way; its VM, source and target are spoken for.

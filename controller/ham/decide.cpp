@@ -134,7 +134,8 @@ std::string summary_of_nothing(const ClusterModel& model, const SearchResult& fo
     return !host.state->fresh || !host.state->commandable;
   });
   if (static_cast<std::size_t>(unfit) == model.hosts.size()) {
-    return fmt::format("nothing is done: of {} hosts none sends fresh telemetry and takes commands", model.hosts.size());
+    return fmt::format("nothing is done: of {} hosts none sends fresh telemetry and takes commands",
+                       model.hosts.size());
   }
   std::string text = "nothing is done: ";
   if (!found.options.empty()) {

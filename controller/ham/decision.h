@@ -15,8 +15,8 @@ namespace proteus::ham {
 struct ScoreTerms {
   double performance = 0;  ///< −price of expected contention and memory shortage over the horizon (<= 0)
   double utilisation = 0;  ///< −price of idle allocation and of hosts beyond their headroom (<= 0)
-  double cost = 0;         ///< one-off price of the actions spread over the payback time, and soft rules violated (>= 0)
-  double latency = 0;      ///< price of contention suffered until the actions take effect, and of downtime (>= 0)
+  double cost = 0;     ///< one-off price of the actions spread over the payback time, and soft rules violated (>= 0)
+  double latency = 0;  ///< price of contention suffered until the actions take effect, and of downtime (>= 0)
   double total() const { return performance + utilisation - cost - latency; }
   bool operator==(const ScoreTerms&) const = default;
 };
@@ -25,12 +25,12 @@ struct ScoreTerms {
 struct Action {
   ActionId id = 0;  ///< given by the drs when it is taken up; 0 before
   VmId vm;
-  HostId host;      ///< whose agent executes it: where the VM is, or will be once `after` is done
+  HostId host;  ///< whose agent executes it: where the VM is, or will be once `after` is done
   Operation operation;
   std::optional<std::int64_t> present_value;  ///< precondition for Set*: what it replaces, and what a revert restores
   Reserve reserve;  ///< of a Migrate: room that the drs reserves at the target before it moves the VM; else zeroes
   Automation automation = Automation::kRecommend;  ///< level that applies to this VM
-  std::string reason;           ///< one sentence for people, with figures and units
+  std::string reason;                              ///< one sentence for people, with figures and units
   Nanoseconds expected_duration{};
   std::int64_t expected_downtime_ms = 0;
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
@@ -40,7 +40,7 @@ struct Action {
 
 /// A candidate allocation, scored.
 struct Candidate {
-  std::string label;  ///< for example "migrate web1 h1 -> h2"
+  std::string label;            ///< for example "migrate web1 h1 -> h2"
   std::vector<Action> actions;  ///< in a feasible order; empty: do nothing
   ScoreTerms score;
 };
@@ -66,7 +66,7 @@ struct Outlook {
 struct Decision {
   std::uint64_t id = 0;  ///< number of the cycle that made it; given by the pipeline
   Timestamp time;
-  std::string policy;    ///< name
+  std::string policy;  ///< name
   Candidate chosen;
   Candidate do_nothing;
   std::vector<Candidate> alternatives;  ///< best first, at most 8
@@ -75,10 +75,10 @@ struct Decision {
   std::string summary;                  ///< one sentence: why this, or why nothing
 };
 
-/// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the same
-/// decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor one on a
-/// host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still reshaped, and
-/// never blocks a plan.
+/// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the
+/// same decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor
+/// one on a host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still
+/// reshaped, and never blocks a plan.
 Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed);
 
 }  // namespace proteus::ham

@@ -21,8 +21,8 @@ std::string host_outlook(const PlanState& plan, std::size_t host) {
     return fmt::format("{}'s VMs need more than its {:.2f} cores now, up to {:.2f} (forecast p90)",
                        host_name(plan, host), capacity, peak);
   }
-  return fmt::format("{}'s VMs are forecast (p90) to need up to {:.2f} of its {:.2f} cores", host_name(plan, host), peak,
-                     capacity);
+  return fmt::format("{}'s VMs are forecast (p90) to need up to {:.2f} of its {:.2f} cores", host_name(plan, host),
+                     peak, capacity);
 }
 
 std::string vm_outlook(const PlanState& plan, std::size_t v) {
@@ -142,8 +142,8 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
     return fmt::format("{}; {} uses the room made by the move before it and {}", vm_outlook(plan, v),
                        allocation_change(plan.placement(v).allocation, change.to.allocation), money(evaluation));
   }
-  const std::string move = fmt::format("moving {} to {} ({})", name_of(plan, v), host_name(plan, change.to.host),
-                                       move_price(plan, v));
+  const std::string move =
+      fmt::format("moving {} to {} ({})", name_of(plan, v), host_name(plan, change.to.host), move_price(plan, v));
   switch (option.cause) {
     case Step::Cause::kRepair: return fmt::format("{}; {} mends it", broken_rule(plan, v), move);
     case Step::Cause::kMakeRoom: {

@@ -128,7 +128,8 @@ void read_size(Table& table, SizeRule& rule) {
   table.read_bytes("memory_min", rule.memory_bytes_min, kMiB, std::int64_t{1} << 60);
   table.read_bytes("memory_max", rule.memory_bytes_max, kMiB, std::int64_t{1} << 60);
   if (rule.vcpus_min > rule.vcpus_max) table.problem("vcpus_min", "vcpus_min is more than vcpus_max");
-  if (rule.cpu_cores_min > rule.cpu_cores_max) table.problem("cpu_cores_min", "cpu_cores_min is more than cpu_cores_max");
+  if (rule.cpu_cores_min > rule.cpu_cores_max)
+    table.problem("cpu_cores_min", "cpu_cores_min is more than cpu_cores_max");
   if (rule.memory_bytes_min > rule.memory_bytes_max) table.problem("memory_min", "memory_min is more than memory_max");
 }
 

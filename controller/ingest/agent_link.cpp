@@ -46,7 +46,9 @@ AgentLink::~AgentLink() {
   thread_.join();
 }
 
-bool AgentLink::send(Command command) { return outgoing_.push(std::move(command)); }
+bool AgentLink::send(Command command) {
+  return outgoing_.push(std::move(command));
+}
 
 void AgentLink::acknowledge(const Update& update) {
   // Refused when full: the agent then repeats its word after the next reconnect.
@@ -127,7 +129,8 @@ void AgentLink::take_hello(const wire::FromPeer& message, const wire::Hello& hel
     } else if (hello.leader == options_.controller) {
       set_state(agent, true, "");
     } else {
-      set_state(agent, false, hello.leader.empty() ? "follows no controller yet" : "follows controller " + hello.leader);
+      set_state(agent, false,
+                hello.leader.empty() ? "follows no controller yet" : "follows controller " + hello.leader);
     }
   }
   const wire::Welcome welcome{options_.controller, options_.term, now};
@@ -148,9 +151,8 @@ void AgentLink::send_waiting() {
     }
     const std::string bytes =
         command != nullptr ? wire::encode(*command) : wire::encode(std::get<Acknowledgement>(*outgoing).ack);
-    const Status sent = routing_id.empty()
-                            ? Status(Error{ErrorCode::kNotFound, "no word from its agent yet"})
-                            : wire::send_to(router_, routing_id, bytes);
+    const Status sent = routing_id.empty() ? Status(Error{ErrorCode::kNotFound, "no word from its agent yet"})
+                                           : wire::send_to(router_, routing_id, bytes);
     if (command == nullptr) continue;
     if (!sent) log::warning("command {} for {} not sent: {}", command->id, host.value, sent.error().message);
     std::lock_guard lock(mutex_);

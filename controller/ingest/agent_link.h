@@ -72,10 +72,10 @@ struct AgentLinkStatus {
   std::uint64_t refused = 0;  ///< undecodable, or of a host that the key does not prove
 };
 
-/// The controller's end of the command sockets, for as long as it leads: answers each Hello with Welcome, sends commands,
-/// passes updates on. An agent is commandable if its Hello was heard within three intervals and says that it follows us,
-/// and it has seen no newer term. Only changes are told.
-/// Thread: its own, `command`; the rest of the interface from any.
+/// The controller's end of the command sockets, for as long as it leads: answers each Hello with Welcome, sends
+/// commands, passes updates on. An agent is commandable if its Hello was heard within three intervals and says that it
+/// follows us, and it has seen no newer term. Only changes are told. Thread: its own, `command`; the rest of the
+/// interface from any.
 class AgentLink final : public CommandLink {
  public:
   /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a

@@ -45,25 +45,24 @@ struct IngestOptions {
 };
 
 struct IngestStatus {
-  std::uint64_t messages = 0;    ///< received
-  std::uint64_t bytes = 0;       ///< received
-  std::uint64_t frames = 0;      ///< made durable
-  std::uint64_t catalogs = 0;    ///< made durable
-  std::uint64_t repeats = 0;     ///< passed over
-  std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
-  std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
-  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t messages = 0;   ///< received
+  std::uint64_t bytes = 0;      ///< received
+  std::uint64_t frames = 0;     ///< made durable
+  std::uint64_t catalogs = 0;   ///< made durable
+  std::uint64_t repeats = 0;    ///< passed over
+  std::uint64_t wanted = 0;     ///< not taken because something before them is missing; asked for again
+  std::uint64_t refused = 0;    ///< undecodable, or of a host that the key does not prove
+  std::uint64_t discarded = 0;  ///< not taken while store or pipeline could not; agents send them again
   std::uint64_t batches = 0;
   std::uint64_t store_errors = 0;
-  std::uint64_t undelivered = 0; ///< durable, waiting for room in the pipeline's queue
-  std::string store_error;       ///< why nothing is stored right now; empty if all is well
+  std::uint64_t undelivered = 0;  ///< durable, waiting for room in the pipeline's queue
+  std::string store_error;        ///< why nothing is stored right now; empty if all is well
 };
 
 /// Receives telemetry, makes it durable, acknowledges it and passes the samples on, in the order of their lsn.
-/// While the store takes nothing (disk full), nothing is acknowledged and agents keep their frames; it is tried again by
-/// itself. While the pipeline's queue is full, likewise: samples are never dropped between store and pipeline, so that
-/// replay sees what the pipeline saw.
-/// Thread: its own, `ingest`; the rest of the interface from any.
+/// While the store takes nothing (disk full), nothing is acknowledged and agents keep their frames; it is tried again
+/// by itself. While the pipeline's queue is full, likewise: samples are never dropped between store and pipeline, so
+/// that replay sees what the pipeline saw. Thread: its own, `ingest`; the rest of the interface from any.
 class Ingest {
  public:
   /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a

@@ -55,8 +55,7 @@ double mean_wait_at(double cpus, double utilisation) {
 }  // namespace
 
 ResponseCurve::ResponseCurve(std::vector<Knot> knots) : knots_(std::move(knots)) {
-  std::sort(knots_.begin(), knots_.end(),
-            [](const Knot& a, const Knot& b) { return a.utilisation < b.utilisation; });
+  std::sort(knots_.begin(), knots_.end(), [](const Knot& a, const Knot& b) { return a.utilisation < b.utilisation; });
 }
 
 double ResponseCurve::wait_ratio(double utilisation) const {
@@ -90,8 +89,7 @@ CurveLearner::CurveLearner(double cpus, Nanoseconds half_life)
       bins_(static_cast<std::size_t>(std::lround(ResponseCurve::kMaxUtilisation / kBinWidth))) {}
 
 void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait) {
-  if (!std::isfinite(utilisation) || utilisation < 0 || run <= Nanoseconds::zero() ||
-      wait < Nanoseconds::zero())
+  if (!std::isfinite(utilisation) || utilisation < 0 || run <= Nanoseconds::zero() || wait < Nanoseconds::zero())
     return;
   double weight = 1;
   if (time > newest_) {
@@ -132,8 +130,7 @@ ResponseCurve CurveLearner::curve() const {
 
   std::vector<ResponseCurve::Knot> knots;
   knots.push_back({0, std::min(factor * prior.wait_ratio(0), monotone.front()), 0});
-  for (std::size_t i = 0; i < bins_.size(); ++i)
-    knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
+  for (std::size_t i = 0; i < bins_.size(); ++i) knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
   const double last = factor * prior.wait_ratio(ResponseCurve::kMaxUtilisation);
   knots.push_back({ResponseCurve::kMaxUtilisation, std::max(last, monotone.back()), 0});
   return ResponseCurve(std::move(knots));

@@ -41,9 +41,8 @@ struct Fingerprint {
   double cpu_capacity_cores = 0;
   std::int64_t memory_capacity_bytes = 0;
   ResponseCurve run_queue_wait{std::vector<ResponseCurve::Knot>{}};
-  double evidence_s = 0;  ///< seconds of CPU run behind the curve
-  std::map<std::string, std::string>
-      capabilities;  ///< name -> "yes" or "no: reason", from the agent's probing
+  double evidence_s = 0;                            ///< seconds of CPU run behind the curve
+  std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", from the agent's probing
 };
 
 /// Learns a host's response curve online from telemetry: evidence per utilisation bin, shrunk towards the

@@ -164,7 +164,8 @@ class Writer {
 };
 
 /// One entry to the visitor. nullopt: it does not decode; else what the callback returned.
-std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view body, const store::Store::Visitor& visitor) {
+std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view body,
+                          const store::Store::Visitor& visitor) {
   if (kind == kJournal) {
     Result<store::JournalEntry> entry = store::decode_journal_entry(body);
     if (!entry) return std::nullopt;
@@ -188,11 +189,13 @@ std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view
 
 }  // namespace
 
-Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options, const std::string& path) {
+Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
+                                         const std::string& path) {
   const Timestamp at = options.from == Timestamp{} ? options.to : options.from;
   const Result<std::optional<store::JournalEntry>> beginning = store.last_started(at);
   if (!beginning) return beginning.error();
-  if (!*beginning) return Error{ErrorCode::kNotFound, "no controller had begun by then: there is nothing to replay from"};
+  if (!*beginning)
+    return Error{ErrorCode::kNotFound, "no controller had begun by then: there is nothing to replay from"};
   const auto& started = std::get<store::Started>((*beginning)->payload);
   const std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
 
@@ -220,8 +223,8 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   if (!file) return Error{ErrorCode::kNotFound, fmt::format("cannot read {}: {}", path, std::strerror(errno))};
   RecordingSummary summary;
   const auto corrupt = [&](const char* what) {
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: {} after {} telemetry messages and {} journal entries", path, what,
-                                                  summary.raw_messages, summary.journal_entries)};
+    return Error{ErrorCode::kCorrupt, fmt::format("{}: {} after {} telemetry messages and {} journal entries", path,
+                                                  what, summary.raw_messages, summary.journal_entries)};
   };
   const auto take = [&](std::size_t size, std::string& out) {
     out.resize(size);
@@ -239,7 +242,8 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   if (!take(16, bytes) || !bytes.starts_with(kMagic)) return Error{ErrorCode::kCorrupt, path + " is not a recording"};
   Reader head(std::string_view(bytes).substr(kMagic.size()));
   if (const auto version = head.take<std::uint32_t>(); version != kVersion) {
-    return Error{ErrorCode::kUnsupported, fmt::format("{} has version {}; this program reads version {}", path, version, kVersion)};
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("{} has version {}; this program reads version {}", path, version, kVersion)};
   }
   if (const char* trouble = take_checked(head.take<std::uint32_t>(), bytes)) return corrupt(trouble);
   Reader description(bytes);
@@ -259,7 +263,8 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
       const auto journal_entries = trailer.take<std::uint64_t>();
       while (trailer.good() && !trailer.empty()) summary.hosts.emplace_back(std::string(trailer.take_text()));
       if (!trailer.good()) return corrupt("broken trailer");
-      if (raw_messages != summary.raw_messages || journal_entries != summary.journal_entries) return corrupt("entries are missing");
+      if (raw_messages != summary.raw_messages || journal_entries != summary.journal_entries)
+        return corrupt("entries are missing");
       if (take(1, bytes)) return corrupt("something follows its end");
       return summary;
     }
@@ -269,7 +274,8 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
     if (!take(packed_size, bytes)) return corrupt("cut off");
     if (XXH64(bytes.data(), bytes.size(), 0) != checksum) return corrupt("wrong checksum");
     chunk.resize(size);
-    if (ZSTD_decompress(chunk.data(), chunk.size(), bytes.data(), bytes.size()) != size) return corrupt("does not decompress");
+    if (ZSTD_decompress(chunk.data(), chunk.size(), bytes.data(), bytes.size()) != size)
+      return corrupt("does not decompress");
     Reader entries(chunk);
     while (!entries.empty()) {
       const auto kind = entries.take<std::uint8_t>();

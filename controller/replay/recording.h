@@ -13,23 +13,23 @@ namespace proteus::replay {
 
 /// What a recording is cut from.
 struct RecordOptions {
-  Timestamp from{};            ///< default: the controller's last beginning before `to`
+  Timestamp from{};  ///< default: the controller's last beginning before `to`
   Timestamp to{};
-  std::vector<HostId> hosts;   ///< telemetry of these only; empty: of all
+  std::vector<HostId> hosts;  ///< telemetry of these only; empty: of all
 };
 
 /// What a recording says of itself.
 struct RecordingSummary {
-  std::string version;         ///< of the program that cut it
-  Timestamp from{};            ///< when the controller began that it starts with
-  Timestamp to{};              ///< everything in it is older
+  std::string version;  ///< of the program that cut it
+  Timestamp from{};     ///< when the controller began that it starts with
+  Timestamp to{};       ///< everything in it is older
   std::uint64_t raw_messages = 0;
   std::uint64_t journal_entries = 0;
-  std::vector<HostId> hosts;   ///< whose telemetry is in it, sorted
+  std::vector<HostId> hosts;  ///< whose telemetry is in it, sorted
 };
 
-/// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`, so
-/// that a replay meets every input that shaped the decisions, and ends before `to`.
+/// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`,
+/// so that a replay meets every input that shaped the decisions, and ends before `to`.
 ///
 /// The file, all numbers little-endian:
 ///   offset 0   8 bytes  "PROTEUSR"
@@ -51,16 +51,18 @@ struct RecordingSummary {
 ///              u8       1 telemetry, 2 journal
 ///              u64      lsn
 ///              u32      size of what follows
-///   telemetry: i64 received (ns), u64 boot id, u64 sequence, u32 catalog version, u64 base sequence, u16 size of the host's
+///   telemetry: i64 received (ns), u64 boot id, u64 sequence, u32 catalog version, u64 base sequence, u16 size of the
+///   host's
 ///              name, name, bytes of schema::Upstream
 ///   journal:   bytes of the journal entry (schemas/journal.capnp)
 /// Errors: the store's; kNotFound if nothing lies in the range, kUnavailable if the file cannot be written. The file is
 /// whole or not there.
-Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options, const std::string& path);
+Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
+                                         const std::string& path);
 
-/// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes over.
-/// The summary counts what was read; hosts are known only at the end.
-/// Errors: kNotFound; kCorrupt, saying how many entries before it were good; kUnsupported for another version.
+/// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes
+/// over. The summary counts what was read; hosts are known only at the end. Errors: kNotFound; kCorrupt, saying how
+/// many entries before it were good; kUnsupported for another version.
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor);
 
 }  // namespace proteus::replay

@@ -53,7 +53,8 @@ Status Replayer::begin(const store::Started& started) {
   }
   // The controller warmed its forecasts from what was stored before it began.
   for (const Pending& frame : pending_) {
-    if (started.warm_from_lsn != 0 && frame.lsn >= started.warm_from_lsn) pipeline_->on_sample(frame.sample, frame.received);
+    if (started.warm_from_lsn != 0 && frame.lsn >= started.warm_from_lsn)
+      pipeline_->on_sample(frame.sample, frame.received);
   }
   pending_.clear();
   return {};
@@ -85,7 +86,8 @@ void Replayer::compare() {
     const store::JournalEntry* was = i < recorded_.size() ? &recorded_[i] : nullptr;
     const store::JournalEntry* is = i < replayed_.size() ? &replayed_[i] : nullptr;
     if (was != nullptr && is != nullptr && store::encode(*was) == store::encode(*is)) continue;
-    differences_.push_back({was != nullptr ? was->time : is->time, was != nullptr ? to_line(*was) : "", is != nullptr ? to_line(*is) : ""});
+    differences_.push_back({was != nullptr ? was->time : is->time, was != nullptr ? to_line(*was) : "",
+                            is != nullptr ? to_line(*is) : ""});
   }
   recorded_.clear();
   replayed_.clear();

@@ -65,9 +65,9 @@ class Replayer {
   ReplayOptions options_;
   wire::TelemetryReader reader_;
   std::unique_ptr<controller::Pipeline> pipeline_;
-  std::vector<Pending> pending_;                 // frames not yet taken in
-  std::vector<store::JournalEntry> recorded_;    // outputs journalled since the last input, lsn 0
-  std::vector<store::JournalEntry> replayed_;    // outputs decided since
+  std::vector<Pending> pending_;               // frames not yet taken in
+  std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
+  std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;
   std::uint64_t cycles_ = 0;
   std::uint64_t frames_ = 0;

@@ -22,12 +22,13 @@ struct Started {
   std::string options_toml;  ///< forecast step, horizon and the like, as effective
   std::uint64_t next_action_id = 1;
   std::uint64_t next_command_id = 1;
-  std::uint64_t warm_from_lsn = 0;          ///< stored telemetry from here on was read again before starting; 0: none
-  std::vector<drs::ActionRecord> adopted;   ///< actions that the previous process left open
-  std::vector<HostId> maintenance;          ///< as left by the previous process, sorted
+  std::uint64_t warm_from_lsn = 0;         ///< stored telemetry from here on was read again before starting; 0: none
+  std::vector<drs::ActionRecord> adopted;  ///< actions that the previous process left open
+  std::vector<HostId> maintenance;         ///< as left by the previous process, sorted
   bool paused = false;
 };
-/// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles happened.
+/// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
+/// happened.
 struct Cycle {
   std::uint64_t number = 0;
   std::uint64_t seed = 0;

@@ -21,14 +21,18 @@ constexpr int kNestingMax = 16;
 
 // --- writing ------------------------------------------------------------------------------------------------------
 
-capnp::Text::Reader text(const std::string& s) { return {s.data(), s.size()}; }
+capnp::Text::Reader text(const std::string& s) {
+  return {s.data(), s.size()};
+}
 
 // −0 equals 0, so both are written as 0.
-double number(double v) { return v == 0 ? 0.0 : v; }
+double number(double v) {
+  return v == 0 ? 0.0 : v;
+}
 
 // Empty text and empty lists are left out, so that they have one form.
-#define SET_TEXT(builder, Name, value) \
-  do {                                 \
+#define SET_TEXT(builder, Name, value)                      \
+  do {                                                      \
     if (!(value).empty()) (builder).set##Name(text(value)); \
   } while (false)
 
@@ -72,8 +76,8 @@ template <typename List, typename Value>
 void fill_list(List to, const std::vector<Value>& from) {
   for (unsigned i = 0; i < to.size(); ++i) fill(to[i], from[i]);
 }
-#define SET_LIST(builder, Name, values) \
-  do {                                  \
+#define SET_LIST(builder, Name, values)                                                                     \
+  do {                                                                                                      \
     if (!(values).empty()) fill_list((builder).init##Name(static_cast<unsigned>((values).size())), values); \
   } while (false)
 

@@ -25,7 +25,8 @@
 namespace proteus::store {
 namespace {
 
-constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw", "frame", "catalog", "journal", "time", "default"};
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",     "frame", "catalog",
+                                                                "journal", "time",  "default"};
 
 // Memory: at most kMemtableBytesAll of unflushed writes and kCacheBytes of blocks, indexes and filters.
 constexpr std::size_t kRawMemtableBytes = 16u << 20;
@@ -41,8 +42,12 @@ constexpr std::uint64_t kReopenBytes = kMemtableBytesAll + (16u << 20);
 // A directory that another process writes changes under a reader's open(); it is then read again.
 constexpr int kReadOnlyAttempts = 5;
 
-rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
-std::string_view view_of(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+rocksdb::Slice slice(std::string_view s) {
+  return {s.data(), s.size()};
+}
+std::string_view view_of(const rocksdb::Slice& s) {
+  return {s.data(), s.size()};
+}
 
 Error ours(const rocksdb::Status& status) {
   const std::string text = status.ToString();
@@ -195,7 +200,8 @@ Error open_error(const RocksDb::Options& options, const rocksdb::Status& status)
   if (status.IsInvalidArgument() && text.find("does not exist") != std::string::npos) {
     return {ErrorCode::kNotFound, fmt::format("there is no store in {}", options.directory)};
   }
-  if (status.IsInvalidArgument()) return {ErrorCode::kUnsupported, fmt::format("open store {}: {}", options.directory, text)};
+  if (status.IsInvalidArgument())
+    return {ErrorCode::kUnsupported, fmt::format("open store {}: {}", options.directory, text)};
   return with_context(ours(status), "open store " + options.directory);
 }
 
@@ -277,12 +283,14 @@ Result<std::unique_ptr<RocksDb>> RocksDb::open(const Options& options) {
 }
 
 Status RocksDb::check_room() const {
-  const std::uint64_t needed = impl_->stopped ? std::max(impl_->options.reserve_bytes, kReopenBytes) : impl_->options.reserve_bytes;
+  const std::uint64_t needed =
+      impl_->stopped ? std::max(impl_->options.reserve_bytes, kReopenBytes) : impl_->options.reserve_bytes;
   std::error_code error;
   const auto space = std::filesystem::space(impl_->options.directory, error);
   if (error || space.available >= needed) return {};
-  return Error{ErrorCode::kUnavailable, fmt::format("disk full: {} MiB are free, {} MiB are kept for the store's own work",
-                                                    space.available >> 20, needed >> 20)};
+  return Error{ErrorCode::kUnavailable,
+               fmt::format("disk full: {} MiB are free, {} MiB are kept for the store's own work",
+                           space.available >> 20, needed >> 20)};
 }
 
 Status RocksDb::write(const Batch& batch) {
@@ -312,8 +320,8 @@ Status RocksDb::write(const Batch& batch) {
     impl_->stopped = true;
     return with_context(refusal(status), where);
   }
-  // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has failed:
-  // opened again, the log is read as after a crash, and its torn end left behind.
+  // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
+  // failed: opened again, the log is read as after a crash, and its torn end left behind.
   {
     const std::unique_lock lock(impl_->gate, std::try_to_lock);
     if (!lock) return Error{ErrorCode::kUnavailable, where + ": it is stopped, and still being read"};
@@ -369,11 +377,21 @@ void RocksDb::Cursor::seek_at_or_before(std::string_view key) {
 void RocksDb::Cursor::seek_last() {
   if (impl_->iterator) impl_->iterator->SeekToLast();
 }
-bool RocksDb::Cursor::valid() const { return impl_->iterator && impl_->iterator->Valid(); }
-void RocksDb::Cursor::next() { impl_->iterator->Next(); }
-void RocksDb::Cursor::previous() { impl_->iterator->Prev(); }
-std::string_view RocksDb::Cursor::key() const { return view_of(impl_->iterator->key()); }
-std::string_view RocksDb::Cursor::value() const { return view_of(impl_->iterator->value()); }
+bool RocksDb::Cursor::valid() const {
+  return impl_->iterator && impl_->iterator->Valid();
+}
+void RocksDb::Cursor::next() {
+  impl_->iterator->Next();
+}
+void RocksDb::Cursor::previous() {
+  impl_->iterator->Prev();
+}
+std::string_view RocksDb::Cursor::key() const {
+  return view_of(impl_->iterator->key());
+}
+std::string_view RocksDb::Cursor::value() const {
+  return view_of(impl_->iterator->value());
+}
 Status RocksDb::Cursor::status() const {
   if (!impl_->iterator) return kStopped;
   const rocksdb::Status status = impl_->iterator->status();
@@ -381,7 +399,9 @@ Status RocksDb::Cursor::status() const {
   return with_context(ours(status), "read store");
 }
 
-void RocksDb::set_expiry(Expiry expiry) { impl_->expiry->set(std::move(expiry)); }
+void RocksDb::set_expiry(Expiry expiry) {
+  impl_->expiry->set(std::move(expiry));
+}
 
 Status RocksDb::compact_before(Family family, std::string_view end, bool whole_files) {
   const std::shared_lock lock(impl_->gate);
@@ -405,7 +425,8 @@ Status RocksDb::compact_before(Family family, std::string_view end, bool whole_f
 std::uint64_t RocksDb::disk_bytes() const {
   std::uint64_t total = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(impl_->options.directory, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(impl_->options.directory, error), end; !error && it != end;
+       it.increment(error)) {
     std::error_code gone;  // RocksDB removes files while we look
     const auto size = it->file_size(gone);
     if (!gone) total += size;

@@ -16,14 +16,14 @@ namespace proteus::store {
 enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta };
 constexpr int kFamilyCount = 6;
 
-/// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each read.
-/// Thread: any, except that a Batch or Cursor belongs to one.
+/// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each
+/// read. Thread: any, except that a Batch or Cursor belongs to one.
 class RocksDb {
  public:
   struct Options {
     std::string directory;
     bool create = true;
-    bool read_only = false;  ///< as of now; takes no lock, so it also works beside the process that writes
+    bool read_only = false;           ///< as of now; takes no lock, so it also works beside the process that writes
     std::uint64_t reserve_bytes = 0;  ///< room that writes leave on the disk, for RocksDB's own work
     std::uint64_t periodic_compaction_s = 0;  ///< expired values leave the disk after this at the latest
   };
@@ -77,7 +77,7 @@ class RocksDb {
    public:
     ~Cursor();
     Cursor(Cursor&&) noexcept;
-    void seek(std::string_view key);           ///< first key >= `key`
+    void seek(std::string_view key);               ///< first key >= `key`
     void seek_at_or_before(std::string_view key);  ///< last key <= `key`
     void seek_last();
     bool valid() const;

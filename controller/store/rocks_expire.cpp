@@ -103,8 +103,8 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
   }
   if (const Status status = meta.status(); !status) return status;
 
-  // A catalog goes once no frame above the floor can name it: a newer one of its boot is below the floor too, or the boot
-  // has no frame left.
+  // A catalog goes once no frame above the floor can name it: a newer one of its boot is below the floor too, or the
+  // boot has no frame left.
   RocksDb::Cursor catalogs = db_->cursor(Family::kCatalog, &view);
   std::string previous_key;
   std::string previous_boot;

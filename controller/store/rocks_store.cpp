@@ -35,12 +35,13 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
 Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   const auto shortest = std::min(options.raw_retention, options.journal_retention);
   const auto quarter_s = std::chrono::duration_cast<std::chrono::seconds>(shortest / 4).count();
-  auto db = RocksDb::open({.directory = options.directory,
-                           .create = options.create,
-                           .read_only = options.read_only,
-                           .reserve_bytes = options.reserve_bytes,
-                           .periodic_compaction_s = std::max(static_cast<std::uint64_t>(std::max<std::int64_t>(quarter_s, 0)),
-                                                             kPeriodicCompactionSMin)});
+  auto db =
+      RocksDb::open({.directory = options.directory,
+                     .create = options.create,
+                     .read_only = options.read_only,
+                     .reserve_bytes = options.reserve_bytes,
+                     .periodic_compaction_s = std::max(static_cast<std::uint64_t>(std::max<std::int64_t>(quarter_s, 0)),
+                                                       kPeriodicCompactionSMin)});
   if (!db) return db.error();
   keys::State state;
   const auto stored = (*db)->get(Family::kMeta, keys::kStateKey);
@@ -257,11 +258,12 @@ Result<std::vector<drs::ActionRecord>> RocksStore::open_actions() const {
       }
       auto* transition = std::get_if<drs::Transition>(&(*entry)->payload);
       if (!record || !transition) {
-        return Error{ErrorCode::kCorrupt, fmt::format("action {}: the journal has no intent in front of lsn {}", *action,
-                                                      place->lsn)};
+        return Error{ErrorCode::kCorrupt,
+                     fmt::format("action {}: the journal has no intent in front of lsn {}", *action, place->lsn)};
       }
       const Status applied = drs::apply(*record, std::move(*transition));
-      if (!applied) return Error{ErrorCode::kCorrupt, fmt::format("journal, lsn {}: {}", place->lsn, applied.error().message)};
+      if (!applied)
+        return Error{ErrorCode::kCorrupt, fmt::format("journal, lsn {}: {}", place->lsn, applied.error().message)};
     }
     if (const Status status = life.status(); !status) return status.error();
     if (record) records.push_back(std::move(*record));

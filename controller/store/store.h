@@ -28,10 +28,10 @@ struct RawMessage {
   Timestamp received;  ///< controller's clock
   HostId host;
   std::uint64_t boot_id = 0;
-  std::uint64_t sequence = 0;  ///< 0 for a catalog
+  std::uint64_t sequence = 0;         ///< 0 for a catalog
   std::uint32_t catalog_version = 0;  ///< a catalog's own; the one that explains a frame
   std::uint64_t base_sequence = 0;    ///< frame that this one is a difference against; 0 for a keyframe and a catalog
-  std::string bytes;           ///< schema::Upstream
+  std::string bytes;                  ///< schema::Upstream
 };
 
 /// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, frame, catalog, journal, time,
@@ -53,8 +53,8 @@ class Store {
   virtual std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
 
   /// Everything with received/time in [from, to), merged in lsn order, beginning with the catalogs and base frames that
-  /// the first frames need (they are older than `from`, and only there for decoding). Return false from a callback to stop.
-  /// Errors: kCorrupt.
+  /// the first frames need (they are older than `from`, and only there for decoding). Return false from a callback to
+  /// stop. Errors: kCorrupt.
   struct Visitor {
     std::function<bool(const RawMessage&)> raw;
     std::function<bool(const JournalEntry&)> journal;

@@ -44,9 +44,13 @@ Result<std::uint64_t> parse_prefixed(std::string_view prefix, std::string_view k
 
 }  // namespace
 
-std::string lsn_key(std::uint64_t lsn) { return prefixed("", lsn); }
+std::string lsn_key(std::uint64_t lsn) {
+  return prefixed("", lsn);
+}
 
-Result<std::uint64_t> parse_lsn_key(std::string_view key) { return parse_prefixed("", key, "a key of raw or journal"); }
+Result<std::uint64_t> parse_lsn_key(std::string_view key) {
+  return parse_prefixed("", key, "a key of raw or journal");
+}
 
 std::string raw_value(const RawMessage& message) {
   std::string value;
@@ -181,9 +185,13 @@ Result<std::uint64_t> parse_time_lsn(std::string_view key) {
   return whole(in, lsn, "a run of the time family");
 }
 
-std::string action_prefix(ActionId action) { return prefixed(kActionPrefix, action); }
+std::string action_prefix(ActionId action) {
+  return prefixed(kActionPrefix, action);
+}
 
-std::string action_key(ActionId action, std::uint64_t lsn) { return prefixed(action_prefix(action), lsn); }
+std::string action_key(ActionId action, std::uint64_t lsn) {
+  return prefixed(action_prefix(action), lsn);
+}
 
 Result<ActionEntry> parse_action_key(std::string_view key) {
   if (!key.starts_with(kActionPrefix)) return corrupt("an action's key");
@@ -194,7 +202,9 @@ Result<ActionEntry> parse_action_key(std::string_view key) {
   return whole(in, entry, "an action's key");
 }
 
-std::string started_key(std::uint64_t lsn) { return prefixed(kStartedPrefix, lsn); }
+std::string started_key(std::uint64_t lsn) {
+  return prefixed(kStartedPrefix, lsn);
+}
 
 Result<std::uint64_t> parse_started_key(std::string_view key) {
   return parse_prefixed(kStartedPrefix, key, "the key of a start");
@@ -212,7 +222,9 @@ Result<Timestamp> parse_started_value(std::string_view value) {
   return whole(in, time, "the time of a start");
 }
 
-std::string newest_key(const Boot& boot) { return std::string(kNewestPrefix) + boot_prefix(boot); }
+std::string newest_key(const Boot& boot) {
+  return std::string(kNewestPrefix) + boot_prefix(boot);
+}
 
 Result<Boot> parse_newest_key(std::string_view key) {
   if (!key.starts_with(kNewestPrefix)) return corrupt("the key of a boot");
@@ -238,7 +250,9 @@ Result<NewestFrame> parse_newest_value(std::string_view value) {
   return whole(in, newest, "the newest frame of a boot");
 }
 
-std::string open_key(ActionId action) { return prefixed(kOpenPrefix, action); }
+std::string open_key(ActionId action) {
+  return prefixed(kOpenPrefix, action);
+}
 
 Result<ActionId> parse_open_key(std::string_view key) {
   return parse_prefixed(kOpenPrefix, key, "the key of an open action");
@@ -269,6 +283,8 @@ Result<State> parse_state(std::string_view value) {
   return whole(in, state, "the store's state");
 }
 
-std::string user_key(std::string_view key) { return "u" + std::string(key); }
+std::string user_key(std::string_view key) {
+  return "u" + std::string(key);
+}
 
 }  // namespace proteus::store::keys

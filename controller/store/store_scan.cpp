@@ -23,7 +23,8 @@ class Prelude {
 
   Status collect() {
     RocksDb::Cursor newest = db_.cursor(Family::kMeta, &view_);
-    for (newest.seek(keys::kNewestPrefix); newest.valid() && newest.key().starts_with(keys::kNewestPrefix); newest.next()) {
+    for (newest.seek(keys::kNewestPrefix); newest.valid() && newest.key().starts_with(keys::kNewestPrefix);
+         newest.next()) {
       const auto boot = keys::parse_newest_key(newest.key());
       if (!boot) return boot.error();
       const auto last = keys::parse_newest_value(newest.value());
@@ -96,7 +97,8 @@ class Prelude {
     std::optional<std::uint32_t> oldest_version;
     std::uint64_t first_sequence = 0;
     const std::string prefix = keys::boot_prefix(boot);
-    for (cursor.seek(keys::frame_key(boot, *first)); cursor.valid() && cursor.key().starts_with(prefix); cursor.next()) {
+    for (cursor.seek(keys::frame_key(boot, *first)); cursor.valid() && cursor.key().starts_with(prefix);
+         cursor.next()) {
       const auto sequence = keys::parse_frame_sequence(cursor.key());
       if (!sequence) return sequence.error();
       const auto place = keys::parse_frame_value(cursor.value());
@@ -127,8 +129,8 @@ class Prelude {
     }
 
     RocksDb::Cursor catalogs = db_.cursor(Family::kCatalog, &view_);
-    for (catalogs.seek(keys::catalog_key(boot, *oldest_version)); catalogs.valid() && catalogs.key().starts_with(prefix);
-         catalogs.next()) {
+    for (catalogs.seek(keys::catalog_key(boot, *oldest_version));
+         catalogs.valid() && catalogs.key().starts_with(prefix); catalogs.next()) {
       auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
       if (!catalog) return catalog.error();
       if (catalog->lsn >= begin_lsn_) break;
@@ -145,7 +147,8 @@ class Prelude {
 };
 
 /// Gives out the value at the cursor if it is in the range. False: the visitor wants no more.
-Result<bool> give_out_raw(std::uint64_t lsn, std::string_view value, const ScanRange& range, const Store::Visitor& visitor) {
+Result<bool> give_out_raw(std::uint64_t lsn, std::string_view value, const ScanRange& range,
+                          const Store::Visitor& visitor) {
   const auto received = keys::raw_received(value);
   if (!received) return received.error();
   if (!within(range, *received)) return true;

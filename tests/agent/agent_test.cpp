@@ -24,7 +24,9 @@ const VmId kWeb{"3add6c6e-17bc-5c17-b139-7cd723a5152c"};
 /// Counts what is asked of it and measures nothing.
 class CountingCollector final : public Collector {
  public:
-  CountingCollector() : catalog_(std::make_shared<Catalog>(Catalog{HostId("h1"), 7, 1, {Entity{EntityKind::kHost, kNoParent, "h1", "", {}}}, {}})) {}
+  CountingCollector()
+      : catalog_(std::make_shared<Catalog>(
+            Catalog{HostId("h1"), 7, 1, {Entity{EntityKind::kHost, kNoParent, "h1", "", {}}}, {}})) {}
   Sample tick(Timestamp now) override {
     Sample sample{catalog_, {}};
     sample.frame.boot_id = 7;
@@ -44,7 +46,8 @@ class CountingCollector final : public Collector {
 /// The command side of a controller, on a real socket.
 class OneController {
  public:
-  OneController(zmq::context_t& context, const wire::KeyPair& keys, const wire::AuthorizedKeys& admitted, std::string id)
+  OneController(zmq::context_t& context, const wire::KeyPair& keys, const wire::AuthorizedKeys& admitted,
+                std::string id)
       : admitted_(admitted), id_(std::move(id)) {
     auto socket = wire::make_router(context, "tcp://127.0.0.1:*", keys, {});
     EXPECT_TRUE(socket) << socket.error().message;
@@ -133,10 +136,10 @@ class AgentTest : public testing::Test {
   void start() {
     state_ = *StateDirectory::hold(config_.state_directory);
     queues_.emplace();
-    agent_.emplace(config_, 7, agent_keys_,
-                   AgentSurroundings{context_, clock_, collector_, hypervisor_,
-                                     []() -> Result<std::int64_t> { return kGiB; }},
-                   *queues_);
+    agent_.emplace(
+        config_, 7, agent_keys_,
+        AgentSurroundings{context_, clock_, collector_, hypervisor_, []() -> Result<std::int64_t> { return kGiB; }},
+        *queues_);
     const Status started = agent_->start();
     ASSERT_TRUE(started) << started.error().message;
   }

@@ -85,8 +85,9 @@ TEST(AgentConfig, SaysEveryProblemWithItsLine) {
       "agent.toml");
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
-  for (const char* part : {"agent.toml:1: ", "tikc", "agent.toml:2: ", "agent.toml:3: ", "agent.toml:5: ", "'fly'",
-                           "agent.toml:6: ", "agent.toml:8: ", "agent.toml:9: ", "agent.toml:10: ", "agent.toml:11: "}) {
+  for (const char* part :
+       {"agent.toml:1: ", "tikc", "agent.toml:2: ", "agent.toml:3: ", "agent.toml:5: ", "'fly'",
+        "agent.toml:6: ", "agent.toml:8: ", "agent.toml:9: ", "agent.toml:10: ", "agent.toml:11: "}) {
     EXPECT_THAT(config.error().message, HasSubstr(part));
   }
 }
@@ -99,9 +100,10 @@ TEST(AgentConfig, TwoControllersWithOneAddressOrKeyAreAMistake) {
   const auto twice = parse_agent_config(block + block, "f");
   ASSERT_FALSE(twice);
   EXPECT_THAT(twice.error().message, HasSubstr("f:7: another [[controller]]"));
-  const auto one_key = parse_agent_config(
-      block + "[[controller]]\ntelemetry = \"tcp://d:1\"\ncommand = \"tcp://d:2\"\n" + block.substr(block.find("public_key")),
-      "f");
+  const auto one_key =
+      parse_agent_config(block + "[[controller]]\ntelemetry = \"tcp://d:1\"\ncommand = \"tcp://d:2\"\n" +
+                             block.substr(block.find("public_key")),
+                         "f");
   ASSERT_FALSE(one_key);
   EXPECT_THAT(one_key.error().message, HasSubstr("f:8: another [[controller]] has the same key"));
 }

@@ -75,8 +75,12 @@ void decide_cost(benchmark::State& run, double load) {
   run.counters["actions"] = static_cast<double>(actions);
 }
 
-void quiet(benchmark::State& run) { decide_cost(run, 0.5); }
-void contended(benchmark::State& run) { decide_cost(run, 1.1); }
+void quiet(benchmark::State& run) {
+  decide_cost(run, 0.5);
+}
+void contended(benchmark::State& run) {
+  decide_cost(run, 1.1);
+}
 
 BENCHMARK(quiet)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);
 BENCHMARK(contended)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);

@@ -28,8 +28,7 @@ struct Fleet {
   }
   void close_step() {
     for (const VmId& vm : vms) {
-      benchmark::DoNotOptimize(
-          engine.observe(vm, Resource::kCpu, kStart + step * options.step, demand(step, random)));
+      benchmark::DoNotOptimize(engine.observe(vm, Resource::kCpu, kStart + step * options.step, demand(step, random)));
     }
     ++step;
   }
@@ -64,8 +63,7 @@ void tick_in_open_step(benchmark::State& state) {
   Fleet fleet(by_minute(), 1);
   while (fleet.step < 100) fleet.close_step();
   const Timestamp time = kStart + fleet.step * fleet.options.step;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(fleet.engine.observe(fleet.vms[0], Resource::kCpu, time, 0.5));
+  for (auto _ : state) benchmark::DoNotOptimize(fleet.engine.observe(fleet.vms[0], Resource::kCpu, time, 0.5));
 }
 
 void forecast_call(benchmark::State& state, std::chrono::seconds late) {

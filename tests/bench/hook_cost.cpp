@@ -1,10 +1,12 @@
 // What the kernel programs cost, on this machine. Prints one JSON object per line: {"name", "value", "unit"}.
 //
-// body:  the kernel's own run statistics of a program over many runs, less those of an empty program on the same hook (what
+// body:  the kernel's own run statistics of a program over many runs, less those of an empty program on the same hook
+// (what
 //        reading the clock twice costs). "hit" is a switch away from a thread of a VM, "miss" from any other.
-// whole: CPU time per switch of two threads that pass a byte through pipes on one CPU, with and without the hook attached
-//        (run statistics off), in alternating runs; the median of the paired differences. CPU time, as on a machine that
-//        has other work too the wall clock mostly tells of that.
+// whole: CPU time per switch of two threads that pass a byte through pipes on one CPU, with and without the hook
+// attached
+//        (run statistics off), in alternating runs; the median of the paired differences. CPU time, as on a machine
+//        that has other work too the wall clock mostly tells of that.
 // poll:  time of one tick's read of N threads, by lane.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -52,7 +54,9 @@ double quantile(std::vector<double> values, double share) {
   return values[static_cast<std::size_t>(at)];
 }
 
-double median(const std::vector<double>& values) { return quantile(values, 0.5); }
+double median(const std::vector<double>& values) {
+  return quantile(values, 0.5);
+}
 
 void pin_to_cpu_0() {
   cpu_set_t set;
@@ -117,13 +121,16 @@ class PingPong {
     for (std::thread* thread : {&echo_, &driver_}) {
       clockid_t clock{};
       timespec time{};
-      if (::pthread_getcpuclockid(thread->native_handle(), &clock) != 0 || ::clock_gettime(clock, &time) != 0) std::abort();
+      if (::pthread_getcpuclockid(thread->native_handle(), &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+        std::abort();
       sum += static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
     }
     return sum;
   }
 
-  std::array<ThreadKey, 2> threads() const { return {ThreadKey{::getpid(), echo_tid_}, ThreadKey{::getpid(), driver_tid_}}; }
+  std::array<ThreadKey, 2> threads() const {
+    return {ThreadKey{::getpid(), echo_tid_}, ThreadKey{::getpid(), driver_tid_}};
+  }
 
  private:
   std::array<int, 2> forth_{};
@@ -189,9 +196,7 @@ void measure_bodies(PingPong& pair) {
   std::vector<double> nothing, hits, misses;
   for (int i = 0; i < kPairs; ++i) {
     double clock_ns = 0;
-    const auto run = [&] {
-      clock_ns = body_ns(empty.program_fd(), [&] { pair.run(kRoundTripsPerRun); });
-    };
+    const auto run = [&] { clock_ns = body_ns(empty.program_fd(), [&] { pair.run(kRoundTripsPerRun); }); };
     mark(*trace.value(), pair, slot);
     const double hit = body_ns(trace.value()->program_fd(), run);
     hits.push_back(hit - clock_ns);
@@ -289,4 +294,6 @@ int main_of_bench() {
 }  // namespace
 }  // namespace proteus::collect
 
-int main() { return proteus::collect::main_of_bench(); }
+int main() {
+  return proteus::collect::main_of_bench();
+}

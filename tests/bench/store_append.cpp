@@ -30,7 +30,9 @@ double cpu_seconds() {
   const auto seconds = [](timeval t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
-double since(Wall::time_point start) { return std::chrono::duration<double>(Wall::now() - start).count(); }
+double since(Wall::time_point start) {
+  return std::chrono::duration<double>(Wall::now() - start).count();
+}
 
 /// A minute of each host: half of the counters stand still, the others move by up to a few milliseconds or kilobytes.
 std::vector<std::vector<std::string>> make_minutes() {
@@ -45,8 +47,10 @@ std::vector<std::vector<std::string>> make_minutes() {
       for (std::size_t i = 0; i < values.size(); ++i) {
         if (i % 2 == 0) values[i] += static_cast<std::int64_t>(random() % 5000) * info(catalog->series[i].kpi).quantum;
       }
-      encoder.encode({catalog, {1, 1, sequence, from_unix_ns(static_cast<std::int64_t>(sequence)),
-                                std::vector<std::uint8_t>(values.size(), 1), values}}, messages);
+      encoder.encode({catalog,
+                      {1, 1, sequence, from_unix_ns(static_cast<std::int64_t>(sequence)),
+                       std::vector<std::uint8_t>(values.size(), 1), values}},
+                     messages);
     }
     messages.erase(messages.begin());  // the catalog
     hosts.push_back(std::move(messages));
@@ -70,12 +74,17 @@ bool measure(const std::string& directory, const std::vector<std::vector<std::st
     for (; messages.size() < batch; ++sent) {
       const std::size_t host = sent % kHosts;
       const std::uint64_t tick = sent / kHosts;  // a host sends its minute again and again, numbered on
-      messages.push_back({.received = begin + std::chrono::seconds(tick), .host = HostId("h" + std::to_string(host)),
-                          .boot_id = 1, .sequence = tick + 1, .catalog_version = 1,
-                          .base_sequence = tick % kTicks == 0 ? 0 : tick, .bytes = minutes[host][tick % kTicks]});
+      messages.push_back({.received = begin + std::chrono::seconds(tick),
+                          .host = HostId("h" + std::to_string(host)),
+                          .boot_id = 1,
+                          .sequence = tick + 1,
+                          .catalog_version = 1,
+                          .base_sequence = tick % kTicks == 0 ? 0 : tick,
+                          .bytes = minutes[host][tick % kTicks]});
       wire_bytes += messages.back().bytes.size();
     }
-    if (const Status status = (*store)->append(messages); !status) return fmt::print(stderr, "{}\n", status.error().message), false;
+    if (const Status status = (*store)->append(messages); !status)
+      return fmt::print(stderr, "{}\n", status.error().message), false;
   }
   const double wall = since(start);
   const double spent = cpu_seconds() - cpu;
@@ -83,14 +92,18 @@ bool measure(const std::string& directory, const std::vector<std::vector<std::st
 
   std::uint64_t read = 0;
   const auto read_start = Wall::now();
-  const Status scanned = (*store)->scan(Timestamp::min(), Timestamp::max(),
-                                        {.raw = [&](const store::RawMessage&) { return ++read != 0; }, .journal = nullptr});
+  const Status scanned =
+      (*store)->scan(Timestamp::min(), Timestamp::max(),
+                     {.raw = [&](const store::RawMessage&) { return ++read != 0; }, .journal = nullptr});
   if (!scanned || read != sent) return fmt::print(stderr, "read {} of {}\n", read, sent), false;
   const double read_wall = since(read_start);
   const auto count = static_cast<double>(sent);
-  fmt::print("batch {:>4}: {:>8.0f} messages/s, {:>6.1f} us CPU a message, {:>5.0f} bytes on the wire, {:>5.0f} on disk a message, "
-             "read back at {:>8.0f}/s\n", batch, count / wall, 1e6 * spent / count, static_cast<double>(wire_bytes) / count,
-             static_cast<double>(figures.disk_bytes) / count, count / read_wall);
+  fmt::print(
+      "batch {:>4}: {:>8.0f} messages/s, {:>6.1f} us CPU a message, {:>5.0f} bytes on the wire, {:>5.0f} on disk a "
+      "message, "
+      "read back at {:>8.0f}/s\n",
+      batch, count / wall, 1e6 * spent / count, static_cast<double>(wire_bytes) / count,
+      static_cast<double>(figures.disk_bytes) / count, count / read_wall);
   return true;
 }
 

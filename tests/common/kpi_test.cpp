@@ -25,8 +25,12 @@ TEST(Kpi, RowsAreOrderedAndNamedOnce) {
 
 TEST(Kpi, NamesEndInTheirUnit) {
   for (const KpiInfo& row : kpi_table()) {
-    if (row.unit == "ns") { EXPECT_TRUE(row.name.ends_with("_ns")) << row.name; }
-    if (row.unit == "bytes") { EXPECT_TRUE(row.name.ends_with("_bytes")) << row.name; }
+    if (row.unit == "ns") {
+      EXPECT_TRUE(row.name.ends_with("_ns")) << row.name;
+    }
+    if (row.unit == "bytes") {
+      EXPECT_TRUE(row.name.ends_with("_bytes")) << row.name;
+    }
   }
 }
 

@@ -89,7 +89,8 @@ TEST(ClusterView, GivesNoRateAcrossAnAgentsRestartOrAClockSetBack) {
   host.boot_id = 8;
   host.vms[0].run_ns = 0;  // new counters
   step(2, 0.9);
-  EXPECT_NEAR(view.state(kStart + std::chrono::seconds(2)).vms[0].cpu_used_cores, 0.5, 1e-9) << "the last known rate stands";
+  EXPECT_NEAR(view.state(kStart + std::chrono::seconds(2)).vms[0].cpu_used_cores, 0.5, 1e-9)
+      << "the last known rate stands";
   step(-3600, 0.9);
   EXPECT_NEAR(view.state(kStart).vms[0].cpu_used_cores, 0.5, 1e-9);
   step(-3599, 0.25);

@@ -86,14 +86,16 @@ TEST(Pipeline, ReshapesBeforeTheLimitIsReached) {
       demand = pipeline.last_state()->vms[0].cpu_used_cores;
       bool intended = false;
       for (const auto& entry : output.journal) {
-        if (const auto* action = std::get_if<drs::ActionRecord>(&entry)) intended = action->action.id == command->action;
+        if (const auto* action = std::get_if<drs::ActionRecord>(&entry))
+          intended = action->action.id == command->action;
       }
       EXPECT_TRUE(intended);
     }
   }
   ASSERT_TRUE(command) << "nothing was done about a demand of 70 % under a limit of 40 %";
   EXPECT_LT(demand, 0.40) << "too late: the limit was reached before";
-  EXPECT_TRUE(std::holds_alternative<SetCpuQuota>(command->operation) || std::holds_alternative<SetVcpus>(command->operation));
+  EXPECT_TRUE(std::holds_alternative<SetCpuQuota>(command->operation) ||
+              std::holds_alternative<SetVcpus>(command->operation));
   EXPECT_EQ(command->vm, VmId("uuid-web"));
   EXPECT_EQ(command->term, 1u);
 }

@@ -18,7 +18,9 @@ class FakeMigration final : public act::Migration {
 
 }  // namespace
 
-void FakeHypervisor::connect(FakeHypervisor& other) { others_[other.uri_] = &other; }
+void FakeHypervisor::connect(FakeHypervisor& other) {
+  others_[other.uri_] = &other;
+}
 
 void FakeHypervisor::define(const VmId& vm, Domain domain) {
   const std::lock_guard lock(mutex_);

@@ -19,7 +19,7 @@ class FakeHypervisor final : public act::Hypervisor {
   struct Domain {
     act::DomainDescription description;
     DomainObservation seen;
-    std::int32_t vcpus_kept = 0;            ///< the guest gives no vCPU up below this
+    std::int32_t vcpus_kept = 0;             ///< the guest gives no vCPU up below this
     std::int64_t balloon_step_bytes = kGiB;  ///< towards the target, per inspect()
     std::int64_t balloon_floor_bytes = 0;    ///< the guest gives no memory up below this
     std::int64_t balloon_target_bytes = 0;

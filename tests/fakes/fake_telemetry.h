@@ -53,8 +53,8 @@ class FakeHost {
     frame.time = now;
     frame.values = {cpu_time_ns, static_cast<std::int64_t>(cores_ * 1000), memory_bytes_, memory_bytes_ / 2};
     for (const FakeVm& vm : vms) {
-      for (const std::int64_t value : {vm.state, vm.vcpus, vm.vcpus_max, vm.quota_us, std::int64_t{100000}, vm.memory_bytes,
-                                       2 * vm.memory_bytes, vm.usable_bytes, vm.run_ns, vm.wait_ns}) {
+      for (const std::int64_t value : {vm.state, vm.vcpus, vm.vcpus_max, vm.quota_us, std::int64_t{100000},
+                                       vm.memory_bytes, 2 * vm.memory_bytes, vm.usable_bytes, vm.run_ns, vm.wait_ns}) {
         frame.values.push_back(value);
       }
     }
@@ -79,10 +79,15 @@ class FakeHost {
     catalog->version = ++version_;
     Entity host;
     host.name = name_;
-    host.labels = {{"libvirt_uri", "qemu+tcp://" + name_ + "/system"}, {"migrate_uri", "tcp://" + name_}, {"capability.migrate", "yes"},
-                   {"capability.cpu_quota", "yes"}, {"capability.vcpu_hotplug", "yes"}, {"capability.balloon", "yes"}};
+    host.labels = {{"libvirt_uri", "qemu+tcp://" + name_ + "/system"},
+                   {"migrate_uri", "tcp://" + name_},
+                   {"capability.migrate", "yes"},
+                   {"capability.cpu_quota", "yes"},
+                   {"capability.vcpu_hotplug", "yes"},
+                   {"capability.balloon", "yes"}};
     catalog->entities.push_back(host);
-    for (const Kpi kpi : {Kpi::kHostCpuTimeNs, Kpi::kHostCpuCapacityMillicores, Kpi::kHostMemoryTotalBytes, Kpi::kHostMemoryAvailableBytes}) {
+    for (const Kpi kpi : {Kpi::kHostCpuTimeNs, Kpi::kHostCpuCapacityMillicores, Kpi::kHostMemoryTotalBytes,
+                          Kpi::kHostMemoryAvailableBytes}) {
       catalog->series.push_back({0, kpi, 0});
     }
     for (const FakeVm& vm : vms) {
@@ -98,8 +103,9 @@ class FakeHost {
       vcpu.parent = index;
       vcpu.name = "0";
       catalog->entities.push_back(vcpu);
-      for (const Kpi kpi : {Kpi::kVmState, Kpi::kVmVcpusCount, Kpi::kVmVcpusMaxCount, Kpi::kVmCpuQuotaUs, Kpi::kVmCpuPeriodUs,
-                            Kpi::kVmMemoryBytes, Kpi::kVmMemoryMaxBytes, Kpi::kGuestMemoryUsableBytes}) {
+      for (const Kpi kpi :
+           {Kpi::kVmState, Kpi::kVmVcpusCount, Kpi::kVmVcpusMaxCount, Kpi::kVmCpuQuotaUs, Kpi::kVmCpuPeriodUs,
+            Kpi::kVmMemoryBytes, Kpi::kVmMemoryMaxBytes, Kpi::kGuestMemoryUsableBytes}) {
         catalog->series.push_back({index, kpi, 0});
       }
       catalog->series.push_back({index + 1, Kpi::kCpuRunTimeNs, 0});

@@ -5,7 +5,9 @@
 namespace proteus::ham {
 namespace {
 
-double mib(std::int64_t bytes) { return static_cast<double>(bytes) / static_cast<double>(kMiB); }
+double mib(std::int64_t bytes) {
+  return static_cast<double>(bytes) / static_cast<double>(kMiB);
+}
 
 /// A value leaves its bounds, or goes further out: one that is outside already may still come nearer.
 template <typename T>
@@ -13,7 +15,8 @@ bool leaves(T from, T to, T min, T max) {
   return (to > max && to > from) || (to < min && to < from);
 }
 
-std::optional<Refusal> check_memory_room(const PlanState& plan, const Change& change, std::int64_t added, bool explain) {
+std::optional<Refusal> check_memory_room(const PlanState& plan, const Change& change, std::int64_t added,
+                                         bool explain) {
   const std::size_t h = change.to.host;
   const HostModel& host = plan.model().hosts[h];
   const double share = 1 - plan.policy().limits.memory_headroom;
@@ -21,10 +24,11 @@ std::optional<Refusal> check_memory_room(const PlanState& plan, const Change& ch
   const std::int64_t committed = plan.memory_committed_bytes(h) + added;
   if (committed > allowed) {
     return Refusal{"headroom",
-                   explain ? fmt::format("{} would have promised {:.0f} MiB to its VMs, VMs in transit included; {:.0f} of "
-                                         "its {:.0f} MiB are allowed",
-                                         host_name(plan, h), mib(committed), mib(allowed), mib(host.memory_bytes))
-                           : std::string()};
+                   explain
+                       ? fmt::format("{} would have promised {:.0f} MiB to its VMs, VMs in transit included; {:.0f} of "
+                                     "its {:.0f} MiB are allowed",
+                                     host_name(plan, h), mib(committed), mib(allowed), mib(host.memory_bytes))
+                       : std::string()};
   }
   const std::int64_t free_after = plan.memory_free_bytes(h) - added;
   const std::int64_t reserve = host.memory_bytes - allowed;
@@ -45,19 +49,20 @@ std::optional<Refusal> check_size(const PlanState& plan, const Change& change, b
   const Allocation& from = plan.placement(change.vm).allocation;
   const Allocation& to = change.to.allocation;
   if (leaves(from.vcpus, to.vcpus, bounds.vcpus_min, bounds.vcpus_max)) {
-    return Refusal{bounds.rule, explain ? fmt::format("{} would have {} vCPUs, {} to {} are allowed",
-                                                      name_of(plan, change.vm), to.vcpus, bounds.vcpus_min,
-                                                      bounds.vcpus_max)
-                                        : std::string()};
+    return Refusal{bounds.rule,
+                   explain ? fmt::format("{} would have {} vCPUs, {} to {} are allowed", name_of(plan, change.vm),
+                                         to.vcpus, bounds.vcpus_min, bounds.vcpus_max)
+                           : std::string()};
   }
   // Quotas are whole microseconds per vCPU; the slack keeps a bound of exactly 0.6 cores reachable.
   constexpr double kSlackCores = 1e-6;
   if (leaves(from.cpu_limit_cores(), to.cpu_limit_cores(), bounds.cpu_cores_min - kSlackCores,
              bounds.cpu_cores_max + kSlackCores)) {
-    return Refusal{bounds.rule, explain ? fmt::format("{} would be limited to {:.2f} cores, {:.2f} to {:.2f} are allowed",
-                                                      name_of(plan, change.vm), to.cpu_limit_cores(),
-                                                      bounds.cpu_cores_min, bounds.cpu_cores_max)
-                                        : std::string()};
+    return Refusal{bounds.rule, explain
+                                    ? fmt::format("{} would be limited to {:.2f} cores, {:.2f} to {:.2f} are allowed",
+                                                  name_of(plan, change.vm), to.cpu_limit_cores(), bounds.cpu_cores_min,
+                                                  bounds.cpu_cores_max)
+                                    : std::string()};
   }
   if (leaves(from.memory_bytes, to.memory_bytes, bounds.memory_bytes_min, bounds.memory_bytes_max)) {
     return Refusal{bounds.rule, explain ? fmt::format("{} would have {:.0f} MiB, {:.0f} to {:.0f} are allowed",
@@ -81,10 +86,10 @@ std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& ch
   for (const std::size_t h : {plan.placement(change.vm).host, change.to.host}) {
     const int of_host = model.hosts[h].migrations_running + plan.migrations_planned(h);
     if (of_host >= limits.concurrent_migrations_per_host) {
-      return Refusal{"concurrency", explain ? fmt::format("{} takes part in {} migrations, {} at a time are allowed",
-                                                          host_name(plan, h), of_host,
-                                                          limits.concurrent_migrations_per_host)
-                                            : std::string()};
+      return Refusal{"concurrency",
+                     explain ? fmt::format("{} takes part in {} migrations, {} at a time are allowed",
+                                           host_name(plan, h), of_host, limits.concurrent_migrations_per_host)
+                             : std::string()};
     }
   }
   return std::nullopt;
@@ -101,10 +106,11 @@ std::optional<Refusal> check_headroom(const PlanState& plan, const Change& chang
     const double peak = plan.cpu_peak_cores(h, &change);
     // A host beyond its headroom already may still serve a VM whose own demand does not grow by the change.
     if (peak > allowed && peak > plan.cpu_peak_cores(h) + 1e-9) {
-      return Refusal{"headroom",
-                     explain ? fmt::format("{}'s VMs would need {:.2f} cores (forecast p90); {:.2f} of its {:.2f} are allowed",
-                                           host_name(plan, h), peak, allowed, host.capacity_cores)
-                             : std::string()};
+      return Refusal{
+          "headroom",
+          explain ? fmt::format("{}'s VMs would need {:.2f} cores (forecast p90); {:.2f} of its {:.2f} are allowed",
+                                host_name(plan, h), peak, allowed, host.capacity_cores)
+                  : std::string()};
     }
   }
   const std::int64_t added = moves ? to.memory_bytes : to.memory_bytes - from.memory_bytes;

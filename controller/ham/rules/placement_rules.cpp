@@ -8,9 +8,9 @@ namespace proteus::ham {
 
 std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& change, bool explain) {
   if (!is_move(plan, change) || !plan.model().hosts[change.to.host].state->maintenance) return std::nullopt;
-  return Refusal{"maintenance", explain ? fmt::format("{} is in maintenance and takes no VM in",
-                                                      host_name(plan, change.to.host))
-                                        : std::string()};
+  return Refusal{"maintenance",
+                 explain ? fmt::format("{} is in maintenance and takes no VM in", host_name(plan, change.to.host))
+                         : std::string()};
 }
 
 std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain) {

@@ -24,7 +24,9 @@ constexpr std::array kRules = {
 
 }  // namespace
 
-std::span<const Rule> rules() { return kRules; }
+std::span<const Rule> rules() {
+  return kRules;
+}
 
 std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule::Scope scope, bool explain) {
   for (const Rule& rule : kRules) {

@@ -26,8 +26,8 @@ struct Rule {
   std::optional<Refusal> (*check)(const PlanState& plan, const Change& change, bool explain);
 };
 
-/// Every rule, in the order in which they are asked. To add one: write its check beside its like, put it into this table
-/// (rule.cpp) and document it in docs/policy.md.
+/// Every rule, in the order in which they are asked. To add one: write its check beside its like, put it into this
+/// table (rule.cpp) and document it in docs/policy.md.
 std::span<const Rule> rules();
 
 /// The first rule of that scope that forbids the change.

@@ -18,9 +18,9 @@ std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& c
   const std::size_t host = plan.placement(change.vm).host;
   const char* why = absence(*plan.model().hosts[host].state);
   if (why == nullptr) return std::nullopt;
-  return Refusal{"staleness", explain ? fmt::format("{}, where {} runs, {}", host_name(plan, host),
-                                                    name_of(plan, change.vm), why)
-                                      : std::string()};
+  return Refusal{"staleness",
+                 explain ? fmt::format("{}, where {} runs, {}", host_name(plan, host), name_of(plan, change.vm), why)
+                         : std::string()};
 }
 
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain) {
@@ -38,9 +38,9 @@ std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& c
                                         : std::string()};
   }
   if (plan.model().hosts[vm.host].migrations_running > 0) {
-    return Refusal{"in_flight", explain ? fmt::format("{} takes part in a migration that is under way",
-                                                      host_name(plan, vm.host))
-                                        : std::string()};
+    return Refusal{"in_flight",
+                   explain ? fmt::format("{} takes part in a migration that is under way", host_name(plan, vm.host))
+                           : std::string()};
   }
   return std::nullopt;
 }
@@ -55,9 +55,9 @@ std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Chang
 std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change, bool explain) {
   const std::string& exclusion = plan.model().vms[change.vm].exclusion;
   if (exclusion.empty()) return std::nullopt;
-  return Refusal{"exclude:" + exclusion,
-                 explain ? fmt::format("the policy says that {} is never touched", name_of(plan, change.vm))
-                         : std::string()};
+  return Refusal{
+      "exclude:" + exclusion,
+      explain ? fmt::format("the policy says that {} is never touched", name_of(plan, change.vm)) : std::string()};
 }
 
 std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain) {
@@ -86,8 +86,8 @@ std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change&
   const ClusterModel& model = plan.model();
   const int used = model.moves_last_hour + model.migrations_running + plan.migrations_planned();
   if (used < plan.policy().limits.moves_per_hour) return std::nullopt;
-  return Refusal{"moves_per_hour", explain ? fmt::format("{} migrations in the last hour and this plan, {} allowed", used,
-                                                         plan.policy().limits.moves_per_hour)
+  return Refusal{"moves_per_hour", explain ? fmt::format("{} migrations in the last hour and this plan, {} allowed",
+                                                         used, plan.policy().limits.moves_per_hour)
                                            : std::string()};
 }
 

@@ -82,10 +82,9 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     model.demand = make_demand(vm, horizon);
     const auto memory_bytes =
         static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
-    model.migration =
-        predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
-                          static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
-                          static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
+    model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
+                                        static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
+                                        static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
     model.automation = p.automation;
     for (const AutomationRule& rule : p.automation_rules) {
       if (selects_vm(rule.vms, vm)) model.automation = std::min(model.automation, rule.level);
@@ -128,7 +127,9 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
   }
 }
 
-double ClusterModel::payback_hours() const { return to_seconds(policy.limits.payback) / 3600; }
+double ClusterModel::payback_hours() const {
+  return to_seconds(policy.limits.payback) / 3600;
+}
 
 bool ClusterModel::pins_allow(std::size_t vm, std::size_t host) const {
   return std::all_of(vms[vm].pins.begin(), vms[vm].pins.end(),

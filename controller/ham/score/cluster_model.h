@@ -17,8 +17,8 @@ namespace proteus::ham {
 constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
 /// A host's response curve read in constant time: sampled at 1/128 of utilisation and interpolated; beyond
-/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so that
-/// relieving a hopeless host still counts.
+/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so
+/// that relieving a hopeless host still counts.
 class WaitTable {
  public:
   explicit WaitTable(const profile::ResponseCurve& curve);
@@ -62,9 +62,9 @@ struct VmModel {
   MigrationPrediction migration;
   Automation automation = Automation::kObserve;
   SizeBounds size;
-  std::string exclusion;                 ///< name of the exclude rule; empty: none
-  std::vector<std::uint32_t> affinity;   ///< indices into Policy::affinity
-  std::vector<std::uint32_t> pins;       ///< indices into Policy::pins
+  std::string exclusion;                ///< name of the exclude rule; empty: none
+  std::vector<std::uint32_t> affinity;  ///< indices into Policy::affinity
+  std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
 };
 
 /// Everything that does not change while a decision is searched for. Borrows state and policy.

@@ -6,14 +6,15 @@ namespace proteus::ham {
 
 /// How much of `vcpus` vCPUs that together want `load` cores waits for `capacity` cores. A finite population: a vCPU is
 /// running, waiting or asleep, so no more than vcpus − capacity can ever wait, and none does where there are no more
-/// vCPUs than CPUs. The number runnable is taken as normal with the mean m and the binomial variance m·(1 − m/vcpus); what
-/// waits stays runnable longer, so m = load + waiting is iterated (four rounds).
-/// Used while a host's own curve rests on the queueing prior, whose infinite population overrates small hosts.
-/// Source: machine-repairman (Engset) model, normal approximation of the binomial loss function.
+/// vCPUs than CPUs. The number runnable is taken as normal with the mean m and the binomial variance m·(1 − m/vcpus);
+/// what waits stays runnable longer, so m = load + waiting is iterated (four rounds). Used while a host's own curve
+/// rests on the queueing prior, whose infinite population overrates small hosts. Source: machine-repairman (Engset)
+/// model, normal approximation of the binomial loss function.
 double finite_wait_cores(double load_cores, double vcpus, double capacity_cores);
 
-/// How much of a VM waits for its own limit. Nothing while demand fits: a quota lets bursts through. Once demand exceeds
-/// the limit, work piles up until the vCPUs that carry it, ⌈demand⌉ of them, never sleep; what they do not run, they wait.
+/// How much of a VM waits for its own limit. Nothing while demand fits: a quota lets bursts through. Once demand
+/// exceeds the limit, work piles up until the vCPUs that carry it, ⌈demand⌉ of them, never sleep; what they do not run,
+/// they wait.
 double held_back_cores(double demand_cores, double limit_cores, int vcpus);
 
 }  // namespace proteus::ham

@@ -11,7 +11,9 @@ using forecast::Resource;
 
 constexpr Nanoseconds kHorizonWithoutForecast = std::chrono::minutes(1);
 
-Timestamp end_of(const Forecast& f) { return f.made_at + f.step * static_cast<std::int64_t>(f.steps.size()); }
+Timestamp end_of(const Forecast& f) {
+  return f.made_at + f.step * static_cast<std::int64_t>(f.steps.size());
+}
 
 const Forecast* usable_forecast(const VmState& vm, Resource resource, Timestamp now) {
   const auto it = vm.forecasts.find(resource);

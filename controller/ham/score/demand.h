@@ -24,7 +24,8 @@ struct Horizon {
   Nanoseconds slot() const { return length / static_cast<std::int64_t>(kSlots); }
 };
 
-/// The longest forecast's end, or policy.limits.lookahead if that is set and sooner. One minute if there is no forecast.
+/// The longest forecast's end, or policy.limits.lookahead if that is set and sooner. One minute if there is no
+/// forecast.
 Horizon make_horizon(const ClusterState& state, const Policy& policy);
 
 /// One VM's demand on the slots of a horizon.
@@ -34,12 +35,12 @@ struct Demand {
   forecast::Quantiles cpu_max;                       ///< cores, largest step of the horizon
   forecast::Quantiles memory_max;                    ///< bytes the guest uses, largest step of the horizon
   bool memory_known = false;
-  std::string model;                                 ///< "current demand" if there was no usable CPU forecast
+  std::string model;  ///< "current demand" if there was no usable CPU forecast
 };
 
-/// Reads the VM's forecasts. A CPU forecast that is missing, or over before the horizon begins, is replaced by the current
-/// demand d widened to p90 = 1.25·d + 0.05 cores and p99 = 1.5·d + 0.1 cores. A forecast shorter than the horizon
-/// keeps its last step. Pure.
+/// Reads the VM's forecasts. A CPU forecast that is missing, or over before the horizon begins, is replaced by the
+/// current demand d widened to p90 = 1.25·d + 0.05 cores and p99 = 1.5·d + 0.1 cores. A forecast shorter than the
+/// horizon keeps its last step. Pure.
 Demand make_demand(const VmState& vm, const Horizon& horizon);
 
 /// When the VM's p90 CPU demand first exceeds `limit_cores`, counted from the horizon's start; nullopt: not within it.

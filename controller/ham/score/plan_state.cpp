@@ -48,8 +48,12 @@ void PlanState::Load::add(const Load& other, double sign) {
   memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
 }
 
-double PlanState::HostScore::performance() const { return mean(contention) + memory_shortage; }
-double PlanState::VmScore::performance() const { return mean(unserved) + memory_shortage; }
+double PlanState::HostScore::performance() const {
+  return mean(contention) + memory_shortage;
+}
+double PlanState::VmScore::performance() const {
+  return mean(unserved) + memory_shortage;
+}
 
 PlanState::PlanState(const ClusterModel& model)
     : model_(&model),
@@ -119,13 +123,11 @@ PlanState::HostScore PlanState::score_host(std::size_t h, const Load& load) cons
     };
     double beyond_headroom = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
-      score.contention[i] =
-          prices.contention_per_core_hour *
-          expectation(waiting(load.median[i]),
-                      waiting(quantile_of_sum(load.median[i], load.spread90[i], load.square90[i])),
-                      waiting(quantile_of_sum(load.median[i], load.spread99[i], load.square99[i])));
-      beyond_headroom +=
-          std::max(0.0, (peak_of(load, i) + overhead) / host.capacity_cores - (1 - limits.cpu_headroom));
+      score.contention[i] = prices.contention_per_core_hour *
+                            expectation(waiting(load.median[i]),
+                                        waiting(quantile_of_sum(load.median[i], load.spread90[i], load.square90[i])),
+                                        waiting(quantile_of_sum(load.median[i], load.spread99[i], load.square99[i])));
+      beyond_headroom += std::max(0.0, (peak_of(load, i) + overhead) / host.capacity_cores - (1 - limits.cpu_headroom));
     }
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
                       std::max(limits.cpu_headroom, 0.01);
@@ -135,8 +137,7 @@ PlanState::HostScore PlanState::score_host(std::size_t h, const Load& load) cons
     score.memory_shortage =
         prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
     const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - limits.memory_headroom);
-    score.imbalance +=
-        prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(limits.memory_headroom, 0.01);
+    score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(limits.memory_headroom, 0.01);
   }
   return score;
 }
@@ -155,10 +156,10 @@ PlanState::VmScore PlanState::score_vm(std::size_t v, const Allocation& allocati
   if (demand.memory_known) {
     const auto memory = static_cast<double>(allocation.memory_bytes);
     const auto shortage = [&](double used) { return std::max(0.0, used * (1 + kMemorySpare) - memory); };
-    score.memory_shortage = prices.memory_shortage_per_gib_hour *
-                            expectation(shortage(demand.memory_max.p50), shortage(demand.memory_max.p90),
-                                        shortage(demand.memory_max.p99)) /
-                            kBytesPerGib;
+    score.memory_shortage =
+        prices.memory_shortage_per_gib_hour *
+        expectation(shortage(demand.memory_max.p50), shortage(demand.memory_max.p90), shortage(demand.memory_max.p99)) /
+        kBytesPerGib;
   }
   score.idle = prices.capacity_per_core_hour * std::max(0.0, limit - demand.cpu_max.p99);
   return score;
@@ -219,8 +220,8 @@ double PlanState::rule_cost_change(std::size_t v, std::size_t from, std::size_t 
     }
   }
   hard += static_cast<int>(!model_->pins_allow(v, to)) - static_cast<int>(!model_->pins_allow(v, from));
-  hard += static_cast<int>(model_->hosts[to].state->maintenance) -
-          static_cast<int>(model_->hosts[from].state->maintenance);
+  hard +=
+      static_cast<int>(model_->hosts[to].state->maintenance) - static_cast<int>(model_->hosts[from].state->maintenance);
   return soft_cost;
 }
 
@@ -236,9 +237,9 @@ ScoreTerms PlanState::one_off_terms(const Change& change) const {
   if (moves) {
     terms.cost += prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib / payback_h;
     const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
-    terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
-                     prices.contention_per_core_hour * throttled_core_h) /
-                    payback_h;
+    terms.latency =
+        (prices.downtime_per_second * vm.migration.downtime_s + prices.contention_per_core_hour * throttled_core_h) /
+        payback_h;
   }
   return terms;
 }
@@ -336,7 +337,9 @@ PlanState::Saved PlanState::apply_saved(const Change& change) {
   return saved;
 }
 
-void PlanState::apply(const Change& change) { apply_saved(change); }
+void PlanState::apply(const Change& change) {
+  apply_saved(change);
+}
 
 void PlanState::restore(const Saved& saved) {
   const Placement now = placements_[saved.vm];
@@ -391,8 +394,7 @@ int PlanState::hard_violations() const {
 
 int PlanState::hard_violations_of(std::size_t v) const {
   const std::size_t host = placements_[v].host;
-  int count = static_cast<int>(!model_->pins_allow(v, host)) +
-              static_cast<int>(model_->hosts[host].state->maintenance);
+  int count = static_cast<int>(!model_->pins_allow(v, host)) + static_cast<int>(model_->hosts[host].state->maintenance);
   for (const std::uint32_t rule : model_->vms[v].affinity) {
     if (!policy().affinity[rule].hard) continue;
     if (policy().affinity[rule].apart) {

@@ -39,8 +39,8 @@ constexpr double kCurveTrustRun_s = 60;
 /// Share of its demand that a guest needs beside it for page cache before it starts to reclaim.
 constexpr double kMemorySpare = 0.10;
 
-/// The cluster as it would be after the changes applied so far, with its score kept by host and VM, so that one more change
-/// costs the two hosts it touches and nothing else. Formulas: docs/decisions.md.
+/// The cluster as it would be after the changes applied so far, with its score kept by host and VM, so that one more
+/// change costs the two hosts it touches and nothing else. Formulas: docs/decisions.md.
 class PlanState {
  public:
   explicit PlanState(const ClusterModel& model);
@@ -86,7 +86,8 @@ class PlanState {
   int migrations_planned() const { return migrations_planned_; }
   int migrations_planned(std::size_t host) const { return hosts_[host].migrations; }
 
-  /// First p90 moment at which the host's demand exceeds its capacity, seconds from now; negative: not within the horizon.
+  /// First p90 moment at which the host's demand exceeds its capacity, seconds from now; negative: not within the
+  /// horizon.
   double seconds_until_full(std::size_t host) const;
 
  private:
@@ -115,7 +116,7 @@ class PlanState {
     std::vector<std::size_t> vms;  ///< ascending
     Load load;
     HostScore score;
-    double vm_performance = 0;     ///< of its VMs, as a cost
+    double vm_performance = 0;  ///< of its VMs, as a cost
     int migrations = 0;
     std::int64_t memory_arriving_bytes = 0;
     std::int64_t memory_growth_bytes = 0;  ///< balloons raised in this plan

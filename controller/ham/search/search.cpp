@@ -28,7 +28,9 @@ std::uint64_t splitmix64(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-bool better_gain(const Option& a, const Option& b) { return a.gain > b.gain; }
+bool better_gain(const Option& a, const Option& b) {
+  return a.gain > b.gain;
+}
 
 class Search {
  public:
@@ -88,8 +90,8 @@ class Search {
     }
   }
 
-  /// The sufficient option to take: among those within kTieShare of the best gain the cheapest, then the one with the fewest
-  /// changes, then the first proposed.
+  /// The sufficient option to take: among those within kTieShare of the best gain the cheapest, then the one with the
+  /// fewest changes, then the first proposed.
   static const Option* choose(const std::vector<Option>& options) {
     double best_gain = 0;
     for (const Option& option : options) {
@@ -98,8 +100,8 @@ class Search {
     const Option* chosen = nullptr;
     for (const Option& option : options) {
       if (!option.sufficient() || option.gain <= 0 || option.gain < best_gain * (1 - kTieShare)) continue;
-      if (chosen == nullptr || std::tuple(option.price, option.changes.size()) <
-                                   std::tuple(chosen->price, chosen->changes.size())) {
+      if (chosen == nullptr ||
+          std::tuple(option.price, option.changes.size()) < std::tuple(chosen->price, chosen->changes.size())) {
         chosen = &option;
       }
     }
@@ -159,8 +161,8 @@ class Search {
     return hosts;
   }
 
-  /// Phase 1: each time the move that mends most violations, then the one that scores best. What only looks like progress
-  /// (a violation moved elsewhere) is forbidden by the rules themselves.
+  /// Phase 1: each time the move that mends most violations, then the one that scores best. What only looks like
+  /// progress (a violation moved elsewhere) is forbidden by the rules themselves.
   void repair() {
     const std::vector<std::size_t> hosts = all_hosts();
     std::vector<Change> moves;
@@ -398,9 +400,9 @@ class Search {
   const ClusterModel& model_;
   std::uint64_t random_;
   Automation level_ = Automation::kAutomatic;
-  std::vector<bool> reshaped_;           ///< by VM: has been reshaped in this plan
-  std::vector<bool> lowered_;            ///< by host, in this phase
-  std::vector<Change> blocked_raises_;   ///< wanted, but for the host's headroom
+  std::vector<bool> reshaped_;          ///< by VM: has been reshaped in this plan
+  std::vector<bool> lowered_;           ///< by host, in this phase
+  std::vector<Change> blocked_raises_;  ///< wanted, but for the host's headroom
   SearchResult result_;
 };
 
@@ -420,9 +422,13 @@ void RejectionLog::add(const std::string& vm, const std::string& candidate, cons
   rejections_.push_back({candidate, refusal.rule, refusal.reason});
 }
 
-void RejectionLog::add_first(Rejection rejection) { rejections_.insert(rejections_.begin(), std::move(rejection)); }
+void RejectionLog::add_first(Rejection rejection) {
+  rejections_.insert(rejections_.begin(), std::move(rejection));
+}
 
-SearchResult search(PlanState& plan, std::uint64_t seed) { return Search(plan, seed).run(); }
+SearchResult search(PlanState& plan, std::uint64_t seed) {
+  return Search(plan, seed).run();
+}
 
 void check_evacuations(const PlanState& plan, RejectionLog& log) {
   const ClusterModel& model = plan.model();

@@ -9,7 +9,9 @@ namespace {
 constexpr double kCoresMin = 0.05;
 constexpr std::int64_t kMemoryStepBytes = 16 * kMiB;
 
-std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
+std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 void add_if_more(const PlanState& plan, std::size_t vm, const Allocation& allocation, std::vector<Change>& out) {
   const Placement& now = plan.placement(vm);
@@ -29,10 +31,12 @@ Allocation with_cores(const VmModel& vm, Allocation allocation, double cores) {
   if (allocation.cpu_quota_us < 0 || allocation.cpu_period_us < 1000) return allocation;
   const std::int64_t period = allocation.cpu_period_us;
   const std::int64_t step = std::max<std::int64_t>(1, period / 20);
-  const auto exact = static_cast<std::int64_t>(std::ceil(cores / allocation.vcpus * static_cast<double>(period) - 1e-6));
+  const auto exact =
+      static_cast<std::int64_t>(std::ceil(cores / allocation.vcpus * static_cast<double>(period) - 1e-6));
   std::int64_t quota = round_up(exact, step);
   // Rounding up must not cross the operator's bound.
-  if (allocation.vcpus * static_cast<double>(quota) / static_cast<double>(period) > vm.size.cpu_cores_max) quota = exact;
+  if (allocation.vcpus * static_cast<double>(quota) / static_cast<double>(period) > vm.size.cpu_cores_max)
+    quota = exact;
   // The share of a vCPU never shrinks here: whichever of the two orders comes first, the VM only gains.
   allocation.cpu_quota_us = std::max(allocation.cpu_quota_us, std::clamp<std::int64_t>(quota, 1000, period));
   return allocation;
@@ -50,8 +54,7 @@ void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>
   add_if_more(plan, v, with_cores(vm, now.allocation, need.p99 * kRaiseMargin), out);
   add_if_more(plan, v, with_cores(vm, now.allocation, need.p90 * kRaiseMargin), out);
   // A host without room for all of it may still have some.
-  const double allowed =
-      plan.model().hosts[now.host].capacity_cores * (1 - plan.policy().limits.cpu_headroom);
+  const double allowed = plan.model().hosts[now.host].capacity_cores * (1 - plan.policy().limits.cpu_headroom);
   const double room = allowed - plan.cpu_peak_cores(now.host);
   if (room <= 0 || now.allocation.cpu_quota_us < 0 || now.allocation.cpu_period_us < 1000) return;
   Allocation partial = now.allocation;
@@ -72,8 +75,8 @@ void propose_memory_raise(const PlanState& plan, std::size_t v, std::vector<Chan
   const auto memory = static_cast<double>(now.allocation.memory_bytes);
   if (vm.demand.memory_max.p99 * (1 + kMemorySpare) <= memory) return;
   Allocation allocation = now.allocation;
-  const auto wanted = round_up(static_cast<std::int64_t>(vm.demand.memory_max.p99 * (1 + 2 * kMemorySpare)),
-                               kMemoryStepBytes);
+  const auto wanted =
+      round_up(static_cast<std::int64_t>(vm.demand.memory_max.p99 * (1 + 2 * kMemorySpare)), kMemoryStepBytes);
   allocation.memory_bytes = std::min({wanted, allocation.memory_max_bytes, vm.size.memory_bytes_max});
   if (allocation.memory_bytes > now.allocation.memory_bytes) out.push_back({v, {now.host, allocation}});
 }
@@ -95,8 +98,8 @@ void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>
   }
   if (allocation.cpu_quota_us >= 0 && allocation.cpu_period_us >= 1000) {
     const std::int64_t step = std::max<std::int64_t>(1, allocation.cpu_period_us / 20);
-    const auto quota = static_cast<std::int64_t>(
-        std::ceil(target / allocation.vcpus * static_cast<double>(allocation.cpu_period_us)));
+    const auto quota =
+        static_cast<std::int64_t>(std::ceil(target / allocation.vcpus * static_cast<double>(allocation.cpu_period_us)));
     allocation.cpu_quota_us = std::min(allocation.cpu_quota_us, std::max<std::int64_t>(round_up(quota, step), 1000));
   }
   if (allocation.cpu_limit_cores() < limit - 1e-9) out.push_back({v, {now.host, allocation}});

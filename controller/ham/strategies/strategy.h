@@ -12,8 +12,8 @@ namespace proteus::ham {
 
 /// What is given beyond forecast demand, so that the next small rise does not need another action.
 constexpr double kRaiseMargin = 1.15;
-/// A limit is lowered only if it exceeds what a raise would have given by this factor, and by half at most: giving is fast,
-/// taking is slow.
+/// A limit is lowered only if it exceeds what a raise would have given by this factor, and by half at most: giving is
+/// fast, taking is slow.
 constexpr double kLowerFactor = 2.0;
 
 /// More CPU for a VM whose p99 demand exceeds its own limit: quota up to the whole vCPU, then vCPUs up to its maximum.
@@ -21,8 +21,8 @@ constexpr double kLowerFactor = 2.0;
 void propose_cpu_raise(const PlanState& plan, std::size_t vm, std::vector<Change>& out);
 /// A larger balloon target for a guest whose p99 use leaves less than kMemorySpare.
 void propose_memory_raise(const PlanState& plan, std::size_t vm, std::vector<Change>& out);
-/// A smaller quota for a VM far above its need. A quota is never put on a VM that has none; vCPUs are taken away only where a
-/// size rule for the VM says how few may remain, because guests take that badly. Not without a forecast.
+/// A smaller quota for a VM far above its need. A quota is never put on a VM that has none; vCPUs are taken away only
+/// where a size rule for the VM says how few may remain, because guests take that badly. Not without a forecast.
 void propose_cpu_lower(const PlanState& plan, std::size_t vm, std::vector<Change>& out);
 /// A smaller balloon target. It gains only where the host has promised more than its memory headroom allows.
 void propose_memory_lower(const PlanState& plan, std::size_t vm, std::vector<Change>& out);

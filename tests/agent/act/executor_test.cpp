@@ -32,11 +32,10 @@ class ExecutorTest : public testing::Test {
     while (inspect_.try_pop() || reshape_.try_pop() || migrate_.try_pop()) {
     }
     sent_.clear();
-    auto made = Executor::create({.host = HostId("h1"), .limits = harness_.limits, .state_directory = directory_},
-                                 Lanes{inspect_, reshape_, migrate_},
-                                 [this]() -> Result<std::int64_t> { return available_bytes_; },
-                                 [this](std::size_t peer, const Update& update) { sent_.emplace_back(peer, update); },
-                                 now());
+    auto made = Executor::create(
+        {.host = HostId("h1"), .limits = harness_.limits, .state_directory = directory_},
+        Lanes{inspect_, reshape_, migrate_}, [this]() -> Result<std::int64_t> { return available_bytes_; },
+        [this](std::size_t peer, const Update& update) { sent_.emplace_back(peer, update); }, now());
     ASSERT_TRUE(made) << made.error().message;
     executor_ = std::move(*made);
   }

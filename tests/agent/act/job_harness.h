@@ -65,7 +65,8 @@ struct JobHarness {
   fakes::FakeHypervisor two{kUriTwo};
   LocalLimits limits;
   std::vector<Update> updates;
-  JobContext context{HostId("h1"), one, limits, clock, pause, [this](Update update) { updates.push_back(std::move(update)); }};
+  JobContext context{HostId("h1"), one,   limits,
+                     clock,        pause, [this](Update update) { updates.push_back(std::move(update)); }};
 };
 
 }  // namespace proteus::act

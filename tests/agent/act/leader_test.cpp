@@ -10,7 +10,9 @@ namespace {
 
 using std::chrono::seconds;
 
-Timestamp at(std::int64_t s) { return Timestamp{} + seconds(s); }
+Timestamp at(std::int64_t s) {
+  return Timestamp{} + seconds(s);
+}
 
 TEST(Leader, FollowsTheFirstControllerThatSpeaks) {
   Leader leader({}, seconds(5), at(0));

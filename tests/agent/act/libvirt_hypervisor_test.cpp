@@ -6,8 +6,8 @@
 #include "agent/act/worker.h"
 #include "tests/agent/act/job_harness.h"
 
-// libvirt's own test driver: one domain, "test", in this process's memory. It has vCPUs and memory, no control groups and
-// no migration; those are tried in the lab.
+// libvirt's own test driver: one domain, "test", in this process's memory. It has vCPUs and memory, no control groups
+// and no migration; those are tried in the lab.
 
 namespace proteus::act {
 namespace {
@@ -37,9 +37,9 @@ TEST(LibvirtHypervisor, ADomainThatIsNotHereIsAValueToInspectAndAnErrorToTheRest
   const auto seen = hypervisor.inspect(nobody);
   ASSERT_TRUE(seen);
   EXPECT_FALSE(seen->defined_active);
-  for (const Status& status : {hypervisor.set_vcpus(nobody, {2}), hypervisor.set_memory(nobody, {kGiB}),
-                               hypervisor.set_cpu_quota(nobody, {}), hypervisor.set_cpu_shares(nobody, {}),
-                               hypervisor.abort_migration(nobody)}) {
+  for (const Status& status :
+       {hypervisor.set_vcpus(nobody, {2}), hypervisor.set_memory(nobody, {kGiB}), hypervisor.set_cpu_quota(nobody, {}),
+        hypervisor.set_cpu_shares(nobody, {}), hypervisor.abort_migration(nobody)}) {
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::kNotFound);
   }
@@ -77,8 +77,9 @@ TEST(LibvirtHypervisor, AHostThatCannotBeAskedIsUnavailable) {
 TEST(LibvirtHypervisor, ARealReshapeFromCommandToVerifiedEnd) {
   JobHarness harness;
   LibvirtHypervisor hypervisor(kUri);
-  JobContext context{HostId("h1"), hypervisor, harness.limits, harness.clock, harness.pause,
-                     [&](Update update) { harness.updates.push_back(std::move(update)); }};
+  JobContext context{HostId("h1"),   hypervisor,
+                     harness.limits, harness.clock,
+                     harness.pause,  [&](Update update) { harness.updates.push_back(std::move(update)); }};
   Command command = harness.command(SetMemory{kGiB});
   command.vm = kTest;
   command.require_value = 2 * kGiB;

@@ -5,7 +5,9 @@
 namespace proteus::act {
 namespace {
 
-Timestamp at(std::int64_t s) { return Timestamp{} + std::chrono::seconds(s); }
+Timestamp at(std::int64_t s) {
+  return Timestamp{} + std::chrono::seconds(s);
+}
 
 LocalLimits limits_with_reserve(std::int64_t reserve_bytes) {
   LocalLimits limits;

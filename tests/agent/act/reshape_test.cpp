@@ -13,9 +13,9 @@ using testing::HasSubstr;
 using enum CommandState;
 
 TEST(Reshape, EverySettingIsVerifiedByReadingBack) {
-  for (const Operation& operation : {Operation{SetCpuQuota{50000, 100000}}, Operation{SetCpuQuota{-1, 100000}},
-                                     Operation{SetCpuShares{2048}}, Operation{SetVcpus{4}}, Operation{SetVcpus{1}},
-                                     Operation{SetMemory{256 * kMiB}}}) {
+  for (const Operation& operation :
+       {Operation{SetCpuQuota{50000, 100000}}, Operation{SetCpuQuota{-1, 100000}}, Operation{SetCpuShares{2048}},
+        Operation{SetVcpus{4}}, Operation{SetVcpus{1}}, Operation{SetMemory{256 * kMiB}}}) {
     JobHarness harness;
     run_job(harness.context, Job{harness.command(operation)});
     ASSERT_THAT(harness.states(), ElementsAre(kAccepted, kSucceeded)) << operation.index();
@@ -74,8 +74,11 @@ TEST(Reshape, PreconditionsAreCheckedBeforeAnythingIsDone) {
   refused([](auto&, auto& command) { command.operation = SetMemory{kGiB}; }, "512 MiB of memory at most");
   refused([](auto& harness, auto&) { harness.limits.protected_vms = {"w*"}; }, "protected");
   refused([](auto& harness, auto&) { harness.clock.advance(std::chrono::seconds(10)); }, "deadline passed");
-  refused([](auto& harness, auto&) { harness.one.set_trouble(Error{ErrorCode::kUnavailable, "no libvirt"}); },
-          "no libvirt");
+  refused(
+      [](auto& harness, auto&) {
+        harness.one.set_trouble(Error{ErrorCode::kUnavailable, "no libvirt"});
+      },
+      "no libvirt");
 }
 
 TEST(Reshape, AGuestDestroyedInTheMiddleEndsTheWatch) {

@@ -21,8 +21,9 @@ TEST(Worker, DoesJobsUntilItsQueueIsClosed) {
     Command command = harness.command(SetVcpus{3});
     command.deadline = clock.now() + std::chrono::minutes(1);
     std::optional<Worker> worker;
-    worker.emplace("reshape", HostId("h1"), jobs, harness.one, harness.limits, clock, pause,
-                   [&](Update update) { updates.push(std::move(update)); }, [&](const VmId&) { ++acted_count; });
+    worker.emplace(
+        "reshape", HostId("h1"), jobs, harness.one, harness.limits, clock, pause,
+        [&](Update update) { updates.push(std::move(update)); }, [&](const VmId&) { ++acted_count; });
     ASSERT_TRUE(jobs.push(Job{command}));
     jobs.close();
   }
@@ -42,8 +43,9 @@ TEST(Worker, AStopEndsAMigrationsWatchWithoutAnEnd) {
   Command command = harness.command(JobHarness::migrate_to_two());
   command.deadline = clock.now() + std::chrono::hours(1);
   {
-    const Worker worker("migrate-1", HostId("h1"), jobs, harness.one, harness.limits, clock, pause,
-                        [&](Update update) { updates.push(std::move(update)); }, [](const VmId&) {});
+    const Worker worker(
+        "migrate-1", HostId("h1"), jobs, harness.one, harness.limits, clock, pause,
+        [&](Update update) { updates.push(std::move(update)); }, [](const VmId&) {});
     ASSERT_TRUE(jobs.push(Job{command}));
     ASSERT_TRUE(jobs.push(Job{command}));
     ASSERT_EQ(updates.pop_for(std::chrono::minutes(1))->state, CommandState::kAccepted);

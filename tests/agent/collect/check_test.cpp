@@ -34,8 +34,9 @@ TEST(Check, EveryKpiHasARowAndEveryAbsenceAReason) {
 TEST(Check, AnEmptyHostHasNoHostFigures) {
   const collect::FixtureRoot root;
   for (const CheckRow& row : run_checks(bare(root.path()))) {
-    for (const char* absent : {"host_pressure_cpu_ns", "host_cpu_time_ns", "host_memory_total_bytes", "vm_state",
-                               "cpu_throttled_time_ns", "capability.psi", "capability.libvirt", "capability.cgroup_v2"}) {
+    for (const char* absent :
+         {"host_pressure_cpu_ns", "host_cpu_time_ns", "host_memory_total_bytes", "vm_state", "cpu_throttled_time_ns",
+          "capability.psi", "capability.libvirt", "capability.cgroup_v2"}) {
       if (row.subject == absent) {
         EXPECT_FALSE(row.available) << absent;
       }

@@ -16,11 +16,11 @@ DomainDescription parse(const std::string& xml) {
 }
 
 TEST(DomainXml, NetworkDisksAndTapsMayMove) {
-  const auto d = parse(domain(
-      "<disk type='network' device='disk'><source protocol='nbd' name='x'/><target dev='vda'/></disk>"
-      "<disk type='file' device='disk'><source file='/shared/b.qcow2'/><target dev='vdb'/></disk>"
-      "<disk type='file' device='cdrom'><target dev='sda'/></disk>"
-      "<interface type='bridge'><target dev='vnet3'/></interface><interface type='user'/>"));
+  const auto d =
+      parse(domain("<disk type='network' device='disk'><source protocol='nbd' name='x'/><target dev='vda'/></disk>"
+                   "<disk type='file' device='disk'><source file='/shared/b.qcow2'/><target dev='vdb'/></disk>"
+                   "<disk type='file' device='cdrom'><target dev='sda'/></disk>"
+                   "<interface type='bridge'><target dev='vnet3'/></interface><interface type='user'/>"));
   EXPECT_EQ(d.unmovable, "");
   EXPECT_EQ(d.disks, (std::vector<std::string>{"vda", "vdb"}));
   EXPECT_EQ(d.taps, std::vector<std::string>{"vnet3"});
@@ -49,8 +49,11 @@ TEST(DomainXml, SaysWhatTiesAVmToItsHost) {
 }
 
 TEST(DomainXml, FailoverAndShareableDevicesDoNotTie) {
-  EXPECT_EQ(parse(domain("<interface type='hostdev'><source/><teaming type='transient' persistent='u'/></interface>")).unmovable, "");
-  EXPECT_EQ(parse(domain("<disk type='block'><source dev='/dev/sdb'/><target dev='vdb'/><shareable/></disk>")).unmovable, "");
+  EXPECT_EQ(parse(domain("<interface type='hostdev'><source/><teaming type='transient' persistent='u'/></interface>"))
+                .unmovable,
+            "");
+  EXPECT_EQ(
+      parse(domain("<disk type='block'><source dev='/dev/sdb'/><target dev='vdb'/><shareable/></disk>")).unmovable, "");
   EXPECT_EQ(parse(domain("", "<cpu mode='host-passthrough' migratable='on'/>")).unmovable, "");
 }
 
@@ -60,7 +63,9 @@ TEST(DomainXml, ReadsGroupsOfItsOwnNamespaceOnly) {
                               "<p:group name='tier' value='db'/><p:group name='rack' value='7'/></p:groups>"
                               "<o:group xmlns:o='https://other.example/' name='tier' value='web'/></metadata>"));
   EXPECT_EQ(d.groups, (std::map<std::string, std::string>{{"rack", "7"}, {"tier", "db"}}));
-  EXPECT_EQ(parse(domain("", "<metadata><p:group xmlns:p='https://proteus.example/1' name='a' value='b'/></metadata>")).groups.at("a"), "b");
+  EXPECT_EQ(parse(domain("", "<metadata><p:group xmlns:p='https://proteus.example/1' name='a' value='b'/></metadata>"))
+                .groups.at("a"),
+            "b");
 }
 
 TEST(DomainXml, RefusesWhatIsNoDomain) {
@@ -70,7 +75,8 @@ TEST(DomainXml, RefusesWhatIsNoDomain) {
 }
 
 TEST(DomainXml, ExpandsNoExternalEntity) {
-  const auto parsed = parse_domain_xml("<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><domain><devices>&e;</devices></domain>");
+  const auto parsed =
+      parse_domain_xml("<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><domain><devices>&e;</devices></domain>");
   if (parsed) {
     EXPECT_TRUE(parsed->disks.empty());
   }

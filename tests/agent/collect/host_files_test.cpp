@@ -7,7 +7,8 @@
 namespace proteus::collect {
 namespace {
 
-constexpr const char* kMeminfo = "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8000000 kB\n";
+constexpr const char* kMeminfo =
+    "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8000000 kB\n";
 
 void plain_host(const FixtureRoot& root) {
   root.write("/proc/stat", "cpu  100 20 30 1000 50 5 5 0 70 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n");

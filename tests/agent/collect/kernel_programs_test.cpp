@@ -1,5 +1,5 @@
-// Loads the real programs into the running kernel and compares them with procfs. Skipped, with the kernel's reason, where
-// that is not permitted.
+// Loads the real programs into the running kernel and compares them with procfs. Skipped, with the kernel's reason,
+// where that is not permitted.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -141,7 +141,8 @@ class RunQueueTraceTest : public testing::Test {
   /// How many of the marks were done.
   std::size_t mark(std::vector<ThreadMark> marks) const {
     trace->mark(marks);
-    return static_cast<std::size_t>(std::count_if(marks.begin(), marks.end(), [](const ThreadMark& m) { return m.done; }));
+    return static_cast<std::size_t>(
+        std::count_if(marks.begin(), marks.end(), [](const ThreadMark& m) { return m.done; }));
   }
   std::unique_ptr<RunQueueTrace> trace;
 };
@@ -191,8 +192,8 @@ TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
 class QuotaGroup {
  public:
   QuotaGroup() : path_("/sys/fs/cgroup/cpu/proteus-test-" + std::to_string(::getpid())) {
-    made_ = std::filesystem::exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") && std::filesystem::create_directory(path_, error_) &&
-            write("cpu.cfs_quota_us", "20000");
+    made_ = std::filesystem::exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") &&
+            std::filesystem::create_directory(path_, error_) && write("cpu.cfs_quota_us", "20000");
   }
   ~QuotaGroup() {
     if (made_) ::rmdir(path_.c_str());
@@ -221,7 +222,8 @@ TEST_F(RunQueueTraceTest, TellsTheWaitsOfTheOwnQuotaFromOthers) {
   ASSERT_EQ(mark(marks), 2u);
   ASSERT_TRUE(group.write("tasks", std::to_string(limited.tid())));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (trace->own_quota_wait_ns(*a) < 200'000'000 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  while (trace->own_quota_wait_ns(*a) < 200'000'000 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
   EXPECT_GE(trace->own_quota_wait_ns(*a), 200'000'000);
   EXPECT_EQ(trace->own_quota_wait_ns(*b), 0) << "the rival waits too, but for nobody's quota";
 }

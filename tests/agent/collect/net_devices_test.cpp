@@ -9,7 +9,8 @@ namespace {
 
 constexpr const char* kHeader =
     "Inter-|   Receive                                                |  Transmit\n"
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier "
+    "compressed\n";
 
 TEST(NetDevices, SwapsTheDirectionsToTheGuestsSide) {
   const FixtureRoot root;
@@ -19,8 +20,9 @@ TEST(NetDevices, SwapsTheDirectionsToTheGuestsSide) {
                                   " vnet1: 100 10 0 3 0 0 0 0 200 20 0 4 0 0 0 0\n");
   NetDevices devices(root.path());
   devices.refresh();
-  EXPECT_EQ(devices.find("vnet1"), (TapFigures{.rx_bytes = 200, .tx_bytes = 100, .rx_drops_count = 4,
-                                               .tx_drops_count = 3, .packets_count = 30}));
+  EXPECT_EQ(
+      devices.find("vnet1"),
+      (TapFigures{.rx_bytes = 200, .tx_bytes = 100, .rx_drops_count = 4, .tx_drops_count = 3, .packets_count = 30}));
   EXPECT_EQ(devices.find("vnet"), std::nullopt);
   EXPECT_EQ(devices.find("vnet2"), std::nullopt);
 }

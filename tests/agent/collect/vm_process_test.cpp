@@ -12,13 +12,16 @@ using namespace std::string_literals;
 
 constexpr const char* kUuid = "11111111-2222-3333-4444-555555555555";
 
-std::string arguments(const std::string& uuid) { return "any-name\0-name\0guest=a\0-uuid\0"s + uuid + "\0-m\0512\0"s; }
+std::string arguments(const std::string& uuid) {
+  return "any-name\0-name\0guest=a\0-uuid\0"s + uuid + "\0-m\0512\0"s;
+}
 
 TEST(ParseVcpuThreadName, KnowsQemusNames) {
   EXPECT_EQ(parse_vcpu_thread_name("CPU 0/KVM"), 0);
   EXPECT_EQ(parse_vcpu_thread_name("CPU 17/TCG"), 17);
   EXPECT_EQ(parse_vcpu_thread_name("ALL CPUs/TCG"), 0);
-  for (const char* other : {"qemu-system-x86", "CPU /KVM", "CPU x/KVM", "CPU 1", "CPU 1/", "IO mon_iothread", "worker", ""}) {
+  for (const char* other :
+       {"qemu-system-x86", "CPU /KVM", "CPU x/KVM", "CPU 1", "CPU 1/", "IO mon_iothread", "worker", ""}) {
     EXPECT_EQ(parse_vcpu_thread_name(other), std::nullopt) << other;
   }
 }

@@ -90,7 +90,8 @@ TEST_F(BacklogTest, TheNextProcessSendsWhatThisOneLeft) {
     sent.emplace_back(sample->frame.boot_id, sample->frame.sequence);
     backlog.advance();
   }
-  const std::vector<std::pair<std::uint64_t, std::uint64_t>> wanted = {{1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 1}, {2, 2}};
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> wanted = {{1, 1}, {1, 2}, {1, 3}, {1, 4},
+                                                                       {1, 5}, {2, 1}, {2, 2}};
   EXPECT_EQ(sent, wanted);
   EXPECT_TRUE(backlog.acknowledge(2, 2));  // says nothing of the former boot
   EXPECT_EQ(backlog.size(), 7u);

@@ -102,9 +102,9 @@ TEST_F(Curve, AuthorizedKeysFollowTheFile) {
   EXPECT_EQ(keys->host_of(other), HostId("h2"));
 
   write_text(path_, "nonsense\n");
-  EXPECT_FALSE(keys->reload_if_changed());                 // told once …
-  EXPECT_FALSE(keys->reload_if_changed().value());         // … and not again
-  EXPECT_EQ(keys->host_of(other), HostId("h2"));           // what was admitted stays
+  EXPECT_FALSE(keys->reload_if_changed());          // told once …
+  EXPECT_FALSE(keys->reload_if_changed().value());  // … and not again
+  EXPECT_EQ(keys->host_of(other), HostId("h2"));    // what was admitted stays
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 namespace proteus {
 
-/// Asks every millisecond until `holds`, or until 30 seconds have passed (sanitizers are slow). For what another thread or
-/// a socket does; the pause leaves them the processor.
+/// Asks every millisecond until `holds`, or until 30 seconds have passed (sanitizers are slow). For what another thread
+/// or a socket does; the pause leaves them the processor.
 inline bool eventually(const std::function<bool()>& holds) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!holds()) {

@@ -81,7 +81,8 @@ TEST_F(Sockets, AMessageCarriesTheHostBehindItsKey) {
 
 TEST_F(Sockets, AnUnknownKeyIsRefusedAndBothSidesKnow) {
   auto dealer =
-      std::move(make_dealer(context_, endpoint_, generate_key_pair().value(), server_keys_.public_key, options_)).value();
+      std::move(make_dealer(context_, endpoint_, generate_key_pair().value(), server_keys_.public_key, options_))
+          .value();
   SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
   ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kRefused));
   EXPECT_NE(monitor.refusal().find("status 400"), std::string::npos) << monitor.refusal();
@@ -91,7 +92,8 @@ TEST_F(Sockets, AnUnknownKeyIsRefusedAndBothSidesKnow) {
 
 TEST_F(Sockets, AServerWithAnotherKeyThanThePinnedOneIsRefused) {
   SocketMonitor server_monitor(context_, router_, "test router");
-  auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, generate_key_pair()->public_key, options_)).value();
+  auto dealer =
+      std::move(make_dealer(context_, endpoint_, agent_keys_, generate_key_pair()->public_key, options_)).value();
   SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
   ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kRefused));
   EXPECT_FALSE(monitor.refusal().empty());

@@ -14,7 +14,9 @@ Result<std::optional<Sample>> read_one(TelemetryReader& reader, const std::strin
   return reader.read(HostId("h1"), bytes);
 }
 
-EncodedFrame frame_of(const std::string& bytes) { return std::get<EncodedFrame>(decode_upstream(bytes).value()); }
+EncodedFrame frame_of(const std::string& bytes) {
+  return std::get<EncodedFrame>(decode_upstream(bytes).value());
+}
 
 void expect_equal(const Catalog& got, const Catalog& wanted) {
   EXPECT_EQ(got.host, wanted.host);
@@ -66,7 +68,8 @@ TEST(TelemetryCodec, AStreamSaysWhatItBuildsOn) {
   const auto catalog = make_catalog("h1", 1, 1, 1);
   FrameEncoder encoder(3);
   std::vector<std::string> messages;
-  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) encoder.encode(make_sample(catalog, sequence, random), messages);
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence)
+    encoder.encode(make_sample(catalog, sequence, random), messages);
   ASSERT_EQ(messages.size(), 6u);  // the catalog went once
   const std::vector<std::uint64_t> bases = {0, 1, 2, 0, 4};
   for (std::size_t i = 0; i < 5; ++i) {
@@ -116,7 +119,8 @@ TEST(TelemetryCodec, WithoutCatalogOrBaseADecoderSaysSo) {
   const auto catalog = make_catalog("h1", 1, 1, 1);
   FrameEncoder encoder;
   std::vector<std::string> messages;
-  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) encoder.encode(make_sample(catalog, sequence, random), messages);
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence)
+    encoder.encode(make_sample(catalog, sequence, random), messages);
   FrameDecoder decoder;
   EXPECT_EQ(decoder.decode(frame_of(messages[1])).error().code, ErrorCode::kNotFound);
   ASSERT_TRUE(decoder.add(*catalog));
@@ -138,8 +142,16 @@ TEST(TelemetryCodec, ACatalogCannotChangeUnderItsVersion) {
 TEST(TelemetryCodec, CatalogsThatCannotBeTrueAreRefused) {
   using Change = std::function<void(Catalog&)>;
   const std::vector<std::pair<const char*, Change>> changes = {
-      {"no entities", [](Catalog& c) { c.entities.clear(); c.series.clear(); }},
-      {"bad host", [](Catalog& c) { c.host = HostId("h 1"); c.entities[0].name = "h 1"; }},
+      {"no entities",
+       [](Catalog& c) {
+         c.entities.clear();
+         c.series.clear();
+       }},
+      {"bad host",
+       [](Catalog& c) {
+         c.host = HostId("h 1");
+         c.entities[0].name = "h 1";
+       }},
       {"another host first", [](Catalog& c) { c.entities[0].name = "h2"; }},
       {"second host", [](Catalog& c) { c.entities.push_back(c.entities[0]); }},
       {"unknown kind", [](Catalog& c) { c.entities[1].kind = static_cast<EntityKind>(77); }},
@@ -149,7 +161,10 @@ TEST(TelemetryCodec, CatalogsThatCannotBeTrueAreRefused) {
       {"nameless", [](Catalog& c) { c.entities[1].name = ""; }},
       {"bad UUID", [](Catalog& c) { c.entities[1].uuid = "x"; }},
       {"UUID of a vCPU", [](Catalog& c) { c.entities[2].uuid = c.entities[1].uuid; }},
-      {"too many labels", [](Catalog& c) { for (int i = 0; i < 65; ++i) c.entities[0].labels[std::to_string(i)] = ""; }},
+      {"too many labels",
+       [](Catalog& c) {
+         for (int i = 0; i < 65; ++i) c.entities[0].labels[std::to_string(i)] = "";
+       }},
       {"empty label key", [](Catalog& c) { c.entities[0].labels[""] = "x"; }},
       {"entity out of range", [](Catalog& c) { c.series[0].entity = 99; }},
       {"KPI of another scope", [](Catalog& c) { c.series[0].entity = 1; }},

@@ -11,13 +11,14 @@
 namespace proteus {
 
 /// A catalog with one host and `vm_count` VMs of two vCPUs, a tap and a disk each, and every KPI of their scopes.
-inline std::shared_ptr<const Catalog> make_catalog(const std::string& host, std::uint64_t boot_id, std::uint32_t version,
-                                                   int vm_count) {
+inline std::shared_ptr<const Catalog> make_catalog(const std::string& host, std::uint64_t boot_id,
+                                                   std::uint32_t version, int vm_count) {
   auto catalog = std::make_shared<Catalog>();
   catalog->host = HostId(host);
   catalog->boot_id = boot_id;
   catalog->version = version;
-  catalog->entities.push_back({EntityKind::kHost, kNoParent, host, "", {{"machine", "x86_64"}, {"capability.psi", "yes"}}});
+  catalog->entities.push_back(
+      {EntityKind::kHost, kNoParent, host, "", {{"machine", "x86_64"}, {"capability.psi", "yes"}}});
   for (int i = 0; i < vm_count; ++i) {
     const auto vm = static_cast<std::uint32_t>(catalog->entities.size());
     char uuid[37];

@@ -33,7 +33,8 @@ class FakeBackend final : public Backend {
     return snapshot;
   }
   Status submit(const store::OperatorInput& input) override {
-    if (input.kind == store::OperatorInput::Kind::kApprove && input.action != 1) return Error{ErrorCode::kNotFound, "no action"};
+    if (input.kind == store::OperatorInput::Kind::kApprove && input.action != 1)
+      return Error{ErrorCode::kNotFound, "no action"};
     inputs.push_back(input);
     return {};
   }

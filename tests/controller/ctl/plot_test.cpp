@@ -20,11 +20,18 @@ TEST(Bar, FillsAndMarks) {
 }
 
 TEST(Plot, DrawsHistoryMedianAndBands) {
-  nlohmann::ordered_json outlook{{"resource", "cpu"}, {"name", "web"}, {"unit", "cores"}, {"model", "holt_damped"}, {"stale", false},
-                                 {"step_s", 2.0}, {"history", {0.2, nullptr, 0.2, 0.3}}, {"steps", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json outlook{{"resource", "cpu"},
+                                 {"name", "web"},
+                                 {"unit", "cores"},
+                                 {"model", "holt_damped"},
+                                 {"stale", false},
+                                 {"step_s", 2.0},
+                                 {"history", {0.2, nullptr, 0.2, 0.3}},
+                                 {"steps", nlohmann::ordered_json::array()}};
   for (int i = 0; i < 10; ++i) outlook["steps"].push_back({{"p50", 0.3}, {"p90", 0.6}, {"p99", 0.9}});
   const std::string picture = plot_forecast(outlook, 60, 12);
-  for (const char* mark : {"•", "━", "▒", "░", "cpu of web", "ahead 20.0 s"}) EXPECT_NE(picture.find(mark), std::string::npos) << mark;
+  for (const char* mark : {"•", "━", "▒", "░", "cpu of web", "ahead 20.0 s"})
+    EXPECT_NE(picture.find(mark), std::string::npos) << mark;
   EXPECT_EQ(std::count(picture.begin(), picture.end(), '\n'), 14);
 }
 

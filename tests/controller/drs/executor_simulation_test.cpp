@@ -64,8 +64,7 @@ class Simulation {
  private:
   struct Packet {
     HostId host;
-    int connection =
-        0;  ///< of the host; a restart of the agent opens a new one, and what was under way to it is gone
+    int connection = 0;  ///< of the host; a restart of the agent opens a new one, and what was under way to it is gone
     std::optional<Command> command;
     std::optional<Update> update;
   };
@@ -90,16 +89,13 @@ class Simulation {
     check_cluster();
   }
 
-  bool can_reach(const HostId& host) const {
-    return !cut_until_.contains(host) && !down_until_.contains(host);
-  }
+  bool can_reach(const HostId& host) const { return !cut_until_.contains(host) && !down_until_.contains(host); }
 
   // ---- what goes wrong
 
   void break_something() {
     for (const HostId& host : hosts_) {
-      if (const auto cut = cut_until_.find(host); cut != cut_until_.end() && now_ >= cut->second)
-        cut_until_.erase(cut);
+      if (const auto cut = cut_until_.find(host); cut != cut_until_.end() && now_ >= cut->second) cut_until_.erase(cut);
       if (const auto down = down_until_.find(host); down != down_until_.end() && now_ >= down->second) {
         down_until_.erase(down);
         agents_.at(host).restart(now_);
@@ -110,8 +106,7 @@ class Simulation {
         down_until_[host] = now_ + dice_.milliseconds(100, 5000);
       }
     }
-    if (dice_.chance(0.0002))
-      hypervisors_.destroy(vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))]);
+    if (dice_.chance(0.0002)) hypervisors_.destroy(vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))]);
     if (executor_ && dice_.chance(0.002)) crash_controller();
   }
 
@@ -209,8 +204,7 @@ class Simulation {
     if (executor_ && dice_.chance(0.05)) {
       for (const auto& [id, record] : executor_->actions()) {
         if (record.state != ActionState::kAwaitingApproval || dice_.chance(0.5)) continue;
-        Result<Output> word =
-            dice_.chance(0.8) ? executor_->approve(id, now_) : executor_->reject(id, now_, "test");
+        Result<Output> word = dice_.chance(0.8) ? executor_->approve(id, now_) : executor_->reject(id, now_, "test");
         ASSERT_TRUE(word);
         put_out(std::move(word.value()));
         break;
@@ -226,8 +220,7 @@ class Simulation {
       action.vm = vms_[static_cast<std::size_t>(dice_.between(0, kVms - 1))];
       action.automation = dice_.chance(0.8) ? ham::Automation::kAutomatic : ham::Automation::kApprove;
       action.host = hosts_[static_cast<std::size_t>(dice_.between(0, kHosts - 1))];
-      for (const HostId& host :
-           hosts_) {  // mostly where it is; sometimes the decision was made on an old picture
+      for (const HostId& host : hosts_) {  // mostly where it is; sometimes the decision was made on an old picture
         if (hypervisors_.find(host, action.vm) != nullptr && dice_.chance(0.95)) action.host = host;
       }
       if (dice_.chance(0.5)) {
@@ -243,8 +236,7 @@ class Simulation {
         if (copy != nullptr) action.present_value = observed_value(action.operation, copy->values);
         if (dice_.chance(0.05)) action.present_value = 77;
       }
-      if (i > 0 && dice_.chance(0.4))
-        action.after.push_back(static_cast<std::uint32_t>(dice_.between(0, i - 1)));
+      if (i > 0 && dice_.chance(0.4)) action.after.push_back(static_cast<std::uint32_t>(dice_.between(0, i - 1)));
       plan.push_back(std::move(action));
     }
     return plan;
@@ -252,14 +244,10 @@ class Simulation {
 
   Operation random_reshape() {
     switch (dice_.between(0, 3)) {
-      case 0:
-        return SetCpuQuota{dice_.between(1, 10) * 10000, 100000};
-      case 1:
-        return SetCpuShares{dice_.between(1, 8) * 512};
-      case 2:
-        return SetVcpus{static_cast<std::int32_t>(dice_.between(1, 8))};
-      default:
-        return SetMemory{dice_.between(1, 16) * 256 * kMiB};
+      case 0: return SetCpuQuota{dice_.between(1, 10) * 10000, 100000};
+      case 1: return SetCpuShares{dice_.between(1, 8) * 512};
+      case 2: return SetVcpus{static_cast<std::int32_t>(dice_.between(1, 8))};
+      default: return SetMemory{dice_.between(1, 16) * 256 * kMiB};
     }
   }
 
@@ -275,8 +263,7 @@ class Simulation {
     ASSERT_NE(record.state, ActionState::kIntended);
     ASSERT_NE(record.state, ActionState::kAwaitingApproval);
     if (command.deadline == kAskOnly) return;
-    const bool before_any_doubt = record.state == ActionState::kReserving ||
-                                  record.state == ActionState::kSent ||
+    const bool before_any_doubt = record.state == ActionState::kReserving || record.state == ActionState::kSent ||
                                   record.state == ActionState::kReverting;
     ASSERT_TRUE(before_any_doubt) << to_string(record.state);
   }
@@ -317,8 +304,7 @@ class Simulation {
     }
     if (record.state == ActionState::kReverted) {
       ASSERT_NE(copy, nullptr) << record.message;
-      EXPECT_TRUE(
-          same_value(action.operation, *action.present_value, observed_value(action.operation, copy->values)))
+      EXPECT_TRUE(same_value(action.operation, *action.present_value, observed_value(action.operation, copy->values)))
           << record.message;
     }
   }
@@ -389,8 +375,8 @@ TEST(ExecutorSimulation, EveryActionEndsWithTheTruth) {
     if (HasFailure()) return;
   }
   for (const auto& [state, count] : ends.count) std::printf("%-10s %d\n", to_string(state), count);
-  std::printf("crashes of the controller %d, actions adopted %d, late successes %d\n",
-              ends.controller_crashes, ends.adopted, ends.late);
+  std::printf("crashes of the controller %d, actions adopted %d, late successes %d\n", ends.controller_crashes,
+              ends.adopted, ends.late);
   if (first != last) {
     for (const ActionState state : {ActionState::kVerified, ActionState::kFailed, ActionState::kReverted,
                                     ActionState::kRejected, ActionState::kExpired}) {

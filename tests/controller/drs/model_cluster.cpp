@@ -15,8 +15,8 @@ Copy* ModelHypervisors::find(const HostId& host, const VmId& vm) {
   return const_cast<Copy*>(std::as_const(*this).find(host, vm));
 }
 
-bool ModelHypervisors::migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action,
-                               Dice& dice, Timestamp now, std::function<void(bool)> done) {
+bool ModelHypervisors::migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action, Dice& dice,
+                               Timestamp now, std::function<void(bool)> done) {
   if (jobs.contains(vm) || find(source, vm) == nullptr || find(target, vm) != nullptr) return false;
   Job job;
   job.vm = vm;
@@ -110,8 +110,7 @@ int ModelHypervisors::active_count(const VmId& vm) const {
   return count;
 }
 
-void ModelAgent::say(const Command& command, CommandState state, std::string message, Timestamp now,
-                     bool observe) {
+void ModelAgent::say(const Command& command, CommandState state, std::string message, Timestamp now, bool observe) {
   Update update;
   update.command = command.id;
   update.action = command.action;
@@ -144,8 +143,8 @@ std::string ModelAgent::obstacle(const Command& command, Timestamp now) const {
   if (command.require_running && *command.require_running != (copy != nullptr)) {
     return copy == nullptr ? "domain is not active here" : "domain is active here";
   }
-  if (command.require_value && !same_value(command.operation, *command.require_value,
-                                           observed_value(command.operation, copy->values))) {
+  if (command.require_value &&
+      !same_value(command.operation, *command.require_value, observed_value(command.operation, copy->values))) {
     return "the value is another than required";
   }
   return "";
@@ -272,8 +271,7 @@ void ModelAgent::restart(Timestamp now) {
     const Copy* copy = hypervisors_.find(host_, work.command.vm);
     if (copy == nullptr || dice_.chance(0.4)) continue;
     const std::int64_t wanted = *value_of(work.command.operation);
-    set(work.command,
-        dice_.chance(0.5) ? wanted : (wanted + observed_value(work.command.operation, copy->values)) / 2);
+    set(work.command, dice_.chance(0.5) ? wanted : (wanted + observed_value(work.command.operation, copy->values)) / 2);
   }
   if (keeps_ids_) {
     for (auto& [id, update] : known_) {

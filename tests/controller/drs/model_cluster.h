@@ -59,8 +59,8 @@ class ModelHypervisors {
 
   const Copy* find(const HostId& host, const VmId& vm) const;
   Copy* find(const HostId& host, const VmId& vm);
-  bool migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action, Dice& dice,
-               Timestamp now, std::function<void(bool)> done);
+  bool migrate(const HostId& source, const VmId& vm, const HostId& target, ActionId action, Dice& dice, Timestamp now,
+               std::function<void(bool)> done);
   void abort(const VmId& vm, Timestamp now);
   void destroy(const VmId& vm);
   void advance(Timestamp now);
@@ -90,8 +90,7 @@ class ModelAgent {
     Timestamp due;              ///< a reshape's end, a migration's next word
     std::optional<bool> moved;  ///< a migration's end
   };
-  void say(const Command& command, CommandState state, std::string message, Timestamp now,
-           bool observe = false);
+  void say(const Command& command, CommandState state, std::string message, Timestamp now, bool observe = false);
   std::string obstacle(const Command& command, Timestamp now) const;
   void execute(const Command& command, Timestamp now);
   void finish_reshape(const Command& command, Timestamp now);

@@ -107,8 +107,7 @@ TEST(Engine, MissingStepsAreMissing) {
   feed(engine, 25, 40, [](int) { return 5; });
   const std::vector<double> values = engine.history(kVm, Resource::kCpu).values;
   ASSERT_EQ(values.size(), 39u);
-  for (int i = 0; i < 39; ++i)
-    EXPECT_EQ(std::isnan(values[static_cast<std::size_t>(i)]), i >= 20 && i < 25) << i;
+  for (int i = 0; i < 39; ++i) EXPECT_EQ(std::isnan(values[static_cast<std::size_t>(i)]), i >= 20 && i < 25) << i;
   EXPECT_NEAR(engine.forecast(kVm, Resource::kCpu, at_step(39))->steps[9].p50, 5, 0.1);
 }
 

@@ -49,18 +49,16 @@ class Load {
 };
 
 struct RampOutcome {
-  int alarm = 1000;         ///< steps after the ramp's start: p90 of the window maximum is above the capacity
-  int crossing = 1000;      ///< the load is
-  int extrapolated = 1000;  ///< the median half a minute ahead has made half of the way to what comes
+  int alarm = 1000;           ///< steps after the ramp's start: p90 of the window maximum is above the capacity
+  int crossing = 1000;        ///< the load is
+  int extrapolated = 1000;    ///< the median half a minute ahead has made half of the way to what comes
   bool alarm_before = false;  ///< in the flat phase
   double p90_after = 0;       ///< three minutes after the ramp's end
 };
 
 RampOutcome run_ramp(unsigned seed, double ramp_s, double noise) {
   const double begin_s = 2 * kFlatSteps;
-  const auto level = [&](double s) {
-    return std::clamp(kLow + (kHigh - kLow) * (s - begin_s) / ramp_s, kLow, kHigh);
-  };
+  const auto level = [&](double s) { return std::clamp(kLow + (kHigh - kLow) * (s - begin_s) / ramp_s, kLow, kHigh); };
   Load load(seed, noise);
   RampOutcome outcome;
   const int steps = kFlatSteps + static_cast<int>(ramp_s / 2) + 90;

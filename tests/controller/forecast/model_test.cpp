@@ -89,8 +89,7 @@ TEST_P(EveryModel, RefusesToForecastFromNothing) {
   const auto model = make(GetParam());
   EXPECT_EQ(model->forecast(3).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_EQ(model->fit(history_of({})).error().code, ErrorCode::kFailedPrecondition);
-  EXPECT_EQ(model->fit(history_of(std::vector<double>(100, kNan))).error().code,
-            ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(model->fit(history_of(std::vector<double>(100, kNan))).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_FALSE(model->forecast(3).has_value());
 }
 

@@ -6,7 +6,9 @@
 
 namespace proteus::ham {
 
-Cluster::Cluster() { state.now = from_unix_ns(1'700'000'000'000'000'000); }
+Cluster::Cluster() {
+  state.now = from_unix_ns(1'700'000'000'000'000'000);
+}
 
 HostState& Cluster::host(const std::string& id, double cores, std::int64_t memory_bytes) {
   HostState host;
@@ -88,7 +90,9 @@ void set_cpu(VmState& vm, forecast::Forecast forecast) {
   vm.forecasts[forecast::Resource::kCpu] = std::move(forecast);
 }
 
-void set_flat_cpu(VmState& vm, Timestamp now, double cores) { set_cpu(vm, flat_forecast(now, cores)); }
+void set_flat_cpu(VmState& vm, Timestamp now, double cores) {
+  set_cpu(vm, flat_forecast(now, cores));
+}
 
 void set_memory(VmState& vm, Timestamp now, std::int64_t bytes) {
   const auto used = static_cast<double>(bytes);
@@ -109,9 +113,11 @@ std::string dump(const Decision& decision) {
                           action.operation.index(), action.present_value.value_or(-2), to_string(action.automation),
                           action.expected_duration.count(), action.expected_downtime_ms);
       for (const std::uint32_t index : action.after) text += fmt::format(" {}", index);
-      if (const auto* quota = std::get_if<SetCpuQuota>(&action.operation)) text += fmt::format(" quota {}", quota->quota_us);
+      if (const auto* quota = std::get_if<SetCpuQuota>(&action.operation))
+        text += fmt::format(" quota {}", quota->quota_us);
       if (const auto* vcpus = std::get_if<SetVcpus>(&action.operation)) text += fmt::format(" vcpus {}", vcpus->count);
-      if (const auto* memory = std::get_if<SetMemory>(&action.operation)) text += fmt::format(" memory {}", memory->bytes);
+      if (const auto* memory = std::get_if<SetMemory>(&action.operation))
+        text += fmt::format(" memory {}", memory->bytes);
       if (const auto* move = std::get_if<Migrate>(&action.operation)) text += " to " + move->target.value;
       text += ": " + action.reason + "\n";
     }
@@ -119,7 +125,8 @@ std::string dump(const Decision& decision) {
   candidate("chosen", decision.chosen);
   candidate("do_nothing", decision.do_nothing);
   for (const Candidate& c : decision.alternatives) candidate("alternative", c);
-  for (const Rejection& r : decision.rejections) text += fmt::format("rejected {} by {}: {}\n", r.candidate, r.rule, r.reason);
+  for (const Rejection& r : decision.rejections)
+    text += fmt::format("rejected {} by {}: {}\n", r.candidate, r.rule, r.reason);
   for (const Outlook& o : decision.outlooks) {
     text += fmt::format("outlook {} {:a} {:a} {:a} limit {:a} {} {}\n", o.vm.value, o.cpu_window_max.p50,
                         o.cpu_window_max.p90, o.cpu_window_max.p99, o.cpu_limit_cores, o.model,

@@ -21,7 +21,8 @@ TEST(FiniteWait, GrowsWithLoadUpToEverybodyElse) {
   EXPECT_NEAR(previous, 2.1, 1e-3);
 }
 
-// Three vCPUs of 0.35, 0.15 and 0.15 on 0.9 cores, without the feedback: 0.17 of them wait by enumeration of all states.
+// Three vCPUs of 0.35, 0.15 and 0.15 on 0.9 cores, without the feedback: 0.17 of them wait by enumeration of all
+// states.
 TEST(FiniteWait, IsNearTheExactValue) {
   const double waiting = finite_wait_cores(0.65, 3, 0.9);
   EXPECT_GT(waiting, 0.17);

@@ -15,7 +15,8 @@ TEST(MigrationModel, IdleMemoryIsCopiedOnce) {
   EXPECT_EQ(p.rounds, 1);
 }
 
-// Rounds shrink by D/B = 1/5: 10 s, 2 s, 0.4 s; 40 MB are then left, which fit into 0.3 s at 100 MB/s only after the next.
+// Rounds shrink by D/B = 1/5: 10 s, 2 s, 0.4 s; 40 MB are then left, which fit into 0.3 s at 100 MB/s only after the
+// next.
 TEST(MigrationModel, RoundsAreGeometric) {
   const MigrationPrediction p = predict_migration(1000 * kMb, 20 * kMb, 100 * kMb, 0.3);
   EXPECT_EQ(p.rounds, 3);

@@ -23,11 +23,12 @@ std::string figures(const Policy& p) {
   const Limits& l = p.limits;
   out << p.name << ' ' << to_string(p.automation) << ' ' << p.strategies.reshape << p.strategies.migrate << ' '
       << c.contention_per_core_hour << ' ' << c.memory_shortage_per_gib_hour << ' ' << c.capacity_per_core_hour << ' '
-      << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' ' << c.action_fixed << ' ' << c.downtime_per_second
-      << ' ' << c.rule_violation_per_hour << ' ' << l.cooldown.count() << ' ' << l.concurrent_migrations << ' '
-      << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' ' << l.cpu_headroom << ' ' << l.memory_headroom
-      << ' ' << l.staleness.count() << ' ' << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
-      << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
+      << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' ' << c.action_fixed << ' '
+      << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << l.cooldown.count() << ' '
+      << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
+      << l.cpu_headroom << ' ' << l.memory_headroom << ' ' << l.staleness.count() << ' ' << l.payback.count() << ' '
+      << l.gain_min << ' ' << l.lookahead.count() << ' ' << l.migration_bandwidth_bytes_per_s << ' '
+      << l.downtime_ms_max;
   for (const auto& r : p.affinity) {
     out << "\naffinity " << r.name << ' ' << r.apart << r.hard << ' ' << r.price_per_hour << ' ' << r.vms.size();
   }
@@ -159,16 +160,19 @@ name = "n"
 vms = ["x"]
 )");
   for (const char* expected : {"p.toml:1: ", "p.toml:2: ", "p.toml:4: ", "p.toml:6: ", "p.toml:7: ", "p.toml:8: ",
-                               "p.toml:11: ", "p.toml:13: ", "p.toml:14: ", "vcpus_min is more than vcpus_max", "colour",
-                               "hosts", "level", "taken by another pin rule"}) {
+                               "p.toml:11: ", "p.toml:13: ", "p.toml:14: ", "vcpus_min is more than vcpus_max",
+                               "colour", "hosts", "level", "taken by another pin rule"}) {
     EXPECT_THAT(error, HasSubstr(expected));
   }
 }
 
-TEST(Policy, SyntaxErrorHasItsLine) { EXPECT_THAT(error_of("name = \"x\"\nautomation = \n"), HasSubstr("p.toml:2: ")); }
+TEST(Policy, SyntaxErrorHasItsLine) {
+  EXPECT_THAT(error_of("name = \"x\"\nautomation = \n"), HasSubstr("p.toml:2: "));
+}
 
 TEST(Policy, PriceOnAHardRuleIsAMistake) {
-  EXPECT_THAT(error_of("[[rules.affinity]]\nname = \"a\"\nvms = [\"x\"]\nprice_per_hour = 3\n"), HasSubstr("p.toml:4: "));
+  EXPECT_THAT(error_of("[[rules.affinity]]\nname = \"a\"\nvms = [\"x\"]\nprice_per_hour = 3\n"),
+              HasSubstr("p.toml:4: "));
 }
 
 }  // namespace

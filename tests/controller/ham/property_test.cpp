@@ -102,7 +102,9 @@ World random_world(std::uint32_t seed) {
   return world;
 }
 
-bool counts(const ClusterState& state, const VmState& vm) { return vm.running && state.find_host(vm.host) != nullptr; }
+bool counts(const ClusterState& state, const VmState& vm) {
+  return vm.running && state.find_host(vm.host) != nullptr;
+}
 
 double host_p90(const ClusterState& state, const HostId& id) {
   double median = 0;

@@ -1,8 +1,7 @@
-#include "controller/ham/rules/rule.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controller/ham/rules/rule.h"
 #include "controller/ham/rules/selector.h"
 #include "tests/controller/ham/cluster.h"
 
@@ -129,7 +128,8 @@ TEST_F(Rules, UnmovableMayBeReshaped) {
 
 TEST_F(Rules, MovesPerHourForgetsTheHourBefore) {
   policy_.limits.moves_per_hour = 2;
-  cluster_.state.recent_moves = {cluster_.state.now - std::chrono::minutes(61), cluster_.state.now - std::chrono::minutes(59)};
+  cluster_.state.recent_moves = {cluster_.state.now - std::chrono::minutes(61),
+                                 cluster_.state.now - std::chrono::minutes(59)};
   EXPECT_EQ(refused_move(0, 1), "");
   cluster_.state.recent_moves.push_back(cluster_.state.now - std::chrono::minutes(1));
   EXPECT_EQ(refused_move(0, 1), "moves_per_hour");

@@ -11,9 +11,9 @@ namespace {
 
 constexpr Nanoseconds kTick = std::chrono::seconds(1);
 
-/// Two small unequal hosts and five guests. `web`'s load rises from 0.2 to 0.8 cores between seconds 30 and 90, then that
-/// of `app` from 0.1 to 0.45 between 120 and 180. Forecasts are what a good model would say: the true course of the
-/// next 30 seconds with a spread.
+/// Two small unequal hosts and five guests. `web`'s load rises from 0.2 to 0.8 cores between seconds 30 and 90, then
+/// that of `app` from 0.1 to 0.45 between 120 and 180. Forecasts are what a good model would say: the true course of
+/// the next 30 seconds with a spread.
 struct Story;
 class TwoHosts : public testing::Test {
  protected:
@@ -164,7 +164,8 @@ TEST(Stability, UnchangedDemandComesToRest) {
     double score = -1e300;
     for (int cycle = 0; cycle < 100; ++cycle) {
       const Decision decision = decide(cluster.state, policy, 1);
-      EXPECT_GE(decision.do_nothing.score.total(), score - 1e-6) << "cycle " << cycle << " made it worse, seed " << seed;
+      EXPECT_GE(decision.do_nothing.score.total(), score - 1e-6)
+          << "cycle " << cycle << " made it worse, seed " << seed;
       score = decision.do_nothing.score.total();
       if (!decision.chosen.actions.empty()) last_change = cycle;
       carry_out(cluster.state, decision.chosen.actions);

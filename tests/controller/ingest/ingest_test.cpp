@@ -56,7 +56,8 @@ class Telemetry : public ::testing::Test {
   bool all_acknowledged() {
     return eventually([&] {
       const auto status = publisher_->status();
-      return !status.empty() && store_.frame_count() >= sent_.size() && status[0].frames_held == 0 && samples_->size() == 0;
+      return !status.empty() && store_.frame_count() >= sent_.size() && status[0].frames_held == 0 &&
+             samples_->size() == 0;
     });
   }
   /// Every frame that was produced is stored once, in order, decodes to what was sent, and reached the pipeline.
@@ -236,12 +237,13 @@ TEST_F(Telemetry, EveryControllerGetsEverything) {
   options.endpoint = "tcp://127.0.0.1:*";
   options.keys = other_keys;
   options.socket = loopback_.socket;
-  auto other = std::move(
-      *Ingest::start(loopback_.context, options, *loopback_.authorized, other_store, clock_, other_ingested));
+  auto other =
+      std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, other_store, clock_, other_ingested));
   publish::PublisherOptions publisher_options;
   publisher_options.host = HostId("h1");
   publisher_options.keys = loopback_.agent_keys;
-  publisher_options.controllers = {{endpoint_, loopback_.server_keys.public_key}, {other->endpoint(), other_keys.public_key}};
+  publisher_options.controllers = {{endpoint_, loopback_.server_keys.public_key},
+                                   {other->endpoint(), other_keys.public_key}};
   publisher_options.spool_directory = loopback_.directory.path() + "/spool";
   publisher_options.socket = loopback_.socket;
   samples_ = std::make_unique<Queue<Sample>>(1000, WhenFull::kDropOldest);

@@ -101,7 +101,8 @@ TEST_F(IntakeTest, WhatIsMissingIsNeverSkippedOver) {
   commit();
   auto messages = frames(3, 70);  // a keyframe is among them
   EXPECT_EQ(messages.size(), 68u);
-  for (std::size_t i = 1; i < messages.size(); ++i) EXPECT_EQ(take(messages[i]).value(), Outcome::kWanted);  // 3 is lost
+  for (std::size_t i = 1; i < messages.size(); ++i)
+    EXPECT_EQ(take(messages[i]).value(), Outcome::kWanted);  // 3 is lost
   const auto answers = commit();
   ASSERT_EQ(answers.size(), 1u);
   EXPECT_EQ(answers[0].ack, (wire::Ack{5, 2, Want::kKeyframe}));

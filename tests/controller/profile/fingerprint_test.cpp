@@ -27,8 +27,7 @@ void expect_monotone(const ResponseCurve& curve) {
 /// `count` ticks of one second at utilisations spread over [low, high], with wait = truth(utilisation) · run
 /// · noise.
 template <typename Truth>
-Timestamp feed(CurveLearner& learner, Timestamp from, int count, double low, double high, double cpus,
-               Truth truth) {
+Timestamp feed(CurveLearner& learner, Timestamp from, int count, double low, double high, double cpus, Truth truth) {
   std::mt19937_64 random(11);
   std::uniform_real_distribution<double> utilisation(low, high);
   std::uniform_real_distribution<double> noise(0.5, 1.5);
@@ -81,8 +80,7 @@ TEST(CurveLearner, ConvergesToTheTruth) {
   CurveLearner learner(4, hours(24));
   feed(learner, kStart, 20'000, 0, 1.2, 4, truth);
   const ResponseCurve curve = learner.curve();
-  for (double u = 0.2; u < 1.15; u += 0.05)
-    EXPECT_NEAR(curve.wait_ratio(u), truth(u), 0.05 * truth(u) + 0.01) << u;
+  for (double u = 0.2; u < 1.15; u += 0.05) EXPECT_NEAR(curve.wait_ratio(u), truth(u), 0.05 * truth(u) + 0.01) << u;
   expect_monotone(curve);
 }
 

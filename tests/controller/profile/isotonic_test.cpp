@@ -12,15 +12,13 @@ namespace {
 double weighted_squares(const std::vector<double>& fit, const std::vector<double>& values,
                         const std::vector<double>& weights) {
   double sum = 0;
-  for (std::size_t i = 0; i < fit.size(); ++i)
-    sum += weights[i] * (fit[i] - values[i]) * (fit[i] - values[i]);
+  for (std::size_t i = 0; i < fit.size(); ++i) sum += weights[i] * (fit[i] - values[i]) * (fit[i] - values[i]);
   return sum;
 }
 
 /// The optimum is constant on blocks with their weighted mean: tries every way to cut the sequence into
 /// blocks.
-std::vector<double> best_of_all_partitions(const std::vector<double>& values,
-                                           const std::vector<double>& weights) {
+std::vector<double> best_of_all_partitions(const std::vector<double>& values, const std::vector<double>& weights) {
   const std::size_t n = values.size();
   std::vector<double> best;
   double best_loss = std::numeric_limits<double>::infinity();

@@ -24,8 +24,13 @@ using store::Store;
 const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
 
 RawMessage message(const std::string& host, std::uint64_t sequence, Timestamp received) {
-  return {.received = received, .host = HostId(host), .boot_id = 77, .sequence = sequence, .catalog_version = 3,
-          .base_sequence = sequence > 1 ? sequence - 1 : 0, .bytes = host + std::string("\0#", 2) + std::to_string(sequence)};
+  return {.received = received,
+          .host = HostId(host),
+          .boot_id = 77,
+          .sequence = sequence,
+          .catalog_version = 3,
+          .base_sequence = sequence > 1 ? sequence - 1 : 0,
+          .bytes = host + std::string("\0#", 2) + std::to_string(sequence)};
 }
 
 std::string text(const RawMessage& m) {
@@ -34,11 +39,21 @@ std::string text(const RawMessage& m) {
       << m.catalog_version << ' ' << m.base_sequence << ' ' << m.bytes;
   return out.str();
 }
-std::string text(const JournalEntry& e) { return std::to_string(e.lsn) + " journal " + store::encode(e); }
+std::string text(const JournalEntry& e) {
+  return std::to_string(e.lsn) + " journal " + store::encode(e);
+}
 
 Store::Visitor collect(std::vector<std::string>& seen) {
-  return {.raw = [&seen](const RawMessage& m) { seen.push_back(text(m)); return true; },
-          .journal = [&seen](const JournalEntry& e) { seen.push_back(text(e)); return true; }};
+  return {.raw =
+              [&seen](const RawMessage& m) {
+                seen.push_back(text(m));
+                return true;
+              },
+          .journal =
+              [&seen](const JournalEntry& e) {
+                seen.push_back(text(e));
+                return true;
+              }};
 }
 
 std::string bytes_of(const std::string& path) {
@@ -153,7 +168,12 @@ TEST_F(RecordingTest, LargeMessagesGoThrough) {
   }
   ASSERT_TRUE(write_recording(*store_, all(), path_));
   std::uint64_t bytes = 0;
-  const auto read = read_recording(path_, {.raw = [&](const RawMessage& m) { bytes += m.bytes.size(); return true; }, .journal = nullptr});
+  const auto read = read_recording(path_, {.raw =
+                                               [&](const RawMessage& m) {
+                                                 bytes += m.bytes.size();
+                                                 return true;
+                                               },
+                                           .journal = nullptr});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(bytes, (20u << 20) + 48 * 100'000u);
 }
@@ -179,8 +199,10 @@ TEST_F(RecordingTest, EveryCutIsFound) {
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
   }
   write_bytes(path_, whole.substr(0, whole.size() - 1));
-  EXPECT_NE(read_recording(path_, {}).error().message.find("cut off after 44 telemetry messages and 21 journal entries"),
-            std::string::npos) << read_recording(path_, {}).error().message;
+  EXPECT_NE(
+      read_recording(path_, {}).error().message.find("cut off after 44 telemetry messages and 21 journal entries"),
+      std::string::npos)
+      << read_recording(path_, {}).error().message;
   write_bytes(path_, whole + "x");
   EXPECT_FALSE(read_recording(path_, {}));
 }

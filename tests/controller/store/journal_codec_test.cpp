@@ -14,7 +14,8 @@ class JournalCodec : public testing::TestWithParam<std::size_t> {};
 TEST_P(JournalCodec, GivesBackEveryField) {
   std::mt19937_64 random(20240501 + GetParam());
   for (int i = 0; i < 300; ++i) {
-    const JournalEntry entry{random(), from_unix_ns(static_cast<std::int64_t>(random())), random_payload(random, GetParam())};
+    const JournalEntry entry{random(), from_unix_ns(static_cast<std::int64_t>(random())),
+                             random_payload(random, GetParam())};
     const std::string bytes = encode(entry);
     const auto decoded = decode_journal_entry(bytes);
     ASSERT_TRUE(decoded) << decoded.error().message;
@@ -67,14 +68,17 @@ TEST(JournalCodecForm, EqualEntriesAreEqualBytes) {
 }
 
 TEST(JournalCodecForm, UnknownEnumerationsAreRefused) {
-  const JournalEntry entry{1, from_unix_ns(1), step(3, drs::ActionState::kIntended, drs::ActionState{77}, from_unix_ns(1))};
+  const JournalEntry entry{1, from_unix_ns(1),
+                           step(3, drs::ActionState::kIntended, drs::ActionState{77}, from_unix_ns(1))};
   const auto decoded = decode_journal_entry(encode(entry));
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt);
   EXPECT_NE(decoded.error().message.find("action state 77"), std::string::npos) << decoded.error().message;
 }
 
-TEST(JournalCodecForm, NothingIsNoEntry) { EXPECT_FALSE(decode_journal_entry("")); }
+TEST(JournalCodecForm, NothingIsNoEntry) {
+  EXPECT_FALSE(decode_journal_entry(""));
+}
 
 }  // namespace
 }  // namespace proteus::store

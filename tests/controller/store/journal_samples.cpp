@@ -12,10 +12,18 @@ std::string random_text(Random& random) {
   for (char& c : text) c = static_cast<char>(random());
   return text;
 }
-std::int64_t number(Random& random) { return static_cast<std::int64_t>(random()) >> (random() % 60); }
-Timestamp time(Random& random) { return from_unix_ns(number(random)); }
-double real(Random& random) { return static_cast<double>(number(random)) / 1024.0; }
-bool coin(Random& random) { return random() % 2 == 0; }
+std::int64_t number(Random& random) {
+  return static_cast<std::int64_t>(random()) >> (random() % 60);
+}
+Timestamp time(Random& random) {
+  return from_unix_ns(number(random));
+}
+double real(Random& random) {
+  return static_cast<double>(number(random)) / 1024.0;
+}
+bool coin(Random& random) {
+  return random() % 2 == 0;
+}
 template <typename T, typename Make>
 std::vector<T> some(Random& random, Make make) {
   std::vector<T> items(random() % 4);
@@ -27,8 +35,12 @@ std::optional<T> perhaps(Random& random, Make make) {
   if (coin(random)) return std::nullopt;
   return make(random);
 }
-HostId host(Random& random) { return HostId(random_text(random)); }
-VmId vm(Random& random) { return VmId(random_text(random)); }
+HostId host(Random& random) {
+  return HostId(random_text(random));
+}
+VmId vm(Random& random) {
+  return VmId(random_text(random));
+}
 
 Operation operation(Random& random) {
   switch (random() % std::variant_size_v<Operation>) {
@@ -63,10 +75,13 @@ ham::Action action(Random& random) {
 }
 
 ham::Candidate candidate(Random& random) {
-  return {random_text(random), some<ham::Action>(random, action), {real(random), real(random), real(random), real(random)}};
+  return {
+      random_text(random), some<ham::Action>(random, action), {real(random), real(random), real(random), real(random)}};
 }
 
-ham::Rejection rejection(Random& random) { return {random_text(random), random_text(random), random_text(random)}; }
+ham::Rejection rejection(Random& random) {
+  return {random_text(random), random_text(random), random_text(random)};
+}
 
 ham::Outlook outlook(Random& random) {
   ham::Outlook o;
@@ -93,7 +108,9 @@ ham::Decision decision(Random& random) {
   return d;
 }
 
-drs::ActionState state(Random& random) { return static_cast<drs::ActionState>(random() % 13); }
+drs::ActionState state(Random& random) {
+  return static_cast<drs::ActionState>(random() % 13);
+}
 
 drs::Transition transition(Random& random) {
   drs::Transition t;
@@ -113,7 +130,7 @@ MigrationProgress progress(Random& random) {
 }
 
 DomainObservation observation(Random& random) {
-  return {coin(random),   coin(random),   static_cast<std::int32_t>(random()), number(random), number(random),
+  return {coin(random),   coin(random),  static_cast<std::int32_t>(random()), number(random), number(random),
           number(random), number(random)};
 }
 
@@ -183,7 +200,8 @@ Started started(Random& random) {
   return s;
 }
 
-// --- comparison: each list of names must be the struct's whole list of members -----------------------------------------
+// --- comparison: each list of names must be the struct's whole list of members
+// -----------------------------------------
 
 template <typename T>
 bool same_lists(const std::vector<T>& a, const std::vector<T>& b);
@@ -191,7 +209,8 @@ bool same_lists(const std::vector<T>& a, const std::vector<T>& b);
 bool same(const ham::Action& x, const ham::Action& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11] = x;
   const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) ==
+         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
 }
 bool same(const ham::Candidate& x, const ham::Candidate& y) {
   const auto& [a1, actions_a, a3] = x;
@@ -211,9 +230,9 @@ bool same(const ham::Outlook& x, const ham::Outlook& y) {
 bool same(const ham::Decision& x, const ham::Decision& y) {
   const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9] = x;
   const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9] = y;
-  return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) && same(nothing_a, nothing_b) &&
-         same_lists(alternatives_a, alternatives_b) && same_lists(rejections_a, rejections_b) &&
-         same_lists(outlooks_a, outlooks_b);
+  return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) &&
+         same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
+         same_lists(rejections_a, rejections_b) && same_lists(outlooks_a, outlooks_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8] = x;
@@ -228,7 +247,8 @@ bool same(const Update& x, const Update& y) {
 bool same(const Command& x, const Command& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11] = x;
   const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) ==
+         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
 }
 bool same(const Started& x, const Started& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, adopted_a, a10, a11] = x;
@@ -259,7 +279,9 @@ bool record_same(const drs::ActionRecord& x, const drs::ActionRecord& y) {
              std::tie(b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13) &&
          same_lists(transitions_a, transitions_b);
 }
-bool same(const drs::ActionRecord& x, const drs::ActionRecord& y) { return record_same(x, y); }
+bool same(const drs::ActionRecord& x, const drs::ActionRecord& y) {
+  return record_same(x, y);
+}
 
 template <typename T>
 bool same_lists(const std::vector<T>& a, const std::vector<T>& b) {
@@ -297,7 +319,9 @@ bool same(const JournalEntry& a, const JournalEntry& b) {
   return a.lsn == b.lsn && a.time == b.time && same(a.payload, b.payload);
 }
 
-bool same_record(const drs::ActionRecord& a, const drs::ActionRecord& b) { return record_same(a, b); }
+bool same_record(const drs::ActionRecord& a, const drs::ActionRecord& b) {
+  return record_same(a, b);
+}
 
 drs::ActionRecord intent(ActionId id, Timestamp at) {
   drs::ActionRecord r;

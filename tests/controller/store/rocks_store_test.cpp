@@ -23,8 +23,8 @@ using std::chrono::seconds;
 
 const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
 
-RawMessage frame(const std::string& host, std::uint64_t boot, std::uint64_t sequence, std::uint64_t base, Timestamp received,
-                 std::uint32_t version = 1) {
+RawMessage frame(const std::string& host, std::uint64_t boot, std::uint64_t sequence, std::uint64_t base,
+                 Timestamp received, std::uint32_t version = 1) {
   return {.lsn = 0,
           .received = received,
           .host = HostId(host),
@@ -83,8 +83,16 @@ class RocksStoreTest : public testing::Test {
     return seen;
   }
   static Store::Visitor collect(std::vector<std::string>& seen) {
-    return {.raw = [&seen](const RawMessage& m) { seen.push_back(m.bytes); return true; },
-            .journal = [&seen](const JournalEntry& e) { seen.push_back("journal " + std::to_string(e.lsn)); return true; }};
+    return {.raw =
+                [&seen](const RawMessage& m) {
+                  seen.push_back(m.bytes);
+                  return true;
+                },
+            .journal =
+                [&seen](const JournalEntry& e) {
+                  seen.push_back("journal " + std::to_string(e.lsn));
+                  return true;
+                }};
   }
 
   TemporaryDirectory directory_;
@@ -114,25 +122,29 @@ TEST_F(RocksStoreTest, ScanGivesMessagesWhole) {
   const RawMessage sent = frame("h1", 77, 5, 4, kStart + Nanoseconds(123), 9);
   add(sent);
   int count = 0;
-  ASSERT_TRUE(store_->scan(kStart, kStart + seconds(1), {.raw = [&](const RawMessage& m) {
-    ++count;
-    EXPECT_EQ(m.lsn, 1u);
-    EXPECT_EQ(m.received, sent.received);
-    EXPECT_EQ(m.host, sent.host);
-    EXPECT_EQ(m.boot_id, sent.boot_id);
-    EXPECT_EQ(m.sequence, sent.sequence);
-    EXPECT_EQ(m.catalog_version, sent.catalog_version);
-    EXPECT_EQ(m.base_sequence, sent.base_sequence);
-    EXPECT_EQ(m.bytes, sent.bytes);
-    return true;
-  }, .journal = nullptr}));
+  ASSERT_TRUE(store_->scan(kStart, kStart + seconds(1),
+                           {.raw =
+                                [&](const RawMessage& m) {
+                                  ++count;
+                                  EXPECT_EQ(m.lsn, 1u);
+                                  EXPECT_EQ(m.received, sent.received);
+                                  EXPECT_EQ(m.host, sent.host);
+                                  EXPECT_EQ(m.boot_id, sent.boot_id);
+                                  EXPECT_EQ(m.sequence, sent.sequence);
+                                  EXPECT_EQ(m.catalog_version, sent.catalog_version);
+                                  EXPECT_EQ(m.base_sequence, sent.base_sequence);
+                                  EXPECT_EQ(m.bytes, sent.bytes);
+                                  return true;
+                                },
+                            .journal = nullptr}));
   EXPECT_EQ(count, 1);
 }
 
 TEST_F(RocksStoreTest, ScanEndsWhenTheVisitorHasEnough) {
   for (std::uint64_t i = 1; i <= 10; ++i) add(frame("h1", 1, i, 0, kStart));
   int count = 0;
-  ASSERT_TRUE(store_->scan(kStart, kStart + seconds(1), {.raw = [&](const RawMessage&) { return ++count < 3; }, .journal = nullptr}));
+  ASSERT_TRUE(store_->scan(kStart, kStart + seconds(1),
+                           {.raw = [&](const RawMessage&) { return ++count < 3; }, .journal = nullptr}));
   EXPECT_EQ(count, 3);
 }
 
@@ -159,20 +171,20 @@ TEST_F(RocksStoreTest, AClockSetBackLosesNothing) {
 // Frames are differences against acknowledged ones, which may lie before a keyframe that was not yet acknowledged.
 TEST_F(RocksStoreTest, ScanLeadsWithCatalogsAndBaseFrames) {
   add(catalog("h1", 1, 1, kStart));
-  add(frame("h1", 1, 1, 0, kStart));                   // not needed
+  add(frame("h1", 1, 1, 0, kStart));  // not needed
   add(catalog("h1", 1, 2, kStart + seconds(1)));
   add(catalog("h2", 5, 1, kStart + seconds(1)));
-  add(frame("h1", 1, 2, 0, kStart + seconds(1), 2));   // root
-  add(frame("h2", 5, 1, 0, kStart + seconds(1)));      // root of the other host
+  add(frame("h1", 1, 2, 0, kStart + seconds(1), 2));  // root
+  add(frame("h2", 5, 1, 0, kStart + seconds(1)));     // root of the other host
   add(frame("h1", 1, 3, 2, kStart + seconds(2), 2));
-  add(frame("h1", 1, 4, 0, kStart + seconds(3), 2));   // a keyframe that nothing below refers to
+  add(frame("h1", 1, 4, 0, kStart + seconds(3), 2));  // a keyframe that nothing below refers to
   add(frame("h1", 1, 5, 3, kStart + seconds(4), 2));
   const std::uint64_t from_lsn = add(frame("h1", 1, 6, 5, kStart + seconds(10), 2));
   add(frame("h1", 1, 7, 5, kStart + seconds(11), 2));
   add(frame("h1", 1, 8, 6, kStart + seconds(12), 2));
   add(frame("h2", 5, 2, 1, kStart + seconds(12)));
-  const Seen expected = {"catalog 2 of h1", "catalog 1 of h2", "h1/1/2", "h2/5/1", "h1/1/3", "h1/1/5",
-                         "h1/1/6", "h1/1/7", "h1/1/8", "h2/5/2"};
+  const Seen expected = {"catalog 2 of h1", "catalog 1 of h2", "h1/1/2", "h2/5/1", "h1/1/3",
+                         "h1/1/5",          "h1/1/6",          "h1/1/7", "h1/1/8", "h2/5/2"};
   EXPECT_EQ(scanned(kStart + seconds(10), kStart + seconds(20)), expected);
   EXPECT_EQ(scanned_lsn(from_lsn, 1000), expected);
 }
@@ -198,8 +210,8 @@ TEST_F(RocksStoreTest, LeavesOutBootsThatHaveNothingInTheRange) {
 
 TEST_F(RocksStoreTest, LastSequenceIsPerBoot) {
   EXPECT_EQ(store_->last_sequence(HostId("h1"), 1), std::nullopt);
-  std::vector<RawMessage> batch = {frame("h1", 1, 8, 0, kStart), frame("h1", 1, 9, 8, kStart), frame("h1", 2, 1, 0, kStart),
-                                   frame("h", 1, 77, 0, kStart)};
+  std::vector<RawMessage> batch = {frame("h1", 1, 8, 0, kStart), frame("h1", 1, 9, 8, kStart),
+                                   frame("h1", 2, 1, 0, kStart), frame("h", 1, 77, 0, kStart)};
   ASSERT_TRUE(store_->append(batch));
   EXPECT_EQ(store_->last_sequence(HostId("h1"), 1), 9u);
   EXPECT_EQ(store_->last_sequence(HostId("h1"), 2), 1u);
@@ -226,10 +238,10 @@ TEST_F(RocksStoreTest, JournalGivesBackEveryKind) {
   ASSERT_TRUE(store_->append(entries));
   std::size_t i = 0;
   ASSERT_TRUE(store_->scan(kStart, kStart + seconds(1), {.raw = nullptr, .journal = [&](const JournalEntry& entry) {
-    EXPECT_TRUE(same(entry, entries[i])) << i;
-    ++i;
-    return true;
-  }}));
+                                                           EXPECT_TRUE(same(entry, entries[i])) << i;
+                                                           ++i;
+                                                           return true;
+                                                         }}));
   EXPECT_EQ(i, entries.size());
 }
 
@@ -300,7 +312,8 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   options_.raw_retention = hours(1);
   options_.journal_retention = hours(2);
   reopen();
-  std::vector<RawMessage> messages = {catalog("h1", 1, 1, kStart), catalog("h0", 1, 1, kStart), frame("h0", 1, 1, 0, kStart)};
+  std::vector<RawMessage> messages = {catalog("h1", 1, 1, kStart), catalog("h0", 1, 1, kStart),
+                                      frame("h0", 1, 1, 0, kStart)};
   std::mt19937_64 random(3);
   for (std::uint64_t i = 1; i <= 2000; ++i) {
     messages.push_back(frame("h1", 1, i, i - 1, kStart + seconds(5 * i)));
@@ -315,9 +328,9 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   ASSERT_TRUE(store_->expire(now));
   const auto after = store_->figures();
   EXPECT_EQ(before.raw_messages, 2003u);
-  EXPECT_EQ(after.raw_messages, 721u);  // 6400 s to 10000 s, every 5 s
+  EXPECT_EQ(after.raw_messages, 721u);     // 6400 s to 10000 s, every 5 s
   EXPECT_EQ(after.journal_entries, 721u);  // 2800 s to 10000 s, every 10 s
-  reopen();  // a new log and no memtable: the disk shows what is left
+  reopen();                                // a new log and no memtable: the disk shows what is left
   EXPECT_LT(store_->figures().disk_bytes, before.disk_bytes / 2);
   EXPECT_EQ(store_->figures().raw_messages, 721u);
 

@@ -103,13 +103,16 @@ TEST(StoreCrash, WhatWasAcknowledgedIsThereAndNumbersOnlyGrow) {
       return true;
     };
     ASSERT_TRUE((*store)->scan(Timestamp::min(), Timestamp::max(),
-                               {.raw = [&](const RawMessage& m) {
-                                  EXPECT_EQ(m.bytes, "frame " + std::to_string(m.sequence));
-                                  return note(m.lsn, "raw " + std::to_string(m.sequence));
-                                },
-                                .journal = [&](const JournalEntry& e) {
-                                  return note(e.lsn, "journal " + std::to_string(std::get<Cycle>(e.payload).number));
-                                }}));
+                               {.raw =
+                                    [&](const RawMessage& m) {
+                                      EXPECT_EQ(m.bytes, "frame " + std::to_string(m.sequence));
+                                      return note(m.lsn, "raw " + std::to_string(m.sequence));
+                                    },
+                                .journal =
+                                    [&](const JournalEntry& e) {
+                                      return note(e.lsn,
+                                                  "journal " + std::to_string(std::get<Cycle>(e.payload).number));
+                                    }}));
     for (const auto& [lsn, what] : acknowledged) EXPECT_EQ(found[lsn], what) << "round " << round << ", lsn " << lsn;
     // At most the batch that was being written is there without having been acknowledged; its numbers are spent too.
     acknowledged = found;
@@ -124,7 +127,8 @@ TEST(StoreCrash, ASecondProcessIsRefusedInOneSentence) {
   const auto second = Store::open({.directory = directory.path()});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
-  EXPECT_EQ(second.error().message, "store " + directory.path() + " is held by another controller; stop that one first");
+  EXPECT_EQ(second.error().message,
+            "store " + directory.path() + " is held by another controller; stop that one first");
 
   StoreOptions beside{.directory = directory.path()};
   beside.read_only = true;

@@ -21,8 +21,8 @@ namespace {
 
 const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
 
-/// A small disk of its own in a mount namespace that ends with the process. Made before RocksDB starts its threads, which
-/// would stay in the namespace that they were born in; hence a program of its own.
+/// A small disk of its own in a mount namespace that ends with the process. Made before RocksDB starts its threads,
+/// which would stay in the namespace that they were born in; hence a program of its own.
 class StoreDiskFull : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -62,12 +62,15 @@ std::string StoreDiskFull::why_not_;
 std::vector<std::uint64_t> sequences(const Store& store) {
   std::vector<std::uint64_t> found;
   std::uint64_t previous_lsn = 0;
-  const Status status = store.scan(Timestamp::min(), Timestamp::max(), {.raw = [&](const RawMessage& m) {
-    EXPECT_GT(m.lsn, previous_lsn);
-    previous_lsn = m.lsn;
-    found.push_back(m.sequence);
-    return true;
-  }, .journal = nullptr});
+  const Status status = store.scan(Timestamp::min(), Timestamp::max(),
+                                   {.raw =
+                                        [&](const RawMessage& m) {
+                                          EXPECT_GT(m.lsn, previous_lsn);
+                                          previous_lsn = m.lsn;
+                                          found.push_back(m.sequence);
+                                          return true;
+                                        },
+                                    .journal = nullptr});
   EXPECT_TRUE(status) << status.error().message;
   return found;
 }
@@ -89,8 +92,13 @@ TEST_P(StoreDiskFullAt, RefusesTakesNothingAndGoesOnWhenThereIsSpace) {
     for (int i = 0; i < 10; ++i) {
       std::string bytes(2000, ' ');
       for (char& c : bytes) c = static_cast<char>(random());
-      messages.push_back({.received = kStart, .host = HostId("h1"), .boot_id = 1, .sequence = ++sequence,
-                          .catalog_version = 1, .base_sequence = 0, .bytes = std::move(bytes)});
+      messages.push_back({.received = kStart,
+                          .host = HostId("h1"),
+                          .boot_id = 1,
+                          .sequence = ++sequence,
+                          .catalog_version = 1,
+                          .base_sequence = 0,
+                          .bytes = std::move(bytes)});
     }
     Status status = store->append(messages);
     for (const RawMessage& m : messages) {

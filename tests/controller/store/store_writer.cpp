@@ -23,7 +23,9 @@ int complain(const Error& error) {
 }
 
 // One write per batch, so that a line is either out or not.
-bool tell(const std::string& text) { return write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size()); }
+bool tell(const std::string& text) {
+  return write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
 
 }  // namespace
 
@@ -39,13 +41,19 @@ int main(int argc, char** argv) {
     std::vector<RawMessage> messages;
     for (std::uint64_t i = 0; i < batch; ++i) {
       ++sequence;
-      messages.push_back({.received = clock.now(), .host = host, .boot_id = 1, .sequence = sequence, .catalog_version = 1,
-                          .base_sequence = 0, .bytes = "frame " + std::to_string(sequence)});
+      messages.push_back({.received = clock.now(),
+                          .host = host,
+                          .boot_id = 1,
+                          .sequence = sequence,
+                          .catalog_version = 1,
+                          .base_sequence = 0,
+                          .bytes = "frame " + std::to_string(sequence)});
     }
     if (const Status status = (*store)->append(messages); !status) return complain(status.error());
     std::vector<JournalEntry> entries = {{0, clock.now(), Cycle{sequence, 0, messages.back().lsn}}};
     std::string done;
-    for (const RawMessage& m : messages) done += "raw " + std::to_string(m.lsn) + " " + std::to_string(m.sequence) + "\n";
+    for (const RawMessage& m : messages)
+      done += "raw " + std::to_string(m.lsn) + " " + std::to_string(m.sequence) + "\n";
     if (!tell(done)) return 0;
     if (const Status status = (*store)->append(entries); !status) return complain(status.error());
     if (!tell("journal " + std::to_string(entries[0].lsn) + " " + std::to_string(sequence) + "\n")) return 0;

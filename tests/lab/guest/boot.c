@@ -15,13 +15,13 @@
 
 #include "load.h"
 
-static void mount_at(const char *type, const char *path) {
+static void mount_at(const char* type, const char* path) {
   mkdir(path, 0755);
   if (mount(type, path, type, 0, NULL)) perror(path);
 }
 
 static void load_modules(void) {
-  struct dirent **names;
+  struct dirent** names;
   int count = scandir("/modules", &names, NULL, alphasort);  // the image numbers them in order of need
   for (int i = 0; i < count; i++) {
     char path[300];
@@ -33,14 +33,14 @@ static void load_modules(void) {
   }
 }
 
-static void read_command_line(struct settings *settings) {
+static void read_command_line(struct settings* settings) {
   static char line[4096];
   int file = open("/proc/cmdline", O_RDONLY);
   ssize_t size = read(file, line, sizeof line - 1);
   close(file);
   if (size <= 0) return;
-  char *rest = NULL;
-  for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
+  char* rest = NULL;
+  for (char* word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
     sscanf(word, "lab.name=%63s", settings->name);
     sscanf(word, "lab.address=%31s", settings->address);
     sscanf(word, "lab.sink=%31[^:]:%d", settings->sink, &settings->sink_port);
@@ -49,9 +49,9 @@ static void read_command_line(struct settings *settings) {
   }
 }
 
-static void interface_up(int any, const char *interface, const char *address) {
+static void interface_up(int any, const char* interface, const char* address) {
   struct ifreq request = {0};
-  struct sockaddr_in *internet = (struct sockaddr_in *)&request.ifr_addr;
+  struct sockaddr_in* internet = (struct sockaddr_in*)&request.ifr_addr;
   snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
   internet->sin_family = AF_INET;
   if (address && inet_pton(AF_INET, address, &internet->sin_addr) == 1) {
@@ -65,15 +65,15 @@ static void interface_up(int any, const char *interface, const char *address) {
   if (ioctl(any, SIOCSIFFLAGS, &request)) perror("up");
 }
 
-// The guest accepts more CPUs but gives none back: QEMU 7.2 under TCG corrupts itself when a CPU leaves, and crashes or hangs
-// in the next migration. Refused, libvirt's call fails after its timeout of some seconds and nothing is harmed.
+// The guest accepts more CPUs but gives none back: QEMU 7.2 under TCG corrupts itself when a CPU leaves, and crashes or
+// hangs in the next migration. Refused, libvirt's call fails after its timeout of some seconds and nothing is harmed.
 static void refuse_cpu_removal(void) {
   int file = open("/sys/firmware/acpi/hotplug/processor/enabled", O_WRONLY | O_CLOEXEC);
   if (file < 0 || write(file, "0", 1) != 1) perror("refuse CPU removal");
   close(file);
 }
 
-void boot(struct settings *settings) {
+void boot(struct settings* settings) {
   mount_at("proc", "/proc");
   mount_at("sysfs", "/sys");
   mount_at("devtmpfs", "/dev");
@@ -90,14 +90,16 @@ void boot(struct settings *settings) {
   close(any);
 }
 
-int cpus_online(void) { return (int)sysconf(_SC_NPROCESSORS_ONLN); }
+int cpus_online(void) {
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
 
 // A hot-plugged CPU arrives offline; on a full system udev would bring it online.
-void *cpus_bring_online(void *unused) {
+void* cpus_bring_online(void* unused) {
   (void)unused;
   for (;;) {
-    DIR *folder = opendir("/sys/devices/system/cpu");
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+    DIR* folder = opendir("/sys/devices/system/cpu");
+    for (struct dirent* entry; folder && (entry = readdir(folder));) {
       int number;
       char path[128], state = '1';
       if (sscanf(entry->d_name, "cpu%d", &number) != 1) continue;

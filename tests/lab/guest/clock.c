@@ -21,20 +21,20 @@ void sleep_until_ns(int64_t deadline_ns) {
 }
 
 struct start {
-  void *(*body)(void *);
-  void *argument;
+  void* (*body)(void*);
+  void* argument;
   int nice_level;
 };
 
-static void *run(void *argument) {
-  struct start start = *(struct start *)argument;
+static void* run(void* argument) {
+  struct start start = *(struct start*)argument;
   free(argument);
   setpriority(PRIO_PROCESS, gettid(), start.nice_level);  // Linux: of the thread alone
   return start.body(start.argument);
 }
 
-void thread_start(void *(*body)(void *), void *argument, int nice_level) {
-  struct start *start = malloc(sizeof *start);
+void thread_start(void* (*body)(void*), void* argument, int nice_level) {
+  struct start* start = malloc(sizeof *start);
   *start = (struct start){body, argument, nice_level};
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);

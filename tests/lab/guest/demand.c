@@ -14,7 +14,7 @@ struct demand demand_get(void) {
   return demand;
 }
 
-void demand_set(const struct demand *demand) {
+void demand_set(const struct demand* demand) {
   pthread_mutex_lock(&lock);
   struct demand before = current;
   current = *demand;
@@ -27,7 +27,7 @@ void demand_set(const struct demand *demand) {
   memory_demand(demand->memory_mib, demand->dirty_mibs);
 }
 
-void demand_sleep(const struct demand *seen, bool idle, int64_t deadline_ns) {
+void demand_sleep(const struct demand* seen, bool idle, int64_t deadline_ns) {
   if (!idle) {
     sleep_until_ns(deadline_ns);
     return;
@@ -37,13 +37,12 @@ void demand_sleep(const struct demand *seen, bool idle, int64_t deadline_ns) {
   pthread_mutex_unlock(&lock);
 }
 
-bool demand_field_set(struct demand *demand, const char *name, double value) {
+bool demand_field_set(struct demand* demand, const char* name, double value) {
   struct {
-    const char *name;
-    double *field;
-  } fields[] = {{"cpu", &demand->cpu_percent},     {"memory", &demand->memory_mib},
-                {"dirty", &demand->dirty_mibs},    {"disk", &demand->disk_mibs},
-                {"disk_read", &demand->disk_read_mibs}, {"net", &demand->net_mibs}};
+    const char* name;
+    double* field;
+  } fields[] = {{"cpu", &demand->cpu_percent}, {"memory", &demand->memory_mib},        {"dirty", &demand->dirty_mibs},
+                {"disk", &demand->disk_mibs},  {"disk_read", &demand->disk_read_mibs}, {"net", &demand->net_mibs}};
   for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
     if (strcmp(fields[i].name, name)) continue;
     *fields[i].field = value > 0 ? value : 0;

@@ -22,7 +22,7 @@ struct direction {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct direction writes = {.write = true}, reads = {.write = false};
 
-static void transfer(struct direction *direction, int device, uint64_t device_bytes, uint8_t *block) {
+static void transfer(struct direction* direction, int device, uint64_t device_bytes, uint8_t* block) {
   int64_t begin = now_ns();
   ssize_t moved = direction->write ? pwrite(device, block, kBlock, (off_t)direction->cursor)
                                    : pread(device, block, kBlock, (off_t)direction->cursor);
@@ -38,7 +38,7 @@ static void transfer(struct direction *direction, int device, uint64_t device_by
   pthread_mutex_unlock(&lock);
 }
 
-static void owe(struct direction *direction, double mibs, int64_t elapsed_ns) {
+static void owe(struct direction* direction, double mibs, int64_t elapsed_ns) {
   double bytes = mibs * 1048576 * (double)elapsed_ns / 1e9;
   direction->owed_bytes += bytes;
   pthread_mutex_lock(&lock);
@@ -48,11 +48,11 @@ static void owe(struct direction *direction, double mibs, int64_t elapsed_ns) {
   if (direction->owed_bytes > mibs * 1048576 + kBlock) direction->owed_bytes = mibs * 1048576 + kBlock;
 }
 
-static void *load(void *unused) {
+static void* load(void* unused) {
   (void)unused;
   int device = open("/dev/vda", O_RDWR | O_DIRECT);
   uint64_t device_bytes = 0;
-  uint8_t *block = aligned_alloc(4096, kBlock);
+  uint8_t* block = aligned_alloc(4096, kBlock);
   if (device < 0 || !block || ioctl(device, BLKGETSIZE64, &device_bytes) < 0) return NULL;
   for (int i = 0; i < kBlock; i++) block[i] = (uint8_t)(i * 131);
   int64_t last = now_ns();
@@ -71,9 +71,11 @@ static void *load(void *unused) {
   }
 }
 
-void disk_start(void) { thread_start(load, NULL, 0); }
+void disk_start(void) {
+  thread_start(load, NULL, 0);
+}
 
-static void reset(struct direction *direction) {
+static void reset(struct direction* direction) {
   direction->demanded = direction->done = direction->errors = 0;
   direction->latency = (struct latency){0};
 }
@@ -85,14 +87,14 @@ void disk_reset(void) {
   pthread_mutex_unlock(&lock);
 }
 
-static void print(const struct direction *direction, FILE *out) {
-  fprintf(out, "{\"demanded_mib\":%.3f,\"done_mib\":%.3f,\"errors\":%lu,\"latency_us\":", (double)direction->demanded / 1048576,
-          (double)direction->done / 1048576, direction->errors);
+static void print(const struct direction* direction, FILE* out) {
+  fprintf(out, "{\"demanded_mib\":%.3f,\"done_mib\":%.3f,\"errors\":%lu,\"latency_us\":",
+          (double)direction->demanded / 1048576, (double)direction->done / 1048576, direction->errors);
   latency_print(&direction->latency, out);
   fputs("}", out);
 }
 
-void disk_print(FILE *out) {
+void disk_print(FILE* out) {
   pthread_mutex_lock(&lock);
   fputs("{\"write\":", out);
   print(&writes, out);

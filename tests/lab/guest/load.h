@@ -20,17 +20,17 @@ struct demand {
   uint64_t number;        // counts the changes; `demand_set` writes it
 };
 struct demand demand_get(void);
-void demand_set(const struct demand *demand);
-// Sleeps until `deadline_ns`, or, if `idle`, until the demand is no longer the one `seen`: an idle guest must cost its host
-// next to nothing.
-void demand_sleep(const struct demand *seen, bool idle, int64_t deadline_ns);
+void demand_set(const struct demand* demand);
+// Sleeps until `deadline_ns`, or, if `idle`, until the demand is no longer the one `seen`: an idle guest must cost its
+// host next to nothing.
+void demand_sleep(const struct demand* seen, bool idle, int64_t deadline_ns);
 // Sets one field by its name ("cpu", "memory", "dirty", "disk", "disk_read", "net"). False if there is no such field.
-bool demand_field_set(struct demand *demand, const char *name, double value);
+bool demand_field_set(struct demand* demand, const char* name, double value);
 
 // clock.c
 int64_t now_ns(void);
 void sleep_until_ns(int64_t deadline_ns);
-void thread_start(void *(*body)(void *), void *argument, int nice_level);
+void thread_start(void* (*body)(void*), void* argument, int nice_level);
 
 // latency.c: a histogram of eight buckets to the octave, in microseconds.
 enum { kLatencyBuckets = 256 };
@@ -38,8 +38,8 @@ struct latency {
   uint64_t count, sum_us, max_us;
   uint64_t bucket[kLatencyBuckets];
 };
-void latency_add(struct latency *latency, int64_t latency_ns);
-void latency_print(const struct latency *latency, FILE *out);
+void latency_add(struct latency* latency, int64_t latency_ns);
+void latency_print(const struct latency* latency, FILE* out);
 
 // boot.c: mounts, modules, address; what the kernel command line says.
 struct settings {
@@ -50,28 +50,28 @@ struct settings {
   double iterations_per_s;  // calibrated speed of the work loop on one CPU
   bool calibrate;           // measure that speed instead of serving
 };
-void boot(struct settings *settings);
+void boot(struct settings* settings);
 int cpus_online(void);
-void *cpus_bring_online(void *unused);
+void* cpus_bring_online(void* unused);
 
 // work.c: CPU work in items of `kItemNs` at the calibrated speed.
 void work_start(double iterations_per_s);
 void work_reset(void);
-void work_print(FILE *out);
+void work_print(FILE* out);
 void work_calibrate(void);
 
 // memory.c: a child process, so that the kernel's out-of-memory killer takes it and not the agent.
 void memory_start(void);
 void memory_demand(double memory_mib, double dirty_mibs);
-void memory_print(FILE *out);
+void memory_print(FILE* out);
 
 // disk.c, stream.c
 void disk_start(void);
 void disk_reset(void);
-void disk_print(FILE *out);
-void stream_start(const char *sink, int port);
+void disk_print(FILE* out);
+void stream_start(const char* sink, int port);
 void stream_reset(void);
-void stream_print(FILE *out);
+void stream_print(FILE* out);
 
 // schedule.c: a demand that changes with time. Rows are copied; `count` 0 stops the schedule.
 enum { kScheduleRows = 100000 };
@@ -80,8 +80,8 @@ struct schedule_row {
   struct demand demand;
 };
 void schedule_start(void);
-void schedule_set(const struct schedule_row *rows, int count, bool linear, bool repeat, double speed, double delay_s);
-void schedule_print(FILE *out);
+void schedule_set(const struct schedule_row* rows, int count, bool linear, bool repeat, double speed, double delay_s);
+void schedule_print(FILE* out);
 
 // server.c: the line protocol, on every address.
-void serve(const struct settings *settings, int port);
+void serve(const struct settings* settings, int port);

@@ -1,5 +1,5 @@
-// Memory: a child process keeps `memory_mib` resident and rewrites `dirty_mibs` of it per second. What a page should hold is
-// also kept elsewhere and compared at each turn: a migration that loses a write shows as `corrupt`.
+// Memory: a child process keeps `memory_mib` resident and rewrites `dirty_mibs` of it per second. What a page should
+// hold is also kept elsewhere and compared at each turn: a migration that loses a write shows as `corrupt`.
 //
 // The child asks to be the first that the out-of-memory killer takes. Its parent, a supervisor forked before any
 // thread exists, counts that and begins again.
@@ -23,10 +23,10 @@ struct shared {
   volatile double memory_mib, dirty_mibs;
   volatile uint64_t resident_pages, dirtied_pages, corrupt_pages, killed;
 };
-static struct shared *shared;
+static struct shared* shared;
 
-static void *reserve(size_t bytes) {
-  void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+static void* reserve(size_t bytes) {
+  void* at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) _exit(1);
   madvise(at, bytes, MADV_NOHUGEPAGE);
   return at;
@@ -39,7 +39,7 @@ static void keep(void) {
     close(file);
   }
   uint64_t(*pages)[kPage / 8] = reserve(kPagesMax * kPage);
-  uint64_t *expected = reserve(kPagesMax * sizeof *expected);
+  uint64_t* expected = reserve(kPagesMax * sizeof *expected);
   uint64_t resident = 0, cursor = 0, value = (uint64_t)getpid() << 32;
   double owed_pages = 0;
   int64_t last = now_ns();
@@ -51,7 +51,8 @@ static void keep(void) {
       resident = wanted;
     }
     // At most 8 MiB a tick, so that growth is a slope and leaves the CPU to others.
-    for (int i = 0; i < 8 * kPagesPerMib && resident < wanted; i++, resident++) pages[resident][0] = expected[resident] = ++value;
+    for (int i = 0; i < 8 * kPagesPerMib && resident < wanted; i++, resident++)
+      pages[resident][0] = expected[resident] = ++value;
     shared->resident_pages = resident;
     int64_t now = now_ns();
     owed_pages += shared->dirty_mibs * kPagesPerMib * (double)(now - last) / 1e9;
@@ -85,8 +86,8 @@ void memory_start(void) {
   }
 }
 
-static uint64_t meminfo_kib(const char *field) {
-  FILE *file = fopen("/proc/meminfo", "r");
+static uint64_t meminfo_kib(const char* field) {
+  FILE* file = fopen("/proc/meminfo", "r");
   if (!file) return 0;
   char line[128];
   uint64_t kib = 0;
@@ -97,13 +98,15 @@ static uint64_t meminfo_kib(const char *field) {
   return kib;
 }
 
-void memory_print(FILE *out) {
+void memory_print(FILE* out) {
   struct demand demand = demand_get();
   fprintf(out,
-          "{\"demanded_mib\":%g,\"resident_mib\":%g,\"dirtied_mib\":%g,\"corrupt_pages\":%lu,\"killed\":%lu,\"guest_total_mib\":%lu,"
+          "{\"demanded_mib\":%g,\"resident_mib\":%g,\"dirtied_mib\":%g,\"corrupt_pages\":%lu,\"killed\":%lu,\"guest_"
+          "total_mib\":%lu,"
           "\"guest_available_mib\":%lu}",
-          demand.memory_mib, (double)shared->resident_pages / kPagesPerMib, (double)shared->dirtied_pages / kPagesPerMib,
-          shared->corrupt_pages, shared->killed, meminfo_kib("MemTotal") / 1024, meminfo_kib("MemAvailable") / 1024);
+          demand.memory_mib, (double)shared->resident_pages / kPagesPerMib,
+          (double)shared->dirtied_pages / kPagesPerMib, shared->corrupt_pages, shared->killed,
+          meminfo_kib("MemTotal") / 1024, meminfo_kib("MemAvailable") / 1024);
 }
 
 // Called by demand_set only.

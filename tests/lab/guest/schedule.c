@@ -9,14 +9,16 @@
 static const int64_t kTickNs = 100 * 1000000LL;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct schedule_row *rows;
+static struct schedule_row* rows;
 static pthread_cond_t given = PTHREAD_COND_INITIALIZER;
 static int count;
 static bool linear, repeat;
 static double speed = 1;
 static int64_t begun_ns;
 
-static double between(double a, double b, double share) { return a + (b - a) * share; }
+static double between(double a, double b, double share) {
+  return a + (b - a) * share;
+}
 
 // The demand at `t_s` of the schedule; before its first row, the first row's.
 static struct demand at(double t_s) {
@@ -25,7 +27,7 @@ static struct demand at(double t_s) {
   if (next == 0) return rows[0].demand;
   struct demand demand = rows[next - 1].demand;
   if (!linear || next == count) return demand;
-  const struct demand *b = &rows[next].demand;
+  const struct demand* b = &rows[next].demand;
   double share = (t_s - rows[next - 1].t_s) / (rows[next].t_s - rows[next - 1].t_s);
   return (struct demand){between(demand.cpu_percent, b->cpu_percent, share),
                          between(demand.memory_mib, b->memory_mib, share),
@@ -36,9 +38,11 @@ static struct demand at(double t_s) {
                          0};
 }
 
-static double position_s(void) { return (double)(now_ns() - begun_ns) / 1e9 * speed; }
+static double position_s(void) {
+  return (double)(now_ns() - begun_ns) / 1e9 * speed;
+}
 
-static void *follow(void *unused) {
+static void* follow(void* unused) {
   (void)unused;
   for (;;) {
     pthread_mutex_lock(&lock);
@@ -57,11 +61,13 @@ static void *follow(void *unused) {
   return NULL;
 }
 
-void schedule_start(void) { thread_start(follow, NULL, -5); }
+void schedule_start(void) {
+  thread_start(follow, NULL, -5);
+}
 
-void schedule_set(const struct schedule_row *from, int from_count, bool is_linear, bool is_repeat, double at_speed,
+void schedule_set(const struct schedule_row* from, int from_count, bool is_linear, bool is_repeat, double at_speed,
                   double delay_s) {
-  struct schedule_row *copy = NULL;
+  struct schedule_row* copy = NULL;
   if (from_count > 0) {
     copy = malloc((size_t)from_count * sizeof *copy);
     if (!copy) return;
@@ -79,11 +85,11 @@ void schedule_set(const struct schedule_row *from, int from_count, bool is_linea
   pthread_mutex_unlock(&lock);
 }
 
-void schedule_print(FILE *out) {
+void schedule_print(FILE* out) {
   pthread_mutex_lock(&lock);
   if (count > 0) {
-    fprintf(out, "{\"rows\":%d,\"t_s\":%.3f,\"end_s\":%.3f,\"linear\":%s,\"repeat\":%s,\"speed\":%g}", count, position_s(),
-            rows[count - 1].t_s, linear ? "true" : "false", repeat ? "true" : "false", speed);
+    fprintf(out, "{\"rows\":%d,\"t_s\":%.3f,\"end_s\":%.3f,\"linear\":%s,\"repeat\":%s,\"speed\":%g}", count,
+            position_s(), rows[count - 1].t_s, linear ? "true" : "false", repeat ? "true" : "false", speed);
   } else {
     fputs("null", out);
   }

@@ -19,9 +19,10 @@
 
 static struct settings settings;
 
-static void print_stat(FILE *out) {
+static void print_stat(FILE* out) {
   struct demand d = demand_get();
-  fprintf(out, "{\"name\":\"%s\",\"uptime_s\":%.3f,\"cpus_online\":%d,", settings.name, (double)now_ns() / 1e9, cpus_online());
+  fprintf(out, "{\"name\":\"%s\",\"uptime_s\":%.3f,\"cpus_online\":%d,", settings.name, (double)now_ns() / 1e9,
+          cpus_online());
   fprintf(out,
           "\"load\":{\"cpu_percent\":%g,\"memory_mib\":%g,\"dirty_mibs\":%g,\"disk_mibs\":%g,\"disk_read_mibs\":%g,"
           "\"net_mibs\":%g},\"schedule\":",
@@ -38,12 +39,12 @@ static void print_stat(FILE *out) {
   fputs("}\n", out);
 }
 
-static void set_load(char *arguments, FILE *out) {
+static void set_load(char* arguments, FILE* out) {
   struct demand demand = demand_get();
-  char *rest = NULL;
-  for (char *word = strtok_r(arguments, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-    char *equals = strchr(word, '=');
-    char *end = NULL;
+  char* rest = NULL;
+  for (char* word = strtok_r(arguments, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    char* equals = strchr(word, '=');
+    char* end = NULL;
     if (equals) *equals++ = 0;
     double value = equals ? strtod(equals, &end) : 0;
     if (!equals || end == equals || *end || !demand_field_set(&demand, word, value)) {
@@ -56,7 +57,7 @@ static void set_load(char *arguments, FILE *out) {
   fputs("ok\n", out);
 }
 
-static void read_schedule(const char *arguments, FILE *in, FILE *out) {
+static void read_schedule(const char* arguments, FILE* in, FILE* out) {
   int count;
   char shape[16], again[16], line[256];
   double speed, delay_s;
@@ -65,12 +66,12 @@ static void read_schedule(const char *arguments, FILE *in, FILE *out) {
     fputs("error schedule COUNT linear|steps once|repeat SPEED DELAY_S\n", out);
     return;
   }
-  struct schedule_row *rows = calloc((size_t)count + 1, sizeof *rows);
+  struct schedule_row* rows = calloc((size_t)count + 1, sizeof *rows);
   for (int i = 0; rows && i < count; i++) {
-    struct demand *d = &rows[i].demand;
+    struct demand* d = &rows[i].demand;
     if (!fgets(line, sizeof line, in) ||
-        sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &rows[i].t_s, &d->cpu_percent, &d->memory_mib, &d->disk_mibs, &d->net_mibs,
-               &d->dirty_mibs, &d->disk_read_mibs) != 7 ||
+        sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &rows[i].t_s, &d->cpu_percent, &d->memory_mib, &d->disk_mibs,
+               &d->net_mibs, &d->dirty_mibs, &d->disk_read_mibs) != 7 ||
         (i > 0 && rows[i].t_s <= rows[i - 1].t_s)) {
       fprintf(out, "error in row %d of the schedule\n", i + 1);
       free(rows);
@@ -82,7 +83,7 @@ static void read_schedule(const char *arguments, FILE *in, FILE *out) {
   fputs("ok\n", out);
 }
 
-static void *converse(void *argument) {
+static void* converse(void* argument) {
   int link = (int)(intptr_t)argument;
   FILE *in = fdopen(link, "r"), *out = fdopen(dup(link), "w");
   char line[512];
@@ -111,17 +112,17 @@ static void *converse(void *argument) {
   return NULL;
 }
 
-void serve(const struct settings *with, int port) {
+void serve(const struct settings* with, int port) {
   settings = *with;
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  if (bind(listener, (struct sockaddr *)&any, sizeof any) || listen(listener, 16)) perror("listen");
+  if (bind(listener, (struct sockaddr*)&any, sizeof any) || listen(listener, 16)) perror("listen");
   for (;;) {
     int link = accept(listener, NULL, NULL);
     if (link < 0) continue;
     setsockopt(link, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(link, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    thread_start(converse, (void *)(intptr_t)link, -5);
+    thread_start(converse, (void*)(intptr_t)link, -5);
   }
 }

@@ -21,12 +21,12 @@ static int connect_sink(void) {
   if (link < 0) return -1;
   struct timeval patience = {.tv_sec = 1};
   setsockopt(link, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(link, (struct sockaddr *)&sink_address, sizeof sink_address) == 0) return link;
+  if (connect(link, (struct sockaddr*)&sink_address, sizeof sink_address) == 0) return link;
   close(link);
   return -1;
 }
 
-static void *load(void *unused) {
+static void* load(void* unused) {
   (void)unused;
   static uint8_t chunk[kChunk];
   for (int i = 0; i < kChunk; i++) chunk[i] = (uint8_t)(i * 197);
@@ -70,7 +70,7 @@ static void *load(void *unused) {
   return NULL;
 }
 
-void stream_start(const char *sink, int port) {
+void stream_start(const char* sink, int port) {
   sink_address.sin_family = AF_INET;
   sink_address.sin_port = htons((uint16_t)port);
   if (inet_pton(AF_INET, sink, &sink_address.sin_addr) != 1) return;
@@ -83,7 +83,7 @@ void stream_reset(void) {
   pthread_mutex_unlock(&lock);
 }
 
-void stream_print(FILE *out) {
+void stream_print(FILE* out) {
   pthread_mutex_lock(&lock);
   fprintf(out, "{\"demanded_mib\":%.3f,\"done_mib\":%.3f,\"connections\":%lu}", (double)demanded / 1048576,
           (double)done / 1048576, reconnects);

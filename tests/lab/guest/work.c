@@ -32,14 +32,25 @@ static int workers, workers_started;
 static int64_t cpus_seen_ns;
 static uint64_t iterations_per_item;
 
-// Long straight runs of register arithmetic: under emulation a short loop's speed hangs on how a register passes through
-// memory at the loop's end, which varies by half from run to run.
+// Long straight runs of register arithmetic: under emulation a short loop's speed hangs on how a register passes
+// through memory at the loop's end, which varies by half from run to run.
 static void spin(uint64_t iterations) {
   uint64_t x = 88172645463325252ULL;
-#define STEP x ^= x << 13, x ^= x >> 7, x ^= x << 17; __asm__ volatile("" : "+r"(x))
-#define STEPS STEP; STEP; STEP; STEP; STEP; STEP; STEP; STEP
+#define STEP                               \
+  x ^= x << 13, x ^= x >> 7, x ^= x << 17; \
+  __asm__ volatile("" : "+r"(x))
+#define STEPS \
+  STEP;       \
+  STEP;       \
+  STEP;       \
+  STEP;       \
+  STEP;       \
+  STEP;       \
+  STEP;       \
+  STEP
   for (uint64_t i = 0; i < iterations; i++) {
-    STEPS; STEPS;
+    STEPS;
+    STEPS;
     __asm__ volatile("" : "+r"(x));  // or the compiler drops the work
   }
 #undef STEPS
@@ -52,14 +63,14 @@ static void lose_head(void) {
   head++;
 }
 
-static void *work(void *argument);
+static void* work(void* argument);
 
 // Starts the workers of CPUs that came online; the surplus ones of CPUs that left stop taking items.
 static void match_workers(int64_t now) {
   if (now - cpus_seen_ns < kLookForCpusNs && workers > 0) return;
   cpus_seen_ns = now;
   workers = cpus_online() < kWorkersMax ? cpus_online() : kWorkersMax;
-  while (workers_started < workers) thread_start(work, (void *)(intptr_t)workers_started++, 5);
+  while (workers_started < workers) thread_start(work, (void*)(intptr_t)workers_started++, 5);
 }
 
 // Adds what fell due since the last time. After a stall every item still gets the time at which it should have begun.
@@ -89,7 +100,7 @@ static void sleep_as_waker(void) {
   waker_asleep = false;
 }
 
-static void *work(void *argument) {
+static void* work(void* argument) {
   int number = (int)(intptr_t)argument;
   pthread_mutex_lock(&lock);
   for (;;) {
@@ -132,21 +143,21 @@ void work_reset(void) {
   pthread_mutex_unlock(&lock);
 }
 
-void work_print(FILE *out) {
+void work_print(FILE* out) {
   pthread_mutex_lock(&lock);
   struct latency seen = latency;
   uint64_t seen_demanded = demanded, seen_done = done, seen_lost = lost, queued = tail - head;
   int running = workers;
   pthread_mutex_unlock(&lock);
-  fprintf(out, "{\"item_cpu_us\":%ld,\"workers\":%d,\"demanded\":%lu,\"done\":%lu,\"lost\":%lu,\"queued\":%lu,", kItemNs / 1000,
-          running, seen_demanded, seen_done, seen_lost, queued);
+  fprintf(out, "{\"item_cpu_us\":%ld,\"workers\":%d,\"demanded\":%lu,\"done\":%lu,\"lost\":%lu,\"queued\":%lu,",
+          kItemNs / 1000, running, seen_demanded, seen_done, seen_lost, queued);
   fputs("\"latency_us\":", out);
   latency_print(&seen, out);
   fputs("}", out);
 }
 
-// Finds the loop's speed by the guest's own clock, then works at half of it in rounds between two marks on the console: who
-// reads the marks knows the CPU time that the whole guest took between them, its own overhead included.
+// Finds the loop's speed by the guest's own clock, then works at half of it in rounds between two marks on the console:
+// who reads the marks knows the CPU time that the whole guest took between them, its own overhead included.
 void work_calibrate(void) {
   uint64_t iterations = 100000;
   int64_t took_ns = 0;

@@ -1,5 +1,5 @@
-// Prints the rate of this machine's time stamp counter in kHz: guests are told it, for a guest that measures it while its
-// host is congested may get it wrong and then lives in a time of its own.
+// Prints the rate of this machine's time stamp counter in kHz: guests are told it, for a guest that measures it while
+// its host is congested may get it wrong and then lives in a time of its own.
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
