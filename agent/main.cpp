@@ -43,6 +43,7 @@
 #include "common/log.h"
 #include "common/toml_document.h"
 #include "common/wire/curve.h"
+#include "common/wire/keygen.h"
 
 namespace proteus {
 namespace {
@@ -174,16 +175,10 @@ int keygen(const std::string& folder, std::string name) {
     if (!defaults) return fail(kExitUsage, "this machine's name cannot name a host; give one with --name");
     name = defaults->host.value;
   }
-  const Result<wire::KeyPair> keys = wire::generate_key_pair();
-  if (!keys) return fail(kExitFailed, keys.error().message);
-  if (Status written = wire::write_key_pair(folder + "/agent.key", *keys); !written) {
-    return fail(kExitFailed, written.error().message);
-  }
-  if (Status written = wire::write_public_key(folder + "/agent.pub", {name, keys->public_key}); !written) {
-    return fail(kExitFailed, written.error().message);
-  }
+  const Result<std::string> line = wire::make_key_files(folder, "agent", name);
+  if (!line) return fail(kExitFailed, line.error().message);
   std::cerr << "for the controller's file of authorized agents:\n";
-  std::cout << name << ' ' << keys->public_key << '\n';
+  std::cout << *line << '\n';
   return 0;
 }
 

@@ -21,8 +21,12 @@ struct Counter {
   std::optional<std::int64_t> last;
 
   /// Growth since the last frame; nullopt if absent, first seen or restarted.
+  /// An absent reading begins anew: what follows it covers more than one tick.
   std::optional<double> step(const Frame& frame) {
-    if (column == kNoColumn || frame.present[column] == 0) return std::nullopt;
+    if (column == kNoColumn || frame.present[column] == 0) {
+      last.reset();
+      return std::nullopt;
+    }
     const std::int64_t value = frame.values[column];
     const std::optional<std::int64_t> before = std::exchange(last, value);
     if (!before || value < *before) return std::nullopt;
@@ -293,7 +297,6 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     host.boot_id = sample.catalog->boot_id;
   }
   host.received = received;
-  newest_frame_time_ = std::max(newest_frame_time_, frame.time);
   // A clock set back or an agent's restart gives no rate for this tick; the next one does.
   const double tick_ns =
       same_boot && frame.time > host.last_time ? static_cast<double>((frame.time - host.last_time).count()) : 0;
@@ -302,7 +305,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   const std::vector<Entity>& entities = sample.catalog->entities;
   ham::HostState& figures = host.figures;
   figures.id = sample.catalog->host;
-  const double cores = static_cast<double>(gauge(frame, host.capacity).value_or(0)) / 1000.0;
+  const std::optional<std::int64_t> millicores = gauge(frame, host.capacity);
+  const double cores = millicores ? static_cast<double>(*millicores) / 1000.0 : figures.fingerprint.cpu_capacity_cores;
   if (cores > 0 && cores != host.learner_cores) {
     // A host whose size changed answers differently: what was learned of it no longer holds.
     host.learner.emplace(cores, options_.curve_half_life);
@@ -310,8 +314,9 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   }
   figures.fingerprint.host = figures.id;
   figures.fingerprint.cpu_capacity_cores = cores;
-  figures.fingerprint.memory_capacity_bytes = gauge(frame, host.memory_total).value_or(0);
-  figures.memory_available_bytes = gauge(frame, host.memory_available).value_or(0);
+  figures.fingerprint.memory_capacity_bytes =
+      gauge(frame, host.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
+  figures.memory_available_bytes = gauge(frame, host.memory_available).value_or(figures.memory_available_bytes);
   figures.libvirt_uri = label(entities[0], "libvirt_uri");
   figures.migrate_uri = label(entities[0], "migrate_uri");
   figures.fingerprint.capabilities.clear();
@@ -368,7 +373,9 @@ ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
   ham::HostState state = host.figures;
   state.commandable = host.commandable;
   state.maintenance = host.maintenance;
-  state.fresh = host.catalog != nullptr && now - host.received <= options_.staleness;
+  // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
+  const Nanoseconds age = now - host.received;
+  state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
   if (host.learner) {
     state.fingerprint.run_queue_wait = host.learner->curve();
     state.fingerprint.evidence_s = host.learner->evidence_s();
@@ -420,6 +427,11 @@ std::map<VmId, std::vector<std::int64_t>> ClusterView::run_queue_latency() const
     if (!vm.latency.empty()) histograms.emplace(id, vm.latency);
   }
   return histograms;
+}
+
+Timestamp ClusterView::last_frame_time(const HostId& host) const {
+  const auto found = hosts_.find(host);
+  return found == hosts_.end() ? Timestamp{} : found->second.last_time;
 }
 
 std::vector<HostId> ClusterView::maintenance() const {

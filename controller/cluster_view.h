@@ -44,8 +44,8 @@ class ClusterView {
   ham::ClusterState state(Timestamp now);
 
   const forecast::Engine& engine() const { return engine_; }
-  /// Time stamp of the newest frame of any host, in the host's clock; the decision's trigger.
-  Timestamp newest_frame_time() const { return newest_frame_time_; }
+  /// Time stamp of a host's newest frame, in the host's clock.
+  Timestamp last_frame_time(const HostId& host) const;
   /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this
   /// object began. Empty for a VM without that lane.
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency() const;
@@ -67,7 +67,6 @@ class ClusterView {
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
   std::vector<Timestamp> recent_moves_;
-  Timestamp newest_frame_time_{};
 };
 
 }  // namespace proteus::controller

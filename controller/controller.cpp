@@ -20,9 +20,8 @@ constexpr const char* kTermKey = "term";
 constexpr const char* kMaintenanceKey = "maintenance";
 constexpr const char* kPausedKey = "paused";
 constexpr const char* kLastActionKey = "last_action_id";
-constexpr const char* kLastCommandKey = "last_command_id";
-// Command ids are taken from the store in blocks, so that a crash can only skip some, never use one twice.
-constexpr std::uint64_t kIdBlock = 1'000'000;
+// Command ids of a term begin here, so that no two processes of one store ever give the same one.
+constexpr int kTermShift = 32;
 // Journal entries searched for the last cycle's number; a cycle writes far fewer.
 constexpr std::size_t kTailEntries = 10'000;
 // What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
@@ -77,8 +76,6 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
   if (!term) return term.error();
   const Result<std::uint64_t> action = take_number(store, kLastActionKey, 0);
   if (!action) return action.error();
-  const Result<std::uint64_t> command = take_number(store, kLastCommandKey, kIdBlock);
-  if (!command) return command.error();
   const auto maintenance = store.get_meta(kMaintenanceKey);
   if (!maintenance) return maintenance.error();
   const auto paused = store.get_meta(kPausedKey);
@@ -88,7 +85,7 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
 
   started.term = *term;
   started.next_action_id = *action;
-  started.next_command_id = *command;
+  started.next_command_id = (started.term << kTermShift) + 1;
   started.maintenance = split_hosts(maintenance->value_or(""));
   started.paused = paused->value_or("") == "yes";
   started.adopted = std::move(*open);
@@ -138,9 +135,10 @@ Status Controller::warm_up() {
   std::uint64_t frames = 0;
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
+    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
+    if (message.received < from) return true;  // only there for decoding what follows; replay does not count it either
     if (started_.warm_from_lsn == 0) started_.warm_from_lsn = message.lsn;
     frames_through_lsn_ = message.lsn;
-    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
     if (sample && *sample) {
       pipeline_.on_sample(**sample, message.received);
       ++frames;
@@ -198,7 +196,10 @@ void Controller::run_cycle() {
   first_sample_since_cycle_.reset();
   reported_since_cycle_.clear();
   // Without a journal nothing may be decided.
-  if (journal_failing_ && !flush()) return;
+  if (journal_failing_ && !flush()) {
+    publish_snapshot(now, Nanoseconds{0});
+    return;
+  }
   store::Cycle cycle;
   cycle.number = ++cycle_number_;
   cycle.seed = cycle.number;
@@ -219,17 +220,19 @@ Status Controller::commit(store::JournalPayload input, PipelineOutput output, Ti
     unwritten_.push_back({0, time, std::move(payload)});
   }
   std::move(output.commands.begin(), output.commands.end(), std::back_inserter(unsent_));
-  if (newest_action != 0) last_action_ = newest_action;
+  if (newest_action != 0) unwritten_meta_[kLastActionKey] = std::to_string(newest_action);
   return flush();
 }
 
 Status Controller::flush() {
   Status written;
-  if (last_action_ != stored_last_action_) written = store_.put_meta(kLastActionKey, std::to_string(last_action_));
-  if (written) {
-    stored_last_action_ = last_action_;
-    written = store_.append(unwritten_);
+  while (!unwritten_meta_.empty()) {
+    const auto entry = unwritten_meta_.begin();
+    written = store_.put_meta(entry->first, entry->second);
+    if (!written) break;
+    unwritten_meta_.erase(entry);
   }
+  if (written) written = store_.append(unwritten_);
   if (!written) {
     journal_failing_ = true;
     if (unwritten_.size() > kUnwrittenMax) {
@@ -312,12 +315,11 @@ Status Controller::submit(const store::OperatorInput& input) {
     const Timestamp now = clock_.now();
     Result<PipelineOutput> output = pipeline.on_operator(input, now);
     if (!output) return output.error();
+    if (maintenance) unwritten_meta_[kMaintenanceKey] = join_hosts(pipeline.view().maintenance());
+    if (input.kind == Kind::kPause || input.kind == Kind::kResume) {
+      unwritten_meta_[kPausedKey] = pipeline.paused() ? "yes" : "no";
+    }
     if (Status written = commit(input, std::move(*output), now); !written) return written.error();
-    Status kept;
-    if (maintenance) kept = store_.put_meta(kMaintenanceKey, join_hosts(pipeline.view().maintenance()));
-    if (input.kind == Kind::kPause || input.kind == Kind::kResume)
-      kept = store_.put_meta(kPausedKey, pipeline.paused() ? "yes" : "no");
-    if (!kept) return kept.error();
     return true;
   });
   return done ? Status() : Status(done.error());
@@ -364,7 +366,10 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   const auto& actions = pipeline_.executor().actions();
   std::size_t ended_left = kActionsShown;
   for (auto action = actions.rbegin(); action != actions.rend(); ++action) {
-    if (drs::is_final(action->second.state) && ended_left-- == 0) break;
+    if (drs::is_final(action->second.state)) {
+      if (ended_left == 0) continue;
+      --ended_left;
+    }
     made->actions.push_back(action->second);
   }
   std::reverse(made->actions.begin(), made->actions.end());

@@ -103,10 +103,9 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> last_reported_;
   bool journal_failing_ = false;
   std::vector<store::JournalEntry> unwritten_;
-  std::vector<Command> unsent_;         // belong to unwritten_
-  std::vector<Update> unacknowledged_;  // likewise
-  ActionId last_action_ = 0;
-  ActionId stored_last_action_ = 0;
+  std::vector<Command> unsent_;                        // belong to unwritten_
+  std::vector<Update> unacknowledged_;                 // likewise
+  std::map<std::string, std::string> unwritten_meta_;  // likewise; written first
 
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const api::Snapshot> snapshot_;  // guarded by snapshot_mutex_

@@ -1,5 +1,6 @@
 #include "controller/pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace proteus::controller {
@@ -33,10 +34,12 @@ PipelineOutput Pipeline::publish(drs::Output output) {
   for (drs::ActionRecord& action : output.new_actions) out.journal.emplace_back(std::move(action));
   for (drs::Transition& transition : output.transitions) {
     if (drs::is_final(transition.to)) {
-      const drs::ActionRecord& action = executor_.actions().at(transition.action);
-      const bool migrated = std::holds_alternative<Migrate>(action.action.operation);
+      const auto found = executor_.actions().find(transition.action);
       // What never reached an agent has not disturbed the VM, so it starts no cooldown.
-      if (action.executed_at) view_.on_action_end(action.action.vm, transition.time, migrated);
+      if (found != executor_.actions().end() && found->second.executed_at) {
+        const ham::Action& action = found->second.action;
+        view_.on_action_end(action.vm, transition.time, std::holds_alternative<Migrate>(action.operation));
+      }
     }
     out.journal.emplace_back(std::move(transition));
   }
@@ -73,8 +76,14 @@ Result<PipelineOutput> Pipeline::on_operator(const store::OperatorInput& input, 
 }
 
 bool Pipeline::worth_journalling(const ham::Decision& decision, bool acted) {
-  const bool news = acted || decision.chosen.label != last_journalled_label_ ||
-                    decision.time - last_journalled_at_ >= kQuietJournalInterval;
+  // Level observe scores and says nothing: neither what it would do, nor that it does nothing.
+  const auto& actions = decision.chosen.actions;
+  const bool told = actions.empty() ? policy_.automation > ham::Automation::kObserve
+                                    : std::any_of(actions.begin(), actions.end(), [](const ham::Action& action) {
+                                        return action.automation > ham::Automation::kObserve;
+                                      });
+  const bool news = acted || (told && (decision.chosen.label != last_journalled_label_ ||
+                                       decision.time - last_journalled_at_ >= kQuietJournalInterval));
   if (!news) return false;
   last_journalled_label_ = decision.chosen.label;
   last_journalled_at_ = decision.time;
@@ -101,7 +110,10 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   const bool acted = !permitted.empty();
   if (worth_journalling(*decision, acted)) out.journal.emplace_back(*decision);
   if (acted) {
-    PipelineOutput taken = publish(executor_.take(cycle.number, view_.newest_frame_time(), std::move(permitted), now));
+    // The oldest of the frames that speak of the actions' hosts: what the decision knew of them is no newer.
+    Timestamp trigger = now;
+    for (const ham::Action& action : permitted) trigger = std::min(trigger, view_.last_frame_time(action.host));
+    PipelineOutput taken = publish(executor_.take(cycle.number, trigger, std::move(permitted), now));
     std::move(taken.journal.begin(), taken.journal.end(), std::back_inserter(out.journal));
     std::move(taken.commands.begin(), taken.commands.end(), std::back_inserter(out.commands));
   }

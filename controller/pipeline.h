@@ -27,7 +27,7 @@ struct PipelineOutput {
 };
 
 /// Telemetry and the world's words in, decisions and commands out: ClusterView → ham::decide → drs::Executor.
-/// Deterministic: it has no clock, no socket and no store, so the controller, `replay` and `simulate` run the same
+/// Deterministic: it has no clock, no socket and no store, so the controller and `replay` run the same
 /// object; the same inputs give the same outputs, byte for byte. Thread: owned by one.
 class Pipeline {
  public:

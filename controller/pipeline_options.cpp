@@ -31,6 +31,7 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   drs.read_duration("reshape_deadline", executor.reshape_deadline, seconds(1), hours(1));
   drs.read_duration("migrate_deadline", executor.migrate_deadline, seconds(1), hours(24));
   drs.read_duration("approval_lifetime", executor.approval_lifetime, seconds(1), hours(24 * 7));
+  drs.read_duration("reserve_timeout", executor.reserve_timeout, milliseconds(100), minutes(5));
   drs.read_duration("inspect_interval", executor.inspect_interval, milliseconds(100), minutes(5));
 }
 
@@ -44,11 +45,12 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
       "refit_every_steps = {}\n"
       "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
       "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
-      "inspect_interval = {}\n",
+      "inspect_interval = {}\nreserve_timeout = {}\n",
       executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
       engine.min_history_steps, engine.refit_every_steps, ns(options.view.staleness), ns(options.view.curve_half_life),
       ns(options.view.forget_after), ns(executor.accept_timeout), ns(executor.reshape_deadline),
-      ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval));
+      ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval),
+      ns(executor.reserve_timeout));
 }
 
 Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text) {

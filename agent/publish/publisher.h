@@ -22,7 +22,7 @@
 namespace proteus::publish {
 
 struct ControllerEndpoint {
-  std::string endpoint;    ///< "tcp://c1:5701"
+  std::string endpoint;    ///< "tcp://c1:7401"
   std::string public_key;  ///< pinned, Z85
 };
 

@@ -36,7 +36,7 @@ struct SocketOptions {
 /// Returns: the limit now in force.
 std::uint64_t raise_file_limit();
 
-/// A ROUTER bound to `endpoint` ("tcp://*:5701", port * for any free one), as CURVE server in our ZAP domain, with
+/// A ROUTER bound to `endpoint` ("tcp://*:7401", port * for any free one), as CURVE server in our ZAP domain, with
 /// mandatory routing and handover. The context must have a ZapHandler. Sending to a peer that is gone says kNotFound,
 /// to a slow one kUnavailable. Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
@@ -90,7 +90,7 @@ class SocketMonitor {
  public:
   enum class Event { kUp, kDown, kRefused };
 
-  /// name: what the log calls the connection, for example "telemetry to tcp://c1:5701".
+  /// name: what the log calls the connection, for example "telemetry to tcp://c1:7401".
   /// endpoint: what a DEALER was made to connect to; not used for a ROUTER.
   SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std::string name, std::string endpoint = {});
   ~SocketMonitor();

@@ -253,15 +253,21 @@ class HttpServer final : public Server {
     }
     // Cycles and the agents' single words drown what people look for; they are there with all=1.
     const bool all = in.has_param("all");
-    const auto entries = backend_.store().journal_tail(all ? limit : kMaxHistoryEntries);
-    if (!entries) return send(out, entries.error());
     Json history = Json::array();
-    for (const store::JournalEntry& entry : *entries) {
-      if (history.size() >= limit) break;
-      const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
-                          std::holds_alternative<Update>(entry.payload) ||
-                          std::holds_alternative<Command>(entry.payload);
-      if (all || !detail) history.push_back(to_json(entry));
+    // The tail is read deeper only if what people look for is rare in it.
+    for (std::size_t depth = all ? limit : std::max(limit, kDefaultHistoryEntries) * 10;; depth *= 10) {
+      depth = std::min(depth, kMaxHistoryEntries);
+      const auto entries = backend_.store().journal_tail(depth);
+      if (!entries) return send(out, entries.error());
+      history.clear();
+      for (const store::JournalEntry& entry : *entries) {
+        if (history.size() >= limit) break;
+        const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
+                            std::holds_alternative<Update>(entry.payload) ||
+                            std::holds_alternative<Command>(entry.payload);
+        if (all || !detail) history.push_back(to_json(entry));
+      }
+      if (all || history.size() >= limit || entries->size() < depth || depth == kMaxHistoryEntries) break;
     }
     send(out, history);
   }
@@ -279,17 +285,17 @@ class HttpServer final : public Server {
     for (std::size_t i = 0; i < in.get_param_value_count("host"); ++i) {
       options.hosts.emplace_back(in.get_param_value("host", i));
     }
-    // Cut into a private file first: a failure half-way is then an error message, not half a file.
-    std::string path = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
-    const int fd = mkstemp(path.data());
-    if (fd < 0)
-      return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary file: {}", std::strerror(errno))});
-    close(fd);
+    // Cut into a private folder first: a failure half-way is then an error message, not half a file.
+    std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) {
+      return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary folder: {}", std::strerror(errno))});
+    }
+    const std::string path = folder + "/recording";
     const Result<replay::RecordingSummary> written = replay::write_recording(backend_.store(), options, path);
     auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
     std::error_code ignored;
     const std::uint64_t size = std::filesystem::file_size(path, ignored);
-    unlink(path.c_str());  // the open stream keeps it until it is sent
+    std::filesystem::remove_all(folder, ignored);  // the open stream keeps the file until it is sent
     if (!written) return send(out, written.error());
     out.set_content_provider(size, "application/vnd.proteus.recording",
                              [file](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
@@ -386,7 +392,9 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& ba
 }
 
 Result<std::string> load_or_create_token(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  std::error_code unreadable;
+  const bool exists = std::filesystem::exists(path, unreadable);
+  if (!exists && !unreadable) {
     std::array<unsigned char, 32> bytes{};
     if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
       return Error{ErrorCode::kInternal, "no random bytes"};

@@ -67,7 +67,7 @@ struct ActionRecord {
   ActionState state = ActionState::kIntended;
   Term term = 0;
   Timestamp intended_at;
-  Timestamp trigger_time;                ///< host's time stamp of the newest frame that the decision saw
+  Timestamp trigger_time;                ///< time stamp of the frame that the decision knew the host by (the oldest, if it has several)
   Timestamp deadline;                    ///< intended, awaiting approval: to begin by; later: of its latest command
   std::uint64_t command = 0;             ///< id of its latest Reserve, Set* or Migrate; 0: none has left
   std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the Set* or Migrate

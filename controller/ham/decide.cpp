@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "controller/ham/decision.h"
@@ -11,6 +12,14 @@ namespace proteus::ham {
 namespace {
 
 constexpr std::size_t kAlternativesMax = 8;
+
+/// What the target promises before the VM leaves: the memory it may fill, and the CPU that it is expected to want (p90).
+Reserve room_for(const VmState& vm) {
+  const auto made = vm.forecasts.find(forecast::Resource::kCpu);
+  const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
+  const double cores = std::min<double>(wanted, vm.allocation.vcpus);
+  return {vm.allocation.memory_bytes, static_cast<std::int64_t>(std::ceil(cores * 1000))};
+}
 
 /// The orders that carry out one step, the migration first: what is given on arrival is given by the new host.
 void append_actions(const ClusterModel& model, const Step& step, std::vector<Action>& actions) {
@@ -44,6 +53,7 @@ void append_actions(const ClusterModel& model, const Step& step, std::vector<Act
     migrate.bandwidth_bytes_per_s = model.policy.limits.migration_bandwidth_bytes_per_s;
     migrate.downtime_ms_max = model.policy.limits.downtime_ms_max;
     Action& action = append(std::move(migrate), source, std::nullopt);
+    action.reserve = room_for(*vm.state);
     action.expected_duration = from_seconds(vm.migration.duration_s);
     action.expected_downtime_ms = static_cast<std::int64_t>(vm.migration.downtime_s * 1e3);
   }

@@ -82,7 +82,6 @@ void read_limits(Table table, Limits& limits) {
   table.read("moves_per_hour", limits.moves_per_hour, 0, kCountMax);
   table.read("cpu_headroom", limits.cpu_headroom, 0, kHeadroomMax);
   table.read("memory_headroom", limits.memory_headroom, 0, kHeadroomMax);
-  table.read_duration("staleness", limits.staleness, std::chrono::milliseconds(100), kDay);
   table.read_duration("payback", limits.payback, std::chrono::seconds(1), 30 * kDay);
   table.read("gain_min", limits.gain_min, 0, 1);
   table.read_duration("lookahead", limits.lookahead, kNone, 30 * kDay);

@@ -68,7 +68,6 @@ struct Limits {
   int moves_per_hour = 60;
   double cpu_headroom = 0.10;     ///< share of capacity to be kept free of p90 demand at a migration's target
   double memory_headroom = 0.10;  ///< share of memory kept free, always
-  Nanoseconds staleness = std::chrono::seconds(10);  ///< telemetry older than this: host takes no part
   Nanoseconds payback = std::chrono::minutes(10);    ///< time over which an action's one-off price is spread
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   Nanoseconds lookahead = std::chrono::seconds(0);            ///< how much of the forecast counts; 0: all of it

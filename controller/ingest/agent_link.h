@@ -46,7 +46,7 @@ class CommandLink {
 };
 
 struct AgentLinkOptions {
-  std::string endpoint = "tcp://*:5702";
+  std::string endpoint = "tcp://*:7402";
   wire::KeyPair keys;
   std::string controller;  ///< our id
   Term term = 0;

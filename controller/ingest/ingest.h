@@ -33,7 +33,7 @@ struct Ingested {
 };
 
 struct IngestOptions {
-  std::string endpoint = "tcp://*:5701";
+  std::string endpoint = "tcp://*:7401";
   wire::KeyPair keys;
   std::chrono::milliseconds batch_window{20};  ///< from a batch's first message to its write
   std::size_t batch_messages_max = 1024;

@@ -108,7 +108,6 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
   } else if (const auto* update = std::get_if<Update>(&entry.payload)) {
     if (!options_.policy) put_out(pipeline_->on_update(*update, entry.time), entry.time);
   } else if (const auto* input = std::get_if<store::OperatorInput>(&entry.payload)) {
-    // Refused inputs were journalled too, for the audit trail; they change nothing.
     if (Result<controller::PipelineOutput> output = pipeline_->on_operator(*input, entry.time)) {
       put_out(std::move(*output), entry.time);
     }

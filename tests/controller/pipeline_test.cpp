@@ -115,6 +115,19 @@ TEST(Pipeline, RecommendsWithoutActing) {
   EXPECT_TRUE(recommended);
 }
 
+TEST(Pipeline, ObservesWithoutAWord) {
+  Pipeline pipeline(options(), policy(ham::Automation::kObserve), started());
+  Ramp ramp(pipeline);
+  bool decided = false;
+  for (int second = 0; second < 60; ++second) {
+    const PipelineOutput output = ramp.step();
+    EXPECT_TRUE(output.journal.empty());
+    EXPECT_TRUE(output.commands.empty());
+    decided = decided || !pipeline.last_decision()->chosen.actions.empty();
+  }
+  EXPECT_TRUE(decided) << "what it would do is still there to be looked at";
+}
+
 TEST(Pipeline, WaitsForApprovalAndActsOnIt) {
   Pipeline pipeline(options(), policy(ham::Automation::kApprove), started());
   Ramp ramp(pipeline);

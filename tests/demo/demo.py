@@ -2,8 +2,10 @@
 """The main job, live: one load schedule on a lab cluster, run twice, without and with Proteus."""
 import argparse
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -83,7 +85,8 @@ def main():
 
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(128 + signal.SIGTERM))
     lab = Lab(options.name, say=screen.note)
-    recording = f"/tmp/proteus-{options.name}-{os.getpid()}.rec"
+    folder = tempfile.mkdtemp(prefix="proteus-demo-")
+    recording = os.path.join(folder, "demo.rec")
     try:
         screen.title("A cluster on this machine: two libvirt hosts, unequal, and five guests")
         lab.down()  # what an interrupted demonstration may have left
@@ -102,8 +105,7 @@ def main():
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         lab.down()
-        if os.path.exists(recording):
-            os.remove(recording)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class Tally:
 
     def observe(self, elapsed):
         hosts = self.cluster.hosts()
-        vms = self.cluster.vms()
+        # Between two hosts a VM may be listed by neither for a moment; what was known of it stands.
+        vms = {**(self.rows[-1]["vms"] if self.rows else {}), **self.cluster.vms()}
         for name, host in hosts.items():
             # Two seconds in a row: a migration's own copying is over sooner and is no saturation by guests.
             full = host["cpu"]["utilisation"] >= SATURATED

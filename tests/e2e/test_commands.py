@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from case import BUILD, cannot_run  # noqa: E402
+from case import BUILD, cannot_run, main  # noqa: E402
 
 from lab import Lab  # noqa: E402
 from lab.shell import run, wait_for  # noqa: E402
@@ -148,4 +148,4 @@ class Commands(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -2,7 +2,7 @@
 """What happens when parts of it are killed, vanish, or lie."""
 import unittest
 
-from case import ClusterError, LiveCase, policy
+from case import ClusterError, LiveCase, main, policy
 
 # Slow enough that a migration of a guest with 96 MiB in use is caught half-way.
 SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
@@ -115,6 +115,13 @@ class Failures(LiveCase):
         self.assertFalse(any(h["commandable"] for h in self.cluster.hosts("usurper").values()))
         self.cluster.post("/v1/hosts/h1/maintenance", {"on": True}, "usurper")
         self.cluster.ctl("maintenance", "h2", "on")  # the true one has nothing to do there
+        self.cluster.wait("the usurper to hear that both hosts follow another", lambda: {
+            entry["host"] for entry in self.cluster.journal("usurper")
+            if entry["type"] == "agent" and not entry["commandable"]} == {"h1", "h2"}, 30)
+        cycle = self.cluster.get("/v1/status", "usurper")["cycle"]["number"]
+        self.cluster.wait("cycles of the usurper",
+                          lambda: self.cluster.get("/v1/status", "usurper")["cycle"]["number"] > cycle + 5, 30)
+        self.assertFalse(any(h["commandable"] for h in self.cluster.hosts("usurper").values()))
         self.assertFalse([a for a in self.cluster.actions("usurper") if a["executed_at"]])
         self.assertEqual(self.lab.where("one"), ["h1"])
         self.check_after()
@@ -145,4 +152,4 @@ class Failures(LiveCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

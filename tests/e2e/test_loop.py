@@ -3,7 +3,7 @@
 import unittest
 from datetime import datetime
 
-from case import LiveCase, policy
+from case import LiveCase, main, policy
 
 
 def seconds(earlier, later):
@@ -57,4 +57,4 @@ class Loop(LiveCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

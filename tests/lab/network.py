@@ -19,8 +19,11 @@ def connect_host(names, host, address, pid):
     run("ip", "link", "delete", link, check=False)
     run("ip", "link", "add", link, "type", "veth", "peer", "name", "uplink", "netns", pid)
     run("ip", "link", "set", link, "master", names.bridge, "up")
+    subnet, number = (int(part) for part in address.split(".")[2:])
+    # The same address at each creation: whoever talked to the host before it was made anew need not learn a new one.
+    mac = f"02:70:6c:{subnet:02x}:00:{number:02x}"
     inside = f"""link set lo up
-link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0
+link add br0 address {mac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0
 link set uplink master br0 up
 address add {address}/24 dev br0
 link set br0 up

@@ -44,6 +44,8 @@ TEST(Decide, ContendedHostIsRelieved) {
   EXPECT_GT(action.expected_duration.count(), 0);
   EXPECT_THAT(action.reason, HasSubstr("h1's VMs"));
   EXPECT_EQ(std::get<Migrate>(action.operation).target_libvirt_uri, "qemu+tcp://h2/system");
+  EXPECT_GT(action.reserve.memory_bytes, 0) << "the target promises room before the VM leaves";
+  EXPECT_GT(action.reserve.cpu_millicores, 0);
   EXPECT_EQ(decision.summary.find(action.reason), 0u);
   EXPECT_THAT(decision.alternatives, testing::Not(IsEmpty()));
   EXPECT_LE(decision.alternatives.size(), 8u);
