@@ -1,6 +1,6 @@
 """The demonstration's cast and play: hosts, guests, their load over time, the policy. Nothing here knows of Proteus' inside."""
 
-HOST_CPUS = [1.0, 0.7]
+HOST_CPUS = [1.0, 0.8]
 HOST_MEMORY_MIB = [1536, 1536]
 
 # web begins with a CPU quota of 40 % and will want more; batch and api share its host.

@@ -11,31 +11,31 @@ def seconds(earlier, later):
 
 
 class Loop(LiveCase):
+    HOST_CPUS = [1.0, 0.8]
     GUESTS = [
         {"name": "web", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 128, "quota_percent": 40},
+        {"name": "api", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
         {"name": "batch", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
         {"name": "db", "host": "h2", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
     ]
 
     def test_rising_load_is_met_in_place_and_then_elsewhere(self):
+        flat = {"web": 10, "api": 15, "batch": 30, "db": 5}
+        for name, percent in flat.items():
+            self.lab.load(name, cpu=percent, memory=16)
         self.start(policy(limits="cpu_headroom = 0.1"))
-        def rows(*points):
-            return [(t, cpu, 16, 0, 0, 0, 0) for t, cpu in points]
-        self.lab.agent("web").schedule(rows((0, 15), (15, 15), (50, 62), (300, 62)), linear=True)
-        self.lab.agent("batch").schedule(rows((0, 35), (300, 35)), linear=True)
-        self.lab.agent("db").schedule(rows((0, 8), (300, 8)), linear=True)
+        self.cluster.wait("the first forecasts", lambda: all("cpu" in vm["forecasts"] for vm in self.cluster.vms().values()), 30)
+        points = [(0, 10), (20, 10), (65, 65), (300, 65)]
+        self.lab.agent("web").schedule([(t, cpu, 16, 0, 0, 0, 0) for t, cpu in points], linear=True)
 
         web = self.vm_id("web")
         reshaped = self.wait_action(lambda a: a["vm"] == web and a["operation"]["kind"] in ("set_cpu_quota", "set_vcpus") and
-                                    a["state"] == "verified", 60, "web to be reshaped")
+                                    a["state"] == "verified", 100, "web to be reshaped")
         moved = self.wait_action(lambda a: a["operation"]["kind"] == "migrate" and a["state"] == "verified", 90, "a guest to be moved")
 
-        for action in (reshaped, moved):
-            if action["operation"]["kind"] == "migrate":
-                continue  # its reservation comes first; the next line looks at the first command of each
-            self.assertLess(seconds(action["trigger_time"], action["executed_at"]), 1.5, f"from tick to execution: {action}")
-        accepted = next(t for t in moved["transitions"] if t["to"] == "accepted")
-        self.assertLess(seconds(moved["trigger_time"], accepted["agent_time"]), 1.5, f"from tick to execution: {moved}")
+        # The first of the two waits for nothing but its agent; the other may have to wait for the first.
+        first = min(reshaped, moved, key=lambda action: action["id"])
+        self.assertLess(seconds(first["trigger_time"], first["executed_at"]), 1.5, f"from tick to execution: {first}")
         self.assertGreater(moved["migration"]["bytes_processed"], 0)
 
         # The explanation is a sum, and the forecast is its reason.
