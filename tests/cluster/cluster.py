@@ -281,6 +281,17 @@ host_memory_reserve = "64MiB"
                     all(name in vms and vms[name]["running"] for name in guests))
         self.wait("every host and guest to be seen", ready, timeout_s)
 
+    def learn(self, guests, steps, timeout_s=60):
+        """Paused, until every guest's forecast rests on so many steps; what is known too little is no reason to act."""
+        self.post("/v1/pause", {"by": "the cluster's start"})
+        def known():
+            try:
+                return all(len(self.get(f"/v1/vms/{name}/forecast")["history"]) >= steps for name in guests)
+            except ClusterError:
+                return False
+        self.wait("the forecasts to learn", known, timeout_s, 0.5)
+        self.post("/v1/resume", {"by": "the cluster's start"})
+
     def words(self):
         """Warnings and errors of every process, for a failing test to show."""
         lines = []

@@ -30,9 +30,9 @@ def run_once(screen, lab, build, title, automation, keep_recording=None):
         cluster.start_controller(scene.policy(automation), options=scene.OPTIONS)
         cluster.start_agents()
         cluster.wait_ready([guest["name"] for guest in scene.GUESTS])
-        cluster.wait("the first forecasts", lambda: all("cpu" in vm["forecasts"] for vm in cluster.vms().values()), 30)
-        screen.note(f"controller, {len(lab.hosts())} agents and {len(scene.GUESTS)} guests are up; the schedule begins "
-                    f"after {scene.LEAD_S} s in which the forecasts learn")
+        screen.note("paused for half a minute, while the forecasts learn what is usual")
+        cluster.learn([guest["name"] for guest in scene.GUESTS], steps=12)
+        screen.note(f"controller, {len(lab.hosts())} agents and {len(scene.GUESTS)} guests are up; the schedule begins")
         for name, rows in scene.schedules().items():
             lab.agent(name).schedule(rows, linear=True, delay_s=0)
         tally = Tally(cluster, lab, scene)

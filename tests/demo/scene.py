@@ -14,9 +14,9 @@ GUESTS = [
 
 FLAT = {"web": 10, "api": 15, "batch": 30, "db": 5, "cache": 3}  # percent of a CPU
 WEB_PEAK = 65
-LEAD_S = 30     # flat load, in which forecasts learn
+LEAD_S = 15     # flat load
 RAMP_S = 45     # web's load rises
-LENGTH_S = 120  # of one pass
+LENGTH_S = 105  # of one pass
 
 STORY = (f"web's load stays at {FLAT['web']} % of a CPU for {LEAD_S} s, then rises to {WEB_PEAK} % within {RAMP_S} s and stays "
          f"there; api and batch on the same host want {FLAT['api']} % and {FLAT['batch']} % all along, db and cache on the other "

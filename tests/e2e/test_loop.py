@@ -24,8 +24,8 @@ class Loop(LiveCase):
         for name, percent in flat.items():
             self.lab.load(name, cpu=percent, memory=16)
         self.start(policy(limits="cpu_headroom = 0.1"))
-        self.cluster.wait("the first forecasts", lambda: all("cpu" in vm["forecasts"] for vm in self.cluster.vms().values()), 30)
-        points = [(0, 10), (20, 10), (65, 65), (300, 65)]
+        self.cluster.learn(list(flat), steps=15)
+        points = [(0, 10), (5, 10), (50, 65), (300, 65)]
         self.lab.agent("web").schedule([(t, cpu, 16, 0, 0, 0, 0) for t, cpu in points], linear=True)
 
         web = self.vm_id("web")
