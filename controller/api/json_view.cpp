@@ -260,6 +260,7 @@ Json to_json(const drs::ActionRecord& record) {
             {"operation", to_json(record.action.operation)},
             {"reason", record.action.reason},
             {"automation", ham::to_string(record.action.automation)},
+            {"prerequisites", record.prerequisites},
             {"trigger_time", to_rfc3339(record.trigger_time)},
             {"intended_at", to_rfc3339(record.intended_at)},
             {"executed_at", time_or_null(record.executed_at)},
