@@ -110,7 +110,7 @@ def timing(action):
     if action["executed_at"]:
         begun = f"{seconds_between(action['trigger_time'], action['executed_at']):.2f} s after the tick that asked for it"
         awaited = " and ".join(f"A{number}" for number in action["prerequisites"])
-        text += f", begun {begun}" + (f", once {awaited} had made room" if awaited else "")
+        text += f", begun {begun}" + (f", once {awaited} was done" if awaited else "")
         if action["ended_at"]:
             text += f", done in {seconds_between(action['executed_at'], action['ended_at']):.2f} s"
     if "migration" in action:
