@@ -37,6 +37,7 @@
 #include "agent/agent.h"
 #include "agent/collect/check.h"
 #include "agent/collect/host_files.h"
+#include "agent/collect/questions.h"
 #include "agent/config.h"
 #include "agent/service_manager.h"
 #include "agent/state_directory.h"
@@ -96,6 +97,7 @@ CollectorOptions collector_options(const AgentConfig& config) {
   options.slow_interval = config.slow_interval;
   options.kernel_programs = config.kernel_programs;
   options.hook_statistics = config.hook_statistics;
+  options.questions_path = config.state_directory + "/questions";
   options.migrate_uri = config.migrate_uri;
   options.libvirt_migration_uri = config.peer_uri;
   return options;
@@ -169,6 +171,17 @@ int check(const std::string& config_file, bool config_given, bool json) {
   return 0;
 }
 
+int ask(const std::string& config_file, const std::string& question, int seconds) {
+  const Result<AgentConfig> config = load(config_file);
+  if (!config) return fail(kExitUsage, config.error().message);
+  const Status asked = collect::AskedQuestions::ask(config->state_directory + "/questions", question,
+                                                    std::chrono::seconds(seconds), SystemClock().now());
+  if (!asked) {
+    return fail(asked.error().code == ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed, asked.error().message);
+  }
+  return 0;
+}
+
 int keygen(const std::string& folder, std::string name) {
   if (name.empty()) {
     const Result<AgentConfig> defaults = parse_agent_config("", "");
@@ -199,6 +212,11 @@ int main_of(int argc, char** argv) {
   app.add_subcommand("run", "run in the foreground (the default)");
   CLI::App* check_command = app.add_subcommand("check", "say what this host can measure and do, and why not the rest");
   check_command->add_flag("--json", json, "for programs");
+  std::string question;
+  int question_s = 60;
+  CLI::App* ask_command = app.add_subcommand("ask", "have the running agent watch what costs too much to watch always");
+  ask_command->add_option("QUESTION", question, "kvm_exits, net_softirq or packet_drops")->required();
+  ask_command->add_option("--for", question_s, "seconds, at most 600")->capture_default_str();
   CLI::App* keygen_command = app.add_subcommand("keygen", "make agent.key and agent.pub in FOLDER");
   keygen_command->add_option("FOLDER", key_folder, "where")->required();
   keygen_command->add_option("--name", key_name, "this host's name in the cluster (default: the machine's)");
@@ -209,6 +227,7 @@ int main_of(int argc, char** argv) {
   }
   if (keygen_command->parsed()) return keygen(key_folder, key_name);
   if (check_command->parsed()) return check(config_file, config_option->count() > 0, json);
+  if (ask_command->parsed()) return ask(config_file, question, question_s);
   if (check_config) {
     const Result<AgentConfig> config = load(config_file);
     if (!config) return fail(kExitUsage, config.error().message);

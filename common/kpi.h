@@ -19,21 +19,45 @@ enum class Kpi : std::uint16_t {
   kContextSwitchesForcedCount = 8,
   kCpuMigrationsCount = 9,
   kEmulatorTimeNs = 10,
+  kCpuSliceNs = 11,
+  kGuestTimeNs = 12,
+  kCpuPressureSomeNs = 13,
+  kCyclesCount = 14,
+  kInstructionsCount = 15,
+  kLlcMissesCount = 16,
+  kLlcOccupancyBytes = 17,
+  kMemoryBandwidthBytes = 18,
   kMemoryResidentBytes = 20,
   kPageFaultsMajorCount = 21,
   kPageFaultsMinorCount = 22,
   kMemoryDirtyBytesPerS = 23,
   kBalloonBytes = 24,
   kGuestMemoryUsableBytes = 25,
+  kMemoryWorkingSetBytes = 26,
+  kMemoryPressureSomeNs = 27,
+  kMemoryPressureFullNs = 28,
+  kWorkingsetRefaultsCount = 29,
+  kMemorySwapBytes = 30,
+  kReclaimLatencyNs = 31,
+  kKsmMergedPages = 32,
   kBlockReadBytes = 40,
   kBlockWriteBytes = 41,
   kBlockOpsCount = 42,
   kGuestFlushesCount = 43,
+  kBlockLatencyNs = 44,
+  kBlockDeviceReadBytes = 45,
+  kBlockDeviceWriteBytes = 46,
+  kBlockDeviceOpsCount = 47,
+  kIoPressureSomeNs = 48,
   kNetRxBytes = 50,
   kNetTxBytes = 51,
   kNetRxDropsCount = 52,
   kNetTxDropsCount = 53,
   kNetPacketsCount = 54,
+  kVhostTimeNs = 55,
+  kNetSoftirqTimeNs = 56,
+  kPacketDropReasonCount = 57,
+  kTcpRetransmitsCount = 58,
   kHostPressureCpuNs = 60,
   kHostPressureMemoryNs = 61,
   kHostPressureIoNs = 62,
@@ -41,6 +65,7 @@ enum class Kpi : std::uint16_t {
   kHostCpuCapacityMillicores = 64,
   kHostMemoryTotalBytes = 65,
   kHostMemoryAvailableBytes = 66,
+  kKsmPagesSharing = 67,
   kAgentCpuTimeNs = 70,
   kAgentResidentBytes = 71,
   kAgentDroppedFramesCount = 72,
@@ -55,6 +80,37 @@ enum class Kpi : std::uint16_t {
   kVmCpuShares = 85,
   kVmMemoryBytes = 86,
   kVmMemoryMaxBytes = 87,
+  kKvmExitsCount = 100,
+  kHaltPollSuccessNs = 101,
+  kHaltPollFailNs = 102,
+  kHaltWaitNs = 103,
+  kHaltExitsCount = 104,
+  kHaltWakeupsCount = 105,
+  kIoExitsCount = 106,
+  kMmioExitsCount = 107,
+  kIrqInjectionsCount = 108,
+  kHypercallsCount = 109,
+  kSecondLevelFaultsCount = 110,
+  kTlbFlushesCount = 111,
+  kDirectedYieldsCount = 112,
+  kPreemptionReportedCount = 113,
+  kMappedPages4k = 114,
+  kMappedPages2m = 115,
+  kKvmExitLatencyNs = 116,
+  kUserspaceExitLatencyNs = 117,
+  kCpuUserTimeNs = 120,
+  kCpuSystemTimeNs = 121,
+  kCpuIrqTimeNs = 122,
+  kCpuIowaitTimeNs = 123,
+  kCpuStealTimeNs = 124,
+  kCpuIdleTimeNs = 125,
+  kCpuFrequencyKhz = 126,
+  kThermalThrottlesCount = 127,
+  kNodeMemoryAvailableBytes = 130,
+  kNumaMissCount = 131,
+  kPackageEnergyUj = 133,
+  kDiskBusyTimeNs = 140,
+  kDiskInFlightCount = 141,
 };
 
 enum class KpiKind : std::uint8_t {
@@ -64,8 +120,24 @@ enum class KpiKind : std::uint8_t {
                ///< larger
 };
 
-/// What an entity is. A series belongs to one entity.
-enum class EntityKind : std::uint8_t { kHost, kVm, kVcpu, kVmPair, kTap, kDisk, kHook };
+/// What an entity is. A series belongs to one entity. The number travels and is stored: append, never renumber.
+enum class EntityKind : std::uint8_t {
+  kHost,
+  kVm,
+  kVcpu,
+  kVmPair,
+  kTap,
+  kDisk,
+  kHook,
+  kCpu,
+  kNode,
+  kPackage,
+  kHostDisk,
+  kVmDisk,
+  kVmExit,
+  kDropReason,
+};
+constexpr EntityKind kEntityKindLast = EntityKind::kDropReason;
 
 /// How a figure is obtained, in order of cost (see schemas/README.md).
 enum class Lane : std::uint8_t {
@@ -81,7 +153,7 @@ constexpr int kHistogramBucketCount = 32;
 struct KpiInfo {
   Kpi kpi;
   std::string_view name;  ///< snake_case, unit last, as in schemas/README.md
-  std::string_view unit;  ///< ns, bytes, 1, bytes/s, us, millicores
+  std::string_view unit;  ///< ns, bytes, pages, 1, bytes/s, us, kHz, uJ, millicores
   KpiKind kind;
   EntityKind scope;
   Lane lane;

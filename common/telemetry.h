@@ -21,9 +21,13 @@ constexpr std::uint32_t kNoParent = 0xffffffff;
 ///          "qemu+tcp://h1/system"), capability.<name> = "yes" or "no: reason", for each of: poll, trace, psi,
 ///          cpu_quota, vcpu_hotplug, balloon, migrate, dirty_rate
 /// vm:      name = libvirt name, uuid; labels: unmovable = reason (absent if it may move), group.* from the domain's
-/// metadata vcpu:    name = vCPU number, parent = VM vm_pair: parent = VM that was preempted, name = uuid of the VM
-/// that took the CPU ("host" for any other thread) tap:     name = device, parent = VM;  disk: name = target (vda),
-/// parent = VM;  hook: name = BPF program, parent = host
+/// metadata
+/// vcpu:    name = vCPU number, parent = VM
+/// vm_pair: parent = VM that was preempted, name = uuid of the VM that took the CPU ("host" for any other thread)
+/// tap:     name = device, parent = VM;  disk: name = target (vda), parent = VM
+/// vm_disk: name = block device of the host (sda), parent = VM;  vm_exit: name = reason, parent = VM
+/// hook:    name = BPF program, parent = host
+/// cpu, node, package, host_disk: name = number or device, parent = host;  drop_reason: name = reason, parent = host
 struct Entity {
   EntityKind kind = EntityKind::kHost;
   std::uint32_t parent = kNoParent;  ///< index in Catalog::entities

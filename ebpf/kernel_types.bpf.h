@@ -29,6 +29,7 @@ struct percpu_counter {
 /* Since 6.2 (f1a7941243c1 "mm: convert mm's rss stats into percpu_counter"). */
 struct mm_struct {
   struct percpu_counter rss_stat[4];
+  unsigned long ksm_merging_pages; /* since 5.19 (7609385337a4 "ksm: count ksm merging pages for each process") */
 };
 
 /* Before it: one atomic per kind of page. */
@@ -71,6 +72,7 @@ struct task_struct {
   unsigned long nivcsw;
   unsigned long min_flt;
   unsigned long maj_flt;
+  u64 gtime;
   u64 start_boottime;
   struct bpf_local_storage *bpf_storage;
 };
@@ -80,13 +82,37 @@ struct task_struct___before_5_14 {
   long state;
 };
 
+struct seq_file;
+
 struct bpf_iter_meta {
+  struct seq_file *seq;
   u64 seq_num;
 };
 
 struct bpf_iter__task {
   struct bpf_iter_meta *meta;
   struct task_struct *task;
+};
+
+struct qstr {
+  const unsigned char *name;
+};
+struct dentry {
+  struct qstr d_name;
+};
+struct path {
+  struct dentry *dentry;
+};
+struct file {
+  struct path f_path;
+  void *private_data;
+};
+
+struct bpf_iter__task_file {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task;
+  u32 fd;
+  struct file *file;
 };
 
 #pragma clang attribute pop

@@ -1,29 +1,17 @@
-/* How long do a VM's threads wait for a CPU, and who took it from them?
+/* How long do a VM's threads wait for a CPU, how long do they keep it, and who took it from them?
  *
  * One hook, for the thread that leaves the CPU: the kernel has itself added the wait before this stay on the CPU to
- * sched_info.run_delay, so the step since the last departure is that wait. No clock, no map of time stamps. VM threads
+ * sched_info.run_delay, and the stay to se.sum_exec_runtime, so the steps since the last departure are that wait and that
+ * slice. No clock, no map of time stamps. VM threads
  * carry their VM's slot in task storage; every other thread costs one failed look-up. */
-#include "kernel_types.bpf.h"
+#include "histogram.bpf.h"
+#include "vm_threads.bpf.h"
 
 #include "run_queue.h"
 
 const volatile __u32 slots = RUN_QUEUE_SLOTS_MIN;
 
 struct run_queue_mark marks[RUN_QUEUE_MARK_BATCH];
-
-struct thread_mark {
-  u32 slot;
-  u32 left_by_own_quota; /* its last departure was its own quota's doing */
-  u64 run_delay_ns; /* at the last departure */
-};
-
-/* A task's entry dies with the task. */
-struct {
-  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, int);
-  __type(value, struct thread_mark);
-} threads SEC(".maps");
 
 /* cpus × slots, resized by the loader. sched_switch runs with interrupts off, so a plain increment of a CPU's own stripe
  * loses nothing. */
@@ -44,30 +32,6 @@ struct {
   __type(key, u32);
   __type(value, u64);
 } preemptions SEC(".maps");
-
-/* floor(log2(value)), at most 31; 0 for 0. */
-static __always_inline u32 bucket_of(u64 value) {
-  if (value >> 31) return 31;
-  u32 v = value;
-  u32 bucket = 0;
-  if (v >> 16) {
-    v >>= 16;
-    bucket += 16;
-  }
-  if (v >> 8) {
-    v >>= 8;
-    bucket += 8;
-  }
-  if (v >> 4) {
-    v >>= 4;
-    bucket += 4;
-  }
-  if (v >> 2) {
-    v >>= 2;
-    bucket += 2;
-  }
-  return bucket + (v >> 1);
-}
 
 static __always_inline bool still_runnable(struct task_struct *task, bool preempt) {
   if (preempt) return true;
@@ -105,12 +69,16 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
   u64 run_delay_ns = prev->sched_info.run_delay;
   u64 wait_ns = run_delay_ns - mark->run_delay_ns;
   mark->run_delay_ns = run_delay_ns;
+  u64 run_time_ns = prev->se.sum_exec_runtime;
+  u64 slice_ns = run_time_ns - mark->run_time_ns;
+  mark->run_time_ns = run_time_ns;
 
   u32 slot = mark->slot;
   u32 index = bpf_get_smp_processor_id() * slots + slot;
   struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
   if (stripe) {
-    stripe->buckets[bucket_of(wait_ns)]++;
+    stripe->waits[bucket_of(wait_ns)]++;
+    stripe->slices[bucket_of(slice_ns)]++;
     if (mark->left_by_own_quota) stripe->own_quota_wait_ns += wait_ns;
   }
 
@@ -137,10 +105,10 @@ static __always_inline void mark_task(struct task_struct *task, struct run_queue
     request->marked = 1;
     return;
   }
-  struct thread_mark fresh = {.slot = request->slot, .run_delay_ns = task->sched_info.run_delay};
+  struct thread_mark fresh = {.slot = request->slot, .run_delay_ns = task->sched_info.run_delay, .run_time_ns = task->se.sum_exec_runtime};
   struct thread_mark *mark = bpf_task_storage_get(&threads, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (!mark) return;
-  mark->slot = request->slot; /* an older mark keeps its run_delay_ns */
+  mark->slot = request->slot; /* an older mark keeps its times */
   request->marked = 1;
 }
 

@@ -8,10 +8,10 @@
 #define static_assert _Static_assert
 #endif
 
-/* A VM slot costs 320 bytes per CPU (its stripe) and a row of the preemption matrix. The loader asks for
+/* A VM slot costs 576 bytes per CPU (its stripe) and a row of the preemption matrix. The loader asks for
  * 8 slots per CPU within these bounds: nobody runs more than eight busy VMs on a CPU and hopes for good latency, and at 64
- * CPUs the stripes are 10 MiB and the matrix 2 MiB. VMs beyond have no trace figures, and that is said. */
-#define RUN_QUEUE_SLOTS_MIN 64
+ * CPUs the stripes are 18 MiB and the matrix 2 MiB. VMs beyond have no trace figures, and that is said. */
+#define RUN_QUEUE_SLOTS_MIN 128
 #define RUN_QUEUE_SLOTS_MAX 512
 #define RUN_QUEUE_SLOTS_PER_CPU 8
 
@@ -31,7 +31,8 @@ struct run_queue_mark {
 
 /* One per CPU and slot: index cpu * slots + slot. */
 struct run_queue_stripe {
-  __u64 buckets[RUN_QUEUE_BUCKETS];
+  __u64 waits[RUN_QUEUE_BUCKETS];
+  __u64 slices[RUN_QUEUE_BUCKETS]; /* CPU time between two departures from a CPU */
   __u64 own_quota_wait_ns; /* waits that began because the VM's own quota was used up; part of the above */
   __u64 unused[7];
 };
@@ -41,4 +42,4 @@ struct run_queue_args {
 };
 
 static_assert(sizeof(struct run_queue_mark) == 16, "mapped by user space");
-static_assert(sizeof(struct run_queue_stripe) == 320, "whole cache lines: CPUs do not share one");
+static_assert(sizeof(struct run_queue_stripe) == 576, "whole cache lines: CPUs do not share one");

@@ -38,6 +38,13 @@ static __always_inline s64 resident_pages(struct task_struct *task) {
   return pages < 0 ? 0 : pages;
 }
 
+static __always_inline s64 ksm_merged_pages(struct task_struct *task) {
+  if (task->pid != task->tgid) return -1;
+  struct mm_struct *mm = task->mm;
+  if (!mm || !bpf_core_field_exists(mm->ksm_merging_pages)) return -1;
+  return mm->ksm_merging_pages;
+}
+
 static __always_inline void answer(struct task_struct *task, struct thread_counters *out) {
   out->start_boottime_ns = task->start_boottime;
   out->run_time_ns = task->se.sum_exec_runtime;
@@ -48,7 +55,9 @@ static __always_inline void answer(struct task_struct *task, struct thread_count
   out->cpu_migrations_count = task->se.nr_migrations;
   out->faults_major_count = task->maj_flt;
   out->faults_minor_count = task->min_flt;
+  out->guest_time_ns = task->gtime;
   out->resident_pages = resident_pages(task);
+  out->ksm_merged_pages = ksm_merged_pages(task);
 }
 
 static long poll_one(u32 index, void *unused) {

@@ -27,7 +27,10 @@ struct thread_counters {
   __u64 cpu_migrations_count;
   __u64 faults_major_count;
   __u64 faults_minor_count;
-  __s64 resident_pages; /* of the whole process, told by its first thread; -1: not told */
+  __u64 guest_time_ns;
+  /* of the whole process, told by its first thread; -1: not told */
+  __s64 resident_pages;
+  __s64 ksm_merged_pages;
 };
 
 struct thread_counters_args {
@@ -35,4 +38,4 @@ struct thread_counters_args {
 };
 
 static_assert(sizeof(struct thread_request) == 8, "mapped by user space");
-static_assert(sizeof(struct thread_counters) == 80, "mapped by user space");
+static_assert(sizeof(struct thread_counters) == 96, "mapped by user space");

@@ -1,12 +1,14 @@
 #include "agent/collect/bpf_support.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -63,6 +65,68 @@ std::optional<ProgramStatistics> program_statistics(int program_fd) {
   __u32 length = sizeof info;
   if (bpf_obj_get_info_by_fd(program_fd, &info, &length) != 0) return std::nullopt;
   return ProgramStatistics{info.run_time_ns, info.run_cnt, info.recursion_misses};
+}
+
+namespace {
+
+struct FreeBtf {
+  void operator()(btf* types) const { btf__free(types); }
+};
+using Btf = std::unique_ptr<btf, FreeBtf>;
+
+/// The arguments of the tracepoint's function type, without the first, which is the attachment's own.
+std::optional<int> argument_count(const btf* types, const std::string& tracepoint) {
+  const int id = btf__find_by_name_kind(types, ("btf_trace_" + tracepoint).c_str(), BTF_KIND_TYPEDEF);
+  if (id <= 0) return std::nullopt;
+  const btf_type* type = btf__type_by_id(types, btf__type_by_id(types, static_cast<__u32>(id))->type);  // a pointer …
+  if (type == nullptr || !btf_is_ptr(type)) return std::nullopt;
+  type = btf__type_by_id(types, type->type);  // … to a function
+  if (type == nullptr || !btf_is_func_proto(type)) return std::nullopt;
+  return btf_vlen(type) - 1;
+}
+
+bool exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+}  // namespace
+
+std::optional<int> tracepoint_argument_count(const std::string& tracepoint, const char* module) {
+  const BpfLog log;
+  const Btf kernel(btf__load_vmlinux_btf());
+  if (!kernel) return std::nullopt;
+  const auto built_in = argument_count(kernel.get(), tracepoint);
+  if (built_in || module == nullptr || !kernel_has_module(module)) return built_in;
+  const Btf types(btf__load_module_btf(module, kernel.get()));
+  return types ? argument_count(types.get(), tracepoint) : std::nullopt;
+}
+
+bool has_kernel_type(const std::string& name) {
+  const BpfLog log;
+  const Btf kernel(btf__load_vmlinux_btf());
+  return kernel && btf__find_by_name(kernel.get(), name.c_str()) > 0;
+}
+
+bool kernel_has_module(const std::string& module) {
+  return exists("/sys/kernel/btf/" + module);
+}
+
+std::vector<std::string> kernel_enumerators(const std::string& enumeration, std::size_t most) {
+  std::vector<std::string> names;
+  const BpfLog log;
+  const Btf kernel(btf__load_vmlinux_btf());
+  if (!kernel) return names;
+  const int id = btf__find_by_name_kind(kernel.get(), enumeration.c_str(), BTF_KIND_ENUM);
+  if (id <= 0) return names;
+  const btf_type* type = btf__type_by_id(kernel.get(), static_cast<__u32>(id));
+  const struct btf_enum* value = btf_enum(type);
+  for (int i = 0; i < btf_vlen(type); ++i, ++value) {
+    if (value->val < 0 || static_cast<std::size_t>(value->val) >= most) continue;
+    const auto at = static_cast<std::size_t>(value->val);
+    if (names.size() <= at) names.resize(at + 1);
+    names[at] = btf__name_by_offset(kernel.get(), value->name_off);
+  }
+  return names;
 }
 
 bool run_statistics_enabled(const std::string& root) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 
@@ -30,6 +31,16 @@ struct ProgramStatistics {
   std::uint64_t misses_count = 0;  ///< events on which the program was already running on that CPU and was skipped
 };
 std::optional<ProgramStatistics> program_statistics(int program_fd);
+
+/// How many arguments a tracepoint of the running kernel hands to programs; nullopt if it has no such tracepoint.
+/// module: where it may live if it is not built in; null if it cannot.
+std::optional<int> tracepoint_argument_count(const std::string& tracepoint, const char* module);
+/// Whether the running kernel, without its modules, knows a type of this name.
+bool has_kernel_type(const std::string& name);
+/// Whether a module is loaded that has types.
+bool kernel_has_module(const std::string& module);
+/// The names of an enum's values below `most`, by value; empty strings for values without a name.
+std::vector<std::string> kernel_enumerators(const std::string& enumeration, std::size_t most);
 
 /// True if sysctl kernel.bpf_stats_enabled is on (root: where procfs is looked for).
 bool run_statistics_enabled(const std::string& root);

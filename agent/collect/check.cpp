@@ -6,10 +6,19 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "agent/collect/block_trace.h"
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/damon.h"
+#include "agent/collect/hardware_counters.h"
+#include "agent/collect/host_devices.h"
 #include "agent/collect/host_files.h"
+#include "agent/collect/kvm_exit_trace.h"
+#include "agent/collect/kvm_reader.h"
 #include "agent/collect/libvirt_reading.h"
+#include "agent/collect/net_trace.h"
 #include "agent/collect/probe.h"
+#include "agent/collect/reclaim_trace.h"
+#include "agent/collect/resctrl.h"
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/text_file.h"
 #include "agent/collect/thread_reader.h"
@@ -26,6 +35,15 @@ struct Findings {
   std::string thread_reason;
   Probe iterator;
   Probe trace;
+  Probe kvm;
+  Probe block;
+  Probe reclaim;
+  Probe hardware;
+  Probe resctrl;
+  Probe damon;
+  Probe exits;
+  Probe softirq;
+  Probe drops;
   Probe hook_statistics;
   Probe libvirt;
   std::string hypervisor;
@@ -33,6 +51,7 @@ struct Findings {
   Probe guests;  ///< which accelerators run here
   collect::HostFigures host;
   collect::HostFiles host_files;
+  collect::HostDevices host_devices;
 };
 
 Probe probe_guests(virConnect* connection) {
@@ -48,18 +67,61 @@ Probe probe_guests(virConnect* connection) {
   return {true, fmt::format("{} active under KVM, {} under TCG or another driver", kvm, other)};
 }
 
+template <typename Loaded>
+Probe probe_of(const Loaded& loaded, const char* good) {
+  return loaded ? Probe{true, good} : Probe{false, loaded.error().message};
+}
+
+/// Loads, and unloads, every kernel program but the two of the threads. trace: null if there is none.
+void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* trace, Findings& f) {
+  f.block = probe_of(collect::BlockTrace::create(options.root), "block_rq_complete hook loads");
+  f.kvm = probe_of(collect::KvmReader::create(), "kvm-vcpu descriptors are found and read");
+  f.softirq = probe_of(collect::NetSoftirqTrace::create(), "hooks on soft interrupts load");
+  f.drops = probe_of(collect::PacketDropTrace::create(), "kfree_skb hook loads");
+  f.resctrl =
+      probe_of(collect::Resctrl::open(options.root), "mounted at /sys/fs/resctrl, monitors the last-level cache");
+  f.damon = probe_of(collect::Damon::open(options.root), "watches processes, one at a time");
+  if (trace == nullptr) {
+    f.reclaim = f.hardware = f.exits = {false, "needs the run-queue trace: " + f.trace.reason};
+    return;
+  }
+  f.reclaim = probe_of(collect::ReclaimTrace::create(*trace), "hooks around direct and control-group reclaim load");
+  f.hardware =
+      probe_of(collect::HardwareCounters::create(*trace), "every CPU counts cycles, instructions, cache misses");
+  const auto layout = collect::probe_kvm_exit_layout();
+  if (!layout) {
+    f.exits = {false, layout.error().message};
+    return;
+  }
+  const char* how = *layout == collect::KvmExitLayout::kReasonFirst ? "kvm_exit(exit_reason, vcpu, isa)"
+                    : *layout == collect::KvmExitLayout::kVcpuFirst
+                        ? "kvm_exit(vcpu, isa), the reason read from the vCPU"
+                        : "kvm_exit(vcpu, isa), the reason from the tracepoint's record";
+  f.exits = probe_of(collect::KvmExitTrace::create(*trace, *layout), how);
+}
+
 Findings probe_all(const CollectorOptions& options) {
   Findings f{.thread_lane = {},
              .thread_reason = {},
              .iterator = {},
              .trace = {},
+             .kvm = {},
+             .block = {},
+             .reclaim = {},
+             .hardware = {},
+             .resctrl = {},
+             .damon = {},
+             .exits = {},
+             .softirq = {},
+             .drops = {},
              .hook_statistics = {},
              .libvirt = {},
              .hypervisor = {},
              .libvirt_capabilities = {},
              .guests = {},
              .host = {},
-             .host_files = collect::HostFiles(options.root)};
+             .host_files = collect::HostFiles(options.root),
+             .host_devices = collect::HostDevices(options.root)};
   f.host = f.host_files.read();
   {
     const auto reader = collect::ThreadReader::create(
@@ -75,6 +137,8 @@ Findings probe_all(const CollectorOptions& options) {
   auto trace = collect::RunQueueTrace::create();
   f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
                   : Probe{false, trace.error().message};
+  probe_hooks(options, trace ? trace.value().get() : nullptr, f);
+  f.host_devices.refresh();
   auto statistics = collect::RunStatistics::enable();
   f.hook_statistics = statistics ? Probe{true,
                                          "the kernel's run statistics, when hook_statistics or "
@@ -99,8 +163,18 @@ Findings probe_all(const CollectorOptions& options) {
   return f;
 }
 
+/// True for figures that KVM keeps, not the scheduler.
+bool is_of_kvm(Kpi kpi) {
+  return kpi >= Kpi::kKvmExitsCount && kpi <= Kpi::kMappedPages2m;
+}
+
 CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
   CheckRow row{std::string(kpi.name), true, to_string(kpi.lane), std::string(kpi.source)};
+  if (is_of_kvm(kpi.kpi)) {
+    row.available = f.kvm.available;
+    row.reason = f.kvm.available ? row.reason + "; guests under TCG have none" : f.kvm.reason;
+    return row;
+  }
   if (f.thread_lane == collect::ThreadLane::kProcfs) {
     row.lane = "file";
     row.reason = "through procfs: " + f.thread_reason;
@@ -114,7 +188,57 @@ CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
   return row;
 }
 
+/// Figures of the host's parts: available if any part has it.
+CheckRow device_row(const KpiInfo& kpi, const Findings& f) {
+  CheckRow row{std::string(kpi.name), false, to_string(kpi.lane), std::string(kpi.source)};
+  for (const collect::Device& device : f.host_devices.devices()) {
+    for (const collect::Figure& figure : device.figures) row.available |= figure.kpi == kpi.kpi && figure.value;
+  }
+  if (row.available) return row;
+  switch (kpi.kpi) {
+    case Kpi::kCpuFrequencyKhz:
+      row.reason = "no cpufreq in sysfs (a guest, or a kernel without CONFIG_CPU_FREQ)";
+      break;
+    case Kpi::kThermalThrottlesCount:
+      row.reason = "no thermal_throttle in sysfs (only Intel's processors have it)";
+      break;
+    case Kpi::kPackageEnergyUj: row.reason = "no readable powercap zone intel-rapl (no RAPL, or a guest)"; break;
+    case Kpi::kNodeMemoryAvailableBytes:
+    case Kpi::kNumaMissCount: row.reason = "no NUMA nodes in sysfs (CONFIG_NUMA)"; break;
+    case Kpi::kDiskBusyTimeNs:
+    case Kpi::kDiskInFlightCount: row.reason = "procfs diskstats shows no disk in use"; break;
+    default: row.reason = "procfs stat shows no CPU"; break;
+  }
+  return row;
+}
+
+/// Figures of a VM's control groups: what this host's hierarchies offer to groups below their top.
+CheckRow group_row(const KpiInfo& kpi, const Findings& f, const std::string& root) {
+  CheckRow row{std::string(kpi.name), false, to_string(kpi.lane), std::string(kpi.source)};
+  const Probe probe = kpi.kpi == Kpi::kMemoryWorkingSetBytes || kpi.kpi == Kpi::kWorkingsetRefaultsCount ||
+                              kpi.kpi == Kpi::kMemorySwapBytes
+                          ? collect::probe_memory_groups(root)
+                          : collect::probe_group_pressure(root);
+  row.available = probe.available;
+  row.reason = probe.available ? row.reason + ": " + probe.reason : probe.reason;
+  if (kpi.kpi == Kpi::kMemoryWorkingSetBytes) {
+    row.available |= f.damon.available;
+    row.reason =
+        f.damon.available ? "DAMON, each VM in turn" : fmt::format("{} (not by DAMON: {})", row.reason, f.damon.reason);
+  }
+  return row;
+}
+
 CheckRow file_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
+  if (kpi.scope != EntityKind::kHost && kpi.scope != EntityKind::kVm && kpi.scope != EntityKind::kTap &&
+      kpi.scope != EntityKind::kHook) {
+    return device_row(kpi, f);
+  }
+  if (kpi.kpi == Kpi::kLlcOccupancyBytes || kpi.kpi == Kpi::kMemoryBandwidthBytes) {
+    return {std::string(kpi.name), f.resctrl.available, to_string(kpi.lane),
+            f.resctrl.available ? std::string(kpi.source) : f.resctrl.reason};
+  }
+  if (kpi.scope == EntityKind::kVm && kpi.kpi != Kpi::kCpuThrottledTimeNs) return group_row(kpi, f, options.root);
   CheckRow row{std::string(kpi.name), true, to_string(kpi.lane), std::string(kpi.source)};
   const auto need = [&row](bool available, const std::string& missing) {
     row.available = available;
@@ -147,10 +271,37 @@ CheckRow file_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions&
     case Kpi::kNetPacketsCount:
       need(collect::read_file(collect::under(options.root, "/proc/net/dev")).has_value(), "no procfs net/dev");
       break;
+    case Kpi::kTcpRetransmitsCount: need(f.host.tcp_retransmits_count.has_value(), "no procfs net/snmp"); break;
+    case Kpi::kKsmPagesSharing: need(f.host.ksm_pages_sharing.has_value(), "no sysfs mm/ksm (CONFIG_KSM)"); break;
     case Kpi::kAgentHookMissesCount: need(f.trace.available, f.trace.reason); break;
     default: break;  // the agent's own figures need nothing
   }
   return row;
+}
+
+CheckRow trace_row(const KpiInfo& kpi, const Findings& f) {
+  const Probe* probe = &f.trace;
+  if (kpi.kpi == Kpi::kReclaimLatencyNs) probe = &f.reclaim;
+  if (kpi.scope == EntityKind::kVmDisk) probe = &f.block;
+  if (kpi.kpi >= Kpi::kCyclesCount && kpi.kpi <= Kpi::kLlcMissesCount) probe = &f.hardware;
+  return {std::string(kpi.name), probe->available, to_string(kpi.lane),
+          probe->available ? std::string(kpi.source) : probe->reason};
+}
+
+CheckRow on_demand_row(const KpiInfo& kpi, const Findings& f) {
+  const auto row = [&kpi](const Probe& probe, const char* question) {
+    return CheckRow{
+        std::string(kpi.name), probe.available, to_string(kpi.lane),
+        probe.available ? fmt::format("{}; ask with: proteus-agent ask {}", probe.reason, question) : probe.reason};
+  };
+  switch (kpi.kpi) {
+    case Kpi::kKvmExitLatencyNs:
+    case Kpi::kUserspaceExitLatencyNs: return row(f.exits, "kvm_exits");
+    case Kpi::kNetSoftirqTimeNs: return row(f.softirq, "net_softirq");
+    case Kpi::kPacketDropReasonCount: return row(f.drops, "packet_drops");
+    default: break;
+  }
+  return {std::string(kpi.name), f.hook_statistics.available, to_string(kpi.lane), f.hook_statistics.reason};
 }
 
 CheckRow slow_row(const KpiInfo& kpi, const Findings& f) {
@@ -170,11 +321,8 @@ CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& 
   switch (kpi.lane) {
     case Lane::kPoll: return poll_row(kpi, f);
     case Lane::kFile: return file_row(kpi, f, options);
-    case Lane::kTrace:
-      return {std::string(kpi.name), f.trace.available, to_string(kpi.lane),
-              f.trace.available ? std::string(kpi.source) : f.trace.reason};
-    case Lane::kOnDemand:
-      return {std::string(kpi.name), f.hook_statistics.available, to_string(kpi.lane), f.hook_statistics.reason};
+    case Lane::kTrace: return trace_row(kpi, f);
+    case Lane::kOnDemand: return on_demand_row(kpi, f);
     case Lane::kSlow: return slow_row(kpi, f);
   }
   return {};
@@ -197,12 +345,16 @@ std::vector<CheckRow> run_checks(const CollectorOptions& options) {
   capability("task_kfunc", {polls, polls ? "bpf_task_from_pid" : f.thread_reason});
   capability("task_iterator", f.iterator);
   capability("tp_btf", f.trace);
+  capability("kvm_counters", f.kvm);
+  capability("block_rq_complete", f.block);
+  capability("reclaim_hooks", f.reclaim);
   capability("hook_statistics", f.hook_statistics);
   capability("kprobes", collect::probe_kprobes(root));
-  capability("hardware_counters", collect::probe_hardware_counters());
-  capability("resctrl", collect::probe_resctrl(root));
+  capability("hardware_counters", f.hardware);
+  capability("resctrl", f.resctrl);
+  capability("damon", f.damon);
   capability("kvm_device", collect::probe_kvm_device(root));
-  capability("kvm_exit", collect::probe_kvm_exit(root));
+  capability("kvm_exit", f.exits);
   capability("psi", collect::probe_psi(root));
   capability("cgroup_v2", collect::probe_cgroup_version(root));
   capability("cpu_quota", collect::probe_cpu_quota(root));

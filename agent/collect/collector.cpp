@@ -12,16 +12,25 @@
 #include <utility>
 #include <vector>
 
+#include "agent/collect/block_trace.h"
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/catalog_walk.h"
+#include "agent/collect/damon.h"
+#include "agent/collect/hardware_counters.h"
+#include "agent/collect/host_devices.h"
 #include "agent/collect/host_files.h"
 #include "agent/collect/inventory.h"
+#include "agent/collect/kvm_reader.h"
 #include "agent/collect/net_devices.h"
+#include "agent/collect/on_demand.h"
 #include "agent/collect/probe.h"
+#include "agent/collect/reclaim_trace.h"
+#include "agent/collect/resctrl.h"
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/text_file.h"
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_table.h"
+#include "agent/collect/vm_walk.h"
 #include "common/log.h"
 
 namespace proteus {
@@ -49,17 +58,25 @@ std::string cpu_model(const std::string& root) {
   return "unknown";
 }
 
+std::size_t cpu_number(const std::string& name) {
+  return static_cast<std::size_t>(parse_number(name).value_or(-1));
+}
+
 class CollectorOfHost final : public Collector {
  public:
   CollectorOfHost(CollectorOptions options, std::uint64_t boot_id)
       : options_(std::move(options)),
         boot_id_(boot_id),
         host_files_(options_.root),
+        host_devices_(options_.root),
         net_devices_(options_.root),
         statm_(under(options_.root, "/proc/self/statm")),
         stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled")) {
     load_programs();
-    vms_.emplace(options_.root, *thread_reader_, trace_.get());
+    vms_.emplace(options_.root,
+                 VmSources{*thread_reader_, trace_.get(), kvm_reader_.get(), block_trace_.get(), reclaim_.get(),
+                           hardware_.get(), resctrl_ ? &*resctrl_ : nullptr, damon_ ? &*damon_ : nullptr});
+    vms_->on_slot_released([this](std::uint32_t slot) { on_demand_->forget(slot); });
     fixed_labels();
     inventory_ = std::make_shared<Inventory>();
     if (!options_.libvirt_uri.empty()) {
@@ -79,6 +96,8 @@ class CollectorOfHost final : public Collector {
       changed |= latest != inventory_;
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
+    changed |= host_devices_.refresh();
+    changed |= on_demand_->update(now);
     changed |= vms_->update(*inventory_);  // after it, nobody points into the previous inventory
     previous_inventory_.reset();
     read_host();
@@ -109,6 +128,22 @@ class CollectorOfHost final : public Collector {
       trace_reason_ = trace.error().message;
     }
     if (trace_ == nullptr) log::warning("no run-queue trace: {}", trace_reason_);
+    if (options_.kernel_programs) {
+      keep("KVM counters", KvmReader::create(), kvm_reader_);
+      keep("block latency", BlockTrace::create(options_.root), block_trace_);
+      if (trace_) keep("reclaim latency", ReclaimTrace::create(*trace_), reclaim_);
+      if (trace_) keep("hardware counters", HardwareCounters::create(*trace_), hardware_);
+    }
+    if (auto resctrl = Resctrl::open(options_.root)) {
+      resctrl_.emplace(std::move(resctrl).value());
+      resctrl_->remove_left();
+    }
+    if (auto damon = Damon::open(options_.root)) {
+      damon_.emplace(std::move(damon).value());
+    } else {
+      log::info("working sets are active pages of control groups: {}", damon.error().message);
+    }
+    on_demand_.emplace(options_.kernel_programs ? options_.questions_path : std::string(), trace_.get());
     if (options_.hook_statistics) {
       auto enabled = RunStatistics::enable();
       if (enabled) {
@@ -123,7 +158,20 @@ class CollectorOfHost final : public Collector {
                         {}});
     }
     if (trace_) hooks_.push_back({"on_sched_switch", trace_->program_fd(), {}});
+    if (kvm_reader_) hooks_.push_back({"poll_vcpus", kvm_reader_->program_fd(), {}});
+    if (block_trace_) hooks_.push_back({"on_block_rq_complete", block_trace_->program_fd(), {}});
+    if (hardware_) hooks_.push_back({"on_sched_switch_counters", hardware_->program_fd(), {}});
     ::malloc_trim(0);  // loading has parsed the kernel's types, several MiB that are not needed again
+  }
+
+  /// Takes the source, or says once why there is none.
+  template <typename Source>
+  static void keep(const char* what, Result<std::unique_ptr<Source>> loaded, std::unique_ptr<Source>& source) {
+    if (loaded) {
+      source = std::move(loaded).value();
+    } else {
+      log::warning("no {}: {}", what, loaded.error().message);
+    }
   }
 
   void fixed_labels() {
@@ -206,10 +254,32 @@ class CollectorOfHost final : public Collector {
       sink.value(Kpi::kAgentHookRunsCount, count(&ProgramStatistics::run_count, run_times_counted_));
       auto misses = count(&ProgramStatistics::misses_count, true);
       if (misses && trace_ && hook.program_fd == trace_->program_fd()) *misses += vms_->refused_count();
+      if (misses && block_trace_ && hook.program_fd == block_trace_->program_fd()) {
+        *misses += block_trace_->refused_count();
+      }
       sink.value(Kpi::kAgentHookMissesCount, misses);
     }
     const auto now = std::chrono::steady_clock::now();
-    for (const auto& [id, vm] : vms_->vms()) walk_vm(sink, vm, now);
+    for (const Device& device : host_devices_.devices()) {
+      sink.entity([&] { return Entity{device.kind, host, device.name, {}, {}}; });
+      for (const Figure& figure : device.figures) sink.value(figure.kpi, figure.value);
+      if (device.kind == EntityKind::kCpu && on_demand_->counts_net_softirq()) {
+        sink.value(Kpi::kNetSoftirqTimeNs, on_demand_->net_softirq_time_ns(cpu_number(device.name)));
+      }
+    }
+    for (const auto& [reason, count] : on_demand_->packet_drops()) {
+      sink.entity([&, &name = reason] { return Entity{EntityKind::kDropReason, host, name, {}, {}}; });
+      sink.value(Kpi::kPacketDropReasonCount, count);
+    }
+    const VmWalk vms{.table = *vms_,
+                     .net_devices = net_devices_,
+                     .oldest_fact = now - options_.slow_interval * kFactsAgeIntervals,
+                     .has_trace = trace_ != nullptr,
+                     .has_reclaim = reclaim_ != nullptr,
+                     .has_hardware = hardware_ != nullptr,
+                     .has_resctrl = resctrl_.has_value(),
+                     .on_demand = &*on_demand_};
+    for (const auto& [id, vm] : vms_->vms()) walk_vm(sink, vm, vms);
   }
 
   template <typename Sink>
@@ -221,91 +291,13 @@ class CollectorOfHost final : public Collector {
     sink.value(Kpi::kHostCpuCapacityMillicores, host_.cpu_capacity_millicores);
     sink.value(Kpi::kHostMemoryTotalBytes, host_.memory_total_bytes);
     sink.value(Kpi::kHostMemoryAvailableBytes, host_.memory_available_bytes);
+    sink.value(Kpi::kTcpRetransmitsCount, host_.tcp_retransmits_count);
+    sink.value(Kpi::kKsmPagesSharing, host_.ksm_pages_sharing);
     sink.value(Kpi::kAgentCpuTimeNs, agent_cpu_time_ns_);
     sink.value(Kpi::kAgentResidentBytes, agent_resident_bytes_);
     if (options_.dropped_frames_count) {
       sink.value(Kpi::kAgentDroppedFramesCount, static_cast<std::int64_t>(options_.dropped_frames_count()));
     }
-  }
-
-  template <typename Sink>
-  void walk_vm(Sink& sink, const TrackedVm& vm, std::chrono::steady_clock::time_point now) const {
-    const VmFacts& facts = *vm.facts;
-    const std::uint32_t index = sink.entity([&] { return vm_entity(facts); });
-    const bool current = now - facts.read_at <= options_.slow_interval * kFactsAgeIntervals;
-    const auto fact = [current](std::optional<std::int64_t> value) { return current ? value : std::nullopt; };
-    const auto counted = [&vm](std::int64_t value) { return vm.counted ? std::optional(value) : std::nullopt; };
-
-    sink.value(Kpi::kVmState, fact(facts.state));
-    sink.value(Kpi::kVmVcpusCount, fact(facts.vcpus_count));
-    sink.value(Kpi::kVmVcpusMaxCount, fact(facts.vcpus_max_count));
-    sink.value(Kpi::kVmCpuQuotaUs, fact(facts.cpu_quota_us));
-    sink.value(Kpi::kVmCpuPeriodUs, fact(facts.cpu_period_us));
-    sink.value(Kpi::kVmCpuShares, fact(facts.cpu_shares));
-    sink.value(Kpi::kVmMemoryBytes, fact(facts.memory_bytes));
-    sink.value(Kpi::kVmMemoryMaxBytes, fact(facts.memory_max_bytes));
-    sink.value(Kpi::kBalloonBytes, fact(facts.balloon_bytes));
-    sink.value(Kpi::kGuestMemoryUsableBytes, fact(facts.guest_memory_usable_bytes));
-    sink.value(Kpi::kMemoryDirtyBytesPerS, fact(facts.memory_dirty_bytes_per_s));
-    sink.value(Kpi::kEmulatorTimeNs, counted(vm.emulator_time_ns));
-    sink.value(Kpi::kPageFaultsMajorCount, counted(vm.faults_major_count));
-    sink.value(Kpi::kPageFaultsMinorCount, counted(vm.faults_minor_count));
-    sink.value(Kpi::kMemoryResidentBytes, vm.counted ? vm.resident_bytes : std::nullopt);
-    sink.value(Kpi::kCpuThrottledTimeNs, vm.throttled_time_ns);
-    if (trace_) {
-      for (int b = 0; b < kHistogramBucketCount; ++b) {
-        const auto bucket = static_cast<std::size_t>(b);
-        sink.value(Kpi::kRunQueueLatencyNs, vm.slot ? std::optional(vm.histogram[bucket]) : std::nullopt,
-                   static_cast<std::uint8_t>(b));
-      }
-    }
-    for (const TrackedThread& thread : vm.threads) {
-      if (thread.thread.vcpu) walk_vcpu(sink, index, thread);
-    }
-    for (const std::string& tap : facts.description.taps) {
-      sink.entity([&] { return Entity{EntityKind::kTap, index, tap, {}, {}}; });
-      const auto figures = sink.wants_values() ? net_devices_.find(tap) : std::nullopt;
-      const auto of = [&](std::int64_t TapFigures::*field) {
-        return figures ? std::optional((*figures).*field) : std::nullopt;
-      };
-      sink.value(Kpi::kNetRxBytes, of(&TapFigures::rx_bytes));
-      sink.value(Kpi::kNetTxBytes, of(&TapFigures::tx_bytes));
-      sink.value(Kpi::kNetRxDropsCount, of(&TapFigures::rx_drops_count));
-      sink.value(Kpi::kNetTxDropsCount, of(&TapFigures::tx_drops_count));
-      sink.value(Kpi::kNetPacketsCount, of(&TapFigures::packets_count));
-    }
-    for (const DiskFacts& disk : facts.disks) {
-      sink.entity([&] { return Entity{EntityKind::kDisk, index, disk.target, {}, {}}; });
-      sink.value(Kpi::kBlockReadBytes, fact(disk.read_bytes));
-      sink.value(Kpi::kBlockWriteBytes, fact(disk.write_bytes));
-      sink.value(Kpi::kBlockOpsCount, fact(disk.ops_count));
-      sink.value(Kpi::kGuestFlushesCount, fact(disk.flushes_count));
-    }
-    for (const Winner& winner : vm.winners) {
-      sink.entity([&] { return Entity{EntityKind::kVmPair, index, winner ? winner->value : "host", {}, {}}; });
-      sink.value(Kpi::kPreemptedByCount, vm.slot ? std::optional(vms_->preemptions(vm, winner)) : std::nullopt);
-    }
-  }
-
-  template <typename Sink>
-  void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) const {
-    sink.entity([&] { return Entity{EntityKind::kVcpu, vm, std::to_string(*thread.thread.vcpu), {}, {}}; });
-    const auto of = [&](std::int64_t ThreadFigures::*field) {
-      return thread.figures ? std::optional((*thread.figures).*field) : std::nullopt;
-    };
-    sink.value(Kpi::kCpuRunTimeNs, of(&ThreadFigures::run_time_ns));
-    sink.value(Kpi::kRunQueueWaitNs, of(&ThreadFigures::run_queue_wait_ns));
-    sink.value(Kpi::kDispatchesCount, of(&ThreadFigures::dispatches_count));
-    sink.value(Kpi::kContextSwitchesVoluntaryCount, of(&ThreadFigures::switches_voluntary_count));
-    sink.value(Kpi::kContextSwitchesForcedCount, of(&ThreadFigures::switches_forced_count));
-    sink.value(Kpi::kCpuMigrationsCount, thread.figures ? thread.figures->cpu_migrations_count : std::nullopt);
-  }
-
-  static Entity vm_entity(const VmFacts& facts) {
-    Entity entity{EntityKind::kVm, 0, facts.name, facts.id.value, {}};
-    if (!facts.description.unmovable.empty()) entity.labels["unmovable"] = facts.description.unmovable;
-    for (const auto& [name, value] : facts.description.groups) entity.labels["group." + name] = value;
-    return entity;
   }
 
   struct Hook {
@@ -321,10 +313,18 @@ class CollectorOfHost final : public Collector {
   std::unique_ptr<ThreadReader> thread_reader_;
   std::unique_ptr<RunQueueTrace> trace_;  ///< null: see trace_reason_
   std::string trace_reason_;
+  std::unique_ptr<KvmReader> kvm_reader_;
+  std::unique_ptr<BlockTrace> block_trace_;
+  std::unique_ptr<ReclaimTrace> reclaim_;
+  std::unique_ptr<HardwareCounters> hardware_;
+  std::optional<Resctrl> resctrl_;
+  std::optional<Damon> damon_;
+  std::optional<OnDemand> on_demand_;
   std::optional<RunStatistics> run_statistics_;
   std::vector<Hook> hooks_;
 
   HostFiles host_files_;
+  HostDevices host_devices_;
   NetDevices net_devices_;
   TextFile statm_;
   TextFile stats_enabled_;

@@ -56,7 +56,9 @@ HostFiles::HostFiles(const std::string& root)
       meminfo_(under(root, "/proc/meminfo")),
       memory_limit_(files(root, {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})),
       memory_usage_(files(root, {"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"})),
-      memory_stat_(files(root, {"/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat"})) {
+      memory_stat_(files(root, {"/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat"})),
+      snmp_(under(root, "/proc/net/snmp")),
+      ksm_pages_sharing_(under(root, "/sys/kernel/mm/ksm/pages_sharing")) {
   for (auto* list : {&pressure_cpu_, &pressure_memory_, &pressure_io_, &cpu_usage_v1_, &cpu_stat_v2_, &cpu_max_v2_,
                      &cfs_quota_v1_, &cfs_period_v1_, &memory_limit_, &memory_usage_, &memory_stat_}) {
     keep_readable(*list);
@@ -76,13 +78,15 @@ HostFigures HostFiles::read() {
     }
   }
   read_memory(figures);
+  if (const auto text = snmp_.read()) figures.tcp_retransmits_count = parse_tcp_retransmits(*text);
+  if (const auto text = ksm_pages_sharing_.read()) figures.ksm_pages_sharing = parse_number(*text);
   return figures;
 }
 
 std::optional<std::int64_t> HostFiles::pressure(std::vector<TextFile>& candidates) {
   for (TextFile& file : candidates) {
     if (const auto text = file.read()) {
-      if (const auto total = parse_pressure_total_ns(*text)) return total;
+      if (const auto total = parse_pressure_total_ns(*text, "some")) return total;
     }
   }
   return std::nullopt;
@@ -151,15 +155,34 @@ std::string HostFiles::cpu_time_source() const {
   return file.read() ? file.path() : std::string();
 }
 
-std::optional<std::int64_t> parse_pressure_total_ns(std::string_view text) {
+std::optional<std::int64_t> parse_pressure_total_ns(std::string_view text, std::string_view which) {
   while (const auto line = take_line(text)) {
-    if (line->substr(0, 5) != "some ") continue;
+    if (!line->starts_with(which) || line->substr(which.size(), 1) != " ") continue;
     constexpr std::string_view kTotal = "total=";
     const std::size_t at = line->find(kTotal);
     if (at == std::string_view::npos) return std::nullopt;
     const auto us = parse_number(line->substr(at + kTotal.size()));
     if (!us) return std::nullopt;
     return *us * kNsPerUs;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> parse_tcp_retransmits(std::string_view snmp) {
+  std::optional<std::string_view> names;
+  while (const auto line = take_line(snmp)) {
+    if (!line->starts_with("Tcp:")) continue;
+    if (!names) {
+      names = *line;
+      continue;
+    }
+    std::string_view keys = *names;
+    std::string_view values = *line;
+    for (std::string_view key = take_word(keys); !key.empty(); key = take_word(keys)) {
+      const std::string_view value = take_word(values);
+      if (key == "RetransSegs") return parse_number(value);
+    }
+    return std::nullopt;
   }
   return std::nullopt;
 }

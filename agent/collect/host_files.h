@@ -18,6 +18,8 @@ struct HostFigures {
   std::optional<std::int64_t> cpu_capacity_millicores;
   std::optional<std::int64_t> memory_total_bytes;
   std::optional<std::int64_t> memory_available_bytes;
+  std::optional<std::int64_t> tcp_retransmits_count;
+  std::optional<std::int64_t> ksm_pages_sharing;
 };
 
 /// Reads the host from the top of the control-group tree that is visible below root, and from procfs where that says
@@ -54,10 +56,14 @@ class HostFiles {
   std::vector<TextFile> memory_limit_;
   std::vector<TextFile> memory_usage_;
   std::vector<TextFile> memory_stat_;
+  TextFile snmp_;
+  TextFile ksm_pages_sharing_;
 };
 
-/// The value of `total=` in the "some" line of a pressure file, in ns.
-std::optional<std::int64_t> parse_pressure_total_ns(std::string_view text);
+/// The value of `total=` in the line `which` ("some" or "full") of a pressure file, in ns.
+std::optional<std::int64_t> parse_pressure_total_ns(std::string_view text, std::string_view which);
+/// RetransSegs of procfs net/snmp, which names its columns in one line and fills them in the next.
+std::optional<std::int64_t> parse_tcp_retransmits(std::string_view snmp);
 /// How many CPUs a list such as "0-3,8,10-11" names; nullopt if it is not one.
 std::optional<std::int64_t> count_cpu_list(std::string_view text);
 /// Busy time of the line "cpu …" of procfs stat, in ns: all but idle, iowait and the guest times (user and nice hold

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "agent/collect/dirty_rate_budget.h"
 #include "agent/collect/libvirt_events.h"
 #include "agent/collect/libvirt_reading.h"
 #include "common/log.h"
@@ -184,16 +185,18 @@ class Reader final : public InventoryReader {
     return true;
   }
 
-  /// Only in domains that already ran at the last slow pass: one that has just been started, resumed or migrated has
-  /// better things to do than to be measured.
+  /// Only in domains that already ran at the last slow pass, as one that has just been started, resumed or migrated has
+  /// better things to do than to be measured, and of these as many as the budget allows.
   void start_dirty_rates(const Inventory& inventory) {
     std::set<VmId> running;
+    std::map<VmId, std::int64_t> candidates;
     for (const auto& [id, facts] : inventory.vms) {
-      if (facts.state == VIR_DOMAIN_RUNNING) running.insert(id);
+      if (facts.state != VIR_DOMAIN_RUNNING) continue;
+      running.insert(id);
+      if (running_at_slow_pass_.count(id) != 0) candidates[id] = facts.memory_bytes.value_or(0);
     }
-    const std::set<VmId> before = std::exchange(running_at_slow_pass_, running);
-    for (const VmId& id : running) {
-      if (before.count(id) == 0) continue;
+    running_at_slow_pass_ = std::move(running);
+    for (const VmId& id : dirty_rate_budget_.choose(candidates, std::chrono::steady_clock::now())) {
       const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
       if (domain) start_dirty_rate(domain.get());
       if (stopping()) return;
@@ -289,6 +292,7 @@ class Reader final : public InventoryReader {
   std::vector<int> callbacks_;
   std::map<VmId, SteadyTime> descriptions_read_;
   std::set<VmId> running_at_slow_pass_;
+  DirtyRateBudget dirty_rate_budget_;
   bool said_disconnected_ = false;
 
   mutable std::mutex mutex_;  // guards all below

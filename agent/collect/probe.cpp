@@ -1,10 +1,8 @@
 #include "agent/collect/probe.h"
 
-#include <bpf/btf.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/kvm.h>
-#include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -17,7 +15,6 @@
 #include <optional>
 #include <string_view>
 
-#include "agent/collect/bpf_support.h"
 #include "agent/collect/host_files.h"
 #include "agent/collect/text_file.h"
 
@@ -69,10 +66,6 @@ std::optional<bool> has_module(const std::string& root, const std::optional<std:
   return std::nullopt;
 }
 
-bool has_type(btf* types, const char* name) {
-  return types != nullptr && btf__find_by_name(types, name) > 0;
-}
-
 }  // namespace
 
 Probe probe_psi(const std::string& root) {
@@ -93,6 +86,24 @@ Probe probe_cpu_quota(const std::string& root) {
     }
   }
   return {false, "no control-group hierarchy has the CPU controller with bandwidth control"};
+}
+
+Probe probe_group_pressure(const std::string& root) {
+  for (const char* tree : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    if (!exists(under(root, fmt::format("{}/cgroup.controllers", tree)))) continue;
+    if (!exists(under(root, fmt::format("{}/cpu.pressure", tree)))) {
+      return {false, fmt::format("the tree at {} has no pressure files (CONFIG_PSI, or psi=0 at boot)", tree)};
+    }
+    return {true, fmt::format("of the VM's group below {}, where libvirt made it one", tree)};
+  }
+  return {false, "no tree of control groups v2 is mounted, and v1 has no pressure of groups"};
+}
+
+Probe probe_memory_groups(const std::string& root) {
+  if (exists(under(root, "/sys/fs/cgroup/memory/memory.stat"))) return {true, "/sys/fs/cgroup/memory, v1"};
+  const auto controllers = read_file(under(root, "/sys/fs/cgroup/cgroup.controllers"));
+  if (controllers && controllers->find("memory") != std::string::npos) return {true, "control groups v2"};
+  return {false, "no hierarchy of control groups has the memory controller"};
 }
 
 Probe probe_cgroup_version(const std::string& root) {
@@ -119,43 +130,9 @@ Probe probe_kvm_device(const std::string& root) {
   return {true, fmt::format("/dev/kvm, API {}", version)};
 }
 
-Probe probe_kvm_exit(const std::string& root) {
-  if (!probe_btf(root).available) return {false, "no BTF"};
-  const BpfLog log;
-  btf* kernel = btf__load_vmlinux_btf();
-  bool found = has_type(kernel, "btf_trace_kvm_exit");
-  if (!found && kernel != nullptr && exists("/sys/kernel/btf/kvm")) {
-    btf* module = btf__load_module_btf("kvm", kernel);
-    found = has_type(module, "btf_trace_kvm_exit");
-    btf__free(module);
-  }
-  btf__free(kernel);
-  if (!found) return {false, "the kernel has no kvm_exit tracepoint (KVM is not built in or not loaded)"};
-  return {true, "the tracepoint is there; guests under TCG make no exits"};
-}
-
 Probe probe_kprobes(const std::string& root) {
   if (exists(under(root, "/sys/bus/event_source/devices/kprobe/type"))) return {true, "perf kprobe events"};
   return {false, "the kernel has none (CONFIG_KPROBES)"};
-}
-
-Probe probe_hardware_counters() {
-  perf_event_attr attributes{};
-  attributes.type = PERF_TYPE_HARDWARE;
-  attributes.size = sizeof attributes;
-  attributes.config = PERF_COUNT_HW_CPU_CYCLES;
-  attributes.disabled = 1;
-  const long fd = ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-  if (fd < 0)
-    return {false, fmt::format("cycles cannot be counted: {} (no PMU, as in most guests)", std::strerror(errno))};
-  ::close(static_cast<int>(fd));
-  return {true, "cycles can be counted"};
-}
-
-Probe probe_resctrl(const std::string& root) {
-  const auto text = read_file(under(root, "/proc/filesystems"));
-  if (text && text->find("resctrl") != std::string::npos) return {true, "file system resctrl"};
-  return {false, "the kernel or processor has no resctrl"};
 }
 
 Probe probe_post_copy(const std::string& root) {

@@ -17,13 +17,14 @@ struct Probe {
 Probe probe_psi(const std::string& root);
 /// CPU bandwidth control of control groups, which vcpu_quota needs.
 Probe probe_cpu_quota(const std::string& root);
+/// Pressure files of single groups, which only the v2 tree has.
+Probe probe_group_pressure(const std::string& root);
+/// memory.stat of single groups, v1 or v2.
+Probe probe_memory_groups(const std::string& root);
 Probe probe_cgroup_version(const std::string& root);
 Probe probe_btf(const std::string& root);
 Probe probe_kvm_device(const std::string& root);
-Probe probe_kvm_exit(const std::string& root);
 Probe probe_kprobes(const std::string& root);
-Probe probe_hardware_counters();
-Probe probe_resctrl(const std::string& root);
 Probe probe_post_copy(const std::string& root);
 /// Traffic control kinds that libvirt's interface bandwidth needs: sch_htb, sch_sfq, act_police (for inbound limits).
 Probe probe_network_bandwidth(const std::string& root);

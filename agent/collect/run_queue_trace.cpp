@@ -2,51 +2,19 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <deque>
-#include <map>
 
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
 #include "ebpf/run_queue.h"
 #include "ebpf/run_queue.skel.h"
 
 namespace proteus::collect {
 namespace {
-
-/// A mapped BPF array of T; user space sees the kernel's own memory.
-template <typename T>
-class MappedArray {
- public:
-  MappedArray() = default;
-  MappedArray(const MappedArray&) = delete;
-  MappedArray& operator=(const MappedArray&) = delete;
-  ~MappedArray() {
-    if (data_ != nullptr) ::munmap(data_, bytes_);
-  }
-
-  bool map(int fd, std::size_t count) {
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    bytes_ = (count * sizeof(T) + page - 1) / page * page;
-    void* address = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (address == MAP_FAILED) return false;
-    data_ = static_cast<T*>(address);
-    return true;
-  }
-  T& operator[](std::size_t i) const { return data_[i]; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t bytes_ = 0;
-};
-
-std::int64_t counted(const __u64& counter) {
-  return static_cast<std::int64_t>(__atomic_load_n(&counter, __ATOMIC_RELAXED));
-}
 
 class Trace final : public RunQueueTrace {
  public:
@@ -91,11 +59,15 @@ class Trace final : public RunQueueTrace {
     }
   }
 
-  void read_histogram(std::uint32_t slot, Histogram& histogram) const override {
-    histogram.fill(0);
+  void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
+    waits.fill(0);
+    slices.fill(0);
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       const run_queue_stripe& stripe = stripes_[static_cast<std::size_t>(cpu) * slots_ + slot];
-      for (int b = 0; b < RUN_QUEUE_BUCKETS; ++b) histogram[static_cast<std::size_t>(b)] += counted(stripe.buckets[b]);
+      for (std::size_t b = 0; b < RUN_QUEUE_BUCKETS; ++b) {
+        waits[b] += counted(stripe.waits[b]);
+        slices[b] += counted(stripe.slices[b]);
+      }
     }
   }
 
@@ -112,6 +84,7 @@ class Trace final : public RunQueueTrace {
   }
 
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch); }
+  int threads_fd() const override { return bpf_map__fd(skeleton_->maps.threads); }
 
  private:
   explicit Trace(bool by_id) : by_id_(by_id) {}

@@ -41,9 +41,9 @@ class RunQueueTrace {
   /// Makes threads known to the hook, or forgotten, and answers in each mark.
   virtual void mark(std::span<ThreadMark> marks) = 0;
 
-  /// Waits since the slot was acquired, by bucket (see KpiKind::kHistogram); a wait counts when its thread next leaves
-  /// the CPU.
-  virtual void read_histogram(std::uint32_t slot, Histogram& histogram) const = 0;
+  /// Waits for a CPU and stays on one since the slot was acquired, by bucket (see KpiKind::kHistogram); both count when
+  /// the thread next leaves the CPU.
+  virtual void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const = 0;
   /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`.
   virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;
 
@@ -52,6 +52,8 @@ class RunQueueTrace {
 
   /// The hook's program, for its statistics.
   virtual int program_fd() const = 0;
+  /// The map of marked threads, which other programs share.
+  virtual int threads_fd() const = 0;
 };
 
 }  // namespace proteus::collect

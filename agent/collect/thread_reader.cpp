@@ -149,6 +149,8 @@ class ProgramReader final : public ThreadReader {
     f.cpu_migrations_count = signed_count(raw.cpu_migrations_count);
     f.faults_major_count = signed_count(raw.faults_major_count);
     f.faults_minor_count = signed_count(raw.faults_minor_count);
+    f.guest_time_ns = signed_count(raw.guest_time_ns);
+    if (raw.ksm_merged_pages >= 0) f.ksm_merged_pages = raw.ksm_merged_pages;
     if (raw.resident_pages >= 0) f.resident_bytes = raw.resident_pages * page_bytes();
     return f;
   }
@@ -202,16 +204,17 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
   const std::size_t name_end = stat->rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   std::string_view rest = std::string_view(*stat).substr(name_end + 1);
-  for (int field = 3; field <= 22; ++field) {
+  const std::int64_t tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
+  for (int field = 3; field <= 43; ++field) {
     const std::string_view word = take_word(rest);
     if (field == 10) f.faults_minor_count = parse_number(word).value_or(0);
     if (field == 12) f.faults_major_count = parse_number(word).value_or(0);
     if (field == 22) {
       const auto ticks = parse_number(word);
       if (!ticks) return std::nullopt;
-      f.start_ns =
-          static_cast<std::uint64_t>(*ticks) * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+      f.start_ns = static_cast<std::uint64_t>(*ticks * tick_ns);
     }
+    if (field == 43) f.guest_time_ns = parse_number(word).value_or(0) * tick_ns;
   }
   std::string_view words = *schedstat;
   const auto run_time = parse_number(take_word(words));
@@ -224,6 +227,9 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
   f.switches_voluntary_count = number_after(*status, "voluntary_ctxt_switches:").value_or(0);
   f.switches_forced_count = number_after(*status, "nonvoluntary_ctxt_switches:").value_or(0);
   if (const auto kib = number_after(*status, "VmRSS:")) f.resident_bytes = *kib * 1024;
+  if (key.pid == key.tid) {
+    if (const auto pages = read_file(process + "/ksm_merging_pages")) f.ksm_merged_pages = parse_number(*pages);
+  }
   return f;
 }
 

@@ -28,7 +28,9 @@ struct ThreadFigures {
   std::optional<std::int64_t> cpu_migrations_count;  ///< procfs does not tell
   std::int64_t faults_major_count = 0;
   std::int64_t faults_minor_count = 0;
-  std::optional<std::int64_t> resident_bytes;  ///< of the whole process; told by its first thread at least
+  std::int64_t guest_time_ns = 0;
+  std::optional<std::int64_t> resident_bytes;    ///< of the whole process; told by its first thread at least
+  std::optional<std::int64_t> ksm_merged_pages;  ///< of the whole process; told by its first thread
 };
 
 /// From the best to the last resort.

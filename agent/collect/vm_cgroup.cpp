@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -25,9 +27,45 @@ bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
+bool is_thread_group(std::string_view name) {
+  return name == "emulator" || (starts_with(name, "vcpu") && name.size() > 4) || starts_with(name, "iothread");
+}
+
+/// The names of a directory's entries; empty if it cannot be read.
+std::vector<std::string> entries(const std::string& path) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (!directory) return names;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name = entry->d_name;
+    if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+/// Where v2's tree is mounted: alone, or beside v1 hierarchies.
+std::string unified_mount(const std::string& root) {
+  const std::string alone = under(root, "/sys/fs/cgroup");
+  return ::access((alone + "/cgroup.controllers").c_str(), F_OK) == 0 ? alone : alone + "/unified";
+}
+
+std::string group_of(const std::string& root, std::string_view text, std::string_view controller) {
+  const auto place = parse_cgroup(text, controller);
+  if (!place || starts_with(place->path, "/..")) return {};
+  std::string path = place->path;
+  // QEMU's main thread sits in the child "emulator"; the VM's group is its parent.
+  const std::size_t last = path.rfind('/');
+  if (is_thread_group(std::string_view(path).substr(last + 1))) path.resize(last);
+  if (path.empty() || path == "/") return {};  // not a group of its own
+  if (place->v2) return unified_mount(root) + path;
+  const std::string together = under(root, "/sys/fs/cgroup/" + place->controllers);
+  if (::access((together + path).c_str(), F_OK) == 0) return together + path;
+  return under(root, fmt::format("/sys/fs/cgroup/{}", controller)) + path;
+}
+
 }  // namespace
 
-std::optional<CgroupPlace> parse_cpu_cgroup(std::string_view text) {
+std::optional<CgroupPlace> parse_cgroup(std::string_view text, std::string_view controller) {
   std::optional<CgroupPlace> unified;
   while (const auto line = take_line(text)) {  // "4:cpu,cpuacct:/machine/…" or "0::/machine.slice/…"
     const std::size_t first = line->find(':');
@@ -40,7 +78,7 @@ std::optional<CgroupPlace> parse_cpu_cgroup(std::string_view text) {
     place.v2 = place.controllers.empty();
     if (place.v2) {
       unified = place;
-    } else if (has_word(place.controllers, "cpu")) {
+    } else if (!controller.empty() && has_word(place.controllers, controller)) {
       return place;
     }
   }
@@ -53,34 +91,44 @@ std::optional<std::int64_t> parse_throttled_ns(std::string_view cpu_stat) {
   return std::nullopt;
 }
 
-VmCgroup::VmCgroup(const std::string& root, pid_t pid) {
+VmGroups find_vm_groups(const std::string& root, pid_t pid) {
   const auto text = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
-  if (!text) return;
-  const auto place = parse_cpu_cgroup(*text);
-  if (!place || starts_with(place->path, "/..")) return;
-  std::string path = place->path;
-  // QEMU's main thread sits in the child "emulator"; the VM's group is its parent.
-  const std::size_t last = path.rfind('/');
-  const std::string_view name = std::string_view(path).substr(last + 1);
-  if (name == "emulator" || starts_with(name, "vcpu") || starts_with(name, "iothread")) path.resize(last);
-  if (path.empty() || path == "/") return;  // not a group of its own
-  std::string mount = "/sys/fs/cgroup";
-  if (!place->v2) mount += "/" + place->controllers;
-  path_ = under(root, mount + path);
-  if (!place->v2 && !TextFile(path_ + "/cpu.stat").read()) path_ = under(root, "/sys/fs/cgroup/cpu" + path);
-  rescan();
+  if (!text) return {};
+  VmGroups groups{.cpu = group_of(root, *text, "cpu"),
+                  .memory = group_of(root, *text, "memory"),
+                  .block = group_of(root, *text, "blkio"),
+                  .unified = group_of(root, *text, "")};
+  // v2 accounts requests to the nearest group that has the io controller, which may be the scope above libvirt's own
+  constexpr std::string_view kLibvirtsOwn = "/libvirt";
+  if (groups.block == groups.unified && groups.block.ends_with(kLibvirtsOwn)) {
+    groups.block.resize(groups.block.size() - kLibvirtsOwn.size());
+  }
+  return groups;
 }
 
-void VmCgroup::rescan() {
+std::vector<std::string> list_thread_groups(const std::string& path) {
+  std::vector<std::string> names = entries(path);
+  std::erase_if(names, [](const std::string& name) { return !is_thread_group(name); });
+  return names;
+}
+
+std::vector<std::uint64_t> list_group_ids(const std::string& path) {
+  std::vector<std::uint64_t> ids;
+  struct stat status {};
+  if (path.empty() || ::stat(path.c_str(), &status) != 0) return ids;
+  ids.push_back(status.st_ino);
+  for (const std::string& child : entries(path)) {
+    const auto below = list_group_ids(path + "/" + child);
+    ids.insert(ids.end(), below.begin(), below.end());
+  }
+  return ids;
+}
+
+void VmThrottling::rescan() {
   if (path_.empty()) return;
   std::vector<std::string> paths{path_ + "/cpu.stat"};
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path_.c_str()), ::closedir);
-  if (!directory) return;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "emulator" || (starts_with(name, "vcpu") && name.size() > 4) || starts_with(name, "iothread")) {
-      paths.push_back(fmt::format("{}/{}/cpu.stat", path_, name));
-    }
+  for (const std::string& child : list_thread_groups(path_)) {
+    paths.push_back(fmt::format("{}/{}/cpu.stat", path_, child));
   }
   std::erase_if(
       stats_, [&](const TextFile& file) { return std::find(paths.begin(), paths.end(), file.path()) == paths.end(); });
@@ -91,7 +139,7 @@ void VmCgroup::rescan() {
   }
 }
 
-std::optional<std::int64_t> VmCgroup::throttled_time_ns() {
+std::optional<std::int64_t> VmThrottling::throttled_time_ns() {
   std::optional<std::int64_t> sum;
   for (TextFile& file : stats_) {
     const auto text = file.read();

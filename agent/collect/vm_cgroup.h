@@ -12,23 +12,39 @@
 
 namespace proteus::collect {
 
+/// The VM's own control groups; a process of a VM sits in them or below. Paths below root, empty where it has none.
+/// libvirt puts QEMU's threads into children (emulator, vcpuN, iothreadN) of the VM's group.
+struct VmGroups {
+  std::string cpu;      ///< in the hierarchy of the CPU controller
+  std::string memory;   ///< of the memory controller
+  std::string block;    ///< of the controller that requests to disks are accounted by: blkio (v1), io (v2)
+  std::string unified;  ///< in the v2 tree, which alone has pressure files
+  bool operator==(const VmGroups&) const = default;
+};
+VmGroups find_vm_groups(const std::string& root, pid_t pid);
+
+/// The group's children that libvirt makes for threads, by name.
+std::vector<std::string> list_thread_groups(const std::string& path);
+
+/// The ids by which the kernel knows the group and every group below it.
+std::vector<std::uint64_t> list_group_ids(const std::string& path);
+
 /// How long a VM's own CPU quota has kept it from running.
 /// libvirt puts the quota of a vCPU on a group of its own below the VM's (vcpuN, emulator, iothreadN) and a global
 /// quota on the VM's group; each group's cpu.stat speaks of its own quota only, so the sum over them is the VM's
 /// throttled time. Thread: owned by one.
-class VmCgroup {
+class VmThrottling {
  public:
-  /// Finds the groups of the process; valid but empty when there are none.
-  VmCgroup(const std::string& root, pid_t pid);
+  /// path: VmGroups::cpu; valid but without figures when that is empty.
+  explicit VmThrottling(std::string path) : path_(std::move(path)) { rescan(); }
 
   /// Looks again which children exist (a vCPU was plugged).
   void rescan();
   /// nullopt if no group of the VM has throttling figures.
   std::optional<std::int64_t> throttled_time_ns();
-  const std::string& path() const { return path_; }
 
  private:
-  std::string path_;  ///< the VM's group in the hierarchy of the CPU controller; empty: none
+  std::string path_;
   std::vector<TextFile> stats_;
 };
 
@@ -42,7 +58,7 @@ struct CgroupPlace {
   std::string path;         ///< relative to the visible top; starts with "/.." if it lies outside
   bool operator==(const CgroupPlace&) const = default;
 };
-/// The place in the hierarchy that has the CPU controller: v1 if that is mounted, else v2.
-std::optional<CgroupPlace> parse_cpu_cgroup(std::string_view text);
+/// The place in the hierarchy that has the controller: v1 if that is mounted, else v2. "" asks for v2.
+std::optional<CgroupPlace> parse_cgroup(std::string_view text, std::string_view controller);
 
 }  // namespace proteus::collect

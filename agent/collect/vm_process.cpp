@@ -27,11 +27,27 @@ std::vector<pid_t> numeric_entries(const std::string& path) {
   return numbers;
 }
 
-bool runs_vm(const std::string& root, pid_t pid, std::string_view uuid) {
+bool runs_vm(const std::string& root, pid_t pid, std::string_view vm_name, std::string_view uuid) {
+  const auto groups = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
+  const auto place = groups ? parse_cgroup(*groups, "cpu") : std::nullopt;
+  if (place && is_group_of_machine(place->path, vm_name)) return true;
   const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
   if (!arguments) return false;
   const std::string wanted = fmt::format("-uuid{}{}{}", '\0', uuid, '\0');
   return arguments->find(wanted) != std::string::npos;
+}
+
+/// Hosts may share a kernel (containers): the same VM's process at the other end of a migration is not ours.
+bool is_of_this_host(const std::string& root, pid_t pid) {
+  const auto groups = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
+  const auto place = groups ? parse_cgroup(*groups, "cpu") : std::nullopt;
+  return !place || !place->path.starts_with("/..");
+}
+
+/// The digits that `text` consists of; nullopt if it has others, none or too many.
+std::optional<int> small_number(std::string_view text) {
+  if (text.empty() || text.size() > 5 || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
+  return static_cast<int>(*parse_number(text));
 }
 
 }  // namespace
@@ -41,34 +57,84 @@ std::optional<pid_t> find_vm_process(const std::string& root, std::string_view v
     const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vm_name)));
     if (!text) continue;
     const auto pid = parse_number(*text);
-    if (pid && runs_vm(root, static_cast<pid_t>(*pid), uuid)) return static_cast<pid_t>(*pid);
+    if (pid && runs_vm(root, static_cast<pid_t>(*pid), vm_name, uuid)) return static_cast<pid_t>(*pid);
   }
   for (const pid_t pid : numeric_entries(under(root, "/proc"))) {
-    if (!runs_vm(root, pid, uuid)) continue;
-    // Hosts may share a kernel (containers): the same VM's process at the other end of a migration is not ours.
-    const auto groups = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
-    const auto place = groups ? parse_cpu_cgroup(*groups) : std::nullopt;
-    if (!place || place->path.substr(0, 3) != "/..") return pid;
+    if (is_of_this_host(root, pid) && runs_vm(root, pid, vm_name, uuid)) return pid;
   }
   return std::nullopt;
+}
+
+bool is_group_of_machine(std::string_view cgroup_path, std::string_view vm_name) {
+  while (!cgroup_path.empty()) {
+    const std::size_t slash = cgroup_path.find('/');
+    const std::string_view part = cgroup_path.substr(0, slash);
+    cgroup_path.remove_prefix(slash == std::string_view::npos ? cgroup_path.size() : slash + 1);
+    std::string name;
+    for (std::size_t i = 0; i < part.size(); ++i) {  // systemd escapes a dash
+      const bool dash = part.substr(i, 4) == "\\x2d";
+      name += dash ? '-' : part[i];
+      i += dash ? 3 : 0;
+    }
+    std::string_view rest = name;
+    if (rest.starts_with("machine-") && rest.ends_with(".scope")) {
+      rest.remove_prefix(8);
+      rest.remove_suffix(6);
+    } else if (rest.ends_with(".libvirt-qemu")) {
+      rest.remove_suffix(13);
+    } else {
+      continue;
+    }
+    if (!rest.starts_with("qemu-")) continue;
+    rest.remove_prefix(5);
+    const std::size_t dash = rest.find('-');
+    if (dash == std::string_view::npos || !small_number(rest.substr(0, dash))) continue;
+    if (rest.substr(dash + 1) == vm_name) return true;
+  }
+  return false;
 }
 
 std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
   std::vector<VmThread> threads;
   const std::string directory = under(root, fmt::format("/proc/{}/task", pid));
   for (const pid_t tid : numeric_entries(directory)) {
-    const auto name = read_file(fmt::format("{}/{}/comm", directory, tid));
-    if (!name) continue;
-    std::string_view line = *name;
-    threads.push_back({tid, parse_vcpu_thread_name(take_line(line).value_or(std::string_view{}))});
+    const auto text = read_file(fmt::format("{}/{}/comm", directory, tid));
+    if (!text) continue;
+    std::string_view rest = *text;
+    const std::string_view name = take_line(rest).value_or(std::string_view{});
+    VmThread thread{tid, parse_vcpu_thread_name(name), name.starts_with("vhost-")};
+    if (!thread.vcpu && tid != pid) {
+      if (const auto groups = read_file(fmt::format("{}/{}/cgroup", directory, tid))) {
+        thread.vcpu = parse_vcpu_group(*groups);
+      }
+    }
+    threads.push_back(thread);
   }
   return threads;
+}
+
+std::vector<pid_t> find_vhost_kthreads(const std::string& root, pid_t pid) {
+  std::vector<pid_t> workers;
+  const std::string wanted = fmt::format("vhost-{}\n", pid);
+  for (const pid_t candidate : numeric_entries(under(root, "/proc"))) {
+    if (read_file(under(root, fmt::format("/proc/{}/comm", candidate))) == wanted) workers.push_back(candidate);
+  }
+  return workers;
 }
 
 std::optional<long> count_threads(const std::string& root, pid_t pid) {
   struct stat status {};
   if (::stat(under(root, fmt::format("/proc/{}/task", pid)).c_str(), &status) != 0) return std::nullopt;
   return static_cast<long>(status.st_nlink) - 2;  // procfs: one link per thread, besides "." and ".."
+}
+
+std::optional<int> parse_vcpu_group(std::string_view cgroup_text) {
+  const auto place = parse_cgroup(cgroup_text, "cpu");
+  if (!place) return std::nullopt;
+  const std::string_view path = place->path;
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  if (!name.starts_with("vcpu")) return std::nullopt;
+  return small_number(name.substr(4));
 }
 
 std::optional<int> parse_vcpu_thread_name(std::string_view name) {
@@ -80,12 +146,7 @@ std::optional<int> parse_vcpu_thread_name(std::string_view name) {
   if (slash == std::string_view::npos || slash == 0) return std::nullopt;
   const std::string_view kind = name.substr(slash + 1);
   if (kind != "KVM" && kind != "TCG") return std::nullopt;
-  int number = 0;
-  for (const char c : name.substr(0, slash)) {
-    if (c < '0' || c > '9' || number > 100000) return std::nullopt;
-    number = number * 10 + (c - '0');
-  }
-  return number;
+  return small_number(name.substr(0, slash));
 }
 
 }  // namespace proteus::collect

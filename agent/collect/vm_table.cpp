@@ -1,15 +1,20 @@
 #include "agent/collect/vm_table.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
 #include <tuple>
 #include <utility>
 
+#include "agent/collect/text_file.h"
 #include "common/log.h"
 
 namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kYoungTicks = 5;
+constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
 /// New pairs change the catalog: they are gathered for so many ticks.
 constexpr std::uint64_t kWinnersEveryTicks = 5;
@@ -25,8 +30,15 @@ bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
 
 }  // namespace
 
-VmTable::VmTable(std::string root, ThreadReader& reader, RunQueueTrace* trace)
-    : root_(std::move(root)), reader_(reader), trace_(trace) {}
+bool TrackedVm::has_vhost() const {
+  return !vhost_kthreads.empty() ||
+         std::any_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.thread.vhost; });
+}
+
+VmTable::VmTable(std::string root, VmSources sources)
+    : root_(std::move(root)),
+      sources_(sources),
+      has_vhost_kthreads_(::access(under(root_, "/sys/module/vhost").c_str(), F_OK) == 0) {}
 
 VmTable::~VmTable() = default;
 
@@ -42,13 +54,48 @@ bool VmTable::update(const Inventory& inventory) {
     }
   }
   changed |= read_threads();
-  if (trace_ != nullptr) mark_threads();
+  if (sources_.run_queue != nullptr) mark_threads();
+  if (sources_.kvm != nullptr) read_kvm();
+  if (sources_.block != nullptr) read_devices(changed);
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
-    if (vm.slot) trace_->read_histogram(*vm.slot, vm.histogram);
+    if (vm.files) vm.cgroup_figures = vm.files->read(tick_ + vm.number);
+    if (vm.slot) read_slot(vm);
+    if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);
   }
+  read_working_sets();
   if (tick_ % kWinnersEveryTicks == 0) changed |= find_winners();
   return changed;
+}
+
+void VmTable::read_slot(TrackedVm& vm) {
+  sources_.run_queue->read_histograms(*vm.slot, vm.waits, vm.slices);
+  if (sources_.reclaim != nullptr) sources_.reclaim->read(*vm.slot, vm.reclaims);
+  if (sources_.hardware != nullptr) vm.hardware = sources_.hardware->read(*vm.slot);
+}
+
+/// Threads that came since are entered with each reading.
+void VmTable::read_resctrl(TrackedVm& vm) {
+  if ((tick_ + vm.number) % kResctrlEveryTicks != 0) return;
+  std::vector<pid_t> threads;
+  for (const TrackedThread& t : vm.threads) threads.push_back(t.thread.tid);
+  sources_.resctrl->add(vm.facts->id.value, threads);
+  vm.resctrl = sources_.resctrl->read(vm.facts->id.value);
+}
+
+void VmTable::read_working_sets() {
+  const auto now = std::chrono::steady_clock::now();
+  if (sources_.damon != nullptr) {
+    std::map<VmId, pid_t> guests;
+    for (const auto& [id, vm] : vms_) {
+      if (vm.pid) guests[id] = *vm.pid;
+    }
+    sources_.damon->update(guests, now);
+  }
+  for (auto& [id, vm] : vms_) {
+    if (sources_.damon != nullptr) vm.working_set_bytes = sources_.damon->working_set_bytes(id, now);
+    if (sources_.damon == nullptr || !vm.working_set_bytes) vm.working_set_bytes = vm.cgroup_figures.working_set_bytes;
+  }
 }
 
 bool VmTable::follow(const Inventory& inventory) {
@@ -60,7 +107,7 @@ bool VmTable::follow(const Inventory& inventory) {
       ++it;
       continue;
     }
-    drop(it->second);
+    drop(it->first, it->second);
     it = vms_.erase(it);
     changed = true;
   }
@@ -71,6 +118,7 @@ bool VmTable::follow(const Inventory& inventory) {
     } else if (inventory.connected) {
       TrackedVm& vm = vms_[id];
       vm.facts = &facts;
+      vm.number = ++last_number_;
       vm.look_at_tick = tick_;
       changed = true;
     }
@@ -78,14 +126,19 @@ bool VmTable::follow(const Inventory& inventory) {
   return changed;
 }
 
-void VmTable::drop(TrackedVm& vm) {
+void VmTable::drop(const VmId& id, TrackedVm& vm) {
+  vm.groups = {};
+  update_groups(vm);
+  if (sources_.block != nullptr) sources_.block->forget(vm.number);
+  if (sources_.resctrl != nullptr) sources_.resctrl->remove(id.value);
   if (!vm.slot) return;
   marks_.clear();
   for (const TrackedThread& t : vm.threads) {
     if (t.marked) marks_.push_back({.thread = {vm.pid.value_or(0), t.thread.tid}, .slot = {}});
   }
-  trace_->mark(marks_);  // most are gone already, and their marks with them
-  trace_->release_slot(*vm.slot);
+  sources_.run_queue->mark(marks_);  // most are gone already, and their marks with them
+  sources_.run_queue->release_slot(*vm.slot);
+  if (slot_released_) slot_released_(*vm.slot);
 }
 
 bool VmTable::find_process(TrackedVm& vm) {
@@ -98,15 +151,17 @@ bool VmTable::find_process(TrackedVm& vm) {
   }
   vm.look_wait_ticks = 1;
   vm.young_until_tick = tick_ + kYoungTicks;
-  vm.cgroup.emplace(root_, *vm.pid);
-  vm.emulator_time_ns = vm.faults_major_count = vm.faults_minor_count = 0;
-  if (trace_ != nullptr && !vm.slot) {
-    vm.slot = trace_->acquire_slot();
+  find_groups(vm);
+  vm.emulator_time_ns = vm.vhost_time_ns = vm.faults_major_count = vm.faults_minor_count = 0;
+  if (sources_.run_queue != nullptr && !vm.slot) {
+    vm.slot = sources_.run_queue->acquire_slot();
+    if (vm.slot && sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
+    if (vm.slot && sources_.hardware != nullptr) sources_.hardware->clear(*vm.slot);
     if (!vm.slot) {
       ++refused_count_;
       if (!std::exchange(said_full_, true)) {
         log::warning("run-queue trace: all {} VM slots are taken; {} and later VMs have no run_queue_latency_ns",
-                     trace_->slot_count(), vm.facts->name);
+                     sources_.run_queue->slot_count(), vm.facts->name);
       }
     }
   }
@@ -118,34 +173,134 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   if (present.empty()) {
     log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
     vm.pid.reset();
-    vm.cgroup.reset();
+    vm.groups = {};
+    update_groups(vm);
+    vm.throttling.reset();
+    vm.files.reset();
+    vm.cgroup_figures = {};
     vm.threads.clear();
+    vm.vhost_kthreads.clear();
     vm.resident_bytes.reset();
+    vm.ksm_merged_pages.reset();
     vm.look_at_tick = tick_ + 1;
     return true;
   }
+  const bool young = tick_ < vm.young_until_tick;
   std::vector<TrackedThread> threads;
   bool changed = present.size() != vm.threads.size();
   for (const VmThread& thread : present) {
     const auto known = std::find_if(vm.threads.begin(), vm.threads.end(),
                                     [&](const TrackedThread& t) { return t.thread.tid == thread.tid; });
-    changed |= known == vm.threads.end() || known->thread != thread;
+    changed |= known == vm.threads.end() || (!known->kvm && known->thread != thread);
     if (known == vm.threads.end()) {
       threads.push_back({.thread = thread, .figures = {}});
     } else {
       threads.push_back(*known);
-      threads.back().thread = thread;
+      if (!known->kvm) threads.back().thread = thread;  // what KVM told of it stays
     }
   }
-  if (!changed) return false;
+  if (young) find_groups(vm);
+  if (!changed) return young && (find_kvm(vm) | find_vhost(vm));
   const auto vcpus = [](const std::vector<TrackedThread>& list) {
     return std::count_if(list.begin(), list.end(), [](const TrackedThread& t) { return t.thread.vcpu.has_value(); });
   };
-  if (vcpus_changed_ && !vm.threads.empty() && vcpus(threads) != vcpus(vm.threads)) vcpus_changed_(vm.facts->id);
-  std::sort(threads.begin(), threads.end(), vcpus_first);
-  if (vm.cgroup) vm.cgroup->rescan();
+  const bool vcpus_changed = vcpus(threads) != vcpus(vm.threads);
+  if (vcpus_changed_ && !vm.threads.empty() && vcpus_changed) vcpus_changed_(vm.facts->id);
   vm.threads = std::move(threads);
+  if (vcpus_changed || young) find_kvm(vm);
+  if (young) find_vhost(vm);
+  std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
+  if (vm.throttling) vm.throttling->rescan();
+  update_groups(vm);
   return true;
+}
+
+/// Which of its threads run vCPUs of KVM. The number that KVM gives a vCPU is believed before a thread's name.
+/// True if that changed.
+bool VmTable::find_kvm(TrackedVm& vm) {
+  if (sources_.kvm == nullptr) return false;
+  bool changed = false;
+  const std::vector<kvm_vcpu_place> places = sources_.kvm->find(*vm.pid);
+  for (TrackedThread& t : vm.threads) {
+    const auto runs = [&](const kvm_vcpu_place& p) {
+      return p.tid != 0 ? p.tid == static_cast<__u32>(t.thread.tid)
+                        : t.thread.vcpu && static_cast<__u32>(*t.thread.vcpu) == p.vcpu_id;
+    };
+    const auto place = std::find_if(places.begin(), places.end(), runs);
+    const bool known = t.kvm.has_value();
+    t.kvm.reset();
+    if (place != places.end()) {
+      t.kvm = *place;
+      t.thread.vcpu = static_cast<int>(place->vcpu_id);
+    }
+    changed |= known != t.kvm.has_value();
+  }
+  return changed;
+}
+
+/// Looked for once, when the process has settled: the kernel's threads that work for its network devices.
+bool VmTable::find_vhost(TrackedVm& vm) {
+  if (tick_ + 1 != vm.young_until_tick || !has_vhost_kthreads_) return false;
+  for (const pid_t worker : find_vhost_kthreads(root_, *vm.pid)) {
+    vm.vhost_kthreads.push_back({.thread = {worker, std::nullopt, true}, .figures = {}});
+  }
+  return !vm.vhost_kthreads.empty();
+}
+
+void VmTable::read_kvm() {
+  places_.clear();
+  for (auto& [id, vm] : vms_) {
+    for (const TrackedThread& t : vm.threads) {
+      if (t.kvm) places_.push_back(*t.kvm);
+    }
+  }
+  kvm_figures_.resize(places_.size());
+  if (!places_.empty()) sources_.kvm->read(places_, kvm_figures_);
+  std::size_t i = 0;
+  for (auto& [id, vm] : vms_) {
+    for (TrackedThread& t : vm.threads) {
+      t.kvm_figures = t.kvm ? kvm_figures_[i++] : std::nullopt;
+    }
+  }
+}
+
+/// libvirt moves a process into its groups a moment after it has started it.
+void VmTable::find_groups(TrackedVm& vm) {
+  VmGroups groups = find_vm_groups(root_, *vm.pid);
+  if (vm.files && groups == vm.groups) return;
+  vm.groups = std::move(groups);
+  vm.throttling.emplace(vm.groups.cpu);
+  vm.files.emplace(vm.groups);
+  update_groups(vm);
+}
+
+/// Tells the block trace of the groups that came and went.
+void VmTable::update_groups(TrackedVm& vm) {
+  if (sources_.block == nullptr) return;
+  std::vector<std::uint64_t> now = list_group_ids(vm.groups.block);
+  std::sort(now.begin(), now.end());
+  for (const std::uint64_t id : vm.group_ids) {
+    if (!std::binary_search(now.begin(), now.end(), id)) sources_.block->remove_group(id);
+  }
+  for (const std::uint64_t id : now) {
+    if (std::binary_search(vm.group_ids.begin(), vm.group_ids.end(), id)) continue;
+    if (!sources_.block->add_group(id, vm.number)) ++refused_count_;
+  }
+  vm.group_ids = std::move(now);
+}
+
+void VmTable::read_devices(bool& changed) {
+  const auto& figures = sources_.block->read();
+  for (auto& [id, vm] : vms_) {
+    const auto found = figures.find(vm.number);
+    const std::size_t before = vm.devices.size();
+    if (found == figures.end()) {
+      vm.devices.clear();
+    } else {
+      vm.devices = found->second;
+    }
+    changed |= vm.devices.size() != before;
+  }
 }
 
 void VmTable::mark_threads() {
@@ -157,7 +312,7 @@ void VmTable::mark_threads() {
     }
   }
   if (marks_.empty()) return;
-  trace_->mark(marks_);
+  sources_.run_queue->mark(marks_);
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     if (!vm.slot) continue;
@@ -173,9 +328,10 @@ bool VmTable::read_threads() {
   keys_.clear();
   for (auto& [id, vm] : vms_) {
     for (const TrackedThread& t : vm.threads) keys_.push_back({*vm.pid, t.thread.tid});
+    for (const TrackedThread& t : vm.vhost_kthreads) keys_.push_back({t.thread.tid, t.thread.tid});
   }
   figures_.resize(keys_.size());
-  reader_.read(keys_, figures_);
+  sources_.threads.read(keys_, figures_);
 
   bool changed = false;
   std::size_t i = 0;
@@ -186,6 +342,8 @@ bool VmTable::read_threads() {
       account(vm, t, figures_[i++]);
       gone |= !t.figures;
     }
+    for (TrackedThread& t : vm.vhost_kthreads) account(vm, t, figures_[i++]);
+    changed |= std::erase_if(vm.vhost_kthreads, [](const TrackedThread& t) { return !t.figures; }) > 0;
     if (gone) changed |= scan_threads(vm);
   }
   return changed;
@@ -199,10 +357,16 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   const bool same = before && before->start_ns == now->start_ns;
   if (!same) thread.marked = thread.refused = false;
   const ThreadFigures base = same ? *before : ThreadFigures{};
-  if (!thread.thread.vcpu) vm.emulator_time_ns += now->run_time_ns - base.run_time_ns;
+  const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
+  if (thread.thread.vhost) {
+    vm.vhost_time_ns += ran_ns;
+  } else if (!thread.thread.vcpu) {
+    vm.emulator_time_ns += ran_ns;
+  }
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
   if (now->resident_bytes) vm.resident_bytes = now->resident_bytes;
+  if (now->ksm_merged_pages) vm.ksm_merged_pages = now->ksm_merged_pages;
   vm.counted = true;
 }
 
@@ -212,8 +376,8 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
 /// no figure.
 void VmTable::read_throttled(TrackedVm& vm) {
   std::optional<std::int64_t> now;
-  if (vm.cgroup) now = vm.cgroup->throttled_time_ns();
-  const std::int64_t own_quota_wait_ns = vm.slot ? trace_->own_quota_wait_ns(*vm.slot) : 0;
+  if (vm.throttling) now = vm.throttling->throttled_time_ns();
+  const std::int64_t own_quota_wait_ns = vm.slot ? sources_.run_queue->own_quota_wait_ns(*vm.slot) : 0;
   const std::int64_t waited_ns = own_quota_wait_ns - std::exchange(vm.own_quota_wait_ns, own_quota_wait_ns);
   if (!now) {
     vm.throttled_time_ns.reset();
@@ -226,10 +390,10 @@ void VmTable::read_throttled(TrackedVm& vm) {
 }
 
 std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) const {
-  if (!winner) return trace_->preemptions(*vm.slot, std::nullopt);
+  if (!winner) return sources_.run_queue->preemptions(*vm.slot, std::nullopt);
   const auto other = vms_.find(*winner);
   if (other == vms_.end() || !other->second.slot) return 0;
-  return trace_->preemptions(*vm.slot, other->second.slot);
+  return sources_.run_queue->preemptions(*vm.slot, other->second.slot);
 }
 
 bool VmTable::find_winners() {

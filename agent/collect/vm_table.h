@@ -6,19 +6,28 @@
 #include <string>
 #include <vector>
 
+#include "agent/collect/block_trace.h"
+#include "agent/collect/damon.h"
+#include "agent/collect/hardware_counters.h"
 #include "agent/collect/inventory.h"
+#include "agent/collect/kvm_reader.h"
+#include "agent/collect/reclaim_trace.h"
+#include "agent/collect/resctrl.h"
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_cgroup.h"
+#include "agent/collect/vm_cgroup_files.h"
 #include "agent/collect/vm_process.h"
 
 namespace proteus::collect {
 
 struct TrackedThread {
   VmThread thread;
-  std::optional<ThreadFigures> figures;  ///< of this tick; nullopt if it is gone
-  bool marked = false;                   ///< the hook knows it
-  bool refused = false;                  ///< it lives, and could not be marked; tried again at every tick
+  std::optional<ThreadFigures> figures;          ///< of this tick; nullopt if it is gone
+  bool marked = false;                           ///< the hook knows it
+  bool refused = false;                          ///< it lives, and could not be marked; tried again at every tick
+  std::optional<kvm_vcpu_place> kvm = {};        ///< the vCPU of KVM that it runs
+  std::optional<kvm_counters> kvm_figures = {};  ///< of this tick
 };
 
 /// A VM that took the CPU from another; nullopt stands for any thread of no VM.
@@ -28,16 +37,30 @@ using Winner = std::optional<VmId>;
 struct TrackedVm {
   const VmFacts* facts = nullptr;  ///< in the inventory of this tick
   std::optional<pid_t> pid;
-  std::vector<TrackedThread> threads;  ///< vCPUs first, by number
-  std::optional<VmCgroup> cgroup;
-  std::optional<std::uint32_t> slot;  ///< in the run-queue trace
-  RunQueueTrace::Histogram histogram{};
+  std::vector<TrackedThread> threads;         ///< vCPUs first, by number
+  std::vector<TrackedThread> vhost_kthreads;  ///< processes of their own
+  VmGroups groups;
+  std::optional<VmThrottling> throttling;
+  std::optional<VmCgroupFiles> files;
+  VmCgroupFigures cgroup_figures;
+  std::optional<std::int64_t> working_set_bytes;  ///< by DAMON, else the active pages of its group
+  std::uint32_t number = 0;                       ///< in the block trace; never given to another VM
+  std::vector<std::uint64_t> group_ids;           ///< known to the block trace, sorted
+  std::vector<DeviceFigures> devices;
+  std::optional<std::uint32_t> slot;  ///< in the run-queue and reclaim traces
+  RunQueueTrace::Histogram waits{};
+  RunQueueTrace::Histogram slices{};
+  RunQueueTrace::Histogram reclaims{};
+  HardwareCounters::Counts hardware{};
+  ResctrlFigures resctrl;       ///< of the last reading
   std::vector<Winner> winners;  ///< those that have their series
   // Sums over threads that come and go: they never step back while the process lives.
   std::int64_t emulator_time_ns = 0;
+  std::int64_t vhost_time_ns = 0;
   std::int64_t faults_major_count = 0;
   std::int64_t faults_minor_count = 0;
   std::optional<std::int64_t> resident_bytes;
+  std::optional<std::int64_t> ksm_merged_pages;
   std::optional<std::int64_t> throttled_time_ns;  ///< see VmTable::read_throttled()
   std::int64_t cgroup_throttled_ns = 0;           ///< its two sources at the last tick
   std::int64_t own_quota_wait_ns = 0;
@@ -47,6 +70,20 @@ struct TrackedVm {
   std::uint64_t look_at_tick = 0;
   std::uint64_t look_wait_ticks = 1;
   std::uint64_t young_until_tick = 0;  ///< threads get their names a moment after they start
+
+  bool has_vhost() const;
+};
+
+/// Where the figures come from. Null: this host has no such source. All outlive the table.
+struct VmSources {
+  ThreadReader& threads;
+  RunQueueTrace* run_queue = nullptr;
+  KvmReader* kvm = nullptr;
+  BlockTrace* block = nullptr;
+  ReclaimTrace* reclaim = nullptr;
+  HardwareCounters* hardware = nullptr;
+  Resctrl* resctrl = nullptr;
+  Damon* damon = nullptr;
 };
 
 /// Follows the VMs' processes and threads, and gives the kernel lanes what they need to know of them.
@@ -54,12 +91,14 @@ struct TrackedVm {
 /// Thread: owned by one.
 class VmTable {
  public:
-  /// trace may be null. Both outlive the table.
-  VmTable(std::string root, ThreadReader& reader, RunQueueTrace* trace);
+  VmTable(std::string root, VmSources sources);
   ~VmTable();
 
   /// Called with each VM whose number of vCPU threads changed: its static figures have changed with it.
   void on_vcpus_changed(std::function<void(const VmId&)> callback) { vcpus_changed_ = std::move(callback); }
+
+  /// Called with each slot of the run-queue trace whose VM has ended.
+  void on_slot_released(std::function<void(std::uint32_t)> callback) { slot_released_ = std::move(callback); }
 
   /// One tick: VMs of the inventory appear, others vanish (and give their slots back), counters are read.
   /// Returns true if entities or threads changed since the last tick.
@@ -72,27 +111,40 @@ class VmTable {
 
  private:
   bool follow(const Inventory& inventory);
-  void drop(TrackedVm& vm);
+  void drop(const VmId& id, TrackedVm& vm);
   bool find_process(TrackedVm& vm);
   bool scan_threads(TrackedVm& vm);
   bool read_threads();
   void account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now);
+  bool find_kvm(TrackedVm& vm);
+  bool find_vhost(TrackedVm& vm);
+  void read_kvm();
+  void find_groups(TrackedVm& vm);
+  void update_groups(TrackedVm& vm);
+  void read_devices(bool& changed);
   void mark_threads();
   void read_throttled(TrackedVm& vm);
+  void read_slot(TrackedVm& vm);
+  void read_resctrl(TrackedVm& vm);
+  void read_working_sets();
   bool find_winners();
 
   const std::string root_;
-  ThreadReader& reader_;
-  RunQueueTrace* const trace_;
+  const VmSources sources_;
+  const bool has_vhost_kthreads_;
   std::function<void(const VmId&)> vcpus_changed_;
+  std::function<void(std::uint32_t)> slot_released_;
   std::map<VmId, TrackedVm> vms_;
   std::uint64_t tick_ = 0;
   std::int64_t refused_count_ = 0;
+  std::uint32_t last_number_ = 0;
   bool said_full_ = false;
   // reused from tick to tick
   std::vector<ThreadKey> keys_;
   std::vector<std::optional<ThreadFigures>> figures_;
   std::vector<ThreadMark> marks_;
+  std::vector<kvm_vcpu_place> places_;
+  std::vector<std::optional<kvm_counters>> kvm_figures_;
 };
 
 }  // namespace proteus::collect

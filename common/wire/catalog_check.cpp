@@ -20,11 +20,18 @@ bool parent_fits(const Catalog& catalog, const Entity& entity) {
   switch (entity.kind) {
     case EntityKind::kHost: return false;
     case EntityKind::kVm:
-    case EntityKind::kHook: return parent == EntityKind::kHost;
+    case EntityKind::kHook:
+    case EntityKind::kCpu:
+    case EntityKind::kNode:
+    case EntityKind::kPackage:
+    case EntityKind::kHostDisk:
+    case EntityKind::kDropReason: return parent == EntityKind::kHost;
     case EntityKind::kVcpu:
     case EntityKind::kVmPair:
     case EntityKind::kTap:
-    case EntityKind::kDisk: return parent == EntityKind::kVm;
+    case EntityKind::kDisk:
+    case EntityKind::kVmDisk:
+    case EntityKind::kVmExit: return parent == EntityKind::kVm;
   }
   return false;
 }

@@ -98,7 +98,7 @@ Result<Upstream> read_catalog(schema::Catalog::Reader in) {
   catalog.version = in.getVersion();
   catalog.entities.reserve(entities.size());
   for (const auto row : entities) {
-    if (row.getKind() > static_cast<std::uint8_t>(EntityKind::kHook)) return corrupt("entity of an unknown kind");
+    if (row.getKind() > static_cast<std::uint8_t>(kEntityKindLast)) return corrupt("entity of an unknown kind");
     if (row.getLabels().size() > kLabelsPerEntityMax) return corrupt("entity has too many labels");
     Entity entity;
     entity.kind = static_cast<EntityKind>(row.getKind());

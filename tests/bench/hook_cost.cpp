@@ -205,9 +205,9 @@ void measure_bodies(PingPong& pair) {
     const double miss = body_ns(trace.value()->program_fd(), run);
     misses.push_back(miss - clock_ns);
   }
-  print("hook_sched_switch_clock_overhead", median(nothing), "ns");
-  print("hook_sched_switch_body_hit", median(hits), "ns");
-  print("hook_sched_switch_body_miss", median(misses), "ns");
+  print("hook_ns_sched_switch_clock_overhead", median(nothing), "ns");
+  print("hook_ns_sched_switch_body_hit", median(hits), "ns");
+  print("hook_ns_sched_switch_body_miss", median(misses), "ns");
 }
 
 /// Median difference per switch between runs with and without what `attach` builds.
@@ -279,13 +279,13 @@ int main_of_bench() {
     fmt::print(stderr, "no hook here: {}\n", trial.error().message);
   } else {
     trial.value().reset();
-    measure_whole("hook_sched_switch_whole_empty", pair, [] { return std::make_unique<EmptyHook>(); });
-    measure_whole("hook_sched_switch_whole_hit", pair, [&pair] {
+    measure_whole("hook_ns_sched_switch_whole_empty", pair, [] { return std::make_unique<EmptyHook>(); });
+    measure_whole("hook_ns_sched_switch_whole_hit", pair, [&pair] {
       auto trace = RunQueueTrace::create();
       mark(*trace.value(), pair, trace.value()->acquire_slot());
       return std::move(trace).value();
     });
-    measure_whole("hook_sched_switch_whole_miss", pair, [] { return std::move(RunQueueTrace::create()).value(); });
+    measure_whole("hook_ns_sched_switch_whole_miss", pair, [] { return std::move(RunQueueTrace::create()).value(); });
   }
   measure_poll();
   return 0;

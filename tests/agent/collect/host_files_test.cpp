@@ -86,9 +86,17 @@ TEST(CountCpuList, CountsRangesAndSingles) {
 }
 
 TEST(ParsePressure, TakesTheSomeLine) {
-  EXPECT_EQ(parse_pressure_total_ns("full total=5\nsome avg10=1.00 total=6\n"), 6000);
-  EXPECT_EQ(parse_pressure_total_ns("full total=5\n"), std::nullopt);
-  EXPECT_EQ(parse_pressure_total_ns("some avg10=1.00\n"), std::nullopt);
+  EXPECT_EQ(parse_pressure_total_ns("full total=5\nsome avg10=1.00 total=6\n", "some"), 6000);
+  EXPECT_EQ(parse_pressure_total_ns("some total=6\nfull avg10=1.00 total=5\n", "full"), 5000);
+  EXPECT_EQ(parse_pressure_total_ns("full total=5\n", "some"), std::nullopt);
+  EXPECT_EQ(parse_pressure_total_ns("some avg10=1.00\n", "some"), std::nullopt);
+}
+
+TEST(ParseTcpRetransmits, FindsTheColumnByItsName) {
+  const std::string text = "Ip: A B\nIp: 1 2\nTcp: ActiveOpens RetransSegs InErrs\nTcp: 5 77 0\n";
+  EXPECT_EQ(parse_tcp_retransmits(text), 77);
+  EXPECT_EQ(parse_tcp_retransmits("Tcp: A\nTcp: 1\n"), std::nullopt);
+  EXPECT_EQ(parse_tcp_retransmits("Tcp: RetransSegs\n"), std::nullopt);
 }
 
 }  // namespace

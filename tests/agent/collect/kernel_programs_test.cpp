@@ -140,8 +140,8 @@ class RunQueueTraceTest : public testing::Test {
     trace = std::move(created).value();
   }
   RunQueueTrace::Histogram histogram(std::uint32_t slot) const {
-    RunQueueTrace::Histogram h{};
-    trace->read_histogram(slot, h);
+    RunQueueTrace::Histogram h{}, slices{};
+    trace->read_histograms(slot, h, slices);
     return h;
   }
   /// How many of the marks were done.
@@ -176,6 +176,30 @@ TEST_F(RunQueueTraceTest, CountsEveryDispatchOfAMarkedThread) {
   EXPECT_LE(least, static_cast<double>(after->run_queue_wait_ns - before->run_queue_wait_ns));
   EXPECT_GT(2 * least + 2 * static_cast<double>(sum(counted)) + 100e6,
             static_cast<double>(after->run_queue_wait_ns - before->run_queue_wait_ns));
+}
+
+TEST_F(RunQueueTraceTest, SlicesAddUpToTheCpuTime) {
+  BusyThread rival(0);
+  BusyThread thread(0);
+  const auto slot = trace->acquire_slot();
+  ASSERT_TRUE(slot);
+  const auto before = read_thread_from_procfs("/", thread.key());
+  ASSERT_EQ(mark({{.thread = thread.key(), .slot = slot}}), 1u);
+  RunQueueTrace::Histogram waits{}, slices{};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (sum(slices) < 50 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+    trace->read_histograms(*slot, waits, slices);
+  }
+  const auto after = read_thread_from_procfs("/", thread.key());
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(sum(slices), sum(waits)) << "each departure ends one wait and one slice";
+  double least = 0;
+  for (int b = 1; b < kHistogramBucketCount; ++b) {
+    least += static_cast<double>(slices[static_cast<std::size_t>(b)]) * static_cast<double>(1LL << b);
+  }
+  EXPECT_GT(least, 0);
+  EXPECT_LE(least, static_cast<double>(after->run_time_ns - before->run_time_ns));
 }
 
 TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
@@ -272,7 +296,8 @@ TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
   while (sum(histogram(*mark.slot)) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   EXPECT_GT(sum(histogram(*mark.slot)), 0);
   RunQueueTrace::Histogram theirs{};
-  other.value()->read_histogram(*mark.slot, theirs);
+  RunQueueTrace::Histogram slices{};
+  other.value()->read_histograms(*mark.slot, theirs, slices);
   EXPECT_EQ(sum(theirs), 0);
   other.value().reset();  // their exit takes nothing of ours
   const auto seen = sum(histogram(*mark.slot));

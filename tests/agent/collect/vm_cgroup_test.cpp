@@ -14,7 +14,7 @@ TEST(VmCgroup, SumsTheQuotasOfLibvirtsV1Layout) {
   root.write(group + "/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n");
   root.write(group + "/vcpu0/cpu.stat", "nr_periods 9\nnr_throttled 5\nthrottled_time 1000\n");
   root.write(group + "/emulator/cpu.stat", "throttled_time 10\n");
-  VmCgroup cgroup(root.path(), 77);
+  VmThrottling cgroup(find_vm_groups(root.path(), 77).cpu);
   EXPECT_EQ(cgroup.throttled_time_ns(), 1010);
 
   root.write(group + "/vcpu1/cpu.stat", "throttled_time 500\n");
@@ -29,26 +29,43 @@ TEST(VmCgroup, ReadsTheV2Layout) {
   const FixtureRoot root;
   const std::string scope = "/machine.slice/machine-qemu\\x2d1\\x2da.scope";
   root.write("/proc/77/cgroup", "0::" + scope + "/libvirt/emulator\n");
+  root.write("/sys/fs/cgroup/cgroup.controllers", "cpu io memory\n");
   root.write("/sys/fs/cgroup" + scope + "/libvirt/cpu.stat", "usage_usec 5\n");
   root.write("/sys/fs/cgroup" + scope + "/libvirt/vcpu0/cpu.stat", "usage_usec 5\nthrottled_usec 3\n");
-  EXPECT_EQ(VmCgroup(root.path(), 77).throttled_time_ns(), 3000);
+  EXPECT_EQ(VmThrottling(find_vm_groups(root.path(), 77).cpu).throttled_time_ns(), 3000);
 }
 
 TEST(VmCgroup, AbsentWithoutFiguresOrOutsideThisHost) {
   const FixtureRoot root;
-  EXPECT_EQ(VmCgroup(root.path(), 1).throttled_time_ns(), std::nullopt);
+  EXPECT_EQ(VmThrottling(find_vm_groups(root.path(), 1).cpu).throttled_time_ns(), std::nullopt);
   root.write("/proc/2/cgroup", "1:cpu:/../other-host/machine/x/emulator\n");
-  EXPECT_TRUE(VmCgroup(root.path(), 2).path().empty());
+  EXPECT_TRUE(find_vm_groups(root.path(), 2).cpu.empty());
   root.write("/proc/3/cgroup", "1:cpu:/\n");
-  EXPECT_TRUE(VmCgroup(root.path(), 3).path().empty()) << "the whole host is not the VM's group";
+  EXPECT_TRUE(find_vm_groups(root.path(), 3).cpu.empty()) << "the whole host is not the VM's group";
 }
 
-TEST(ParseCpuCgroup, PrefersTheHierarchyThatHasTheController) {
-  const auto place = parse_cpu_cgroup("5:cpuset:/a\n4:cpu,cpuacct:/b\n0::/c\n");
+TEST(VmGroups, EachControllerHasItsPlace) {
+  const FixtureRoot root;
+  root.write("/proc/77/cgroup",
+             "5:blkio:/machine/q\n4:memory:/machine/q\n1:cpu,cpuacct:/machine/q/emulator\n0::/scope\n");
+  root.write("/sys/fs/cgroup/cpu,cpuacct/machine/q/cpu.stat", "");
+  root.write("/sys/fs/cgroup/blkio/machine/q/vcpu0/tasks", "");
+  const VmGroups groups = find_vm_groups(root.path(), 77);
+  EXPECT_EQ(groups.cpu, root.path() + "/sys/fs/cgroup/cpu,cpuacct/machine/q");
+  EXPECT_EQ(groups.memory, root.path() + "/sys/fs/cgroup/memory/machine/q");
+  EXPECT_EQ(groups.block, root.path() + "/sys/fs/cgroup/blkio/machine/q");
+  EXPECT_EQ(groups.unified, root.path() + "/sys/fs/cgroup/unified/scope");
+  EXPECT_EQ(list_group_ids(groups.block).size(), 2u) << "the VM's group and the one below it";
+  EXPECT_TRUE(list_group_ids("").empty());
+}
+
+TEST(ParseCgroup, PrefersTheHierarchyThatHasTheController) {
+  const auto place = parse_cgroup("5:cpuset:/a\n4:cpu,cpuacct:/b\n0::/c\n", "cpu");
   ASSERT_TRUE(place);
   EXPECT_EQ(place->path, "/b");
   EXPECT_EQ(place->controllers, "cpu,cpuacct");
-  EXPECT_EQ(parse_cpu_cgroup("5:cpuset:/a\n"), std::nullopt);
+  EXPECT_EQ(parse_cgroup("5:cpuset:/a\n", "cpu"), std::nullopt);
+  EXPECT_EQ(parse_cgroup("4:cpu,cpuacct:/b\n0::/c\n", "")->path, "/c") << "the v2 tree was asked for";
 }
 
 }  // namespace

@@ -46,13 +46,43 @@ TEST(FindVmProcess, WithoutAPidFileTakesTheProcessOfThisHost) {
   EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), 61);
 }
 
+TEST(FindVmProcess, LibvirtsScopeOfTheMachineIsEnough) {
+  const FixtureRoot root;
+  root.write("/proc/61/cmdline", "some-vmm\0"s);
+  root.write("/proc/61/cgroup", "0::/machine.slice/machine-qemu\\x2d3\\x2dweb\\x2d1.scope/libvirt/emulator\n");
+  EXPECT_EQ(find_vm_process(root.path(), "web-1", kUuid), 61);
+  EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), std::nullopt);
+}
+
+TEST(IsGroupOfMachine, KnowsLibvirtsNames) {
+  EXPECT_TRUE(is_group_of_machine("/machine/qemu-12-a.libvirt-qemu/vcpu0", "a"));
+  EXPECT_TRUE(is_group_of_machine("/machine.slice/machine-qemu\\x2d1\\x2da.scope", "a"));
+  for (const char* other :
+       {"/", "", "/machine/qemu-12-a", "/qemu-x-a.libvirt-qemu", "/qemu-1.libvirt-qemu", "/a.scope"}) {
+    EXPECT_FALSE(is_group_of_machine(other, "a")) << other;
+  }
+}
+
+TEST(ListThreads, TellsAVcpuByItsGroupAndAVhostWorkerByItsName) {
+  const FixtureRoot root;
+  root.write("/proc/77/task/80/comm", "a-vmm\n");
+  root.write("/proc/77/task/80/cgroup", "1:cpu:/machine/q/vcpu2\n");
+  root.write("/proc/77/task/81/comm", "vhost-77\n");
+  root.write("/proc/90/comm", "vhost-77\n");
+  root.write("/proc/91/comm", "vhost-78\n");
+  auto threads = list_threads(root.path(), 77);
+  std::sort(threads.begin(), threads.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
+  EXPECT_EQ(threads, (std::vector<VmThread>{{.tid = 80, .vcpu = 2}, {.tid = 81, .vcpu = {}, .vhost = true}}));
+  EXPECT_EQ(find_vhost_kthreads(root.path(), 77), std::vector<pid_t>{90});
+}
+
 TEST(ListThreads, NamesVcpusAndOthers) {
   const FixtureRoot root;
   root.write("/proc/77/task/77/comm", "qemu-system-x86\n");
   root.write("/proc/77/task/80/comm", "CPU 1/TCG\n");
   auto threads = list_threads(root.path(), 77);
   std::sort(threads.begin(), threads.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
-  EXPECT_EQ(threads, (std::vector<VmThread>{{77, std::nullopt}, {80, 1}}));
+  EXPECT_EQ(threads, (std::vector<VmThread>{{.tid = 77, .vcpu = {}}, {.tid = 80, .vcpu = 1}}));
   EXPECT_TRUE(list_threads(root.path(), 78).empty());
 }
 

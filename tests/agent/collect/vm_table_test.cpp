@@ -58,18 +58,55 @@ class FakeTrace final : public RunQueueTrace {
       }
     }
   }
-  void read_histogram(std::uint32_t slot, Histogram& histogram) const override { histogram.fill(slot + 1); }
+  void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
+    waits.fill(slot + 1);
+    slices.fill(slot + 2);
+  }
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
     const auto it = cells.find({slot, winner ? static_cast<std::int64_t>(*winner) : -1});
     return it == cells.end() ? 0 : it->second;
   }
   std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
+  int threads_fd() const override { return -1; }
   std::int64_t own_quota_ns = 0;
   bool refuses = false;
 
  private:
   const std::uint32_t count_;
+};
+
+/// vCPUs as the test sets them, by process.
+class FakeKvm final : public KvmReader {
+ public:
+  std::map<pid_t, std::vector<kvm_vcpu_place>> vcpus;
+  std::set<std::uint64_t> gone;
+  std::vector<kvm_vcpu_place> find(pid_t pid) override { return vcpus[pid]; }
+  void read(std::span<const kvm_vcpu_place> places, std::span<std::optional<kvm_counters>> figures) override {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      figures[i].reset();
+      if (gone.contains(places[i].vcpu)) continue;
+      figures[i].emplace();
+      figures[i]->known = 1u << KVM_COUNTER_EXITS;
+      figures[i]->counters[KVM_COUNTER_EXITS] = places[i].vcpu + 1;
+    }
+  }
+  int program_fd() const override { return -1; }
+};
+
+class FakeBlock final : public BlockTrace {
+ public:
+  std::map<std::uint64_t, std::uint32_t> groups;
+  std::map<std::uint32_t, std::vector<DeviceFigures>> figures;
+  bool add_group(std::uint64_t id, std::uint32_t vm) override {
+    groups[id] = vm;
+    return true;
+  }
+  void remove_group(std::uint64_t id) override { groups.erase(id); }
+  void forget(std::uint32_t vm) override { figures.erase(vm); }
+  const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override { return figures; }
+  std::int64_t refused_count() const override { return 0; }
+  int program_fd() const override { return -1; }
 };
 
 class VmTableTest : public testing::Test {
@@ -95,7 +132,9 @@ class VmTableTest : public testing::Test {
   Inventory inventory;
   FakeReader reader;
   FakeTrace trace{2};
-  VmTable table{root.path(), reader, &trace};
+  FakeKvm kvm;
+  FakeBlock block;
+  VmTable table{root.path(), {reader, &trace, &kvm, &block}};
 };
 
 TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
@@ -257,6 +296,64 @@ TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
   add_thread(70, 72, "CPU 1/KVM");
   table.update(inventory);
   EXPECT_EQ(told, std::vector<VmId>{kVm});
+}
+
+TEST_F(VmTableTest, AVcpuIsToldByItsDescriptorOfKvmWhateverItsName) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "vmm");
+  add_thread(70, 71, "fc_vcpu");
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_FALSE(vm.threads[0].thread.vcpu) << "it has not run yet";
+  kvm.vcpus[70] = {{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 3, .pid = 70, .tid = 71}};
+  EXPECT_TRUE(table.update(inventory)) << "entities changed";
+  ASSERT_EQ(vm.threads.size(), 2u);
+  for (int i = 0; i < 10; ++i) table.update(inventory);
+  const auto it = std::find_if(vm.threads.begin(), vm.threads.end(), [](const auto& t) { return t.thread.tid == 71; });
+  EXPECT_EQ(it->thread.vcpu, 3);
+  ASSERT_TRUE(it->kvm_figures);
+  EXPECT_EQ(counter(*it->kvm_figures, KVM_COUNTER_EXITS), 501);
+  EXPECT_EQ(counter(*it->kvm_figures, KVM_COUNTER_HYPERCALLS), std::nullopt) << "this kernel has none";
+  kvm.gone.insert(500);
+  table.update(inventory);
+  EXPECT_FALSE(it->kvm_figures) << "absent, not zero";
+}
+
+TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  root.write("/proc/70/cgroup", "1:blkio:/machine/a\n");
+  root.write("/sys/fs/cgroup/blkio/machine/a/tasks", "");
+  table.update(inventory);
+  ASSERT_EQ(block.groups.size(), 1u);
+  const std::uint32_t number = block.groups.begin()->second;
+  DeviceFigures disk{.device = "sda", .cell = {}};
+  disk.cell.read_bytes = 7;
+  block.figures[number] = {disk};
+  EXPECT_TRUE(table.update(inventory));
+  ASSERT_EQ(table.vms().at(kVm).devices.size(), 1u);
+  EXPECT_FALSE(table.update(inventory));
+
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  table.update(inventory);
+  EXPECT_TRUE(block.groups.empty()) << "the process is gone";
+  inventory.vms.clear();
+  table.update(inventory);
+  EXPECT_TRUE(block.figures.empty());
+}
+
+TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "vhost-70");
+  reader.threads[70].run_time_ns = 5;
+  reader.threads[71].run_time_ns = 30;
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_TRUE(vm.has_vhost());
+  EXPECT_EQ(vm.vhost_time_ns, 30);
+  EXPECT_EQ(vm.emulator_time_ns, 5);
 }
 
 TEST_F(VmTableTest, AVmWithoutAProcessHasNoCounts) {

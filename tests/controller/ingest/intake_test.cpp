@@ -130,6 +130,22 @@ TEST_F(IntakeTest, QuestionsAreNotRepeatedForEachFrame) {
   EXPECT_LE(asked, 3);
 }
 
+TEST_F(IntakeTest, AClockThatIsSetBackLosesNothing) {
+  take_all(frames(1, 3));
+  commit();
+  for (std::uint64_t sequence = 4; sequence <= 6; ++sequence) {
+    Sample sample = make_sample(catalog_, sequence, random_);
+    sample.frame.time -= std::chrono::hours(1);
+    samples_[{catalog_->boot_id, sequence}] = sample;
+  }
+  const auto later = frames(4, 6);
+  take_all(later);
+  const auto answers = commit();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].ack.sequence, 6u);
+  EXPECT_EQ(take(later.back()).value(), Outcome::kRepeat) << "a repeat is told by its sequence, not by its time";
+}
+
 TEST_F(IntakeTest, NobodySpeaksForAnotherHost) {
   const auto messages = frames(1, 1);
   const auto outcome = intake_.take(HostId("h2"), "link", messages[0], now_);

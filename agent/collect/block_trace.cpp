@@ -1,0 +1,123 @@
+#include "agent/collect/block_trace.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
+#include "agent/collect/text_file.h"
+#include "ebpf/block_latency.skel.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::uint32_t kBatch = 64;
+
+class Trace final : public BlockTrace {
+ public:
+  explicit Trace(std::string root) : root_(std::move(root)) {}
+  ~Trace() override { block_latency_bpf__destroy(skeleton_); }
+
+  Status load() {
+    const BpfLog log;
+    skeleton_ = block_latency_bpf__open();
+    if (skeleton_ == nullptr) return bpf_error("open block_latency", errno);
+    if (const int code = block_latency_bpf__load(skeleton_); code != 0) {
+      return with_context(bpf_error(log.reason(), -code), "load block_latency");
+    }
+    if (const int code = block_latency_bpf__attach(skeleton_); code != 0) {
+      return with_context(bpf_error(log.reason(), -code), "attach to block_rq_complete");
+    }
+    return {};
+  }
+
+  bool add_group(std::uint64_t id, std::uint32_t vm) override {
+    return bpf_map_update_elem(groups(), &id, &vm, BPF_ANY) == 0;
+  }
+
+  void remove_group(std::uint64_t id) override { bpf_map_delete_elem(groups(), &id); }
+
+  void forget(std::uint32_t vm) override {
+    for (const block_latency_key& key : keys()) {
+      if (key.vm == vm) bpf_map_delete_elem(cells(), &key);
+    }
+  }
+
+  const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override {
+    for (auto& [vm, devices] : figures_) devices.clear();
+    __u32 position = 0;
+    bool first = true;
+    for (;;) {
+      __u32 count = kBatch;
+      const int failed = bpf_map_lookup_batch(cells(), first ? nullptr : &position, &position, batch_keys_.data(),
+                                              batch_cells_.data(), &count, nullptr);
+      if (failed != 0 && errno != ENOENT) break;  // ENOENT: these are the last
+      for (std::size_t i = 0; i < count; ++i) {
+        figures_[batch_keys_[i].vm].push_back({name(batch_keys_[i].device), batch_cells_[i]});
+      }
+      if (failed != 0) break;
+      first = false;
+    }
+    std::erase_if(figures_, [](const auto& entry) { return entry.second.empty(); });
+    for (auto& [vm, devices] : figures_) {
+      std::sort(devices.begin(), devices.end(),
+                [](const DeviceFigures& a, const DeviceFigures& b) { return a.device < b.device; });
+    }
+    return figures_;
+  }
+
+  std::int64_t refused_count() const override { return counted(skeleton_->bss->refused_count); }
+  int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_block_rq_complete); }
+
+ private:
+  int groups() const { return bpf_map__fd(skeleton_->maps.groups); }
+  int cells() const { return bpf_map__fd(skeleton_->maps.cells); }
+
+  std::vector<block_latency_key> keys() const {
+    std::vector<block_latency_key> all;
+    block_latency_key key{};
+    bool first = true;
+    while (bpf_map_get_next_key(cells(), first ? nullptr : &key, &key) == 0) {
+      all.push_back(key);
+      first = false;
+    }
+    return all;
+  }
+
+  const std::string& name(std::uint32_t device) {
+    const auto [entry, is_new] = names_.try_emplace(device);
+    if (is_new) {
+      const std::string number = fmt::format("{}:{}", device >> 20, device & 0xfffff);
+      entry->second = number;
+      std::string_view rest;
+      const auto text = read_file(under(root_, "/sys/dev/block/" + number + "/uevent"));
+      if (text) rest = *text;
+      while (const auto line = take_line(rest)) {
+        if (line->starts_with("DEVNAME=")) entry->second = line->substr(8);
+      }
+    }
+    return entry->second;
+  }
+
+  const std::string root_;
+  block_latency_bpf* skeleton_ = nullptr;
+  std::map<std::uint32_t, std::string> names_;
+  std::map<std::uint32_t, std::vector<DeviceFigures>> figures_;
+  std::array<block_latency_key, kBatch> batch_keys_{};
+  std::array<block_latency_cell, kBatch> batch_cells_{};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BlockTrace>> BlockTrace::create(const std::string& root) {
+  auto trace = std::make_unique<Trace>(root);
+  if (const Status loaded = trace->load(); !loaded) return loaded.error();
+  return std::unique_ptr<BlockTrace>(std::move(trace));
+}
+
+}  // namespace proteus::collect

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/units.h"
+
+namespace proteus::collect {
+
+/// Chooses whose dirty rate is measured next. A measurement makes QEMU hash a sample of the guest's pages twice, 512
+/// per GiB, in the guest's own process: its price grows with the guest's memory, so a host of large guests cannot
+/// afford all of them at every pass. The longest unmeasured come first, each pass spends at most its share of a core,
+/// and what does not fit waits; but one guest is measured in every pass, however large. Pure. Thread: owned by one.
+class DirtyRateBudget {
+ public:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  /// core_share: of one core, for all measurements together.
+  explicit DirtyRateBudget(double core_share = 0.005) : core_share_(core_share) {}
+
+  /// candidates: guests that may be measured now, with their memory in bytes. Those chosen count as measured at `now`;
+  /// who is no candidate any more is forgotten. Returns: in order of urgency.
+  std::vector<VmId> choose(const std::map<VmId, std::int64_t>& candidates, SteadyTime now);
+
+  /// CPU time that one measurement of so much memory takes.
+  static Nanoseconds cost(std::int64_t memory_bytes);
+
+ private:
+  const double core_share_;
+  std::map<VmId, SteadyTime> measured_;
+  std::optional<SteadyTime> last_pass_;
+};
+
+}  // namespace proteus::collect

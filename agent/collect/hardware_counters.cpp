@@ -1,0 +1,115 @@
+#include "agent/collect/hardware_counters.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
+#include "ebpf/hardware_counters.skel.h"
+
+namespace proteus::collect {
+namespace {
+
+class Counters final : public HardwareCounters {
+ public:
+  ~Counters() override {
+    hardware_counters_bpf__destroy(skeleton_);
+    for (const int fd : event_fds_) ::close(fd);
+  }
+
+  Status load(const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
+    const int cpus = libbpf_num_possible_cpus();
+    if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
+    cpus_ = static_cast<std::uint32_t>(cpus);
+    slots_ = threads.slot_count();
+    // first whether there are counters at all: on most hosts without, that is the end of it
+    const int trial = open_event(events[0], 0);
+    if (trial < 0) return bpf_error("cycles cannot be counted (no PMU, as in most virtual machines)", errno);
+    ::close(trial);
+
+    const BpfLog log;
+    skeleton_ = hardware_counters_bpf__open();
+    if (skeleton_ == nullptr) return bpf_error("open hardware_counters", errno);
+    skeleton_->rodata->slots = slots_;
+    skeleton_->rodata->cpus = cpus_;
+    bpf_map__set_max_entries(skeleton_->maps.events, HARDWARE_COUNTERS_EVENTS * cpus_);
+    bpf_map__set_max_entries(skeleton_->maps.stripes, cpus_ * slots_);
+    if (const int code = bpf_map__reuse_fd(skeleton_->maps.threads, threads.threads_fd()); code != 0) {
+      return bpf_error("share the map of threads", -code);
+    }
+    if (const int code = hardware_counters_bpf__load(skeleton_); code != 0) {
+      return with_context(bpf_error(log.reason(), -code), "load hardware_counters");
+    }
+    if (!stripes_.map(bpf_map__fd(skeleton_->maps.stripes), std::size_t{cpus_} * slots_)) {
+      return bpf_error("map hardware_counters' counters", errno);
+    }
+    if (Status opened = open_events(events); !opened) return opened;
+    if (const int code = hardware_counters_bpf__attach(skeleton_); code != 0) {
+      return with_context(bpf_error(log.reason(), -code), "attach to sched_switch");
+    }
+    return {};
+  }
+
+  void clear(std::uint32_t slot) override {
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) stripes_[std::size_t{cpu} * slots_ + slot] = {};
+  }
+
+  Counts read(std::uint32_t slot) const override {
+    Counts sum{};
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      const hardware_counters_stripe& stripe = stripes_[std::size_t{cpu} * slots_ + slot];
+      for (std::size_t event = 0; event < sum.size(); ++event) sum[event] += counted(stripe.counts[event]);
+    }
+    return sum;
+  }
+
+  int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch_counters); }
+
+ private:
+  static int open_event(const PerfEvent& event, int cpu) {
+    perf_event_attr attributes{};
+    attributes.size = sizeof attributes;
+    attributes.type = event.type;
+    attributes.config = event.config;
+    return static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
+  }
+
+  Status open_events(std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
+    for (std::uint32_t event = 0; event < events.size(); ++event) {
+      for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+        const int fd = open_event(events[event], static_cast<int>(cpu));
+        if (fd < 0 && errno == ENODEV) continue;  // a CPU that is not online
+        if (fd < 0) return bpf_error(fmt::format("count event {} of CPU {}", event, cpu), errno);
+        event_fds_.push_back(fd);
+        const std::uint32_t index = event * cpus_ + cpu;
+        if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.events), &index, &fd, BPF_ANY) != 0) {
+          return bpf_error("hand an event to hardware_counters", errno);
+        }
+      }
+    }
+    return {};
+  }
+
+  hardware_counters_bpf* skeleton_ = nullptr;
+  std::uint32_t cpus_ = 0;
+  std::uint32_t slots_ = 0;
+  std::vector<int> event_fds_;
+  MappedArray<hardware_counters_stripe> stripes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HardwareCounters>> HardwareCounters::create(
+    const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
+  auto counters = std::make_unique<Counters>();
+  if (const Status loaded = counters->load(threads, events); !loaded) return loaded.error();
+  return std::unique_ptr<HardwareCounters>(std::move(counters));
+}
+
+}  // namespace proteus::collect

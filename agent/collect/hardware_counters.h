@@ -1,0 +1,45 @@
+#pragma once
+
+#include <linux/perf_event.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "agent/collect/run_queue_trace.h"
+#include "common/result.h"
+#include "ebpf/hardware_counters.h"
+
+namespace proteus::collect {
+
+/// What one counter of each CPU counts: type and config of perf_event_open(2).
+struct PerfEvent {
+  std::uint32_t type = 0;
+  std::uint64_t config = 0;
+};
+/// Cycles, instructions, last-level cache misses.
+constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kHardwareEvents{
+    {{PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES},
+     {PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS},
+     {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES}}};
+
+/// Counters of the processor, attributed to VMs at each switch from or to one of their threads. Knows threads and slots
+/// from a RunQueueTrace, which must outlive it. Thread: owned by one.
+class HardwareCounters {
+ public:
+  using Counts = std::array<std::int64_t, HARDWARE_COUNTERS_EVENTS>;
+
+  /// Errors: kUnsupported if the processor has no such counters (most virtual machines), kPermissionDenied.
+  static Result<std::unique_ptr<HardwareCounters>> create(
+      const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events = kHardwareEvents);
+  virtual ~HardwareCounters() = default;
+
+  /// Begins a slot's counts anew.
+  virtual void clear(std::uint32_t slot) = 0;
+  /// Since clear(); a stay on a CPU counts when it ends.
+  virtual Counts read(std::uint32_t slot) const = 0;
+  virtual int program_fd() const = 0;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,216 @@
+#include "agent/collect/host_devices.h"
+
+#include <dirent.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::uint64_t kSlowEveryTicks = 10;
+constexpr std::int64_t kBytesPerKib = 1024;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+constexpr std::array kCpuKpis{Kpi::kCpuUserTimeNs,   Kpi::kCpuSystemTimeNs, Kpi::kCpuIrqTimeNs,
+                              Kpi::kCpuIowaitTimeNs, Kpi::kCpuStealTimeNs,  Kpi::kCpuIdleTimeNs};
+
+std::vector<std::string> entries_with(const std::string& path, std::string_view prefix) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (!directory) return names;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(prefix) && name.size() > prefix.size() &&
+        name.find_first_not_of("0123456789:", prefix.size()) == name.npos) {
+      names.emplace_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end(),
+            [](const std::string& a, const std::string& b) { return std::pair(a.size(), a) < std::pair(b.size(), b); });
+  return names;
+}
+
+/// One line of diskstats, see iostats.rst.
+struct DiskLine {
+  std::string_view name;
+  std::int64_t ios_count = 0;  ///< reads and writes completed
+  std::int64_t in_flight = 0;
+  std::int64_t busy_ms = 0;
+};
+
+std::optional<DiskLine> parse_disk_line(std::string_view line) {
+  take_word(line);
+  take_word(line);
+  DiskLine disk{.name = take_word(line)};
+  for (int field = 1; field <= 10; ++field) {
+    const auto value = parse_number(take_word(line));
+    if (!value) return std::nullopt;
+    if (field == 1 || field == 5) disk.ios_count += *value;
+    if (field == 9) disk.in_flight = *value;
+    if (field == 10) disk.busy_ms = *value;
+  }
+  return disk;
+}
+
+/// "Node 0 MemFree:   123 kB": the sum of what can be had without swapping.
+std::optional<std::int64_t> parse_node_available(std::string_view meminfo) {
+  std::optional<std::int64_t> sum;
+  while (auto line = take_line(meminfo)) {
+    take_word(*line);
+    take_word(*line);
+    const std::string_view name = take_word(*line);
+    if (name != "MemFree:" && name != "Inactive(file):" && name != "SReclaimable:") continue;
+    if (const auto kib = parse_number(*line)) sum = sum.value_or(0) + *kib * kBytesPerKib;
+  }
+  return sum;
+}
+
+}  // namespace
+
+bool is_used_disk(const std::string& root, std::string_view name, std::int64_t ios_count) {
+  if (ios_count == 0) return false;
+  std::string directory(name);
+  std::replace(directory.begin(), directory.end(), '/', '!');  // cciss/c0d0
+  return ::access(under(root, "/sys/block/" + directory).c_str(), F_OK) == 0;
+}
+
+HostDevices::HostDevices(const std::string& root)
+    : root_(root),
+      stat_(under(root, "/proc/stat")),
+      diskstats_(under(root, "/proc/diskstats")),
+      online_(under(root, "/sys/devices/system/cpu/online")) {}
+
+bool HostDevices::refresh() {
+  std::string layout;
+  if (const auto online = online_.read()) layout = *online;
+  const auto diskstats = diskstats_.read();
+  if (diskstats) {
+    std::string_view rest = *diskstats;
+    while (const auto line = take_line(rest)) {
+      const auto disk = parse_disk_line(*line);
+      if (!disk || disk->ios_count == 0) continue;
+      layout += ' ';
+      layout += disk->name;
+    }
+  }
+  const bool changed = layout != layout_;
+  if (changed) {
+    layout_ = std::move(layout);
+    find(diskstats.value_or(std::string_view{}));
+  }
+  if (const auto stat = stat_.read()) read_cpus(*stat);
+  if (diskstats) read_disks(*diskstats);
+  for (std::size_t i = 0; i < slow_.size(); ++i) {
+    if (changed || (tick_ + slow_[i].device) % kSlowEveryTicks == 0) read_slow(slow_[i]);
+  }
+  ++tick_;
+  return changed;
+}
+
+void HostDevices::add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_at) {
+  TextFile file(path);
+  if (!file.read()) return;
+  devices_.back().figures.push_back({kpi, {}});
+  slow_.push_back({.device = devices_.size() - 1,
+                   .figure = devices_.back().figures.size() - 1,
+                   .file = std::move(file),
+                   .wraps_at = wraps_at,
+                   .last_raw = {}});
+}
+
+void HostDevices::find(std::string_view diskstats) {
+  devices_.clear();
+  slow_.clear();
+  std::string_view rest;
+  const auto stat = stat_.read();
+  if (stat) rest = *stat;
+  while (auto line = take_line(rest)) {
+    const std::string_view word = take_word(*line);
+    if (!word.starts_with("cpu") || word.size() == 3) continue;
+    const std::string number(word.substr(3));
+    Device cpu{EntityKind::kCpu, number, {}};
+    for (const Kpi kpi : kCpuKpis) cpu.figures.push_back({kpi, {}});
+    devices_.push_back(std::move(cpu));
+    const std::string directory = under(root_, "/sys/devices/system/cpu/cpu" + number);
+    add_slow(Kpi::kCpuFrequencyKhz, directory + "/cpufreq/scaling_cur_freq");
+    add_slow(Kpi::kThermalThrottlesCount, directory + "/thermal_throttle/core_throttle_count");
+  }
+  const std::string nodes = under(root_, "/sys/devices/system/node");
+  for (const std::string& name : entries_with(nodes, "node")) {
+    devices_.push_back({EntityKind::kNode, name.substr(4), {}});
+    add_slow(Kpi::kNodeMemoryAvailableBytes, fmt::format("{}/{}/meminfo", nodes, name));
+    add_slow(Kpi::kNumaMissCount, fmt::format("{}/{}/numastat", nodes, name));
+  }
+  const std::string zones = under(root_, "/sys/class/powercap");
+  for (const std::string& name : entries_with(zones, "intel-rapl:")) {
+    if (std::count(name.begin(), name.end(), ':') != 1) continue;  // a part of a package
+    const auto range = read_file(fmt::format("{}/{}/max_energy_range_uj", zones, name));
+    devices_.push_back({EntityKind::kPackage, name.substr(11), {}});
+    add_slow(Kpi::kPackageEnergyUj, fmt::format("{}/{}/energy_uj", zones, name),
+             range ? parse_number(*range).value_or(0) : 0);
+  }
+  first_disk_ = devices_.size();
+  while (const auto line = take_line(diskstats)) {
+    const auto disk = parse_disk_line(*line);
+    if (!disk || !is_used_disk(root_, disk->name, disk->ios_count)) continue;
+    devices_.push_back(
+        {EntityKind::kHostDisk, std::string(disk->name), {{Kpi::kDiskBusyTimeNs, {}}, {Kpi::kDiskInFlightCount, {}}}});
+  }
+}
+
+void HostDevices::read_cpus(std::string_view stat) {
+  static const std::int64_t tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
+  auto device = devices_.begin();
+  while (auto line = take_line(stat)) {
+    const std::string_view word = take_word(*line);
+    if (!word.starts_with("cpu")) break;
+    if (word.size() == 3) continue;
+    while (device != devices_.end() && device->kind == EntityKind::kCpu && device->name != word.substr(3)) ++device;
+    if (device == devices_.end() || device->kind != EntityKind::kCpu) return;
+    // user nice system idle iowait irq softirq steal; user and nice hold the guests' time
+    std::array<std::int64_t, 8> field{};
+    for (auto& ticks : field) ticks = parse_number(take_word(*line)).value_or(0) * tick_ns;
+    const std::array<std::int64_t, kCpuKpis.size()> values{
+        field[0] + field[1], field[2], field[5] + field[6], field[4], field[7], field[3]};
+    for (std::size_t i = 0; i < values.size(); ++i) device->figures[i].value = values[i];
+    ++device;
+  }
+}
+
+void HostDevices::read_disks(std::string_view diskstats) {
+  std::size_t at = first_disk_;
+  while (const auto line = take_line(diskstats)) {
+    if (at == devices_.size()) return;
+    const auto disk = parse_disk_line(*line);
+    if (!disk || disk->name != devices_[at].name) continue;
+    devices_[at].figures[0].value = disk->busy_ms * kNsPerMs;
+    devices_[at].figures[1].value = disk->in_flight;
+    ++at;
+  }
+}
+
+void HostDevices::read_slow(SlowFigure& slow) {
+  Figure& figure = devices_[slow.device].figures[slow.figure];
+  const auto text = slow.file.read();
+  if (!text) {
+    figure.value.reset();
+    return;
+  }
+  if (figure.kpi == Kpi::kNodeMemoryAvailableBytes) {
+    figure.value = parse_node_available(*text);
+  } else if (figure.kpi == Kpi::kNumaMissCount) {
+    figure.value = number_after(*text, "numa_miss");
+  } else if (const auto raw = parse_number(*text); raw && slow.wraps_at > 0) {
+    std::int64_t step = *raw - slow.last_raw.value_or(*raw);
+    if (step < 0) step += slow.wraps_at;
+    figure.value = figure.value.value_or(*raw) + step;
+    slow.last_raw = raw;
+  } else {
+    figure.value = raw;
+  }
+}
+
+}  // namespace proteus::collect

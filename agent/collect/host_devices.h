@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/collect/figure.h"
+#include "agent/collect/text_file.h"
+#include "common/kpi.h"
+
+namespace proteus::collect {
+
+/// A part of the host: a CPU, a NUMA node, a processor package, a disk.
+struct Device {
+  EntityKind kind{};
+  std::string name;
+  std::vector<Figure> figures;  ///< of kinds that this host can tell; which ones stays the same
+};
+
+/// The host's parts and their figures. What costs a file per part and moves slowly (frequency, throttling, energy,
+/// nodes) is read in turn, each part at every tenth tick, and holds until then; procfs stat and diskstats at every
+/// tick. Thread: owned by one.
+class HostDevices {
+ public:
+  explicit HostDevices(const std::string& root);
+  /// True if parts came or went.
+  bool refresh();
+  /// CPUs, nodes, packages, disks, each in order of the kernel's lists.
+  const std::vector<Device>& devices() const { return devices_; }
+
+ private:
+  /// One figure of one device from a file of its own.
+  struct SlowFigure {
+    std::size_t device = 0;
+    std::size_t figure = 0;
+    TextFile file;
+    std::int64_t wraps_at = 0;  ///< energy counters begin anew after this; 0: never
+    std::optional<std::int64_t> last_raw;
+  };
+
+  void find(std::string_view diskstats);
+  void add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_at = 0);
+  void read_cpus(std::string_view stat);
+  void read_disks(std::string_view diskstats);
+  void read_slow(SlowFigure& slow);
+
+  const std::string root_;
+  TextFile stat_;
+  TextFile diskstats_;
+  TextFile online_;
+  std::string layout_;  ///< online CPUs and disks when devices_ was built
+  std::vector<Device> devices_;
+  std::size_t first_disk_ = 0;
+  std::vector<SlowFigure> slow_;
+  std::uint64_t tick_ = 0;
+};
+
+/// True for a whole disk that has done something: partitions would count twice, unused loop devices nothing.
+bool is_used_disk(const std::string& root, std::string_view name, std::int64_t ios_count);
+
+}  // namespace proteus::collect

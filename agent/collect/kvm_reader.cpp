@@ -1,0 +1,116 @@
+#include "agent/collect/kvm_reader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "agent/collect/bpf_support.h"
+#include "ebpf/kvm_counters.skel.h"
+
+namespace proteus::collect {
+namespace {
+
+class ProgramKvmReader final : public KvmReader {
+ public:
+  ~ProgramKvmReader() override { kvm_counters_bpf__destroy(skeleton_); }
+
+  Status load() {
+    const BpfLog log;
+    skeleton_ = kvm_counters_bpf__open();
+    if (skeleton_ == nullptr) return bpf_error("open kvm_counters", errno);
+    if (const int code = kvm_counters_bpf__load(skeleton_); code != 0) {
+      return with_context(bpf_error(log.reason(), -code), "load kvm_counters");
+    }
+    kvm_counters_args args{0};
+    if (!run(args)) return bpf_error("run poll_vcpus", errno);
+    return {};
+  }
+
+  std::vector<kvm_vcpu_place> find(pid_t pid) override {
+    std::vector<kvm_vcpu_place> places;
+    bpf_iter_link_info which{};
+    which.task.pid = static_cast<__u32>(pid);
+    LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &which, .link_info_len = sizeof which);
+    const BpfLog log;  // keeps libbpf quiet where the kernel cannot walk one process alone
+    bpf_link* link = bpf_program__attach_iter(skeleton_->progs.find_vcpus, &options);
+    if (link == nullptr) link = bpf_program__attach_iter(skeleton_->progs.find_vcpus, nullptr);
+    if (link == nullptr) return places;
+    read_places(bpf_link__fd(link), places);
+    bpf_link__destroy(link);
+    std::erase_if(places, [pid](const kvm_vcpu_place& p) { return p.pid != static_cast<__u32>(pid); });
+    std::sort(places.begin(), places.end(),
+              [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu_id < b.vcpu_id; });
+    const auto same = [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu == b.vcpu; };
+    places.erase(std::unique(places.begin(), places.end(), same), places.end());  // descriptors may be duplicates
+    return places;
+  }
+
+  void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) override {
+    const std::size_t count = std::min<std::size_t>(vcpus.size(), KVM_COUNTERS_SLOTS);
+    std::copy_n(vcpus.begin(), count, skeleton_->bss->requests);
+    kvm_counters_args args{static_cast<__u32>(count)};
+    const bool ran = count > 0 && run(args);
+    for (std::size_t i = 0; i < vcpus.size(); ++i) {
+      figures[i].reset();
+      if (ran && i < count && skeleton_->bss->answers[i].valid != 0) figures[i] = skeleton_->bss->answers[i];
+    }
+  }
+
+  int program_fd() const override { return bpf_program__fd(skeleton_->progs.poll_vcpus); }
+
+ private:
+  static void read_places(int link_fd, std::vector<kvm_vcpu_place>& places) {
+    const int fd = bpf_iter_create(link_fd);
+    if (fd < 0) return;
+    std::array<kvm_vcpu_place, 64> buffer;
+    std::size_t held = 0;  // bytes
+    auto* bytes = reinterpret_cast<char*>(buffer.data());
+    for (;;) {
+      const ssize_t n = ::read(fd, bytes + held, sizeof buffer - held);
+      if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (n <= 0) break;
+      held += static_cast<std::size_t>(n);
+      const std::size_t whole = held / sizeof(kvm_vcpu_place);
+      places.insert(places.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(whole));
+      held -= whole * sizeof(kvm_vcpu_place);
+      std::memmove(bytes, bytes + whole * sizeof(kvm_vcpu_place), held);
+    }
+    ::close(fd);
+  }
+
+  bool run(kvm_counters_args& args) {
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
+    return bpf_prog_test_run_opts(program_fd(), &options) == 0;
+  }
+
+  kvm_counters_bpf* skeleton_ = nullptr;
+};
+
+}  // namespace
+
+std::optional<std::int64_t> counter(const kvm_counters& figures, kvm_counter which) {
+  if ((figures.known >> which & 1) == 0) return std::nullopt;
+  return static_cast<std::int64_t>(figures.counters[which]);
+}
+
+std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const kvm_counters& figures) {
+  static_assert(KVM_COUNTERS_HALT_BUCKETS == kHistogramBucketCount);
+  if ((figures.known >> KVM_COUNTERS & 1) == 0) return std::nullopt;
+  std::array<std::int64_t, kHistogramBucketCount> ours{};
+  for (std::size_t b = 0; b < KVM_COUNTERS_HALT_BUCKETS; ++b) {
+    ours[b == 0 ? 0 : b - 1] += static_cast<std::int64_t>(figures.halt_waits[b]);
+  }
+  return ours;
+}
+
+Result<std::unique_ptr<KvmReader>> KvmReader::create() {
+  auto reader = std::make_unique<ProgramKvmReader>();
+  if (const Status loaded = reader->load(); !loaded) return loaded.error();
+  return std::unique_ptr<KvmReader>(std::move(reader));
+}
+
+}  // namespace proteus::collect

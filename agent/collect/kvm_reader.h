@@ -1,0 +1,40 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/kpi.h"
+#include "common/result.h"
+#include "ebpf/kvm_counters.h"
+
+namespace proteus::collect {
+
+/// One of KVM's counters, or nullopt where this kernel does not keep it.
+std::optional<std::int64_t> counter(const kvm_counters& figures, kvm_counter which);
+/// The halt-wait histogram in our buckets; nullopt where this kernel does not keep it. The kernel's last bucket, 2^30
+/// ns and more, lands in our last but one.
+std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const kvm_counters& figures);
+
+/// KVM's own statistics of vCPUs, through ebpf/kvm_counters. Thread: owned by one.
+class KvmReader {
+ public:
+  /// Errors: kUnsupported, kPermissionDenied with the kernel's reason (KVM not there, kernel before 5.17, …).
+  static Result<std::unique_ptr<KvmReader>> create();
+  virtual ~KvmReader() = default;
+
+  /// The vCPUs whose descriptors the process holds, in order of their number; empty if it runs no KVM guest.
+  /// Cost: about 0.2 µs per open file of the process (kernel 6.1), of all processes before.
+  virtual std::vector<kvm_vcpu_place> find(pid_t pid) = 0;
+  /// figures[i] answers vcpus[i]; nullopt if that vCPU is gone or there was no room. Cost: 0.1 µs a vCPU.
+  virtual void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) = 0;
+  /// The program that read() runs, for its statistics.
+  virtual int program_fd() const = 0;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,66 @@
+#include "agent/collect/on_demand.h"
+
+#include "common/log.h"
+
+namespace proteus::collect {
+namespace {
+
+Result<std::unique_ptr<KvmExitTrace>> create_exits(const RunQueueTrace* threads) {
+  if (threads == nullptr) return Error{ErrorCode::kUnsupported, "there is no run-queue trace, which knows the threads"};
+  const auto layout = probe_kvm_exit_layout();
+  if (!layout) return layout.error();
+  return KvmExitTrace::create(*threads, *layout);
+}
+
+}  // namespace
+
+template <typename Hook, typename Create>
+void OnDemand::follow(Question question, std::unique_ptr<Hook>& hook, Create create) {
+  const auto at = static_cast<std::size_t>(question);
+  const bool begins = wanted_[at] && !asked_[at];
+  if (!wanted_[at]) hook.reset();
+  if (!begins) return;
+  auto created = create();
+  if (created) {
+    hook = std::move(created).value();
+    log::info("question {}: watching", kQuestionNames[at]);
+  } else {
+    log::warning("question {}: {}", kQuestionNames[at], created.error().message);
+  }
+}
+
+bool OnDemand::update(Timestamp now) {
+  wanted_ = questions_.read(now);
+  const bool changed = wanted_ != asked_;
+  if (changed) {
+    follow(Question::kKvmExits, exits_, [this] { return create_exits(threads_); });
+    follow(Question::kNetSoftirq, softirq_, [] { return NetSoftirqTrace::create(); });
+    follow(Question::kPacketDrops, drops_, [] { return PacketDropTrace::create(); });
+    asked_ = wanted_;
+  }
+  if (!exits_ && !drops_ && exit_series_.empty() && packet_drops_.empty()) return changed;
+
+  exit_figures_ = exits_ ? exits_->read() : std::map<std::uint32_t, ExitFigures>{};
+  const std::size_t drop_reasons = packet_drops_.size();
+  packet_drops_ = drops_ ? drops_->read() : std::vector<std::pair<std::string, std::int64_t>>{};
+  std::vector<std::pair<std::uint32_t, std::size_t>> exit_series;
+  for (const auto& [slot, figures] : exit_figures_) exit_series.emplace_back(slot, figures.reasons.size());
+  const bool other_series = exit_series != exit_series_ || drop_reasons != packet_drops_.size();
+  exit_series_ = std::move(exit_series);
+  return changed || other_series;
+}
+
+void OnDemand::forget(std::uint32_t slot) {
+  if (exits_) exits_->forget(slot);
+}
+
+const ExitFigures* OnDemand::exits(std::uint32_t slot) const {
+  const auto found = exit_figures_.find(slot);
+  return found == exit_figures_.end() ? nullptr : &found->second;
+}
+
+std::optional<std::int64_t> OnDemand::net_softirq_time_ns(std::size_t cpu) const {
+  return softirq_ ? softirq_->time_ns(cpu) : std::nullopt;
+}
+
+}  // namespace proteus::collect

@@ -1,0 +1,96 @@
+#include "agent/collect/resctrl.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "agent/collect/text_file.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::string_view kPrefix = "proteus-";
+
+std::vector<std::string> entries_with(const std::string& path, std::string_view prefix) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (!directory) return names;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
+  }
+  return names;
+}
+
+/// Files of resctrl take one number a write.
+bool write_number(const std::string& path, pid_t number) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const std::string text = std::to_string(number);
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return written;
+}
+
+}  // namespace
+
+Result<Resctrl> Resctrl::open(const std::string& root) {
+  const std::string top = under(root, "/sys/fs/resctrl");
+  const std::string groups = top + "/mon_groups";
+  if (::access((top + "/info").c_str(), F_OK) != 0) {
+    return Error{ErrorCode::kUnsupported, "resctrl is not mounted at /sys/fs/resctrl, or the processor has none"};
+  }
+  if (::access((top + "/info/L3_MON").c_str(), F_OK) != 0) {
+    return Error{ErrorCode::kUnsupported, "the processor can allocate its cache but not monitor it (no L3_MON)"};
+  }
+  if (::access(groups.c_str(), W_OK) != 0) {
+    return Error{ErrorCode::kPermissionDenied, fmt::format("{}: {}", groups, std::strerror(errno))};
+  }
+  return Resctrl(groups);
+}
+
+void Resctrl::remove_left() {
+  for (const std::string& left : entries_with(groups_, kPrefix)) ::rmdir((groups_ + "/" + left).c_str());
+}
+
+Resctrl::~Resctrl() {
+  for (const std::string& vm : vms_) ::rmdir(path(vm).c_str());
+}
+
+bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
+  if (!vms_.contains(vm)) {
+    if (::mkdir(path(vm).c_str(), 0755) != 0) return false;
+    vms_.insert(vm);
+  }
+  bool all = true;
+  for (const pid_t thread : threads) all &= write_number(path(vm) + "/tasks", thread);
+  return all;
+}
+
+void Resctrl::remove(const std::string& vm) {
+  if (vms_.erase(vm) > 0) ::rmdir(path(vm).c_str());
+}
+
+ResctrlFigures Resctrl::read(const std::string& vm) const {
+  ResctrlFigures figures;
+  if (!vms_.contains(vm)) return figures;
+  const std::string data = path(vm) + "/mon_data";
+  const auto add_to = [](std::optional<std::int64_t>& sum, const std::string& file) {
+    const auto text = read_file(file);
+    const auto value = text ? parse_number(*text) : std::nullopt;  // "Unavailable" while the hardware has no value
+    if (value) sum = sum.value_or(0) + *value;
+  };
+  for (const std::string& cache : entries_with(data, "mon_L3_")) {
+    add_to(figures.llc_occupancy_bytes, fmt::format("{}/{}/llc_occupancy", data, cache));
+    add_to(figures.memory_bandwidth_bytes, fmt::format("{}/{}/mbm_total_bytes", data, cache));
+  }
+  return figures;
+}
+
+}  // namespace proteus::collect

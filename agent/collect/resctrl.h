@@ -1,0 +1,48 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include "common/result.h"
+
+namespace proteus::collect {
+
+struct ResctrlFigures {
+  std::optional<std::int64_t> llc_occupancy_bytes;
+  std::optional<std::int64_t> memory_bandwidth_bytes;  ///< moved so far, all of the system's memory
+};
+
+/// Monitoring groups of the kernel's resctrl file system, one per VM that has been entered: what the VM holds of the
+/// last-level cache, and what it moves to and from memory, summed over the caches. Groups are named proteus-ID and live
+/// as long as their VM, at most as long as this object.
+/// Monitoring ids are few (one to four hundred): a VM without one has no figures. Thread: owned by one.
+class Resctrl {
+ public:
+  /// root: /sys/fs/resctrl is looked for below it. Errors: kUnsupported with the reason.
+  static Result<Resctrl> open(const std::string& root);
+  /// Removes the groups that an agent which was killed left.
+  void remove_left();
+  ~Resctrl();
+  Resctrl(Resctrl&&) = default;
+  Resctrl& operator=(Resctrl&&) = delete;
+
+  /// Enters the VM's threads; new ones may follow in later calls. False if the kernel has no more groups or a thread is
+  /// gone.
+  bool add(const std::string& vm, std::span<const pid_t> threads);
+  void remove(const std::string& vm);
+  ResctrlFigures read(const std::string& vm) const;
+
+ private:
+  explicit Resctrl(std::string groups) : groups_(std::move(groups)) {}
+  std::string path(const std::string& vm) const { return groups_ + "/proteus-" + vm; }
+
+  std::string groups_;  ///< the directory mon_groups
+  std::set<std::string> vms_;
+};
+
+}  // namespace proteus::collect

@@ -1,0 +1,78 @@
+#include "agent/collect/vm_cgroup_files.h"
+
+#include "agent/collect/host_files.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::uint64_t kMemoryStatEveryTicks = 10;
+
+/// The file if it can be read now: one that is not there is not looked for at every tick.
+std::optional<TextFile> readable(const std::string& directory, const char* name) {
+  if (directory.empty()) return std::nullopt;
+  TextFile file(directory + "/" + name);
+  if (!file.read()) return std::nullopt;
+  return file;
+}
+
+std::optional<std::int64_t> pressure(std::optional<TextFile>& file, std::string_view line) {
+  if (!file) return std::nullopt;
+  const auto text = file->read();
+  return text ? parse_pressure_total_ns(*text, line) : std::nullopt;
+}
+
+}  // namespace
+
+VmCgroupFiles::VmCgroupFiles(const VmGroups& groups)
+    : cpu_pressure_(readable(groups.unified, "cpu.pressure")),
+      memory_pressure_(readable(groups.unified, "memory.pressure")),
+      io_pressure_(readable(groups.unified, "io.pressure")),
+      memory_stat_(readable(groups.memory, "memory.stat")),
+      swap_current_(readable(groups.memory, "memory.swap.current")) {}
+
+const VmCgroupFigures& VmCgroupFiles::read(std::uint64_t tick) {
+  figures_.cpu_pressure_some_ns = pressure(cpu_pressure_, "some");
+  figures_.io_pressure_some_ns = pressure(io_pressure_, "some");
+  figures_.memory_pressure_some_ns = figures_.memory_pressure_full_ns = std::nullopt;
+  if (memory_pressure_) {
+    if (const auto text = memory_pressure_->read()) {
+      figures_.memory_pressure_some_ns = parse_pressure_total_ns(*text, "some");
+      figures_.memory_pressure_full_ns = parse_pressure_total_ns(*text, "full");
+    }
+  }
+  if (memory_stat_ && (!memory_was_read_ || tick % kMemoryStatEveryTicks == 0)) {
+    memory_was_read_ = true;
+    figures_.working_set_bytes = figures_.refaults_count = figures_.swap_bytes = std::nullopt;
+    if (const auto text = memory_stat_->read()) parse_memory_stat(*text, figures_);
+    if (swap_current_) {
+      const auto text = swap_current_->read();
+      figures_.swap_bytes = text ? parse_number(*text) : std::nullopt;
+    }
+  }
+  return figures_;
+}
+
+void parse_memory_stat(std::string_view text, VmCgroupFigures& figures) {
+  const auto sum = [](std::optional<std::int64_t>& to, std::optional<std::int64_t> part) {
+    if (part) to = to.value_or(0) + *part;
+  };
+  // v1 prints each figure twice, of the group and ("total_") of its subtree; QEMU's threads may sit in children.
+  const bool v1 = number_after(text, "total_active_anon").has_value();
+  while (const auto line = take_line(text)) {
+    std::string_view rest = *line;
+    std::string_view name = take_word(rest);
+    if (v1) {
+      if (!name.starts_with("total_")) continue;
+      name.remove_prefix(6);
+    }
+    const auto value = parse_number(rest);
+    if (name == "active_anon" || name == "active_file") sum(figures.working_set_bytes, value);
+    // one line before 5.9, two since (170b04b7ae49 "mm/workingset: prepare the workingset detection for anon LRU")
+    if (name == "workingset_refault" || name == "workingset_refault_anon" || name == "workingset_refault_file") {
+      sum(figures.refaults_count, value);
+    }
+    if (v1 && name == "swap") figures.swap_bytes = value;
+  }
+}
+
+}  // namespace proteus::collect

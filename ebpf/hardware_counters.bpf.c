@@ -1,0 +1,72 @@
+/* How many cycles, instructions and cache misses do each VM's threads take?
+ *
+ * Every CPU has its counters running all the time; when a VM's thread comes onto a CPU they are read, when it leaves they
+ * are read again, and the step is the VM's. Switches between threads of no VM read nothing. Attached only where the
+ * processor lets us have its counters. */
+#include "vm_threads.bpf.h"
+
+#include "hardware_counters.h"
+
+const volatile __u32 slots = 1;
+const volatile __u32 cpus = 1;
+
+/* Event × CPU: index event * cpus + cpu; resized and filled by the loader. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+  __uint(max_entries, HARDWARE_COUNTERS_EVENTS);
+  __uint(key_size, sizeof(u32));
+  __uint(value_size, sizeof(u32));
+} events SEC(".maps");
+
+struct reading {
+  u64 values[HARDWARE_COUNTERS_EVENTS];
+};
+
+/* By CPU: the counters when the VM's thread that is on it came. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct reading);
+} arrivals SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, u32);
+  __type(value, struct hardware_counters_stripe);
+} stripes SEC(".maps");
+
+static __always_inline u64 read_event(u32 event, u32 cpu) {
+  struct bpf_perf_event_value value = {};
+  if (bpf_perf_event_read_value(&events, event * cpus + cpu, &value, sizeof(value))) return 0;
+  return value.counter;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch_counters, bool preempt, struct task_struct *prev, struct task_struct *next) {
+  struct thread_mark *leaves = prev->bpf_storage ? bpf_task_storage_get(&threads, prev, 0, 0) : 0;
+  struct thread_mark *comes = next->bpf_storage ? bpf_task_storage_get(&threads, next, 0, 0) : 0;
+  if (!leaves && !comes) return 0;
+
+  u32 zero = 0;
+  struct reading *arrival = bpf_map_lookup_elem(&arrivals, &zero);
+  if (!arrival) return 0;
+  u32 cpu = bpf_get_smp_processor_id();
+  struct hardware_counters_stripe *stripe = 0;
+  if (leaves) {
+    u32 index = cpu * slots + leaves->slot;
+    stripe = bpf_map_lookup_elem(&stripes, &index);
+  }
+  for (u32 event = 0; event < HARDWARE_COUNTERS_EVENTS; event++) {
+    u64 now = read_event(event, cpu);
+    if (stripe && arrival->values[event] && now > arrival->values[event]) {
+      stripe->counts[event] += now - arrival->values[event];
+    }
+    arrival->values[event] = comes ? now : 0;
+  }
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

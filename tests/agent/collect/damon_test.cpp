@@ -1,0 +1,95 @@
+#include "agent/collect/damon.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "agent/collect/text_file.h"
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus::collect {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kMonitors = "/sys/kernel/mm/damon/admin/kdamonds";
+const std::string kContext = kMonitors + "/0/contexts/0";
+
+/// sysfs as it stands once monitor, context, target and scheme are made; a real kernel makes them as the counts are
+/// written.
+void make_sysfs(const FixtureRoot& root, const std::string& operations) {
+  root.write(kMonitors + "/nr_kdamonds", "0\n");
+  root.write(kMonitors + "/0/state", "off\n");
+  root.write(kMonitors + "/0/contexts/nr_contexts", "0\n");
+  root.write(kContext + "/avail_operations", operations);
+  for (const char* file :
+       {"/operations", "/monitoring_attrs/intervals/sample_us", "/monitoring_attrs/intervals/aggr_us",
+        "/monitoring_attrs/intervals/update_us", "/monitoring_attrs/nr_regions/min", "/monitoring_attrs/nr_regions/max",
+        "/targets/nr_targets", "/targets/0/pid_target", "/schemes/nr_schemes", "/schemes/0/action",
+        "/schemes/0/access_pattern/sz/min", "/schemes/0/access_pattern/sz/max",
+        "/schemes/0/access_pattern/nr_accesses/min", "/schemes/0/access_pattern/nr_accesses/max",
+        "/schemes/0/access_pattern/age/min", "/schemes/0/access_pattern/age/max"}) {
+    root.write(kContext + file, "");
+  }
+  root.write(kContext + "/schemes/0/tried_regions/total_bytes", "4096\n");
+}
+
+std::string content(const FixtureRoot& root, const std::string& file) {
+  return read_file(root.path() + file).value_or("(none)");
+}
+
+TEST(Damon, SaysWhyItCannot) {
+  const FixtureRoot root;
+  EXPECT_NE(Damon::open(root.path()).error().message.find("no DAMON"), std::string::npos);
+  make_sysfs(root, "fvaddr\npaddr\n");
+  EXPECT_NE(Damon::open(root.path()).error().message.find("physical memory"), std::string::npos);
+  EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '0') << "given back";
+  root.write(kMonitors + "/nr_kdamonds", "2\n");
+  EXPECT_EQ(Damon::open(root.path()).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds"), "2\n") << "another's is left alone";
+}
+
+TEST(Damon, GuestsTakeTurnsAndResultsAge) {
+  const FixtureRoot root;
+  make_sysfs(root, "vaddr\npaddr\n");
+  const VmId a("a"), b("b");
+  const std::map<VmId, pid_t> guests{{a, 70}, {b, 80}};
+  Damon::SteadyTime now{1h};
+  {
+    auto opened = Damon::open(root.path());
+    ASSERT_TRUE(opened) << opened.error().message;
+    Damon damon = std::move(opened).value();
+    damon.update(guests, now);
+    EXPECT_EQ(content(root, kContext + "/targets/0/pid_target").substr(0, 2), "70");
+    EXPECT_EQ(damon.working_set_bytes(a, now), std::nullopt);
+    damon.update(guests, now += 5s);
+    EXPECT_EQ(content(root, kContext + "/targets/0/pid_target").substr(0, 2), "70") << "its time is not over";
+    damon.update(guests, now += 5s);
+    EXPECT_EQ(damon.working_set_bytes(a, now), 4096);
+    EXPECT_EQ(content(root, kContext + "/targets/0/pid_target").substr(0, 2), "80");
+    damon.update({{a, 70}}, now += 1s);
+    EXPECT_EQ(content(root, kContext + "/targets/0/pid_target").substr(0, 2), "70") << "the other has ended";
+    EXPECT_EQ(damon.working_set_bytes(b, now), std::nullopt);
+    EXPECT_EQ(damon.working_set_bytes(a, now + 11min), std::nullopt);
+  }
+  EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '0');
+}
+
+TEST(Damon, OnThisKernelItWorksOrSaysWhyNot) {
+  auto damon = Damon::open("/");
+  if (!damon) {
+    EXPECT_FALSE(damon.error().message.empty());
+    const auto left = read_file("/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds");
+    if (left && damon.error().code == ErrorCode::kUnsupported) {
+      EXPECT_EQ(parse_number(*left), 0) << "a refusal leaves nothing";
+    }
+    GTEST_SKIP() << damon.error().message;
+  }
+  Damon::SteadyTime now{1h};
+  Damon taken = std::move(damon).value();
+  taken.update({{VmId("self"), ::getpid()}}, now);
+  taken.update({{VmId("self"), ::getpid()}}, now += 10s);
+  EXPECT_TRUE(taken.working_set_bytes(VmId("self"), now));
+}
+
+}  // namespace
+}  // namespace proteus::collect

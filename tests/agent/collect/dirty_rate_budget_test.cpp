@@ -1,0 +1,73 @@
+#include "agent/collect/dirty_rate_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace proteus::collect {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::map<VmId, std::int64_t> guests(int count, std::int64_t memory_bytes) {
+  std::map<VmId, std::int64_t> all;
+  for (int i = 0; i < count; ++i) all[VmId("vm" + std::to_string(100 + i))] = memory_bytes;
+  return all;
+}
+
+TEST(DirtyRateBudget, FewSmallGuestsAreMeasuredAtEveryPass) {
+  DirtyRateBudget budget;
+  DirtyRateBudget::SteadyTime now{1h};
+  for (int pass = 0; pass < 5; ++pass) {
+    EXPECT_EQ(budget.choose(guests(5, kGiB), now).size(), 5u);
+    now += 10s;
+  }
+}
+
+TEST(DirtyRateBudget, ManyLargeGuestsTakeTurnsAndStayWithinTheShare) {
+  constexpr double kShare = 0.005;
+  DirtyRateBudget budget(kShare);
+  DirtyRateBudget::SteadyTime now{1h};
+  const auto all = guests(40, 8 * kGiB);
+  budget.choose(all, now);
+  std::map<VmId, int> measured;
+  Nanoseconds spent{0};
+  constexpr int kPasses = 400;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    now += 10s;
+    for (const VmId& id : budget.choose(all, now)) {
+      ++measured[id];
+      spent += DirtyRateBudget::cost(8 * kGiB);
+    }
+  }
+  EXPECT_LE(spent, Nanoseconds(static_cast<std::int64_t>(kShare * 10e9 * kPasses)));
+  ASSERT_EQ(measured.size(), 40u) << "nobody is left out";
+  for (const auto& [id, count] : measured) EXPECT_NEAR(count, kPasses / 40, 1) << id.value;
+}
+
+TEST(DirtyRateBudget, AGuestThatIsTooLargeForAPassIsStillMeasured) {
+  DirtyRateBudget budget;
+  DirtyRateBudget::SteadyTime now{1h};
+  auto all = guests(1, 2048 * kGiB);
+  all[VmId("zz")] = kGiB;
+  budget.choose(all, now);
+  std::set<VmId> measured;
+  for (int pass = 0; pass < 2; ++pass) {
+    now += 10s;
+    for (const VmId& id : budget.choose(all, now)) measured.insert(id);
+  }
+  EXPECT_EQ(measured.size(), 2u);
+}
+
+TEST(DirtyRateBudget, ANewGuestComesFirst) {
+  DirtyRateBudget budget;
+  DirtyRateBudget::SteadyTime now{1h};
+  auto all = guests(20, 8 * kGiB);
+  for (int pass = 0; pass < 30; ++pass) budget.choose(all, now += 10s);
+  all[VmId("zz")] = kGiB;
+  EXPECT_EQ(budget.choose(all, now += 10s).front(), VmId("zz"));
+  EXPECT_TRUE(budget.choose({}, now += 10s).empty());
+}
+
+}  // namespace
+}  // namespace proteus::collect

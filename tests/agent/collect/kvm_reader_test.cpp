@@ -1,0 +1,137 @@
+// Real counters of a real guest: tests/agent/collect/kvm_guest.cpp runs under /dev/kvm. Skipped, with the reason, where
+// that is not possible.
+#include "agent/collect/kvm_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "agent/collect/collector.h"
+#include "tests/agent/collect/child_process.h"
+
+namespace proteus::collect {
+namespace {
+
+/// The UUID of the domain that libvirt's test driver always has.
+constexpr const char* kTestDomain = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+constexpr std::chrono::seconds kPatience{30};
+
+std::unique_ptr<ChildProcess> start_guest(std::string& refusal) {
+  auto guest = std::make_unique<ChildProcess>(std::vector<std::string>{PROTEUS_KVM_GUEST, "-uuid", kTestDomain, "2"});
+  const std::string line = guest->read_line();
+  refusal = line == "ready" ? "" : line.empty() ? "the guest did not start" : line;
+  return guest;
+}
+
+class KvmReaderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto created = KvmReader::create();
+    if (!created) GTEST_SKIP() << created.error().message;
+    reader = std::move(created).value();
+    std::string refusal;
+    guest = start_guest(refusal);
+    if (!refusal.empty()) GTEST_SKIP() << refusal;
+  }
+  std::vector<std::optional<kvm_counters>> read(const std::vector<kvm_vcpu_place>& places) {
+    std::vector<std::optional<kvm_counters>> figures(places.size());
+    reader->read(places, figures);
+    return figures;
+  }
+  std::unique_ptr<KvmReader> reader;
+  std::unique_ptr<ChildProcess> guest;
+};
+
+TEST_F(KvmReaderTest, FindsVcpusByTheirDescriptors) {
+  const auto places = reader->find(guest->pid());
+  ASSERT_EQ(places.size(), 2u);
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(places[i].vcpu_id, i);
+    EXPECT_EQ(places[i].pid, static_cast<std::uint32_t>(guest->pid()));
+    EXPECT_NE(places[i].tid, 0u) << "it has run";
+    EXPECT_NE(places[i].tid, places[i].pid);
+  }
+  EXPECT_TRUE(reader->find(::getpid()).empty()) << "this process runs no guest";
+}
+
+TEST_F(KvmReaderTest, CountsWhatTheGuestDoes) {
+  const auto places = reader->find(guest->pid());
+  ASSERT_EQ(places.size(), 2u);
+  const auto before = read(places);
+  ASSERT_TRUE(before[0] && before[1]);
+  const auto grown = [&](std::size_t vcpu, kvm_counter which) {
+    const auto now = read(places);
+    return now[vcpu] ? *counter(*now[vcpu], which) - *counter(*before[vcpu], which) : 0;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  // Port writes are exits of their own only where the processor runs the guest; emulated real mode counts none.
+  for (std::size_t vcpu = 0; vcpu < 2; ++vcpu) {
+    for (const kvm_counter which : {KVM_COUNTER_MMIO_EXITS, KVM_COUNTER_HALT_EXITS}) {
+      ASSERT_TRUE(counter(*before[vcpu], which)) << "counter " << which << " is of every x86 kernel";
+      while (grown(vcpu, which) < 10 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+      EXPECT_GE(grown(vcpu, which), 10) << "counter " << which << " of vCPU " << vcpu;
+    }
+  }
+}
+
+TEST_F(KvmReaderTest, AVcpuThatEndedIsAbsent) {
+  const auto places = reader->find(guest->pid());
+  ASSERT_EQ(places.size(), 2u);
+  ASSERT_TRUE(read(places)[0]);
+  guest->end();
+  EXPECT_FALSE(read(places)[0]);
+  EXPECT_FALSE(read(places)[1]);
+  EXPECT_FALSE(read({kvm_vcpu_place{}})[0]) << "no address at all";
+}
+
+TEST_F(KvmReaderTest, TheCollectorTellsTheGuestsExits) {
+  CollectorOptions options;
+  options.host = HostId("h");
+  options.libvirt_uri = "test:///default";
+  auto collector = Collector::create(options, 1);
+  ASSERT_TRUE(collector);
+  const auto value = [](const Sample& sample, Kpi kpi) -> std::optional<std::int64_t> {
+    for (std::size_t i = 0; i < sample.catalog->series.size(); ++i) {
+      if (sample.catalog->series[i].kpi == kpi && sample.frame.present[i] != 0) return sample.frame.values[i];
+    }
+    return std::nullopt;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::optional<std::int64_t> first, last;
+  Sample sample;
+  while ((!first || *last < *first + 10) && std::chrono::steady_clock::now() < deadline) {
+    sample = collector.value()->tick(from_unix_ns(1'700'000'000'000'000'000));
+    last = value(sample, Kpi::kMmioExitsCount);
+    if (!first) first = last;
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(first && last) << "the VM's process was not recognised";
+  EXPECT_GE(*last, *first + 10);
+  EXPECT_TRUE(value(sample, Kpi::kHaltExitsCount));
+  EXPECT_TRUE(value(sample, Kpi::kMappedPages4k));
+  EXPECT_GT(value(sample, Kpi::kCpuRunTimeNs).value_or(0), 0);
+  int vcpus = 0;
+  for (const Entity& entity : sample.catalog->entities) vcpus += entity.kind == EntityKind::kVcpu ? 1 : 0;
+  EXPECT_EQ(vcpus, 2);
+}
+
+TEST(HaltWaits, MovesTheKernelsBucketsToOurs) {
+  kvm_counters figures{};
+  EXPECT_FALSE(halt_waits(figures));
+  figures.known = 1u << KVM_COUNTERS;
+  figures.halt_waits[0] = 1;   // 0 ns
+  figures.halt_waits[1] = 2;   // 1 ns
+  figures.halt_waits[11] = 4;  // 1,024 to 2,047 ns
+  figures.halt_waits[31] = 8;  // 2^30 ns and more
+  const auto ours = halt_waits(figures);
+  ASSERT_TRUE(ours);
+  EXPECT_EQ((*ours)[0], 3);
+  EXPECT_EQ((*ours)[10], 4);
+  EXPECT_EQ((*ours)[30], 8);
+  EXPECT_EQ((*ours)[31], 0);
+}
+
+}  // namespace
+}  // namespace proteus::collect

@@ -1,0 +1,237 @@
+// Hooks for kernels and hardware other than this one: loaded into the running kernel and fed with events by
+// bpf_prog_test_run_opts. Skipped, with the reason, where programs may not be loaded.
+#include "agent/collect/on_demand.h"
+
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <numeric>
+
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/collector.h"
+#include "agent/collect/hardware_counters.h"
+#include "ebpf/kvm_exits.h"
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr std::uint64_t kNetRx = 3;
+constexpr std::uint64_t kTimer = 1;
+
+/// Runs a raw tracepoint's program on this thread with these arguments.
+bool feed(int program_fd, std::vector<std::uint64_t> arguments) {
+  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = arguments.data(),
+              .ctx_size_in = static_cast<__u32>(arguments.size() * sizeof(std::uint64_t)));
+  return bpf_prog_test_run_opts(program_fd, &options) == 0;
+}
+
+std::int64_t sum(const RunQueueTrace::Histogram& histogram) {
+  return std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0});
+}
+
+class MarkedThread : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto created = RunQueueTrace::create();
+    if (!created) GTEST_SKIP() << created.error().message;
+    threads = std::move(created).value();
+    slot = threads->acquire_slot().value();
+    ThreadMark mark{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = slot};
+    threads->mark({&mark, 1});
+    ASSERT_TRUE(mark.done);
+  }
+  std::unique_ptr<RunQueueTrace> threads;
+  std::uint32_t slot = 0;
+};
+
+class KvmExits : public MarkedThread {
+ protected:
+  /// nullptr if this kernel has no such tracepoint to attach to.
+  std::unique_ptr<KvmExitTrace> make(KvmExitLayout layout) {
+    auto created = KvmExitTrace::create(*threads, layout);
+    reason = created ? "" : created.error().message;
+    return created ? std::move(created).value() : nullptr;
+  }
+  std::string reason;
+};
+
+TEST_F(KvmExits, OlderKernelsHandTheReasonOver) {
+  const auto trace = make(KvmExitLayout::kReasonFirst);
+  if (!trace) GTEST_SKIP() << reason;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
+    ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
+  }
+  ASSERT_TRUE(feed(trace->exit_program_fd(), {0x7b, 0, KVM_EXITS_SVM}));
+  ASSERT_TRUE(feed(trace->userspace_program_fd(), {2, 0}));
+  ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
+  ASSERT_TRUE(feed(trace->entry_program_fd(), {0})) << "an entry without an exit counts nothing";
+  ASSERT_TRUE(trace->read().contains(slot));
+  const ExitFigures& figures = trace->read().at(slot);
+  ASSERT_EQ(figures.reasons.size(), 2u);
+  EXPECT_EQ(figures.reasons[0].name, "hlt");
+  EXPECT_EQ(sum(figures.reasons[0].latencies), 3);
+  EXPECT_EQ(figures.reasons[0].latencies[0], 0) << "no system call takes a nanosecond";
+  EXPECT_EQ(figures.reasons[1].name, "io");
+  EXPECT_EQ(sum(figures.reasons[1].latencies), 1);
+  EXPECT_EQ(sum(figures.userspace), 1);
+  trace->forget(slot);
+  EXPECT_FALSE(trace->read().contains(slot));
+}
+
+TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
+  const auto trace = make(KvmExitLayout::kVcpuFirst);
+  if (!trace) GTEST_SKIP() << reason;
+  ASSERT_TRUE(feed(trace->exit_program_fd(), {0, KVM_EXITS_VMX}));  // no vCPU lies at 0
+  ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
+  ASSERT_TRUE(trace->read().contains(slot));
+  const ExitFigures& figures = trace->read().at(slot);
+  ASSERT_EQ(figures.reasons.size(), 1u);
+  EXPECT_EQ(sum(figures.reasons[0].latencies), 1) << "the latency counts, whatever the reason";
+}
+
+TEST_F(KvmExits, TheRecordOfTheTracepointLoads) {
+  const auto trace = make(KvmExitLayout::kRecord);
+  if (!trace) GTEST_SKIP() << reason;  // tracefs must be mounted
+  EXPECT_TRUE(trace->read().empty());
+}
+
+TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
+  const auto trace = make(KvmExitLayout::kReasonFirst);
+  if (!trace) GTEST_SKIP() << reason;
+  ThreadMark forget{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = std::nullopt};
+  threads->mark({&forget, 1});
+  ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
+  ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
+  EXPECT_TRUE(trace->read().empty());
+}
+
+TEST(ExitReasonName, NamesTheCommonOnesAndNumbersTheRest) {
+  EXPECT_EQ(exit_reason_name(KVM_EXITS_VMX, 48), "ept_violation");
+  EXPECT_EQ(exit_reason_name(KVM_EXITS_SVM, 0x400), "npf");
+  EXPECT_EQ(exit_reason_name(KVM_EXITS_VMX, 77), "vmx-0x4d");
+  EXPECT_EQ(exit_reason_name(9, 1), "unknown");
+}
+
+TEST(NetSoftirq, CountsTheNetworksAndNoOthers) {
+  auto created = NetSoftirqTrace::create();
+  if (!created) GTEST_SKIP() << created.error().message;
+  const NetSoftirqTrace& trace = *created.value();
+  cpu_set_t all, one;
+  ::sched_getaffinity(0, sizeof all, &all);
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  ::sched_setaffinity(0, sizeof one, &one);
+  const std::int64_t before = trace.time_ns(0).value();
+  ASSERT_TRUE(feed(trace.entry_program_fd(), {kNetRx}));
+  ASSERT_TRUE(feed(trace.exit_program_fd(), {kNetRx}));
+  EXPECT_GT(trace.time_ns(0).value(), before);
+  ASSERT_TRUE(feed(trace.entry_program_fd(), {kTimer}));
+  ASSERT_TRUE(feed(trace.exit_program_fd(), {kTimer}));
+  ::sched_setaffinity(0, sizeof all, &all);
+  EXPECT_EQ(trace.time_ns(1'000'000), std::nullopt);
+}
+
+TEST(PacketDrops, NamesTheReason) {
+  auto created = PacketDropTrace::create();
+  if (!created) GTEST_SKIP() << created.error().message;
+  const auto count = [&](const std::string& reason) {
+    for (const auto& [name, value] : created.value()->read()) {
+      if (name == reason) return value;
+    }
+    return std::int64_t{0};
+  };
+  const std::int64_t before = count("no_socket");
+  const auto names = kernel_enumerators("skb_drop_reason", 256);
+  const auto no_socket = std::find(names.begin(), names.end(), "SKB_DROP_REASON_NO_SOCKET");
+  ASSERT_NE(no_socket, names.end());
+  const auto number = static_cast<std::uint64_t>(no_socket - names.begin());
+  ASSERT_TRUE(feed(created.value()->program_fd(), {0, 0, number, 0}));
+  ASSERT_TRUE(feed(created.value()->program_fd(), {0, 0, 0x10001, 0}));
+  EXPECT_GE(count("no_socket"), before + 1);
+  EXPECT_GE(count("of_a_subsystem"), 1);
+}
+
+class Hardware : public MarkedThread {};
+
+TEST_F(Hardware, StepsOfACountersAreTheMarkedThreads) {
+  // Counters that every machine has: the clock of the CPU, in ns, in the place of the processor's own.
+  constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kClocks{
+      {{PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
+       {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
+       {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}}};
+  auto created = HardwareCounters::create(*threads, kClocks);
+  if (!created) GTEST_SKIP() << created.error().message;
+  const HardwareCounters& counters = *created.value();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto started = std::chrono::steady_clock::now();
+  const auto enough = [&] { return std::min(counters.read(slot)[0], counters.read(slot)[1]) >= 1'000'000; };
+  while (!enough() && std::chrono::steady_clock::now() < deadline) ::sched_yield();
+  const auto passed = std::chrono::steady_clock::now() - started;
+  const HardwareCounters::Counts counts = counters.read(slot);
+  EXPECT_GE(counts[0], 1'000'000);
+  EXPECT_GE(counts[1], 1'000'000);
+  EXPECT_LE(counts[0], std::chrono::nanoseconds(passed).count()) << "no more than the time that passed";
+  created.value()->clear(slot);
+  EXPECT_LT(counters.read(slot)[0], counts[0]);
+}
+
+class AskedQuestionsTest : public testing::Test {
+ protected:
+  const Timestamp now = from_unix_ns(1'700'000'000'000'000'000);
+  FixtureRoot root;
+  const std::string path = root.path() + "/questions";
+};
+
+TEST_F(AskedQuestionsTest, LastUntilTheirDeadline) {
+  AskedQuestions questions(path);
+  EXPECT_TRUE(questions.read(now).none());
+  ASSERT_TRUE(AskedQuestions::ask(path, "kvm_exits", std::chrono::seconds(10), now));
+  ASSERT_TRUE(AskedQuestions::ask(path, "packet_drops", std::chrono::seconds(20), now));
+  EXPECT_EQ(questions.read(now).to_string(), "101");
+  EXPECT_EQ(questions.read(now + std::chrono::seconds(15)).to_string(), "100");
+  EXPECT_TRUE(questions.read(now + std::chrono::seconds(20)).none());
+  EXPECT_TRUE(questions.read(now - std::chrono::hours(1)).none()) << "a clock that was set back asks nothing";
+}
+
+TEST_F(AskedQuestionsTest, RefusesWhatItCannotAnswer) {
+  EXPECT_EQ(AskedQuestions::ask(path, "weather", std::chrono::seconds(10), now).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(AskedQuestions::ask(path, "kvm_exits", std::chrono::hours(1), now).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(AskedQuestions::ask(root.path() + "/none/questions", "kvm_exits", std::chrono::seconds(1), now));
+  std::ofstream(path) << "kvm_exits\nweather 5\nkvm_exits x\n";
+  EXPECT_TRUE(AskedQuestions(path).read(now).none());
+}
+
+TEST_F(AskedQuestionsTest, TheCollectorAnswersWhileSomebodyAsks) {
+  CollectorOptions options;
+  options.host = HostId("h");
+  options.libvirt_uri = "";
+  options.questions_path = path;
+  auto collector = Collector::create(options, 1);
+  ASSERT_TRUE(collector);
+  const auto has = [](const Sample& sample, Kpi kpi) {
+    for (const Series& series : sample.catalog->series) {
+      if (series.kpi == kpi) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(has(collector.value()->tick(now), Kpi::kNetSoftirqTimeNs));
+  ASSERT_TRUE(AskedQuestions::ask(path, "net_softirq", std::chrono::seconds(10), now));
+  const Sample asked = collector.value()->tick(now);
+  if (!NetSoftirqTrace::create()) GTEST_SKIP() << "no hooks here";
+  EXPECT_TRUE(has(asked, Kpi::kNetSoftirqTimeNs));
+  EXPECT_FALSE(has(collector.value()->tick(now + std::chrono::seconds(11)), Kpi::kNetSoftirqTimeNs));
+}
+
+}  // namespace
+}  // namespace proteus::collect

@@ -1,0 +1,59 @@
+#include "agent/collect/resctrl.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/agent/collect/fixture_root.h"
+
+namespace proteus::collect {
+namespace {
+
+constexpr const char* kGroups = "/sys/fs/resctrl/mon_groups";
+
+TEST(Resctrl, SaysWhatIsMissing) {
+  const FixtureRoot root;
+  EXPECT_NE(Resctrl::open(root.path()).error().message.find("not mounted"), std::string::npos);
+  root.write("/sys/fs/resctrl/info/L3/cbm_mask", "fff\n");
+  EXPECT_NE(Resctrl::open(root.path()).error().message.find("L3_MON"), std::string::npos);
+}
+
+TEST(Resctrl, GroupsLiveAsLongAsTheirVm) {
+  const FixtureRoot root;
+  root.write("/sys/fs/resctrl/info/L3_MON/num_rmids", "100\n");
+  std::filesystem::create_directories(root.path() + kGroups + "/proteus-left");
+  std::filesystem::create_directories(root.path() + kGroups + "/operators-own");
+  {
+    auto resctrl = Resctrl::open(root.path());
+    ASSERT_TRUE(resctrl) << resctrl.error().message;
+    EXPECT_TRUE(std::filesystem::exists(root.path() + kGroups + "/proteus-left")) << "only looking changes nothing";
+    resctrl->remove_left();
+    EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-left")) << "a killed agent's";
+    EXPECT_TRUE(std::filesystem::exists(root.path() + kGroups + "/operators-own"));
+    EXPECT_EQ(resctrl->read("a").llc_occupancy_bytes, std::nullopt);
+
+    // the kernel fills a new group's directory; here the test does
+    const pid_t thread = 5;
+    EXPECT_FALSE(resctrl->add("a", {&thread, 1})) << "there is no file tasks yet";
+    const std::string group = std::string(kGroups) + "/proteus-a";
+    root.write(group + "/tasks", "");
+    root.write(group + "/mon_data/mon_L3_00/llc_occupancy", "100\n");
+    root.write(group + "/mon_data/mon_L3_01/llc_occupancy", "20\n");
+    root.write(group + "/mon_data/mon_L3_00/mbm_total_bytes", "7\n");
+    root.write(group + "/mon_data/mon_L3_01/mbm_total_bytes", "Unavailable\n");
+    EXPECT_TRUE(resctrl->add("a", {&thread, 1}));
+    const ResctrlFigures figures = resctrl->read("a");
+    EXPECT_EQ(figures.llc_occupancy_bytes, 120);
+    EXPECT_EQ(figures.memory_bandwidth_bytes, 7);
+    root.remove(group + "/tasks");
+    root.remove(group + "/mon_data");
+    resctrl->remove("a");
+    EXPECT_FALSE(std::filesystem::exists(root.path() + group));
+    resctrl->add("b", {});
+    EXPECT_TRUE(std::filesystem::exists(root.path() + kGroups + "/proteus-b"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-b")) << "goes with the object";
+}
+
+}  // namespace
+}  // namespace proteus::collect

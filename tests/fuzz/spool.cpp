@@ -1,0 +1,79 @@
+// A file of the agent's spool, as a former process or a dying disk left it.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "agent/publish/spool_segment.h"
+#include "common/wire/telemetry_codec.h"
+#include "tests/common/wire/telemetry_samples.h"
+#include "tests/fuzz/fuzz_target.h"
+
+namespace proteus::fuzz {
+namespace {
+
+/// A file in memory that a path leads to.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view content) : descriptor_(::memfd_create("spool", MFD_CLOEXEC)) {
+    if (descriptor_ < 0 ||
+        ::write(descriptor_, content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
+      std::abort();
+    }
+  }
+  ~MemoryFile() { ::close(descriptor_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+  std::string content() const {
+    std::string text(static_cast<std::size_t>(::lseek(descriptor_, 0, SEEK_END)), '\0');
+    if (::pread(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) std::abort();
+    return text;
+  }
+
+ private:
+  const int descriptor_;
+};
+
+}  // namespace
+
+std::vector<std::string> seeds() {
+  std::mt19937_64 random(3);
+  wire::FrameEncoder encoder(2);
+  std::vector<std::string> messages;
+  const auto catalog = make_catalog("h1", 7, 1, 0);
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+    encoder.encode(make_sample(catalog, sequence, random), messages);
+  }
+  char directory[] = "/tmp/proteus-fuzz-XXXXXX";
+  if (::mkdtemp(directory) == nullptr) std::abort();
+  const std::string path = std::string(directory) + "/segment";
+  std::string content;
+  {
+    const auto segment = publish::SpoolSegment::create(path);
+    if (!segment || !(*segment)->append(messages)) std::abort();
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    char buffer[4096];
+    for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) content.append(buffer, n);
+    std::fclose(file);
+    (*segment)->remove();
+  }
+  ::rmdir(directory);
+  return {content, content.substr(0, content.size() - 3), content.substr(0, 8)};
+}
+
+}  // namespace proteus::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace proteus;
+  const fuzz::MemoryFile file(fuzz::text_of(data, size));
+  std::uint64_t cut_bytes = 0;
+  const auto segment = publish::SpoolSegment::open(file.path(), cut_bytes);
+  if (!segment) return 0;
+  if ((*segment)->bytes() + cut_bytes != size) std::abort();
+  for (const auto& record : (*segment)->records()) {
+    if (!(*segment)->read(record)) std::abort();  // what was indexed can be read
+  }
+  return 0;
+}
