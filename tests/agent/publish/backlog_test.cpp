@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/common/wire/telemetry_samples.h"
@@ -137,10 +138,12 @@ TEST_F(BacklogTest, AFrameThatTheDiskDoesNotGiveBackIsPassedOver) {
     std::filesystem::resize_file(entry.path(), std::filesystem::file_size(entry.path()) / 2);
   }
   const auto sent = send_all(backlog);
+  ASSERT_FALSE(sent.empty());
   EXPECT_LT(sent.size(), 200u);
-  EXPECT_EQ(sent, range(1, sent.size()));
+  EXPECT_EQ(sent.front(), 1u);
+  EXPECT_TRUE(std::is_sorted(sent.begin(), sent.end())) << "the spool may have several files, each cut in half";
   EXPECT_EQ(backlog.dropped_count(), 200 - sent.size());
-  EXPECT_TRUE(backlog.acknowledge(1, sent.size()));
+  EXPECT_TRUE(backlog.acknowledge(1, sent.back()));
   EXPECT_EQ(backlog.size(), 0u);
 }
 
