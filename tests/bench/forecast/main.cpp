@@ -26,6 +26,7 @@ struct Arguments {
   std::string scope = "full";
   std::string out;
   std::string iso_out;
+  std::string weights = PROTEUS_SOURCE_DIR "/controller/forecast/global/weights.bin";
 };
 
 int fail(const std::string& message) {
@@ -40,8 +41,8 @@ std::string names_of(const std::vector<ContenderKind>& kinds) {
 }
 
 /// The models of a comma-separated list, in its order.
-Result<std::vector<ContenderKind>> pick(const std::string& list) {
-  const std::vector<ContenderKind> known = contenders();
+Result<std::vector<ContenderKind>> pick(const std::string& list, const std::string& weights) {
+  const std::vector<ContenderKind> known = contenders(weights);
   if (list == "all") return known;
   std::vector<ContenderKind> picked;
   std::stringstream names(list);
@@ -82,7 +83,7 @@ Status write_lines(const std::string& path, const std::vector<std::string>& line
 }
 
 int run_all(const Arguments& arguments) {
-  Result<std::vector<ContenderKind>> kinds = pick(arguments.models);
+  Result<std::vector<ContenderKind>> kinds = pick(arguments.models, arguments.weights);
   if (!kinds) return fail(kinds.error().message);
   Result<DataSet> set = read_data_set(arguments.data);
   if (!set) return fail(set.error().message);
@@ -125,7 +126,7 @@ int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app("Scores forecast models on a folder of series: manifest.csv and series/<vm>.csv.gz");
   app.add_option("--data", arguments.data, "the set folder")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--models", arguments.models, "comma-separated, or all: " + names_of(contenders()))
+  app.add_option("--models", arguments.models, "comma-separated, or all: " + names_of(contenders(arguments.weights)))
       ->capture_default_str();
   app.add_option("--scope", arguments.scope,
                  "full: every series, and the rows of the subset as well; subset: only that")
@@ -133,6 +134,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--out", arguments.out, "where the table goes, as CSV; default: standard output");
   app.add_option("--iso-out", arguments.iso_out, "where slack at equal risk goes, as CSV; default: it is not computed");
+  app.add_option("--weights", arguments.weights, "of the global models, as train-forecast writes them")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return run_all(arguments);
 }
