@@ -217,7 +217,8 @@ class HttpServer final : public Server {
     Result<Json> decision = find_decision(*id);
     if (!decision) return send(out, decision.error());
     Json actions = Json::array();
-    for (const drs::ActionRecord& action : backend_.snapshot()->actions) {
+    const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
+    for (const drs::ActionRecord& action : snapshot->actions) {
       if (action.decision == *id) actions.push_back(to_json(action));
     }
     (*decision)["action_records"] = std::move(actions);
@@ -226,7 +227,8 @@ class HttpServer final : public Server {
 
   void get_actions(Response& out) {
     Json actions = Json::array();
-    for (const drs::ActionRecord& action : backend_.snapshot()->actions) actions.push_back(to_json(action));
+    const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
+    for (const drs::ActionRecord& action : snapshot->actions) actions.push_back(to_json(action));
     send(out, actions);
   }
 

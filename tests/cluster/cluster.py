@@ -293,9 +293,11 @@ host_memory_reserve = "64MiB"
         self.post("/v1/resume", {"by": "the cluster's start"})
 
     def words(self):
-        """Warnings and errors of every process, for a failing test to show."""
+        """Warnings and errors of every process, and who ended unasked, for a failing test to show."""
         lines = []
         for daemon in [*self.controllers.values(), *self.agents.values()]:
+            if daemon.process is not None and daemon.process.poll() is not None:
+                lines.append(f"{daemon.name}: ended with {daemon.process.returncode}; its last words: {daemon.words()[-500:]}")
             if os.path.exists(daemon.log):
                 lines += [f"{daemon.name}: {line}" for line in daemon.words().splitlines()
                           if re.search(r"warning|error|terminate|Sanitizer", line)]

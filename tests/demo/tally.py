@@ -153,8 +153,8 @@ def final_table(without, with_proteus, scene):
 
 
 def sufferers(tally):
-    """Guests whose p99 wait exceeds 5 ms: half of a scheduler's long slice, an eternity for a request."""
-    return [name for name in tally.names if (quantile_ns(tally.waits[name], .99) or 0) > 5e6]
+    """Guests whose p99 wait exceeds 10 ms: more than taking turns with a neighbour costs, and what a request notices."""
+    return [name for name in tally.names if (quantile_ns(tally.waits[name], .99) or 0) > 10e6]
 
 
 def combined(tally, names):

@@ -11,7 +11,7 @@ def seconds(earlier, later):
 
 
 class Loop(LiveCase):
-    HOST_CPUS = [1.0, 0.8]
+    HOST_CPUS = [1.0, 1.2]
     GUESTS = [
         {"name": "web", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 128, "quota_percent": 40},
         {"name": "api", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},

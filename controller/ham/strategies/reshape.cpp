@@ -24,19 +24,19 @@ void add_if_more(const PlanState& plan, std::size_t vm, const Allocation& alloca
 
 }  // namespace
 
-Allocation with_cores(const VmModel& vm, Allocation allocation, double cores) {
+Allocation with_cores(const VmModel& vm, Allocation allocation, double cores, double host_cores) {
   const int vcpus_most = std::max(allocation.vcpus, std::min(allocation.vcpus_max, vm.size.vcpus_max));
   cores = std::clamp(cores, std::max(kCoresMin, vm.size.cpu_cores_min), std::max(kCoresMin, vm.size.cpu_cores_max));
   allocation.vcpus = std::clamp(static_cast<int>(std::ceil(cores - 1e-9)), allocation.vcpus, vcpus_most);
   if (allocation.cpu_quota_us < 0 || allocation.cpu_period_us < 1000) return allocation;
   const std::int64_t period = allocation.cpu_period_us;
   const std::int64_t step = std::max<std::int64_t>(1, period / 20);
-  const auto exact =
-      static_cast<std::int64_t>(std::ceil(cores / allocation.vcpus * static_cast<double>(period) - 1e-6));
-  std::int64_t quota = round_up(exact, step);
-  // Rounding up must not cross the operator's bound.
-  if (allocation.vcpus * static_cast<double>(quota) / static_cast<double>(period) > vm.size.cpu_cores_max)
-    quota = exact;
+  const auto quota_for = [&](double total) { return total / allocation.vcpus * static_cast<double>(period); };
+  const auto exact = static_cast<std::int64_t>(std::ceil(quota_for(cores) - 1e-6));
+  // Rounding up must not cross the operator's bound, nor what the host has.
+  const double bound = std::min(vm.size.cpu_cores_max, std::max(host_cores, kCoresMin));
+  const auto most = static_cast<std::int64_t>(std::floor(quota_for(std::min(bound, 1.0 * allocation.vcpus)) + 1e-6));
+  const std::int64_t quota = std::min(round_up(exact, step), std::max<std::int64_t>(most, 1));
   // The share of a vCPU never shrinks here: whichever of the two orders comes first, the VM only gains.
   allocation.cpu_quota_us = std::max(allocation.cpu_quota_us, std::clamp<std::int64_t>(quota, 1000, period));
   return allocation;
@@ -51,11 +51,11 @@ void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
   const forecast::Quantiles& need = vm.demand.cpu_max;
-  add_if_more(plan, v, with_cores(vm, now.allocation, need.p99 * kRaiseMargin), out);
-  add_if_more(plan, v, with_cores(vm, now.allocation, need.p90 * kRaiseMargin), out);
+  const double capacity = plan.model().hosts[now.host].capacity_cores;
+  add_if_more(plan, v, with_cores(vm, now.allocation, need.p99 * kRaiseMargin, capacity), out);
+  add_if_more(plan, v, with_cores(vm, now.allocation, need.p90 * kRaiseMargin, capacity), out);
   // A host without room for all of it may still have some.
-  const double allowed = plan.model().hosts[now.host].capacity_cores * (1 - plan.policy().limits.cpu_headroom);
-  const double room = allowed - plan.cpu_peak_cores(now.host);
+  const double room = capacity - plan.cpu_peak_cores(now.host);
   if (room <= 0 || now.allocation.cpu_quota_us < 0 || now.allocation.cpu_period_us < 1000) return;
   Allocation partial = now.allocation;
   const double cores = std::min(now.allocation.cpu_limit_cores() + room, vm.size.cpu_cores_max);

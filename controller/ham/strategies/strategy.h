@@ -30,9 +30,10 @@ void propose_memory_lower(const PlanState& plan, std::size_t vm, std::vector<Cha
 void propose_moves(const PlanState& plan, std::size_t vm, std::span<const std::size_t> targets,
                    std::vector<Change>& out);
 
-/// The smallest allocation of at least `cores` that hypervisor and size rules allow, in steps of 5 % of a vCPU.
+/// The smallest allocation of at least `cores` that hypervisor and size rules allow, in steps of 5 % of a vCPU. A quota
+/// beyond `host_cores`, the host's capacity, is not given: a kernel refuses it where the host itself is limited.
 /// Never takes vCPUs away.
-Allocation with_cores(const VmModel& vm, Allocation allocation, double cores);
+Allocation with_cores(const VmModel& vm, Allocation allocation, double cores, double host_cores);
 /// True if the VM's p99 demand exceeds its limit.
 bool wants_cpu(const PlanState& plan, std::size_t vm);
 

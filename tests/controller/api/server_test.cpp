@@ -30,6 +30,7 @@ class FakeBackend final : public Backend {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->controller = "test";
     snapshot->paused = paused;
+    snapshot->actions = actions;
     return snapshot;
   }
   Status submit(const store::OperatorInput& input) override {
@@ -49,6 +50,7 @@ class FakeBackend final : public Backend {
 
   bool paused = false;
   std::vector<store::OperatorInput> inputs;
+  std::vector<drs::ActionRecord> actions;  ///< of each snapshot
 
  private:
   MemoryStore store_;
@@ -85,6 +87,20 @@ class ServerTest : public testing::Test {
   std::unique_ptr<Server> server_;
   std::unique_ptr<httplib::Client> client_;
 };
+
+// The snapshot that was being read ended with the next cycle, and the controller with it.
+TEST_F(ServerTest, ActionsOutliveTheSnapshotThatIsReplaced) {
+  for (int i = 1; i <= 50; ++i) {
+    drs::ActionRecord& record = backend_.actions.emplace_back();
+    record.action.id = static_cast<ActionId>(i);
+    record.action.reason = "a reason that is too long for a short string's own room";
+    record.decision = 3;
+  }
+  const Json actions = get("/v1/actions", 200);
+  ASSERT_EQ(actions.size(), 50u);
+  EXPECT_EQ(actions.back()["id"], 50);
+  EXPECT_EQ(actions.back()["reason"], backend_.actions.back().action.reason);
+}
 
 TEST_F(ServerTest, NothingWithoutTheToken) {
   httplib::Client stranger("127.0.0.1", server_->port());

@@ -52,6 +52,18 @@ TEST(Decide, ContendedHostIsRelieved) {
   EXPECT_THAT(decision.outlooks, testing::Not(IsEmpty()));
 }
 
+// "set CPU quota: Invalid value '50000' for 'cpu.cfs_quota_us'": a host limited to 0.9 CPUs cannot give a VM a whole one.
+TEST(Decide, NoQuotaExceedsItsHost) {
+  Cluster cluster;
+  cluster.host("h1", 0.9);
+  set_cpu(cluster.vm("a", "h1", 1, 0.3), flat_forecast(cluster.state.now, 0.75, 0.1, 0.2));
+  const Decision decision = decide(cluster.ready(), eager_policy(), 1);
+  ASSERT_THAT(decision.chosen.actions, SizeIs(1));
+  const auto& quota = std::get<SetCpuQuota>(decision.chosen.actions[0].operation);
+  EXPECT_GT(quota.quota_us, 75000);
+  EXPECT_LE(quota.quota_us, 90000);
+}
+
 TEST(Decide, PausedClusterIsLeftAlone) {
   Cluster cluster = hot_and_idle();
   cluster.state.paused = true;
