@@ -1,0 +1,110 @@
+#include "controller/forecast/global/forecaster.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "controller/forecast/global/mixture.h"
+
+namespace proteus::forecast::global {
+
+namespace {
+
+constexpr Calibration kNone = {1, 1, 1, 1, 1};
+
+std::vector<Network> networks_of(const Committee& committee) {
+  std::vector<Network> networks;
+  for (const TrainedNetwork& trained : committee.networks) networks.emplace_back(trained.shape);
+  return networks;
+}
+
+Path path_of_anchor(const Features& features, std::size_t anchor) {
+  Path path;
+  path.reserve(kHorizon);
+  for (std::size_t row = 0; row < kHorizon; ++row) {
+    const float* z = features.step_anchors.data() + (row * kStepAnchors + anchor) * kLevels.size();
+    path.push_back(calibrated(z, features.scale, kNone));
+  }
+  return path;
+}
+
+}  // namespace
+
+ValueLevels calibrated(const float* z, const AsinhScale& scale, const Calibration& calibration) {
+  Levels sorted;
+  std::copy_n(z, kLevels.size(), sorted.begin());
+  std::sort(sorted.begin(), sorted.end());
+  ValueLevels values{};
+  const double middle = scale.from_z(sorted[1]);
+  for (std::size_t k = 0; k < kLevels.size(); ++k) {
+    values[k] = middle + static_cast<double>(calibration[k]) * (scale.from_z(sorted[k]) - middle);
+  }
+  std::sort(values.begin(), values.end());
+  for (double& value : values) value = std::max(value, 0.0);
+  return values;
+}
+
+Forecaster::Forecaster(std::shared_ptr<const Weights> weights)
+    : weights_(std::move(weights)),
+      mlp_(networks_of(weights_->mlp)),
+      lstm_(networks_of(weights_->lstm)),
+      maxima_(networks_of(weights_->maxima)) {}
+
+std::vector<float> Forecaster::answer(std::vector<Network>& networks, const Committee& committee,
+                                      const NetworkInput& input, std::size_t anchors, const float* anchor,
+                                      const float* spread) {
+  const Mixture mixture(anchors);
+  const std::size_t rows = input.windows * input.rows_per_window;
+  std::vector<float> sum(rows * kLevels.size(), 0.0F);
+  std::vector<float> levels(sum.size());
+  std::vector<float> shares;
+  for (std::size_t n = 0; n < networks.size(); ++n) {
+    const ConstMatrix outputs = networks[n].forward(committee.networks[n].parameters, input);
+    mixture.combine(outputs, anchor, spread, shares, {levels.data(), rows, kLevels.size()});
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += levels[i] / static_cast<float>(networks.size());
+  }
+  return sum;
+}
+
+Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<bool, kMembers>& wanted) {
+  std::array<std::size_t, kHorizon> steps{};
+  std::iota(steps.begin(), steps.end(), std::size_t{1});
+  const Result<Features> made = make_features(past, steps);
+  if (!made) return made.error();
+  const Features& features = made.value();
+  MemberForecasts result;
+  const auto wants = [&](Member member) { return wanted[static_cast<std::size_t>(member)]; };
+  const auto path = [&](Member member) -> Path& { return result.paths[static_cast<std::size_t>(member)]; };
+  const NetworkInput input{.windows = 1,
+                           .rows_per_window = kHorizon,
+                           .window = features.window.data(),
+                           .rows = features.steps.data(),
+                           .sequence = features.sequence.data()};
+  const auto put = [&](Member member, std::vector<Network>& networks, const Committee& committee) {
+    if (!wants(member) || networks.empty()) return;
+    const std::vector<float> z =
+        answer(networks, committee, input, kStepAnchors, features.step_anchors.data(), features.step_spread.data());
+    path(member).reserve(kHorizon);
+    for (std::size_t h = 1; h <= kHorizon; ++h) {
+      path(member).push_back(
+          calibrated(z.data() + (h - 1) * kLevels.size(), features.scale, committee.calibration[band_of(h)]));
+    }
+  };
+  put(Member::kMlp, mlp_, weights_->mlp);
+  put(Member::kLstm, lstm_, weights_->lstm);
+  if (wants(Member::kAr)) path(Member::kAr) = path_of_anchor(features, 0);
+  if (wants(Member::kSeasonalAr)) path(Member::kSeasonalAr) = path_of_anchor(features, 1);
+
+  const NetworkInput maxima_input{.windows = 1,
+                                  .rows_per_window = kWindows.size(),
+                                  .window = features.window.data(),
+                                  .rows = features.maxima.data(),
+                                  .sequence = features.sequence.data()};
+  const std::vector<float> z = answer(maxima_, weights_->maxima, maxima_input, kMaxAnchors, features.max_anchors.data(),
+                                      features.max_spread.data());
+  for (std::size_t w = 0; w < kWindows.size(); ++w) {
+    result.maxima[w] = calibrated(z.data() + w * kLevels.size(), features.scale, weights_->maxima.calibration[w]);
+  }
+  return result;
+}
+
+}  // namespace proteus::forecast::global

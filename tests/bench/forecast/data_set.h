@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "tests/bench/forecast/contender.h"
+
+namespace proteus::bench {
+
+/// A set folder in memory: manifest.csv, and series/<vm>.csv.gz of the VMs named there.
+struct DataSet {
+  struct Column {
+    std::string name;
+    std::vector<double> values;
+  };
+  std::vector<SeriesInfo> series;                      ///< manifest order
+  std::map<std::string, std::vector<Column>> columns;  ///< by VM, in the file's order
+
+  const std::vector<double>& values(const SeriesInfo& info) const;
+};
+
+/// Errors: kNotFound for a missing file, kCorrupt naming file and line for one that is not of the format, is too
+/// short for the eight origins, or disagrees with the manifest about its length.
+Result<DataSet> read_data_set(const std::filesystem::path& folder);
+
+}  // namespace proteus::bench

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "tests/bench/forecast/contender.h"
+
+namespace proteus::bench {
+
+/// Everything that bench-forecast can run, in the order of its table. weights: those of the global models.
+std::vector<ContenderKind> contenders(const std::filesystem::path& weights);
+
+}  // namespace proteus::bench

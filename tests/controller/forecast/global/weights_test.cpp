@@ -1,0 +1,69 @@
+#include "controller/forecast/global/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "controller/forecast/global/features.h"
+#include "controller/forecast/global/mixture.h"
+#include "tests/controller/forecast/global/small_weights.h"
+
+namespace proteus::forecast::global {
+namespace {
+
+std::string content(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void put_content(const std::filesystem::path& file, const std::string& bytes) {
+  std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+TEST(Weights, WhatIsWrittenIsReadAndDamageIsNoticed) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "weights_test.bin";
+  const Weights weights = small_weights();
+  ASSERT_TRUE(write_weights(file, weights));
+  Result<Weights> read = read_weights(file);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, weights);
+
+  const std::string good = content(file);
+  EXPECT_EQ(good.substr(0, 8), "PRTSFCST");
+  EXPECT_EQ(good[8], 1) << "the version";
+  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, good.size() / 2, good.size() - 1}) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x40);
+    put_content(file, bad);
+    Result<Weights> damaged = read_weights(file);
+    ASSERT_FALSE(damaged) << at;
+    EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt) << at;
+  }
+  for (const std::size_t length : {std::size_t{0}, std::size_t{10}, good.size() - 8}) {
+    put_content(file, good.substr(0, length));
+    ASSERT_FALSE(read_weights(file)) << length;
+  }
+  std::filesystem::remove(file);
+  Result<Weights> absent = read_weights(file);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);
+}
+
+TEST(Weights, MadeForOtherFeaturesAreRefused) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "weights_other_test.bin";
+  Weights weights = small_weights();
+  NetworkShape& shape = weights.mlp.networks[0].shape;
+  ++shape.window_inputs;
+  weights.mlp.networks[0].parameters.resize(shape.parameter_count(), 0.0F);
+  ASSERT_TRUE(write_weights(file, weights));
+  Result<Weights> read = read_weights(file);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::kUnsupported);
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace proteus::forecast::global
