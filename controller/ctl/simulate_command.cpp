@@ -11,8 +11,12 @@ namespace proteus::ctl {
 namespace {
 
 void add_options(CLI::App& scenario, PlanetlabCommand& options) {
-  scenario.add_option("--traces", options.traces, "a day's traces: CSV, as it is or packed by xz or gzip")->required();
-  scenario.add_option("--policy", options.policy, "npa")->required();
+  scenario
+      .add_option("--traces", options.traces, "a day's traces: CSV, as it is or packed by xz or gzip; may be several")
+      ->required();
+  scenario.add_option("--policy", options.policy, planetlab_policies())->required();
+  scenario.add_option("--mode", options.mode, "cloudsim: idle VMs vanish, as in CloudSim; keep: they stay; or both")
+      ->capture_default_str();
 }
 
 }  // namespace

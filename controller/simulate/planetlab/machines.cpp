@@ -1,10 +1,12 @@
 #include "controller/simulate/planetlab/machines.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace proteus::simulate::planetlab {
 
 double HostType::power(double utilisation) const {
+  utilisation = std::min(utilisation, 1.0);  // rounding may carry a sum of parts beyond the whole
   const auto below = static_cast<std::size_t>(std::floor(utilisation * 10));
   const auto above = static_cast<std::size_t>(std::ceil(utilisation * 10));
   if (below == above) return watts[below];

@@ -15,6 +15,8 @@ struct HostType {
   std::array<double, 11> watts;  ///< at 0, 10, … 100 % of its MIPS
 
   double mips() const { return cores * core_mips; }
+  /// At full load.
+  double mips_per_watt() const { return mips() / watts.back(); }
   /// Watts at a utilisation (0 … 1), linear between the points; what the machine draws when idle at 0.
   double power(double utilisation) const;
 };
