@@ -15,6 +15,15 @@ std::string long_options(const CLI::App& app) {
   return words;
 }
 
+/// Its options, and the commands below it with theirs.
+std::string words_of(const CLI::App& command) {
+  std::string words = long_options(command);
+  for (const CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; })) {
+    words += " " + below->get_name() + " " + long_options(*below);
+  }
+  return words;
+}
+
 }  // namespace
 
 std::string completion_script(const CLI::App& app, const std::string& shell) {
@@ -23,7 +32,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     const std::string name = command->get_name();
     commands += (commands.empty() ? "" : " ") + name;
-    std::string words = "\"" + long_options(*command) + "\"";
+    std::string words = "\"" + words_of(*command) + "\"";
     if (name == "forecast")
       words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
     if (name == "maintenance")
@@ -43,7 +52,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script +=
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-      "  case $command in record | replay) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
+      "  case $command in record | replay | simulate) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
       "}\n"
       "complete -F _proteusctl proteusctl\n";
   return script;

@@ -1,5 +1,5 @@
-// proteusctl: one command of the controller's operators. Single-threaded; everything but `replay` and `completion` is a
-// request to the controller's HTTP API.
+// proteusctl: one command of the controller's operators. Single-threaded; everything but `replay`, `simulate` and
+// `completion` is a request to the controller's HTTP API.
 
 #include <pwd.h>
 #include <unistd.h>
@@ -14,6 +14,7 @@
 #include "controller/ctl/plot.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/replay_command.h"
+#include "controller/ctl/simulate_command.h"
 #include "controller/ctl/top.h"
 
 namespace proteus::ctl {
@@ -33,9 +34,10 @@ constexpr const char* kFooter =
     "  proteusctl plan                        what the last cycle decided, and why\n"
     "  proteusctl explain A12                 one action: its reason as a sum, its alternatives, its life\n"
     "  proteusctl record today.rec            cut the telemetry and the journal of this run into a file\n"
-    "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n\n"
+    "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n"
+    "  proteusctl simulate planetlab --help   policies on a virtual cluster; likewise\n\n"
     "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"
-    "  4 no such VM, host, action or decision; 5 replay --diff found differences.";
+    "  4 no such VM, host, action, decision or file; 5 replay --diff found differences.";
 
 int report(const Error& error) {
   std::cerr << "proteusctl: " << error.message << "\n";
@@ -216,6 +218,7 @@ int run(int argc, char** argv) {
   replay->add_option("--policy", options.replay.policy_file, "decide by this policy instead of the recorded one");
   replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
   replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
+  const SimulateCommand simulate(app, options.json);
   CLI::App* watch = app.add_subcommand("top", "a live view of all of it; q leaves");
   watch->add_option("--interval", options.interval_s, "seconds between pictures")
       ->check(CLI::Range(0.2, 3600.0))
@@ -242,6 +245,11 @@ int run(int argc, char** argv) {
     const Result<bool> same = run_replay(options.replay, std::cout);
     if (!same) return report(same.error());
     return *same ? 0 : kDifferent;
+  }
+
+  if (command == "simulate") {
+    const Status done = simulate.run(std::cout);
+    return done ? 0 : report(done.error());
   }
 
   Result<Client> client = Client::create(options.client);

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+namespace proteus::ctl {
+
+/// How far something has come, on standard error if that is a terminal; otherwise nothing is written. The line is
+/// redrawn for each per cent and cleared at the end, so that it never mixes with results.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::string label);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  /// share: 0 … 1.
+  void show(double share);
+
+ private:
+  std::string label_;
+  bool terminal_;
+  int shown_ = -1;  ///< per cent
+};
+
+}  // namespace proteus::ctl

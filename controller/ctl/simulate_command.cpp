@@ -1,0 +1,56 @@
+#include "controller/ctl/simulate_command.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "controller/ctl/planetlab_command.h"
+
+namespace proteus::ctl {
+
+namespace {
+
+void add_options(CLI::App& scenario, PlanetlabCommand& options) {
+  scenario
+      .add_option("--traces", options.traces, "a day's traces: CSV, as it is or packed by xz or gzip; may be several")
+      ->required();
+  scenario.add_option("--policy", options.policy, planetlab_policies())->required();
+  scenario.add_option("--mode", options.mode, "cloudsim: idle VMs vanish, as in CloudSim; keep: they stay; or both")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+struct SimulateCommand::Impl {
+  bool& json;
+  PlanetlabCommand planetlab = {};
+  std::function<Status(std::ostream&)> chosen = {};
+
+  /// A scenario with the options that add_options(App&, Options&) gives it, run with what was read into `options`.
+  template <typename Options>
+  void add(CLI::App& simulate, const char* name, const char* help, Options& options,
+           Status (*run)(const Options&, bool json, std::ostream&)) {
+    CLI::App* scenario = simulate.add_subcommand(name, help);
+    add_options(*scenario, options);
+    scenario->add_flag("--json", json, "print JSON instead of a table");
+    scenario->callback([this, &options, run] {
+      chosen = [this, &options, run](std::ostream& out) { return run(options, json, out); };
+    });
+  }
+};
+
+SimulateCommand::SimulateCommand(CLI::App& app, bool& json) : impl_(std::make_unique<Impl>(Impl{json})) {
+  CLI::App& simulate =
+      *app.add_subcommand("simulate", "run a policy on a virtual cluster; needs no controller and no root");
+  simulate.require_subcommand(1);
+  impl_->add(simulate, "planetlab", "CloudSim's PlanetLab benchmark: a day of 800 hosts", impl_->planetlab,
+             run_planetlab);
+}
+
+SimulateCommand::~SimulateCommand() = default;
+
+Status SimulateCommand::run(std::ostream& out) const {
+  return impl_->chosen(out);
+}
+
+}  // namespace proteus::ctl
