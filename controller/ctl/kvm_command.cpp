@@ -60,7 +60,7 @@ Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
   if (!policy) return policy.error();
   ProgressBar progress(command.policy);
   kvm::RunOptions options;
-  options.on_tick = [&](const kvm::Cluster& cluster, const kvm::Tally&) {
+  options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally&) {
     progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
   };
   const nlohmann::ordered_json result = to_json(command, kvm::run(*workload, **policy, options));

@@ -253,7 +253,6 @@ double Cluster::memory_needed(int vm) const {
 void Cluster::settle_memory() {
   for (std::size_t v = 0; v < vms_.size(); ++v) {
     if (!vms_[v].present || vms_[v].down(tick_)) continue;
-    if (vms_[v].down_until == tick_) vms_[v].balloon_mib = workload_->vms[v].memory_mib;
     const double grown = std::max(vms_[v].resident_mib, need(*workload_, v, tick_));
     set_resident(static_cast<int>(v), std::min(vms_[v].balloon_mib, grown));
   }
@@ -272,6 +271,7 @@ MemoryPressure Cluster::kill_for_memory() {
       cancel_migration(largest);
       set_resident(largest, 0);
       vms_[index(largest)].down_until = tick_ + kDownTicks;
+      vms_[index(largest)].balloon_mib = workload_->vms[index(largest)].memory_mib;
       pressure.killed.push_back(largest);
     }
     pressure.excess.push_back(std::max(0.0, hosts_[h].used_mib / workload_->hosts[h]->memory_mib - 1));

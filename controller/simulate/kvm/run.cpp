@@ -45,7 +45,7 @@ RunResult run(const Workload& workload, Policy& policy, const RunOptions& option
     const MigrationTally migrations = cluster.start_migrations();
     last = simulate_tick(cluster);
     tally.add(cluster, tick, last, migrations);
-    if (options.on_tick) options.on_tick(cluster, tally);
+    if (options.on_tick) options.on_tick(cluster, last, tally);
   }
   result.metrics = tally.metrics();
   if (result.metrics.ticks > 0) result.decision_cpu_s_mean /= result.metrics.ticks;

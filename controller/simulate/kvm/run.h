@@ -8,18 +8,10 @@
 
 namespace proteus::simulate::kvm {
 
-/// The cluster over time, one row a tick.
-struct Trail {
-  std::vector<int> hosts_on;
-  std::vector<double> cost_eur;  ///< so far
-  std::vector<int> contended_vms;
-  std::vector<double> resident_gib;
-};
-
 struct RunOptions {
   int ticks_max = 0;  ///< 0: the whole scenario
   /// After each tick.
-  std::function<void(const Cluster&, const Tally&)> on_tick;
+  std::function<void(const Cluster&, const TickOutcome&, const Tally&)> on_tick;
 };
 
 struct RunResult {

@@ -134,10 +134,12 @@ class Tick {
       const double disk = sample(p.vm, Series::kDisk);
       const double network = sample(p.vm, Series::kNetwork);
       const double served = cpu > 0 ? shares[i] / (p.time * cpu) : 1;
+      vm.disk_share = disk / (disk + kDiskHalf_kbs);
+      vm.network_share = network / (network + kNetworkHalf_kbs);
       performance_[p.vm] += p.time * served * (1 - out.wait) / (1 + kHostSwapSlope * out.memory_excess) *
                             guest_factor(p.vm, vm) *
-                            io_factor(disk / (disk + kDiskHalf_kbs), out.disk_latency_ms / kBestDiskLatency_ms) *
-                            io_factor(network / (network + kNetworkHalf_kbs), out.network_stretch);
+                            io_factor(vm.disk_share, out.disk_latency_ms / kBestDiskLatency_ms) *
+                            io_factor(vm.network_share, out.network_stretch);
       vm.demand_mhz = cpu;
       vm.cpu_mhz += shares[i];
       vm.wait += p.time * out.wait;

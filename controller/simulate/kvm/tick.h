@@ -8,10 +8,12 @@ namespace proteus::simulate::kvm {
 
 /// How one VM fared in a tick.
 struct VmTick {
-  double loss = 0;        ///< 1 − performance
-  double demand_mhz = 0;  ///< what it asked for
-  double cpu_mhz = 0;     ///< what it got
-  double wait = 0;        ///< share of runnable time spent waiting, weighted by time on its hosts
+  double loss = 0;           ///< 1 − performance
+  double demand_mhz = 0;     ///< what it asked for
+  double cpu_mhz = 0;        ///< what it got
+  double wait = 0;           ///< share of runnable time spent waiting, weighted by time on its hosts
+  double disk_share = 0;     ///< of its time in disk I/O, were it on the best disk at rest
+  double network_share = 0;  ///< likewise
   bool down = false;
   double host_swap = 0;  ///< share of the tick that it spent on a host short of memory
   bool guest_swap = false;

@@ -3,10 +3,20 @@
 #include <algorithm>
 #include <array>
 
+#include "controller/simulate/kvm/policies/forecast_source.h"
+#include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/outlook_sources.h"
+#include "controller/simulate/kvm/policies/search_policy.h"
 #include "controller/simulate/kvm/policies/threshold.h"
+#include "controller/simulate/kvm/policies/true_response.h"
 
 namespace proteus::simulate::kvm {
 namespace {
+
+template <typename Source, typename Model>
+std::unique_ptr<Policy> search(std::unique_ptr<Source> source, std::unique_ptr<Model> response) {
+  return std::make_unique<SearchPolicy>(std::move(source), std::move(response), SearchOptions{});
+}
 
 struct Entry {
   std::string_view name;
@@ -16,6 +26,17 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
+    Entry{"search-hour",
+          [](const Workload& w) { return search(std::make_unique<LastHour>(), std::make_unique<TrueResponse>(w)); }},
+    Entry{"oracle",
+          [](const Workload& w) { return search(std::make_unique<NextHour>(w), std::make_unique<TrueResponse>(w)); }},
+    Entry{"proteus-rules",
+          [](const Workload&) { return search(std::make_unique<LastHour>(), std::make_unique<LearnedResponse>()); }},
+    Entry{"proteus",
+          [](const Workload&) {
+            return search(std::make_unique<ForecastSource>(ForecastSource::Weights{}),
+                          std::make_unique<LearnedResponse>());
+          }},
 };
 
 }  // namespace
