@@ -4,7 +4,9 @@
 #include <functional>
 #include <string>
 
+#include "controller/ctl/kvm_command.h"
 #include "controller/ctl/planetlab_command.h"
+#include "controller/simulate/kvm/policies/catalogue.h"
 
 namespace proteus::ctl {
 
@@ -19,11 +21,19 @@ void add_options(CLI::App& scenario, PlanetlabCommand& options) {
       ->capture_default_str();
 }
 
+void add_options(CLI::App& scenario, KvmCommand& options) {
+  scenario.add_option("--data", options.data, "folder with vms.csv and the traces")->required();
+  scenario.add_option("--scenario", options.scenario, "small, normal or large")->capture_default_str();
+  scenario.add_option("--policy", options.policy, simulate::kvm::policy_names())->required();
+  scenario.add_option("--seed", options.seed, "which VMs, when")->capture_default_str();
+}
+
 }  // namespace
 
 struct SimulateCommand::Impl {
   bool& json;
   PlanetlabCommand planetlab = {};
+  KvmCommand kvm = {};
   std::function<Status(std::ostream&)> chosen = {};
 
   /// A scenario with the options that add_options(App&, Options&) gives it, run with what was read into `options`.
@@ -45,6 +55,7 @@ SimulateCommand::SimulateCommand(CLI::App& app, bool& json) : impl_(std::make_un
   simulate.require_subcommand(1);
   impl_->add(simulate, "planetlab", "CloudSim's PlanetLab benchmark: a day of 800 hosts", impl_->planetlab,
              run_planetlab);
+  impl_->add(simulate, "kvm", "a KVM cluster with real traces of CPU, memory, disk and network", impl_->kvm, run_kvm);
 }
 
 SimulateCommand::~SimulateCommand() = default;

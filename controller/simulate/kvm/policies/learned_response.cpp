@@ -1,0 +1,101 @@
+#include "controller/simulate/kvm/policies/learned_response.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace proteus::simulate::kvm {
+namespace {
+
+constexpr Nanoseconds kHalfLife = std::chrono::hours(48);
+constexpr int kRefreshTicks = 12;
+constexpr double kStep = profile::ResponseCurve::kMaxUtilisation / 200;
+
+}  // namespace
+
+LearnedResponse::Curve::Curve(double cpus) : learner(cpus, kHalfLife) {
+  refresh();
+}
+
+void LearnedResponse::Curve::refresh() {
+  const profile::ResponseCurve curve = learner.curve();
+  for (std::size_t i = 0; i < ratios.size(); ++i) {
+    ratios[i] = static_cast<float>(curve.wait_ratio(static_cast<double>(i) * kStep));
+  }
+}
+
+double LearnedResponse::Curve::wait_ratio(double utilisation) const {
+  const double at = std::clamp(utilisation / kStep, 0.0, static_cast<double>(ratios.size() - 2));
+  const auto i = static_cast<std::size_t>(at);
+  return ratios[i] + (at - static_cast<double>(i)) * (ratios[i + 1] - ratios[i]);
+}
+
+void LearnedResponse::Half::observe(double rate_kbs, double share) {
+  if (rate_kbs <= 0 || share <= 0 || share >= 1) return;
+  rate_sum += rate_kbs;
+  odds_sum += share / (1 - share);
+}
+
+double LearnedResponse::Half::share(double rate_kbs) const {
+  if (odds_sum <= 0) return 0;
+  return rate_kbs / (rate_kbs + rate_sum / odds_sum);
+}
+
+void LearnedResponse::begin(const Console& console) {
+  double best_ms = console.host_class(0).disk_latency_ms;
+  for (std::size_t h = 0; h < console.host_count(); ++h) {
+    best_ms = std::min(best_ms, console.host_class(static_cast<int>(h)).disk_latency_ms);
+  }
+  for (std::size_t h = 0; h < console.host_count(); ++h) {
+    const HostClass& host = console.host_class(static_cast<int>(h));
+    const auto [entry, added] = classes_.try_emplace(
+        host.name,
+        Class{Curve(host.cores), Curve(1), Curve(1), host.cpu_mhz(), host.core_mhz, host.disk_latency_ms / best_ms});
+    class_of_.push_back(&entry->second);
+  }
+}
+
+void LearnedResponse::observe(const Console& console) {
+  if (class_of_.empty()) begin(console);
+  const TickOutcome& last = console.last();
+  const Timestamp time{std::chrono::seconds(kTick_s) * console.tick()};
+  for (std::size_t h = 0; h < last.hosts.size(); ++h) {
+    const HostTick& tick = last.hosts[h];
+    if (tick.cpu_mhz <= 0) continue;
+    Class& host = *class_of_[h];
+    const auto feed = [&](Curve& curve, double utilisation, double run_s, double wait_ratio) {
+      curve.learner.observe(time, utilisation, from_seconds(run_s), from_seconds(run_s * wait_ratio));
+    };
+    feed(host.cpu, (tick.cpu_mhz + tick.overhead_mhz) / host.cpu_mhz, tick.cpu_mhz / host.core_mhz * kTick_s,
+         tick.wait / (1 - tick.wait));
+    const double rest_ms = console.host_class(static_cast<int>(h)).disk_latency_ms;
+    feed(host.disk, tick.disk_load, std::min(1.0, tick.disk_load) * kTick_s, tick.disk_latency_ms / rest_ms - 1);
+    feed(host.network, tick.network_load, std::min(1.0, tick.network_load) * kTick_s, tick.network_stretch - 1);
+  }
+  for (std::size_t v = 0; v < last.vms.size(); ++v) {
+    const int vm = static_cast<int>(v);
+    if (!console.vm(vm).present || console.first_sample(vm) >= console.tick()) continue;
+    disk_.observe(console.newest(vm, Series::kDisk), last.vms[v].disk_share);
+    network_.observe(console.newest(vm, Series::kNetwork), last.vms[v].network_share);
+  }
+  if (console.tick() % kRefreshTicks != 0) return;
+  for (auto& [name, host] : classes_) {
+    for (Curve* curve : {&host.cpu, &host.disk, &host.network}) curve->refresh();
+  }
+}
+
+double LearnedResponse::wait(std::size_t host, const BusyFractions& busy) const {
+  const Class& c = *class_of_[host];
+  const double ratio = c.cpu.wait_ratio(busy.sum * c.core_mhz / c.cpu_mhz);
+  return ratio / (1 + ratio);
+}
+
+double LearnedResponse::disk_stretch(std::size_t host, double load) const {
+  const Class& c = *class_of_[host];
+  return c.disk_rest * (1 + c.disk.wait_ratio(load));
+}
+
+double LearnedResponse::network_stretch(std::size_t host, double load) const {
+  return 1 + class_of_[host]->network.wait_ratio(load);
+}
+
+}  // namespace proteus::simulate::kvm

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "controller/profile/fingerprint.h"
+#include "controller/simulate/kvm/policies/response.h"
+#include "controller/simulate/kvm/policy.h"
+
+namespace proteus::simulate::kvm {
+
+/// How hosts respond, as the Performance Profiler learns it from what each tick brings: a curve per host class for the
+/// CPUs' run queue, the disk and the network. A device is to the profiler a host with one CPU: its service time is
+/// what an operation takes at rest, the rest of the latency is waiting. What a VM's I/O costs it is learned as the
+/// rate at which it would spend half of its time in it, from the shares that were seen.
+class LearnedResponse final : public Response {
+ public:
+  void observe(const Console& console) override;
+  double wait(std::size_t host, const BusyFractions& busy) const override;
+  double disk_stretch(std::size_t host, double load) const override;
+  double network_stretch(std::size_t host, double load) const override;
+  double disk_share(double disk_kbs) const override { return disk_.share(disk_kbs); }
+  double network_share(double network_kbs) const override { return network_.share(network_kbs); }
+
+ private:
+  /// A curve, read at even steps of utilisation because it is read very often.
+  struct Curve {
+    explicit Curve(double cpus);
+    void refresh();
+    double wait_ratio(double utilisation) const;
+    profile::CurveLearner learner;
+    std::array<float, 201> ratios{};
+  };
+  struct Class {
+    Curve cpu;
+    Curve disk;
+    Curve network;
+    double cpu_mhz = 0;
+    double core_mhz = 0;
+    double disk_rest = 1;  ///< latency at rest, relative to the best class
+  };
+  /// Σ of rate · rest and of I/O time, over what was seen.
+  struct Half {
+    double rate_sum = 0;
+    double odds_sum = 0;
+    void observe(double rate_kbs, double share);
+    double share(double rate_kbs) const;
+  };
+  void begin(const Console& console);
+
+  std::map<std::string_view, Class> classes_;
+  std::vector<Class*> class_of_;  ///< [host]
+  Half disk_;
+  Half network_;
+};
+
+}  // namespace proteus::simulate::kvm

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "controller/simulate/kvm/policy.h"
+
+namespace proteus::simulate::kvm {
+
+struct MemoryOptions {
+  double host_share = 1.07;    ///< of a host's memory that ceilings may add up to
+  double reclaim_share = 0.2;  ///< of its size: less is not worth taking back from a VM
+};
+
+/// Keeps every host within its memory by the VMs' balloons: what a guest no longer needs is taken back by a ceiling
+/// that stands for one step, and where not all guests could grow to their size at once, ceilings share out the room
+/// that is left, so that no host can run out of memory.
+class MemoryKeeper {
+ public:
+  explicit MemoryKeeper(MemoryOptions options) : options_(options) {}
+  /// need_mib: [vm] what a guest may need within the hour, rarely exceeded.
+  void act(Console& console, const std::vector<double>& need_mib) const;
+
+ private:
+  MemoryOptions options_;
+};
+
+}  // namespace proteus::simulate::kvm

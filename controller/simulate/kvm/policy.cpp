@@ -1,0 +1,33 @@
+#include "controller/simulate/kvm/policy.h"
+
+#include <cstdlib>
+
+namespace proteus::simulate::kvm {
+
+double Console::sample(int v, Series series, int at) const {
+  if (at >= tick() || at < first_sample(v)) std::abort();
+  return cluster_.workload().sample(static_cast<std::size_t>(v), series, at);
+}
+
+bool Console::count(Refusal refusal) {
+  if (refusal != Refusal::kNone) ++refused_;
+  return refusal == Refusal::kNone;
+}
+
+bool Console::migrate(int v, int h) {
+  return count(cluster_.migrate(v, h));
+}
+
+bool Console::sleep(int h) {
+  return count(cluster_.sleep(h));
+}
+
+bool Console::wake(int h) {
+  return count(cluster_.wake(h));
+}
+
+void Console::set_balloon(int v, double ceiling_mib) {
+  if (count(cluster_.set_balloon(v, ceiling_mib))) ++reshapes_;
+}
+
+}  // namespace proteus::simulate::kvm
