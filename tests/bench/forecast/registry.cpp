@@ -1,6 +1,6 @@
 #include "tests/bench/forecast/registry.h"
 
-#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "tests/bench/forecast/baselines.h"
@@ -10,7 +10,9 @@ namespace proteus::bench {
 
 std::vector<ContenderKind> contenders(const std::filesystem::path& weights) {
   std::vector<ContenderKind> all = baselines();
-  for (ContenderKind& kind : global_contenders(weights)) all.push_back(std::move(kind));
+  if (std::error_code none; std::filesystem::exists(weights, none)) {
+    for (ContenderKind& kind : global_contenders(weights)) all.push_back(std::move(kind));
+  }
   return all;
 }
 

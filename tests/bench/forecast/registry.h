@@ -7,7 +7,8 @@
 
 namespace proteus::bench {
 
-/// Everything that bench-forecast can run, in the order of its table. weights: those of the global models.
+/// Everything that bench-forecast can run, in the order of its table. weights: those of the global
+/// models, which take part only if the file is there.
 std::vector<ContenderKind> contenders(const std::filesystem::path& weights);
 
 }  // namespace proteus::bench

@@ -65,5 +65,13 @@ TEST(Weights, MadeForOtherFeaturesAreRefused) {
   std::filesystem::remove(file);
 }
 
+TEST(Weights, TheShippedOnesAreReadable) {
+  Result<Weights> read =
+      read_weights(std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_FALSE(read->lstm.networks.empty());
+  for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
+}
+
 }  // namespace
 }  // namespace proteus::forecast::global
