@@ -113,6 +113,8 @@ struct Outlook {
     none @7 :Void;           # p90 stays below the VM's limit
     ns @8 :Int64;
   }
+  cpuP10Cores @9 :Float64;   # as above; 0 in entries older than these two
+  cpuP95Cores @10 :Float64;
 }
 
 struct Decision {

@@ -20,7 +20,11 @@ struct Overloaded : Ts... {
 };
 
 Json to_json(const forecast::Quantiles& quantiles) {
-  return {{"p50", quantiles.p50}, {"p90", quantiles.p90}, {"p99", quantiles.p99}};
+  return {{"p10", quantiles.p10},
+          {"p50", quantiles.p50},
+          {"p90", quantiles.p90},
+          {"p95", quantiles.p95},
+          {"p99", quantiles.p99}};
 }
 
 Json time_or_null(const std::optional<Timestamp>& time) {

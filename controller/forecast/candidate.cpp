@@ -23,19 +23,21 @@ double pinball(double level, double quantile, double actual) {
   return actual >= quantile ? level * (actual - quantile) : (1 - level) * (quantile - actual);
 }
 
+/// Of the levels that plans are made of.
 double pinball(const Quantiles& q, double actual) {
-  return (pinball(kQuantileLevels[0], q.p50, actual) + pinball(kQuantileLevels[1], q.p90, actual) +
-          pinball(kQuantileLevels[2], q.p99, actual)) /
-         3;
+  return (pinball(0.5, q.p50, actual) + pinball(0.9, q.p90, actual) + pinball(0.99, q.p99, actual)) / 3;
 }
 
+/// The p95 lies between the two guarded levels, and so does its factor.
 Quantiles widened(const Quantiles& q, double factor_p90, double factor_p99) {
-  return tidy({q.p50, q.p50 + factor_p90 * (q.p90 - q.p50), q.p50 + factor_p99 * (q.p99 - q.p50)});
+  return tidy({q.p10, q.p50, q.p50 + factor_p90 * (q.p90 - q.p50),
+               q.p50 + 0.5 * (factor_p90 + factor_p99) * (q.p95 - q.p50), q.p50 + factor_p99 * (q.p99 - q.p50)});
 }
 
 bool usable(const Forecast& forecast) {
   const auto good = [](const Quantiles& q) {
-    return std::isfinite(q.p50) && std::isfinite(q.p99) && q.p50 <= q.p90 && q.p90 <= q.p99;
+    return std::isfinite(q.p10) && std::isfinite(q.p99) && q.p10 <= q.p50 && q.p50 <= q.p90 && q.p90 <= q.p95 &&
+           q.p95 <= q.p99;
   };
   return good(forecast.window_max) && std::all_of(forecast.steps.begin(), forecast.steps.end(), good);
 }

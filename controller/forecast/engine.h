@@ -21,7 +21,7 @@ struct EngineOptions {
 /// How well a model has forecast lately, exponentially weighted over closed steps.
 struct Accuracy {
   std::string model;
-  double pinball_loss = 0;  ///< mean over kQuantileLevels and over the first, middle and last step of the
+  double pinball_loss = 0;  ///< mean over p50, p90 and p99, and over the first, middle and last step of the
                             ///< horizon (one step alone would favour the last value), unit of the series;
                             ///< a surprise counts for at most five times the usual loss of the naive
   double coverage_p90 = 0;  ///< share of steps at or below the p90 of one step before

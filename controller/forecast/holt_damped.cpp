@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "controller/forecast/gaps.h"
+
 namespace proteus::forecast {
 namespace {
 
@@ -139,6 +141,9 @@ DampedTrendParameters HoltDamped::search(std::span<const double> values, const T
 
 Status HoltDamped::fit(const History& history) {
   fitted_ = false;
+  if (!all_usable(history.values)) {
+    return Error{ErrorCode::kInvalidArgument, "holt_damped: a value is beyond 1e150"};
+  }
   const std::size_t count = std::min(history.values.size(), static_cast<std::size_t>(fit_steps_));
   std::span<const double> values(history.values.data() + history.values.size() - count, count);
   while (!values.empty() && !std::isfinite(values.front())) values = values.subspan(1);
@@ -170,7 +175,7 @@ Status HoltDamped::fit(const History& history) {
 void HoltDamped::update(double value) {
   if (!fitted_) return;
   end_ += step_;
-  filter_.update(value);
+  filter_.update(usable(value) ? value : std::numeric_limits<double>::quiet_NaN());
 }
 
 Result<Forecast> HoltDamped::forecast(int steps) const {

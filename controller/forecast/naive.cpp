@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/forecast/gaps.h"
 #include "controller/forecast/trend_trace.h"
 
 namespace proteus::forecast {
@@ -11,6 +12,9 @@ Naive::Naive(int horizon_steps, int fit_steps) : fit_steps_(fit_steps), errors_(
 
 Status Naive::fit(const History& history) {
   fitted_ = false;
+  if (!all_usable(history.values)) {
+    return Error{ErrorCode::kInvalidArgument, "naive: a value is beyond 1e150"};
+  }
   const std::size_t count = std::min(history.values.size(), static_cast<std::size_t>(fit_steps_));
   std::span<const double> values(history.values.data() + history.values.size() - count, count);
   while (!values.empty() && !std::isfinite(values.front())) values = values.subspan(1);
@@ -37,7 +41,7 @@ Status Naive::fit(const History& history) {
 void Naive::update(double value) {
   if (!fitted_) return;
   end_ += step_;
-  if (std::isfinite(value)) last_ = value;
+  if (usable(value)) last_ = value;
 }
 
 Result<Forecast> Naive::forecast(int steps) const {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "controller/forecast/gaps.h"
+
 namespace proteus::forecast {
 namespace {
 /// Steps beyond the first season.
@@ -15,6 +17,9 @@ SeasonalNaive::SeasonalNaive(int season_steps, int horizon_steps)
 
 Status SeasonalNaive::fit(const History& history) {
   fitted_ = false;
+  if (!all_usable(history.values)) {
+    return Error{ErrorCode::kInvalidArgument, "seasonal_naive: a value is beyond 1e150"};
+  }
   const std::vector<double>& values = history.values;
   if (values.size() < season_steps_ + kComparedMin) {
     return Error{ErrorCode::kFailedPrecondition, "seasonal_naive: needs " +
@@ -48,7 +53,7 @@ Status SeasonalNaive::fit(const History& history) {
 void SeasonalNaive::update(double value) {
   if (!fitted_) return;
   end_ += step_;
-  if (std::isfinite(value)) season_[next_] = value;
+  if (usable(value)) season_[next_] = value;
   next_ = (next_ + 1) % season_steps_;
 }
 

@@ -179,8 +179,9 @@ Forecast Series::cold_start() const {
     now = resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
   }
   const double p90 = std::max(1.5 * now, highest_known_);
+  const double p99 = std::max(2 * now, p90);
   Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = kColdStart};
-  forecast.window_max = {now, p90, std::max(2 * now, p90)};
+  forecast.window_max = {0.5 * now, now, p90, 0.5 * (p90 + p99), p99};
   forecast.steps.assign(static_cast<std::size_t>(options_.horizon_steps), forecast.window_max);
   return forecast;
 }
@@ -201,7 +202,9 @@ Forecast Series::forecast(Timestamp now) const {
   }
   const double factor = std::min(kStaleFactorMax, 1 + static_cast<double>(unseen) / horizon);
   const auto widen = [factor](Quantiles& q) {
-    q = tidy({q.p50, q.p50 + factor * (q.p90 - q.p50), q.p50 + factor * (q.p99 - q.p50)});
+    const double p50 = q.p50;
+    for (const auto member : kQuantileMembers) q.*member = p50 + factor * (q.*member - p50);
+    q = tidy(q);
   };
   for (Quantiles& q : forecast.steps) widen(q);
   widen(forecast.window_max);

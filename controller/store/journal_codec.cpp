@@ -99,6 +99,8 @@ void fill(schema::Outlook::Builder to, const ham::Outlook& from) {
   to.setCpuP50Cores(number(from.cpu_window_max.p50));
   to.setCpuP90Cores(number(from.cpu_window_max.p90));
   to.setCpuP99Cores(number(from.cpu_window_max.p99));
+  to.setCpuP10Cores(number(from.cpu_window_max.p10));
+  to.setCpuP95Cores(number(from.cpu_window_max.p95));
   to.setCpuLimitCores(number(from.cpu_limit_cores));
   SET_TEXT(to, Model, from.model);
   if (from.until_limit) to.getUntilLimit().setNs(from.until_limit->count());
@@ -286,7 +288,8 @@ ham::Outlook read_outlook(schema::Outlook::Reader from) {
   ham::Outlook to;
   to.vm = VmId(read_text(from.getVm()));
   to.host = HostId(read_text(from.getHost()));
-  to.cpu_window_max = {.p50 = from.getCpuP50Cores(), .p90 = from.getCpuP90Cores(), .p99 = from.getCpuP99Cores()};
+  to.cpu_window_max = {from.getCpuP10Cores(), from.getCpuP50Cores(), from.getCpuP90Cores(), from.getCpuP95Cores(),
+                       from.getCpuP99Cores()};
   to.cpu_limit_cores = from.getCpuLimitCores();
   to.model = read_text(from.getModel());
   if (from.getUntilLimit().isNs()) to.until_limit = Nanoseconds(from.getUntilLimit().getNs());

@@ -49,7 +49,7 @@ ClusterState make_state(int hosts, double load) {
     const double to = uniform(0, load) * vm.allocation.vcpus;
     for (int i = 0; i < 30; ++i) {
       const double p50 = from + (to - from) * i / 29;
-      f.steps.push_back({p50, p50 * 1.1, p50 * 1.2});
+      f.steps.push_back({p50 * 0.9, p50, p50 * 1.1, p50 * 1.15, p50 * 1.2});
     }
     f.window_max = from < to ? f.steps.back() : f.steps.front();
     vm.cpu_demand_cores = vm.cpu_used_cores = from;

@@ -4,25 +4,17 @@
 #include <cmath>
 #include <utility>
 
+#include "controller/forecast/sample_quantiles.h"
+
 namespace proteus::bench {
 namespace {
 
 constexpr std::size_t kWeek = 2016;
 
-/// Quantiles at kLevels; reorders the samples, of which there is at least one.
+/// Quantiles at kLevels; does not keep the samples' order.
 Levels quantiles_of(std::vector<double>& samples) {
-  Levels result{};
-  auto from = samples.begin();
-  for (std::size_t q = 0; q < kLevels.size(); ++q) {
-    const double position = kLevels[q] * static_cast<double>(samples.size() - 1);
-    const double below = std::floor(position);
-    const auto at = samples.begin() + static_cast<std::ptrdiff_t>(below);
-    std::nth_element(from, at, samples.end());
-    const double next = at + 1 == samples.end() ? *at : *std::min_element(at + 1, samples.end());
-    result[q] = *at + (position - below) * (next - *at);
-    from = at;
-  }
-  return result;
+  const forecast::Quantiles q = forecast::quantiles_of_sample(samples);
+  return {q.p10, q.p50, q.p90, q.p95, q.p99};
 }
 
 /// point, with errors around it; the median stays where the point is.

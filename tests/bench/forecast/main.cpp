@@ -27,6 +27,7 @@ struct Arguments {
   std::string out;
   std::string iso_out;
   std::string weights = PROTEUS_SOURCE_DIR "/controller/forecast/global/weights.bin";
+  std::string summary;
 };
 
 int fail(const std::string& message) {
@@ -101,6 +102,7 @@ int run_all(const Arguments& arguments) {
 
   std::vector<std::string> table = {table_header()};
   std::vector<std::string> iso = {iso_header()};
+  std::vector<std::string> summary = summary_header();
   const auto add = [&](const std::string& scope, const Run& run, const Run& relative_to) {
     for (std::string& row : table_rows(scope, run, relative_to)) table.push_back(std::move(row));
     if (arguments.iso_out.empty()) return;
@@ -110,11 +112,16 @@ int run_all(const Arguments& arguments) {
     Result<Run> run = run_with_progress(kind, *set, series);
     if (!run) return fail(run.error().message);
     add(arguments.scope, *run, *baseline);
+    if (!arguments.summary.empty()) summary.push_back(summary_row(*run, *baseline));
     if (arguments.scope == "full") add("subset", subset_of(*run), subset_of(*baseline));
   }
   if (Status status = write_lines(arguments.out, table); !status) return fail(status.error().message);
-  if (arguments.iso_out.empty()) return 0;
-  if (Status status = write_lines(arguments.iso_out, iso); !status) return fail(status.error().message);
+  if (!arguments.iso_out.empty()) {
+    if (Status status = write_lines(arguments.iso_out, iso); !status) return fail(status.error().message);
+  }
+  if (!arguments.summary.empty()) {
+    if (Status status = write_lines(arguments.summary, summary); !status) return fail(status.error().message);
+  }
   return 0;
 }
 
@@ -136,6 +143,7 @@ int main(int argc, char** argv) {
   app.add_option("--iso-out", arguments.iso_out, "where slack at equal risk goes, as CSV; default: it is not computed");
   app.add_option("--weights", arguments.weights, "of the global models, as train-forecast writes them")
       ->capture_default_str();
+  app.add_option("--summary", arguments.summary, "where a short table in Markdown goes; default: nowhere");
   CLI11_PARSE(app, argc, argv);
   return run_all(arguments);
 }

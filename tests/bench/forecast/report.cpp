@@ -159,6 +159,28 @@ std::vector<std::string> table_rows(const std::string& scope, const Run& run, co
   return rows;
 }
 
+std::vector<std::string> summary_header() {
+  return {
+      "| model | rel_sql 5 min | 1 h | 1 day | mase 1 h | 1 day | cov95 1 h | cov99 1 h | slack at 3 %, 1 h | at 1 %, "
+      "1 day | CPU ms |",
+      "|-|-|-|-|-|-|-|-|-|-|-|"};
+}
+
+std::string summary_row(const Run& run, const Run& baseline) {
+  std::vector<std::size_t> all(run.scores.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  std::string row = fmt::format("| {} |", run.name);
+  for (const char* name : {"rel_sql_1", "rel_sql_12", "rel_sql_288", "mase_12", "mase_288", "cov95_12", "cov99_12"}) {
+    const auto metric =
+        std::find_if(metrics().begin(), metrics().end(), [&](const Metric& m) { return m.name == name; });
+    row += fmt::format(" {:.3f} |", aggregate(*metric, all, run, baseline));
+  }
+  for (std::size_t w = 0; w < kWindows.size(); ++w) {
+    row += fmt::format(" {:.2f} |", iso_slack(run.series, w, kIsoTargets[w]).slack_mean);
+  }
+  return row + fmt::format(" {:.2g} |", 1e3 * run.cpu_s_per_forecast);
+}
+
 std::string iso_header() {
   return "scope,method,W,target_under,c,under,iso_slackS_mean,iso_slackS_median";
 }

@@ -14,6 +14,10 @@ std::string table_header();
 /// series, to which the relative scores refer.
 std::vector<std::string> table_rows(const std::string& scope, const Run& run, const Run& baseline);
 
+/// The headline figures of all series of a run as a table for reading, in Markdown: two lines, then one for each run.
+std::vector<std::string> summary_header();
+std::string summary_row(const Run& run, const Run& baseline);
+
 std::string iso_header();
 /// Slack at equal risk: one row for each window.
 std::vector<std::string> iso_rows(const std::string& scope, const Run& run);

@@ -45,7 +45,7 @@ TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
     vm.id = VmId("u" + std::to_string(p90));
     vm.name = "v";
     vm.host = host.id;
-    vm.forecasts[forecast::Resource::kCpu].window_max = {0.1, p90, 0.9};
+    vm.forecasts[forecast::Resource::kCpu].window_max = {0.05, 0.1, p90, p90, 3.5};
     state->vms.push_back(vm);
   }
   Snapshot snapshot;

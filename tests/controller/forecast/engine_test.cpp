@@ -84,7 +84,7 @@ TEST(Engine, StartsColdAndWide) {
   EXPECT_EQ(first.model, "cold_start");
   EXPECT_EQ(first.made_at, at_step(0));
   EXPECT_EQ(first.steps.size(), 10u);
-  EXPECT_EQ(first.window_max, (Quantiles{2, 3, 4}));
+  EXPECT_EQ(first.window_max, (Quantiles{1, 2, 3, 3.5, 4}));
   feed(engine, 1, 5, [](int) { return 2; });
   EXPECT_EQ(engine.forecast(kVm, Resource::kCpu, at_step(4))->model, "cold_start");
   feed(engine, 5, 7, [](int) { return 2; });

@@ -9,37 +9,12 @@
 #include "controller/forecast/holt_damped.h"
 #include "controller/forecast/naive.h"
 #include "controller/forecast/seasonal_naive.h"
+#include "tests/controller/forecast/every_model.h"
 
 namespace proteus::forecast {
 namespace {
 
-constexpr int kHorizon = 12;
-constexpr int kSeason = 24;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-History history_of(std::vector<double> values) {
-  return {from_unix_ns(1'700'000'000'000'000'000), std::chrono::seconds(60), std::move(values)};
-}
-
-std::unique_ptr<Model> make(const std::string& name) {
-  if (name == "naive") return std::make_unique<Naive>(kHorizon);
-  if (name == "seasonal_naive") return std::make_unique<SeasonalNaive>(kSeason, kHorizon);
-  return std::make_unique<HoltDamped>(kHorizon);
-}
-
-void expect_sound(const Forecast& forecast, int steps) {
-  ASSERT_EQ(forecast.steps.size(), static_cast<std::size_t>(steps));
-  for (const Quantiles& q : forecast.steps) {
-    ASSERT_TRUE(std::isfinite(q.p50) && std::isfinite(q.p99));
-    ASSERT_GE(q.p50, 0);
-    ASSERT_LE(q.p50, q.p90);
-    ASSERT_LE(q.p90, q.p99);
-    ASSERT_LE(q.p90, forecast.window_max.p90);
-    ASSERT_LE(q.p99, forecast.window_max.p99);
-  }
-  ASSERT_LE(forecast.window_max.p50, forecast.window_max.p90);
-  ASSERT_TRUE(std::isfinite(forecast.window_max.p99));
-}
 
 std::vector<double> awkward_series(const std::string& kind, int count) {
   std::mt19937_64 random(3);
@@ -61,13 +36,13 @@ std::vector<double> awkward_series(const std::string& kind, int count) {
 }
 
 class EveryModel : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Models, EveryModel, testing::Values("naive", "seasonal_naive", "holt_damped"));
+INSTANTIATE_TEST_SUITE_P(Models, EveryModel, testing::ValuesIn(kModelNames));
 
 TEST_P(EveryModel, IsSoundOnAwkwardSeries) {
   for (const char* kind : {"constant", "zero", "walk", "spikes", "falling", "exploding", "gaps", "square"}) {
     SCOPED_TRACE(kind);
     const std::vector<double> values = awkward_series(kind, 150);
-    const auto model = make(GetParam());
+    const auto model = make_model(GetParam());
     ASSERT_TRUE(model->fit(history_of({values.begin(), values.begin() + 100})).has_value());
     for (std::size_t i = 100; i < values.size(); ++i) {
       model->update(values[i]);
@@ -86,7 +61,7 @@ TEST_P(EveryModel, IsSoundOnAwkwardSeries) {
 }
 
 TEST_P(EveryModel, RefusesToForecastFromNothing) {
-  const auto model = make(GetParam());
+  const auto model = make_model(GetParam());
   EXPECT_EQ(model->forecast(3).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_EQ(model->fit(history_of({})).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_EQ(model->fit(history_of(std::vector<double>(100, kNan))).error().code, ErrorCode::kFailedPrecondition);
@@ -95,8 +70,8 @@ TEST_P(EveryModel, RefusesToForecastFromNothing) {
 
 TEST_P(EveryModel, GivesTheSameTwice) {
   const std::vector<double> values = awkward_series("walk", 120);
-  const auto a = make(GetParam());
-  const auto b = make(GetParam());
+  const auto a = make_model(GetParam());
+  const auto b = make_model(GetParam());
   ASSERT_TRUE(a->fit(history_of(values)).has_value());
   ASSERT_TRUE(b->fit(history_of(values)).has_value());
   a->update(3);

@@ -87,7 +87,7 @@ ham::Outlook outlook(Random& random) {
   ham::Outlook o;
   o.vm = vm(random);
   o.host = host(random);
-  o.cpu_window_max = {real(random), real(random), real(random)};
+  o.cpu_window_max = {real(random), real(random), real(random), real(random), real(random)};
   o.cpu_limit_cores = real(random);
   o.model = random_text(random);
   o.until_limit = perhaps<Nanoseconds>(random, [](Random& r) { return Nanoseconds(number(r)); });

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "controller/forecast/forecast.h"
+
+namespace proteus::forecast {
+
+/// Quantiles of the h-step errors that a linear model made over its own history, out of its one-step errors. The
+/// forecast of step T made h steps before differs from that made h − 1 steps before by psi(h − 1) times the one-step
+/// error in between, so every h-step error costs one multiplication. No distribution is assumed.
+/// Thread: owned by one. Source: psi weights and updating, Box, Jenkins & Reinsel, Time Series Analysis, ch. 5.
+class InnovationErrors {
+ public:
+  /// every_step: quantiles for each step ahead; otherwise for each of the first twelve, then ever fewer, with those
+  /// between interpolated.
+  explicit InnovationErrors(int horizon_steps, bool every_step = false);
+
+  /// values: what came, NaN = missing. innovations: their one-step errors from index `first` on; 0 where the value is
+  /// missing. psi: psi[j] is the effect of an innovation j steps later; psi[0] = 1; as many as the horizon.
+  /// Returns false, and knows nothing, if not one error can be seen.
+  bool learn(std::span<const double> values, std::span<const double> innovations, std::size_t first,
+             std::span<const double> psi);
+
+  /// To be added to the point forecast h steps ahead (h >= 1). Beyond the longest that was seen: its spread
+  /// grows with the fourth root of h.
+  Quantiles at(int h) const;
+  /// To be added to the largest point forecast of so many steps (>= 1).
+  Quantiles window(int steps) const;
+
+ private:
+  struct Knot {
+    int h;
+    Quantiles errors;
+  };
+  static Quantiles between(const std::vector<Knot>& knots, int h);
+
+  int horizon_steps_;
+  bool every_step_;
+  std::vector<Knot> steps_;    ///< ascending, from 1 to at most the horizon
+  std::vector<Knot> windows_;  ///< the same
+};
+
+/// Fills forecast.steps and forecast.window_max: the point forecasts of `path` with the errors around them. Half of the
+/// median error moves the median; the other half is taken to be chance.
+void put_around(std::span<const double> path, const InnovationErrors& errors, Forecast& forecast);
+
+}  // namespace proteus::forecast
