@@ -46,16 +46,10 @@ class GlobalContender final : public Contender {
     if (!made) return made.error();
     Prediction prediction{.steps = made->steps, .window_max = {}};
     for (std::size_t w = 0; w < global::kWindows.size(); ++w) {
-      // The slack at equal risk scales the distance from p50 to p95: here the distance of the reservation from the
-      // mean of the steps' medians.
-      double middle = 0;
-      for (std::size_t h = 0; h < global::kWindows[w]; ++h) middle += made->steps[h][kP50];
-      middle /= static_cast<double>(global::kWindows[w]);
+      // The slack at equal risk scales the distance from p50 to p95: here that of the reservation.
       Levels levels = made->maxima[w];
       levels[kP95] = made->reservations[w];
-      levels[kP50] = std::min(middle, levels[kP95]);
-      levels[kP10] = std::min(levels[kP10], levels[kP50]);
-      levels[kP90] = std::clamp(levels[kP90], levels[kP50], levels[kP95]);
+      for (const Level level : {kP10, kP50, kP90}) levels[level] = std::min(levels[level], levels[kP95]);
       levels[kP99] = std::max(levels[kP99], levels[kP95]);
       prediction.window_max[w] = levels;
     }
