@@ -95,8 +95,8 @@ struct ClusterView::Host {
   bool commandable = false;
   bool maintenance = false;
   ham::HostState figures;
-  double tick_run = 0;  // of all vCPUs in the frame at hand, ns
-  double tick_wait = 0;
+  double tick_run = 0;   // of all vCPUs in the frame at hand, ns
+  double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
 };
@@ -268,7 +268,8 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     host.tick_run += run;
-    host.tick_wait += wait;
+    // What a VM waits for its own quota says nothing about its host.
+    host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
     if (running) engine_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand);
   }
   if (!running) return;

@@ -33,6 +33,9 @@ struct Quantiles {
   bool operator==(const Quantiles&) const = default;
 };
 
+/// Forecast::model of a series of which too little is known to forecast it.
+inline constexpr const char* kColdStart = "cold_start";
+
 /// Predicted demand of one VM and resource.
 struct Forecast {
   Timestamp made_at;  ///< end of the newest step that it has seen

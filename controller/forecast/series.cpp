@@ -179,7 +179,7 @@ Forecast Series::cold_start() const {
     now = resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
   }
   const double p90 = std::max(1.5 * now, highest_known_);
-  Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = "cold_start"};
+  Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = kColdStart};
   forecast.window_max = {now, p90, std::max(2 * now, p90)};
   forecast.steps.assign(static_cast<std::size_t>(options_.horizon_steps), forecast.window_max);
   return forecast;

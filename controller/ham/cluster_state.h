@@ -39,7 +39,7 @@ struct HostState {
   std::int64_t memory_available_bytes = 0;
   double cpu_used_cores = 0;        ///< over the last tick, all of the host
   double cpu_overhead_cores = 0;    ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
-  double run_queue_wait_ratio = 0;  ///< ns waited / ns run of its VMs, last tick
+  double run_queue_wait_ratio = 0;  ///< ns waited for a CPU (not for a quota) / ns run of its VMs, last tick
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
   bool commandable = false;  ///< its agent follows this controller

@@ -61,6 +61,23 @@ TEST(ClusterView, TurnsCountersIntoRates) {
   EXPECT_TRUE(state.hosts[0].fresh);
 }
 
+// A VM held back by its own quota made its half-idle host look contended: nothing was given to it, and others were
+// moved.
+TEST(ClusterView, TheWaitForAVmsOwnQuotaIsNotItsHosts) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  view.on_sample(host.sample(kStart), kStart);
+  host.pass(1, {{0.4, 0.6}});
+  host.vms[0].throttled_ns += 560'000'000;
+  const Timestamp later = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(later), later);
+  const ham::ClusterState state = view.state(later);
+  EXPECT_NEAR(state.hosts.at(0).run_queue_wait_ratio, 0.1, 1e-6);
+  EXPECT_NEAR(state.vms.at(0).run_queue_wait_ratio, 1.5, 1e-6);
+  EXPECT_NEAR(state.vms.at(0).throttled_ratio, 0.56, 1e-6);
+}
+
 TEST(ClusterView, ForgetsNoCounterWhenTheCatalogChanges) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);

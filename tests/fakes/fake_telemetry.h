@@ -17,6 +17,7 @@ struct FakeVm {
   std::int64_t state = 1;  // running
   std::int64_t run_ns = 0;
   std::int64_t wait_ns = 0;
+  std::int64_t throttled_ns = 0;  ///< part of the wait: for the VM's own quota
   std::int64_t vcpus = 1;
   std::int64_t vcpus_max = 2;
   std::int64_t quota_us = -1;
@@ -53,8 +54,9 @@ class FakeHost {
     frame.time = now;
     frame.values = {cpu_time_ns, static_cast<std::int64_t>(cores_ * 1000), memory_bytes_, memory_bytes_ / 2};
     for (const FakeVm& vm : vms) {
-      for (const std::int64_t value : {vm.state, vm.vcpus, vm.vcpus_max, vm.quota_us, std::int64_t{100000},
-                                       vm.memory_bytes, 2 * vm.memory_bytes, vm.usable_bytes, vm.run_ns, vm.wait_ns}) {
+      for (const std::int64_t value :
+           {vm.state, vm.vcpus, vm.vcpus_max, vm.quota_us, std::int64_t{100000}, vm.memory_bytes, 2 * vm.memory_bytes,
+            vm.usable_bytes, vm.throttled_ns, vm.run_ns, vm.wait_ns}) {
         frame.values.push_back(value);
       }
     }
@@ -105,7 +107,7 @@ class FakeHost {
       catalog->entities.push_back(vcpu);
       for (const Kpi kpi :
            {Kpi::kVmState, Kpi::kVmVcpusCount, Kpi::kVmVcpusMaxCount, Kpi::kVmCpuQuotaUs, Kpi::kVmCpuPeriodUs,
-            Kpi::kVmMemoryBytes, Kpi::kVmMemoryMaxBytes, Kpi::kGuestMemoryUsableBytes}) {
+            Kpi::kVmMemoryBytes, Kpi::kVmMemoryMaxBytes, Kpi::kGuestMemoryUsableBytes, Kpi::kCpuThrottledTimeNs}) {
         catalog->series.push_back({index, kpi, 0});
       }
       catalog->series.push_back({index + 1, Kpi::kCpuRunTimeNs, 0});

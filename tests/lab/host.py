@@ -6,7 +6,7 @@ import socket
 import uuid
 
 from . import cgroup, network
-from .shell import LabError, alive, kill, run, wait_for, write
+from .shell import LabError, alive, kill, read, run, wait_for, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -98,13 +98,21 @@ class Host:
     def wait_libvirtd(self):
         def answers():
             if not alive(self.record["libvirtd"]):
-                raise LabError(f"{self.name}: libvirtd ended; see {self.folder}/libvirtd.log")
+                raise LabError(f"{self.name}: libvirtd ended: {self._last_words()}")
             try:
                 socket.create_connection((self.address, 16509), timeout=1).close()
                 return True
             except OSError:
                 return False
         wait_for(f"{self.name}: libvirtd", answers, 30)
+
+    def _last_words(self):
+        """Why libvirtd ended, as far as it said; its logs go with the lab."""
+        for path in (f"{self.folder}/libvirt/log/libvirtd.log", f"{self.folder}/libvirtd.log"):
+            lines = read(path, "").strip().splitlines()
+            if lines:
+                return " | ".join(lines[-3:])
+        return "without a word"
 
     def learn_capabilities(self, capabilities):
         """Has libvirtd look at QEMU now, not when the first guest starts, and keeps what it learned."""

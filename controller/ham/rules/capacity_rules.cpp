@@ -102,7 +102,9 @@ std::optional<Refusal> check_headroom(const PlanState& plan, const Change& chang
   const Allocation& to = change.to.allocation;
   const bool moves = is_move(plan, change);
   if (moves || to.cpu_limit_cores() > from.cpu_limit_cores()) {
-    const double allowed = host.capacity_cores * (1 - plan.policy().limits.cpu_headroom);
+    // The headroom is what the VMs of a host grow into: closed to arrivals, open to a raise in place.
+    const double headroom = moves ? plan.policy().limits.cpu_headroom : 0;
+    const double allowed = host.capacity_cores * (1 - headroom);
     const double peak = plan.cpu_peak_cores(h, &change);
     // A host beyond its headroom already may still serve a VM whose own demand does not grow by the change.
     if (peak > allowed && peak > plan.cpu_peak_cores(h) + 1e-9) {

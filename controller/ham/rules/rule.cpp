@@ -10,6 +10,7 @@ constexpr std::array kRules = {
     Rule{"in_flight", Rule::Scope::kVm, check_in_flight_vm},
     Rule{"exclude", Rule::Scope::kVm, check_exclude},
     Rule{"cooldown", Rule::Scope::kVm, check_cooldown},
+    Rule{"cold_start", Rule::Scope::kVm, check_cold_start},
     Rule{"unmovable", Rule::Scope::kVm, check_unmovable},
     Rule{"moves_per_hour", Rule::Scope::kVm, check_moves_per_hour},
     Rule{"staleness", Rule::Scope::kChange, check_stale_target},

@@ -45,6 +45,7 @@ std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& c
 std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_cold_start(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain);
 // Rules about where a VM may be (placement_rules.cpp).

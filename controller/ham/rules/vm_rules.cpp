@@ -74,6 +74,17 @@ std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& chang
                                      : std::string()};
 }
 
+std::optional<Refusal> check_cold_start(const PlanState& plan, const Change& change, bool explain) {
+  const auto& forecasts = plan.model().vms[change.vm].state->forecasts;
+  const auto cpu = forecasts.find(forecast::Resource::kCpu);
+  if (cpu == forecasts.end() || cpu->second.model != forecast::kColdStart) return std::nullopt;
+  // Where a VM must not stay does not depend on what it will need.
+  if (is_move(plan, change) && plan.hard_violations_of(change.vm) > 0) return std::nullopt;
+  return Refusal{"cold_start", explain ? fmt::format("too little is known of {} yet to forecast what it will need",
+                                                     name_of(plan, change.vm))
+                                       : std::string()};
+}
+
 std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain) {
   const auto& why = plan.model().vms[change.vm].state->unmovable;
   if (!why || !is_move(plan, change)) return std::nullopt;

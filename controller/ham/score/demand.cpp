@@ -29,6 +29,11 @@ const Quantiles& step_at(const Forecast& f, Timestamp time) {
   return f.steps[static_cast<std::size_t>(std::min(index, last))];
 }
 
+/// A model may see a ramp go on for ever; no VM runs on more CPUs than it can have.
+Quantiles at_most(const Quantiles& q, double cores) {
+  return {std::min(q.p50, cores), std::min(q.p90, cores), std::min(q.p99, cores)};
+}
+
 void raise_to(Quantiles& q, const Quantiles& other) {
   q.p50 = std::max(q.p50, other.p50);
   q.p90 = std::max(q.p90, other.p90);
@@ -77,12 +82,14 @@ Demand make_demand(const VmState& vm, const Horizon& horizon) {
   }
   if (const Forecast* f = usable_forecast(vm, Resource::kCpu, horizon.start)) {
     demand.model = f->model;
+    const double most = std::max(vm.allocation.vcpus, vm.allocation.vcpus_max);
     for (std::size_t slot = 0; slot < kSlots; ++slot) {
       const Timestamp from = horizon.start + horizon.slot() * static_cast<std::int64_t>(slot);
       Quantiles& mean = demand.cpu_mean[slot];
       Quantiles& peak = demand.cpu_peak[slot];
       double seconds = 0;
-      for_each_step(*f, from, from + horizon.slot(), [&](const Quantiles& q, double overlap_s) {
+      for_each_step(*f, from, from + horizon.slot(), [&](const Quantiles& forecast, double overlap_s) {
+        const Quantiles q = at_most(forecast, most);
         mean.p50 += q.p50 * overlap_s;
         mean.p90 += q.p90 * overlap_s;
         mean.p99 += q.p99 * overlap_s;

@@ -54,8 +54,7 @@ void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>
   add_if_more(plan, v, with_cores(vm, now.allocation, need.p99 * kRaiseMargin), out);
   add_if_more(plan, v, with_cores(vm, now.allocation, need.p90 * kRaiseMargin), out);
   // A host without room for all of it may still have some.
-  const double allowed = plan.model().hosts[now.host].capacity_cores * (1 - plan.policy().limits.cpu_headroom);
-  const double room = allowed - plan.cpu_peak_cores(now.host);
+  const double room = plan.model().hosts[now.host].capacity_cores - plan.cpu_peak_cores(now.host);
   if (room <= 0 || now.allocation.cpu_quota_us < 0 || now.allocation.cpu_period_us < 1000) return;
   Allocation partial = now.allocation;
   const double cores = std::min(now.allocation.cpu_limit_cores() + room, vm.size.cpu_cores_max);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <string>
 #include <thread>
 
 #include "agent/collect/bpf_support.h"
@@ -32,9 +33,14 @@ class BusyThread {
     while (tid_ == 0) std::this_thread::yield();
   }
   ~BusyThread() { end(); }
+  /// Returns once the kernel knows the thread no more: a join returns a little earlier, while the thread is still exiting.
   void end() {
     stop_ = true;
-    if (thread_.joinable()) thread_.join();
+    if (!thread_.joinable()) return;
+    thread_.join();
+    const std::string task = "/proc/self/task/" + std::to_string(tid_);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (::access(task.c_str(), F_OK) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   }
   pid_t tid() const { return tid_; }
   ThreadKey key() const { return {::getpid(), tid_}; }

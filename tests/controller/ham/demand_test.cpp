@@ -9,13 +9,24 @@
 namespace proteus::ham {
 namespace {
 
+TEST(Demand, NoVmRunsOnMoreCpusThanItCanHave) {
+  Cluster cluster;
+  cluster.host("h1", 4);
+  VmState& vm = cluster.vm("a", "h1", 2);
+  vm.allocation.vcpus_max = 3;
+  set_cpu(vm, ramp_forecast(cluster.state.now, 1.0, 9.0));
+  const Demand demand = make_demand(vm, make_horizon(cluster.state, Policy{}));
+  EXPECT_DOUBLE_EQ(demand.cpu_max.p50, 3.0);
+  EXPECT_DOUBLE_EQ(demand.cpu_max.p99, 3.0);
+}
+
 TEST(Demand, WeightsAreADistribution) {
   EXPECT_DOUBLE_EQ(std::accumulate(kQuantileWeights.begin(), kQuantileWeights.end(), 0.0), 1.0);
 }
 
 TEST(Demand, SlotsAverageAndPeakTheStepsTheyCover) {
   Cluster cluster;
-  VmState& vm = cluster.vm("a", "h1", 2);
+  VmState& vm = cluster.vm("a", "h1", 4);
   set_cpu(vm, ramp_forecast(cluster.state.now, 0, 2.9));  // 0.0, 0.1, … 2.9 in 30 steps: three steps a slot
   const Horizon horizon = make_horizon(cluster.state, Policy{});
   EXPECT_EQ(horizon.length, kStep * kHorizonSteps);

@@ -205,6 +205,26 @@ TEST_F(Rules, HeadroomKeepsCpuFree) {
   EXPECT_EQ(refused_move(0, 2), "");
 }
 
+// A controller that had just been started moved a VM on the strength of five ticks.
+TEST_F(Rules, NothingIsDoneAboutAVmOfWhichTooLittleIsKnown) {
+  cluster_.find("a").forecasts[forecast::Resource::kCpu].model = forecast::kColdStart;
+  EXPECT_EQ(refused_move(0, 2), "cold_start");
+  EXPECT_EQ(refused_quota(0, 0.8), "cold_start");
+  EXPECT_EQ(refused_move(1, 2), "");
+  cluster_.find_host("h1").maintenance = true;
+  EXPECT_EQ(refused_move(0, 2), "");
+  EXPECT_EQ(refused_quota(0, 0.8), "cold_start");
+}
+
+// A VM that its quota held at 0.49 of a core while its host had 0.15 to spare was refused more, for good.
+TEST_F(Rules, HeadroomIsThereForVmsToGrowInto) {
+  set_flat_cpu(cluster_.find("c"), cluster_.state.now, 1.9);
+  EXPECT_EQ(refused_quota(2, 1.9), "");
+  earlier_ = {move(1, 1)};
+  EXPECT_EQ(refused_quota(2, 1.9), "headroom");
+  EXPECT_THAT(reason_, HasSubstr("2.00 of its 2.00 are allowed"));
+}
+
 // ProxLB issue 378: 70 GB moved onto a 58.75 GB host.
 TEST_F(Rules, HeadroomNeverOvercommitsMemory) {
   cluster_.find("a").allocation.memory_bytes = 7 * kGiB;

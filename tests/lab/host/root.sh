@@ -39,6 +39,9 @@ if ! mount -t overlay overlay -o "lowerdir=/var,upperdir=$folder/var,workdir=$fo
   ln -s /run "$folder/var/run"
   mount --bind "$folder/var" /var
 fi
+# libvirt's QEMU driver does not start without the user that libvirt-daemon-system would have made, even where it is not used.
+getent passwd libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:64055:in the lab only:/:/usr/sbin/nologin' >>/etc/passwd
+getent group libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:' >>/etc/group
 mkdir -p /etc/{libvirt,proteus} /var/lib/{libvirt,proteus} /var/log/{libvirt,proteus} /var/cache/libvirt
 mount --bind "$folder/libvirt/etc" /etc/libvirt
 mount --bind "$folder/libvirt/lib" /var/lib/libvirt
