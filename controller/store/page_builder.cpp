@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "controller/store/page.h"
@@ -25,11 +26,38 @@ struct Columns {
   std::string entity, bucket, form, presence, shift, first, last, extremes, sum, size, payload;
 };
 
-/// The values in units of `unit` and of the largest power of two that divides them all; that power's exponent.
-unsigned scale(std::span<std::int64_t> values, std::int64_t unit) {
+/// Division without a remainder by multiplication with the inverse modulo 2^64 (Granlund and Montgomery, "Division by
+/// invariant integers using multiplication", PLDI 1994): several times faster than the processor's.
+class ExactDivisor {
+ public:
+  explicit ExactDivisor(std::int64_t divisor)
+      : shift_(std::countr_zero(static_cast<std::uint64_t>(divisor))),
+        odd_(static_cast<std::uint64_t>(divisor) >> shift_),
+        quotient_max_(std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(odd_)) {
+    for (int i = 0; i < 6; ++i) inverse_ *= 2 - odd_ * inverse_;  // Newton: each turn doubles the bits that are right
+  }
+  bool divides(std::int64_t value) const {
+    const std::int64_t quotient = divide(value);
+    return (static_cast<std::uint64_t>(value) & ((std::uint64_t{1} << shift_) - 1)) == 0 &&
+           quotient <= quotient_max_ && quotient >= -quotient_max_;
+  }
+  /// Of a multiple.
+  std::int64_t divide(std::int64_t value) const {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(value >> shift_) * inverse_);
+  }
+
+ private:
+  int shift_;
+  std::uint64_t odd_;
+  std::int64_t quotient_max_;
+  std::uint64_t inverse_ = 1;
+};
+
+/// The values in units and in the largest power of two that divides them all; that power's exponent.
+unsigned scale(std::span<std::int64_t> values, const ExactDivisor& unit) {
   std::uint64_t all = 0;
   for (std::int64_t& value : values) {
-    if (unit != 1) value /= unit;
+    value = unit.divide(value);
     all |= static_cast<std::uint64_t>(value);
   }
   const unsigned shift = all == 0 ? 0 : static_cast<unsigned>(std::countr_zero(all));
@@ -83,14 +111,16 @@ void PageBuilder::add(const SeriesKey& key, std::span<const std::int64_t> values
 }
 
 std::string PageBuilder::finish() {
-  if (unit_ != 1 && std::any_of(values_.begin(), values_.end(), [&](std::int64_t v) { return v % unit_ != 0; })) {
+  if (const ExactDivisor unit(unit_);
+      !std::all_of(values_.begin(), values_.end(), [&](std::int64_t v) { return unit.divides(v); })) {
     unit_ = 1;
   }
+  const ExactDivisor unit(unit_);
   Columns columns;
   std::uint32_t entity_before = 0;
   for (const Collected& series : series_) {
     const std::span<std::int64_t> values(values_.data() + series.values_at, series.count);
-    const unsigned shift = scale(values, unit_);
+    const unsigned shift = scale(values, unit);
     const ValueFigures figures = figures_of(values);
     const std::size_t payload_at = columns.payload.size();
     if (series.presence == Presence::kBitmap) columns.payload.append(bitmaps_, series.bitmap_at, (ticks_ + 7) / 8);

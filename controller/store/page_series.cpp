@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kChangeBits = 20;
 constexpr std::uint64_t kBlockHeadBits = 24;
 // Values that the choice of a mode looks at: the first of each stretch.
-constexpr std::size_t kLook = 64;
+constexpr std::size_t kLook = 32;
 constexpr std::size_t kStretch = 128;
 
 std::int64_t difference(std::int64_t a, std::int64_t b) {
