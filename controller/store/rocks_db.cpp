@@ -20,13 +20,14 @@
 #include <vector>
 
 #include "common/log.h"
+#include "controller/store/series_keys.h"
 #include "controller/store/store_keys.h"
 
 namespace proteus::store {
 namespace {
 
-constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",     "frame", "catalog",
-                                                                "journal", "time",  "default"};
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",     "frame", "catalog", "journal", "time",
+                                                                "default", "page",  "rollup",  "series"};
 
 // Memory: at most kMemtableBytesAll of unflushed writes and kCacheBytes of blocks, indexes and filters.
 constexpr std::size_t kRawMemtableBytes = 16u << 20;
@@ -101,7 +102,17 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
       }
       case Family::kTime:
         return below(keys::parse_time_lsn(view_of(key)), std::min(expiry_->raw_floor_lsn, expiry_->journal_floor_lsn));
+      case Family::kPage: {
+        const auto place = keys::parse_page_place(view_of(key));
+        return place && !expiry_->pages.holds(place->time_us);
+      }
+      case Family::kRollup: {
+        const auto place = keys::parse_rollup_place(view_of(key));
+        if (!place) return false;
+        return !(place->level == keys::Level::kMinute ? expiry_->minutes : expiry_->hours).holds(place->time_us);
+      }
       case Family::kCatalog:
+      case Family::kSeries:
       case Family::kMeta: return false;
     }
     return false;
@@ -174,7 +185,10 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Option
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   }
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  if (family != Family::kCatalog && family != Family::kMeta) {
+  if (family == Family::kPage || family == Family::kRollup) {  // compressed as they are
+    cf.compression = cf.bottommost_compression = rocksdb::kNoCompression;
+  }
+  if (family != Family::kCatalog && family != Family::kSeries && family != Family::kMeta) {
     cf.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(family, expiry);
     if (options.periodic_compaction_s > 0) cf.periodic_compaction_seconds = options.periodic_compaction_s;
   }
@@ -293,7 +307,7 @@ Status RocksDb::check_room() const {
                            space.available >> 20, needed >> 20)};
 }
 
-Status RocksDb::write(const Batch& batch) {
+Status RocksDb::write(const Batch& batch, Sync sync) {
   const std::string where = "write to store " + impl_->options.directory;
   if (impl_->options.read_only) return Error{ErrorCode::kFailedPrecondition, where + ": it is open for reading only"};
   if (const Status room = check_room(); !room) return with_context(room.error(), where);
@@ -311,7 +325,7 @@ Status RocksDb::write(const Batch& batch) {
       }
     }
     rocksdb::WriteOptions durable;
-    durable.sync = true;
+    durable.sync = sync == Sync::kNow;
     return impl_->db->Write(durable, &changes);
   };
   if (!impl_->stopped) {
@@ -420,6 +434,13 @@ Status RocksDb::compact_before(Family family, std::string_view end, bool whole_f
   const auto status = impl_->db->CompactRange(options, handle, nullptr, &last);
   if (!status.ok()) return with_context(ours(status), "expire");
   return {};
+}
+
+std::uint64_t RocksDb::file_bytes(Family family) const {
+  const std::shared_lock lock(impl_->gate);
+  std::uint64_t bytes = 0;
+  if (impl_->db) impl_->db->GetIntProperty(impl_->family(family), rocksdb::DB::Properties::kLiveSstFilesSize, &bytes);
+  return bytes;
 }
 
 std::uint64_t RocksDb::disk_bytes() const {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -12,9 +14,9 @@
 
 namespace proteus::store {
 
-/// Column families; see store_keys.h.
-enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta };
-constexpr int kFamilyCount = 6;
+/// Column families; see store_keys.h and series_keys.h.
+enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta, kPage, kRollup, kSeries };
+constexpr int kFamilyCount = 9;
 
 /// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each
 /// read. Thread: any, except that a Batch or Cursor belongs to one.
@@ -39,6 +41,11 @@ class RocksDb {
     void put(Family family, std::string_view key, std::string_view value) {
       changes_.push_back({family, std::string(key), std::string(value)});
     }
+    /// Adds the changes of another, behind these.
+    void append(Batch other) {
+      changes_.insert(changes_.end(), std::make_move_iterator(other.changes_.begin()),
+                      std::make_move_iterator(other.changes_.end()));
+    }
     void erase(Family family, std::string_view key) { changes_.push_back({family, std::string(key), std::nullopt}); }
 
    private:
@@ -50,10 +57,13 @@ class RocksDb {
     };
     std::vector<Change> changes_;
   };
-  /// Durable when it returns. A database that an earlier error has stopped (full disk) is opened again first, so that
+  /// kNow: durable when it returns. kLater: durable with the next write that is, at the latest; never before an earlier
+  /// one.
+  enum class Sync : std::uint8_t { kNow, kLater };
+  /// A database that an earlier error has stopped (full disk) is opened again first, so that
   /// writing goes on by itself once there is room; that takes a moment without cursors and views.
   /// The caller must hold neither. Errors: kUnavailable; nothing was written.
-  Status write(const Batch& batch);
+  Status write(const Batch& batch, Sync sync = Sync::kNow);
 
   /// The database as it is at one moment, for reads that must agree with each other.
   class View {
@@ -97,11 +107,20 @@ class RocksDb {
   Cursor cursor(Family family, const View* view = nullptr, bool once = false) const;
 
   /// What compaction may drop from now on: raw, frame below raw_floor_lsn; journal below journal_floor_lsn except
-  /// `kept`; time below both.
+  /// `kept`; time below both; pages and roll-ups, by level, that begin in front of their floors or so far ahead of now
+  /// that a wrong clock must have stamped them. Microseconds since the Unix epoch.
   struct Expiry {
     std::uint64_t raw_floor_lsn = 0;
     std::uint64_t journal_floor_lsn = 0;
     std::set<std::uint64_t> kept;
+    struct Range {
+      std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
+      std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
+      bool holds(std::int64_t time_us) const { return time_us >= from_us && time_us < to_us; }
+    };
+    Range pages;
+    Range minutes;
+    Range hours;
   };
   void set_expiry(Expiry expiry);
   /// Takes expired values in front of `end` off the disk now. whole_files: nothing in front of `end` is kept, so files
@@ -109,6 +128,7 @@ class RocksDb {
   Status compact_before(Family family, std::string_view end, bool whole_files);
 
   std::uint64_t disk_bytes() const;
+  std::uint64_t file_bytes(Family family) const;  ///< in its files; what is only in the log is not counted
 
  private:
   struct Impl;

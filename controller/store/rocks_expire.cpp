@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "controller/store/rocks_store.h"
@@ -8,6 +9,10 @@ namespace {
 
 // An agent that was out of reach may send again what is durable; its newest sequence is remembered for this long.
 constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
+// A host that has sent nothing for so long has its ticks sealed as they are.
+constexpr Nanoseconds kIdle = std::chrono::minutes(15);
+// No frame's keyframe is older than this (60 frames at the longest tick).
+constexpr Nanoseconds kKeyframeAge = std::chrono::hours(1);
 
 /// Walks a family from its floor to the first entry that is young, counting what it passes.
 struct Walk {
@@ -16,7 +21,8 @@ struct Walk {
   std::uint64_t bytes = 0;  // of telemetry
 };
 
-Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, Timestamp cutoff) {
+Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, Timestamp cutoff,
+                     std::uint64_t lsn_max) {
   Walk walk{.floor_lsn = floor_lsn};
   RocksDb::Cursor cursor = db.cursor(family, nullptr, true);
   for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
@@ -34,7 +40,7 @@ Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, 
       if (!entry) return entry.error();
       time = entry->time;
     }
-    if (time >= cutoff) break;
+    if (time >= cutoff || *lsn >= lsn_max) break;
     walk.floor_lsn = *lsn + 1;
     walk.entries += 1;
     walk.bytes += bytes;
@@ -121,14 +127,39 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
   return catalogs.status();
 }
 
+RocksDb::Expiry RocksStore::expiry_of(const keys::State& state, std::set<std::uint64_t> kept, Timestamp now) const {
+  const auto range = [&](Nanoseconds retention) {
+    return RocksDb::Expiry::Range{to_us(now - retention), to_us(now + retention)};
+  };
+  return {.raw_floor_lsn = state.raw_floor_lsn,
+          .journal_floor_lsn = state.journal_floor_lsn,
+          .kept = std::move(kept),
+          .pages = range(options_.page_retention),
+          .minutes = range(options_.minute_retention),
+          .hours = range(options_.hour_retention)};
+}
+
 Status RocksStore::expire(Timestamp now) {
   std::lock_guard one_at_a_time(expire_mutex_);
   const Floors old = floors();
-  const auto raw = walk_to(*db_, Family::kRaw, old.raw_lsn, now - options_.raw_retention);
+  Status followed = pages_->catch_up();
+  if (followed) followed = pages_->settle(now - kIdle);
+  if (!followed && followed.error().code != ErrorCode::kUnavailable) return followed;
+  // A full disk is no reason not to expire. What is in no page yet stays, and so does what decoding it takes.
+  Timestamp raw_cutoff = now - options_.raw_retention;
+  if (const auto oldest = pages_->oldest_in_head()) raw_cutoff = std::min(raw_cutoff, *oldest - kKeyframeAge);
+  const auto raw = walk_to(*db_, Family::kRaw, old.raw_lsn, raw_cutoff, pages_->position());
   if (!raw) return raw.error();
-  const auto journal = walk_to(*db_, Family::kJournal, old.journal_lsn, now - options_.journal_retention);
+  const auto journal = walk_to(*db_, Family::kJournal, old.journal_lsn, now - options_.journal_retention,
+                               std::numeric_limits<std::uint64_t>::max());
   if (!journal) return journal.error();
-  if (raw->entries == 0 && journal->entries == 0) return {};
+  if (raw->entries == 0 && journal->entries == 0) {
+    std::lock_guard lock(append_mutex_);
+    auto kept = kept_journal_lsns();
+    if (!kept) return kept.error();
+    db_->set_expiry(expiry_of(state_, std::move(*kept), now));
+    return {};
+  }
   {
     std::lock_guard lock(append_mutex_);
     keys::State next = state_;
@@ -145,7 +176,7 @@ Status RocksStore::expire(Timestamp now) {
     batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
     if (const Status status = db_->write(batch); !status) return status;
     state_ = next;
-    db_->set_expiry({next.raw_floor_lsn, next.journal_floor_lsn, std::move(*kept)});
+    db_->set_expiry(expiry_of(next, std::move(*kept), now));
   }
   if (raw->entries > 0) {
     const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw->floor_lsn), true);

@@ -57,8 +57,30 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
     if (!highest) return with_context(highest.error(), "open store " + options.directory);
     state.next_lsn = std::max(state.next_lsn, *highest + 1);
   }
-  (*db)->set_expiry({.raw_floor_lsn = state.raw_floor_lsn, .journal_floor_lsn = 0, .kept = {}});
-  return std::unique_ptr<RocksStore>(new RocksStore(std::move(options), std::move(*db), state));
+  RocksDb::Expiry expiry;
+  expiry.raw_floor_lsn = state.raw_floor_lsn;
+  (*db)->set_expiry(std::move(expiry));
+  std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(*db), state));
+  auto pages = PageWriter::open(*store->db_, store->options_.read_only);
+  if (!pages) return with_context(pages.error(), "open store " + store->options_.directory);
+  store->pages_ = std::move(*pages);
+  store->series_ = std::make_unique<SeriesReader>(*store->db_, *store->pages_);
+  store->pages_->notify(state.next_lsn - 1);
+  store->pages_->start([raw = store.get()](std::uint64_t from_lsn, const auto& visit) {
+    return raw->scan_lsn(from_lsn, kLsnMax, {.raw = visit, .journal = nullptr});
+  });
+  if (store->options_.read_only) {
+    if (const Status read = store->pages_->catch_up(); !read) return read.error();
+  }
+  return store;
+}
+
+RocksStore::~RocksStore() {
+  pages_.reset();  // its thread reads what is below
+}
+
+const SeriesReader* RocksStore::series() const {
+  return series_.get();
 }
 
 RocksStore::RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state)
@@ -109,6 +131,7 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   }
   state_ = next;
   run_second_ = second;
+  pages_->notify(next.next_lsn - 1);
   return {};
 }
 
@@ -291,7 +314,17 @@ Store::Figures RocksStore::figures() const {
     figures.journal_entries = state_.appended.journal_entries - state_.expired.journal_entries;
   }
   figures.disk_bytes = db_->disk_bytes();
+  figures.series_problem = pages_->counters().problem;
   return figures;
+}
+
+Result<RocksStore::CompactedBytes> RocksStore::compacted_bytes() {
+  const std::string end(64, '\xff');
+  for (const Family family : {Family::kPage, Family::kSeries, Family::kRollup}) {
+    if (const Status compacted = db_->compact_before(family, end, false); !compacted) return compacted.error();
+  }
+  return CompactedBytes{db_->file_bytes(Family::kPage) + db_->file_bytes(Family::kSeries),
+                        db_->file_bytes(Family::kRollup)};
 }
 
 }  // namespace proteus::store

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "controller/store/page_writer.h"
 #include "controller/store/rocks_db.h"
+#include "controller/store/series_reader.h"
 #include "controller/store/store.h"
 #include "controller/store/store_keys.h"
 
@@ -19,6 +21,7 @@ namespace proteus::store {
 class RocksStore final : public Store {
  public:
   static Result<std::unique_ptr<RocksStore>> open(StoreOptions options);
+  ~RocksStore() override;
 
   Status append(std::vector<RawMessage>& messages) override;
   Status append(std::vector<JournalEntry>& entries) override;
@@ -32,6 +35,17 @@ class RocksStore final : public Store {
   Status put_meta(const std::string& key, const std::string& value) override;
   Status expire(Timestamp now) override;
   Figures figures() const override;
+  const SeriesReader* series() const override;
+
+  /// Waits for nothing: makes pages of all telemetry appended so far, on the caller's thread. Errors: kUnavailable.
+  Status write_pages() { return pages_->catch_up(); }
+  const PageWriter& pages() const { return *pages_; }
+  /// What the files of families take after all that is superfluous has been compacted away. Errors: kUnavailable.
+  struct CompactedBytes {
+    std::uint64_t pages = 0;  ///< with the entities that their series belong to
+    std::uint64_t rollups = 0;
+  };
+  Result<CompactedBytes> compacted_bytes();
 
  private:
   struct Floors {
@@ -45,11 +59,15 @@ class RocksStore final : public Store {
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
   void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
   Result<std::set<std::uint64_t>> kept_journal_lsns() const;
+  RocksDb::Expiry expiry_of(const keys::State& state, std::set<std::uint64_t> kept, Timestamp now) const;
   Status erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
                      const std::set<std::uint64_t>& kept);
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;
+
+  std::unique_ptr<PageWriter> pages_;     // set once, in open()
+  std::unique_ptr<SeriesReader> series_;  // likewise
 
   std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_
 

@@ -17,10 +17,15 @@ struct StoreOptions {
   std::string directory;
   Nanoseconds raw_retention = std::chrono::hours(48);
   Nanoseconds journal_retention = std::chrono::hours(24 * 90);
+  Nanoseconds page_retention = std::chrono::hours(24 * 30);       ///< every sample, compressed
+  Nanoseconds minute_retention = std::chrono::hours(24 * 180);    ///< roll-ups by the minute
+  Nanoseconds hour_retention = std::chrono::hours(24 * 365 * 3);  ///< roll-ups by the hour
   std::uint64_t reserve_bytes = 128u << 20;  ///< with less room than this on the disk, appends are refused
   bool create = true;
   bool read_only = false;
 };
+
+class SeriesReader;
 
 /// A telemetry message exactly as it came off the wire, with where it stands in the controller's history.
 struct RawMessage {
@@ -82,8 +87,12 @@ class Store {
     std::uint64_t raw_bytes = 0;
     std::uint64_t journal_entries = 0;
     std::uint64_t disk_bytes = 0;
+    std::string series_problem;  ///< why pages are not written now; empty: they are
   };
   virtual Figures figures() const = 0;
+
+  /// What was measured, by series; nullptr if this store keeps none.
+  virtual const SeriesReader* series() const { return nullptr; }
 };
 
 }  // namespace proteus::store

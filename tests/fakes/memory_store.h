@@ -92,7 +92,11 @@ class MemoryStore final : public store::Store {
   Status expire(Timestamp) override { return {}; }
   Figures figures() const override {
     std::lock_guard lock(mutex_);
-    return {.raw_messages = raw_.size(), .raw_bytes = 0, .journal_entries = journal_.size(), .disk_bytes = 0};
+    return {.raw_messages = raw_.size(),
+            .raw_bytes = 0,
+            .journal_entries = journal_.size(),
+            .disk_bytes = 0,
+            .series_problem = {}};
   }
 
  private:

@@ -1,0 +1,211 @@
+#include "controller/store/page.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+
+#include "controller/store/packed_block.h"
+#include "controller/store/page_head.h"
+#include "controller/store/page_series.h"
+
+namespace proteus::store {
+namespace {
+
+struct FreeDecompressor {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+Error corrupt(const char* what) {
+  return {ErrorCode::kCorrupt, what};
+}
+
+/// Wraps, as bytes that are no page may say anything.
+std::int64_t times(std::int64_t value, std::uint64_t factor) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(value) * factor);
+}
+std::int64_t plus(std::int64_t value, std::uint64_t offset) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(value) + offset);
+}
+
+std::uint64_t factor_of(std::int64_t unit, unsigned shift) {
+  return static_cast<std::uint64_t>(unit) << shift;
+}
+
+ByteSpan span_of(std::string_view bytes) {
+  const auto* begin = reinterpret_cast<const unsigned char*>(bytes.data());
+  return {begin, begin + bytes.size()};
+}
+
+/// form and presence columns of one entry. False: they are impossible.
+bool read_form(unsigned char form, PageEntry& entry) {
+  const unsigned mode = form & 7;
+  const unsigned presence = form >> 3 & 3;
+  if (mode > static_cast<unsigned>(Mode::kDeltaOfDelta) || presence > static_cast<unsigned>(Presence::kBitmap)) {
+    return false;
+  }
+  entry.mode = static_cast<Mode>(mode);
+  entry.presence = static_cast<Presence>(presence);
+  entry.monotone = (form >> 5 & 1) != 0;
+  entry.shift = form >> 6 & 1;  // replaced by the shift itself once its column is read
+  return form < 128;
+}
+
+bool read_presence(ByteSpan& in, std::uint32_t ticks, PageEntry& entry) {
+  const std::uint64_t first = entry.presence == Presence::kRun ? in.varint() : 0;
+  const std::uint64_t count = entry.presence == Presence::kAll ? ticks : in.varint();
+  if (count == 0 || count > ticks || first > ticks - count) return false;
+  entry.first_tick = static_cast<std::uint32_t>(first);
+  entry.count = static_cast<std::uint32_t>(count);
+  return true;
+}
+
+}  // namespace
+
+Result<Page> Page::open(std::string_view bytes) {
+  const auto head = read_head(bytes);
+  if (!head) return head.error();
+  const std::string_view body = bytes.substr(kPageHeadBytes);
+  if (head->body_bytes > kPageBodyBytesMax) return corrupt("a page's body is too large");
+  if (!head->compressed) {
+    if (body.size() != head->body_bytes) return corrupt("a page's body has the wrong size");
+    return from_body(body, head->ticks, head->series);
+  }
+  std::string plain(head->body_bytes + kBlockPadding, '\0');
+  static thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
+  const std::size_t size =
+      ZSTD_decompressDCtx(decompressor.get(), plain.data(), head->body_bytes, body.data(), body.size());
+  if (ZSTD_isError(size) != 0 || size != head->body_bytes) return corrupt("a page's body does not uncompress");
+  Page page;
+  page.ticks_ = head->ticks;
+  page.body_ = std::move(plain);
+  if (const Status read = page.read_directory(head->series); !read) return read.error();
+  return page;
+}
+
+Result<Page> Page::from_body(std::string_view body, std::uint32_t ticks, std::uint32_t series) {
+  Page page;
+  page.ticks_ = ticks;
+  page.body_.reserve(body.size() + kBlockPadding);
+  page.body_ = body;
+  page.body_.append(kBlockPadding, '\0');
+  if (const Status read = page.read_directory(series); !read) return read.error();
+  return page;
+}
+
+Status Page::read_directory(std::uint32_t series) {
+  ByteSpan in = span_of({body_.data(), body_.size() - kBlockPadding});
+  // Each entry takes four bytes at least, so that the directory is bounded by the body.
+  if (ticks_ == 0 || ticks_ > kPageTicksMax || series > kPageSeriesMax || series > in.remaining() / 4) {
+    return corrupt("a page's head is impossible");
+  }
+  const std::uint64_t unit = in.varint();
+  if (unit == 0 || unit > std::uint64_t{1} << 62) return corrupt("a page's unit is impossible");
+  unit_ = static_cast<std::int64_t>(unit);
+  entries_.resize(series);
+  std::uint64_t entity = 0;
+  for (PageEntry& entry : entries_) {
+    entity += in.varint();
+    if (entity > 0xffffffff) return corrupt("a page's entity is too large");
+    entry.key.entity = static_cast<std::uint32_t>(entity);
+  }
+  for (PageEntry& entry : entries_) entry.key.bucket = in.byte();
+  for (PageEntry& entry : entries_) {
+    if (!read_form(in.byte(), entry)) return corrupt("a page's form is impossible");
+  }
+  for (std::size_t i = 1; i < entries_.size(); ++i) {
+    if (!(entries_[i - 1].key < entries_[i].key)) return corrupt("a page's series are out of order");
+  }
+  for (PageEntry& entry : entries_) {
+    if (!read_presence(in, ticks_, entry)) return corrupt("a page's presence is impossible");
+  }
+  for (PageEntry& entry : entries_) {
+    if (entry.shift != 0) entry.shift = in.byte();
+    if (entry.shift > 63) return corrupt("a page's shift is impossible");
+  }
+  for (PageEntry& entry : entries_) entry.first = in.signed_varint();
+  for (PageEntry& entry : entries_) {
+    entry.last =
+        entry.mode == Mode::kConstant ? entry.first : plus(entry.first, static_cast<std::uint64_t>(in.signed_varint()));
+  }
+  for (PageEntry& entry : entries_) {
+    entry.min = entry.first;
+    entry.max = entry.last;
+    if (entry.mode == Mode::kConstant || entry.monotone) continue;
+    entry.min = plus(entry.first, ~in.varint() + 1);
+    entry.max = plus(entry.first, in.varint());
+  }
+  for (PageEntry& entry : entries_) {
+    if (entry.mode != Mode::kConstant) entry.sum_above_min = in.varint128();
+  }
+  std::uint64_t payload_at = 0;
+  for (PageEntry& entry : entries_) {
+    if (entry.mode == Mode::kConstant && entry.presence != Presence::kBitmap) continue;
+    const std::uint64_t size = in.varint();
+    if (size > kPageBodyBytesMax - payload_at) return corrupt("a page's payload is too large");
+    entry.payload_at = static_cast<std::uint32_t>(payload_at);
+    entry.payload_bytes = static_cast<std::uint32_t>(size);
+    payload_at += size;
+  }
+  if (!in.ok || in.remaining() != payload_at) return corrupt("a page's directory does not fit its payloads");
+  const auto payloads_at = static_cast<std::uint32_t>(body_.size() - kBlockPadding - payload_at);
+  for (PageEntry& entry : entries_) {
+    entry.payload_at += payloads_at;
+    entry.first_in_units = entry.first;
+    const std::uint64_t factor = factor_of(unit_, entry.shift);
+    for (std::int64_t* value : {&entry.first, &entry.last, &entry.min, &entry.max}) *value = times(*value, factor);
+    entry.sum_above_min *= factor;
+  }
+  return {};
+}
+
+const PageEntry* Page::find(const SeriesKey& key) const {
+  const auto found = std::lower_bound(entries_.begin(), entries_.end(), key,
+                                      [](const PageEntry& entry, const SeriesKey& k) { return entry.key < k; });
+  return found != entries_.end() && found->key == key ? &*found : nullptr;
+}
+
+std::span<const PageEntry> Page::of_entity(std::uint32_t entity) const {
+  const auto before = [](const PageEntry& entry, const SeriesKey& k) { return entry.key < k; };
+  const auto begin = std::lower_bound(entries_.begin(), entries_.end(), SeriesKey{entity, 0}, before);
+  auto end = begin;
+  while (end != entries_.end() && end->key.entity == entity) ++end;
+  return {begin, end};
+}
+
+Status Page::decode(const PageEntry& entry, std::vector<std::int64_t>& values) const {
+  values.resize(entry.count);
+  const std::size_t bitmap = entry.presence == Presence::kBitmap ? (ticks_ + 7) / 8 : 0;
+  const std::uint64_t factor = factor_of(unit_, entry.shift);
+  if (bitmap > entry.payload_bytes) return corrupt("a page's bitmap is cut off");
+  const ByteSpan in = span_of(std::string_view(body_).substr(entry.payload_at + bitmap, entry.payload_bytes - bitmap));
+  if (!take_values(in, entry.mode, entry.first_in_units, values)) return corrupt("a page's values do not decode");
+  if (factor != 1) {
+    for (std::int64_t& value : values) value = times(value, factor);
+  }
+  return {};
+}
+
+Status Page::ticks_of(const PageEntry& entry, std::vector<std::uint32_t>& ticks) const {
+  ticks.resize(entry.count);
+  if (entry.presence != Presence::kBitmap) {
+    for (std::uint32_t i = 0; i < entry.count; ++i) ticks[i] = entry.first_tick + i;
+    return {};
+  }
+  const std::size_t bytes = (ticks_ + 7) / 8;
+  if (bytes > entry.payload_bytes) return corrupt("a page's bitmap is cut off");
+  std::size_t count = 0;
+  for (std::size_t byte = 0; byte < bytes; ++byte) {
+    auto bits = static_cast<unsigned>(static_cast<unsigned char>(body_[entry.payload_at + byte]));
+    for (; bits != 0; bits &= bits - 1) {
+      const auto tick = static_cast<std::uint32_t>(8 * byte + static_cast<std::size_t>(std::countr_zero(bits)));
+      if (count == ticks.size() || tick >= ticks_) return corrupt("a page's bitmap does not fit its count");
+      ticks[count++] = tick;
+    }
+  }
+  if (count != ticks.size()) return corrupt("a page's bitmap does not fit its count");
+  return {};
+}
+
+}  // namespace proteus::store

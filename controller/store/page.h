@@ -1,0 +1,149 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "controller/store/varint.h"
+
+/// A page: the series of one KPI of one host over the ticks of one window, side by side so that neighbours compress
+/// each other. Every series has its figures in a directory, which is read without decoding a value.
+///
+///   u8    format, 1
+///   u8    1: the body is a zstd frame; 0: it is as it is
+///   u16   0
+///   u32   ticks, 1 … 65,536            numbers of the head are little-endian
+///   u32   series, 0 … 1,048,576
+///   u32   size of the body, uncompressed, at most 64 MiB
+///   u64   XXH64 of the body as it is here, its seed the XXH64 (seed 0) of the 16 bytes above
+///   …     body, to the end
+///
+/// The body is a varint `unit` (values are multiples of it and divided by it), the directory, and the payloads. The
+/// directory goes column by column, each for all series in ascending order of (entity, bucket):
+///
+///   entity      varint: difference from the series before (the first: from 0)
+///   bucket      u8
+///   form        u8: bits 0-2 Mode, 3-4 Presence, 5 monotone (never falls), 6 has a shift, 7 is 0
+///   presence    kRun: varint first tick, varint count; kBitmap: varint count; kAll: nothing
+///   shift       u8, if it has one: values are also divided by 2^shift
+///   first       varint, zigzag
+///   last        varint, zigzag, last − first; not of a constant
+///   min, max    varints first − min, max − first; neither of a constant nor of a monotone series
+///   sum         varint of up to 128 bits, Σ (value − min); not of a constant
+///   size        varint: bytes of the payload; not of a constant without a bitmap
+///
+/// A payload begins, for kBitmap, with one bit for each tick (⌈ticks/8⌉ bytes, the first in the lowest bit, n of them
+/// set). n values follow, by Mode:
+///
+///   kConstant      nothing
+///   kSparse        for each change: varint values passed over since the last change or the begin, varint difference
+///                  (zigzag); to the payload's end
+///   kFrame         the values in blocks of 128 (packed_block.h), the last shorter
+///   kDelta         the n − 1 differences between neighbours, in blocks
+///   kDeltaOfDelta  varint first difference (zigzag), then the n − 2 differences between differences, in blocks
+///
+/// Differences wrap at 64 bits. Thread: a Page is immutable and may be read by any; a builder belongs to one.
+namespace proteus::store {
+
+constexpr std::uint32_t kPageTicksMax = 65'536;
+constexpr std::uint32_t kPageSeriesMax = 1'048'576;
+constexpr std::uint32_t kPageBodyBytesMax = 64u << 20;
+
+enum class Mode : std::uint8_t { kConstant, kSparse, kFrame, kDelta, kDeltaOfDelta };
+enum class Presence : std::uint8_t { kAll, kRun, kBitmap };
+
+/// Whose values: the entity by the number that the store gave it within its host, and the histogram's bucket or 0.
+struct SeriesKey {
+  std::uint32_t entity = 0;
+  std::uint8_t bucket = 0;
+  auto operator<=>(const SeriesKey&) const = default;
+};
+
+/// The ticks that have a value, as bits of words, the first tick in the lowest bit of the first.
+using PresenceWords = std::vector<std::uint64_t>;
+
+/// What a page's directory says of a series.
+struct PageEntry {
+  SeriesKey key;
+  Mode mode = Mode::kConstant;
+  Presence presence = Presence::kAll;
+  bool monotone = false;
+  std::uint8_t shift = 0;
+  std::uint32_t first_tick = 0;  ///< of kRun
+  std::uint32_t count = 0;       ///< values, at least 1
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+  Uint128 sum_above_min = 0;        ///< Σ (value − min)
+  std::int64_t first_in_units = 0;  ///< first / (unit · 2^shift)
+  std::uint32_t payload_at = 0;
+  std::uint32_t payload_bytes = 0;
+
+  double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
+};
+
+class PageBuilder {
+ public:
+  /// unit: at least 1. If a value is no multiple of it, the page is built with 1.
+  PageBuilder(std::uint32_t ticks, std::int64_t unit);
+
+  /// values: one for each tick, whatever it is where there is none. present: which ticks have a value; empty: all.
+  /// A series without a value is left out. Keys ascend.
+  void add(const SeriesKey& key, std::span<const std::int64_t> values, std::span<const std::uint64_t> present);
+  bool empty() const { return series_.empty(); }
+  /// The page's bytes. Call once.
+  std::string finish();
+
+ private:
+  struct Collected {
+    SeriesKey key;
+    Presence presence = Presence::kAll;
+    std::uint32_t first_tick = 0;
+    std::uint32_t count = 0;
+    std::size_t values_at = 0;  // in values_
+    std::size_t bitmap_at = 0;  // in bitmaps_
+  };
+  const std::uint32_t ticks_;
+  std::int64_t unit_;
+  std::vector<Collected> series_;
+  std::vector<std::int64_t> values_;  // those that are there, of one series after the other
+  std::string bitmaps_;
+};
+
+class Page {
+ public:
+  /// Verifies the checksum, uncompresses, reads the directory. Errors: kCorrupt; kUnsupported for another format.
+  static Result<Page> open(std::string_view bytes);
+  /// A body without head and checksum; what a fuzzer feeds. Errors: kCorrupt.
+  static Result<Page> from_body(std::string_view body, std::uint32_t ticks, std::uint32_t series);
+
+  std::uint32_t ticks() const { return ticks_; }
+  std::int64_t unit() const { return unit_; }
+  const std::vector<PageEntry>& entries() const { return entries_; }
+  /// nullptr if the page has no such series.
+  const PageEntry* find(const SeriesKey& key) const;
+  /// The entries of one entity, in ascending order of the bucket.
+  std::span<const PageEntry> of_entity(std::uint32_t entity) const;
+
+  /// The `count` values of an entry of this page, in order. values: resized. Errors: kCorrupt.
+  Status decode(const PageEntry& entry, std::vector<std::int64_t>& values) const;
+  /// Which ticks the values belong to, ascending; resized to `count`. Errors: kCorrupt.
+  Status ticks_of(const PageEntry& entry, std::vector<std::uint32_t>& ticks) const;
+
+ private:
+  Page() = default;
+  Status read_directory(std::uint32_t series);
+
+  std::uint32_t ticks_ = 0;
+  std::int64_t unit_ = 1;
+  std::string body_;  // with kBlockPadding zeroes behind it
+  std::vector<PageEntry> entries_;
+};
+
+}  // namespace proteus::store

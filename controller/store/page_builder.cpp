@@ -1,0 +1,168 @@
+#include <xxhash.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "controller/store/page.h"
+#include "controller/store/page_head.h"
+#include "controller/store/page_series.h"
+
+namespace proteus::store {
+namespace {
+
+constexpr int kCompressionLevel = 1;
+
+struct FreeCompressor {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+
+/// Directory columns and payloads of a page under way.
+struct Columns {
+  std::string entity, bucket, form, presence, shift, first, last, extremes, sum, size, payload;
+};
+
+/// Division without a remainder by multiplication with the inverse modulo 2^64 (Granlund and Montgomery, "Division by
+/// invariant integers using multiplication", PLDI 1994): several times faster than the processor's.
+class ExactDivisor {
+ public:
+  explicit ExactDivisor(std::int64_t divisor)
+      : shift_(std::countr_zero(static_cast<std::uint64_t>(divisor))),
+        odd_(static_cast<std::uint64_t>(divisor) >> shift_),
+        quotient_max_(std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(odd_)) {
+    for (int i = 0; i < 6; ++i) inverse_ *= 2 - odd_ * inverse_;  // Newton: each turn doubles the bits that are right
+  }
+  bool divides(std::int64_t value) const {
+    const std::int64_t quotient = divide(value);
+    return (static_cast<std::uint64_t>(value) & ((std::uint64_t{1} << shift_) - 1)) == 0 &&
+           quotient <= quotient_max_ && quotient >= -quotient_max_;
+  }
+  /// Of a multiple.
+  std::int64_t divide(std::int64_t value) const {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(value >> shift_) * inverse_);
+  }
+
+ private:
+  int shift_;
+  std::uint64_t odd_;
+  std::int64_t quotient_max_;
+  std::uint64_t inverse_ = 1;
+};
+
+/// The values in units and in the largest power of two that divides them all; that power's exponent.
+unsigned scale(std::span<std::int64_t> values, const ExactDivisor& unit) {
+  std::uint64_t all = 0;
+  for (std::int64_t& value : values) {
+    value = unit.divide(value);
+    all |= static_cast<std::uint64_t>(value);
+  }
+  const unsigned shift = all == 0 ? 0 : static_cast<unsigned>(std::countr_zero(all));
+  if (shift > 0) {
+    for (std::int64_t& value : values) value >>= shift;
+  }
+  return shift;
+}
+
+void put_extremes(std::string& out, std::int64_t first, const ValueFigures& figures) {
+  put_varint(out, static_cast<std::uint64_t>(first) - static_cast<std::uint64_t>(figures.min));
+  put_varint(out, static_cast<std::uint64_t>(figures.max) - static_cast<std::uint64_t>(first));
+}
+
+}  // namespace
+
+PageBuilder::PageBuilder(std::uint32_t ticks, std::int64_t unit) : ticks_(ticks), unit_(unit) {
+  if (ticks == 0 || ticks > kPageTicksMax || unit < 1) std::abort();
+}
+
+void PageBuilder::add(const SeriesKey& key, std::span<const std::int64_t> values,
+                      std::span<const std::uint64_t> present) {
+  if (values.size() != ticks_ || (!present.empty() && present.size() != (ticks_ + 63) / 64)) std::abort();
+  if (!series_.empty() && !(series_.back().key < key)) std::abort();
+  Collected series{.key = key, .values_at = values_.size()};
+  if (present.empty()) {
+    series.count = ticks_;
+    values_.insert(values_.end(), values.begin(), values.end());
+  } else {
+    std::uint32_t last_tick = 0;
+    for (std::size_t w = 0; w < present.size(); ++w) {
+      for (std::uint64_t bits = present[w]; bits != 0; bits &= bits - 1) {
+        const auto tick = static_cast<std::uint32_t>(64 * w + static_cast<std::size_t>(std::countr_zero(bits)));
+        if (series.count == 0) series.first_tick = tick;
+        last_tick = tick;
+        values_.push_back(values[tick]);
+        ++series.count;
+      }
+    }
+    if (series.count == 0) return;
+    const bool gapless = last_tick - series.first_tick + 1 == series.count;
+    series.presence = series.count == ticks_ ? Presence::kAll : gapless ? Presence::kRun : Presence::kBitmap;
+    if (series.presence == Presence::kBitmap) {
+      series.bitmap_at = bitmaps_.size();
+      for (std::size_t byte = 0; byte < (ticks_ + 7) / 8; ++byte) {
+        bitmaps_.push_back(static_cast<char>(present[byte / 8] >> 8 * (byte % 8)));
+      }
+    }
+  }
+  series_.push_back(series);
+}
+
+std::string PageBuilder::finish() {
+  if (const ExactDivisor unit(unit_);
+      !std::all_of(values_.begin(), values_.end(), [&](std::int64_t v) { return unit.divides(v); })) {
+    unit_ = 1;
+  }
+  const ExactDivisor unit(unit_);
+  Columns columns;
+  std::uint32_t entity_before = 0;
+  for (const Collected& series : series_) {
+    const std::span<std::int64_t> values(values_.data() + series.values_at, series.count);
+    const unsigned shift = scale(values, unit);
+    const ValueFigures figures = figures_of(values);
+    const std::size_t payload_at = columns.payload.size();
+    if (series.presence == Presence::kBitmap) columns.payload.append(bitmaps_, series.bitmap_at, (ticks_ + 7) / 8);
+    const Mode mode = put_values(columns.payload, values, figures);
+
+    put_varint(columns.entity, series.key.entity - entity_before);
+    entity_before = series.key.entity;
+    columns.bucket.push_back(static_cast<char>(series.key.bucket));
+    columns.form.push_back(static_cast<char>(form_of(mode, series.presence, figures.monotone, shift > 0)));
+    if (series.presence == Presence::kRun) put_varint(columns.presence, series.first_tick);
+    if (series.presence != Presence::kAll) put_varint(columns.presence, series.count);
+    if (shift > 0) columns.shift.push_back(static_cast<char>(shift));
+    put_varint(columns.first, zigzag(values.front()));
+    if (mode != Mode::kConstant) {
+      const auto span = static_cast<std::uint64_t>(values.back()) - static_cast<std::uint64_t>(values.front());
+      put_varint(columns.last, zigzag(static_cast<std::int64_t>(span)));
+      if (!figures.monotone) put_extremes(columns.extremes, values.front(), figures);
+      put_varint(columns.sum, figures.sum_above_min);
+    }
+    if (mode != Mode::kConstant || series.presence == Presence::kBitmap) {
+      put_varint(columns.size, columns.payload.size() - payload_at);
+    }
+  }
+  std::string body;
+  put_varint(body, static_cast<std::uint64_t>(unit_));
+  for (const std::string* column :
+       {&columns.entity, &columns.bucket, &columns.form, &columns.presence, &columns.shift, &columns.first,
+        &columns.last, &columns.extremes, &columns.sum, &columns.size, &columns.payload}) {
+    body += *column;
+  }
+
+  PageHead head{.ticks = ticks_, .series = static_cast<std::uint32_t>(series_.size())};
+  head.body_bytes = static_cast<std::uint32_t>(body.size());
+  std::string page(kPageHeadBytes + ZSTD_compressBound(body.size()), '\0');
+  static thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> compressor(ZSTD_createCCtx());
+  const std::size_t size = ZSTD_compressCCtx(compressor.get(), page.data() + kPageHeadBytes,
+                                             page.size() - kPageHeadBytes, body.data(), body.size(), kCompressionLevel);
+  head.compressed = ZSTD_isError(size) == 0 && size < body.size();
+  page.resize(kPageHeadBytes + (head.compressed ? size : body.size()));
+  if (!head.compressed) std::memcpy(page.data() + kPageHeadBytes, body.data(), body.size());
+  write_head(head, page);
+  return page;
+}
+
+}  // namespace proteus::store

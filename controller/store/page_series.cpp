@@ -1,0 +1,198 @@
+#include "controller/store/page_series.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "controller/store/packed_block.h"
+
+namespace proteus::store {
+namespace {
+
+// What a change in kSparse, and what a block's head costs, about.
+constexpr std::uint64_t kChangeBits = 20;
+constexpr std::uint64_t kBlockHeadBits = 24;
+// Values that the choice of a mode looks at: the first of each stretch.
+constexpr std::size_t kLook = 32;
+constexpr std::size_t kStretch = 128;
+
+std::int64_t difference(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+std::int64_t sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
+/// Bits that offsets from the smallest of them take, for what a frame of reference sees of a stretch.
+class Offsets {
+ public:
+  void add(std::int64_t value) { values_[count_++] = value; }
+  std::uint64_t bits() const {
+    if (count_ == 0) return 0;
+    const std::int64_t least =
+        *std::min_element(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(count_));
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < count_; ++i) {
+      bits += static_cast<std::uint64_t>(std::bit_width(static_cast<std::uint64_t>(difference(values_[i], least))));
+    }
+    return bits;
+  }
+
+ private:
+  std::array<std::int64_t, kLook> values_;
+  std::size_t count_ = 0;
+};
+
+Mode choose(std::span<const std::int64_t> values, const ValueFigures& figures) {
+  if (figures.changes == 0) return Mode::kConstant;
+  const std::size_t n = values.size();
+  std::uint64_t frame = 0;
+  std::uint64_t delta = 0;
+  std::uint64_t second = 0;
+  std::uint64_t looked = 0;
+  for (std::size_t begin = 0; begin < n; begin += kStretch) {
+    Offsets of_values;
+    Offsets of_deltas;
+    Offsets of_second;
+    const std::size_t end = std::min(n, begin + kLook);
+    for (std::size_t i = begin; i < end; ++i) {
+      of_values.add(values[i]);
+      if (i >= 1) of_deltas.add(difference(values[i], values[i - 1]));
+      if (i >= 2) {
+        of_second.add(difference(difference(values[i], values[i - 1]), difference(values[i - 1], values[i - 2])));
+      }
+    }
+    frame += of_values.bits();
+    delta += of_deltas.bits();
+    second += of_second.bits();
+    looked += end - begin;
+  }
+  const std::uint64_t packed = std::min({frame, delta, second});
+  const std::uint64_t packed_bits = packed * n / looked + kBlockHeadBits * ((n + kBlockValues - 1) / kBlockValues);
+  if (figures.changes * kChangeBits < packed_bits) return Mode::kSparse;
+  if (packed == delta) return Mode::kDelta;
+  return packed == frame ? Mode::kFrame : Mode::kDeltaOfDelta;
+}
+
+/// next(i): the i-th of `count` values to pack.
+template <typename Next>
+void put_blocks(std::string& out, std::size_t count, const Next& next) {
+  std::array<std::int64_t, kBlockValues> block;
+  for (std::size_t begin = 0; begin < count; begin += kBlockValues) {
+    const std::size_t size = std::min(kBlockValues, count - begin);
+    for (std::size_t i = 0; i < size; ++i) block[i] = next(begin + i);
+    put_block(out, {block.data(), size});
+  }
+}
+
+bool take_blocks(ByteSpan& in, std::span<std::int64_t> values) {
+  for (std::size_t begin = 0; begin < values.size(); begin += kBlockValues) {
+    const std::size_t size = std::min(kBlockValues, values.size() - begin);
+    if (!take_block(in, size, values.data() + begin)) return false;
+  }
+  return true;
+}
+
+bool take_sparse(ByteSpan& in, std::int64_t first, std::span<std::int64_t> values) {
+  std::int64_t value = first;
+  std::size_t at = 0;
+  while (in.at != in.end) {
+    const std::uint64_t passed = in.varint();
+    const std::int64_t step = in.signed_varint();
+    if (!in.ok || passed >= values.size() - at) return false;
+    std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(at), passed, value);
+    at += passed;
+    value = sum(value, step);
+    values[at++] = value;
+  }
+  std::fill(values.begin() + static_cast<std::ptrdiff_t>(at), values.end(), value);
+  return true;
+}
+
+}  // namespace
+
+ValueFigures figures_of(std::span<const std::int64_t> values) {
+  ValueFigures figures;
+  figures.min = figures.max = values.front();
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    figures.monotone &= values[i] >= values[i - 1];
+    figures.changes += values[i] != values[i - 1];
+    figures.min = std::min(figures.min, values[i]);
+    figures.max = std::max(figures.max, values[i]);
+  }
+  if (figures.changes == 0) return figures;
+  const auto offset = [&](std::int64_t value) { return static_cast<std::uint64_t>(difference(value, figures.min)); };
+  if (std::bit_width(offset(figures.max)) + std::bit_width(values.size()) <= 64) {
+    std::uint64_t total = 0;
+    for (const std::int64_t value : values) total += offset(value);
+    figures.sum_above_min = total;
+  } else {
+    for (const std::int64_t value : values) figures.sum_above_min += offset(value);
+  }
+  return figures;
+}
+
+Mode put_values(std::string& out, std::span<const std::int64_t> values, const ValueFigures& figures) {
+  const Mode mode = choose(values, figures);
+  const auto delta = [&](std::size_t i) { return difference(values[i + 1], values[i]); };
+  switch (mode) {
+    case Mode::kConstant: break;
+    case Mode::kSparse: {
+      std::uint64_t passed = 0;
+      std::int64_t before = values.front();
+      for (const std::int64_t value : values) {
+        if (value == before) {
+          ++passed;
+          continue;
+        }
+        put_varint(out, passed);
+        put_varint(out, zigzag(difference(value, before)));
+        before = value;
+        passed = 0;
+      }
+      break;
+    }
+    case Mode::kFrame: put_blocks(out, values.size(), [&](std::size_t i) { return values[i]; }); break;
+    case Mode::kDelta: put_blocks(out, values.size() - 1, delta); break;
+    case Mode::kDeltaOfDelta:
+      put_varint(out, zigzag(delta(0)));
+      put_blocks(out, values.size() - 2, [&](std::size_t i) { return difference(delta(i + 1), delta(i)); });
+      break;
+  }
+  return mode;
+}
+
+bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::span<std::int64_t> values) {
+  const std::size_t n = values.size();
+  switch (mode) {
+    case Mode::kConstant: std::fill(values.begin(), values.end(), first); break;
+    case Mode::kSparse:
+      if (!take_sparse(in, first, values)) return false;
+      break;
+    case Mode::kFrame:
+      if (!take_blocks(in, values)) return false;
+      break;
+    case Mode::kDelta: {
+      values[0] = first;
+      if (!take_blocks(in, values.subspan(1))) return false;
+      std::int64_t value = first;
+      for (std::size_t i = 1; i < n; ++i) values[i] = value = sum(value, values[i]);
+      break;
+    }
+    case Mode::kDeltaOfDelta: {
+      if (n < 2) return false;
+      std::int64_t step = in.signed_varint();
+      values[0] = first;
+      std::int64_t value = values[1] = sum(first, step);
+      if (!take_blocks(in, values.subspan(2))) return false;
+      for (std::size_t i = 2; i < n; ++i) {
+        step = sum(step, values[i]);
+        values[i] = value = sum(value, step);
+      }
+      break;
+    }
+  }
+  return in.ok && in.at == in.end;
+}
+
+}  // namespace proteus::store

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "controller/store/page.h"
+
+/// The values of one series of a page as bytes; see page.h for their form. Thread: pure.
+namespace proteus::store {
+
+/// What one look over the values tells.
+struct ValueFigures {
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+  bool monotone = true;
+  std::uint32_t changes = 0;
+  Uint128 sum_above_min = 0;
+};
+/// values: at least one.
+ValueFigures figures_of(std::span<const std::int64_t> values);
+
+/// Chooses the mode that makes these values smallest and appends them.
+Mode put_values(std::string& out, std::span<const std::int64_t> values, const ValueFigures& figures);
+
+/// Reads values.size() values; the first is known. False: the bytes are not what `mode` says.
+bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::span<std::int64_t> values);
+
+}  // namespace proteus::store

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/result.h"
+#include "common/wire/telemetry_codec.h"
+#include "controller/store/rocks_db.h"
+#include "controller/store/series_head.h"
+#include "controller/store/series_index.h"
+#include "controller/store/series_keys.h"
+#include "controller/store/store.h"
+
+namespace proteus::store {
+
+/// Follows the telemetry in the family raw and makes pages and roll-ups of it. The raw frames are its log: what it
+/// holds in memory is read again after a crash, and how far each host has come is written with its pages, so that
+/// nothing is lost and nothing is there twice.
+///
+/// A host's ticks are gathered in memory (head). 128 of them, or fewer when its window of ten minutes ends, are sealed
+/// into a chunk: one page for each KPI. The chunks of a window that has ended are joined, and each hour that is over is
+/// rolled up, again if its clock was set back into it. Windows of different hosts end at different moments, so that the
+/// work is spread.
+///
+/// Whatever cannot be written (full disk) stays in memory, bounded: reading stops until it can.
+/// Thread: its own, `pages`, once started; the public interface from any.
+class PageWriter {
+ public:
+  /// db outlives the object. Reads how far the pages have come; nothing else happens until start() or catch_up().
+  /// Errors: kCorrupt.
+  static Result<std::unique_ptr<PageWriter>> open(RocksDb& db, bool read_only);
+  ~PageWriter();
+  PageWriter(const PageWriter&) = delete;
+  PageWriter& operator=(const PageWriter&) = delete;
+
+  /// Follows from now on, on a thread of its own. scan: gives out, in front of the messages from an lsn on, what
+  /// decoding them takes (Store::scan_lsn).
+  using Scan = std::function<Status(std::uint64_t from_lsn, const std::function<bool(const RawMessage&)>& visit)>;
+  void start(Scan scan);
+  /// There is telemetry up to this lsn.
+  void notify(std::uint64_t last_lsn);
+  /// Reads all that notify() told of, on the caller's thread. Errors: the database's.
+  Status catch_up();
+  /// Seals, joins and rolls up what has had no new tick since `idle_since` (controller's clock). Errors: the
+  /// database's.
+  Status settle(Timestamp idle_since);
+
+  /// Raw telemetry in front of it is in pages.
+  std::uint64_t position() const;
+  /// When the oldest frame was received that is in no page yet.
+  std::optional<Timestamp> oldest_in_head() const;
+
+  struct Counters {
+    std::uint64_t frames = 0;     ///< taken in by this process
+    std::uint64_t samples = 0;    ///< likewise
+    std::uint64_t undecoded = 0;  ///< frames whose base is not there any more
+    std::uint64_t pages = 0;      ///< written, chunks and joined ones
+    std::uint64_t write_errors = 0;
+    std::string problem;  ///< why nothing is written now; empty: all is well
+  };
+  Counters counters() const;
+
+  /// Copies of what is known of hosts, for queries.
+  std::vector<HostId> hosts() const;
+  SelectedEntities select(const HostId& host, const SeriesSelector& selector) const;
+  std::vector<std::int64_t> dirty_hours(const HostId& host) const;
+  /// Rows of the host with a tick in [from_us, to_us), oldest first. To be taken before the database's view: rows below
+  /// the view's HostProgress::next_lsn are in its pages.
+  std::vector<HeadRow> head(const HostId& host, std::int64_t from_us, std::int64_t to_us) const;
+
+ private:
+  struct Host {
+    HostEntities entities;
+    keys::HostProgress progress;
+    std::vector<HeadRow> rows;
+    std::shared_ptr<const PlacedCatalog> catalog;  // of the last frame
+    Timestamp last_received{};
+  };
+
+  PageWriter(RocksDb& db, bool read_only) : db_(db), read_only_(read_only) {}
+  void run();
+  Status load();
+  Status begin_reading();
+  Status read_on();
+  Status take(const RawMessage& message);
+  /// Writes out every chunk of the host that is complete; all: also the last. Joins and rolls up what has ended.
+  Status write_out(Host& host, const HostId& id, bool all);
+  Status seal_rows(Host& host, const HostId& id, std::size_t count);
+  /// Joins chunks that follow each other; how many pages come of it.
+  Result<std::uint64_t> join_pages(const HostId& id, std::span<const keys::PagePlace> chunks,
+                                   RocksDb::Batch& batch) const;
+  Status join_chunks(Host& host, const HostId& id);
+  Status roll_up_hours(Host& host, const HostId& id, std::optional<std::int64_t> hour_under_way);
+  /// Writes the batch with the progress, which becomes the host's if that succeeds.
+  Status write(RocksDb::Batch& batch, Host& host, const HostId& id, keys::HostProgress progress);
+  std::uint64_t position_without(const Host* host, std::size_t rows) const;
+
+  RocksDb& db_;
+  const bool read_only_;
+  Scan scan_;
+
+  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next three
+  wire::TelemetryReader reader_;
+  bool reading_ = false;
+  bool blocked_ = false;  // rows wait that could not be written
+
+  mutable std::mutex state_mutex_;  // guards all below; they change only while work_mutex_ is held too
+  std::map<HostId, Host> hosts_;
+  std::uint64_t next_lsn_ = 1;  // to be read
+  Counters counters_;
+
+  std::uint64_t last_lsn_ = 0;  // there is; guarded by state_mutex_ alone, like the next two
+  bool stopping_ = false;
+  std::condition_variable wake_;
+
+  std::thread thread_;
+};
+
+}  // namespace proteus::store

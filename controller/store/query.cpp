@@ -1,0 +1,319 @@
+#include "controller/store/query.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "controller/store/series_keys.h"
+
+namespace proteus::store {
+namespace {
+
+using keys::Figure;
+
+constexpr std::array<std::pair<const char*, Function>, 8> kFunctions = {{{"mean", Function::kMean},
+                                                                         {"min", Function::kMin},
+                                                                         {"max", Function::kMax},
+                                                                         {"last", Function::kLast},
+                                                                         {"p95", Function::kP95},
+                                                                         {"rate", Function::kRate},
+                                                                         {"increase", Function::kIncrease},
+                                                                         {"quantile", Function::kQuantile}}};
+constexpr std::array<std::pair<const char*, Across>, 4> kAcross = {
+    {{"sum", Across::kSum}, {"mean", Across::kMean}, {"min", Across::kMin}, {"max", Across::kMax}}};
+
+template <typename Table>
+std::string names_of(const Table& table) {
+  std::string names;
+  for (const auto& [name, value] : table) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
+
+std::vector<Figure> figures_for(Function function) {
+  switch (function) {
+    case Function::kMean:
+    case Function::kRate: return {Figure::kSum, Figure::kWeight};
+    case Function::kMin: return {Figure::kMin};
+    case Function::kMax: return {Figure::kMax};
+    case Function::kLast: return {Figure::kLast};
+    case Function::kP95: return {Figure::kP95};
+    case Function::kIncrease:
+    case Function::kQuantile: return {Figure::kSum};
+  }
+  return {};
+}
+
+std::optional<double> point_of(const StepFigures& figures, Function function, KpiKind kind) {
+  if (figures.weight == 0) return std::nullopt;
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  switch (function) {
+    case Function::kMean:
+    case Function::kRate:
+      if (figures.overflow) return std::nullopt;
+      return number(figures.sum) / (number(figures.weight) * (kind == KpiKind::kGauge ? 1 : 1e-6));
+    case Function::kMin: return number(figures.min);
+    case Function::kMax: return number(figures.max);
+    case Function::kLast: return number(figures.last);
+    case Function::kP95: return number(figures.p95);
+    case Function::kIncrease:
+    case Function::kQuantile: return figures.overflow ? std::nullopt : std::optional(number(figures.sum));
+  }
+  return std::nullopt;
+}
+
+std::int64_t us_of(Nanoseconds duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+StepGrid grid_of(const Query& query) {
+  const std::int64_t step = us_of(query.step);
+  const std::int64_t from = to_us(query.from);
+  const std::int64_t to = to_us(query.to);
+  return {from - from % step, (to + step - 1) / step * step, step};
+}
+
+/// The series or entities that become one line.
+struct Group {
+  QueryResult line;                           // without points
+  std::vector<std::optional<double>> points;  // joined so far; of kMean: sums
+  std::vector<std::uint32_t> counts;          // of kMean: how many are in each sum
+  std::vector<std::vector<double>> buckets;   // of kQuantile: per step, by bucket
+};
+
+QueryResult describe(const HostId& host, const SelectedEntity& selected) {
+  QueryResult line;
+  line.host = host;
+  line.vm = selected.vm_name;
+  line.uuid = selected.vm_uuid;
+  line.entity = selected.entity.name;
+  line.kind = to_string(selected.entity.kind);
+  return line;
+}
+
+std::string group_value(const std::string& by, const HostId& host, const SelectedEntity& selected) {
+  if (by == "host") return host.value;
+  if (by == "vm") return selected.vm_name;
+  if (by == "entity") return (selected.vm_name.empty() ? host.value : selected.vm_name) + "/" + selected.entity.name;
+  for (const auto* labels : {&selected.entity.labels, &selected.vm_labels}) {
+    if (const auto label = labels->find(by); label != labels->end()) return label->second;
+  }
+  return "";
+}
+
+class Runner {
+ public:
+  Runner(const Query& query, const std::function<bool(const QueryResult&)>& visit)
+      : query_(query), visit_(visit), kind_(info(query.selector.kpi).kind), steps_(grid_of(query).size()) {}
+
+  bool take(const SeriesReader::HostSteps& host) {
+    const bool whole = query_.across == Across::kNone && query_.function != Function::kQuantile;
+    for (const auto& [key, steps] : host.series) {
+      const SelectedEntity& selected = host.entities.at(key.entity);
+      if (!whole) {
+        join(host.host, key, selected, steps);
+        continue;
+      }
+      QueryResult line = describe(host.host, selected);
+      if (kind_ == KpiKind::kHistogram) line.bucket = key.bucket;
+      for (const StepFigures& figures : steps) line.points.push_back(point_of(figures, query_.function, kind_));
+      if (query_.top > 0) {
+        ranked_.push_back(std::move(line));
+      } else if (!visit_(line)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void finish() {
+    for (auto& [name, group] : groups_) ranked_.push_back(close(group));
+    if (query_.top > 0) {
+      std::vector<std::pair<double, std::size_t>> order;
+      for (std::size_t i = 0; i < ranked_.size(); ++i) order.emplace_back(-mean_of(ranked_[i]), i);
+      std::stable_sort(order.begin(), order.end());
+      order.resize(std::min(order.size(), query_.top));
+      for (const auto& [rank, i] : order) {
+        if (!visit_(ranked_[i])) return;
+      }
+      return;
+    }
+    for (const QueryResult& line : ranked_) {
+      if (!visit_(line)) return;
+    }
+  }
+
+ private:
+  static double mean_of(const QueryResult& line) {
+    double sum = 0;
+    double count = 0;
+    for (const auto& point : line.points) {
+      if (!point) continue;
+      sum += *point;
+      count += 1;
+    }
+    return count == 0 ? -HUGE_VAL : sum / count;
+  }
+
+  Group& group_of(const HostId& host, const SelectedEntity& selected) {
+    const bool by_entity = query_.across == Across::kNone;  // a quantile of its own for each entity
+    std::string name;
+    std::vector<std::pair<std::string, std::string>> values;
+    if (by_entity) {
+      name = host.value + "\n" + std::to_string(selected.entity.number);
+    } else {
+      for (const std::string& by : query_.by) {
+        values.emplace_back(by, group_value(by, host, selected));
+        name += values.back().second + "\n";
+      }
+    }
+    const auto [entry, is_new] = groups_.try_emplace(name);
+    Group& group = entry->second;
+    if (is_new) {
+      if (by_entity) group.line = describe(host, selected);
+      group.line.group = std::move(values);
+      group.line.members = 0;
+      group.points.resize(steps_);
+      if (query_.across == Across::kMean) group.counts.resize(steps_);
+      if (query_.function == Function::kQuantile) group.buckets.resize(steps_);
+    }
+    return group;
+  }
+
+  void join(const HostId& host, const SeriesKey& key, const SelectedEntity& selected,
+            const std::vector<StepFigures>& steps) {
+    Group& group = group_of(host, selected);
+    ++group.line.members;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const auto point = point_of(steps[i], query_.function, kind_);
+      if (!point) continue;
+      if (query_.function == Function::kQuantile) {
+        group.buckets[i].resize(kHistogramBucketCount);
+        group.buckets[i][std::min<std::size_t>(key.bucket, kHistogramBucketCount - 1)] += *point;
+        continue;
+      }
+      std::optional<double>& joined = group.points[i];
+      switch (query_.across) {
+        case Across::kNone:
+        case Across::kSum: joined = joined.value_or(0) + *point; break;
+        case Across::kMean:
+          joined = joined.value_or(0) + *point;
+          ++group.counts[i];
+          break;
+        case Across::kMin: joined = std::min(joined.value_or(*point), *point); break;
+        case Across::kMax: joined = std::max(joined.value_or(*point), *point); break;
+      }
+    }
+  }
+
+  QueryResult close(Group& group) const {
+    for (std::size_t i = 0; i < steps_; ++i) {
+      if (query_.function == Function::kQuantile) {
+        group.points[i] = bucket_quantile(group.buckets[i], query_.quantile);
+      } else if (query_.across == Across::kMean && group.points[i]) {
+        *group.points[i] /= group.counts[i];
+      }
+    }
+    group.line.points = std::move(group.points);
+    return std::move(group.line);
+  }
+
+  const Query& query_;
+  const std::function<bool(const QueryResult&)>& visit_;
+  const KpiKind kind_;
+  const std::size_t steps_;
+  std::map<std::string, Group> groups_;
+  std::vector<QueryResult> ranked_;
+};
+
+Error invalid(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
+}  // namespace
+
+Result<Function> parse_function(const std::string& text) {
+  for (const auto& [name, function] : kFunctions) {
+    if (text == name) return function;
+  }
+  return invalid(fmt::format("'{}' is no function: {}", text, names_of(kFunctions)));
+}
+
+Result<Across> parse_across(const std::string& text) {
+  if (text.empty()) return Across::kNone;
+  for (const auto& [name, across] : kAcross) {
+    if (text == name) return across;
+  }
+  return invalid(fmt::format("'{}' does not join series: {}", text, names_of(kAcross)));
+}
+
+Result<QueryFrame> check(const Query& query) {
+  const KpiInfo& kpi = info(query.selector.kpi);
+  const std::int64_t step = us_of(query.step);
+  if (step < 1000) return invalid("a step is at least a millisecond");
+  if (query.to <= query.from) return invalid("the time asked for ends before it begins");
+  if (query.from < Timestamp{}) return invalid("the time asked for begins before 1970");
+  const StepGrid grid = grid_of(query);
+  if (grid.size() > kQueryStepsMax) {
+    return invalid(
+        fmt::format("{} steps are more than {}: ask for longer steps or a shorter time", grid.size(), kQueryStepsMax));
+  }
+  const bool is_gauge = kpi.kind == KpiKind::kGauge;
+  const bool is_histogram = kpi.kind == KpiKind::kHistogram;
+  const Function function = query.function;
+  if (is_gauge && (function == Function::kRate || function == Function::kIncrease)) {
+    return invalid(fmt::format("{} is a gauge: it has no rate; ask for mean, min, max, last or p95", kpi.name));
+  }
+  if (!is_gauge && function == Function::kLast) {
+    return invalid(fmt::format("{} is a counter: ask for its rate or increase", kpi.name));
+  }
+  if (is_histogram != (function == Function::kQuantile) && function != Function::kIncrease &&
+      !(is_histogram && function == Function::kRate)) {
+    return invalid(is_histogram ? fmt::format("{} is a histogram: ask for quantile, rate or increase", kpi.name)
+                                : fmt::format("{} is no histogram: its p95 is that of the values of a step", kpi.name));
+  }
+  if (function == Function::kQuantile && !(query.quantile >= 0 && query.quantile <= 1)) {
+    return invalid("a quantile is from 0 to 1");
+  }
+  if (!query.by.empty() && query.across == Across::kNone) {
+    return invalid("to group series, say how they are joined: sum, mean, min or max");
+  }
+  QueryFrame frame{from_unix_ns(grid.from_us * 1000), from_unix_ns(grid.to_us * 1000), query.step,
+                   std::string(kpi.unit)};
+  if (is_histogram && function != Function::kQuantile) frame.unit = "1";
+  if (!is_gauge && function != Function::kIncrease && function != Function::kQuantile) frame.unit += "/s";
+  return frame;
+}
+
+Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit) {
+  Runner runner(query, visit);
+  bool wanted = true;
+  const Status read =
+      reader.read_steps(query.selector, grid_of(query), figures_for(query.function),
+                        [&](const SeriesReader::HostSteps& host) { return wanted = runner.take(host); });
+  if (!read) return read;
+  if (wanted) runner.finish();
+  return {};
+}
+
+std::optional<double> bucket_quantile(const std::vector<double>& counts, double q) {
+  double total = 0;
+  for (const double count : counts) total += count;
+  if (total <= 0) return std::nullopt;
+  const double rank = q * total;
+  double below = 0;
+  for (std::size_t b = 0; b < counts.size(); ++b) {
+    if (counts[b] <= 0) continue;
+    if (below + counts[b] >= rank) {
+      const double low = b == 0 ? 0 : std::exp2(static_cast<double>(b));
+      const double high = std::exp2(static_cast<double>(b + 1));
+      return low + (high - low) * std::max(0.0, rank - below) / counts[b];
+    }
+    below += counts[b];
+  }
+  return std::nullopt;
+}
+
+}  // namespace proteus::store

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/kpi.h"
+#include "common/telemetry.h"
+
+namespace proteus::store {
+
+/// An entity of a host under the number that its series bear in pages, for ever.
+struct StoredEntity {
+  std::uint32_t number = 0;
+  EntityKind kind = EntityKind::kHost;
+  std::uint32_t parent = kNoParent;  ///< number
+  std::string name;
+  std::string uuid;
+  std::map<std::string, std::string> labels;  ///< as last seen
+  bool operator==(const StoredEntity&) const = default;
+};
+
+/// Which series of one KPI. What is empty says nothing.
+struct SeriesSelector {
+  Kpi kpi{};
+  std::vector<HostId> hosts;
+  std::string vm;                             ///< name or UUID: of the entity or of the VM that it belongs to
+  std::string entity;                         ///< name of the entity itself: a vCPU's number, a disk's target
+  std::map<std::string, std::string> labels;  ///< that the entity or its VM carries
+};
+
+/// An entity with the VM that it belongs to, or is.
+struct SelectedEntity {
+  StoredEntity entity;
+  std::string vm_name;  ///< empty: it is of the host itself
+  std::string vm_uuid;
+  std::map<std::string, std::string> vm_labels;
+};
+using SelectedEntities = std::map<std::uint32_t, SelectedEntity>;  ///< by number
+
+/// The entities of one host. An entity is the same if kind, parent and name are, a VM if its UUID is.
+/// Thread: owned by one, or guarded by its owner.
+class HostEntities {
+ public:
+  /// Takes up what is on the disk.
+  void load(StoredEntity entity);
+
+  /// Numbers of a catalog's entities, in its order. What is new or has changed is numbered and joins changed().
+  std::vector<std::uint32_t> numbers_of(const Catalog& catalog);
+  /// To be written before a page that refers to them; cleared by clear_changed().
+  std::vector<StoredEntity> changed() const;
+  void clear_changed() { changed_.clear(); }
+
+  SelectedEntities select(const SeriesSelector& selector) const;
+
+ private:
+  std::uint32_t number_of(StoredEntity entity);
+
+  std::map<std::uint32_t, StoredEntity> entities_;
+  std::map<std::string, std::uint32_t> by_identity_;
+  std::set<std::uint32_t> changed_;
+  std::uint32_t next_ = 0;
+};
+
+}  // namespace proteus::store

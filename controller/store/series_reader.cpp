@@ -1,0 +1,245 @@
+#include "controller/store/series_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "controller/store/page_scan.h"
+#include "controller/store/series_keys.h"
+
+namespace proteus::store {
+namespace {
+
+using Steps = std::map<SeriesKey, std::vector<StepFigures>>;
+
+std::int64_t floor_to(std::int64_t time, std::int64_t unit) {
+  return time - ((time % unit) + unit) % unit;
+}
+
+/// The level whose windows make up the steps; nullopt: pages must be decoded.
+std::optional<keys::Level> level_for(const StepGrid& grid, const std::vector<keys::Figure>& figures) {
+  const bool ranked = std::find(figures.begin(), figures.end(), keys::Figure::kP95) != figures.end();
+  for (const auto& [level, unit] : {std::pair(keys::Level::kHour, kHourUs), {keys::Level::kMinute, kMinuteUs}}) {
+    if (floor_to(grid.from_us, unit) != grid.from_us || grid.step_us % unit != 0) continue;
+    if (!ranked || grid.step_us == unit) return level;  // ranks of parts say nothing of the rank of the whole
+  }
+  return std::nullopt;
+}
+
+void join_rolled(const std::vector<RolledSeries>& rolled, keys::Level level, std::int64_t hour_us, const StepGrid& grid,
+                 Steps& steps) {
+  const std::int64_t unit = level == keys::Level::kMinute ? kMinuteUs : kHourUs;
+  for (const RolledSeries& series : rolled) {
+    std::vector<StepFigures>& whole = steps.try_emplace(series.key, grid.size()).first->second;
+    for (std::size_t i = 0; i < series.steps.size(); ++i) {
+      const std::int64_t time = hour_us + static_cast<std::int64_t>(i) * unit;
+      if (grid.holds(time)) whole[grid.step_of(time)].join(series.steps[i]);
+    }
+  }
+}
+
+std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [number, entity] : entities) numbers.push_back(number);
+  return numbers;
+}
+
+/// Rows that share a catalog, as a page would hold one of their columns.
+Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
+                 const std::function<Status(const SeriesKey&, const std::vector<std::int64_t>&,
+                                            std::span<const std::int64_t>, std::span<const std::uint32_t>)>& take) {
+  std::vector<std::int64_t> times_us;
+  std::vector<std::int64_t> values;
+  std::vector<std::uint32_t> at;
+  for (std::size_t begin = 0; begin < rows.size();) {
+    std::size_t end = begin;
+    times_us.clear();
+    for (; end < rows.size() && rows[end].catalog == rows[begin].catalog; ++end) {
+      times_us.push_back(to_us(rows[end].frame.time));
+    }
+    for (const PlacedCatalog::Column& column : rows[begin].catalog->columns) {
+      if (column.kpi != static_cast<std::uint16_t>(kpi) || !entities.contains(column.key.entity)) continue;
+      values.clear();
+      at.clear();
+      for (std::size_t i = begin; i < end; ++i) {
+        if (rows[i].frame.present[column.at] == 0) continue;
+        values.push_back(rows[i].frame.values[column.at]);
+        at.push_back(static_cast<std::uint32_t>(i - begin));
+      }
+      if (values.empty()) continue;
+      if (const Status taken = take(column.key, times_us, values, at); !taken) return taken;
+    }
+    begin = end;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<HostId> SeriesReader::hosts_of(const SeriesSelector& selector) const {
+  return selector.hosts.empty() ? pages_.hosts() : selector.hosts;
+}
+
+/// Without the rows that the view has in pages.
+Result<std::vector<HeadRow>> SeriesReader::head_beside(const RocksDb::View& view, const HostId& host,
+                                                       std::vector<HeadRow> rows) const {
+  const auto value = db_.get(Family::kMeta, keys::progress_key(host), &view);
+  if (!value) return value.error();
+  if (!*value) return rows;
+  const auto progress = keys::parse_progress(**value);
+  if (!progress) return progress.error();
+  std::erase_if(rows, [&](const HeadRow& row) { return row.lsn < progress->next_lsn; });
+  return rows;
+}
+
+Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId& host,
+                                const SelectedEntities& entities, const std::vector<HeadRow>& head,
+                                std::int64_t from_us, std::int64_t to_us, const Take& take) const {
+  std::vector<std::int64_t> values;
+  std::vector<std::uint32_t> at;
+  const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us) -> Status {
+    const auto take_entry = [&](const PageEntry& entry) -> Status {
+      if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
+      at.clear();
+      if (entry.presence != Presence::kAll) {
+        if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
+      }
+      return take(entry.key, times_us, values, at, entry.monotone);
+    };
+    if (entities.size() * 4 < page.entries().size()) {
+      for (const auto& [number, entity] : entities) {
+        for (const PageEntry& entry : page.of_entity(number)) {
+          if (const Status taken = take_entry(entry); !taken) return taken;
+        }
+      }
+      return {};
+    }
+    for (const PageEntry& entry : page.entries()) {
+      if (!entities.contains(entry.key.entity)) continue;
+      if (const Status taken = take_entry(entry); !taken) return taken;
+    }
+    return {};
+  };
+  const Status scanned = scan_pages(db_, &view, static_cast<std::uint16_t>(kpi), host, from_us, to_us, visit);
+  if (!scanned) return scanned;
+  std::vector<HeadRow> rows;
+  for (const HeadRow& row : head) {
+    const std::int64_t time = store::to_us(row.frame.time);
+    if (time >= from_us && time < to_us) rows.push_back(row);
+  }
+  return take_head(
+      rows, kpi, entities,
+      [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> head_values,
+          std::span<const std::uint32_t> head_at) { return take(key, times_us, head_values, head_at, false); });
+}
+
+Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const HostId& host,
+                                       const SelectedEntities& entities, const StepGrid& grid,
+                                       const std::vector<keys::Figure>& figures) const {
+  const KpiKind kind = info(selector.kpi).kind;
+  const auto wants = [&](keys::Figure figure) {
+    return std::find(figures.begin(), figures.end(), figure) != figures.end();
+  };
+  const StepWants step_wants{.extremes = wants(keys::Figure::kMin) || wants(keys::Figure::kMax),
+                             .p95 = wants(keys::Figure::kP95)};
+  // The head before the view, so that no row falls between them.
+  std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
+  const std::vector<std::int64_t> dirty = pages_.dirty_hours(host);
+  const RocksDb::View view(db_);
+  const auto head = head_beside(view, host, std::move(rows));
+  if (!head) return head.error();
+  Steps steps;
+
+  const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
+    std::map<SeriesKey, StepCollector> collectors;
+    std::optional<StepTicks> ticks;  // of the page under way
+    const Status read = read_range(
+        view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
+        [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> values,
+            std::span<const std::uint32_t> at, bool monotone) -> Status {
+          if (!ticks || ticks->times_us != times_us) ticks.emplace(grid, from_us, to_us, times_us);
+          collectors.try_emplace(key, kind, step_wants, grid).first->second.add(*ticks, values, at, monotone);
+          return {};
+        });
+    if (!read) return read;
+    for (auto& [key, collector] : collectors) {
+      std::vector<StepFigures>& whole = steps.try_emplace(key, grid.size()).first->second;
+      const std::vector<StepFigures>& part = collector.finish();
+      for (std::size_t i = 0; i < part.size(); ++i) whole[i].join(part[i]);
+    }
+    return {};
+  };
+
+  const auto level = level_for(grid, figures);
+  std::int64_t undone_us = grid.from_us;  // everything in front of it is in `steps`
+  if (level) {
+    const std::vector<std::uint32_t> numbers = numbers_of(entities);
+    for (std::int64_t hour_us = floor_to(grid.from_us, kHourUs); hour_us < grid.to_us; hour_us += kHourUs) {
+      if (std::binary_search(dirty.begin(), dirty.end(), hour_us / kHourUs)) continue;
+      const auto rolled = read_rollup(db_, &view, *level, selector.kpi, host, hour_us, figures, numbers);
+      if (!rolled) return rolled.error();
+      if (!*rolled) continue;
+      if (undone_us < hour_us) {
+        if (const Status decoded = decode(undone_us, hour_us); !decoded) return decoded.error();
+      }
+      join_rolled(**rolled, *level, hour_us, grid, steps);
+      undone_us = hour_us + kHourUs;
+    }
+  }
+  if (undone_us < grid.to_us) {
+    if (const Status decoded = decode(undone_us, grid.to_us); !decoded) return decoded.error();
+  }
+  std::erase_if(steps, [](const auto& series) {
+    return std::all_of(series.second.begin(), series.second.end(), [](const StepFigures& f) { return f.weight == 0; });
+  });
+  return steps;
+}
+
+Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& grid,
+                                const std::vector<keys::Figure>& figures,
+                                const std::function<bool(HostSteps)>& visit) const {
+  for (const HostId& host : hosts_of(selector)) {
+    const SelectedEntities entities = pages_.select(host, selector);
+    if (entities.empty()) continue;
+    auto steps = host_steps(selector, host, entities, grid, figures);
+    if (!steps) return steps.error();
+    if (!steps->empty() && !visit({host, entities, std::move(*steps)})) return {};
+  }
+  return {};
+}
+
+Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                                  const std::function<bool(HostSamples)>& visit) const {
+  for (const HostId& host : hosts_of(selector)) {
+    const SelectedEntities entities = pages_.select(host, selector);
+    if (entities.empty()) continue;
+    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+    const RocksDb::View view(db_);
+    const auto head = head_beside(view, host, std::move(rows));
+    if (!head) return head.error();
+    HostSamples samples{host, entities, {}};
+    std::uint64_t count = 0;
+    const Status read =
+        read_range(view, selector.kpi, host, entities, *head, from_us, to_us,
+                   [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us,
+                       std::span<const std::int64_t> values, std::span<const std::uint32_t> at, bool) -> Status {
+                     HostSamples::Samples& series = samples.series[key];
+                     for (std::size_t i = 0; i < values.size(); ++i) {
+                       const std::int64_t time = times_us[at.empty() ? i : at[i]];
+                       if (time < from_us || time >= to_us) continue;
+                       series.times_us.push_back(time);
+                       series.values.push_back(values[i]);
+                     }
+                     count += values.size();
+                     if (count <= kSamplesMax) return {};
+                     return Error{ErrorCode::kInvalidArgument, "too many samples of " + host.value +
+                                                                   " at once: ask for a shorter time or fewer series"};
+                   });
+    if (!read) return read;
+    std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
+    if (!samples.series.empty() && !visit(std::move(samples))) return {};
+  }
+  return {};
+}
+
+}  // namespace proteus::store

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "controller/store/page_writer.h"
+#include "controller/store/rocks_db.h"
+#include "controller/store/rollup.h"
+#include "controller/store/steps.h"
+
+namespace proteus::store {
+
+/// Reads what was measured: roll-ups where they serve, pages where they do not, and the ticks that are still in memory.
+/// An hour that was rolled up is never decoded for steps of whole minutes. Thread: any.
+class SeriesReader {
+ public:
+  /// Both outlive the object.
+  SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages) {}
+
+  struct HostSteps {
+    const HostId& host;
+    const SelectedEntities& entities;
+    std::map<SeriesKey, std::vector<StepFigures>> series;  ///< those with a value; one figure for each step of the grid
+  };
+  /// One host after the other. figures: which are needed, kSum in front of kWeight. False from `visit` ends it.
+  /// Errors: kCorrupt.
+  Status read_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
+                    const std::function<bool(HostSteps)>& visit) const;
+
+  struct HostSamples {
+    const HostId& host;
+    const SelectedEntities& entities;
+    struct Samples {
+      std::vector<std::int64_t> times_us;
+      std::vector<std::int64_t> values;
+    };
+    std::map<SeriesKey, Samples> series;
+  };
+  /// Every value as it was measured, one host after the other. Errors: kCorrupt; kInvalidArgument if a host has more
+  /// than kSamplesMax of them in the range.
+  Status read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                      const std::function<bool(HostSamples)>& visit) const;
+  static constexpr std::uint64_t kSamplesMax = 32u << 20;
+
+ private:
+  /// A page or the head, as both are read.
+  using Take =
+      std::function<Status(const SeriesKey& key, const std::vector<std::int64_t>& times_us,
+                           std::span<const std::int64_t> values, std::span<const std::uint32_t> at, bool monotone)>;
+  Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,
+                    const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, const Take& take) const;
+  Result<std::map<SeriesKey, std::vector<StepFigures>>> host_steps(const SeriesSelector& selector, const HostId& host,
+                                                                   const SelectedEntities& entities,
+                                                                   const StepGrid& grid,
+                                                                   const std::vector<keys::Figure>& figures) const;
+  std::vector<HostId> hosts_of(const SeriesSelector& selector) const;
+  Result<std::vector<HeadRow>> head_beside(const RocksDb::View& view, const HostId& host,
+                                           std::vector<HeadRow> rows) const;
+
+  const RocksDb& db_;
+  const PageWriter& pages_;
+};
+
+}  // namespace proteus::store

@@ -1,0 +1,161 @@
+#include "controller/store/steps.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace proteus::store {
+namespace {
+
+constexpr double kMicrosecondsPerSecond = 1e6;
+constexpr double kRateMax = 9.2e18;  // what 64 bits hold
+
+std::int64_t rate_of(std::int64_t increase, std::int64_t microseconds) {
+  const double rate = static_cast<double>(increase) * kMicrosecondsPerSecond / static_cast<double>(microseconds);
+  return static_cast<std::int64_t>(std::min(rate + 0.5, kRateMax));
+}
+
+/// Nearest rank; reorders the values, of which there is one at least.
+std::int64_t take_p95(std::vector<std::int64_t>& values) {
+  const std::size_t rank = (95 * values.size() + 99) / 100 - 1;
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
+  return values[rank];
+}
+
+/// What a counter grew by from `before` to `now`; nullopt if 64 bits do not hold it.
+std::optional<std::int64_t> increase_of(std::int64_t before, std::int64_t now) {
+  if (now < before) return now >= 0 ? std::optional(now) : std::nullopt;
+  std::int64_t increase = 0;
+  if (__builtin_sub_overflow(now, before, &increase)) return std::nullopt;
+  return increase;
+}
+
+}  // namespace
+
+StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times)
+    : times_us(std::move(times)) {
+  steps.reserve(times_us.size());
+  for (std::size_t i = 0; i < times_us.size(); ++i) {
+    const std::int64_t time = times_us[i];
+    const bool inside = grid.holds(time) && time >= from_us && time < to_us;
+    steps.push_back(inside ? static_cast<std::int32_t>(grid.step_of(time)) : -1);
+    if (!inside || i == 0 || time <= times_us[i - 1] || time - times_us[i - 1] > kGapUs) continue;
+    if (runs.empty() || runs.back().end != i || runs.back().step != steps.back()) runs.push_back({i, i, steps.back()});
+    runs.back().end = i + 1;
+  }
+}
+
+void StepFigures::join(const StepFigures& later) {
+  if (later.weight == 0 && !later.overflow) return;
+  if (weight == 0 && !overflow) {
+    *this = later;
+    return;
+  }
+  overflow = overflow || later.overflow || __builtin_add_overflow(sum, later.sum, &sum);
+  weight += later.weight;
+  min = std::min(min, later.min);
+  max = std::max(max, later.max);
+  last = later.last;
+}
+
+void StepCollector::open(std::int32_t step) {
+  if (step == step_) return;
+  close();
+  step_ = step;
+}
+
+void StepCollector::close() {
+  if (step_ >= 0 && !ranked_.empty()) {
+    figures_[static_cast<std::size_t>(step_)].p95 = take_p95(ranked_);
+    if (wants_.whole) ranked_before_.insert(ranked_before_.end(), ranked_.begin(), ranked_.end());
+  }
+  ranked_.clear();
+  step_ = -1;
+}
+
+void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
+                        bool monotone) {
+  if (kind_ == KpiKind::kGauge) return add_gauge(ticks, values, at);
+  if (at.empty() && !wants_.extremes && !wants_.p95) return add_increases(ticks, values, monotone);
+  add_counter(ticks, values, at);
+}
+
+void StepCollector::add_gauge(const StepTicks& ticks, std::span<const std::int64_t> values,
+                              std::span<const std::uint32_t> at) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::int32_t step = ticks.steps[at.empty() ? i : at[i]];
+    if (step < 0) continue;
+    open(step);
+    const std::int64_t value = values[i];
+    StepFigures& figures = figures_[static_cast<std::size_t>(step)];
+    figures.min = figures.weight == 0 ? value : std::min(figures.min, value);
+    figures.max = figures.weight == 0 ? value : std::max(figures.max, value);
+    figures.overflow |= __builtin_add_overflow(figures.sum, value, &figures.sum);
+    figures.last = value;
+    ++figures.weight;
+    if (wants_.p95) ranked_.push_back(value);
+  }
+}
+
+void StepCollector::add_counter(const StepTicks& ticks, std::span<const std::int64_t> values,
+                                std::span<const std::uint32_t> at) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t tick = at.empty() ? i : at[i];
+    add_increase(values[i], ticks.times_us[tick], ticks.steps[tick]);
+  }
+}
+
+void StepCollector::add_increase(std::int64_t value, std::int64_t time_us, std::int32_t step) {
+  const std::int64_t elapsed_us = time_us - before_us_;
+  const bool follows = before_ && elapsed_us > 0 && elapsed_us <= kGapUs;
+  const std::int64_t before = before_.value_or(0);
+  before_ = value;
+  before_us_ = time_us;
+  if (!follows || step < 0) return;
+  const auto increase = increase_of(before, value);
+  if (!increase) return;
+  open(step);
+  StepFigures& figures = figures_[static_cast<std::size_t>(step)];
+  figures.overflow |= __builtin_add_overflow(figures.sum, *increase, &figures.sum);
+  if (wants_.extremes || wants_.p95) {
+    const std::int64_t rate = rate_of(*increase, elapsed_us);
+    figures.min = figures.weight == 0 ? rate : std::min(figures.min, rate);
+    figures.max = figures.weight == 0 ? rate : std::max(figures.max, rate);
+    if (wants_.p95) ranked_.push_back(rate);
+  }
+  figures.weight += elapsed_us;
+}
+
+/// The same for a value at each tick and sums alone: a run that never falls grows by what lies between its ends.
+void StepCollector::add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone) {
+  add_increase(values[0], ticks.times_us[0], ticks.steps[0]);
+  if (values.size() == 1) return;
+  for (const StepTicks::Run& run : ticks.runs) {
+    StepFigures& figures = figures_[static_cast<std::size_t>(run.step)];
+    const std::int64_t before = values[run.begin - 1];
+    std::int64_t increase = 0;
+    if (!monotone || __builtin_sub_overflow(values[run.end - 1], before, &increase)) {
+      before_ = before;
+      before_us_ = ticks.times_us[run.begin - 1];
+      for (std::size_t i = run.begin; i < run.end; ++i) add_increase(values[i], ticks.times_us[i], run.step);
+      continue;
+    }
+    figures.overflow |= __builtin_add_overflow(figures.sum, increase, &figures.sum);
+    figures.weight += ticks.times_us[run.end - 1] - ticks.times_us[run.begin - 1];
+  }
+  before_ = values.back();
+  before_us_ = ticks.times_us.back();
+}
+
+const std::vector<StepFigures>& StepCollector::finish() {
+  close();
+  return figures_;
+}
+
+StepFigures StepCollector::whole() {
+  StepFigures all;
+  for (const StepFigures& step : figures_) all.join(step);
+  if (!ranked_before_.empty()) all.p95 = take_p95(ranked_before_);
+  return all;
+}
+
+}  // namespace proteus::store

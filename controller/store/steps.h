@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/kpi.h"
+
+/// The values of a series gathered into steps of equal length: what roll-ups hold and queries answer.
+/// Thread: pure; an object belongs to one.
+namespace proteus::store {
+
+/// Steps of step_us from from_us on, until to_us. from_us < to_us, step_us > 0; the last step may be cut.
+struct StepGrid {
+  std::int64_t from_us = 0;
+  std::int64_t to_us = 0;
+  std::int64_t step_us = 0;
+
+  std::size_t size() const { return static_cast<std::size_t>((to_us - from_us + step_us - 1) / step_us); }
+  bool holds(std::int64_t time_us) const { return time_us >= from_us && time_us < to_us; }
+  std::size_t step_of(std::int64_t time_us) const { return static_cast<std::size_t>((time_us - from_us) / step_us); }
+};
+
+/// A counter that was not seen for longer has no rate over the gap.
+constexpr std::int64_t kGapUs = 5 * 60 * 1'000'000LL;
+
+/// One step of one series. Of a gauge: its values. Of a counter or bucket: `sum` is the increase between neighbours, of
+/// which the later lies in the step, `weight` the microseconds between them, min, max and p95 are rates per second,
+/// rounded; a step down is a restart from 0. Nothing was measured where weight is 0.
+struct StepFigures {
+  std::int64_t sum = 0;
+  std::int64_t weight = 0;  ///< values of a gauge; microseconds of a counter
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+  std::int64_t last = 0;  ///< of a gauge
+  std::int64_t p95 = 0;   ///< nearest rank; only if it was asked for
+  bool overflow = false;  ///< the sum does not fit; it is no figure
+
+  /// Joins the figures of another part of the same step, which is later. p95 becomes meaningless.
+  void join(const StepFigures& later);
+};
+
+/// What is computed beyond sum, weight and last.
+struct StepWants {
+  bool extremes = false;
+  bool p95 = false;
+  bool whole = false;  ///< and p95 of all steps together, for StepCollector::whole()
+};
+
+/// Ticks of a window as steps see them, shared by the series of its pages. Those outside [from_us, to_us) and outside
+/// the grid are in no step, but a counter's increase may begin at them.
+struct StepTicks {
+  StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times_us);
+
+  std::vector<std::int64_t> times_us;
+  std::vector<std::int32_t> steps;  ///< of each tick; -1: none
+  /// Neighbouring ticks of one step, each close enough behind the one before it that a counter has a rate.
+  struct Run {
+    std::size_t begin = 0;  ///< at least 1
+    std::size_t end = 0;
+    std::int32_t step = 0;
+  };
+  std::vector<Run> runs;
+};
+
+/// Collects one series. Feed it in order of time.
+class StepCollector {
+ public:
+  StepCollector(KpiKind kind, StepWants wants, const StepGrid& grid)
+      : kind_(kind), wants_(wants), figures_(grid.size()) {}
+
+  /// values[i] was measured at ticks.times_us[at[i]]; an empty `at` means one value for each tick.
+  /// monotone: the values are known never to fall.
+  void add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
+           bool monotone);
+  /// Ends the last step. Call once.
+  const std::vector<StepFigures>& finish();
+  /// All steps together, after finish(). Call once.
+  StepFigures whole();
+
+ private:
+  void add_gauge(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
+  void add_counter(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
+  void add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone);
+  void add_increase(std::int64_t value, std::int64_t time_us, std::int32_t step);
+  void open(std::int32_t step);
+  void close();
+
+  const KpiKind kind_;
+  const StepWants wants_;
+  std::vector<StepFigures> figures_;
+  std::int32_t step_ = -1;                   // under way
+  std::vector<std::int64_t> ranked_;         // of the step under way, for p95
+  std::vector<std::int64_t> ranked_before_;  // of the steps before it, if the whole is wanted
+  std::optional<std::int64_t> before_;       // a counter's last value
+  std::int64_t before_us_ = 0;
+};
+
+}  // namespace proteus::store

@@ -1,0 +1,207 @@
+#include "controller/store/query.h"
+
+#include <gtest/gtest.h>
+
+#include "controller/store/rocks_store.h"
+#include "tests/controller/store/series_feed.h"
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::store {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+const Timestamp kStart = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15 00:00:00, a full hour
+
+std::string uuid(int n) {
+  return "00000000-0000-4000-8000-00000000000" + std::to_string(n);
+}
+
+/// Two hosts with two VMs each, an hour and ten minutes: VM n runs n tenths of a second each second, and has n MiB.
+class QueryTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = std::make_unique<TemporaryDirectory>();
+    auto opened = RocksStore::open({.directory = *directory_ / "store"});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    for (int host = 0; host < 2; ++host) {
+      SeriesFeed feed("h" + std::to_string(host + 1));
+      std::vector<std::pair<Entity, std::vector<Series>>> entities;
+      for (int vm = 1; vm <= 2; ++vm) {
+        const int n = 2 * host + vm;
+        entities.push_back({vm_entity("vm" + std::to_string(n), uuid(n), {{"group.tier", vm == 1 ? "web" : "db"}}),
+                            {{0, Kpi::kEmulatorTimeNs, 0},
+                             {0, Kpi::kMemoryResidentBytes, 0},
+                             {0, Kpi::kRunQueueLatencyNs, 10},
+                             {0, Kpi::kRunQueueLatencyNs, 20}}});
+      }
+      feed.set_entities(entities);
+      std::vector<RawMessage> messages;
+      for (int i = 0; i < 4200; ++i) {
+        std::vector<std::optional<std::int64_t>> values;
+        for (int vm = 1; vm <= 2; ++vm) {
+          const int n = 2 * host + vm;
+          values.insert(values.end(), {i * n * 100'000'000LL, n * kMiB, i * 99LL, i * 1LL});
+        }
+        for (RawMessage& message : feed.tick(kStart + seconds(i), values)) messages.push_back(std::move(message));
+      }
+      ASSERT_TRUE(store_->append(messages));
+    }
+    ASSERT_TRUE(store_->write_pages());
+  }
+  static void TearDownTestSuite() {
+    store_.reset();
+    directory_.reset();
+  }
+
+  static Query query(Kpi kpi, Function function) {
+    Query query;
+    query.selector.kpi = kpi;
+    query.function = function;
+    query.from = kStart + minutes(1);
+    query.to = kStart + minutes(61);
+    return query;
+  }
+  static std::vector<QueryResult> run(const Query& query) {
+    std::vector<QueryResult> lines;
+    const auto frame = check(query);
+    EXPECT_TRUE(frame) << frame.error().message;
+    const Status done = run_query(*store_->series(), query, [&](const QueryResult& line) {
+      lines.push_back(line);
+      return true;
+    });
+    EXPECT_TRUE(done) << done.error().message;
+    return lines;
+  }
+  static std::string refusal(const Query& query) {
+    const auto frame = check(query);
+    return frame ? "" : frame.error().message;
+  }
+
+  static std::unique_ptr<TemporaryDirectory> directory_;
+  static std::unique_ptr<RocksStore> store_;
+};
+
+std::unique_ptr<TemporaryDirectory> QueryTest::directory_;
+std::unique_ptr<RocksStore> QueryTest::store_;
+
+TEST_F(QueryTest, EachSeriesHasItsRateWhereverItIsRead) {
+  for (const Nanoseconds step : {Nanoseconds(minutes(1)), Nanoseconds(seconds(10)), Nanoseconds(minutes(5))}) {
+    Query asked = query(Kpi::kEmulatorTimeNs, Function::kRate);
+    asked.step = step;
+    const auto lines = run(asked);
+    ASSERT_EQ(lines.size(), 4u);
+    for (int n = 1; n <= 4; ++n) {
+      const QueryResult& line = lines[static_cast<std::size_t>(n - 1)];
+      EXPECT_EQ(line.vm, "vm" + std::to_string(n));
+      EXPECT_EQ(line.host, HostId(n <= 2 ? "h1" : "h2"));
+      for (const auto& point : line.points) {
+        ASSERT_TRUE(point);
+        EXPECT_NEAR(*point, n * 1e8, 1);
+      }
+    }
+  }
+}
+
+TEST_F(QueryTest, SelectsByHostVmAndLabel) {
+  Query asked = query(Kpi::kMemoryResidentBytes, Function::kMax);
+  asked.selector.vm = uuid(3);
+  ASSERT_EQ(run(asked).size(), 1u);
+  EXPECT_EQ(run(asked)[0].points[7], 3.0 * kMiB);
+  asked.selector.hosts = {HostId("h1")};
+  EXPECT_TRUE(run(asked).empty());
+  asked.selector = {
+      .kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vm = {}, .entity = {}, .labels = {{"group.tier", "db"}}};
+  const auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].vm, "vm2");
+  EXPECT_EQ(lines[1].vm, "vm4");
+}
+
+TEST_F(QueryTest, JoinsGroups) {
+  Query asked = query(Kpi::kMemoryResidentBytes, Function::kMean);
+  asked.across = Across::kSum;
+  auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].members, 4u);
+  EXPECT_EQ(lines[0].points[0], 10.0 * kMiB);
+  asked.by = {"group.tier"};
+  lines = run(asked);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].group.at(0).second, "db");
+  EXPECT_EQ(lines[0].points[0], 6.0 * kMiB);
+  EXPECT_EQ(lines[1].points[0], 4.0 * kMiB);
+  asked.by = {"host"};
+  asked.across = Across::kMean;
+  lines = run(asked);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].points[5], 1.5 * kMiB);
+  EXPECT_EQ(lines[1].points[5], 3.5 * kMiB);
+}
+
+TEST_F(QueryTest, RanksTheHighest) {
+  Query asked = query(Kpi::kEmulatorTimeNs, Function::kRate);
+  asked.top = 2;
+  const auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].vm, "vm4");
+  EXPECT_EQ(lines[1].vm, "vm3");
+}
+
+TEST_F(QueryTest, QuantilesComeFromBuckets) {
+  Query asked = query(Kpi::kRunQueueLatencyNs, Function::kQuantile);
+  asked.quantile = 0.5;
+  auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 4u);  // one for each VM
+  ASSERT_TRUE(lines[0].points[3]);
+  EXPECT_NEAR(*lines[0].points[3], 1024 + 1024 * 50.0 / 99, 1e-6);  // 99 in [1024, 2048), 1 in [2^20, 2^21)
+  asked.quantile = 1;
+  asked.across = Across::kSum;
+  lines = run(asked);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].points[3], 2.0 * 1024 * 1024);
+}
+
+TEST_F(QueryTest, WhatWasNotMeasuredIsAbsent) {
+  Query asked = query(Kpi::kMemoryResidentBytes, Function::kLast);
+  asked.from = kStart - hours(1);
+  asked.to = kStart + minutes(2);
+  const auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 4u);
+  ASSERT_EQ(lines[0].points.size(), 62u);
+  EXPECT_FALSE(lines[0].points[59]);
+  EXPECT_EQ(lines[0].points[60], 1.0 * kMiB);
+}
+
+TEST_F(QueryTest, QuestionsThatMakeNoSenseAreAnsweredInASentence) {
+  EXPECT_EQ(refusal(query(Kpi::kMemoryResidentBytes, Function::kRate)),
+            "memory_resident_bytes is a gauge: it has no rate; ask for mean, min, max, last or p95");
+  EXPECT_EQ(refusal(query(Kpi::kEmulatorTimeNs, Function::kLast)),
+            "emulator_time_ns is a counter: ask for its rate or increase");
+  EXPECT_EQ(refusal(query(Kpi::kEmulatorTimeNs, Function::kQuantile)),
+            "emulator_time_ns is no histogram: its p95 is that of the values of a step");
+  Query asked = query(Kpi::kEmulatorTimeNs, Function::kRate);
+  asked.to = asked.from;
+  EXPECT_EQ(refusal(asked), "the time asked for ends before it begins");
+  asked.to = asked.from + hours(24 * 365);
+  asked.step = seconds(1);
+  EXPECT_NE(refusal(asked).find("ask for longer steps"), std::string::npos);
+  asked = query(Kpi::kEmulatorTimeNs, Function::kRate);
+  asked.by = {"host"};
+  EXPECT_NE(refusal(asked).find("sum, mean, min or max"), std::string::npos);
+}
+
+TEST(BucketQuantile, InterpolatesWithinABucket) {
+  EXPECT_FALSE(bucket_quantile({}, 0.5));
+  EXPECT_FALSE(bucket_quantile({0, 0}, 0.5));
+  EXPECT_EQ(bucket_quantile({10}, 0.5), 1.0);
+  EXPECT_EQ(bucket_quantile({0, 10}, 0), 2.0);
+  EXPECT_EQ(bucket_quantile({0, 10}, 1), 4.0);
+  EXPECT_EQ(bucket_quantile({5, 0, 5}, 0.75), 6.0);
+}
+
+}  // namespace
+}  // namespace proteus::store

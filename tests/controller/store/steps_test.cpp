@@ -1,0 +1,126 @@
+#include "controller/store/steps.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace proteus::store {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+
+const StepGrid kGrid{0, 100 * kSecond, 10 * kSecond};
+
+StepTicks ticks_of(const std::vector<std::int64_t>& seconds) {
+  std::vector<std::int64_t> times;
+  for (const auto second : seconds) times.push_back(second * kSecond);
+  return {kGrid, kGrid.from_us, kGrid.to_us, times};
+}
+
+TEST(Steps, ACounterThatRestartsGrewFromNothing) {
+  for (const bool extremes : {false, true}) {
+    StepCollector collector(KpiKind::kCounter, {.extremes = extremes}, kGrid);
+    const std::vector<std::int64_t> values = {100, 110, 5, 15};
+    collector.add(ticks_of({10, 11, 12, 13}), values, {}, false);
+    const auto& steps = collector.finish();
+    EXPECT_EQ(steps[1].sum, 10 + 5 + 10);
+    EXPECT_EQ(steps[1].weight, 3 * kSecond);
+    EXPECT_EQ(steps[0].weight, 0);
+    if (extremes) {
+      EXPECT_EQ(steps[1].min, 5);
+      EXPECT_EQ(steps[1].max, 10);
+    }
+  }
+}
+
+TEST(Steps, NothingIsKnownAcrossAGap) {
+  StepCollector collector(KpiKind::kCounter, {}, {0, 1000 * kSecond, 1000 * kSecond});
+  const StepTicks ticks({0, 1000 * kSecond, 1000 * kSecond}, 0, 1000 * kSecond,
+                        {kSecond, 2 * kSecond, 400 * kSecond, 401 * kSecond});
+  const std::vector<std::int64_t> values = {0, 7, 1'000'000, 1'000'003};
+  collector.add(ticks, values, {}, true);
+  const auto& steps = collector.finish();
+  EXPECT_EQ(steps[0].sum, 10);
+  EXPECT_EQ(steps[0].weight, 2 * kSecond);
+}
+
+TEST(Steps, TheFirstIncreaseBeginsInThePageBefore) {
+  StepCollector collector(KpiKind::kCounter, {}, kGrid);
+  const std::vector<std::int64_t> first = {0, 10};
+  const std::vector<std::int64_t> second = {25, 30};
+  collector.add(ticks_of({18, 19}), first, {}, true);
+  collector.add(ticks_of({20, 21}), second, {}, true);
+  const auto& steps = collector.finish();
+  EXPECT_EQ(steps[1].sum, 10);
+  EXPECT_EQ(steps[2].sum, 15 + 5);
+  EXPECT_EQ(steps[2].weight, 2 * kSecond);
+}
+
+// The way for sums alone and the way for everything say the same.
+TEST(Steps, BothWaysAgree) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::int64_t> seconds;
+    std::vector<std::int64_t> values;
+    std::int64_t second = static_cast<std::int64_t>(random() % 20) - 10;
+    std::int64_t value = 0;
+    bool monotone = true;
+    for (int i = 0; i < 50; ++i) {
+      second += random() % 40 == 0 ? 400 : static_cast<std::int64_t>(random() % 5);  // also twice the same
+      if (random() % 30 == 0) {
+        value = 0;
+        monotone = false;
+      }
+      value += static_cast<std::int64_t>(random() % 1000);
+      seconds.push_back(second);
+      values.push_back(value);
+    }
+    StepCollector sums(KpiKind::kCounter, {}, kGrid);
+    StepCollector all(KpiKind::kCounter, {.extremes = true, .p95 = true}, kGrid);
+    for (std::size_t begin = 0; begin < seconds.size(); begin += 17) {
+      const std::size_t end = std::min(seconds.size(), begin + 17);
+      const std::vector<std::int64_t> times(seconds.begin() + static_cast<std::ptrdiff_t>(begin),
+                                            seconds.begin() + static_cast<std::ptrdiff_t>(end));
+      const std::span<const std::int64_t> part(values.data() + begin, end - begin);
+      sums.add(ticks_of(times), part, {}, monotone);
+      all.add(ticks_of(times), part, {}, monotone);
+    }
+    const auto& a = sums.finish();
+    const auto& b = all.finish();
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      EXPECT_EQ(a[i].sum, b[i].sum) << "round " << round << " step " << i;
+      EXPECT_EQ(a[i].weight, b[i].weight) << "round " << round << " step " << i;
+    }
+  }
+}
+
+TEST(Steps, ASumThatDoesNotFitIsNoFigure) {
+  StepCollector collector(KpiKind::kGauge, {}, kGrid);
+  const std::vector<std::int64_t> values = {std::numeric_limits<std::int64_t>::max(), 1};
+  collector.add(ticks_of({1, 2}), values, {}, true);
+  const auto& steps = collector.finish();
+  EXPECT_TRUE(steps[0].overflow);
+  EXPECT_EQ(steps[0].weight, 2);
+  StepFigures joined;
+  joined.join(steps[0]);
+  EXPECT_TRUE(joined.overflow);
+}
+
+TEST(Steps, TheRankIsTheNearest) {
+  StepCollector collector(KpiKind::kGauge, {.extremes = true, .p95 = true}, kGrid);
+  std::vector<std::int64_t> seconds;
+  std::vector<std::int64_t> values;
+  for (int i = 0; i < 20; ++i) {
+    seconds.push_back(i % 10);
+    values.push_back(20 - i);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  collector.add(ticks_of(seconds), values, {}, false);
+  EXPECT_EQ(collector.finish()[0].p95, 19);
+}
+
+}  // namespace
+}  // namespace proteus::store
