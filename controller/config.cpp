@@ -53,6 +53,9 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   store.read("directory", config.store.directory);
   store.read_duration("raw_retention", config.store.raw_retention, minutes(1), hours(24 * 365));
   store.read_duration("journal_retention", config.store.journal_retention, hours(1), hours(24 * 3650));
+  store.read_duration("series_retention", config.store.page_retention, hours(1), hours(24 * 3650));
+  store.read_duration("minute_retention", config.store.minute_retention, hours(1), hours(24 * 3650));
+  store.read_duration("hour_retention", config.store.hour_retention, hours(1), hours(24 * 3650));
 
   auto api = root.table("api");
   api.read("address", config.api.address);

@@ -371,7 +371,8 @@ Json status_json(const Snapshot& snapshot) {
        {{"raw_messages", snapshot.store.raw_messages},
         {"raw_bytes", snapshot.store.raw_bytes},
         {"journal_entries", snapshot.store.journal_entries},
-        {"disk_bytes", snapshot.store.disk_bytes}}}};
+        {"disk_bytes", snapshot.store.disk_bytes},
+        {"series_problem", snapshot.store.series_problem}}}};
 }
 
 Json hosts_json(const Snapshot& snapshot) {

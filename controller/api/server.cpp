@@ -18,7 +18,9 @@
 #include <thread>
 
 #include "common/log.h"
+#include "controller/api/answer.h"
 #include "controller/api/json_view.h"
+#include "controller/api/series_routes.h"
 #include "controller/replay/recording.h"
 
 namespace proteus::api {
@@ -27,32 +29,6 @@ namespace {
 constexpr std::size_t kMaxBodyBytes = 64 * 1024;
 constexpr std::size_t kMaxHistoryEntries = 100'000;
 constexpr std::size_t kDefaultHistoryEntries = 200;
-
-int http_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument: return 400;
-    case ErrorCode::kNotFound: return 404;
-    case ErrorCode::kAlreadyExists:
-    case ErrorCode::kFailedPrecondition: return 409;
-    case ErrorCode::kPermissionDenied: return 403;
-    case ErrorCode::kUnsupported: return 501;
-    case ErrorCode::kUnavailable: return 503;
-    case ErrorCode::kDeadlineExceeded: return 504;
-    case ErrorCode::kCorrupt:
-    case ErrorCode::kInternal: return 500;
-  }
-  return 500;
-}
-
-void send(httplib::Response& response, const Json& json, int status = 200) {
-  response.status = status;
-  // Names come from guests' owners: bytes that are not UTF-8 are replaced, not thrown on.
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
-}
-
-void send(httplib::Response& response, const Error& error) {
-  send(response, error_json(error), http_status(error.code));
-}
 
 /// Takes as long for a wrong token as for the right one.
 bool equal_in_constant_time(const std::string& a, const std::string& b) {
@@ -147,6 +123,7 @@ class HttpServer final : public Server {
     http_->Get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
     http_->Get("/v1/history", [this](const Request& in, Response& out) { get_history(in, out); });
     http_->Get("/v1/record", [this](const Request& in, Response& out) { get_record(in, out); });
+    add_series_routes(*http_, backend_, clock_);
     http_->Post(R"(/v1/actions/(\d+)/(approve|reject))",
                 [this](const Request& in, Response& out) { post_action(in, out); });
     http_->Post(R"(/v1/hosts/([^/]+)/maintenance)",

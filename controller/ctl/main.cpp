@@ -13,6 +13,7 @@
 #include "controller/ctl/completion.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/print.h"
+#include "controller/ctl/query_command.h"
 #include "controller/ctl/replay_command.h"
 #include "controller/ctl/simulate_command.h"
 #include "controller/ctl/top.h"
@@ -33,6 +34,7 @@ constexpr const char* kFooter =
     "  proteusctl forecast web1 --plot        a VM's demand, past and predicted\n"
     "  proteusctl plan                        what the last cycle decided, and why\n"
     "  proteusctl explain A12                 one action: its reason as a sum, its alternatives, its life\n"
+    "  proteusctl query cpu_run_time_ns --vm web1   a figure over the last hour\n"
     "  proteusctl record today.rec            cut the telemetry and the journal of this run into a file\n"
     "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n"
     "  proteusctl simulate planetlab --help   policies on a virtual cluster; likewise\n\n"
@@ -75,6 +77,7 @@ struct Options {
   int frames = 0;
   std::string shell = "bash";
   ReplayCommand replay;
+  SeriesRequest series;
 };
 
 /// Sends requests for one invocation, printing JSON or text.
@@ -138,7 +141,12 @@ class Session {
     add("from", options_.from);
     add("to", options_.to);
     for (const std::string& host : options_.hosts) add("host", host);
-    const Result<std::int64_t> bytes = client_.download("/v1/record" + query, options_.file);
+    return download("/v1/record" + query);
+  }
+
+  /// Into the file that was named.
+  int download(const std::string& path) {
+    const Result<std::int64_t> bytes = client_.download(path, options_.file);
     if (!bytes) return report(bytes.error());
     if (options_.json) {
       std::cout << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
@@ -206,6 +214,31 @@ int run(int argc, char** argv) {
   maintenance->add_option("on|off", options.on_off)->required()->check(CLI::IsMember({"on", "off"}));
   verb("pause", "kill switch: begin nothing, abort running migrations");
   verb("resume", "act again");
+  const auto select = [&](CLI::App* command) {
+    command->add_option("--host", options.series.hosts, "only this host; may repeat");
+    command->add_option("--vm", options.series.vm, "name or UUID: this VM and what belongs to it");
+    command->add_option("--entity", options.series.entity, "name of a vCPU, disk, tap or host");
+    command->add_option("--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
+    command->add_option("--from", options.series.from,
+                        "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: -1h");
+    command->add_option("--to", options.series.to, "likewise; default: now");
+  };
+  CLI::App* query = verb("query", "what was measured: a figure over time, by series or joined");
+  query->add_option("KPI", options.series.kpi, "its name, as schemas/README.md lists them")->required();
+  select(query);
+  query->add_option("--step", options.series.step, "30s, 5m, 1h; default: about 120 steps");
+  query->add_option("--fn", options.series.function,
+                    "mean, min, max, last, p95, rate, increase or quantile of each step; default: what suits the KPI");
+  query->add_option("--quantile", options.series.quantile, "of a histogram, 0 to 1; default: 0.99");
+  query->add_option("--across", options.series.across, "join series by sum, mean, min or max");
+  query->add_option("--by", options.series.by, "join only those that share host, vm, entity or a label; may repeat");
+  query->add_option("--top", options.series.top, "only so many, with the highest means");
+  CLI::App* exporting = verb("export", "write every value that was measured into a file, for other tools");
+  exporting->add_option("FILE", options.file, "where to write it")->required();
+  exporting->add_option("--kpi", options.series.kpis, "only this KPI; may repeat");
+  exporting->add_option("--format", options.series.format, "csv or openmetrics")
+      ->check(CLI::IsMember({"csv", "openmetrics"}));
+  select(exporting);
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
   record->add_option("FILE", options.file, "where to write it")->required();
   record->add_option("--from", options.from,
@@ -278,6 +311,8 @@ int run(int argc, char** argv) {
   if (command == "pause") return session.post("/v1/pause", Json::object(), "paused");
   if (command == "resume") return session.post("/v1/resume", Json::object(), "resumed");
   if (command == "record") return session.record();
+  if (command == "query") return session.show(query_path(options.series), print_query);
+  if (command == "export") return session.download(export_path(options.series));
   return session.watch();
 }
 

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "controller/store/rocks_store.h"
+#include "controller/store/series_reader.h"
 #include "controller/store/store.h"
 #include "tests/controller/store/temporary_directory.h"
 
@@ -22,7 +24,7 @@ namespace {
 /// A store_writer in a process of its own, with its standard output at hand.
 class Writer {
  public:
-  Writer(const std::string& directory, int batch) {
+  Writer(const std::string& directory, int batch, const std::string& path_of_program = PROTEUS_STORE_WRITER) {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
     posix_spawn_file_actions_t actions;
@@ -30,7 +32,7 @@ class Writer {
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addclose(&actions, ends[0]);
     posix_spawn_file_actions_addclose(&actions, ends[1]);
-    std::string program = PROTEUS_STORE_WRITER;
+    std::string program = path_of_program;
     std::string path = directory;
     std::string size = std::to_string(batch);
     char* arguments[] = {program.data(), path.data(), size.data(), nullptr};
@@ -118,6 +120,49 @@ TEST(StoreCrash, WhatWasAcknowledgedIsThereAndNumbersOnlyGrow) {
     acknowledged = found;
   }
   EXPECT_GT(acknowledged.size(), 100u);
+}
+
+TEST(StoreCrash, NoAcknowledgedSampleIsLostOrDoubledInPages) {
+  const TemporaryDirectory directory;
+  std::mt19937_64 random(12);
+  for (int round = 0; round < 12; ++round) {
+    // Batches of different sizes, so that it is killed in the midst of sealing, joining and rolling up as well.
+    Writer writer(directory.path(), 1 + static_cast<int>(random() % 300), PROTEUS_SERIES_WRITER);
+    std::uint64_t acknowledged = 0;
+    std::uint64_t wanted = 1 + random() % 60;
+    bool killed = false;
+    for (std::string line = writer.line(); !line.empty(); line = writer.line()) {
+      ASSERT_FALSE(line.starts_with("error")) << line;
+      acknowledged = std::stoull(line);
+      if (!killed && --wanted == 0) {
+        writer.kill_now();
+        killed = true;
+      }
+    }
+    ASSERT_TRUE(killed);
+
+    const auto store = RocksStore::open({.directory = directory.path()});
+    ASSERT_TRUE(store) << store.error().message;
+    ASSERT_TRUE((*store)->write_pages());
+    std::vector<std::int64_t> values;
+    SeriesSelector selector;
+    selector.kpi = Kpi::kEmulatorTimeNs;
+    const Status read = (*store)->series()->read_samples(selector, 0, std::int64_t{1} << 60,
+                                                         [&](const SeriesReader::HostSamples& host) {
+                                                           for (const auto& [key, series] : host.series) {
+                                                             for (std::size_t i = 0; i < series.values.size(); ++i) {
+                                                               EXPECT_EQ(series.times_us[i], series.values[i] * 1000);
+                                                               values.push_back(series.values[i]);
+                                                             }
+                                                           }
+                                                           return true;
+                                                         });
+    ASSERT_TRUE(read) << read.error().message;
+    ASSERT_GE(values.size(), acknowledged) << "round " << round;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(values[i], static_cast<std::int64_t>(i + 1) * 1000) << "round " << round;
+    }
+  }
 }
 
 TEST(StoreCrash, ASecondProcessIsRefusedInOneSentence) {

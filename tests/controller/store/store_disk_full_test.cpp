@@ -13,7 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "controller/store/rocks_store.h"
+#include "controller/store/series_reader.h"
 #include "controller/store/store.h"
+#include "tests/controller/store/series_feed.h"
 #include "tests/controller/store/temporary_directory.h"
 
 namespace proteus::store {
@@ -138,6 +141,54 @@ TEST_P(StoreDiskFullAt, RefusesTakesNothingAndGoesOnWhenThereIsSpace) {
   std::filesystem::remove_all(options.directory);
 }
 INSTANTIATE_TEST_SUITE_P(Reserve, StoreDiskFullAt, testing::Values(0u, 16u << 20));
+
+// Pages of what was taken before the disk filled are written once there is room, and hold each tick once.
+TEST_F(StoreDiskFull, PagesGoOnWhereTheyStopped) {
+  StoreOptions options{.directory = *directory_ / "series"};
+  options.reserve_bytes = 8u << 20;
+  auto opened = RocksStore::open(options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::unique_ptr<RocksStore> store = std::move(*opened);
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", "00000000-0000-4000-8000-000000000001"), {{0, Kpi::kEmulatorTimeNs, 0}}}});
+  std::vector<std::int64_t> taken;
+  std::int64_t tick = 0;
+  const auto append = [&]() -> Status {
+    ++tick;
+    std::vector<RawMessage> messages = feed.tick(kStart + std::chrono::seconds(tick), {tick * 1000});
+    Status status = store->append(messages);
+    if (status) {
+      taken.push_back(tick * 1000);
+    } else {
+      feed.begin_stream();  // as an agent whose frames were not taken does
+    }
+    return status;
+  };
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(append());
+    fill();
+    EXPECT_FALSE(append());
+    (void)store->write_pages();  // may find that there is nothing to write, or no room
+    EXPECT_FALSE(append());
+    std::filesystem::remove(ballast());
+    ASSERT_TRUE(append());
+    const Status written = store->write_pages();
+    ASSERT_TRUE(written) << written.error().message;
+    EXPECT_TRUE(store->figures().series_problem.empty());
+  }
+  std::vector<std::int64_t> values;
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  ASSERT_TRUE(store->series()->read_samples(selector, to_us(kStart), to_us(kStart) + 24 * kHourUs,
+                                            [&](const SeriesReader::HostSamples& host) {
+                                              for (const auto& [key, series] : host.series) values = series.values;
+                                              return true;
+                                            }));
+  EXPECT_EQ(values, taken);
+  EXPECT_GT(store->pages().counters().pages, 10u);
+  store.reset();
+  std::filesystem::remove_all(options.directory);
+}
 
 }  // namespace
 }  // namespace proteus::store

@@ -1,0 +1,40 @@
+#include "controller/api/answer.h"
+
+#include <httplib.h>
+
+#include <nlohmann/json.hpp>
+
+#include "controller/api/json_view.h"
+
+namespace proteus::api {
+namespace {
+
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument: return 400;
+    case ErrorCode::kNotFound: return 404;
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kFailedPrecondition: return 409;
+    case ErrorCode::kPermissionDenied: return 403;
+    case ErrorCode::kUnsupported: return 501;
+    case ErrorCode::kUnavailable: return 503;
+    case ErrorCode::kDeadlineExceeded: return 504;
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kInternal: return 500;
+  }
+  return 500;
+}
+
+}  // namespace
+
+void send(httplib::Response& response, const Json& json, int status) {
+  response.status = status;
+  // Names come from guests' owners: bytes that are not UTF-8 are replaced, not thrown on.
+  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
+}
+
+void send(httplib::Response& response, const Error& error) {
+  send(response, error_json(error), http_status(error.code));
+}
+
+}  // namespace proteus::api

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "controller/store/series_reader.h"
+
+/// Every value as it was measured, for other tools. Thread: any.
+namespace proteus::api {
+
+enum class ExportFormat : std::uint8_t {
+  kCsv,          ///< RFC 4180, a header line, then time_s,host,vm,uuid,kind,entity,kpi,bucket,value
+  kOpenMetrics,  ///< a family for each KPI, proteus_<kpi>; buckets are counters with the label ge, their lower bound
+};
+/// "csv", "openmetrics". Errors: kInvalidArgument.
+Result<ExportFormat> parse_export_format(const std::string& text);
+
+/// Writes the samples of each selector in [from_us, to_us). False from `write` ends it. Errors: the reader's.
+Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
+                     ExportFormat format, std::int64_t from_us, std::int64_t to_us,
+                     const std::function<bool(std::string_view)>& write);
+
+}  // namespace proteus::api

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "controller/store/query.h"
+
+/// What a request asks of the store's series, and its answer as JSON. Thread: pure.
+namespace proteus::api {
+
+/// A request's parameters: every value of one name.
+using Parameters = std::function<std::vector<std::string>(const char* name)>;
+
+/// Of GET /v1/query (docs/api.md). Without `from` the last hour, without `step` about 120 steps, without `fn` what
+/// suits the KPI. Errors: kInvalidArgument, in a sentence for who asked.
+Result<store::Query> parse_query(const Parameters& parameters, Timestamp now);
+
+/// kpi, host, vm, entity, label: which series. kpi: its name. Errors: kInvalidArgument.
+Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters);
+
+/// "90s", "5m", "1h", "1d" or seconds. Errors: kInvalidArgument.
+Result<Nanoseconds> parse_step(const std::string& text);
+
+/// The answer up to its lines, which follow one by one, separated by commas, then "]}".
+std::string query_head(const store::Query& query, const store::QueryFrame& frame);
+nlohmann::ordered_json to_json(const store::QueryResult& line);
+
+}  // namespace proteus::api

@@ -1,0 +1,103 @@
+#include "controller/api/series_routes.h"
+
+#include <httplib.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "controller/api/answer.h"
+#include "controller/api/json_view.h"
+#include "controller/api/series_export.h"
+#include "controller/api/series_query.h"
+
+namespace proteus::api {
+namespace {
+
+const Error kNoSeries{ErrorCode::kUnsupported, "this controller keeps no series"};
+
+Parameters parameters_of(const httplib::Request& request) {
+  return [&request](const char* name) {
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < request.get_param_value_count(name); ++i) {
+      values.push_back(request.get_param_value(name, i));
+    }
+    return values;
+  };
+}
+
+/// Streams what `produce` writes. An error half-way breaks the connection, so that nobody takes half for the whole.
+template <typename Produce>
+void stream(httplib::Response& out, const char* type, Produce produce) {
+  out.set_chunked_content_provider(type, [produce](std::size_t, httplib::DataSink& sink) {
+    const auto write = [&](std::string_view text) { return sink.write(text.data(), text.size()); };
+    if (const Status done = produce(write); !done) {
+      log::warning("api: an answer breaks off: {}", done.error().message);
+      return false;
+    }
+    sink.done();
+    return true;
+  });
+}
+
+void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
+  const store::SeriesReader* reader = backend.store().series();
+  if (reader == nullptr) return send(out, kNoSeries);
+  const auto query = parse_query(parameters_of(in), now);
+  if (!query) return send(out, query.error());
+  const auto frame = store::check(*query);
+  if (!frame) return send(out, frame.error());
+  stream(out, "application/json", [reader, asked = *query, shape = *frame](const auto& write) -> Status {
+    if (!write(query_head(asked, shape))) return {};
+    bool first = true;
+    const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
+      const std::string text = to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace);
+      const bool taken = write((first ? "" : ",") + text);
+      first = false;
+      return taken;
+    });
+    if (run) write("]}\n");
+    return run;
+  });
+}
+
+void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
+  const store::SeriesReader* reader = backend.store().series();
+  if (reader == nullptr) return send(out, kNoSeries);
+  const Parameters parameters = parameters_of(in);
+  std::vector<std::string> kpis = parameters("kpi");
+  if (kpis.empty()) {
+    for (const KpiInfo& kpi : kpi_table()) kpis.emplace_back(kpi.name);
+  }
+  std::vector<store::SeriesSelector> selectors;
+  for (const std::string& kpi : kpis) {
+    auto selector = parse_selector(kpi, parameters);
+    if (!selector) return send(out, selector.error());
+    selectors.push_back(std::move(*selector));
+  }
+  const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
+  if (!format) return send(out, format.error());
+  std::int64_t from_us = store::to_us(now - std::chrono::hours(1));
+  std::int64_t to_us = store::to_us(now);
+  for (const char* name : {"from", "to"}) {
+    if (!in.has_param(name)) continue;
+    const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
+    if (!time) return send(out, time.error());
+    (std::string_view(name) == "from" ? from_us : to_us) = store::to_us(*time);
+  }
+  const char* type = *format == ExportFormat::kCsv ? "text/csv" : "application/openmetrics-text; version=1.0.0";
+  stream(out, type, [=, asked = std::move(selectors), as = *format](const auto& write) {
+    return export_series(*reader, asked, as, from_us, to_us, write);
+  });
+}
+
+}  // namespace
+
+void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock) {
+  http.Get("/v1/query",
+           [&](const httplib::Request& in, httplib::Response& out) { get_query(in, out, backend, clock.now()); });
+  http.Get("/v1/export",
+           [&](const httplib::Request& in, httplib::Response& out) { get_export(in, out, backend, clock.now()); });
+}
+
+}  // namespace proteus::api

@@ -1,0 +1,140 @@
+#include "controller/ctl/query_command.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "controller/ctl/client.h"
+#include "controller/ctl/plot.h"
+#include "controller/ctl/table.h"
+
+namespace proteus::ctl {
+namespace {
+
+constexpr std::size_t kSparkWidth = 40;
+
+class Path {
+ public:
+  explicit Path(std::string path) : path_(std::move(path)) {}
+  void add(const char* name, const std::string& value) {
+    if (value.empty()) return;
+    path_ += (has_any_ ? "&" : "?") + std::string(name) + "=" + url_encode(value);
+    has_any_ = true;
+  }
+  void add(const char* name, const std::vector<std::string>& values) {
+    for (const std::string& value : values) add(name, value);
+  }
+  const std::string& text() const { return path_; }
+
+ private:
+  std::string path_;
+  bool has_any_ = false;
+};
+
+void add_selection(Path& path, const SeriesRequest& request) {
+  path.add("host", request.hosts);
+  path.add("vm", request.vm);
+  path.add("entity", request.entity);
+  path.add("label", request.labels);
+  path.add("from", request.from);
+  path.add("to", request.to);
+}
+
+/// "12.3 k", "850 m"; four significant digits.
+std::string short_number(double value) {
+  if (!std::isfinite(value)) return "-";
+  const double size = std::abs(value);
+  for (const auto& [unit, name] : {std::pair(1e12, " T"), {1e9, " G"}, {1e6, " M"}, {1e3, " k"}}) {
+    if (size >= unit) return fmt::format("{:.4g}{}", value / unit, name);
+  }
+  return fmt::format("{:.4g}", value);
+}
+
+std::string name_of(const Json& line) {
+  if (line.contains("group")) {
+    std::string name;
+    for (const auto& [key, value] : line["group"].items()) {
+      name += (name.empty() ? "" : " ") + key + "=" + value.get<std::string>();
+    }
+    return name;
+  }
+  if (!line.contains("entity")) return "all";
+  std::string name = line.value("vm", "");
+  if (line.value("kind", "") != "vm") name += (name.empty() ? "" : "/") + line.value("entity", "");
+  if (line.contains("bucket")) name += fmt::format(" 2^{}", line["bucket"].get<int>());
+  return name;
+}
+
+/// `values`, at most `width` of them, each the mean of its neighbours; a gap stays a gap.
+std::vector<double> thinned(const std::vector<double>& values, std::size_t width) {
+  if (values.size() <= width) return values;
+  std::vector<double> thin;
+  for (std::size_t i = 0; i < width; ++i) {
+    double sum = 0;
+    int count = 0;
+    for (std::size_t j = i * values.size() / width; j < (i + 1) * values.size() / width; ++j) {
+      if (std::isnan(values[j])) continue;
+      sum += values[j];
+      ++count;
+    }
+    thin.push_back(count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN());
+  }
+  return thin;
+}
+
+}  // namespace
+
+std::string query_path(const SeriesRequest& request) {
+  Path path("/v1/query");
+  path.add("kpi", request.kpi);
+  add_selection(path, request);
+  path.add("step", request.step);
+  path.add("fn", request.function);
+  path.add("q", request.quantile);
+  path.add("across", request.across);
+  path.add("by", request.by);
+  path.add("top", request.top);
+  return path.text();
+}
+
+std::string export_path(const SeriesRequest& request) {
+  Path path("/v1/export");
+  path.add("kpi", request.kpis);
+  add_selection(path, request);
+  path.add("format", request.format);
+  return path.text();
+}
+
+std::string print_query(const Json& answer) {
+  Table table({"HOST", "SERIES", ">MIN", ">MEAN", ">MAX", ">LAST", "COURSE"});
+  for (const Json& line : answer.at("lines")) {
+    std::vector<double> values;
+    double least = std::numeric_limits<double>::infinity();
+    double greatest = -least;
+    double sum = 0;
+    double last = std::numeric_limits<double>::quiet_NaN();
+    int count = 0;
+    for (const Json& point : line.at("points")) {
+      values.push_back(point.is_number() ? point.get<double>() : std::numeric_limits<double>::quiet_NaN());
+      if (std::isnan(values.back())) continue;
+      last = values.back();
+      least = std::min(least, last);
+      greatest = std::max(greatest, last);
+      sum += last;
+      ++count;
+    }
+    table.add({line.value("host", ""), name_of(line), short_number(least),
+               short_number(count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN()), short_number(greatest),
+               short_number(last), sparkline(thinned(values, kSparkWidth), kSparkWidth, greatest)});
+  }
+  if (table.empty()) return "nothing was measured in that time\n";
+  return fmt::format("{} in {}, {} to {}, steps of {}\n", answer.at("kpi").get<std::string>(),
+                     answer.at("unit").get<std::string>(), answer.at("from").get<std::string>(),
+                     answer.at("to").get<std::string>(), format_seconds(answer.at("step_s").get<double>())) +
+         table.text();
+}
+
+}  // namespace proteus::ctl

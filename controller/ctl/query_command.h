@@ -1,0 +1,36 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace proteus::ctl {
+
+/// `proteusctl query` and `proteusctl export` as the API takes them; what is empty is left to the controller.
+struct SeriesRequest {
+  std::string kpi;
+  std::vector<std::string> kpis;  ///< of an export
+  std::vector<std::string> hosts;
+  std::string vm;
+  std::string entity;
+  std::vector<std::string> labels;
+  std::string from;
+  std::string to;
+  std::string step;
+  std::string function;
+  std::string quantile;
+  std::string across;
+  std::vector<std::string> by;
+  std::string top;
+  std::string format;
+};
+
+/// "/v1/query?…"
+std::string query_path(const SeriesRequest& request);
+/// "/v1/export?…"
+std::string export_path(const SeriesRequest& request);
+
+/// A line for each series of the API's answer: its names, least, mean, greatest and last value, and its course.
+std::string print_query(const nlohmann::ordered_json& answer);
+
+}  // namespace proteus::ctl

@@ -1,0 +1,112 @@
+// Replay against real time: 100 hosts with 1,000 VMs between them, a frame of each host and a decision each second, the
+// default policy. JSON lines; CPU time of one thread.
+// Usage: bench_telemetry_replay [SECONDS]   recorded seconds; default 120
+
+#include <cstdlib>
+#include <random>
+
+#include "common/wire/telemetry_codec.h"
+#include "controller/pipeline_options.h"
+#include "controller/replay/recording.h"
+#include "controller/replay/replayer.h"
+#include "tests/bench/series_bench.h"
+#include "tests/controller/store/temporary_directory.h"
+#include "tests/fakes/fake_telemetry.h"
+
+namespace proteus::bench {
+namespace {
+
+constexpr int kHosts = 100;
+constexpr int kVmsPerHost = 10;
+const Timestamp kBegin = from_unix_ns(1'700'000'000'000'000'000);
+
+void must(const Status& status) {
+  if (status) return;
+  fmt::print(stderr, "{}\n", status.error().message);
+  std::exit(EXIT_FAILURE);
+}
+
+/// A store as a controller leaves it after so many seconds, its decisions aside.
+void record(store::Store& store, int seconds) {
+  std::mt19937_64 random(1);
+  std::vector<fakes::FakeHost> hosts;
+  std::vector<wire::FrameEncoder> encoders(kHosts);
+  for (int h = 0; h < kHosts; ++h) {
+    hosts.emplace_back(fmt::format("h{}", h), 32, 256 * kGiB);
+    for (int vm = 0; vm < kVmsPerHost; ++vm) {
+      fakes::FakeVm fake;
+      fake.uuid = vm_uuid(static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(vm));
+      fake.name = fmt::format("vm-{}-{}", h, vm);
+      fake.vcpus = fake.vcpus_max = 4;
+      hosts.back().vms.push_back(fake);
+    }
+  }
+  std::vector<store::JournalEntry> begin;
+  store::Started started;
+  started.version = PROTEUS_VERSION;
+  started.options_toml = controller::pipeline_options_toml({});
+  begin.push_back({0, kBegin, started});
+  must(store.append(begin));
+  std::vector<std::string> bytes;
+  for (int second = 1; second <= seconds; ++second) {
+    const Timestamp now = kBegin + std::chrono::seconds(second);
+    std::vector<store::RawMessage> messages;
+    for (std::size_t h = 0; h < hosts.size(); ++h) {
+      std::vector<std::pair<double, double>> load;
+      for (int vm = 0; vm < kVmsPerHost; ++vm) load.emplace_back(static_cast<double>(random() % 1000) / 500, 0.01);
+      hosts[h].pass(1, load);
+      const Sample sample = hosts[h].sample(now);
+      bytes.clear();
+      encoders[h].encode(sample, bytes);
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const bool is_frame = i + 1 == bytes.size();
+        messages.push_back({.received = now,
+                            .host = sample.catalog->host,
+                            .boot_id = sample.catalog->boot_id,
+                            .sequence = is_frame ? sample.frame.sequence : 0,
+                            .catalog_version = sample.catalog->version,
+                            .base_sequence = is_frame && second % 60 != 1 ? sample.frame.sequence - 1 : 0,
+                            .bytes = bytes[i]});
+      }
+    }
+    must(store.append(messages));
+    std::vector<store::JournalEntry> cycle;
+    const auto number = static_cast<std::uint64_t>(second);
+    cycle.push_back({0, now, store::Cycle{number, number, messages.back().lsn}});
+    must(store.append(cycle));
+  }
+}
+
+int run(int seconds) {
+  const TemporaryDirectory directory;
+  {
+    auto store = store::Store::open({.directory = directory / "store"});
+    if (!store) must(store.error());
+    record(**store, seconds);
+    const auto written = replay::write_recording(
+        **store, {.from = {}, .to = kBegin + std::chrono::seconds(seconds + 1), .hosts = {}}, directory / "recording");
+    if (!written) must(written.error());
+  }
+  replay::Replayer replayer({});
+  Status replayed;
+  const double cpu = thread_cpu_s();
+  const auto read = replay::read_recording(
+      directory / "recording",
+      {.raw = [&](const store::RawMessage& m) { return (replayed = replayer.on_raw(m)).has_value(); },
+       .journal = [&](const store::JournalEntry& e) { return (replayed = replayer.on_journal(e)).has_value(); }});
+  const double spent = thread_cpu_s() - cpu;
+  if (!read) must(read.error());
+  must(replayed);
+  if (replayer.cycles() != static_cast<std::uint64_t>(seconds)) must(Error{ErrorCode::kInternal, "cycles are missing"});
+  report("replay_speedup", seconds / spent, "x");
+  report("replay_ms_per_cycle", 1e3 * spent / seconds, "ms");
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace proteus::bench
+
+int main(int argc, char** argv) {
+  const int seconds = argc > 1 ? std::atoi(argv[1]) : 120;
+  return seconds > 0 ? proteus::bench::run(seconds) : EXIT_FAILURE;
+}

@@ -1,0 +1,140 @@
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <nlohmann/json.hpp>
+
+#include "controller/api/json_view.h"
+#include "controller/api/series_query.h"
+#include "controller/api/server.h"
+#include "controller/store/rocks_store.h"
+#include "tests/controller/store/series_feed.h"
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::api {
+namespace {
+
+using std::chrono::seconds;
+
+const Timestamp kStart = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15T00:00:00Z
+
+/// A controller that has nothing but its store.
+class StoreBackend final : public Backend {
+ public:
+  explicit StoreBackend(const store::Store& store) : store_(store) {}
+  std::shared_ptr<const Snapshot> snapshot() const override { return std::make_shared<Snapshot>(); }
+  Status submit(const store::OperatorInput&) override { return Error{ErrorCode::kUnavailable, "none"}; }
+  Result<SeriesOutlook> outlook(const std::string&, forecast::Resource) override {
+    return Error{ErrorCode::kNotFound, "none"};
+  }
+  const store::Store& store() const override { return store_; }
+
+ private:
+  const store::Store& store_;
+};
+
+class SeriesApi : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = store::RocksStore::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    store::SeriesFeed feed("h1");
+    feed.set_entities({{store::vm_entity("we,b\"1", "00000000-0000-4000-8000-000000000001"),
+                        {{0, Kpi::kMemoryResidentBytes, 0}, {0, Kpi::kRunQueueLatencyNs, 4}}}});
+    std::vector<store::RawMessage> messages;
+    for (int i = 0; i < 180; ++i) {
+      for (auto& message : feed.tick(kStart + seconds(i), {4096 * (i / 60), i})) messages.push_back(std::move(message));
+    }
+    ASSERT_TRUE(store_->append(messages));
+    ASSERT_TRUE(store_->write_pages());
+    backend_ = std::make_unique<StoreBackend>(*store_);
+    ServerOptions options;
+    options.port = 0;
+    options.token = "token";
+    clock_ = std::make_unique<VirtualClock>(kStart + seconds(180));
+    auto server = Server::start(options, *backend_, *clock_);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    client_ = std::make_unique<httplib::Client>("127.0.0.1", server_->port());
+    client_->set_bearer_token_auth("token");
+  }
+  std::string get(const std::string& path, int status = 200) {
+    const auto answer = client_->Get(path.c_str());
+    if (!answer) return "no answer";
+    EXPECT_EQ(answer->status, status) << answer->body;
+    return answer->body;
+  }
+  std::string error(const std::string& path) { return Json::parse(get(path, 400))["error"]["message"]; }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<store::RocksStore> store_;
+  std::unique_ptr<StoreBackend> backend_;
+  std::unique_ptr<VirtualClock> clock_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<httplib::Client> client_;
+};
+
+TEST_F(SeriesApi, AnswersByStep) {
+  const Json answer = Json::parse(get("/v1/query?kpi=memory_resident_bytes&from=-3m&step=1m&fn=max"));
+  EXPECT_EQ(answer["unit"], "bytes");
+  EXPECT_EQ(answer["from"], "2023-11-15T00:00:00.000Z");
+  EXPECT_EQ(answer["step_s"], 60.0);
+  ASSERT_EQ(answer["lines"].size(), 1u);
+  EXPECT_EQ(answer["lines"][0]["host"], "h1");
+  EXPECT_EQ(answer["lines"][0]["vm"], "we,b\"1");
+  EXPECT_EQ(answer["lines"][0]["points"], Json({0.0, 4096.0, 8192.0}));
+}
+
+TEST_F(SeriesApi, GroupsAndLeavesOutWhatWasNotMeasured) {
+  const Json answer = Json::parse(get("/v1/query?kpi=memory_resident_bytes&from=-5m&step=1m&across=sum&by=host"));
+  ASSERT_EQ(answer["lines"].size(), 1u);
+  EXPECT_EQ(answer["lines"][0]["group"]["host"], "h1");
+  EXPECT_TRUE(answer["lines"][0]["points"][0].is_null());
+  EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&vm=nobody"))["lines"].empty());
+}
+
+TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
+  EXPECT_EQ(error("/v1/query"), "'' is no KPI; schemas/README.md lists them");
+  EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&fn=rate").find("is a gauge"), std::string::npos);
+  EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&step=soon").find("'soon'"), std::string::npos);
+  EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&label=x").find("KEY=VALUE"), std::string::npos);
+  EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&across=product").find("sum, mean, min, max"), std::string::npos);
+  EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&top=0").find("top is from 1"), std::string::npos);
+  EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics"), std::string::npos);
+}
+
+TEST_F(SeriesApi, ExportsCsv) {
+  const std::string text = get("/v1/export?kpi=memory_resident_bytes&from=1700006460&to=1700006462");
+  EXPECT_EQ(text,
+            "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n"
+            "1700006460.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","
+            "memory_resident_bytes,,4096\r\n"
+            "1700006461.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","
+            "memory_resident_bytes,,4096\r\n");
+}
+
+TEST_F(SeriesApi, ExportsOpenMetrics) {
+  const std::string text = get(
+      "/v1/export?format=openmetrics&kpi=memory_resident_bytes&kpi=run_queue_latency_ns&from=1700006460&to=1700006461");
+  EXPECT_EQ(text,
+            "# TYPE proteus_memory_resident_bytes gauge\n"
+            "# HELP proteus_memory_resident_bytes task mm rss_stat\n"
+            "proteus_memory_resident_bytes{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
+            "uuid=\"00000000-0000-4000-8000-000000000001\"} 4096 1700006460.000000\n"
+            "# TYPE proteus_run_queue_latency_ns counter\n"
+            "# HELP proteus_run_queue_latency_ns sched_switch, step of sched_info.run_delay\n"
+            "proteus_run_queue_latency_ns_total{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
+            "uuid=\"00000000-0000-4000-8000-000000000001\",ge=\"16\"} 60 1700006460.000000\n"
+            "# EOF\n");
+}
+
+TEST(ParseStep, TakesUnits) {
+  EXPECT_EQ(*parse_step("90"), seconds(90));
+  EXPECT_EQ(*parse_step("5m"), seconds(300));
+  EXPECT_EQ(*parse_step("0.5s"), std::chrono::milliseconds(500));
+  EXPECT_EQ(*parse_step("1d"), std::chrono::hours(24));
+  for (const char* text : {"", "m", "-1s", "0", "1y", "1e9d"}) EXPECT_FALSE(parse_step(text)) << text;
+}
+
+}  // namespace
+}  // namespace proteus::api

@@ -1,0 +1,47 @@
+#include "controller/ctl/query_command.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace proteus::ctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+TEST(QueryCommand, AsksForWhatWasGiven) {
+  SeriesRequest request;
+  request.kpi = "cpu_run_time_ns";
+  EXPECT_EQ(query_path(request), "/v1/query?kpi=cpu_run_time_ns");
+  request.hosts = {"h1", "h 2"};
+  request.vm = "web1";
+  request.labels = {"group.tier=web"};
+  request.by = {"host", "vm"};
+  request.across = "sum";
+  request.from = "-1h";
+  EXPECT_EQ(query_path(request),
+            "/v1/query?kpi=cpu_run_time_ns&host=h1&host=h%202&vm=web1&label=group.tier%3Dweb&from=-1h&across=sum"
+            "&by=host&by=vm");
+  SeriesRequest all;
+  EXPECT_EQ(export_path(all), "/v1/export");
+  all.format = "openmetrics";
+  all.kpis = {"vm_state"};
+  EXPECT_EQ(export_path(all), "/v1/export?kpi=vm_state&format=openmetrics");
+}
+
+TEST(QueryCommand, PrintsALineForEachSeries) {
+  const Json answer = Json::parse(R"({"kpi": "cpu_run_time_ns", "unit": "ns/s", "from": "A", "to": "B", "step_s": 60,
+      "lines": [{"host": "h1", "vm": "web1", "kind": "vcpu", "entity": "0", "points": [1000000, null, 3000000]},
+                {"group": {"host": "h1"}, "series": 3, "points": [null, null, null]}]})");
+  const std::string text = print_query(answer);
+  EXPECT_EQ(text.substr(0, text.find('\n')), "cpu_run_time_ns in ns/s, A to B, steps of 60.0 s");
+  EXPECT_NE(text.find("web1/0"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 M"), std::string::npos) << text;
+  EXPECT_NE(text.find("2 M"), std::string::npos) << text;
+  EXPECT_NE(text.find("3 M"), std::string::npos) << text;
+  EXPECT_NE(text.find("host=h1"), std::string::npos) << text;
+  EXPECT_EQ(print_query(Json::parse(R"({"lines": []})")), "nothing was measured in that time\n");
+}
+
+}  // namespace
+}  // namespace proteus::ctl
