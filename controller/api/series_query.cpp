@@ -132,7 +132,7 @@ std::string query_head(const store::Query& query, const store::QueryFrame& frame
                      {"unit", frame.unit},
                      {"from", to_rfc3339(frame.from)},
                      {"to", to_rfc3339(frame.to)},
-                     {"step_s", to_seconds(frame.step)}};
+                     {"step_s", static_cast<double>(frame.step.count()) / 1e9}};
   std::string text = head.dump();
   text.back() = ',';
   return text + "\"lines\":[";

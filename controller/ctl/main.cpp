@@ -300,8 +300,8 @@ int run(int argc, char** argv) {
                         "action " + options.id + (command == "approve" ? " approved" : " rejected"));
   }
   if (command == "history") {
-    const std::string query = "?limit=" + std::to_string(options.limit) + (options.all ? "&all=1" : "");
-    return session.show("/v1/history" + query,
+    const std::string filter = "?limit=" + std::to_string(options.limit) + (options.all ? "&all=1" : "");
+    return session.show("/v1/history" + filter,
                         [&](const Json& entries) { return print_history(entries, session.names()); });
   }
   if (command == "maintenance") {
