@@ -26,6 +26,8 @@ void add_if_more(const PlanState& plan, std::size_t vm, const Allocation& alloca
 
 Allocation with_cores(const VmModel& vm, Allocation allocation, double cores, double host_cores) {
   const int vcpus_most = std::max(allocation.vcpus, std::min(allocation.vcpus_max, vm.size.vcpus_max));
+  // More than the host has would be more vCPUs that share the same.
+  cores = std::min(cores, std::max(host_cores, kCoresMin));
   cores = std::clamp(cores, std::max(kCoresMin, vm.size.cpu_cores_min), std::max(kCoresMin, vm.size.cpu_cores_max));
   allocation.vcpus = std::clamp(static_cast<int>(std::ceil(cores - 1e-9)), allocation.vcpus, vcpus_most);
   if (allocation.cpu_quota_us < 0 || allocation.cpu_period_us < 1000) return allocation;

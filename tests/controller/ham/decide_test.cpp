@@ -52,7 +52,8 @@ TEST(Decide, ContendedHostIsRelieved) {
   EXPECT_THAT(decision.outlooks, testing::Not(IsEmpty()));
 }
 
-// "set CPU quota: Invalid value '50000' for 'cpu.cfs_quota_us'": a host limited to 0.9 CPUs cannot give a VM a whole one.
+// "set CPU quota: Invalid value '50000' for 'cpu.cfs_quota_us'": a host limited to 0.9 CPUs cannot give a VM a whole
+// one.
 TEST(Decide, NoQuotaExceedsItsHost) {
   Cluster cluster;
   cluster.host("h1", 0.9);
@@ -62,6 +63,19 @@ TEST(Decide, NoQuotaExceedsItsHost) {
   const auto& quota = std::get<SetCpuQuota>(decision.chosen.actions[0].operation);
   EXPECT_GT(quota.quota_us, 75000);
   EXPECT_LE(quota.quota_us, 90000);
+}
+
+// A VM with one busy thread was given a second vCPU at half a CPU each, where one whole CPU was to be had.
+TEST(Decide, VcpusAreNotAddedBeyondWhatTheHostHas) {
+  Cluster cluster;
+  cluster.host("h1", 1.0);
+  cluster.vm("a", "h1", 1, 0.5).allocation.vcpus_max = 2;
+  set_cpu(cluster.find("a"), flat_forecast(cluster.state.now, 0.85, 0.3, 0.5));
+  const Decision decision = decide(cluster.ready(), eager_policy(), 1);
+  ASSERT_THAT(decision.chosen.actions, SizeIs(1));
+  const auto* quota = std::get_if<SetCpuQuota>(&decision.chosen.actions[0].operation);
+  ASSERT_NE(quota, nullptr);
+  EXPECT_EQ(quota->quota_us, 100000);
 }
 
 TEST(Decide, PausedClusterIsLeftAlone) {
