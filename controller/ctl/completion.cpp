@@ -24,7 +24,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     const std::string name = command->get_name();
     commands += (commands.empty() ? "" : " ") + name;
     std::string words = "\"" + long_options(*command) + "\"";
-    if (name == "forecast")
+    if (name == "forecast" || name == "accuracy")
       words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
     if (name == "maintenance")
       words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
@@ -43,7 +43,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script +=
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-      "  case $command in record | replay) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
+      "  case $command in record | replay | forecast) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
       "}\n"
       "complete -F _proteusctl proteusctl\n";
   return script;

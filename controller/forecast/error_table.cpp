@@ -1,6 +1,7 @@
 #include "controller/forecast/error_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace proteus::forecast {
@@ -13,12 +14,13 @@ constexpr std::size_t kOriginsMax = 160;
 /// it is.
 constexpr std::size_t kErrorsMin = 6;
 constexpr double kGrowth = 0.25;
-/// So many errors show a p99 by themselves; with fewer, the spread to p99 is at least kTailRatio times that
-/// to p90.
+/// So many errors show a p99 by themselves; with fewer, the spreads to p95 and p99 are at least as many times that to
+/// p90 as those of normal errors.
 constexpr std::size_t kErrorsForTail = 200;
-constexpr double kNormal90 = 1.2816;
-constexpr double kNormal99 = 2.3263;
-constexpr double kTailRatio = kNormal99 / kNormal90;
+/// Of the standard normal distribution, at kQuantileLevels.
+constexpr std::array<double, kQuantileLevels.size()> kNormal = {-1.2816, 0, 1.2816, 1.6449, 2.3263};
+constexpr double kTailRatio95 = kNormal[3] / kNormal[2];
+constexpr double kTailRatio99 = kNormal[4] / kNormal[2];
 
 /// Horizons at which errors are collected: every one at first, then ever fewer; always the last.
 std::vector<int> knots_up_to(int horizon_steps) {
@@ -28,47 +30,43 @@ std::vector<int> knots_up_to(int horizon_steps) {
   return knots;
 }
 
-Quantiles scaled(const Quantiles& q, double by) {
-  return {q.p50 * by, q.p90 * by, q.p99 * by};
+Quantiles scaled(Quantiles q, double by) {
+  for (const auto member : kQuantileMembers) q.*member *= by;
+  return q;
 }
 
 Quantiles between(const Quantiles& a, const Quantiles& b, double share) {
-  return {a.p50 + share * (b.p50 - a.p50), a.p90 + share * (b.p90 - a.p90), a.p99 + share * (b.p99 - a.p99)};
+  Quantiles q;
+  for (const auto member : kQuantileMembers) q.*member = a.*member + share * (b.*member - a.*member);
+  return q;
 }
 
 }  // namespace
 
-Quantiles tidy(Quantiles quantiles) {
-  quantiles.p50 = std::max(0.0, quantiles.p50);
-  quantiles.p90 = std::max(quantiles.p50, quantiles.p90);
-  quantiles.p99 = std::max(quantiles.p90, quantiles.p99);
-  return quantiles;
-}
-
 void put_errors_around(std::span<const double> path, std::span<const double> path_errors, const ErrorTable& table,
                        Forecast& forecast) {
   const auto around = [](double point, double path_error, const Quantiles& error) {
-    const double p50 = point + error.p50;
-    return tidy({p50, p50 + std::hypot(error.p90 - error.p50, kNormal90 * path_error),
-                 p50 + std::hypot(error.p99 - error.p50, kNormal99 * path_error)});
+    Quantiles q;
+    for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
+      const double spread = error.*kQuantileMembers[i] - error.p50;
+      q.*kQuantileMembers[i] =
+          point + error.p50 + std::copysign(std::hypot(spread, kNormal[i] * path_error), kNormal[i]);
+    }
+    return tidy(q);
   };
   forecast.steps.clear();
   forecast.steps.reserve(path.size());
-  Quantiles highest;
   double peak = 0;
   double path_error_max = 0;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const double path_error = path_errors.empty() ? 0 : path_errors[i];
     const Quantiles step = around(path[i], path_error, table.at(static_cast<int>(i) + 1));
-    highest = {std::max(highest.p50, step.p50), std::max(highest.p90, step.p90), std::max(highest.p99, step.p99)};
     peak = std::max(peak, path[i]);
     path_error_max = std::max(path_error_max, path_error);
     forecast.steps.push_back(step);
   }
-  // The maximum is at least each step, so its quantiles are at least theirs.
-  const Quantiles window = around(peak, path_error_max, table.window(static_cast<int>(path.size())));
-  forecast.window_max = {std::max(highest.p50, window.p50), std::max(highest.p90, window.p90),
-                         std::max(highest.p99, window.p99)};
+  forecast.window_max = around(peak, path_error_max, table.window(static_cast<int>(path.size())));
+  raise_to_steps(forecast);
 }
 
 ErrorTable::ErrorTable(int horizon_steps) : horizon_steps_(std::max(1, horizon_steps)) {}
@@ -103,9 +101,14 @@ Quantiles ErrorTable::quantiles_of(std::vector<Weighted>& errors, double cross_s
   // The median lies between the two in the middle; taking the upper one would add a bias with few errors.
   q.p50 = 0.5 * (quantile(0.5) + quantile(0.5 * (n - 1) / (n + 1)));
   const double few = 1 + 2 / n;  // as much as Student's t is wider than the normal, roughly
+  q.p10 = q.p50 + few * std::min(0.0, quantile(0.1) - q.p50);
   q.p90 = q.p50 + few * std::max(0.0, quantile(0.9) - q.p50);
+  q.p95 = q.p50 + few * std::max(0.0, quantile(0.95) - q.p50);
   q.p99 = q.p50 + few * std::max(0.0, quantile(0.99) - q.p50);
-  if (errors.size() < kErrorsForTail) q.p99 = std::max(q.p99, q.p50 + kTailRatio * (q.p90 - q.p50));
+  if (errors.size() < kErrorsForTail) {
+    q.p95 = std::max(q.p95, q.p50 + kTailRatio95 * (q.p90 - q.p50));
+    q.p99 = std::max(q.p99, q.p50 + kTailRatio99 * (q.p90 - q.p50));
+  }
   return q;
 }
 
@@ -174,7 +177,9 @@ bool ErrorTable::learn(std::span<const double> values, std::size_t first_origin,
   } else {
     // Roughly: what one step rarely does, one of many often does.
     const Quantiles& last = by_horizon_.back();
-    window_ = horizon_steps_ == 1 ? last : Quantiles{last.p90, last.p99, last.p99 + (last.p99 - last.p90)};
+    const double tail = last.p99 - last.p90;
+    window_ =
+        horizon_steps_ == 1 ? last : Quantiles{last.p50, last.p90, last.p99, last.p99 + 0.5 * tail, last.p99 + tail};
   }
   return true;
 }

@@ -46,9 +46,6 @@ class ErrorTable {
   Quantiles window_;                   ///< of horizon_steps_
 };
 
-/// Puts the quantiles in order and demand at or above zero.
-Quantiles tidy(Quantiles quantiles);
-
 /// Fills forecast.steps and forecast.window_max: the point forecasts of `path`, with the errors put around
 /// them. path_errors: standard error of each point that the table knows nothing of; empty = none.
 void put_errors_around(std::span<const double> path, std::span<const double> path_errors, const ErrorTable& table,

@@ -40,6 +40,9 @@ Status Replayer::on_raw(const store::RawMessage& message) {
 Status Replayer::begin(const store::Started& started) {
   Result<controller::PipelineOptions> options = controller::parse_pipeline_options(started.options_toml);
   if (!options) return with_context(options.error(), "the recorded options");
+  if (Status read = controller::set_calendar(started.calendar_toml, "recorded calendar", *options); !read) {
+    return read.error();
+  }
   Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
   if (!policy) return policy.error();
   if (options_.policy) {
@@ -51,13 +54,20 @@ Status Replayer::begin(const store::Started& started) {
   } else {
     pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), started);
   }
-  // The controller warmed its forecasts from what was stored before it began.
+  warm_from_lsn_ = started.warm_from_lsn;
+  restored_awaited_ = started.restored_entries;
+  if (restored_awaited_ == 0) warm_up();
+  return {};
+}
+
+/// The controller warmed its forecasts from what was stored before it began.
+void Replayer::warm_up() {
   for (const Pending& frame : pending_) {
-    if (started.warm_from_lsn != 0 && frame.lsn >= started.warm_from_lsn)
-      pipeline_->on_sample(frame.sample, frame.received);
+    if (warm_from_lsn_ == 0 || frame.lsn < warm_from_lsn_) continue;
+    pipeline_->on_sample(frame.sample, frame.received);
+    pipeline_->catch_up();
   }
   pending_.clear();
-  return {};
 }
 
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
@@ -105,6 +115,11 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
     run_cycle(*cycle, entry.time);
   } else if (const auto* presence = std::get_if<store::AgentPresence>(&entry.payload)) {
     pipeline_->on_presence(*presence);
+  } else if (const auto* state = std::get_if<store::ForecastState>(&entry.payload)) {
+    pipeline_->on_restored(*state, entry.time);
+    if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
+  } else if (const auto* signal = std::get_if<store::SignalInput>(&entry.payload)) {
+    if (Status taken = pipeline_->on_signal(signal->push); !taken) return taken;
   } else if (const auto* update = std::get_if<Update>(&entry.payload)) {
     if (!options_.policy) put_out(pipeline_->on_update(*update, entry.time), entry.time);
   } else if (const auto* input = std::get_if<store::OperatorInput>(&entry.payload)) {

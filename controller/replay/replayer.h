@@ -58,6 +58,7 @@ class Replayer {
     Sample sample;
   };
   Status begin(const store::Started& started);
+  void warm_up();
   void run_cycle(const store::Cycle& cycle, Timestamp time);
   void put_out(controller::PipelineOutput output, Timestamp time);
   void compare();
@@ -66,6 +67,8 @@ class Replayer {
   wire::TelemetryReader reader_;
   std::unique_ptr<controller::Pipeline> pipeline_;
   std::vector<Pending> pending_;               // frames not yet taken in
+  std::uint64_t warm_from_lsn_ = 0;            // of the run at hand
+  std::uint32_t restored_awaited_ = 0;         // ForecastState entries to come before it is warm
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;

@@ -25,8 +25,8 @@
 namespace proteus::store {
 namespace {
 
-constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",     "frame", "catalog",
-                                                                "journal", "time",  "default"};
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",  "frame",   "catalog", "journal",
+                                                                "time", "default", "model"};
 
 // Memory: at most kMemtableBytesAll of unflushed writes and kCacheBytes of blocks, indexes and filters.
 constexpr std::size_t kRawMemtableBytes = 16u << 20;
@@ -102,7 +102,8 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
       case Family::kTime:
         return below(keys::parse_time_lsn(view_of(key)), std::min(expiry_->raw_floor_lsn, expiry_->journal_floor_lsn));
       case Family::kCatalog:
-      case Family::kMeta: return false;
+      case Family::kMeta:
+      case Family::kModel: return false;
     }
     return false;
   }
@@ -174,7 +175,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Option
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   }
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  if (family != Family::kCatalog && family != Family::kMeta) {
+  if (family != Family::kCatalog && family != Family::kMeta && family != Family::kModel) {
     cf.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(family, expiry);
     if (options.periodic_compaction_s > 0) cf.periodic_compaction_seconds = options.periodic_compaction_s;
   }

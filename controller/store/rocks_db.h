@@ -13,8 +13,8 @@
 namespace proteus::store {
 
 /// Column families; see store_keys.h.
-enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta };
-constexpr int kFamilyCount = 6;
+enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta, kModel };
+constexpr int kFamilyCount = 7;
 
 /// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each
 /// read. Thread: any, except that a Batch or Cursor belongs to one.

@@ -30,9 +30,7 @@ const Quantiles& step_at(const Forecast& f, Timestamp time) {
 }
 
 void raise_to(Quantiles& q, const Quantiles& other) {
-  q.p50 = std::max(q.p50, other.p50);
-  q.p90 = std::max(q.p90, other.p90);
-  q.p99 = std::max(q.p99, other.p99);
+  for (const auto member : forecast::kQuantileMembers) q.*member = std::max(q.*member, other.*member);
 }
 
 /// Walks the forecast's steps that overlap [from, to): visit(step, overlap in seconds).
@@ -47,7 +45,7 @@ void for_each_step(const Forecast& f, Timestamp from, Timestamp to, const Visit&
 }
 
 void fill_flat(Demand& demand, double cores) {
-  const Quantiles q{cores, 1.25 * cores + 0.05, 1.5 * cores + 0.1};
+  const Quantiles q{0.75 * cores, cores, 1.25 * cores + 0.05, 1.35 * cores + 0.07, 1.5 * cores + 0.1};
   demand.cpu_mean.fill(q);
   demand.cpu_peak.fill(q);
   demand.cpu_max = q;
@@ -83,13 +81,11 @@ Demand make_demand(const VmState& vm, const Horizon& horizon) {
       Quantiles& peak = demand.cpu_peak[slot];
       double seconds = 0;
       for_each_step(*f, from, from + horizon.slot(), [&](const Quantiles& q, double overlap_s) {
-        mean.p50 += q.p50 * overlap_s;
-        mean.p90 += q.p90 * overlap_s;
-        mean.p99 += q.p99 * overlap_s;
+        for (const auto member : forecast::kQuantileMembers) mean.*member += q.*member * overlap_s;
         seconds += overlap_s;
         raise_to(peak, q);
       });
-      mean = {mean.p50 / seconds, mean.p90 / seconds, mean.p99 / seconds};
+      for (const auto member : forecast::kQuantileMembers) mean.*member /= seconds;
       raise_to(demand.cpu_max, peak);
     }
   } else {

@@ -12,7 +12,7 @@ namespace proteus::ham {
 /// The horizon is looked at in this many equal slots, whatever the step of the forecasts.
 constexpr std::size_t kSlots = 10;
 
-/// How often demand is nearest to each of forecast::kQuantileLevels: the levels' neighbourhoods meet half-way between
+/// How often demand is nearest to each of the levels p50, p90 and p99: the levels' neighbourhoods meet half-way between
 /// them (0.70 and 0.945), so an expectation is 0.70·x(p50) + 0.245·x(p90) + 0.055·x(p99). What lies below the median
 /// counts as the median, which errs on the side of more demand.
 constexpr std::array<double, 3> kQuantileWeights = {0.70, 0.245, 0.055};

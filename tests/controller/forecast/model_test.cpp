@@ -30,10 +30,12 @@ std::unique_ptr<Model> make(const std::string& name) {
 void expect_sound(const Forecast& forecast, int steps) {
   ASSERT_EQ(forecast.steps.size(), static_cast<std::size_t>(steps));
   for (const Quantiles& q : forecast.steps) {
-    ASSERT_TRUE(std::isfinite(q.p50) && std::isfinite(q.p99));
-    ASSERT_GE(q.p50, 0);
+    ASSERT_TRUE(std::isfinite(q.p10) && std::isfinite(q.p99));
+    ASSERT_GE(q.p10, 0);
+    ASSERT_LE(q.p10, q.p50);
     ASSERT_LE(q.p50, q.p90);
-    ASSERT_LE(q.p90, q.p99);
+    ASSERT_LE(q.p90, q.p95);
+    ASSERT_LE(q.p95, q.p99);
     ASSERT_LE(q.p90, forecast.window_max.p90);
     ASSERT_LE(q.p99, forecast.window_max.p99);
   }

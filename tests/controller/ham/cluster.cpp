@@ -74,7 +74,7 @@ forecast::Forecast ramp_forecast(Timestamp now, double from, double to, Nanoseco
   f.model = "holt_damped";
   for (int i = 0; i < kHorizonSteps; ++i) {
     const double p50 = from + (to - from) * i / (kHorizonSteps - 1);
-    f.steps.push_back({p50, p50 + spread90, p50 + spread99});
+    f.steps.push_back({p50 - spread90, p50, p50 + spread90, p50 + 0.5 * (spread90 + spread99), p50 + spread99});
   }
   f.window_max = from < to ? f.steps.back() : f.steps.front();
   return f;

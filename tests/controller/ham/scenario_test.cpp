@@ -63,7 +63,7 @@ class TwoHosts : public testing::Test {
       f.model = "holt_damped";
       for (int i = 0; i < kHorizonSteps; ++i) {
         const double p50 = load(vm.name, t + i);
-        f.steps.push_back({p50, p50 + 0.01, p50 + 0.02});
+        f.steps.push_back({p50 - 0.01, p50, p50 + 0.01, p50 + 0.015, p50 + 0.02});
       }
       set_cpu(vm, std::move(f));
     }
