@@ -364,9 +364,12 @@ void ClusterView::set_maintenance(const HostId& host, bool on) {
   hosts_[host].maintenance = on;
 }
 
-void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated) {
+void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified) {
   const auto found = vms_.find(vm);
-  if (found != vms_.end()) found->second.state.last_action_end = when;
+  if (found != vms_.end()) {
+    found->second.state.last_action_end = when;
+    found->second.state.last_action_failed = !verified;
+  }
   if (migrated) recent_moves_.push_back(when);
 }
 

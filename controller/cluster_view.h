@@ -37,8 +37,8 @@ class ClusterView {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
-  /// A VM's action ended; starts its cooldown, and counts a move if it migrated.
-  void on_action_end(const VmId& vm, Timestamp when, bool migrated);
+  /// A VM's action ended; starts its cooldown, and counts a move if it migrated. verified: it did what it was to do.
+  void on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);

@@ -38,7 +38,8 @@ PipelineOutput Pipeline::publish(drs::Output output) {
       // What never reached an agent has not disturbed the VM, so it starts no cooldown.
       if (found != executor_.actions().end() && found->second.executed_at) {
         const ham::Action& action = found->second.action;
-        view_.on_action_end(action.vm, transition.time, std::holds_alternative<Migrate>(action.operation));
+        view_.on_action_end(action.vm, transition.time, std::holds_alternative<Migrate>(action.operation),
+                            transition.to == drs::ActionState::kVerified);
       }
     }
     out.journal.emplace_back(std::move(transition));

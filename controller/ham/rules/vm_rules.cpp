@@ -60,12 +60,24 @@ std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change
       explain ? fmt::format("the policy says that {} is never touched", name_of(plan, change.vm)) : std::string()};
 }
 
+/// The VM stays, and no limit of it shrinks.
+bool gives_in_place(const PlanState& plan, const Change& change) {
+  if (is_move(plan, change)) return false;
+  const Allocation& now = plan.placement(change.vm).allocation;
+  const Allocation& then = change.to.allocation;
+  return then.vcpus >= now.vcpus && then.cpu_limit_cores() >= now.cpu_limit_cores() &&
+         then.memory_bytes >= now.memory_bytes;
+}
+
 std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain) {
   const auto& last = plan.model().vms[change.vm].state->last_action_end;
   if (!last) return std::nullopt;
   // A host that is being emptied does not wait for its VMs to cool down.
   const HostState& source = *plan.model().hosts[plan.placement(change.vm).host].state;
   if (source.maintenance && is_move(plan, change)) return std::nullopt;
+  // Giving a VM more where it is disturbs nobody; only taking it back or moving it must wait. Unless giving just
+  // failed.
+  if (gives_in_place(plan, change) && !plan.model().vms[change.vm].state->last_action_failed) return std::nullopt;
   const Nanoseconds since = plan.model().state.now - *last;
   const Nanoseconds cooldown = plan.policy().limits.cooldown;
   if (since >= cooldown) return std::nullopt;
