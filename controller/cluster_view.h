@@ -37,6 +37,8 @@ class ClusterView {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
+  /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
+  void on_migrating(const HostId& host, Timestamp now);
   /// A VM's action ended; starts its cooldown, and counts a move if it migrated. verified: it did what it was to do.
   void on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified);
 
