@@ -49,6 +49,7 @@ std::string label(const Entity& entity, const std::string& key) {
 
 constexpr std::string_view kCapabilityPrefix = "capability.";
 constexpr std::string_view kGroupPrefix = "group.";
+constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 
 }  // namespace
 
@@ -102,11 +103,13 @@ struct ClusterView::Host {
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
+  Timestamp disturbed_until{};  // by a migration; controller's clock
 };
 
 struct ClusterView::Vm {
   ham::VmState state;
-  Timestamp last_seen{};  // controller's clock
+  Timestamp last_seen{};         // controller's clock
+  double calm_demand_cores = 0;  // the last that no migration disturbed
   std::vector<std::int64_t> latency;
 };
 
@@ -268,6 +271,9 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
 
   if (measured) {
     state.cpu_used_cores = run / tick_ns;
+    // A migration's copying takes CPU from the host's VMs: that they wait for it is no wish for more.
+    if (host.received < host.disturbed_until) demand = std::max(run / tick_ns, std::min(demand, vm.calm_demand_cores));
+    vm.calm_demand_cores = demand;
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
@@ -371,9 +377,16 @@ void ClusterView::set_maintenance(const HostId& host, bool on) {
   hosts_[host].maintenance = on;
 }
 
-void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated) {
+void ClusterView::on_migrating(const HostId& host, Timestamp now) {
+  hosts_[host].disturbed_until = now + kAftermath;
+}
+
+void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified) {
   const auto found = vms_.find(vm);
-  if (found != vms_.end()) found->second.state.last_action_end = when;
+  if (found != vms_.end()) {
+    found->second.state.last_action_end = when;
+    found->second.state.last_action_failed = !verified;
+  }
   if (migrated) recent_moves_.push_back(when);
 }
 

@@ -43,8 +43,10 @@ class ClusterView {
   void expect(const VmId& vm, Timestamp now);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
-  /// A VM's action ended; starts its cooldown, and counts a move if it migrated.
-  void on_action_end(const VmId& vm, Timestamp when, bool migrated);
+  /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
+  void on_migrating(const HostId& host, Timestamp now);
+  /// A VM's action ended; starts its cooldown, and counts a move if it migrated. verified: it did what it was to do.
+  void on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);

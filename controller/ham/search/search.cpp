@@ -315,24 +315,29 @@ class Search {
           if (!(move.to.allocation == plan_.placement(v).allocation)) continue;
           if (refusal(plan_, move, Rule::Scope::kChange, false)) continue;
           if (!spend()) return;
-          pair_option(move, raise, Step::Cause::kMakeRoom, options);
+          const Evaluation one = plan_.evaluate(move);
+          const PlanState::Saved saved = plan_.apply_saved(move);
+          // How much of the raise there is room for shows only once the neighbour has left.
+          std::vector<Change> raises;
+          propose_cpu_raise(plan_, raise.vm, raises);
+          propose_memory_raise(plan_, raise.vm, raises);
+          for (const Change& possible : raises) pair_option(move, one, possible, Step::Cause::kMakeRoom, options);
+          plan_.restore(saved);
         }
       }
     }
   }
 
-  void pair_option(const Change& first, const Change& second, Step::Cause cause, std::vector<Option>& options) {
-    const Evaluation one = plan_.evaluate(first);
-    const PlanState::Saved saved = plan_.apply_saved(first);
-    if (!refusal(plan_, second, false)) {
-      const Evaluation two = plan_.evaluate(second);
-      options.push_back({{first, second},
-                         one.gain() + two.gain(),
-                         one.delta.cost + one.delta.latency + two.delta.cost + two.delta.latency,
-                         model_.policy.limits.gain_min * std::max(one.present_cost_per_hour, two.present_cost_per_hour),
-                         cause});
-    }
-    plan_.restore(saved);
+  /// `first` has been applied; `one` is what it did.
+  void pair_option(const Change& first, const Evaluation& one, const Change& second, Step::Cause cause,
+                   std::vector<Option>& options) {
+    if (refusal(plan_, second, false)) return;
+    const Evaluation two = plan_.evaluate(second);
+    options.push_back({{first, second},
+                       one.gain() + two.gain(),
+                       one.delta.cost + one.delta.latency + two.delta.cost + two.delta.latency,
+                       model_.policy.limits.gain_min * std::max(one.present_cost_per_hour, two.present_cost_per_hour),
+                       cause});
   }
 
   /// Two VMs change places where no single move helps. Tried only if the limits allow both hosts two migrations.
@@ -370,7 +375,10 @@ class Search {
       for (const auto& [first, second] : {std::pair(there, back), std::pair(back, there)}) {
         if (refusal(plan_, first, false)) continue;
         if (!spend()) return;
-        pair_option(first, second, Step::Cause::kSwap, options);
+        const Evaluation one = plan_.evaluate(first);
+        const PlanState::Saved saved = plan_.apply_saved(first);
+        pair_option(first, one, second, Step::Cause::kSwap, options);
+        plan_.restore(saved);
         break;
       }
     }

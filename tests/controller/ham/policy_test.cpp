@@ -26,9 +26,8 @@ std::string figures(const Policy& p) {
       << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' ' << c.action_fixed << ' '
       << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << l.cooldown.count() << ' '
       << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
-      << l.cpu_headroom << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' '
-      << l.gain_min << ' ' << l.lookahead.count() << ' ' << l.migration_bandwidth_bytes_per_s << ' '
-      << l.downtime_ms_max;
+      << l.cpu_headroom << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' '
+      << l.lookahead.count() << ' ' << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
   for (const auto& r : p.affinity) {
     out << "\naffinity " << r.name << ' ' << r.apart << r.hard << ' ' << r.price_per_hour << ' ' << r.vms.size();
   }
