@@ -124,11 +124,14 @@ PlanState::HostScore PlanState::score_host(std::size_t h, const Load& load) cons
       return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
     };
     double beyond_headroom = 0;
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * waiting(cores) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
+    };
     for (std::size_t i = 0; i < kSlots; ++i) {
-      score.contention[i] = prices.contention_per_core_hour *
-                            expectation(waiting(load.median[i]),
-                                        waiting(quantile_of_sum(load.median[i], load.spread90[i], load.square90[i])),
-                                        waiting(quantile_of_sum(load.median[i], load.spread99[i], load.square99[i])));
+      score.contention[i] =
+          expectation(cost(load.median[i]), cost(quantile_of_sum(load.median[i], load.spread90[i], load.square90[i])),
+                      cost(quantile_of_sum(load.median[i], load.spread99[i], load.square99[i])));
       beyond_headroom += std::max(0.0, (peak_of(load, i) + overhead) / host.capacity_cores - (1 - limits.cpu_headroom));
     }
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
@@ -151,9 +154,11 @@ PlanState::VmScore PlanState::score_vm(std::size_t v, const Allocation& allocati
   VmScore score;
   for (std::size_t i = 0; i < kSlots; ++i) {
     const forecast::Quantiles& q = demand.cpu_mean[i];
-    const auto held_back = [&](double cores) { return held_back_cores(cores, limit, allocation.vcpus); };
-    score.unserved[i] =
-        prices.contention_per_core_hour * expectation(held_back(q.p50), held_back(q.p90), held_back(q.p99));
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * held_back_cores(cores, limit, allocation.vcpus) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores - limit);
+    };
+    score.unserved[i] = expectation(cost(q.p50), cost(q.p90), cost(q.p99));
   }
   if (demand.memory_known) {
     const auto memory = static_cast<double>(allocation.memory_bytes);
