@@ -10,6 +10,7 @@
 #include "common/telemetry.h"
 #include "controller/forecast/engine.h"
 #include "controller/ham/cluster_state.h"
+#include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
 
 namespace proteus::controller {
@@ -37,8 +38,8 @@ class ClusterView {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
-  /// A VM's action ended; starts its cooldown, and counts a move if it migrated.
-  void on_action_end(const VmId& vm, Timestamp when, bool migrated);
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration.
+  void on_action_end(const ham::Action& action, Timestamp when);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);
@@ -66,7 +67,7 @@ class ClusterView {
   forecast::Engine engine_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
-  std::vector<Timestamp> recent_moves_;
+  std::vector<ham::RecentMove> recent_moves_;
 };
 
 }  // namespace proteus::controller
