@@ -364,9 +364,12 @@ void ClusterView::set_maintenance(const HostId& host, bool on) {
   hosts_[host].maintenance = on;
 }
 
-void ClusterView::on_action_end(const ham::Action& action, Timestamp when) {
+void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool verified) {
   const auto found = vms_.find(action.vm);
-  if (found != vms_.end()) found->second.state.last_action_end = when;
+  if (found != vms_.end()) {
+    found->second.state.last_action_end = when;
+    found->second.state.last_action_failed = !verified;
+  }
   if (const auto* move = std::get_if<Migrate>(&action.operation)) {
     recent_moves_.emplace_back(when, action.vm, action.host, move->target);
   }

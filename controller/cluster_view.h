@@ -38,8 +38,9 @@ class ClusterView {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
-  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration.
-  void on_action_end(const ham::Action& action, Timestamp when);
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
+  /// do.
+  void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);

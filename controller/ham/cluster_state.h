@@ -70,6 +70,7 @@ struct VmState {
   /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
   std::optional<Timestamp> last_action_end;  ///< for cooldown
+  bool last_action_failed = false;           ///< the one that ended then
 };
 
 /// An action that is under way; its VM, source and target are spoken for.

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "controller/ham/rules/rule.h"
 
 namespace proteus::ham {
@@ -11,6 +13,18 @@ const char* absence(const HostState& host) {
   if (!host.fresh) return "has sent no telemetry within the staleness limit";
   if (!host.commandable) return "takes no commands from this controller";
   return nullptr;
+}
+
+/// Telemetry shows within so long what an action did; before, the VM seems to have what it had.
+constexpr Nanoseconds kSettling = std::chrono::seconds(5);
+
+/// The VM stays, and no limit of it shrinks.
+bool gives_in_place(const PlanState& plan, const Change& change) {
+  if (is_move(plan, change)) return false;
+  const Allocation& now = plan.placement(change.vm).allocation;
+  const Allocation& then = change.to.allocation;
+  return then.vcpus >= now.vcpus && then.cpu_limit_cores() >= now.cpu_limit_cores() &&
+         then.memory_bytes >= now.memory_bytes;
 }
 
 }  // namespace
@@ -71,7 +85,11 @@ std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& chang
   const HostState& source = *plan.model().hosts[plan.placement(change.vm).host].state;
   if (source.maintenance && is_move(plan, change)) return std::nullopt;
   const Nanoseconds since = plan.model().state.now - *last;
-  const Nanoseconds cooldown = plan.policy().limits.cooldown;
+  Nanoseconds cooldown = plan.policy().limits.cooldown;
+  // Giving a VM more where it is disturbs nobody; only taking it back or moving it must wait. Unless giving failed.
+  if (gives_in_place(plan, change) && !plan.model().vms[change.vm].state->last_action_failed) {
+    cooldown = std::min(cooldown, kSettling);
+  }
   if (since >= cooldown) return std::nullopt;
   return Refusal{"cooldown", explain ? fmt::format("{} was changed {:.0f} s ago, less than the cooldown of {:.0f} s",
                                                    name_of(plan, change.vm), to_seconds(since), to_seconds(cooldown))

@@ -142,7 +142,9 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
       peak[i] = load.peak.at(i);
     }
     const auto waiting = [&](double cores) {
-      const double by_curve = cores * host.wait->at((cores + overhead) / host.capacity_cores);
+      // However full the host: a vCPU that runs does not wait.
+      const double at_most = std::max(0.0, load.vcpus - std::min(cores, host.capacity_cores));
+      const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
       if (trust > 0.9) return by_curve;
       const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
       return trust * by_curve + (1 - trust) * std::min(by_curve, finite);

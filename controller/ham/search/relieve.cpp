@@ -136,7 +136,7 @@ class Reliever {
           if (asked++ == 0 && refusal(w_.plan, move, Rule::Scope::kVm, false)) return false;
           if (!refusal(w_.plan, move, Rule::Scope::kChange, false)) {
             if (!w_.spend()) return false;
-            pair_option(move, raise, options);
+            pair_options(move, raise.vm, options);
             ++accepted;
           }
           return w_.thorough || (accepted < kTargetsMax && asked < kTriesPerTarget * kTargetsMax);
@@ -145,13 +145,18 @@ class Reliever {
     }
   }
 
-  void pair_option(const Change& first, const Change& second, std::vector<Option>& options) {
-    const Evaluation one = w_.plan.evaluate(first);
-    const PlanState::Saved saved = w_.plan.apply_saved(first);
-    if (!refusal(w_.plan, second, false)) {
-      const Evaluation two = w_.plan.evaluate(second);
+  /// How much of a raise there is room for shows only once the neighbour has left.
+  void pair_options(const Change& move, std::size_t raised, std::vector<Option>& options) {
+    const Evaluation one = w_.plan.evaluate(move);
+    const PlanState::Saved saved = w_.plan.apply_saved(move);
+    std::vector<Change> raises;
+    propose_cpu_raise(w_.plan, raised, raises);
+    propose_memory_raise(w_.plan, raised, raises);
+    for (const Change& raise : raises) {
+      if (refusal(w_.plan, raise, false)) continue;
+      const Evaluation two = w_.plan.evaluate(raise);
       options.push_back(
-          {{first, second},
+          {{move, raise},
            one.gain() + two.gain(),
            one.delta.cost + one.delta.latency + two.delta.cost + two.delta.latency,
            w_.model.policy.limits.gain_min * std::max(one.present_cost_per_hour, two.present_cost_per_hour),

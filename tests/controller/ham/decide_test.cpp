@@ -374,6 +374,34 @@ TEST(Decide, RaiseWithoutRoomMovesANeighbourFirst) {
   EXPECT_THAT(decision.chosen.actions[0].reason, HasSubstr("has no room"));
 }
 
+// Seen live: a VM waited for its quota all the time, so its demand was a whole CPU; its host was judged full without
+// it, and nothing was done although the other host stood half empty.
+TEST(Decide, StarvedVmGetsWhatItsNeighbourLeaves) {
+  Cluster cluster;
+  HostState& h1 = cluster.host("h1", 0.9);
+  h1.cpu_overhead_cores = 0.05;
+  h1.fingerprint.run_queue_wait =
+      profile::ResponseCurve({{0, 0.1, 100}, {0.6, 0.3, 100}, {0.8, 0.8, 100}, {0.95, 2.4, 100}});
+  HostState& h2 = cluster.host("h2", 1.2);
+  h2.cpu_overhead_cores = 0.1;
+  VmState& web = cluster.vm("web", "h1", 1, 0.45, kGiB / 8);
+  web.allocation.vcpus_max = 2;
+  set_cpu(web, flat_forecast(cluster.state.now, 1.0, 1.3, 2.0));
+  set_flat_cpu(cluster.vm("api", "h1", 1, -1, kGiB / 8), cluster.state.now, 0.22);
+  set_flat_cpu(cluster.vm("batch", "h2", 1, -1, kGiB / 8), cluster.state.now, 0.28);
+  set_flat_cpu(cluster.vm("db", "h2", 1, -1, kGiB / 8), cluster.state.now, 0.06);
+  set_flat_cpu(cluster.vm("cache", "h2", 1, -1, kGiB / 8), cluster.state.now, 0.05);
+  Policy policy = eager_policy();
+  policy.limits.payback = std::chrono::minutes(2);
+  policy.limits.cpu_headroom = 0.1;
+  policy.limits.gain_min = 0.15;
+  const Decision decision = decide(cluster.ready(), policy, 1);
+  EXPECT_THAT(moves_of(decision.chosen), ElementsAre("api->h2")) << dump(decision);
+  ASSERT_THAT(decision.chosen.actions, SizeIs(2)) << dump(decision);
+  EXPECT_EQ(decision.chosen.actions[1].vm, VmId("web"));
+  EXPECT_GE(std::get<SetCpuQuota>(decision.chosen.actions[1].operation).quota_us, 80000);
+}
+
 TEST(Decide, MovedVmMayGetMoreOnArrival) {
   Cluster cluster;
   cluster.host("h1", 0.9);

@@ -113,10 +113,23 @@ TEST_F(Rules, ExcludedIsNeverTouched) {
 TEST_F(Rules, CooldownHasAnEnd) {
   policy_.limits.cooldown = std::chrono::minutes(5);
   cluster_.find("a").last_action_end = cluster_.state.now - std::chrono::seconds(299);
-  EXPECT_EQ(refused_quota(0, 0.8), "cooldown");
+  EXPECT_EQ(refused_quota(0, 0.3), "cooldown");
   EXPECT_THAT(reason_, HasSubstr("299 s"));
+  EXPECT_EQ(refused_move(0, 1), "cooldown");
   cluster_.find("a").last_action_end = cluster_.state.now - std::chrono::seconds(300);
+  EXPECT_EQ(refused_quota(0, 0.3), "");
+  EXPECT_EQ(refused_move(0, 1), "");
+}
+
+// A VM on a rising load starved for a whole cooldown, because its first raise had been too small.
+TEST_F(Rules, CooldownDoesNotStarve) {
+  policy_.limits.cooldown = std::chrono::minutes(5);
+  cluster_.find("a").last_action_end = cluster_.state.now - std::chrono::seconds(4);
+  EXPECT_EQ(refused_quota(0, 0.8), "cooldown") << "what the last one gave may not show yet";
+  cluster_.find("a").last_action_end = cluster_.state.now - std::chrono::seconds(5);
   EXPECT_EQ(refused_quota(0, 0.8), "");
+  cluster_.find("a").last_action_failed = true;  // what was refused is not asked for again each second
+  EXPECT_EQ(refused_quota(0, 0.8), "cooldown");
 }
 
 TEST_F(Rules, UnmovableMayBeReshaped) {

@@ -23,11 +23,20 @@ struct Line {
   double offset;
 };
 
-/// What host h costs with so much CPU load on it; as score_host() says.
+/// The fewest vCPUs that come with a core of demand.
+double vcpus_per_core(const ClusterModel& model) {
+  double least = 1e6;
+  for (const VmModel& vm : model.vms) {
+    least = std::min(least, vm.state->allocation.vcpus / vm.demand.cpu_mean[0].p50);
+  }
+  return least;
+}
+
+/// What host h costs with so much CPU load on it, at the least: as score_host() says, with as few vCPUs as may be.
 double cost_of_load(const ClusterModel& model, std::size_t h, double cores) {
   Load load;
   load.vms = 1;
-  load.vcpus = 1e6;
+  load.vcpus = cores * vcpus_per_core(model);
   load.median.fill(cores);
   load.weighted.fill(cores);
   load.peak.median.fill(cores);

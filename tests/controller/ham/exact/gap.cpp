@@ -53,7 +53,7 @@ GapCase random_case(std::uint32_t seed, int hosts_max) {
     for (int tries = 0; free_bytes[h] < memory && tries < hosts; ++tries) h = (h + 1) % free_bytes.size();
     if (free_bytes[h] < memory) continue;
     free_bytes[h] -= memory;
-    VmState& vm = cluster.vm("v" + std::to_string(100 + v), cluster.state.hosts[h].id.value, 4, -1, memory);
+    VmState& vm = cluster.vm("v" + std::to_string(100 + v), cluster.state.hosts[h].id.value, 16, -1, memory);
     set_cpu(vm, flat_forecast(cluster.state.now, cores, 0, 0));
     if (below(20) == 0) vm.unmovable = "its disk is on this host";
   }
