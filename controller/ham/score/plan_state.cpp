@@ -147,6 +147,11 @@ ScoreTerms PlanState::one_off_terms(std::size_t v, const Placement& to) const {
   return terms;
 }
 
+double PlanState::move_price(std::size_t v) const {
+  const ScoreTerms terms = one_off_terms(v, {kNowhere, model_->vms[v].state->allocation});
+  return terms.cost + terms.latency;
+}
+
 Departure PlanState::depart(std::size_t v) const {
   const std::size_t h = placements_[v].host;
   Load load = hosts_[h].load;

@@ -79,6 +79,11 @@ class PlanState {
   ScoreTerms total() const;
   /// Performance and imbalance of a host and its VMs, as a cost; >= 0.
   double cost_of_host(std::size_t host) const;
+  const Load& load(std::size_t host) const { return hosts_[host].load; }
+  const Load& load_of_vm(std::size_t vm) const { return vm_loads_[vm]; }
+  /// What moving the VM costs once, spread over the payback time: copying, downtime, throttling. Without the contention
+  /// until it has arrived.
+  double move_price(std::size_t vm) const;
   /// What the VM's own allocation costs; >= 0.
   double own_cost(std::size_t vm) const { return vm_scores_[vm].performance() + vm_scores_[vm].idle; }
   int hard_violations() const;

@@ -4,15 +4,15 @@
 #include <numeric>
 
 #include "controller/ham/explain.h"
+#include "controller/ham/search/packing.h"
 #include "controller/ham/search/workspace.h"
 
 namespace proteus::ham {
 namespace {
 
-/// VMs that one kick puts elsewhere before the descent begins anew.
-constexpr std::size_t kKickVms = 4;
-/// Kicks in a row that lead nowhere before the search gives up.
-constexpr int kKicksInVainMax = 60;
+/// How often the VMs are packed anew, and how many times a host is priced for it each time: so many for each VM.
+constexpr int kPackings = 3;
+constexpr std::int64_t kPackingEvaluationsPerVm = 2'500;
 /// Evaluations where the plan has no migration yet: a cluster at rest is not to be searched through every cycle.
 constexpr std::int64_t kEvaluationsAtRest = 20'000;
 constexpr double kEpsilon = 1e-9;
@@ -46,18 +46,15 @@ class Improver {
   bool run() {
     PlanState best = plan_;
     double best_total = best.total().total();
-    bool improved = false;
     descend();
-    improved = adopt(best, best_total);
-    if (plan_.migrations_planned() < 2 || w_.moves_left() <= 0) return improved;
-    // A plan of several moves has many neighbours: shake it and descend again.
-    for (int in_vain = 0; in_vain < kKicksInVainMax && !done(); ++in_vain) {
-      kick();
+    bool improved = adopt(best, best_total);
+    // A plan of several moves has many neighbours, and most are more than one exchange away.
+    const int moves_max = w_.plan.migrations_planned() + w_.moves_left();
+    if (plan_.migrations_planned() < 2 || moves_max < 3) return improved;
+    for (int round = 0; round < kPackings && !done(); ++round) {
+      if (!pack(moves_max)) continue;
       descend();
-      if (adopt(best, best_total)) {
-        in_vain = -1;
-        improved = true;
-      }
+      improved = adopt(best, best_total) || improved;
     }
     return improved;
   }
@@ -87,27 +84,59 @@ class Improver {
   /// Keeps the plan at hand, as far as an order exists for it, if it is enough better than the best so far; else goes
   /// back to that.
   bool adopt(PlanState& best, double& best_total) {
-    for (int& version : versions_) ++version;
     const double least = std::max(kEpsilon, w_.model.policy.limits.gain_min * touched_cost(best));
-    if (plan_.total().total() > best_total + least) {
-      PlanState ordered(w_.model);
-      std::vector<Change> changes;
-      for (const Step& step : w_.result.steps) {
-        if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) changes.push_back(step.change);
-      }
-      for (std::size_t v = 0; v < w_.model.vms.size(); ++v) {
-        if (plan_.moved(v) && !w_.reshaped[v]) changes.push_back({v, plan_.placement(v)});
-      }
-      order_changes(ordered, changes);
-      const double total = ordered.total().total();
-      if (total > best_total + least) {
-        plan_ = best = ordered;
+    bool better = plan_.total().total() > best_total + least;
+    if (better) {
+      put_in_order();
+      const double total = plan_.total().total();
+      better = total > best_total + least;
+      if (better) {
+        best = plan_;
         best_total = total;
-        return true;
       }
     }
-    plan_ = best;
-    return false;
+    if (!better) reset(best);
+    return better;
+  }
+
+  void reset(const PlanState& plan) {
+    plan_ = plan;
+    for (int& version : versions_) ++version;
+  }
+
+  /// Leaves of the plan at hand what an order exists for.
+  void put_in_order() {
+    PlanState ordered(w_.model);
+    std::vector<Change> changes;
+    for (const Step& step : w_.result.steps) {
+      if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) changes.push_back(step.change);
+    }
+    for (std::size_t v = 0; v < w_.model.vms.size(); ++v) {
+      if (plan_.moved(v) && !w_.reshaped[v]) changes.push_back({v, plan_.placement(v)});
+    }
+    order_changes(ordered, changes);
+    reset(ordered);
+  }
+
+  /// Goes as far as an order allows to where a packing would have the VMs. False: no packing is better.
+  bool pack(int moves_max) {
+    const ClusterModel& model = w_.model;
+    std::vector<std::size_t> packable;
+    for (const std::size_t v : movable_) {
+      const auto apart = [&](std::uint32_t rule) { return model.policy.affinity[rule].apart; };
+      if (std::all_of(model.vms[v].affinity.begin(), model.vms[v].affinity.end(), apart)) packable.push_back(v);
+    }
+    Packing packing(plan_, packable, moves_max, model.policy.limits.concurrent_migrations_per_host);
+    const auto wishes = packing.improve([this](std::size_t n) { return w_.random_below(n); },
+                                        kPackingEvaluationsPerVm * static_cast<std::int64_t>(packable.size()));
+    // Its bound is its own.
+    w_.result.evaluations += packing.evaluations();
+    w_.result.evaluations_max += packing.evaluations();
+    if (wishes.empty()) return false;
+    for (const auto& [v, host] : wishes) put(v, home(v));
+    for (const auto& [v, host] : wishes) put(v, host);
+    put_in_order();
+    return true;
   }
 
   /// Cost of the hosts whose VMs differ between the plan at hand and another.
@@ -141,7 +170,7 @@ class Improver {
           if (a == b || done()) continue;
           const int version = versions_[a] + versions_[b];
           if (examined_[a][b] == version || at_ease(a, b)) continue;
-          const bool better = relocate(a, b) || (examined_[b][a] != version && exchange(a, b)) || eject(a, b);
+          const bool better = relocate(a, b) || (examined_[b][a] != version && exchange(a, b));
           if (better) {
             improved = any = true;
           } else {
@@ -187,49 +216,6 @@ class Improver {
     }
     if (best == kNowhere) return false;
     put(best, b);
-    return true;
-  }
-
-  /// A VM of `a` in the place of one of `b` that goes to a third host.
-  bool eject(std::size_t a, std::size_t b) {
-    double best_gain = required(a, b);
-    Chain best;
-    const std::vector<std::size_t> leaving = plan_.vms_on(b);
-    const std::vector<std::size_t> coming = plan_.vms_on(a);
-    for (const std::size_t u : leaving) {
-      if (!is_movable_[u]) continue;
-      const double gain_at_home = shift(u, home(u));
-      double most = -1e300;
-      std::size_t third = kNowhere;
-      for (std::size_t c = 0; c < versions_.size(); ++c) {
-        if (c == a || c == b || !spend() || !allowed(u, c)) continue;
-        const double gain = plan_.placement(u).host == c ? 0 : plan_.evaluate(to(u, c)).gain();
-        if (gain > most) {
-          most = gain;
-          third = c;
-        }
-      }
-      if (third != kNowhere) {
-        const double gain_u = gain_at_home + shift(u, third);
-        for (const std::size_t v : coming) {
-          if (!is_movable_[v] || !spend()) continue;
-          const std::size_t keep = undo_.size();
-          double gain = gain_u + (b == home(v) ? 0 : shift(v, home(v)));
-          if (allowed(v, b)) {
-            gain += plan_.evaluate(to(v, b)).gain();
-            if (gain > best_gain) {
-              best_gain = gain;
-              best = {v, u, third};
-            }
-          }
-          undo(keep);
-        }
-      }
-      undo();
-    }
-    if (best.third == kNowhere) return false;
-    put(best.u, best.third);
-    put(best.v, b);
     return true;
   }
 
@@ -296,21 +282,6 @@ class Improver {
     return possible ? gain : 0;
   }
 
-  void kick() {
-    for (std::size_t i = 0; i < kKickVms && !movable_.empty(); ++i) {
-      const std::size_t v = movable_[w_.random_below(movable_.size())];
-      const std::size_t host = w_.random_below(versions_.size());
-      if (plan_.placement(v).host == host || !allowed(v, home(v))) continue;
-      put(v, home(v));
-      if (allowed(v, host)) put(v, host);
-    }
-  }
-
-  struct Chain {
-    std::size_t v = kNowhere;
-    std::size_t u = kNowhere;
-    std::size_t third = kNowhere;
-  };
   struct Pair {
     double gain;
     std::size_t v;

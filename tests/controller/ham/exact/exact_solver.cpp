@@ -4,325 +4,307 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <optional>
+#include <set>
 
 #include "controller/ham/score/plan_state.h"
 
 namespace proteus::ham {
 namespace {
 
-/// Utilisation up to which hosts are described, and how finely.
-constexpr double kUtilisationMax = 3.0;
-constexpr int kSamples = 960;
-/// A piece may lie this much below the true cost [currency per hour].
-constexpr double kPieceError = 0.02;
+constexpr int kRoundsMax = 400;
+/// The bound is as good as found when it is so near to the master's value.
+constexpr double kCloseEnough = 1e-4;
+constexpr double kReducedCostMin = 1e-6;
 
-struct Line {
-  double slope;
-  double offset;
+/// A set of VMs on one host.
+struct Column {
+  std::size_t host = 0;
+  std::vector<std::size_t> vms;  ///< ascending
+  double cost = 0;
+  bool memory_fits = true;
+  bool operator<(const Column& other) const { return std::tie(host, vms) < std::tie(other.host, other.vms); }
 };
 
-/// The fewest vCPUs that come with a core of demand.
-double vcpus_per_core(const ClusterModel& model) {
-  double least = 1e6;
-  for (const VmModel& vm : model.vms) {
-    least = std::min(least, vm.state->allocation.vcpus / vm.demand.cpu_mean[0].p50);
-  }
-  return least;
-}
-
-/// What host h costs with so much CPU load on it, at the least: as score_host() says, with as few vCPUs as may be.
-double cost_of_load(const ClusterModel& model, std::size_t h, double cores) {
-  Load load;
-  load.vms = 1;
-  load.vcpus = cores * vcpus_per_core(model);
-  load.median.fill(cores);
-  load.weighted.fill(cores);
-  load.peak.median.fill(cores);
-  const HostScore score = score_host(model.policy, model.hosts[h], load);
-  return score.performance() + score.utilisation();
-}
-
-/// Lines whose maximum is below the host's cost everywhere and within kPieceError of its convex hull.
-std::vector<Line> pieces(const ClusterModel& model, std::size_t h) {
-  const double capacity = model.hosts[h].capacity_cores;
-  std::vector<std::pair<double, double>> hull;
-  for (int i = 0; i <= kSamples; ++i) {
-    const double x = capacity * kUtilisationMax * i / kSamples;
-    const std::pair point(x, cost_of_load(model, h, x));
-    const auto above = [&] {
-      const auto& [x1, y1] = hull[hull.size() - 2];
-      const auto& [x2, y2] = hull.back();
-      return (y2 - y1) * (point.first - x1) >= (point.second - y1) * (x2 - x1);
-    };
-    while (hull.size() >= 2 && above()) hull.pop_back();
-    hull.push_back(point);
-  }
-  std::vector<Line> lines;
-  for (std::size_t from = 0; from + 1 < hull.size();) {
-    std::size_t to = from + 1;
-    Line line{};
-    // As long a chord as may be shifted down below the hull by no more than the error.
-    for (std::size_t end = from + 1; end < hull.size(); ++end) {
-      const double slope = (hull[end].second - hull[from].second) / (hull[end].first - hull[from].first);
-      double offset = hull[from].second - slope * hull[from].first;
-      double over = 0;
-      for (std::size_t i = from; i <= end; ++i) {
-        over = std::max(over, slope * hull[i].first + offset - hull[i].second);
-      }
-      if (end > from + 1 && over > kPieceError) break;
-      // Between samples the cost is a little below its chord.
-      const double middle = (hull[end - 1].first + hull[end].first) / 2;
-      over = std::max(over, slope * middle + offset - cost_of_load(model, h, middle));
-      line = {slope, offset - over};
-      to = end;
-    }
-    lines.push_back(line);
-    from = to;
-  }
-  return lines;
-}
-
-class Program {
+class Solver {
  public:
-  explicit Program(const ClusterModel& model) : model_(model), start_(model), problem_(glp_create_prob()) {
+  explicit Solver(const ClusterModel& model)
+      : model_(model), start_(model), problem_(glp_create_prob()), home_units_(model.hosts.size()) {
     glp_set_obj_dir(problem_, GLP_MIN);
-    rows_ = {0};
-    columns_ = {0};
-    values_ = {0};
-    add_places();
-    for (std::size_t h = 0; h < model.hosts.size(); ++h) add_host(h);
-    add_anti_affinity();
-    glp_load_matrix(problem_, static_cast<int>(rows_.size()) - 1, rows_.data(), columns_.data(), values_.data());
+    double vcpus_per_core = 1e6;
+    for (const VmModel& vm : model.vms) {
+      vcpus_per_core = std::min(vcpus_per_core, vm.state->allocation.vcpus / vm.demand.cpu_mean[0].p50);
+      units_.push_back(static_cast<int>(std::lround(vm.demand.cpu_mean[0].p50 / kExactGrid_cores)));
+    }
+    for (std::size_t v = 0; v < units_.size(); ++v) home_units_[model.vms[v].host] += units_[v];
+    for (std::size_t h = 0; h < model.hosts.size(); ++h) add_host_costs(h, vcpus_per_core);
+    add_rows();
   }
-  ~Program() { glp_delete_prob(problem_); }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
+  ~Solver() { glp_delete_prob(problem_); }
+  Solver(const Solver&) = delete;
+  Solver& operator=(const Solver&) = delete;
 
   ExactResult solve(const std::vector<std::size_t>& known, double known_cost, int nodes_max) {
     glp_term_out(GLP_OFF);
-    nodes_left_ = nodes_max;
-    known_ = &known;
-    glp_smcp simplex;
-    glp_init_smcp(&simplex);
-    simplex.msg_lev = GLP_MSG_ERR;
+    std::vector<std::size_t> present;
+    for (const VmModel& vm : model_.vms) present.push_back(vm.host);
+    add_plan(present);
+    add_plan(known);
     ExactResult result;
-    if (glp_simplex(problem_, &simplex) != 0 || glp_get_status(problem_) != GLP_OPT) return result;
-    glp_iocp branch;
-    glp_init_iocp(&branch);
-    branch.msg_lev = GLP_MSG_ERR;
-    branch.br_tech = GLP_BR_PCH;
-    branch.bt_tech = GLP_BT_BLB;
-    branch.mir_cuts = GLP_ON;
-    branch.cov_cuts = GLP_ON;
-    branch.mip_gap = 5e-4;
-    branch.cb_func = [](glp_tree* tree, void* self) { static_cast<Program*>(self)->on_event(tree); };
-    branch.cb_info = this;
-    bound_ = glp_get_obj_val(problem_);
-    const int ended = glp_intopt(problem_, &branch);
-    const int status = glp_mip_status(problem_);
-    result.found = status == GLP_OPT || status == GLP_FEAS;
-    result.proven = ended == 0 && status == GLP_OPT;
-    result.optimum = result.found ? glp_mip_obj_val(problem_) : known_cost;
-    // Where the tree was cut short, what is left of it may hold plans as cheap as the best open node's bound.
-    result.bound = result.proven ? result.optimum * (1 - branch.mip_gap) : std::min(bound_, result.optimum);
-    if (!result.found) return result;
-    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
-      for (const auto& [h, column] : places_[v]) {
-        if (glp_mip_col_val(problem_, column) > 0.5) result.hosts.push_back(h);
-      }
-    }
+    result.optimum = known_cost;
+    result.bound = generate(known_cost);
+    std::vector<std::size_t> hosts = known;
+    choose(nodes_max, result.optimum, hosts);
     PlanState end(model_);
-    for (std::size_t v = 0; v < result.hosts.size(); ++v) {
-      if (result.hosts[v] != end.placement(v).host) end.apply({v, {result.hosts[v], end.placement(v).allocation}});
+    for (std::size_t v = 0; v < hosts.size(); ++v) {
+      if (hosts[v] != end.placement(v).host) end.apply({v, {hosts[v], end.placement(v).allocation}});
     }
     result.violations = end.hard_violations();
+    result.bound = std::min(result.bound, result.optimum);
+    result.columns = static_cast<int>(columns_.size());
     return result;
   }
 
  private:
-  void on_event(glp_tree* tree) {
-    const int reason = glp_ios_reason(tree);
-    if (reason == GLP_ISELECT || reason == GLP_IBRANCH) {
-      if (const int best = glp_ios_best_node(tree); best != 0)
-        bound_ = std::max(bound_, glp_ios_node_bound(tree, best));
-    }
-    if (reason == GLP_IHEUR && !told_) {
-      told_ = true;
-      std::vector<double> values(static_cast<std::size_t>(glp_get_num_cols(problem_)) + 1, 0.0);
-      if (values_of_known(values)) glp_ios_heur_sol(tree, values.data());
-    }
-    if (reason == GLP_IBRANCH && --nodes_left_ <= 0) glp_ios_terminate(tree);
+  int vm_row(std::size_t v) const { return 1 + static_cast<int>(v); }
+  int host_row(std::size_t h) const { return 1 + static_cast<int>(model_.vms.size() + h); }
+  int apart_row(std::size_t rule, std::size_t h) const {
+    return 1 + static_cast<int>(model_.vms.size() + model_.hosts.size() * (1 + rule) + h);
   }
+  double broken_price() const { return model_.policy.prices.rule_violation_per_hour; }
 
-  /// The known plan as values of all columns.
-  bool values_of_known(std::vector<double>& values) const {
-    std::vector<double> load(model_.hosts.size());
-    std::vector<bool> foreign(model_.hosts.size());
-    for (std::size_t v = 0; v < known_->size(); ++v) {
-      const std::size_t h = (*known_)[v];
-      const auto column = places_[v].find(h);
-      if (column == places_[v].end()) return false;
-      values[static_cast<std::size_t>(column->second)] = 1;
-      load[h] += cores(v);
-      foreign[h] = foreign[h] || h != model_.vms[v].host;
-    }
-    for (std::size_t h = 0; h < load.size(); ++h) {
-      values[static_cast<std::size_t>(load_column_[h])] = load[h];
-      double cost = 0;
-      for (const Line& line : lines_[h]) cost = std::max(cost, line.slope * load[h] + line.offset);
-      values[static_cast<std::size_t>(cost_column_[h])] = cost;
-      if (foreign_column_[h] != 0) values[static_cast<std::size_t>(foreign_column_[h])] = foreign[h] ? 1 : 0;
-    }
-    for (const Excess& excess : excesses_) {
-      int count = 0;
-      for (const std::size_t v : excess.vms) count += (*known_)[v] == excess.host;
-      values[static_cast<std::size_t>(excess.column)] = std::max(0, count - 1);
-    }
-    return true;
-  }
-
-  double cores(std::size_t v) const {
-    return std::min(model_.vms[v].demand.cpu_mean[0].p50, model_.vms[v].state->allocation.cpu_limit_cores());
-  }
-
-  int add_column(double cost, std::optional<double> upper, bool integer) {
-    const int column = glp_add_cols(problem_, 1);
-    glp_set_col_bnds(problem_, column, upper ? GLP_DB : GLP_LO, 0, upper.value_or(0));
-    glp_set_obj_coef(problem_, column, cost);
-    if (integer) glp_set_col_kind(problem_, column, GLP_BV);
-    return column;
-  }
-  int add_row(int kind, double low, double high) {
-    const int row = glp_add_rows(problem_, 1);
-    glp_set_row_bnds(problem_, row, kind, low, high);
-    return row;
-  }
-  void set(int row, int column, double value) {
-    rows_.push_back(row);
-    columns_.push_back(column);
-    values_.push_back(value);
-  }
-
-  void add_places() {
-    const double violation = model_.policy.prices.rule_violation_per_hour;
-    places_.resize(model_.vms.size());
-    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
-      const VmModel& vm = model_.vms[v];
-      const int row = add_row(GLP_FX, 1, 1);
-      for (std::size_t h = 0; h < model_.hosts.size(); ++h) {
-        const HostState& host = *model_.hosts[h].state;
-        const bool stays = h == vm.host;
-        if (!stays && (vm.state->unmovable || host.maintenance || !model_.pins_allow(v, h))) continue;
-        double cost = 0;
-        if (stays) {
-          cost = violation * (static_cast<int>(host.maintenance) + static_cast<int>(!model_.pins_allow(v, h)));
-        } else {
-          cost = one_off(v);
-        }
-        const int column = add_column(cost, 1, true);
-        places_[v].emplace(h, column);
-        set(row, column, 1);
-      }
-    }
-  }
-
-  /// Price of moving the VM at all, as PlanState says, without the contention until it has arrived.
-  double one_off(std::size_t v) const {
-    const VmModel& vm = model_.vms[v];
-    const Prices& prices = model_.policy.prices;
-    return (prices.action_fixed + prices.migration_per_gib * vm.migration.copied_bytes / static_cast<double>(kGiB) +
-            prices.downtime_per_second * vm.migration.downtime_s +
-            prices.contention_per_core_hour * vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600) /
-           model_.payback_hours();
-  }
-
-  void add_host(std::size_t h) {
+  /// What the host costs by its load in units, up to the most that may be on it.
+  void add_host_costs(std::size_t h, double vcpus_per_core) {
     const HostModel& host = model_.hosts[h];
-    load_column_.push_back(add_column(0, std::nullopt, false));
-    cost_column_.push_back(add_column(1, std::nullopt, false));
-    lines_.push_back(pieces(model_, h));
-    const int sum = add_row(GLP_FX, 0, 0);
-    set(sum, load_column_[h], -1);
     const double allowed = host.capacity_cores * (1 - host.cpu_headroom) - host.state->cpu_overhead_cores;
-    const double present = start_.cpu_peak_cores(h) - host.state->cpu_overhead_cores;
-    const double memory_allowed = static_cast<double>(host.memory_bytes) * (1 - host.memory_headroom);
-    const int memory = add_row(GLP_UP, 0, memory_allowed / static_cast<double>(kGiB));
-    for (std::size_t v = 0; v < places_.size(); ++v) {
-      const auto place = places_[v].find(h);
-      if (place == places_[v].end()) continue;
-      set(sum, place->second, cores(v));
-      set(memory, place->second,
-          static_cast<double>(model_.vms[v].state->allocation.memory_bytes) / static_cast<double>(kGiB));
-    }
-    for (const Line& line : lines_[h]) {
-      const int row = add_row(GLP_LO, line.offset, 0);
-      set(row, cost_column_[h], 1);
-      set(row, load_column_[h], -line.slope);
-    }
-    if (present <= allowed) {
-      foreign_column_.push_back(0);
-      glp_set_col_bnds(problem_, load_column_[h], GLP_DB, 0, allowed + 1e-9);
-      return;
-    }
-    // A host beyond its headroom may stay so, but then nothing comes to it.
-    foreign_column_.push_back(add_column(0, 1, true));
-    const int row = add_row(GLP_UP, 0, present);
-    set(row, load_column_[h], 1);
-    set(row, foreign_column_[h], present - allowed);
-    for (std::size_t v = 0; v < places_.size(); ++v) {
-      const auto place = places_[v].find(h);
-      if (place == places_[v].end() || h == model_.vms[v].host) continue;
-      const int comes = add_row(GLP_UP, 0, 0);
-      set(comes, place->second, 1);
-      set(comes, foreign_column_[h], -1);
+    allowed_units_.push_back(static_cast<int>(std::floor(allowed / kExactGrid_cores + 1e-6)));
+    std::vector<double>& costs = costs_.emplace_back();
+    for (int units = 0; units <= std::max(allowed_units_[h], home_units_[h]); ++units) {
+      const double cores = units * kExactGrid_cores;
+      Load load;
+      load.vms = 1;
+      load.vcpus = cores * vcpus_per_core;
+      load.median.fill(cores);
+      load.weighted.fill(cores);
+      load.peak.median.fill(cores);
+      const HostScore score = score_host(model_.policy, host, load);
+      costs.push_back(score.performance() + score.utilisation());
     }
   }
 
-  void add_anti_affinity() {
-    for (std::uint32_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
-      const AffinityRule& affinity = model_.policy.affinity[rule];
-      const double price = affinity.hard ? model_.policy.prices.rule_violation_per_hour : affinity.price_per_hour;
+  void add_rows() {
+    glp_add_rows(problem_, apart_row(model_.policy.affinity.size(), 0) - 1);
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) glp_set_row_bnds(problem_, vm_row(v), GLP_FX, 1, 1);
+    for (std::size_t h = 0; h < model_.hosts.size(); ++h) glp_set_row_bnds(problem_, host_row(h), GLP_UP, 0, 1);
+    for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
       for (std::size_t h = 0; h < model_.hosts.size(); ++h) {
-        Excess excess{h, 0, model_.rule_vms[rule]};
-        const int row = add_row(GLP_UP, 0, 1);
-        for (const std::size_t v : excess.vms) {
-          if (const auto place = places_[v].find(h); place != places_[v].end()) set(row, place->second, 1);
-        }
-        excess.column = add_column(price, std::nullopt, false);
-        set(row, excess.column, -1);
-        excesses_.push_back(std::move(excess));
+        // One of them may be there; each further one has its price.
+        const int row = apart_row(rule, h);
+        glp_set_row_bnds(problem_, row, GLP_UP, 0, 1);
+        const int excess = glp_add_cols(problem_, 1);
+        glp_set_col_bnds(problem_, excess, GLP_LO, 0, 0);
+        glp_set_obj_coef(problem_, excess, broken_price());
+        const int rows[] = {0, row};
+        const double values[] = {0, -1};
+        glp_set_mat_col(problem_, excess, 1, rows, values);
       }
     }
+    first_column_ = glp_get_num_cols(problem_) + 1;
   }
 
-  struct Excess {
-    std::size_t host;
-    int column;
-    std::vector<std::size_t> vms;
-  };
+  bool may_be_on(std::size_t v, std::size_t h) const {
+    const VmModel& vm = model_.vms[v];
+    if (h == vm.host) return true;
+    return !vm.state->unmovable && !model_.hosts[h].state->maintenance && model_.pins_allow(v, h);
+  }
+  /// Of the VM on the host, whatever else is there.
+  double own_price(std::size_t v, std::size_t h) const {
+    if (h != model_.vms[v].host) return start_.move_price(v);
+    return broken_price() *
+           (static_cast<int>(!model_.pins_allow(v, h)) + static_cast<int>(model_.hosts[h].state->maintenance));
+  }
+
+  void add_plan(const std::vector<std::size_t>& host_of) {
+    std::vector<std::vector<std::size_t>> sets(model_.hosts.size());
+    for (std::size_t v = 0; v < host_of.size(); ++v) sets[host_of[v]].push_back(v);
+    for (std::size_t h = 0; h < sets.size(); ++h) add_column(h, sets[h]);
+  }
+
+  void add_column(std::size_t h, const std::vector<std::size_t>& vms) {
+    Column column{h, vms};
+    int units = 0;
+    std::int64_t memory = 0;
+    bool arrives = false;
+    std::vector<int> rows = {0, host_row(h)};
+    for (const std::size_t v : vms) {
+      units += units_[v];
+      memory += model_.vms[v].state->allocation.memory_bytes;
+      arrives = arrives || model_.vms[v].host != h;
+      column.cost += own_price(v, h);
+      rows.push_back(vm_row(v));
+    }
+    column.cost += vms.empty() ? 0 : costs_[h][static_cast<std::size_t>(units)];
+    const HostModel& host = model_.hosts[h];
+    column.memory_fits =
+        !arrives || static_cast<double>(memory) <= static_cast<double>(host.memory_bytes) * (1 - host.memory_headroom);
+    if (!columns_seen_.insert(column).second) return;
+    std::vector<double> values(rows.size(), 1.0);
+    for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
+      const std::vector<std::size_t>& of_rule = model_.rule_vms[rule];
+      const auto count = std::count_if(of_rule.begin(), of_rule.end(),
+                                       [&](std::size_t v) { return std::binary_search(vms.begin(), vms.end(), v); });
+      if (count == 0) continue;
+      rows.push_back(apart_row(rule, h));
+      values.push_back(static_cast<double>(count));
+    }
+    const int index = glp_add_cols(problem_, 1);
+    glp_set_col_bnds(problem_, index, GLP_LO, 0, 0);
+    glp_set_obj_coef(problem_, index, column.cost);
+    glp_set_mat_col(problem_, index, static_cast<int>(rows.size()) - 1, rows.data(), values.data());
+    columns_.push_back(std::move(column));
+  }
+
+  /// Adds columns until none would help, or the bound is close enough. Returns the bound.
+  double generate(double known_cost) {
+    glp_smcp simplex;
+    glp_init_smcp(&simplex);
+    simplex.msg_lev = GLP_MSG_OFF;
+    double bound = 0;
+    for (int round = 0; round < kRoundsMax; ++round) {
+      if (glp_simplex(problem_, &simplex) != 0 || glp_get_status(problem_) != GLP_OPT) break;
+      const double value = glp_get_obj_val(problem_);
+      double lagrangian = value;
+      const std::size_t before = columns_.size();
+      for (std::size_t h = 0; h < model_.hosts.size(); ++h) {
+        const double dual = glp_get_row_dual(problem_, host_row(h));
+        lagrangian += std::min(0.0, std::min(price(h, true), price(h, false)) - dual);
+      }
+      bound = std::max(bound, lagrangian);
+      if (columns_.size() == before) break;
+      if (std::min(value, known_cost) - bound <= kCloseEnough * bound) break;
+    }
+    return bound;
+  }
+
+  /// The set of least reduced cost for the host; added to the master if it helps. arrivals: VMs from elsewhere may be
+  /// in it, and then its headroom holds; else only those at home. Returns that cost without the host's own dual.
+  double price(std::size_t h, bool arrivals) {
+    struct Choice {
+      std::size_t vm;
+      double worth;
+    };
+    std::vector<Choice> choices;
+    std::vector<std::size_t> always;
+    int units = 0;
+    double worth = 0;
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
+      const bool home = model_.vms[v].host == h;
+      if (!may_be_on(v, h) || (!arrivals && !home)) continue;
+      double dual = glp_get_row_dual(problem_, vm_row(v)) - own_price(v, h);
+      for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
+        const std::vector<std::size_t>& of_rule = model_.rule_vms[rule];
+        if (std::binary_search(of_rule.begin(), of_rule.end(), v)) {
+          dual += glp_get_row_dual(problem_, apart_row(rule, h));
+        }
+      }
+      if (home && model_.vms[v].state->unmovable) {
+        always.push_back(v);
+        units += units_[v];
+        worth += dual;
+      } else if (dual > 0) {
+        choices.push_back({v, dual});
+      }
+    }
+    const int most = arrivals ? allowed_units_[h] : home_units_[h];
+    if (units > most) return 1e30;
+    const auto cells = static_cast<std::size_t>(most) + 1;
+    // best[u]: the most that choices of u units together are worth.
+    std::vector<double> best(cells, -1e30);
+    best[static_cast<std::size_t>(units)] = worth;
+    std::vector<std::vector<bool>> taken(choices.size(), std::vector<bool>(cells));
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      const auto size = static_cast<std::size_t>(units_[choices[i].vm]);
+      for (std::size_t u = cells; u-- > size;) {
+        const double with = best[u - size] + choices[i].worth;
+        if (with <= best[u]) continue;
+        best[u] = with;
+        taken[i][u] = true;
+      }
+    }
+    double least = 1e30;
+    std::size_t at = 0;
+    for (std::size_t u = 0; u < cells; ++u) {
+      if (best[u] < -1e29) continue;
+      const double cost = (u == 0 ? 0 : costs_[h][u]) - best[u];
+      if (cost < least) {
+        least = cost;
+        at = u;
+      }
+    }
+    if (least - glp_get_row_dual(problem_, host_row(h)) < -kReducedCostMin) {
+      std::vector<std::size_t> vms = always;
+      for (std::size_t i = choices.size(); i-- > 0;) {
+        if (!taken[i][at]) continue;
+        vms.push_back(choices[i].vm);
+        at -= static_cast<std::size_t>(units_[choices[i].vm]);
+      }
+      std::sort(vms.begin(), vms.end());
+      add_column(h, vms);
+    }
+    return least;
+  }
+
+  /// The cheapest plan that the columns make up, if it is cheaper than the best so far.
+  void choose(int nodes_max, double& best_cost, std::vector<std::size_t>& best_hosts) {
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const int index = first_column_ + static_cast<int>(i);
+      glp_set_col_kind(problem_, index, GLP_BV);
+      if (!columns_[i].memory_fits) glp_set_col_bnds(problem_, index, GLP_FX, 0, 0);
+    }
+    glp_smcp simplex;
+    glp_init_smcp(&simplex);
+    simplex.msg_lev = GLP_MSG_OFF;
+    if (glp_simplex(problem_, &simplex) != 0 || glp_get_status(problem_) != GLP_OPT) return;
+    glp_iocp branch;
+    glp_init_iocp(&branch);
+    branch.msg_lev = GLP_MSG_OFF;
+    branch.br_tech = GLP_BR_PCH;
+    branch.bt_tech = GLP_BT_BLB;
+    branch.mip_gap = kCloseEnough;
+    nodes_left_ = nodes_max;
+    branch.cb_info = this;
+    branch.cb_func = [](glp_tree* tree, void* self) {
+      if (glp_ios_reason(tree) == GLP_IBRANCH && --static_cast<Solver*>(self)->nodes_left_ <= 0) {
+        glp_ios_terminate(tree);
+      }
+    };
+    glp_intopt(problem_, &branch);
+    const int status = glp_mip_status(problem_);
+    if ((status != GLP_OPT && status != GLP_FEAS) || glp_mip_obj_val(problem_) >= best_cost) return;
+    best_cost = glp_mip_obj_val(problem_);
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (glp_mip_col_val(problem_, first_column_ + static_cast<int>(i)) < 0.5) continue;
+      for (const std::size_t v : columns_[i].vms) best_hosts[v] = columns_[i].host;
+    }
+  }
 
   const ClusterModel& model_;
   PlanState start_;
   glp_prob* problem_;
-  std::vector<int> rows_, columns_;
-  std::vector<double> values_;
-  std::vector<std::map<std::size_t, int>> places_;  ///< [VM]: column by host
-  std::vector<int> load_column_, cost_column_, foreign_column_;
-  std::vector<std::vector<Line>> lines_;
-  std::vector<Excess> excesses_;
-  const std::vector<std::size_t>* known_ = nullptr;
-  double bound_ = 0;
+  std::vector<int> units_;                  ///< by VM: its demand
+  std::vector<int> home_units_;             ///< by host: of the VMs that are there now
+  std::vector<int> allowed_units_;          ///< by host: within its headroom
+  std::vector<std::vector<double>> costs_;  ///< [host][units]
+  std::vector<Column> columns_;
+  std::set<Column> columns_seen_;
+  int first_column_ = 1;
   int nodes_left_ = 0;
-  bool told_ = false;
 };
 
 }  // namespace
 
 ExactResult solve_exactly(const ClusterModel& model, const std::vector<std::size_t>& known, double known_cost,
                           int nodes_max) {
-  ExactResult result = Program(model).solve(known, known_cost, nodes_max);
+  ExactResult result = Solver(model).solve(known, known_cost, nodes_max);
   glp_free_env();
   return result;
 }

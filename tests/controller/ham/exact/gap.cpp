@@ -1,6 +1,8 @@
 #include "tests/controller/ham/exact/gap.h"
 
 #include <algorithm>
+#include <cmath>
+#include <ctime>
 #include <random>
 
 #include "controller/ham/score/plan_state.h"
@@ -47,7 +49,8 @@ GapCase random_case(std::uint32_t seed, int hosts_max) {
     free_bytes.push_back(static_cast<std::int64_t>(static_cast<double>(host.fingerprint.memory_capacity_bytes) * 0.9));
   }
   for (int v = 0; v < vms; ++v) {
-    const double cores = std::min(3.5, wanted * shares[static_cast<std::size_t>(v)] / sum);
+    const double share = std::min(3.5, wanted * shares[static_cast<std::size_t>(v)] / sum);
+    const double cores = kExactGrid_cores * std::max(1.0, std::round(share / kExactGrid_cores));
     const std::int64_t memory = (1 + below(8)) * kGiB;
     std::size_t h = below(static_cast<std::uint32_t>(hosts));
     for (int tries = 0; free_bytes[h] < memory && tries < hosts; ++tries) h = (h + 1) % free_bytes.size();
@@ -97,7 +100,9 @@ Gap measure_gap(const GapCase& test, std::uint32_t seed, int nodes_max) {
   gap.vms = static_cast<int>(model.vms.size());
   const double fixed = fixed_cost(plan);
   gap.nothing = -plan.total().total() - fixed;
+  const std::clock_t begin = std::clock();
   const SearchResult found = search(plan, seed);
+  gap.search_cpu_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   gap.evaluations = found.evaluations;
   gap.ours = -plan.total().total() - fixed;
   gap.ours_moves = plan.migrations_planned();
@@ -107,8 +112,9 @@ Gap measure_gap(const GapCase& test, std::uint32_t seed, int nodes_max) {
   const ExactResult exact = solve_exactly(model, hosts, gap.ours, nodes_max);
   gap.optimum = exact.optimum;
   gap.bound = exact.bound;
-  gap.proven = exact.proven;
-  gap.solver_violations = exact.found ? exact.violations : gap.ours_violations;
+  gap.proven = exact.proven();
+  gap.solver_violations = exact.violations;
+  gap.broken_price = test.policy.prices.rule_violation_per_hour * exact.violations;
   return gap;
 }
 

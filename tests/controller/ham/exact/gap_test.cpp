@@ -19,13 +19,12 @@ TEST(Gap, SmallClustersAreSolvedNearlyExactly) {
                                     << gap.solver_violations);
     EXPECT_LE(gap.ours, gap.nothing + 1e-6);
     EXPECT_LE(gap.ours_violations, gap.solver_violations);
-    if (gap.solver_violations > 0 || gap.bound < 1) continue;  // what no plan mends is all that counts there
-    EXPECT_GE(gap.ours, gap.bound - 1e-6) << "a bound that is none";
-    EXPECT_LE(gap.gap(), 0.05);
-    sum += gap.gap();
+    EXPECT_LE(gap.bound, gap.optimum);
+    EXPECT_LE(gap.optimum, gap.ours);
+    EXPECT_LE(gap.gap_max(), 0.05);
+    sum += gap.gap_max();
     ++count;
   }
-  ASSERT_GE(count, 10);
   EXPECT_LE(sum / count, 0.01);
 }
 
