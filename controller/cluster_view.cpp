@@ -46,6 +46,7 @@ std::string label(const Entity& entity, const std::string& key) {
 
 constexpr std::string_view kCapabilityPrefix = "capability.";
 constexpr std::string_view kGroupPrefix = "group.";
+constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 
 }  // namespace
 
@@ -99,11 +100,13 @@ struct ClusterView::Host {
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
+  Timestamp disturbed_until{};  // by a migration; controller's clock
 };
 
 struct ClusterView::Vm {
   ham::VmState state;
-  Timestamp last_seen{};  // controller's clock
+  Timestamp last_seen{};         // controller's clock
+  double calm_demand_cores = 0;  // the last that no migration disturbed
   std::vector<std::int64_t> latency;
 };
 
@@ -264,6 +267,9 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
 
   if (measured) {
     state.cpu_used_cores = run / tick_ns;
+    // A migration's copying takes CPU from the host's VMs: that they wait for it is no wish for more.
+    if (host.received < host.disturbed_until) demand = std::max(run / tick_ns, std::min(demand, vm.calm_demand_cores));
+    vm.calm_demand_cores = demand;
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
@@ -362,6 +368,10 @@ void ClusterView::on_presence(const HostId& host, bool commandable) {
 
 void ClusterView::set_maintenance(const HostId& host, bool on) {
   hosts_[host].maintenance = on;
+}
+
+void ClusterView::on_migrating(const HostId& host, Timestamp now) {
+  hosts_[host].disturbed_until = now + kAftermath;
 }
 
 void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool verified) {

@@ -38,6 +38,8 @@ class ClusterView {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
+  /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
+  void on_migrating(const HostId& host, Timestamp now);
   /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
   /// do.
   void on_action_end(const ham::Action& action, Timestamp when, bool verified);

@@ -96,8 +96,14 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   };
   PipelineOutput out = publish(executor_.on_tick(now, reachable));
 
+  std::vector<ham::InFlight> in_flight = executor_.in_flight();
+  for (const ham::InFlight& flight : in_flight) {
+    if (!flight.target || flight.awaiting_approval) continue;
+    view_.on_migrating(flight.source, now);
+    view_.on_migrating(*flight.target, now);
+  }
   auto state = std::make_shared<ham::ClusterState>(view_.state(now));
-  state->in_flight = executor_.in_flight();
+  state->in_flight = std::move(in_flight);
   state->paused = paused_;
   auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed));
   decision->id = cycle.number;

@@ -69,6 +69,7 @@ void read_names(Table& table, std::string_view key, std::set<std::string>& out) 
 
 void read_prices(Table table, Prices& prices) {
   table.read("contention_per_core_hour", prices.contention_per_core_hour, 0, kPriceMax);
+  table.read("shortfall_per_core_hour", prices.shortfall_per_core_hour, 0, kPriceMax);
   table.read("memory_shortage_per_gib_hour", prices.memory_shortage_per_gib_hour, 0, kPriceMax);
   table.read("capacity_per_core_hour", prices.capacity_per_core_hour, 0, kPriceMax);
   table.read("imbalance_per_host_hour", prices.imbalance_per_host_hour, 0, kPriceMax);

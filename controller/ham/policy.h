@@ -28,7 +28,8 @@ struct Strategies {
 
 /// Prices, all in the policy's currency (default: cents).
 struct Prices {
-  double contention_per_core_hour = 100;  ///< a VM's demand for one core goes unserved or waits, for an hour
+  double contention_per_core_hour = 100;  ///< one core's worth of vCPUs is runnable and does not run, for an hour
+  double shortfall_per_core_hour = 200;   ///< demand for one core is left undone by a limit or a full host; on top
   double memory_shortage_per_gib_hour = 400;
   double capacity_per_core_hour = 1;   ///< one core allocated beyond the p99 demand, for an hour
   double imbalance_per_host_hour = 2;  ///< a host whose p90 demand uses up its headroom exactly; linear beyond

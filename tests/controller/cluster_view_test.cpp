@@ -172,6 +172,28 @@ TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
   EXPECT_EQ(state.vms[0].groups.at("tier"), "db");
 }
 
+// A migration's copying made its source's VMs wait; that looked like demand, its trend was extrapolated, and a second
+// VM was sent after the first for nothing.
+TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a"), vm("b")};
+  Timestamp now = kStart;
+  const auto pass = [&](double run, double wait) {
+    host.pass(1, {{run, wait}, {run, wait}});
+    now += std::chrono::seconds(1);
+    view.on_sample(host.sample(now), now);
+    return view.state(now).vms.at(0).cpu_demand_cores;
+  };
+  view.on_sample(host.sample(now), now);
+  EXPECT_NEAR(pass(0.3, 0.1), 0.3, 1e-9);
+  view.on_migrating(HostId("h1"), now);
+  EXPECT_NEAR(pass(0.3, 0.7), 0.3, 1e-9) << "waits for the migration";
+  EXPECT_NEAR(pass(0.5, 0.5), 0.5, 1e-9) << "what runs is wanted";
+  pass(0.5, 0.4);
+  EXPECT_NEAR(pass(0.4, 0.6), 1.0, 1e-9) << "the migration is over";
+}
+
 TEST(ClusterView, FeedsTheForecasts) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);

@@ -108,9 +108,11 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
   for (std::size_t i = 0; i < kSlots; ++i) {
     const forecast::Quantiles& q = demand.cpu_mean[i];
     if (q.p50 <= limit && q.p90 <= limit && q.p99 <= limit) continue;
-    const auto held_back = [&](double cores) { return held_back_cores(cores, limit, allocation.vcpus); };
-    score.unserved[i] = vm.priority * prices.contention_per_core_hour *
-                        expectation(held_back(q.p50), held_back(q.p90), held_back(q.p99));
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * held_back_cores(cores, limit, allocation.vcpus) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores - limit);
+    };
+    score.unserved[i] = vm.priority * expectation(cost(q.p50), cost(q.p90), cost(q.p99));
   }
   if (demand.memory_known) {
     const auto memory = static_cast<double>(allocation.memory_bytes);
@@ -149,12 +151,15 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
       const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
       return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
     };
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * waiting(cores) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
+    };
     double beyond_headroom = 0;
     double used = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
       const double priority = load.median[i] > 0 ? load.weighted[i] / load.median[i] : 1;
-      score.contention[i] = priority * prices.contention_per_core_hour *
-                            expectation(waiting(load.median[i]), waiting(p90[i]), waiting(p99[i]));
+      score.contention[i] = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
       beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
       used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
     }

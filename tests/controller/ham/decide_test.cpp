@@ -402,6 +402,34 @@ TEST(Decide, StarvedVmGetsWhatItsNeighbourLeaves) {
   EXPECT_GE(std::get<SetCpuQuota>(decision.chosen.actions[1].operation).quota_us, 80000);
 }
 
+// Seen live: a VM at 0.3 of the core it asked for, on a host two thirds full beside one a third full. The short waits
+// of its neighbours, had it been served, were priced like what it could not do at all.
+TEST(Decide, StarvationOutweighsShortWaits) {
+  const profile::ResponseCurve steep({{0, 0.1, 100}, {0.6, 0.3, 100}, {0.8, 0.8, 100}, {0.95, 2.4, 100}});
+  Cluster cluster;
+  for (const auto& [id, cores, overhead] : {std::tuple("h1", 0.9, 0.05), std::tuple("h2", 1.2, 0.1)}) {
+    HostState& host = cluster.host(id, cores);
+    host.cpu_overhead_cores = overhead;
+    host.fingerprint.run_queue_wait = steep;
+  }
+  set_cpu(cluster.vm("web", "h2", 1, 0.3, kGiB / 8), flat_forecast(cluster.state.now, 1.0, 0.02, 0.5));
+  for (const auto& [name, id, load] : {std::tuple("api", "h1", 0.22), std::tuple("batch", "h2", 0.28),
+                                       std::tuple("db", "h2", 0.06), std::tuple("cache", "h2", 0.05)}) {
+    set_flat_cpu(cluster.vm(name, id, 1, -1, kGiB / 8), cluster.state.now, load);
+  }
+  Policy policy = eager_policy();
+  policy.limits.payback = std::chrono::minutes(2);
+  policy.limits.gain_min = 0.15;
+  std::size_t moves = 0;
+  for (int round = 0; round < 5; ++round) {
+    const Decision decision = decide(cluster.ready(), policy, 1);
+    moves += moves_of(decision.chosen).size();
+    carry_out(cluster.state, decision.chosen.actions);
+  }
+  EXPECT_GE(cluster.find("web").allocation.cpu_limit_cores(), 0.65);
+  EXPECT_LE(moves, 3u);
+}
+
 TEST(Decide, MovedVmMayGetMoreOnArrival) {
   Cluster cluster;
   cluster.host("h1", 0.9);
