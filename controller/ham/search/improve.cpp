@@ -10,9 +10,11 @@
 namespace proteus::ham {
 namespace {
 
-/// How often the VMs are packed anew, and how many times a host is priced for it each time: so many for each VM.
+/// How often the VMs are packed anew, and how many times a host is priced for it each time: so many for each VM and
+/// host.
 constexpr int kPackings = 3;
-constexpr std::int64_t kPackingEvaluationsPerVm = 2'500;
+constexpr std::int64_t kPackingEvaluationsPerPlace = 150;
+constexpr std::int64_t kPackingEvaluationsMax = 250'000;
 /// Evaluations where the plan has no migration yet: a cluster at rest is not to be searched through every cycle.
 constexpr std::int64_t kEvaluationsAtRest = 20'000;
 constexpr double kEpsilon = 1e-9;
@@ -127,8 +129,9 @@ class Improver {
       if (std::all_of(model.vms[v].affinity.begin(), model.vms[v].affinity.end(), apart)) packable.push_back(v);
     }
     Packing packing(plan_, packable, moves_max, model.policy.limits.concurrent_migrations_per_host);
+    const auto places = static_cast<std::int64_t>(packable.size() * model.hosts.size());
     const auto wishes = packing.improve([this](std::size_t n) { return w_.random_below(n); },
-                                        kPackingEvaluationsPerVm * static_cast<std::int64_t>(packable.size()));
+                                        std::min(kPackingEvaluationsMax, kPackingEvaluationsPerPlace * places));
     // Its bound is its own.
     w_.result.evaluations += packing.evaluations();
     w_.result.evaluations_max += packing.evaluations();

@@ -46,8 +46,8 @@ struct SearchResult {
 /// and so many more for each VM.
 constexpr std::int64_t kEvaluationsMax = 400'000;
 constexpr std::int64_t kEvaluationsPerVm = 40;
-/// Up to this many hosts, every VM is tried on every host, and pairs of VMs and chains as well; in larger clusters a VM
-/// is tried on the kTargetsMax least used hosts that its rules allow.
+/// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in larger
+/// clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
 constexpr std::size_t kThoroughHosts = 32;
 constexpr std::size_t kTargetsMax = 16;
 
@@ -56,8 +56,8 @@ constexpr std::size_t kTargetsMax = 16;
 /// with the reshape that needs their room; exchanges of VMs and other places for those that move anyway; emptying of
 /// hosts that may sleep; reshapes again. Every step must be allowed by every rule where it stands in the order, and
 /// gain more than gain_min of what it touches. At last each step is taken back if the plan is no worse without it.
-/// seed: which places are shaken where the search looks beyond the nearest optimum. Source: lazy greedy (Minoux 1978),
-/// iterated local search (Lourenço, Martin, Stützle 2003); prices make the cheapest sufficient action win, and among
+/// seed: which VMs are taken out where the search looks beyond the nearest optimum (packing.h). Source: lazy greedy
+/// (Minoux 1978); prices make the cheapest sufficient action win, and among
 /// options within 1 % of the best gain the one of least cost and latency is taken.
 SearchResult search(PlanState& plan, std::uint64_t seed);
 
