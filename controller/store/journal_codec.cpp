@@ -18,6 +18,8 @@ using wire::read_text;
 constexpr std::size_t kEntryBytesMax = 64u << 20;
 constexpr unsigned kListItemsMax = 1u << 20;
 constexpr int kNestingMax = 16;
+// Items of a list that hold nothing take no room in the canonical form, and count as a word each when they are read.
+constexpr std::size_t kTraversalWordsMin = 65'536;
 
 // --- writing ------------------------------------------------------------------------------------------------------
 
@@ -486,7 +488,7 @@ std::string encode(const JournalEntry& entry) {
 
 Result<JournalEntry> decode_journal_entry(std::string_view bytes) {
   auto entry = wire::with_message<schema::Entry>(
-      bytes, {.bytes_max = kEntryBytesMax, .nesting_max = kNestingMax},
+      bytes, {.bytes_max = kEntryBytesMax, .nesting_max = kNestingMax, .traversal_words_min = kTraversalWordsMin},
       [](schema::Entry::Reader root) -> Result<JournalEntry> {
         try {
           return JournalEntry{root.getLsn(), from_unix_ns(root.getTimeNs()), read_payload(root)};
