@@ -5,6 +5,9 @@
 #include <limits>
 #include <utility>
 
+#include "controller/forecast/cold_start.h"
+#include "controller/forecast/staleness.h"
+
 namespace proteus::controller {
 namespace {
 
@@ -110,7 +113,8 @@ struct ClusterView::Vm {
   std::vector<std::int64_t> latency;
 };
 
-ClusterView::ClusterView(ViewOptions options) : options_(options), engine_(options.forecast) {}
+ClusterView::ClusterView(ViewOptions options)
+    : options_(options), forecasts_(options.forecast, options.forecast_workers) {}
 ClusterView::~ClusterView() = default;
 
 void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog) {
@@ -276,21 +280,24 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
-    if (running) engine_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand);
+    if (running) {
+      forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host_id));
+    }
   }
   if (!running) return;
-  if (network_measured) engine_.observe(columns.vm, forecast::Resource::kNetwork, frame.time, network / tick_ns * 1e9);
+  if (network_measured)
+    forecasts_.observe(columns.vm, forecast::Resource::kNetwork, frame.time, network / tick_ns * 1e9);
   if (disk > 0 || !columns.last_disk_change) {
     if (columns.last_disk_change) {
       const double seconds = to_seconds(frame.time - *columns.last_disk_change);
-      if (seconds > 0) engine_.observe(columns.vm, forecast::Resource::kBlockIo, frame.time, disk / seconds);
+      if (seconds > 0) forecasts_.observe(columns.vm, forecast::Resource::kBlockIo, frame.time, disk / seconds);
     }
     columns.last_disk_change = frame.time;
   }
   const std::optional<std::int64_t> usable = gauge(frame, columns.usable);
   if (usable && allocation.memory_bytes > *usable) {
-    engine_.observe(columns.vm, forecast::Resource::kMemory, frame.time,
-                    static_cast<double>(allocation.memory_bytes - *usable));
+    forecasts_.observe(columns.vm, forecast::Resource::kMemory, frame.time,
+                       static_cast<double>(allocation.memory_bytes - *usable));
   }
 }
 
@@ -385,6 +392,20 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
   }
 }
 
+double ClusterView::cpu_speed(const HostId& host) const {
+  const auto found = options_.cpu_speed.find(host);
+  return found == options_.cpu_speed.end() ? 1 : found->second;
+}
+
+void ClusterView::expect(const VmId& vm, Timestamp now) {
+  vms_[vm].last_seen = now;
+}
+
+double ClusterView::cpu_speed_of(const VmId& vm) const {
+  const auto found = vms_.find(vm);
+  return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
+}
+
 ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
   ham::HostState state = host.figures;
   state.commandable = host.commandable;
@@ -404,7 +425,15 @@ ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
 ham::VmState ClusterView::vm_state(const VmId& id, const Vm& vm, Timestamp now) const {
   ham::VmState state = vm.state;
   for (const forecast::Resource resource : forecast::kResources) {
-    if (auto made = engine_.forecast(id, resource, now)) state.forecasts.emplace(resource, std::move(*made));
+    auto made = forecasts_.forecast(id, resource, now);
+    if (!made && resource == forecast::Resource::kCpu && vm.state.running) {
+      // Its first forecast is being made.
+      made = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
+                                  vm.state.cpu_demand_cores * cpu_speed(vm.state.host), 0);
+    }
+    if (!made) continue;
+    if (resource == forecast::Resource::kCpu) scale(*made, 1 / cpu_speed(vm.state.host));
+    state.forecasts.emplace(resource, std::move(*made));
   }
   return state;
 }
@@ -422,7 +451,7 @@ ham::ClusterState ClusterView::state(Timestamp now) {
     const bool listed = host != hosts_.end() && std::any_of(host->second.vms.begin(), host->second.vms.end(),
                                                             [&](const Columns& c) { return c.vm == vm->first; });
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
-      engine_.forget(vm->first);
+      forecasts_.forget(vm->first);
       vm = vms_.erase(vm);
       continue;
     }

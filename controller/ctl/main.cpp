@@ -17,6 +17,7 @@
 #include "controller/ctl/query_command.h"
 #include "controller/ctl/replay_command.h"
 #include "controller/ctl/simulate_command.h"
+#include "controller/ctl/svg.h"
 #include "controller/ctl/top.h"
 
 namespace proteus::ctl {
@@ -34,6 +35,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  proteusctl hosts                       what every host has, uses and is expected to need\n"
     "  proteusctl forecast web1 --plot        a VM's demand, past and predicted\n"
+    "  proteusctl accuracy web1               how good its forecasts have been, by model and lead\n"
     "  proteusctl plan                        what the last cycle decided, and why\n"
     "  proteusctl explain A12                 one action: its reason as a sum, its alternatives, its life\n"
     "  proteusctl query cpu_run_time_ns --vm web1   a figure over the last hour\n"
@@ -69,6 +71,7 @@ struct Options {
   std::string vm;
   std::string resource = "cpu";
   bool plot = false;
+  std::string svg_file;
   std::string id;
   std::string host;
   std::string on_off;
@@ -118,9 +121,27 @@ class Session {
   }
 
   int forecast() {
-    return show(
-        "/v1/vms/" + url_encode(options_.vm) + "/forecast?resource=" + url_encode(options_.resource),
-        [&](const Json& answer) { return options_.plot ? plot_forecast(answer, 100, 20) : print_forecast(answer); });
+    const Result<Json> answer =
+        client_.get("/v1/vms/" + url_encode(options_.vm) + "/forecast?resource=" + url_encode(options_.resource));
+    if (!answer) return report(answer.error());
+    if (!options_.svg_file.empty()) {
+      if (const Status written = write_text(options_.svg_file, svg_forecast(*answer)); !written) {
+        return report(written.error());
+      }
+    }
+    if (options_.json) {
+      std::cout << answer->dump(2) << "\n";
+    } else if (options_.plot || options_.svg_file.empty()) {
+      std::cout << (options_.plot ? plot_forecast(*answer, 100, 20) : print_forecast(*answer));
+    } else {
+      std::cout << options_.svg_file << " drawn\n";
+    }
+    return 0;
+  }
+
+  int accuracy() {
+    return show("/v1/accuracy" + (options_.vm.empty() ? "" : "?vm=" + url_encode(options_.vm)),
+                [&](const Json& answer) { return print_accuracy(answer, !options_.vm.empty()); });
   }
 
   int explain() {
@@ -241,6 +262,9 @@ int run(int argc, char** argv) {
   forecast->add_option("VM", options.vm, "name or UUID")->required();
   forecast->add_option("--resource", options.resource, "cpu, memory, block_io or network")->capture_default_str();
   forecast->add_flag("--plot", options.plot, "draw history, median and bands");
+  forecast->add_option("--svg", options.svg_file, "draw them into this file, as SVG");
+  CLI::App* accuracy = verb("accuracy", "how forecasts have turned out: loss, error and coverage by lead and model");
+  accuracy->add_option("VM", options.vm, "name or UUID: all models of this VM; default: the chosen ones of all VMs");
   verb("plan", "the last cycle's decision and the actions under way");
   CLI::App* explain =
       verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
@@ -340,6 +364,7 @@ int run(int argc, char** argv) {
   if (command == "hosts") return session.show("/v1/hosts", print_hosts);
   if (command == "vms") return session.show("/v1/vms", print_vms);
   if (command == "forecast") return session.forecast();
+  if (command == "accuracy") return session.accuracy();
   if (command == "plan")
     return session.show("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
   if (command == "explain") return session.explain();

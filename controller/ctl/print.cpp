@@ -88,6 +88,13 @@ std::string print_status(const Json& status) {
                       ingest.at("problem").get<std::string>().empty()
                           ? ""
                           : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  const Json& forecasts = status.at("forecasts");
+  if (forecasts.at("rounds_behind").get<std::uint64_t>() > 1 ||
+      forecasts.at("observations_dropped").get<std::uint64_t>() > 0) {
+    text += fmt::format("forecasts   {} rounds behind, {} observations dropped\n",
+                        forecasts.at("rounds_behind").get<std::uint64_t>(),
+                        forecasts.at("observations_dropped").get<std::uint64_t>());
+  }
   text += fmt::format("store       {} messages, {} journal entries, {} on disk\n",
                       store.at("raw_messages").get<std::uint64_t>(), store.at("journal_entries").get<std::uint64_t>(),
                       format_bytes(store.at("disk_bytes").get<double>()));
@@ -167,7 +174,7 @@ std::string print_forecast(const Json& outlook) {
   }
   text += steps.text();
   Table models({"MODEL", ">PINBALL LOSS", ">BELOW P90", ">SCORED", "NOTE"});
-  for (const Json& accuracy : outlook.at("accuracy")) {
+  for (const Json& accuracy : outlook.at("accuracy").at("models")) {
     const bool set_aside = accuracy.at("set_aside").get<bool>();
     models.add({accuracy.at("model").get<std::string>(), level(accuracy.at("pinball_loss").get<double>()),
                 fmt::format("{:.0f} %", accuracy.at("coverage_p90").get<double>() * 100),

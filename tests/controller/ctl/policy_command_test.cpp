@@ -44,7 +44,7 @@ class PolicyFiles : public testing::Test {
     fakes::FakeHost host("h1", 2, 4 * kGiB);
     fakes::FakeVm vm;
     vm.name = "web";
-    vm.uuid = "uuid-web";
+    vm.uuid = "00000000-0000-4000-8000-000000000001";
     vm.quota_us = 40000;
     host.vms = {vm};
     wire::FrameEncoder encoder;
