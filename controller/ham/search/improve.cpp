@@ -2,6 +2,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 
 #include "controller/ham/explain.h"
 #include "controller/ham/search/packing.h"
@@ -50,9 +51,9 @@ class Improver {
     double best_total = best.total().total();
     descend();
     bool improved = adopt(best, best_total);
-    // A plan of several moves has many neighbours, and most are more than one exchange away.
+    // Where the limits allow several moves, better plans may be more than one exchange away.
     const int moves_max = w_.plan.migrations_planned() + w_.moves_left();
-    if (plan_.migrations_planned() < 2 || moves_max < 3) return improved;
+    if (plan_.migrations_planned() < 1 || moves_max < 3) return improved;
     for (int round = 0; round < kPackings && !done(); ++round) {
       if (!pack(moves_max)) continue;
       descend();
@@ -89,7 +90,7 @@ class Improver {
     const double least = std::max(kEpsilon, w_.model.policy.limits.gain_min * touched_cost(best));
     bool better = plan_.total().total() > best_total + least;
     if (better) {
-      put_in_order();
+      reset(in_order({}));
       const double total = plan_.total().total();
       better = total > best_total + least;
       if (better) {
@@ -106,21 +107,24 @@ class Improver {
     for (int& version : versions_) ++version;
   }
 
-  /// Leaves of the plan at hand what an order exists for.
-  void put_in_order() {
+  /// The plan at hand, but for the VMs that are wished elsewhere, as far as an order exists for it.
+  PlanState in_order(const Packing::Wishes& wishes) const {
     PlanState ordered(w_.model);
     std::vector<Change> changes;
     for (const Step& step : w_.result.steps) {
       if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) changes.push_back(step.change);
     }
-    for (std::size_t v = 0; v < w_.model.vms.size(); ++v) {
-      if (plan_.moved(v) && !w_.reshaped[v]) changes.push_back({v, plan_.placement(v)});
+    std::vector<std::size_t> wanted(w_.model.vms.size(), kNowhere);
+    for (const auto& [v, host] : wishes) wanted[v] = host;
+    for (std::size_t v = 0; v < wanted.size(); ++v) {
+      const std::size_t host = wanted[v] == kNowhere ? plan_.placement(v).host : wanted[v];
+      if (host != home(v) && !w_.reshaped[v]) changes.push_back(to(v, host));
     }
     order_changes(ordered, changes);
-    reset(ordered);
+    return ordered;
   }
 
-  /// Goes as far as an order allows to where a packing would have the VMs. False: no packing is better.
+  /// Goes to the best packing found, as far as an order exists for it. False: none is better.
   bool pack(int moves_max) {
     const ClusterModel& model = w_.model;
     std::vector<std::size_t> packable;
@@ -128,18 +132,26 @@ class Improver {
       const auto apart = [&](std::uint32_t rule) { return model.policy.affinity[rule].apart; };
       if (std::all_of(model.vms[v].affinity.begin(), model.vms[v].affinity.end(), apart)) packable.push_back(v);
     }
-    Packing packing(plan_, packable, moves_max, model.policy.limits.concurrent_migrations_per_host);
     const auto places = static_cast<std::int64_t>(packable.size() * model.hosts.size());
-    const auto wishes = packing.improve([this](std::size_t n) { return w_.random_below(n); },
-                                        std::min(kPackingEvaluationsMax, kPackingEvaluationsPerPlace * places));
+    std::optional<PlanState> best;
+    double best_total = plan_.total().total();
+    Packing packing(plan_, packable, moves_max, model.policy.limits.concurrent_migrations_per_host);
+    packing.improve(
+        std::min(kPackingEvaluationsMax, kPackingEvaluationsPerPlace * places),
+        [this](std::size_t n) { return w_.random_below(n); },
+        [&](const Packing::Wishes& wishes) {
+          PlanState ordered = in_order(wishes);
+          const double total = ordered.total().total();
+          if (total <= best_total + kEpsilon) return false;
+          best_total = total;
+          best = std::move(ordered);
+          return true;
+        });
     // Its bound is its own.
     w_.result.evaluations += packing.evaluations();
     w_.result.evaluations_max += packing.evaluations();
-    if (wishes.empty()) return false;
-    for (const auto& [v, host] : wishes) put(v, home(v));
-    for (const auto& [v, host] : wishes) put(v, host);
-    put_in_order();
-    return true;
+    if (best) reset(*best);
+    return best.has_value();
   }
 
   /// Cost of the hosts whose VMs differ between the plan at hand and another.

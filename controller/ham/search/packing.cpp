@@ -15,6 +15,10 @@ constexpr std::size_t kBlink = 32;
 /// How hot it begins and ends, as a share of what an average move costs.
 constexpr double kHot = 0.5;
 constexpr double kCold = 0.002;
+/// Packings that cost less than the best and are refused, before the search gives up.
+constexpr int kRefusalsMax = 300;
+/// Costs nearer to each other than this are the same.
+constexpr double kCostStep = 1e-7;
 
 /// The host takes part in migrations, whatever is on it.
 bool may_be_on(const PlanState& start, std::size_t v, std::size_t h) {
@@ -130,7 +134,7 @@ void Packing::take_out(std::size_t i, Undo& undo) {
   item.host = kNowhere;
 }
 
-bool Packing::put_back(std::size_t i, const std::function<std::size_t(std::size_t)>& random_below, Undo& undo) {
+bool Packing::put_back(std::size_t i, const Random& random_below, Undo& undo) {
   Item& item = items_[i];
   double least = 0;
   std::size_t best = kNowhere;
@@ -173,8 +177,7 @@ void Packing::take_back(const Undo& undo) {
   for (const auto& [h, bin] : undo.bins) bins_[h] = bin;
 }
 
-void Packing::ruin(const std::function<std::size_t(std::size_t)>& random_below, Undo& undo,
-                   std::vector<std::size_t>& out) {
+void Packing::ruin(const Random& random_below, Undo& undo, std::vector<std::size_t>& out) {
   const std::size_t hosts = 1 + random_below(kRuinedHostsMax);
   for (std::size_t n = 0; n < hosts; ++n) {
     // A host is met as often as it has VMs.
@@ -203,22 +206,21 @@ void Packing::ruin(const std::function<std::size_t(std::size_t)>& random_below, 
   }
 }
 
-std::vector<std::pair<std::size_t, std::size_t>> Packing::improve(
-    const std::function<std::size_t(std::size_t)>& random_below, std::int64_t evaluations_max) {
-  std::vector<std::pair<std::size_t, std::size_t>> found;
-  if (items_.size() < 2 || bins_.size() < 2) return found;
+void Packing::improve(std::int64_t evaluations_max, const Random& random_below,
+                      const std::function<bool(const Wishes&)>& accept) {
+  if (items_.size() < 2 || bins_.size() < 2) return;
   double move_price = 0;
   for (const Item& item : items_) move_price += item.move_price / static_cast<double>(items_.size());
   std::vector<std::size_t> start;
   for (const Item& item : items_) start.push_back(item.host);
-  std::vector<std::size_t> best = start;
   cost_ = 0;
   double best_cost = 0;
-  const std::int64_t end = evaluations_ + evaluations_max;
+  double refused_cost = 0;
+  int refusals = 0;
   const std::int64_t begin = evaluations_;
   Undo undo;
   std::vector<std::size_t> out;
-  while (evaluations_ < end) {
+  while (evaluations_ - begin < evaluations_max && refusals < kRefusalsMax) {
     const double used = static_cast<double>(evaluations_ - begin) / static_cast<double>(evaluations_max);
     const double heat = move_price * kHot * std::pow(kCold / kHot, used);
     undo.bins.clear();
@@ -234,15 +236,18 @@ std::vector<std::pair<std::size_t, std::size_t>> Packing::improve(
       cost_ = before;
       continue;
     }
-    if (cost_ < best_cost - 1e-7) {
+    if (cost_ > best_cost - kCostStep || std::abs(cost_ - refused_cost) < kCostStep) continue;
+    Wishes wishes;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (items_[i].host != start[i]) wishes.emplace_back(items_[i].vm, items_[i].host);
+    }
+    if (accept(wishes)) {
       best_cost = cost_;
-      for (std::size_t i = 0; i < items_.size(); ++i) best[i] = items_[i].host;
+    } else {
+      refused_cost = cost_;
+      ++refusals;
     }
   }
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (best[i] != start[i]) found.emplace_back(items_[i].vm, best[i]);
-  }
-  return found;
 }
 
 }  // namespace proteus::ham

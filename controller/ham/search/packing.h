@@ -22,13 +22,16 @@ class Packing {
   /// are. moves_max: of all VMs together; moves_per_host_max: in and out.
   Packing(const PlanState& plan, const std::vector<std::size_t>& movable, int moves_max, int moves_per_host_max);
 
+  using Wishes = std::vector<std::pair<std::size_t, std::size_t>>;  ///< VMs that are elsewhere than at first, and where
+  using Random = std::function<std::size_t(std::size_t)>;           ///< next number below n
+
   /// Ruin and recreate under simulated annealing: VMs of a few hosts are taken out together and put back one by one
   /// where each costs least; a dearer result is kept with a chance that shrinks as the budget is used up.
-  /// random_below(n): next number below n. evaluations_max: how many times a host is priced.
-  /// Returns the VMs that are elsewhere than they were, and where, in the best packing found; empty: none is better.
+  /// accept: called with each packing that costs less than the best accepted; true: it is the best now. The search
+  /// ends early after many refusals. evaluations_max: how many times a host is priced.
   /// Source: slack induction by string removals (Christiaens, Vanden Berghe 2020), without its strings.
-  std::vector<std::pair<std::size_t, std::size_t>> improve(const std::function<std::size_t(std::size_t)>& random_below,
-                                                           std::int64_t evaluations_max);
+  void improve(std::int64_t evaluations_max, const Random& random_below,
+               const std::function<bool(const Wishes&)>& accept);
   /// How many times a host has been priced.
   std::int64_t evaluations() const { return evaluations_; }
 
@@ -68,9 +71,9 @@ class Packing {
   void count(const Item& item, std::size_t host, int sign);
   void touch(std::size_t host, Undo& undo);
   void take_out(std::size_t item, Undo& undo);
-  bool put_back(std::size_t item, const std::function<std::size_t(std::size_t)>& random_below, Undo& undo);
+  bool put_back(std::size_t item, const Random& random_below, Undo& undo);
   void take_back(const Undo& undo);
-  void ruin(const std::function<std::size_t(std::size_t)>& random_below, Undo& undo, std::vector<std::size_t>& out);
+  void ruin(const Random& random_below, Undo& undo, std::vector<std::size_t>& out);
 
   const ClusterModel& model_;
   std::vector<Item> items_;
