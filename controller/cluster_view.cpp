@@ -5,6 +5,9 @@
 #include <limits>
 #include <utility>
 
+#include "controller/forecast/cold_start.h"
+#include "controller/forecast/staleness.h"
+
 namespace proteus::controller {
 namespace {
 
@@ -46,6 +49,7 @@ std::string label(const Entity& entity, const std::string& key) {
 
 constexpr std::string_view kCapabilityPrefix = "capability.";
 constexpr std::string_view kGroupPrefix = "group.";
+constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 
 }  // namespace
 
@@ -99,15 +103,18 @@ struct ClusterView::Host {
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
+  Timestamp disturbed_until{};  // by a migration; controller's clock
 };
 
 struct ClusterView::Vm {
   ham::VmState state;
-  Timestamp last_seen{};  // controller's clock
+  Timestamp last_seen{};         // controller's clock
+  double calm_demand_cores = 0;  // the last that no migration disturbed
   std::vector<std::int64_t> latency;
 };
 
-ClusterView::ClusterView(ViewOptions options) : options_(options), engine_(options.forecast) {}
+ClusterView::ClusterView(ViewOptions options)
+    : options_(options), forecasts_(options.forecast, options.forecast_workers) {}
 ClusterView::~ClusterView() = default;
 
 void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog) {
@@ -264,27 +271,33 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
 
   if (measured) {
     state.cpu_used_cores = run / tick_ns;
+    // A migration's copying takes CPU from the host's VMs: that they wait for it is no wish for more.
+    if (host.received < host.disturbed_until) demand = std::max(run / tick_ns, std::min(demand, vm.calm_demand_cores));
+    vm.calm_demand_cores = demand;
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
-    if (running) engine_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand);
+    if (running) {
+      forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host_id));
+    }
   }
   if (!running) return;
-  if (network_measured) engine_.observe(columns.vm, forecast::Resource::kNetwork, frame.time, network / tick_ns * 1e9);
+  if (network_measured)
+    forecasts_.observe(columns.vm, forecast::Resource::kNetwork, frame.time, network / tick_ns * 1e9);
   if (disk > 0 || !columns.last_disk_change) {
     if (columns.last_disk_change) {
       const double seconds = to_seconds(frame.time - *columns.last_disk_change);
-      if (seconds > 0) engine_.observe(columns.vm, forecast::Resource::kBlockIo, frame.time, disk / seconds);
+      if (seconds > 0) forecasts_.observe(columns.vm, forecast::Resource::kBlockIo, frame.time, disk / seconds);
     }
     columns.last_disk_change = frame.time;
   }
   const std::optional<std::int64_t> usable = gauge(frame, columns.usable);
   if (usable && allocation.memory_bytes > *usable) {
-    engine_.observe(columns.vm, forecast::Resource::kMemory, frame.time,
-                    static_cast<double>(allocation.memory_bytes - *usable));
+    forecasts_.observe(columns.vm, forecast::Resource::kMemory, frame.time,
+                       static_cast<double>(allocation.memory_bytes - *usable));
   }
 }
 
@@ -364,10 +377,33 @@ void ClusterView::set_maintenance(const HostId& host, bool on) {
   hosts_[host].maintenance = on;
 }
 
-void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated) {
+void ClusterView::on_migrating(const HostId& host, Timestamp now) {
+  hosts_[host].disturbed_until = now + kAftermath;
+}
+
+void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool verified) {
+  const auto found = vms_.find(action.vm);
+  if (found != vms_.end()) {
+    found->second.state.last_action_end = when;
+    found->second.state.last_action_failed = !verified;
+  }
+  if (const auto* move = std::get_if<Migrate>(&action.operation)) {
+    recent_moves_.emplace_back(when, action.vm, action.host, move->target);
+  }
+}
+
+double ClusterView::cpu_speed(const HostId& host) const {
+  const auto found = options_.cpu_speed.find(host);
+  return found == options_.cpu_speed.end() ? 1 : found->second;
+}
+
+void ClusterView::expect(const VmId& vm, Timestamp now) {
+  vms_[vm].last_seen = now;
+}
+
+double ClusterView::cpu_speed_of(const VmId& vm) const {
   const auto found = vms_.find(vm);
-  if (found != vms_.end()) found->second.state.last_action_end = when;
-  if (migrated) recent_moves_.push_back(when);
+  return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
 }
 
 ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
@@ -389,13 +425,21 @@ ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
 ham::VmState ClusterView::vm_state(const VmId& id, const Vm& vm, Timestamp now) const {
   ham::VmState state = vm.state;
   for (const forecast::Resource resource : forecast::kResources) {
-    if (auto made = engine_.forecast(id, resource, now)) state.forecasts.emplace(resource, std::move(*made));
+    auto made = forecasts_.forecast(id, resource, now);
+    if (!made && resource == forecast::Resource::kCpu && vm.state.running) {
+      // Its first forecast is being made.
+      made = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
+                                  vm.state.cpu_demand_cores * cpu_speed(vm.state.host), 0);
+    }
+    if (!made) continue;
+    if (resource == forecast::Resource::kCpu) scale(*made, 1 / cpu_speed(vm.state.host));
+    state.forecasts.emplace(resource, std::move(*made));
   }
   return state;
 }
 
 ham::ClusterState ClusterView::state(Timestamp now) {
-  std::erase_if(recent_moves_, [&](Timestamp t) { return now - t > std::chrono::hours(1); });
+  std::erase_if(recent_moves_, [&](const ham::RecentMove& move) { return now - move.end > std::chrono::hours(1); });
   ham::ClusterState state;
   state.now = now;
   for (const auto& [id, host] : hosts_) {
@@ -407,7 +451,7 @@ ham::ClusterState ClusterView::state(Timestamp now) {
     const bool listed = host != hosts_.end() && std::any_of(host->second.vms.begin(), host->second.vms.end(),
                                                             [&](const Columns& c) { return c.vm == vm->first; });
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
-      engine_.forget(vm->first);
+      forecasts_.forget(vm->first);
       vm = vms_.erase(vm);
       continue;
     }

@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "common/telemetry.h"
-#include "controller/forecast/engine.h"
+#include "controller/forecast/engine_pool.h"
 #include "controller/ham/cluster_state.h"
+#include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
 
 namespace proteus::controller {
@@ -19,6 +20,10 @@ struct ViewOptions {
   Nanoseconds curve_half_life = std::chrono::hours(24);
   Nanoseconds staleness = std::chrono::seconds(10);     ///< of a host's telemetry
   Nanoseconds forget_after = std::chrono::minutes(30);  ///< a VM not seen for this long loses its series
+  /// What a core of a host does in a second, relative to other hosts'; absent: 1. CPU demand is kept and forecast in
+  /// cores of speed 1, so that a VM's history holds on a slower or faster host.
+  std::map<HostId, double> cpu_speed;
+  int forecast_workers = 1;  ///< threads; not journalled, since nothing depends on it
 };
 
 /// Demand of one vCPU from one tick, in cores: what it would use if nothing held it back. A vCPU that still finds time
@@ -35,15 +40,23 @@ class ClusterView {
 
   /// One frame of a host, in the order of its sequence. received: controller's clock.
   void on_sample(const Sample& sample, Timestamp received);
+  /// A VM whose forecasts an earlier run has left: unless a host lists it before long, it is forgotten.
+  void expect(const VmId& vm, Timestamp now);
   void on_presence(const HostId& host, bool commandable);
   void set_maintenance(const HostId& host, bool on);
-  /// A VM's action ended; starts its cooldown, and counts a move if it migrated.
-  void on_action_end(const VmId& vm, Timestamp when, bool migrated);
+  /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
+  void on_migrating(const HostId& host, Timestamp now);
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
+  /// do.
+  void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);
 
-  const forecast::Engine& engine() const { return engine_; }
+  forecast::EnginePool& forecasts() { return forecasts_; }
+  const forecast::EnginePool& forecasts() const { return forecasts_; }
+  /// Speed of the cores that the VM runs on; 1 for an unknown VM.
+  double cpu_speed_of(const VmId& vm) const;
   /// Time stamp of a host's newest frame, in the host's clock.
   Timestamp last_frame_time(const HostId& host) const;
   /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this
@@ -59,14 +72,15 @@ class ClusterView {
   struct Columns;
   void rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog);
   void observe_vm(Host& host, Columns& columns, const Frame& frame, double tick_ns);
+  double cpu_speed(const HostId& host) const;
   ham::HostState host_state(const Host& host, Timestamp now) const;
   ham::VmState vm_state(const VmId& id, const Vm& vm, Timestamp now) const;
 
   ViewOptions options_;
-  forecast::Engine engine_;
+  forecast::EnginePool forecasts_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
-  std::vector<Timestamp> recent_moves_;
+  std::vector<ham::RecentMove> recent_moves_;
 };
 
 }  // namespace proteus::controller

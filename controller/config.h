@@ -16,6 +16,8 @@ struct Config {
   std::string secret_key = "/etc/proteus/controller.key";
   std::string authorized_agents = "/etc/proteus/authorized_agents";
   std::string policy_file = "/etc/proteus/policy.toml";
+  std::string calendar_file;                                      ///< holidays and business cycles; empty: none
+  Nanoseconds forecast_save_interval = std::chrono::minutes(15);  ///< each series' state is stored this often
   Nanoseconds cycle = std::chrono::seconds(1);
   Nanoseconds gather = std::chrono::milliseconds(250);  ///< how long a cycle waits for the slower hosts' frames
   std::string log_level = "info";

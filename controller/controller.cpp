@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/wire/telemetry_codec.h"
+#include "controller/forecast_store.h"
 #include "controller/pipeline_options.h"
 
 namespace proteus::controller {
@@ -29,6 +30,11 @@ constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
 constexpr std::chrono::seconds kAskTimeout{5};
 constexpr int kPollMs = 50;
+constexpr int kForecastPollMs = 5;
+// A cycle decides by older forecasts if the newest take longer than this.
+constexpr Nanoseconds kForecastWait = std::chrono::milliseconds(50);
+// Pushes of signals that are taken in a second; each is a synced write to the journal.
+constexpr int kPushesPerSecondMax = 50;
 
 /// The number under `key` plus one; `step` is added to what is stored.
 Result<std::uint64_t> take_number(store::Store& store, const char* key, std::uint64_t step) {
@@ -71,6 +77,7 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
   started.controller = options.id;
   started.policy_toml = options.policy_toml;
   started.options_toml = pipeline_options_toml(options.pipeline);
+  started.calendar_toml = options.calendar_toml;
 
   const Result<std::uint64_t> term = take_number(store, kTermKey, 1);
   if (!term) return term.error();
@@ -103,9 +110,15 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
       break;
     }
   }
+  if (Status restored = controller->restore_forecasts(); !restored) return restored.error();
   if (Status warm = controller->warm_up(); !warm) return warm.error();
   if (Status written = controller->commit(controller->started_, {}, controller->started_at_); !written) {
     return with_context(written.error(), "journal the beginning");
+  }
+  for (store::ForecastState& state : std::exchange(controller->restored_, {})) {
+    if (Status written = controller->commit(std::move(state), {}, controller->started_at_); !written) {
+      return with_context(written.error(), "journal the forecasts' state");
+    }
   }
   controller->publish_snapshot(controller->started_at_, Nanoseconds{0});
   return controller;
@@ -124,9 +137,28 @@ Controller::Controller(ControllerOptions options, ham::Policy policy, store::Sto
   queues_.samples.on_push(wake);
   queues_.events.on_push(wake);
   queues_.requests.on_push(wake);
+  pipeline_.on_forecasts_done(wake);
 }
 
 Controller::~Controller() = default;
+
+Status Controller::restore_forecasts() {
+  Result<std::vector<store::ForecastState>> pieces = load_forecasts(store_, options_.pipeline.view.forecast);
+  if (!pieces) {
+    log::warning("what is stored of the forecasts is not used: {}; they warm up from stored telemetry alone",
+                 pieces.error().message);
+    return drop_forecasts(store_);
+  }
+  std::size_t series = 0;
+  for (const store::ForecastState& state : *pieces) {
+    series += state.series.size();
+    pipeline_.on_restored(state, started_at_);
+  }
+  if (series > 0) log::info("{} series are forecast on from where the previous process left them", series);
+  restored_ = std::move(*pieces);
+  started_.restored_entries = static_cast<std::uint32_t>(restored_.size());
+  return {};
+}
 
 Status Controller::warm_up() {
   const forecast::EngineOptions& engine = options_.pipeline.view.forecast;
@@ -141,6 +173,7 @@ Status Controller::warm_up() {
     frames_through_lsn_ = message.lsn;
     if (sample && *sample) {
       pipeline_.on_sample(**sample, message.received);
+      pipeline_.catch_up();
       ++frames;
     }
     return true;
@@ -156,12 +189,21 @@ void Controller::run(const Surroundings& surroundings) {
   surroundings_ = &surroundings;
   while (!queues_.requests.closed()) {
     pollfd ready{wakeup_.fd(), POLLIN, 0};
-    poll(&ready, 1, kPollMs);
+    poll(&ready, 1, cycle_begun_ ? kForecastPollMs : kPollMs);
     wakeup_.drain();
     take_events();
-    take_requests();
-    take_samples();
-    if (cycle_due(clock_.now())) run_cycle();
+    if (!cycle_begun_) {
+      take_requests();
+      take_samples();
+      if (!cycle_due(clock_.now())) continue;
+      pipeline_.begin_cycle();
+      cycle_begun_ = clock_.now();
+    }
+    // The forecasts of what has just been taken in are waited for, but not for long.
+    const Nanoseconds waited = clock_.now() - *cycle_begun_;
+    if (pipeline_.forecasts_behind() > 0 && waited >= Nanoseconds{0} && waited < kForecastWait) continue;
+    cycle_begun_.reset();
+    run_cycle();
   }
 }
 
@@ -204,6 +246,7 @@ void Controller::run_cycle() {
   cycle.number = ++cycle_number_;
   cycle.seed = cycle.number;
   cycle.frames_through_lsn = frames_through_lsn_;
+  cycle.forecasts_behind = pipeline_.forecasts_behind();
   PipelineOutput output = pipeline_.run_cycle(cycle, now);
   if (Status written = commit(cycle, std::move(output), now); !written) {
     log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
@@ -325,28 +368,100 @@ Status Controller::submit(const store::OperatorInput& input) {
   return done ? Status() : Status(done.error());
 }
 
-Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) {
-  return ask<api::SeriesOutlook>([this, vm_name_or_uuid, resource](Pipeline& pipeline) -> Result<api::SeriesOutlook> {
-    api::SeriesOutlook outlook;
-    outlook.vm = pipeline.view().find_vm(vm_name_or_uuid);
-    if (outlook.vm.empty())
-      return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
-    outlook.vm_name = vm_name_or_uuid;
-    if (const auto state = pipeline.last_state()) {
-      if (const ham::VmState* vm = state->find_vm(outlook.vm)) outlook.vm_name = vm->name;
+Result<std::pair<VmId, std::string>> Controller::resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid) {
+  const VmId vm = pipeline.view().find_vm(vm_name_or_uuid);
+  if (vm.empty()) return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
+  std::string name = vm_name_or_uuid;
+  if (const auto state = pipeline.last_state()) {
+    if (const ham::VmState* known = state->find_vm(vm)) name = known->name;
+  }
+  return std::pair(vm, name);
+}
+
+Status Controller::push(const forecast::SignalPush& push, const std::string& vm_name_or_uuid, const std::string& by) {
+  const Result<bool> done = ask<bool>([this, push, vm_name_or_uuid, by](Pipeline& pipeline) -> Result<bool> {
+    store::SignalInput input{push, by};
+    const Timestamp now = clock_.now();
+    if (Status good = forecast::check(push, now); !good) return good.error();
+    if (!vm_name_or_uuid.empty()) {
+      const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
+      if (!vm) return vm.error();
+      input.push.vm = vm->first;
     }
-    outlook.resource = resource;
-    const forecast::Engine& engine = pipeline.view().engine();
-    Result<forecast::Forecast> made = engine.forecast(outlook.vm, resource, clock_.now());
-    if (!made) {
-      return Error{ErrorCode::kNotFound,
-                   fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), outlook.vm_name)};
+    if (journal_failing_) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
+    const std::int64_t second = to_unix_ns(now) / 1'000'000'000;
+    if (second != push_second_) pushes_in_second_ = 0;
+    push_second_ = second;
+    if (++pushes_in_second_ > kPushesPerSecondMax) {
+      return Error{
+          ErrorCode::kUnavailable,
+          fmt::format("more than {} pushes of signals in a second; put more points into one", kPushesPerSecondMax)};
     }
-    outlook.forecast = std::move(*made);
-    outlook.history = engine.history(outlook.vm, resource);
-    outlook.accuracy = engine.accuracy(outlook.vm, resource);
-    return outlook;
+    if (Status taken = pipeline.on_signal(input.push); !taken) return taken.error();
+    if (Status written = commit(std::move(input), {}, now); !written) return written.error();
+    return true;
   });
+  return done ? Status() : Status(done.error());
+}
+
+Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) {
+  struct Known {
+    VmId vm;
+    std::string name;
+    double cpu_speed;
+  };
+  const Result<Known> known = ask<Known>([vm_name_or_uuid](Pipeline& pipeline) -> Result<Known> {
+    const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
+    if (!vm) return vm.error();
+    return Known{vm->first, vm->second, pipeline.view().cpu_speed_of(vm->first)};
+  });
+  if (!known) return known.error();
+  Result<forecast::SeriesReport> report = pipeline_.view().forecasts().report(known->vm, resource, clock_.now());
+  if (!report) {
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), known->name)};
+  }
+  // People think in the cores that the VM has.
+  if (resource == forecast::Resource::kCpu) forecast::scale(*report, 1 / known->cpu_speed);
+  return api::SeriesOutlook{known->vm, known->name, resource, std::move(*report)};
+}
+
+Result<std::vector<api::AccuracyReport>> Controller::accuracy(const std::string& vm_name_or_uuid) {
+  using Names = std::map<VmId, std::string>;
+  const Result<Names> names = ask<Names>([vm_name_or_uuid](Pipeline& pipeline) -> Result<Names> {
+    if (!vm_name_or_uuid.empty()) {
+      const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
+      if (!vm) return vm.error();
+      return Names{*vm};
+    }
+    Names all;
+    if (const auto state = pipeline.last_state()) {
+      for (const ham::VmState& vm : state->vms) all.emplace(vm.id, vm.name);
+    }
+    return all;
+  });
+  if (!names) return names.error();
+  std::vector<api::AccuracyReport> reports;
+  for (auto& [key, accuracy] : pipeline_.view().forecasts().accuracies()) {
+    const auto name = names->find(key.vm);
+    if (name != names->end()) reports.push_back({key.vm, name->second, key.resource, std::move(accuracy)});
+  }
+  return reports;
+}
+
+Status Controller::save_forecasts(Timestamp now, bool all) {
+  const std::size_t shards = forecast::EnginePool::shard_count();
+  const forecast::EnginePool& pool = pipeline_.view().forecasts();
+  const Nanoseconds interval = options_.forecast_save_interval / static_cast<std::int64_t>(shards);
+  if (!last_save_ || now < *last_save_) last_save_ = now;
+  std::size_t due = std::min<std::size_t>(shards, static_cast<std::size_t>((now - *last_save_) / interval));
+  if (all) due = shards;
+  if (due == 0) return {};
+  last_save_ = now;
+  for (std::size_t i = 0; i < due; ++i, next_shard_ = (next_shard_ + 1) % shards) {
+    if (Status saved = controller::save_forecasts(store_, pool, next_shard_); !saved) return saved;
+  }
+  return save_signals(store_, pool);
 }
 
 void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
@@ -374,6 +489,8 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   }
   std::reverse(made->actions.begin(), made->actions.end());
   made->run_queue_latency = pipeline_.view().run_queue_latency();
+  made->forecasts_behind = pipeline_.forecasts_behind();
+  made->forecasts_shed_count = pipeline_.view().forecasts().shed_count();
   if (surroundings_ != nullptr) {
     const ingest::IngestStatus status = surroundings_->ingest_status();
     made->frames_count = status.frames;

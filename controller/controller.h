@@ -31,10 +31,13 @@ struct Queues {
 
 struct ControllerOptions {
   std::string id;
-  std::string policy_toml;  ///< as read, for the journal
+  std::string policy_toml;    ///< as read, for the journal
+  std::string calendar_toml;  ///< likewise; empty: none
   PipelineOptions pipeline;
   Nanoseconds cycle = std::chrono::seconds(1);          ///< at most this between two cycles
   Nanoseconds gather = std::chrono::milliseconds(250);  ///< a cycle waits this long for the slower hosts' frames
+  Nanoseconds forecast_save_interval =
+      std::chrono::minutes(15);  ///< in which each shard of the forecasts is stored once
 };
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
@@ -58,10 +61,16 @@ class Controller final : public api::Backend {
   };
   /// Until the queue of requests is closed.
   void run(const Surroundings& surroundings);
+  /// Stores what of the forecasts' state is due; all of it if `all`. Call it every minute or so, from one thread other
+  /// than the pipeline's. Errors: the store's.
+  Status save_forecasts(Timestamp now, bool all = false);
 
   std::shared_ptr<const api::Snapshot> snapshot() const override;
   Status submit(const store::OperatorInput& input) override;
+  Status push(const forecast::SignalPush& push, const std::string& vm_name_or_uuid, const std::string& by) override;
   Result<api::SeriesOutlook> outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) override;
+  Result<std::vector<api::AccuracyReport>> accuracy(const std::string& vm_name_or_uuid) override;
+  Nanoseconds forecast_step() const override { return options_.pipeline.view.forecast.step; }
   const store::Store& store() const override { return store_; }
 
  private:
@@ -69,6 +78,9 @@ class Controller final : public api::Backend {
              store::Started started);
 
   Status warm_up();
+  Status restore_forecasts();
+  /// The VM that a person names, and its name. Errors: kNotFound.
+  static Result<std::pair<VmId, std::string>> resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid);
   void take_events();
   void take_requests();
   void take_samples();
@@ -101,11 +113,19 @@ class Controller final : public api::Backend {
   std::optional<Timestamp> first_sample_since_cycle_;
   std::map<HostId, Timestamp> reported_since_cycle_;
   std::map<HostId, Timestamp> last_reported_;
+  std::optional<Timestamp> cycle_begun_;  // forecasts of what was taken in are being made; nothing else is taken in
+  std::vector<store::ForecastState> restored_;  // until it is journalled
+  std::int64_t push_second_ = 0;
+  int pushes_in_second_ = 0;
   bool journal_failing_ = false;
   std::vector<store::JournalEntry> unwritten_;
   std::vector<Command> unsent_;                        // belong to unwritten_
   std::vector<Update> unacknowledged_;                 // likewise
   std::map<std::string, std::string> unwritten_meta_;  // likewise; written first
+
+  // The saving thread's.
+  std::optional<Timestamp> last_save_;
+  std::size_t next_shard_ = 0;
 
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const api::Snapshot> snapshot_;  // guarded by snapshot_mutex_

@@ -4,7 +4,8 @@
 //   zap        the list of admitted keys     ZAP requests                 admission
 //   ingest     telemetry socket, decoders    agents                       store; samples -> pipeline
 //   command    command socket                agents; commands <- pipeline agents; events -> pipeline
-//   pipeline   forecasts, decisions, drs     samples, events, requests    journal; commands -> command; snapshot -> api
+//   pipeline   decisions, drs                samples, events, requests    journal; commands -> command; snapshot -> api
+//   forecast-N series of some VMs            rounds of demand             forecasts -> pipeline
 //   api, pool  HTTP server                   snapshot, store              requests -> pipeline
 //   main       signals, retention            the clock                    store
 //
@@ -62,6 +63,7 @@ sigset_t block_signals() {
 struct Loaded {
   Config config;
   std::string policy_toml;
+  std::string calendar_toml;
   ham::Policy policy;
 };
 
@@ -74,7 +76,14 @@ Result<Loaded> load(const std::string& config_file) {
   if (!policy_toml) return policy_toml.error();
   Result<ham::Policy> policy = ham::parse_policy(*policy_toml, config->policy_file);
   if (!policy) return policy.error();
-  return Loaded{std::move(*config), std::move(*policy_toml), std::move(*policy)};
+  std::string calendar_toml;
+  if (!config->calendar_file.empty()) {
+    Result<std::string> calendar = read_config_file(config->calendar_file);
+    if (!calendar) return calendar.error();
+    if (Status read = set_calendar(*calendar, config->calendar_file, config->pipeline); !read) return read.error();
+    calendar_toml = std::move(*calendar);
+  }
+  return Loaded{std::move(*config), std::move(*policy_toml), std::move(calendar_toml), std::move(*policy)};
 }
 
 int run(const std::string& config_file) {
@@ -97,7 +106,8 @@ int run(const std::string& config_file) {
   if (!store) return fail(kExitFailed, store.error().message);
 
   Queues queues;
-  ControllerOptions options{config.id, loaded->policy_toml, config.pipeline, config.cycle, config.gather};
+  ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,        config.pipeline,
+                            config.cycle, config.gather,       config.forecast_save_interval};
   Result<std::unique_ptr<Controller>> controller =
       Controller::create(std::move(options), std::move(loaded->policy), **store, clock, queues);
   if (!controller) return fail(kExitFailed, controller.error().message);
@@ -136,12 +146,16 @@ int run(const std::string& config_file) {
     while ((signal = sigtimedwait(&signals, nullptr, &interval)) < 0) {
       if (Status expired = (*store)->expire(clock.now()); !expired)
         log::warning("retention: {}", expired.error().message);
+      if (Status saved = (*controller)->save_forecasts(clock.now()); !saved)
+        log::warning("forecasts: {}", saved.error().message);
     }
     log::info("signal {}: ending", signal);
     (*api)->stop();
   }
   queues.requests.close();
   pipeline.join();
+  if (Status saved = (*controller)->save_forecasts(clock.now(), true); !saved)
+    log::warning("forecasts: {}", saved.error().message);
   link->reset();
   ingest->reset();
   if (!api) return fail(kExitFailed, api.error().message);

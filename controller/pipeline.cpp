@@ -8,6 +8,8 @@ namespace {
 
 // A decision that changes nothing and says nothing new is journalled this often, as a sign of life.
 constexpr Nanoseconds kQuietJournalInterval = std::chrono::minutes(1);
+// Forecasting that lags by so many cycles gets no more to do until it has caught up.
+constexpr std::uint32_t kForecastsBehindMax = 120;
 
 }  // namespace
 
@@ -37,8 +39,7 @@ PipelineOutput Pipeline::publish(drs::Output output) {
       const auto found = executor_.actions().find(transition.action);
       // What never reached an agent has not disturbed the VM, so it starts no cooldown.
       if (found != executor_.actions().end() && found->second.executed_at) {
-        const ham::Action& action = found->second.action;
-        view_.on_action_end(action.vm, transition.time, std::holds_alternative<Migrate>(action.operation));
+        view_.on_action_end(found->second.action, transition.time, transition.to == drs::ActionState::kVerified);
       }
     }
     out.journal.emplace_back(std::move(transition));
@@ -90,15 +91,58 @@ bool Pipeline::worth_journalling(const ham::Decision& decision, bool acted) {
   return true;
 }
 
+Status Pipeline::on_signal(const forecast::SignalPush& push) {
+  if (Status room = view_.forecasts().admit(push); !room) return room;
+  signals_.push_back(push);
+  return {};
+}
+
+void Pipeline::on_restored(const store::ForecastState& state, Timestamp now) {
+  forecast::EnginePool& forecasts = view_.forecasts();
+  for (const forecast::SignalPush& push : state.signals) {
+    if (forecasts.admit(push)) forecasts.push(push);
+  }
+  for (const forecast::SeriesState& series : state.series) {
+    forecasts.restore(series);
+    view_.expect(series.key.vm, now);
+  }
+  forecasts.begin_round();
+  forecasts.catch_up();
+}
+
+void Pipeline::begin_cycle() {
+  if (std::exchange(cycle_begun_, true)) return;
+  // Behind the samples, wherever between them they came: replay takes in the samples of a cycle together.
+  for (const forecast::SignalPush& push : signals_) view_.forecasts().push(push);
+  signals_.clear();
+  view_.forecasts().begin_round();
+}
+
+std::uint32_t Pipeline::forecasts_behind() const {
+  const forecast::EnginePool& forecasts = view_.forecasts();
+  return static_cast<std::uint32_t>(forecasts.rounds_begun() - forecasts.rounds_done());
+}
+
 PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
+  begin_cycle();
+  cycle_begun_ = false;
+  forecast::EnginePool& forecasts = view_.forecasts();
+  forecasts.take(forecasts.rounds_begun() - std::min<std::uint64_t>(cycle.forecasts_behind, forecasts.rounds_begun()));
+  forecasts.shed(cycle.forecasts_behind >= kForecastsBehindMax);
   const auto reachable = [this](const HostId& host) {
     const auto found = commandable_.find(host);
     return found != commandable_.end() && found->second;
   };
   PipelineOutput out = publish(executor_.on_tick(now, reachable));
 
+  std::vector<ham::InFlight> in_flight = executor_.in_flight();
+  for (const ham::InFlight& flight : in_flight) {
+    if (!flight.target || flight.awaiting_approval) continue;
+    view_.on_migrating(flight.source, now);
+    view_.on_migrating(*flight.target, now);
+  }
   auto state = std::make_shared<ham::ClusterState>(view_.state(now));
-  state->in_flight = executor_.in_flight();
+  state->in_flight = std::move(in_flight);
   state->paused = paused_;
   auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed));
   decision->id = cycle.number;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/cluster_view.h"
@@ -37,9 +39,22 @@ class Pipeline {
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const store::AgentPresence& presence);
   PipelineOutput on_update(const Update& update, Timestamp now);
+  /// Values of an external signal. They count from the next cycle on. Errors: kFailedPrecondition if there is no room.
+  Status on_signal(const forecast::SignalPush& push);
+  /// A series as an earlier run left it; before the first sample.
+  void on_restored(const store::ForecastState& state, Timestamp now);
+  /// Hands what has been taken in to the forecasting threads. Done by run_cycle(), if it has not been done since the
+  /// last; nothing is to be taken in between the two.
+  void begin_cycle();
+  /// Rounds of forecasting that have not been worked off.
+  std::uint32_t forecasts_behind() const;
+  /// Called by a forecasting thread after each round; set it before the first.
+  void on_forecasts_done(std::function<void()> notify) { view_.forecasts().on_round_done(std::move(notify)); }
+  /// Waits for the forecasting threads, if they are far behind: for taking in faster than in real time.
+  void catch_up() { view_.forecasts().catch_up(); }
   /// Errors: kNotFound, kFailedPrecondition.
   Result<PipelineOutput> on_operator(const store::OperatorInput& input, Timestamp now);
-  /// One decision cycle.
+  /// One decision cycle, with the forecasts of all rounds but the newest cycle.forecasts_behind; waits for those.
   PipelineOutput run_cycle(const store::Cycle& cycle, Timestamp now);
 
   /// Of the last cycle; null before the first.
@@ -58,6 +73,8 @@ class Pipeline {
   ClusterView view_;
   drs::Executor executor_;
   std::map<HostId, bool> commandable_;
+  std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
+  bool cycle_begun_ = false;
   bool paused_;
   std::string last_journalled_label_;
   Timestamp last_journalled_at_{};

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <memory>
+#include <utility>
+
 namespace proteus::controller {
 
 using std::chrono::hours;
@@ -25,6 +28,17 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   view.read_duration("curve_half_life", options.view.curve_half_life, minutes(1), hours(24 * 365));
   view.read_duration("forget_after", options.view.forget_after, seconds(10), hours(24 * 30));
 
+  for (auto& host : root.tables("host")) {
+    std::string name;
+    double speed = 1;
+    host.require("name");
+    host.read("name", name);
+    host.read("cpu_speed", speed, 0.05, 20);
+    if (!options.view.cpu_speed.emplace(HostId(name), speed).second) {
+      host.problem("name", fmt::format("the host '{}' is there twice", name));
+    }
+  }
+
   auto drs = root.table("drs");
   drs::ExecutorOptions& executor = options.executor;
   drs.read_duration("accept_timeout", executor.accept_timeout, milliseconds(100), minutes(5));
@@ -39,18 +53,34 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
   const forecast::EngineOptions& engine = options.view.forecast;
   const drs::ExecutorOptions& executor = options.executor;
   const auto ns = [](Nanoseconds value) { return fmt::format("\"{}ns\"", value.count()); };
+  std::string hosts;
+  for (const auto& [host, speed] : options.view.cpu_speed) {
+    std::string name;  // as a TOML string
+    for (const char c : host.value) name += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+    hosts += fmt::format("[[host]]\nname = \"{}\"\ncpu_speed = {:.17g}\n", name, speed);
+  }
   return fmt::format(
-      "controller = \"{}\"\n"
-      "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
-      "refit_every_steps = {}\n"
-      "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
-      "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
-      "inspect_interval = {}\nreserve_timeout = {}\n",
-      executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
-      engine.min_history_steps, engine.refit_every_steps, ns(options.view.staleness), ns(options.view.curve_half_life),
-      ns(options.view.forget_after), ns(executor.accept_timeout), ns(executor.reshape_deadline),
-      ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval),
-      ns(executor.reserve_timeout));
+             "controller = \"{}\"\n"
+             "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
+             "refit_every_steps = {}\n"
+             "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
+             "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
+             "inspect_interval = {}\nreserve_timeout = {}\n",
+             executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
+             engine.min_history_steps, engine.refit_every_steps, ns(options.view.staleness),
+             ns(options.view.curve_half_life), ns(options.view.forget_after), ns(executor.accept_timeout),
+             ns(executor.reshape_deadline), ns(executor.migrate_deadline), ns(executor.approval_lifetime),
+             ns(executor.inspect_interval), ns(executor.reserve_timeout)) +
+         hosts;
+}
+
+Status set_calendar(std::string_view toml_text, std::string_view file_name, PipelineOptions& options) {
+  options.view.forecast.calendar.reset();
+  if (toml_text.empty()) return {};
+  Result<forecast::Calendar> calendar = forecast::parse_calendar(toml_text, file_name);
+  if (!calendar) return calendar.error();
+  options.view.forecast.calendar = std::make_shared<const forecast::Calendar>(std::move(*calendar));
+  return {};
 }
 
 Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text) {

@@ -14,6 +14,8 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options);
 
 /// The same tables as TOML, for the journal: replay rebuilds the pipeline from it.
 std::string pipeline_options_toml(const PipelineOptions& options);
+/// Gives the forecasts a calendar; empty text: none. Errors: kInvalidArgument.
+Status set_calendar(std::string_view toml_text, std::string_view file_name, PipelineOptions& options);
 /// Errors: kInvalidArgument.
 Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text);
 

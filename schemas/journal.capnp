@@ -4,7 +4,7 @@
 # A controller writes one `Entry` per event to its own store before it acts on it; nothing here crosses the network.
 # Readers are the same controller after a restart, `proteusctl explain|history`, and `proteusctl replay`, which finds
 # entries in a recording among the telemetry. `lsn` orders entries and telemetry alike.
-# A run begins with `started`. Inputs (`cycle`, `agentPresence`, `operatorInput`, `update`) stand where the pipeline took
+# A run begins with `started`. Inputs (`cycle`, `signalInput`, `agentPresence`, `operatorInput`, `update`) stand where the pipeline took
 # them in; outputs (`decision`, `action`, `transition`, `command`) follow the input that caused them, each before it left
 # the process. An action is journalled whole as intent, then lives on as transitions; one whose last transition is not
 # final was cut short by a crash, and is resolved by asking its hosts.
@@ -28,6 +28,8 @@ struct Entry {
     action @8 :ActionRecord;
     transition @9 :Transition;
     command @10 :Command.Command;
+    signalInput @11 :SignalInput;
+    forecastState @12 :ForecastState;
   }
 }
 
@@ -43,12 +45,15 @@ struct Started {
   adopted @8 :List(ActionRecord);  # left open by the run before
   maintenance @9 :List(Text);      # hosts, sorted
   paused @10 :Bool;
+  calendarToml @11 :Text;    # as effective; empty: none
+  restoredEntries @12 :UInt32;  # forecastState entries that follow
 }
 
 struct Cycle {
   number @0 :UInt64;
   seed @1 :UInt64;
   framesThroughLsn @2 :UInt64;  # telemetry up to and including this lsn had been taken in
+  forecastsBehind @3 :UInt32;   # newest rounds of forecasting whose results it did not have yet
 }
 
 struct AgentPresence {
@@ -62,6 +67,30 @@ struct OperatorInput {
   action @1 :UInt64;         # approve, reject
   host @2 :Text;             # maintenance
   by @3 :Text;
+}
+
+struct Signal {              # of an application's metric
+  name @0 :Text;
+  vm @1 :Text;               # domain UUID; empty: everybody's
+  leadNs @2 :Int64;          # demand follows so much later
+  timesNs @3 :List(Int64);   # by point
+  values @4 :List(Float64);
+}
+
+struct SignalInput {
+  signal @0 :Signal;
+  by @1 :Text;
+}
+
+struct ForecastState {       # of some series and signals, as an earlier run left them
+  series @0 :List(Series);
+  signals @1 :List(Signal);
+
+  struct Series {
+    vm @0 :Text;
+    resource @1 :UInt8;      # controller/forecast/forecast.h Resource
+    state @2 :Data;          # controller/forecast/series.cpp, a format of its own with a version
+  }
 }
 
 struct ScoreTerms {          # currency per hour
@@ -117,6 +146,12 @@ struct Outlook {
   cpuP95Cores @10 :Float64;
 }
 
+struct PowerChange {         # advice: nothing executes it
+  host @0 :Text;
+  awake @1 :Bool;            # what it is to become
+  reason @2 :Text;
+}
+
 struct Decision {
   id @0 :UInt64;             # number of its cycle
   timeNs @1 :Int64;
@@ -127,6 +162,7 @@ struct Decision {
   rejections @6 :List(Rejection);
   outlooks @7 :List(Outlook);
   summary @8 :Text;
+  power @9 :List(PowerChange);
 }
 
 struct Transition {

@@ -8,7 +8,7 @@
 
 #include "common/result.h"
 #include "controller/drs/action_record.h"
-#include "controller/forecast/engine.h"
+#include "controller/forecast/engine_pool.h"
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
 #include "controller/ham/policy.h"
@@ -35,9 +35,11 @@ struct Snapshot {
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency;  ///< dispatches by bucket, since the controller began
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
-  std::uint64_t refused_count = 0;       ///< messages that did not decode or came from the wrong host
-  std::uint64_t refused_keys_count = 0;  ///< connections whose key is not authorised
-  std::string ingest_problem;            ///< why telemetry is not accepted now; empty: it is
+  std::uint64_t refused_count = 0;         ///< messages that did not decode or came from the wrong host
+  std::uint64_t refused_keys_count = 0;    ///< connections whose key is not authorised
+  std::uint64_t forecasts_behind = 0;      ///< rounds of forecasting under way or waiting
+  std::uint64_t forecasts_shed_count = 0;  ///< observations dropped since forecasting lagged too far
+  std::string ingest_problem;              ///< why telemetry is not accepted now; empty: it is
   store::Store::Figures store;
 };
 
@@ -46,9 +48,15 @@ struct SeriesOutlook {
   VmId vm;
   std::string vm_name;
   forecast::Resource resource{};
-  forecast::History history;
-  forecast::Forecast forecast;
-  std::vector<forecast::Accuracy> accuracy;
+  forecast::SeriesReport report;
+};
+
+/// How the forecasts of one series have turned out.
+struct AccuracyReport {
+  VmId vm;
+  std::string vm_name;
+  forecast::Resource resource{};
+  forecast::SeriesAccuracy accuracy;
 };
 
 /// The controller as the API sees it. Thread: every method from any.
@@ -60,6 +68,12 @@ class Backend {
   virtual Status submit(const store::OperatorInput& input) = 0;
   /// Errors: kNotFound for an unknown VM or a series never observed, kUnavailable while stopping.
   virtual Result<SeriesOutlook> outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) = 0;
+  /// Values of an application's metric, for one VM or (empty) everybody; durably journalled when it returns.
+  /// Errors: kInvalidArgument, kNotFound, kFailedPrecondition (no room for another signal), kUnavailable.
+  virtual Status push(const forecast::SignalPush& push, const std::string& vm_name_or_uuid, const std::string& by) = 0;
+  virtual Nanoseconds forecast_step() const = 0;
+  /// Of one VM, or (empty) of all, by VM and resource. Errors: kNotFound, kUnavailable.
+  virtual Result<std::vector<AccuracyReport>> accuracy(const std::string& vm_name_or_uuid) = 0;
   virtual const store::Store& store() const = 0;
 };
 

@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "controller/api/forecast_json.h"
+
 namespace proteus::api {
 namespace {
 
@@ -100,6 +102,17 @@ Json payload_json(const store::JournalPayload& payload) {
                         {"vm", command.vm.value},
                         {"deadline", to_rfc3339(command.deadline)},
                         {"operation", api::to_json(command.operation)}};
+          },
+          [](const store::SignalInput& input) {
+            return Json{{"type", "signal"},
+                        {"name", input.push.name},
+                        {"vm", input.push.vm.value},
+                        {"lead_s", to_seconds(input.push.lead)},
+                        {"points", input.push.points.size()},
+                        {"by", input.by}};
+          },
+          [](const store::ForecastState& state) {
+            return Json{{"type", "forecast_state"}, {"series", state.series.size()}, {"signals", state.signals.size()}};
           },
       },
       payload);
@@ -209,7 +222,8 @@ Json to_json(const ham::Action& action) {
           {"automation", ham::to_string(action.automation)},
           {"reason", action.reason},
           {"expected_duration_s", to_seconds(action.expected_duration)},
-          {"expected_downtime_ms", action.expected_downtime_ms}};
+          {"expected_downtime_ms", action.expected_downtime_ms},
+          {"after", action.after}};
 }
 
 Json to_json(const ham::Candidate& candidate) {
@@ -227,7 +241,11 @@ Json to_json(const ham::Decision& decision) {
             {"do_nothing", to_json(decision.do_nothing)},
             {"alternatives", Json::array()},
             {"rejections", Json::array()},
-            {"outlooks", Json::array()}};
+            {"outlooks", Json::array()},
+            {"power", Json::array()}};
+  for (const ham::PowerChange& change : decision.power) {
+    json["power"].push_back({{"host", change.host.value}, {"awake", change.awake}, {"reason", change.reason}});
+  }
   for (const ham::Candidate& candidate : decision.alternatives) json["alternatives"].push_back(to_json(candidate));
   for (const ham::Rejection& rejection : decision.rejections) {
     json["rejections"].push_back(
@@ -305,34 +323,22 @@ Json to_json(const store::JournalEntry& entry) {
 }
 
 Json to_json(const SeriesOutlook& outlook) {
-  const char* unit = outlook.resource == forecast::Resource::kCpu      ? "cores"
-                     : outlook.resource == forecast::Resource::kMemory ? "bytes"
-                                                                       : "bytes/s";
   Json json{{"vm", outlook.vm.value},
             {"name", outlook.vm_name},
             {"resource", forecast::to_string(outlook.resource)},
-            {"unit", unit},
-            {"model", outlook.forecast.model},
-            {"stale", outlook.forecast.stale},
-            {"made_at", to_rfc3339(outlook.forecast.made_at)},
-            {"step_s", to_seconds(outlook.forecast.step)},
-            {"window_max", to_json(outlook.forecast.window_max)},
+            {"unit", unit_of(outlook.resource)},
+            {"model", outlook.report.forecast.model},
+            {"stale", outlook.report.forecast.stale},
+            {"made_at", to_rfc3339(outlook.report.forecast.made_at)},
+            {"step_s", to_seconds(outlook.report.forecast.step)},
+            {"window_max", to_json(outlook.report.forecast.window_max)},
             {"steps", Json::array()},
-            {"history_end", to_rfc3339(outlook.history.end)},
+            {"history_end", to_rfc3339(outlook.report.history.end)},
             {"history", Json::array()},
-            {"accuracy", Json::array()}};
-  for (const forecast::Quantiles& step : outlook.forecast.steps) json["steps"].push_back(to_json(step));
-  for (const double value : outlook.history.values) {
+            {"accuracy", to_json(outlook.report.accuracy, outlook.report.forecast.step)}};
+  for (const forecast::Quantiles& step : outlook.report.forecast.steps) json["steps"].push_back(to_json(step));
+  for (const double value : outlook.report.history.values) {
     json["history"].push_back(std::isfinite(value) ? Json(value) : Json(nullptr));
-  }
-  for (const forecast::Accuracy& accuracy : outlook.accuracy) {
-    json["accuracy"].push_back({{"model", accuracy.model},
-                                {"pinball_loss", accuracy.pinball_loss},
-                                {"coverage_p90", accuracy.coverage_p90},
-                                {"scored_steps", accuracy.scored_steps},
-                                {"chosen", accuracy.chosen},
-                                {"set_aside", accuracy.set_aside},
-                                {"reason", accuracy.reason}});
   }
   return json;
 }
@@ -367,6 +373,8 @@ Json status_json(const Snapshot& snapshot) {
         {"refused", snapshot.refused_count},
         {"refused_keys", snapshot.refused_keys_count},
         {"problem", snapshot.ingest_problem}}},
+      {"forecasts",
+       {{"rounds_behind", snapshot.forecasts_behind}, {"observations_dropped", snapshot.forecasts_shed_count}}},
       {"store",
        {{"raw_messages", snapshot.store.raw_messages},
         {"raw_bytes", snapshot.store.raw_bytes},

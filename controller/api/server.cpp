@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "controller/api/answer.h"
+#include "controller/api/forecast_json.h"
 #include "controller/api/json_view.h"
 #include "controller/api/series_routes.h"
 #include "controller/replay/recording.h"
@@ -117,6 +118,8 @@ class HttpServer final : public Server {
     http_->Get("/v1/hosts", [this](const Request&, Response& out) { send(out, hosts_json(*backend_.snapshot())); });
     http_->Get("/v1/vms", [this](const Request&, Response& out) { send(out, vms_json(*backend_.snapshot())); });
     http_->Get(R"(/v1/vms/([^/]+)/forecast)", [this](const Request& in, Response& out) { get_forecast(in, out); });
+    http_->Get("/v1/accuracy", [this](const Request& in, Response& out) { get_accuracy(in, out); });
+    http_->Post("/v1/signals", [this](const Request& in, Response& out) { post_signal(in, out); });
     http_->Get("/v1/plan", [this](const Request&, Response& out) { get_plan(out); });
     http_->Get(R"(/v1/decisions/(\d+))", [this](const Request& in, Response& out) { get_decision(in, out); });
     http_->Get("/v1/actions", [this](const Request&, Response& out) { get_actions(out); });
@@ -138,6 +141,23 @@ class HttpServer final : public Server {
     const Result<SeriesOutlook> outlook = backend_.outlook(in.matches[1], *resource);
     if (!outlook) return send(out, outlook.error());
     send(out, to_json(*outlook));
+  }
+
+  void get_accuracy(const Request& in, Response& out) {
+    const auto reports = backend_.accuracy(in.has_param("vm") ? in.get_param_value("vm") : "");
+    if (!reports) return send(out, reports.error());
+    send(out, accuracy_json(*reports, backend_.forecast_step()));
+  }
+
+  void post_signal(const Request& in, Response& out) {
+    const Result<Json> json = body(in);
+    if (!json) return send(out, json.error());
+    const Result<SignalRequest> request = parse_signal(*json, clock_.now());
+    if (!request) return send(out, request.error());
+    const Status taken = backend_.push(request->push, request->vm, request->by);
+    if (!taken) log::info("api: signal {} by {}: {}", request->push.name, request->by, taken.error().message);
+    if (!taken) return send(out, taken.error());
+    send(out, {{"ok", true}});
   }
 
   void get_plan(Response& out) {
@@ -243,6 +263,8 @@ class HttpServer final : public Server {
         if (history.size() >= limit) break;
         const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
                             std::holds_alternative<Update>(entry.payload) ||
+                            std::holds_alternative<store::SignalInput>(entry.payload) ||
+                            std::holds_alternative<store::ForecastState>(entry.payload) ||
                             std::holds_alternative<Command>(entry.payload);
         if (all || !detail) history.push_back(to_json(entry));
       }

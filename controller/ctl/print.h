@@ -17,6 +17,8 @@ std::string print_status(const Json& status);
 std::string print_hosts(const Json& hosts);
 std::string print_vms(const Json& vms);
 std::string print_forecast(const Json& outlook);
+/// How forecasts have turned out, by series and lead. every_model: also of those that are not chosen.
+std::string print_accuracy(const Json& series, bool every_model);
 std::string print_plan(const Json& plan, const VmNames& names);
 /// One decision: what was chosen and why, as a sum of score terms, beside doing nothing and the alternatives.
 std::string print_decision(const Json& decision, const VmNames& names);

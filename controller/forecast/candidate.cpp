@@ -28,6 +28,14 @@ double pinball(const Quantiles& q, double actual) {
   return (pinball(0.5, q.p50, actual) + pinball(0.9, q.p90, actual) + pinball(0.99, q.p99, actual)) / 3;
 }
 
+double pinball_of_all(const Quantiles& q, double actual) {
+  double sum = 0;
+  for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
+    sum += pinball(kQuantileLevels[i], q.*kQuantileMembers[i], actual);
+  }
+  return sum / kQuantileLevels.size();
+}
+
 /// The p95 lies between the two guarded levels, and so does its factor.
 Quantiles widened(const Quantiles& q, double factor_p90, double factor_p99) {
   return tidy({q.p10, q.p50, q.p50 + factor_p90 * (q.p90 - q.p50),
@@ -75,6 +83,11 @@ void Candidate::score(Lead& lead, double actual, double cap) {
   const double loss = pinball(prediction.corrected, actual);
   lead.loss = decay_ * lead.loss + std::min(cap, loss);
   lead.weight = decay_ * lead.weight + 1;
+  lead.pinball = decay_ * lead.pinball + pinball_of_all(prediction.corrected, actual);
+  lead.absolute_error = decay_ * lead.absolute_error + std::abs(actual - prediction.corrected.p50);
+  for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
+    lead.covered[i] = decay_ * lead.covered[i] + (actual <= prediction.corrected.*kQuantileMembers[i] ? 1 : 0);
+  }
   ++lead.scored;
   lead.typical += lead.scored <= kScoredForTypical
                       ? (loss - lead.typical) / lead.scored
@@ -160,10 +173,22 @@ void Candidate::correct(Forecast& forecast) const {
   forecast.window_max = widened(forecast.window_max, window.guard_p90.factor(), window.guard_p99.factor());
 }
 
-Result<Forecast> Candidate::forecast(int steps) const {
-  Result<Forecast> made = model_->forecast(steps);
-  if (made) correct(*made);
-  return made;
+std::vector<LeadAccuracy> Candidate::leads(double scale) const {
+  std::vector<LeadAccuracy> rows;
+  for (std::size_t i = 0; i < kScoredLeads; ++i) {
+    const Lead& lead = leads_[i];
+    if (lead.weight == 0 || (i > 0 && lead.steps == leads_[i - 1].steps)) continue;
+    LeadAccuracy row{.steps = lead.steps,
+                     .pinball_loss = lead.pinball / lead.weight,
+                     .mase = scale > 0 ? lead.absolute_error / lead.weight / scale : std::nan(""),
+                     .coverage = {},
+                     .scored = lead.scored};
+    for (std::size_t level = 0; level < row.coverage.size(); ++level) {
+      row.coverage[level] = lead.covered[level] / lead.weight;
+    }
+    rows.push_back(row);
+  }
+  return rows;
 }
 
 double Candidate::loss() const {

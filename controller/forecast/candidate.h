@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/forecast/accuracy.h"
 #include "controller/forecast/conformal_guard.h"
 #include "controller/forecast/model.h"
 
@@ -26,6 +27,7 @@ class Candidate {
   /// event, seen by a whole horizon of forecasts, would otherwise decide alone which model is better.
   /// Infinite while nothing is known.
   LossCaps loss_caps() const;
+  void set_covariates(const Covariates* covariates) { model_->set_covariates(covariates); }
   /// Scores what was predicted for the step that has just closed. actual: NaN = missing, nothing is scored.
   /// window_max: of the newest horizon_steps actual values, NaN = too many are missing.
   void close(double actual, double window_max, const LossCaps& caps);
@@ -43,8 +45,6 @@ class Candidate {
   const std::string& failure() const { return failure_; }
   /// Corrected, for the horizon. Only if able().
   const Forecast& forecast() const { return forecast_; }
-  /// Corrected, for any number of steps.
-  Result<Forecast> forecast(int steps) const;
 
   std::int64_t scored_steps() const { return scored_steps_; }
   double coverage_p90() const { return scored_steps_ > 0 ? covered_ / covered_weight_ : 0; }
@@ -52,6 +52,18 @@ class Candidate {
   double loss() const;
   /// loss() / other.loss() over the leads that both have been scored on; 1 if there are none, or both are 0.
   double loss_relative_to(const Candidate& other) const;
+  /// How the scored leads have turned out; leads that fall together are given once. scale: what errors are divided by
+  /// for mase; 0: unknown.
+  std::vector<LeadAccuracy> leads(double scale) const;
+
+  /// Scores and corrections; not the model, which is fitted again. Predictions that wait for their outcome are lost.
+  template <typename Archive>
+  void archive(Archive& a) {
+    for (Lead& lead : leads_) lead.archive(a);
+    a(scored_steps_);
+    a(covered_);
+    a(covered_weight_);
+  }
 
  private:
   static constexpr std::size_t kWindow = 3;
@@ -70,6 +82,19 @@ class Candidate {
     double weight = 0;   ///< and its weights
     double typical = 0;  ///< loss, surprises aside
     int scored = 0;
+    // What is reported, weighted likewise.
+    double pinball = 0;
+    double absolute_error = 0;
+    std::array<double, kQuantileLevels.size()> covered{};
+
+    template <typename Archive>
+    void archive(Archive& a) {
+      guard_p90.archive(a);
+      guard_p99.archive(a);
+      for (double* value : {&loss, &weight, &typical, &pinball, &absolute_error}) a(*value);
+      for (double& value : covered) a(value);
+      a(scored);
+    }
   };
   void score(Lead& lead, double actual, double cap);
   void correct(Forecast& forecast) const;

@@ -7,7 +7,6 @@
 namespace proteus::forecast {
 namespace {
 
-constexpr std::size_t kScoresMax = 100;
 constexpr std::size_t kScoresMin = 20;
 /// As in the paper; larger follows faster and swings wider.
 constexpr double kGamma = 0.005;

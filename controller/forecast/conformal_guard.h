@@ -20,7 +20,19 @@ class ConformalGuard {
   /// exceeded.
   void observe(double score, bool missed);
 
+  template <typename Archive>
+  void archive(Archive& a) {
+    a(alpha_);
+    a(factor_);
+    a(scores_);
+    a(next_);
+    if (Archive::kReading && next_ >= kScoresMax) next_ = 0;
+    if (Archive::kReading && scores_.size() > kScoresMax) scores_.resize(kScoresMax);
+  }
+
  private:
+  static constexpr std::size_t kScoresMax = 100;
+
   double target_alpha_;
   double alpha_;
   double factor_ = 1;

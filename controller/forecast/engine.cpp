@@ -3,23 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "controller/forecast/series.h"
+#include "controller/forecast/staleness.h"
 
 namespace proteus::forecast {
 namespace {
 
 /// Longest forecast that a Model promises.
 constexpr int kHorizonStepsMax = 1440;
-
-/// FNV-1a: the same on every machine and run, which std::hash does not promise.
-std::uint64_t stable_hash(std::string_view text) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
-}
 
 EngineOptions checked(EngineOptions options) {
   options.step = std::max(options.step, Nanoseconds{1});
@@ -33,27 +28,45 @@ EngineOptions checked(EngineOptions options) {
 
 }  // namespace
 
-struct Engine::Impl {
-  EngineOptions options;
-  std::unordered_map<VmId, std::array<std::unique_ptr<Series>, kResources.size()>> vms;
+std::uint64_t stable_hash(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return hash;
+}
 
-  const Series* find(const VmId& vm, Resource resource) const {
+struct Engine::Impl {
+  const EngineOptions options;
+  const KinTable* kin;
+  SignalBoard board;
+  std::map<VmId, std::array<std::unique_ptr<Series>, kResources.size()>> vms;
+
+  Impl(EngineOptions with, const KinTable* from)
+      : options(checked(std::move(with))), kin(from), board(options.step, options.history_steps, options.calendar) {}
+
+  Series* find(const VmId& vm, Resource resource) const {
     const auto found = vms.find(vm);
     return found == vms.end() ? nullptr : found->second[static_cast<std::size_t>(resource)].get();
   }
+  std::unique_ptr<Series> make(const VmId& vm, Resource resource) {
+    const std::uint64_t phase = stable_hash(vm.value) + static_cast<std::size_t>(resource);
+    return std::make_unique<Series>(options, resource, phase, kin, board.of(vm));
+  }
 };
 
-Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(Impl{checked(options), {}})) {}
+Engine::Engine(EngineOptions options, const KinTable* kin) : impl_(std::make_unique<Impl>(std::move(options), kin)) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 bool Engine::observe(const VmId& vm, Resource resource, Timestamp time, double value) {
   if (!std::isfinite(value)) return false;
-  const auto index = static_cast<std::size_t>(resource);
-  std::unique_ptr<Series>& series = impl_->vms[vm][index];
-  if (!series) series = std::make_unique<Series>(impl_->options, resource, stable_hash(vm.value) + index);
+  std::unique_ptr<Series>& series = impl_->vms[vm][static_cast<std::size_t>(resource)];
+  if (!series) series = impl_->make(vm, resource);
   return series->observe(time, value);
+}
+
+void Engine::push(const SignalPush& push) {
+  impl_->board.push(push);
 }
 
 Result<Forecast> Engine::forecast(const VmId& vm, Resource resource, Timestamp now) const {
@@ -62,7 +75,7 @@ Result<Forecast> Engine::forecast(const VmId& vm, Resource resource, Timestamp n
     return Error{ErrorCode::kNotFound,
                  "no " + std::string(to_string(resource)) + " demand of " + vm.value + " has been observed"};
   }
-  return series->forecast(now);
+  return aged(series->forecast(), now);
 }
 
 History Engine::history(const VmId& vm, Resource resource) const {
@@ -70,13 +83,54 @@ History Engine::history(const VmId& vm, Resource resource) const {
   return series ? series->history() : History{.end = {}, .step = impl_->options.step, .values = {}};
 }
 
-std::vector<Accuracy> Engine::accuracy(const VmId& vm, Resource resource) const {
+std::int64_t Engine::closed_steps(const VmId& vm, Resource resource) const {
   const Series* series = impl_->find(vm, resource);
-  return series ? series->accuracy() : std::vector<Accuracy>{};
+  return series ? series->closed_steps() : 0;
+}
+
+SeriesAccuracy Engine::accuracy(const VmId& vm, Resource resource) const {
+  const Series* series = impl_->find(vm, resource);
+  return series ? series->accuracy() : SeriesAccuracy{};
+}
+
+std::vector<SeriesKey> Engine::series() const {
+  std::vector<SeriesKey> keys;
+  for (const auto& [vm, series] : impl_->vms) {
+    for (const Resource resource : kResources) {
+      if (series[static_cast<std::size_t>(resource)]) keys.push_back({vm, resource});
+    }
+  }
+  return keys;
 }
 
 void Engine::forget(const VmId& vm) {
   impl_->vms.erase(vm);
+  impl_->board.forget(vm);
+}
+
+Result<SeriesState> Engine::save(const SeriesKey& key) {
+  Series* series = impl_->find(key.vm, key.resource);
+  if (!series) return Error{ErrorCode::kNotFound, "no such series"};
+  return SeriesState{key, series->save()};
+}
+
+Status Engine::restore(const SeriesState& state) {
+  std::unique_ptr<Series> series = impl_->make(state.key.vm, state.key.resource);
+  if (Status restored = series->restore(state.bytes); !restored) return restored;
+  impl_->vms[state.key.vm][static_cast<std::size_t>(state.key.resource)] = std::move(series);
+  return {};
+}
+
+std::vector<SignalPush> Engine::signals() const {
+  return impl_->board.kept();
+}
+
+Status Engine::check(const SeriesState& state, const EngineOptions& options) {
+  return Series::check(state.bytes, options);
+}
+
+void Engine::take_kin_samples(const SeriesKey& key, std::vector<KinSample>& samples) {
+  if (Series* series = impl_->find(key.vm, key.resource)) series->take_kin_samples(samples);
 }
 
 }  // namespace proteus::forecast

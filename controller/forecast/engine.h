@@ -5,7 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "common/ids.h"
+#include "controller/forecast/accuracy.h"
+#include "controller/forecast/calendar.h"
+#include "controller/forecast/kin.h"
 #include "controller/forecast/model.h"
+#include "controller/forecast/signals.h"
 
 namespace proteus::forecast {
 
@@ -16,27 +21,31 @@ struct EngineOptions {
   Nanoseconds season = std::chrono::hours(24);
   int min_history_steps = 5;   ///< fewer: a wide forecast around the last value, model "cold_start"
   int refit_every_steps = 30;  ///< parameters are chosen anew this often, series in turn; young series more often
+  std::shared_ptr<const Calendar> calendar;  ///< may be null
 };
 
-/// How well a model has forecast lately, exponentially weighted over closed steps.
-struct Accuracy {
-  std::string model;
-  double pinball_loss = 0;  ///< mean over p50, p90 and p99, and over the first, middle and last step of the
-                            ///< horizon (one step alone would favour the last value), unit of the series;
-                            ///< a surprise counts for at most five times the usual loss of the naive
-  double coverage_p90 = 0;  ///< share of steps at or below the p90 of one step before
-  std::int64_t scored_steps = 0;
-  bool chosen = false;
-  bool set_aside = false;  ///< not to be chosen for now
-  std::string reason;      ///< why it is set aside; empty otherwise
+/// One series of one VM.
+struct SeriesKey {
+  VmId vm;
+  Resource resource{};
+  bool operator==(const SeriesKey&) const = default;
 };
 
-/// The Demand Prediction Engine: all series of all VMs, every model side by side, the best by recent pinball
+/// A series as it can be kept and brought back: its history and how its models have done (state_archive.h); not the
+/// models, which are fitted again.
+struct SeriesState {
+  SeriesKey key;
+  std::string bytes;
+  bool operator==(const SeriesState&) const = default;
+};
+
+/// The Demand Prediction Engine: all series of some VMs, every model side by side, the best by recent pinball
 /// loss chosen; a model that does worse than the seasonal naive, or fails, is set aside. Intervals are kept
 /// honest by an adaptive conformal correction. Deterministic: time is an argument. Thread: owned by one.
 class Engine {
  public:
-  explicit Engine(EngineOptions options);
+  /// kin: what a series may learn from others, outlives the engine; may be null.
+  explicit Engine(EngineOptions options, const KinTable* kin = nullptr);
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
@@ -45,21 +54,39 @@ class Engine {
   /// (memory) into steps on a grid aligned to the epoch. Older than the open step: ignored. Returns true if a
   /// step closed.
   bool observe(const VmId& vm, Resource resource, Timestamp time, double value);
+  /// An external signal, see SignalBoard.
+  void push(const SignalPush& push);
 
-  /// Stale series: as many steps more as have gone by unseen (four horizons at most), wider the longer the
-  /// silence. Errors: kNotFound for a series never observed.
+  /// As made after the newest closed step, aged (staleness.h). Errors: kNotFound for a series never observed.
   Result<Forecast> forecast(const VmId& vm, Resource resource, Timestamp now) const;
 
   /// Closed steps, newest last, at most history_steps. Empty for a series never observed.
   History history(const VmId& vm, Resource resource) const;
-  std::vector<Accuracy> accuracy(const VmId& vm, Resource resource) const;
+  std::int64_t closed_steps(const VmId& vm, Resource resource) const;
+  SeriesAccuracy accuracy(const VmId& vm, Resource resource) const;
+  /// Every series, by VM and resource.
+  std::vector<SeriesKey> series() const;
 
-  /// Drops a VM's series (it is gone from the cluster).
+  /// Drops a VM's series and signals (it is gone from the cluster).
   void forget(const VmId& vm);
+
+  /// Errors: kNotFound.
+  Result<SeriesState> save(const SeriesKey& key);
+  /// Replaces the series. Errors: kCorrupt, kUnsupported (another version wrote it); nothing has changed then.
+  Status restore(const SeriesState& state);
+  /// Whether restore() would take it, as far as can be told without doing it. Errors: as restore().
+  static Status check(const SeriesState& state, const EngineOptions& options);
+  std::vector<SignalPush> signals() const;
+
+  /// Appends what the series has had to tell others since the last call.
+  void take_kin_samples(const SeriesKey& key, std::vector<KinSample>& samples);
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// FNV-1a: the same on every machine and run, which std::hash does not promise.
+std::uint64_t stable_hash(std::string_view text);
 
 }  // namespace proteus::forecast

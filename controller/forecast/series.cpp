@@ -5,16 +5,12 @@
 #include <limits>
 #include <memory>
 
-#include "controller/forecast/error_table.h"
-#include "controller/forecast/holt_damped.h"
-#include "controller/forecast/naive.h"
-#include "controller/forecast/seasonal_naive.h"
+#include "controller/forecast/cold_start.h"
+#include "controller/forecast/roster.h"
+#include "controller/forecast/state_archive.h"
 
 namespace proteus::forecast {
 namespace {
-
-/// Models by preference while none has been scored.
-enum : std::size_t { kHolt, kSeasonal, kNaive };
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 /// A model must have been scored so often before it may take over, or be set aside.
@@ -23,27 +19,33 @@ constexpr std::int64_t kScoredMin = 30;
 /// the baseline's.
 constexpr double kTakeOver = 0.95;
 constexpr double kSetAside = 1.05;
+/// A provisional choice gives way after so many steps.
+constexpr int kProvisionalSteps = 3;
 /// The history of a young series changes quickly: it is refitted each time that it has grown by this share.
 constexpr std::int64_t kYoungGrowth = 4;
-constexpr double kStaleFactorMax = 4;
+/// Of the first byte that save() writes. Another: the state is not read, and the series begins anew.
+constexpr std::uint8_t kStateVersion = 1;
+constexpr std::size_t kStateHeadBytes = 9;   // version, hash of the rest
+constexpr std::size_t kStateGridBytes = 12;  // step, horizon
+constexpr std::uint32_t kModelsMax = 1000;
 
 }  // namespace
 
-Series::Series(const EngineOptions& options, Resource resource, std::uint64_t phase)
-    : options_(options), resource_(resource), phase_(phase) {
+Series::Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const KinTable* kin,
+               const Covariates* covariates)
+    : options_(options), resource_(resource), phase_(phase), kin_(kin), covariates_(covariates) {
   reset();
 }
 
 void Series::reset() {
-  const auto season_steps = static_cast<int>(std::max<std::int64_t>(1, options_.season / options_.step));
   candidates_.clear();
-  candidates_.emplace_back(std::make_unique<HoltDamped>(options_.horizon_steps), options_.horizon_steps);
-  candidates_.emplace_back(std::make_unique<SeasonalNaive>(season_steps, options_.horizon_steps),
-                           options_.horizon_steps);
-  candidates_.emplace_back(std::make_unique<Naive>(options_.horizon_steps), options_.horizon_steps);
+  for (std::unique_ptr<Model>& model : make_models(options_, resource_, kin_)) {
+    model->set_covariates(covariates_);
+    candidates_.emplace_back(std::move(model), options_.horizon_steps);
+  }
   better_steps_.assign(candidates_.size(), 0);
   worse_steps_.assign(candidates_.size(), 0);
-  baseline_ = kNaive;
+  baseline_ = index_of(kBaseline);
   chosen_ = kNone;
   values_.clear();
   closed_steps_ = 0;
@@ -51,15 +53,21 @@ void Series::reset() {
   highest_known_ = 0;
 }
 
+std::size_t Series::index_of(std::string_view model) const {
+  const auto found = std::find_if(candidates_.begin(), candidates_.end(),
+                                  [&](const Candidate& candidate) { return candidate.name() == model; });
+  return found == candidates_.end() ? kNone : static_cast<std::size_t>(found - candidates_.begin());
+}
+
 bool Series::observe(Timestamp time, double value) {
   if (!std::isfinite(value)) return false;
   value = std::max(0.0, value);
   const std::int64_t step = to_unix_ns(time) / options_.step.count();
-  if (open_count_ > 0 && step < open_step_) return false;
+  if (begun_ && step < open_step_) return false;
   bool closed = false;
-  if (open_count_ > 0 && step > open_step_) {
+  if (begun_ && step > open_step_) {
     const std::int64_t missing = step - open_step_ - 1;
-    close_step(resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_, missing == 0);
+    close_step(open_step_value(), missing == 0);
     // After so long a silence the past says nothing about the phase that the series is in.
     if (missing > std::min<std::int64_t>(options_.season / options_.step, options_.history_steps)) {
       reset();
@@ -73,13 +81,20 @@ bool Series::observe(Timestamp time, double value) {
     open_count_ = 0;
   }
   if (open_count_ == 0) open_value_ = 0;
+  begun_ = true;
   open_step_ = step;
   ++open_count_;
   open_value_ = resource_ == Resource::kMemory ? std::max(open_value_, value) : open_value_ + value;
   return closed;
 }
 
-void Series::close_step(double value, bool predict) {
+/// What its ticks so far make of the open step; missing without any.
+double Series::open_step_value() const {
+  if (open_count_ == 0) return kMissing;
+  return resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
+}
+
+void Series::close_step(double value, bool predict_next) {
   // The front is cut off rarely, in one piece.
   const auto kept = static_cast<std::size_t>(options_.history_steps);
   if (values_.size() >= kept + kept / 4 + 1) {
@@ -93,21 +108,29 @@ void Series::close_step(double value, bool predict) {
     highest_known_ = std::max(highest_known_, value);
   }
   const double window_max = newest_window_max();
-  const Candidate::LossCaps caps = candidates_[kNaive].loss_caps();
+  const Candidate::LossCaps caps = candidates_[index_of(kBaseline)].loss_caps();
   for (Candidate& candidate : candidates_) candidate.close(value, window_max, caps);
-  if (!predict || known_steps_ < options_.min_history_steps) {
+  if (!predict_next || known_steps_ < options_.min_history_steps) {
     for (Candidate& candidate : candidates_) {
       candidate.update(value);
       candidate.skip();
     }
     return;
   }
-  if (refit_due()) {
-    History past = history();
-    past.end = Timestamp{(open_step_ + 1) * options_.step};
-    for (Candidate& candidate : candidates_) candidate.refit(past);
-  } else {
+  const bool refit = refit_due();
+  if (!refit) {
     for (Candidate& candidate : candidates_) candidate.update(value);
+  }
+  ++open_step_;  // what is predicted follows the step that has closed
+  predict(refit);
+  --open_step_;
+  if (refit && kin_ != nullptr) append_kin_samples(values_, options_.horizon_steps, phase_, resource_, kin_samples_);
+}
+
+void Series::predict(bool refit) {
+  if (refit) {
+    const History past = history();
+    for (Candidate& candidate : candidates_) candidate.refit(past);
   }
   for (Candidate& candidate : candidates_) candidate.predict();
   choose();
@@ -141,7 +164,8 @@ void Series::choose() {
   const auto scored = [this](std::size_t i) {
     return candidates_[i].able() && candidates_[i].scored_steps() >= kScoredMin;
   };
-  baseline_ = scored(kSeasonal) ? kSeasonal : kNaive;
+  const std::size_t seasonal = index_of(kSeasonalBaseline);
+  baseline_ = scored(seasonal) ? seasonal : index_of(kBaseline);
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const bool worse = i != baseline_ && scored(i) && scored(baseline_) &&
                        candidates_[i].loss_relative_to(candidates_[baseline_]) > kSetAside;
@@ -163,7 +187,8 @@ void Series::choose() {
     better_steps_[i] = better ? better_steps_[i] + 1 : 0;
   }
   const auto longest = std::max_element(better_steps_.begin(), better_steps_.end());
-  if (*longest >= options_.horizon_steps) {
+  const bool provisional = candidates_[chosen_].name() == kProvisional;
+  if (*longest >= (provisional ? std::min(kProvisionalSteps, options_.horizon_steps) : options_.horizon_steps)) {
     chosen_ = static_cast<std::size_t>(longest - better_steps_.begin());
     better_steps_.assign(candidates_.size(), 0);
   }
@@ -173,43 +198,19 @@ Timestamp Series::end() const {
   return Timestamp{open_step_ * options_.step};
 }
 
+/// Below min_history_steps. Borrowed from like series, if there are any, it still says that little is known.
 Forecast Series::cold_start() const {
-  double now = newest_known_;
-  if (known_steps_ == 0 && open_count_ > 0) {
-    now = resource_ == Resource::kMemory ? open_value_ : open_value_ / open_count_;
+  const double newest = known_steps_ == 0 && open_count_ > 0 ? open_step_value() : newest_known_;
+  Forecast forecast = forecast::cold_start(end(), options_.step, options_.horizon_steps, newest, highest_known_);
+  if (kin_ != nullptr && kin_->usable(resource_)) {
+    const std::vector<double> only = {newest};
+    kin_->forecast(resource_, known_steps_ > 0 ? values_ : only, forecast);
   }
-  const double p90 = std::max(1.5 * now, highest_known_);
-  const double p99 = std::max(2 * now, p90);
-  Forecast forecast{.made_at = end(), .step = options_.step, .steps = {}, .window_max = {}, .model = kColdStart};
-  forecast.window_max = {0.5 * now, now, p90, 0.5 * (p90 + p99), p99};
-  forecast.steps.assign(static_cast<std::size_t>(options_.horizon_steps), forecast.window_max);
   return forecast;
 }
 
-Forecast Series::forecast(Timestamp now) const {
-  const std::int64_t unseen = std::max<std::int64_t>(0, (now - end()) / options_.step);
-  const bool stale = now - end() > 2 * options_.step;
-  const bool able = chosen_ != kNone && candidates_[chosen_].able();
-  Forecast forecast = able ? candidates_[chosen_].forecast() : cold_start();
-  if (!stale) return forecast;
-
-  const int horizon = options_.horizon_steps;
-  const auto steps = static_cast<int>(std::min<std::int64_t>(horizon + unseen, std::min(4 * horizon, 1440)));
-  if (able) {
-    if (Result<Forecast> longer = candidates_[chosen_].forecast(steps)) forecast = std::move(*longer);
-  } else {
-    forecast.steps.resize(static_cast<std::size_t>(steps), forecast.steps.back());
-  }
-  const double factor = std::min(kStaleFactorMax, 1 + static_cast<double>(unseen) / horizon);
-  const auto widen = [factor](Quantiles& q) {
-    const double p50 = q.p50;
-    for (const auto member : kQuantileMembers) q.*member = p50 + factor * (q.*member - p50);
-    q = tidy(q);
-  };
-  for (Quantiles& q : forecast.steps) widen(q);
-  widen(forecast.window_max);
-  forecast.stale = true;
-  return forecast;
+Forecast Series::forecast() const {
+  return chosen_ != kNone && candidates_[chosen_].able() ? candidates_[chosen_].forecast() : cold_start();
 }
 
 History Series::history() const {
@@ -217,8 +218,24 @@ History Series::history() const {
   return {end(), options_.step, {values_.end() - static_cast<std::ptrdiff_t>(count), values_.end()}};
 }
 
-std::vector<Accuracy> Series::accuracy() const {
-  std::vector<Accuracy> rows;
+/// Mean change over `lag` steps, of the history; 0 if there is too little of it.
+double Series::scale(std::size_t lag) const {
+  double sum = 0;
+  std::size_t count = 0;
+  for (std::size_t i = lag; i < values_.size(); ++i) {
+    const double change = std::abs(values_[i] - values_[i - lag]);
+    if (!std::isfinite(change)) continue;
+    sum += change;
+    ++count;
+  }
+  return count >= static_cast<std::size_t>(options_.min_history_steps) ? sum / static_cast<double>(count) : 0;
+}
+
+SeriesAccuracy Series::accuracy() const {
+  SeriesAccuracy accuracy;
+  accuracy.scale = scale(static_cast<std::size_t>(options_.season / options_.step));
+  accuracy.seasonal = accuracy.scale > 0;
+  if (!accuracy.seasonal) accuracy.scale = scale(1);
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const Candidate& candidate = candidates_[i];
     Accuracy row{.model = candidate.name(),
@@ -227,15 +244,117 @@ std::vector<Accuracy> Series::accuracy() const {
                  .scored_steps = candidate.scored_steps(),
                  .chosen = i == chosen_,
                  .set_aside = set_aside(i),
-                 .reason = {}};
+                 .reason = {},
+                 .leads = candidate.leads(accuracy.scale)};
     if (!candidate.able()) {
       row.reason = candidate.failure();
     } else if (row.set_aside) {
       row.reason = "worse than " + candidates_[baseline_].name() + " lately";
     }
-    rows.push_back(std::move(row));
+    accuracy.models.push_back(std::move(row));
   }
-  return rows;
+  return accuracy;
+}
+
+void Series::take_kin_samples(std::vector<KinSample>& samples) {
+  samples.insert(samples.end(), kin_samples_.begin(), kin_samples_.end());
+  kin_samples_.clear();
+}
+
+/// One description of what is kept, for writing and reading. Layout: open step, counts, values in single precision; per
+/// model its name, how long it has been better or worse, and its scores (Candidate::archive); the chosen
+/// model's name.
+template <typename Archive>
+void Series::archive(Archive& a) {
+  a(open_step_);
+  a(closed_steps_);
+  a(known_steps_);
+  a(highest_known_);
+  std::vector<float> values;
+  if (!Archive::kReading) {
+    const std::vector<double> kept = history().values;
+    values.assign(kept.begin(), kept.end());
+  }
+  a(values);
+  if (Archive::kReading) values_.assign(values.begin(), values.end());
+  auto count = static_cast<std::uint32_t>(candidates_.size());
+  a(count);
+  for (std::uint32_t i = 0; i < count && (!Archive::kReading || i < kModelsMax); ++i) {
+    std::string name;
+    std::string scores;
+    int better = 0;
+    int worse = 0;
+    if (!Archive::kReading) {
+      name = candidates_[i].name();
+      better = better_steps_[i];
+      worse = worse_steps_[i];
+      StateWriter writer(scores);
+      candidates_[i].archive(writer);
+    }
+    a(name);
+    a(better);
+    a(worse);
+    a(scores);
+    const std::size_t at = index_of(name);  // a model that is no more is passed over
+    if (!Archive::kReading || at == kNone) continue;
+    better_steps_[at] = better;
+    worse_steps_[at] = worse;
+    StateReader reader(scores);
+    candidates_[at].archive(reader);
+    scores_ok_ = scores_ok_ && reader.ok() && reader.at_end();
+  }
+  std::string chosen = chosen_ == kNone ? "" : candidates_[chosen_].name();
+  a(chosen);
+  if (Archive::kReading) chosen_ = index_of(chosen);
+}
+
+std::string Series::save() {
+  std::string body;
+  StateWriter writer(body);
+  writer(options_.step.count());
+  writer(options_.horizon_steps);
+  archive(writer);
+  std::string bytes;
+  StateWriter head(bytes);
+  head(kStateVersion);
+  head(stable_hash(body));
+  return bytes + body;
+}
+
+Status Series::check(const std::string& bytes, const EngineOptions& options) {
+  StateReader reader(bytes);
+  std::uint8_t version = 0;
+  std::uint64_t hash = 0;
+  reader(version);
+  if (reader.ok() && version != kStateVersion) {
+    return Error{ErrorCode::kUnsupported, "the state of a series is of another version"};
+  }
+  reader(hash);
+  if (!reader.ok() || hash != stable_hash(std::string_view(bytes).substr(kStateHeadBytes))) {
+    return Error{ErrorCode::kCorrupt, "the state of a series is damaged"};
+  }
+  Nanoseconds::rep step = 0;
+  int horizon = 0;
+  reader(step);
+  reader(horizon);
+  if (step != options.step.count() || horizon != options.horizon_steps) {
+    return Error{ErrorCode::kUnsupported, "the state of a series is of another step or horizon"};
+  }
+  return {};
+}
+
+Status Series::restore(const std::string& bytes) {
+  if (Status whole = check(bytes, options_); !whole) return whole;
+  StateReader reader(std::string_view(bytes).substr(kStateHeadBytes + kStateGridBytes));
+  archive(reader);
+  const bool sound = reader.ok() && reader.at_end() && scores_ok_ && open_step_ >= 0 && !values_.empty() &&
+                     std::none_of(values_.begin(), values_.end(), [](double v) { return v < 0 || std::isinf(v); });
+  if (!sound) return Error{ErrorCode::kCorrupt, "the state of a series does not decode"};
+  begun_ = true;
+  const auto newest = std::find_if(values_.rbegin(), values_.rend(), [](double v) { return std::isfinite(v); });
+  newest_known_ = newest == values_.rend() ? 0 : *newest;
+  if (known_steps_ >= options_.min_history_steps) predict(true);
+  return {};
 }
 
 }  // namespace proteus::forecast

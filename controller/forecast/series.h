@@ -13,38 +13,58 @@ namespace proteus::forecast {
 /// Thread: owned by one.
 class Series {
  public:
-  /// phase: any number; series with different ones are refitted at different steps.
-  Series(const EngineOptions& options, Resource resource, std::uint64_t phase);
+  /// phase: any number; series with different ones are refitted at different steps. options, kin, covariates outlive
+  /// the series; the latter two may be null.
+  Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const KinTable* kin,
+         const Covariates* covariates);
 
   /// As Engine's.
   bool observe(Timestamp time, double value);
-  Forecast forecast(Timestamp now) const;
+  Forecast forecast() const;
   History history() const;
-  std::vector<Accuracy> accuracy() const;
+  std::int64_t closed_steps() const { return closed_steps_; }
+  SeriesAccuracy accuracy() const;
+
+  std::string save();
+  /// Whether the bytes are whole, of this version, step and horizon. Errors: kCorrupt, kUnsupported.
+  static Status check(const std::string& bytes, const EngineOptions& options);
+  /// Errors: the same; the series is then of no use.
+  Status restore(const std::string& bytes);
+  /// Moves what it has had to tell other series to the end of `samples`.
+  void take_kin_samples(std::vector<KinSample>& samples);
 
  private:
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
   void reset();
-  void close_step(double value, bool predict);
+  double open_step_value() const;
+  void close_step(double value, bool predict_next);
+  void predict(bool refit);
   void choose();
   bool set_aside(std::size_t i) const;
   bool refit_due() const;
+  std::size_t index_of(std::string_view model) const;
   double newest_window_max() const;
+  double scale(std::size_t lag) const;
   Timestamp end() const;
   Forecast cold_start() const;
+  template <typename Archive>
+  void archive(Archive& a);
 
-  EngineOptions options_;
-  Resource resource_;
-  std::uint64_t phase_;
+  const EngineOptions& options_;
+  const Resource resource_;
+  const std::uint64_t phase_;
+  const KinTable* const kin_;
+  const Covariates* const covariates_;
   std::vector<Candidate> candidates_;
   std::vector<int> better_steps_;  ///< per candidate: so long it has been better than the chosen one
   std::vector<int> worse_steps_;   ///< per candidate: so long it has been worse than the baseline
   std::size_t baseline_ = kNone;
   std::size_t chosen_ = kNone;
 
+  bool begun_ = false;
   std::int64_t open_step_ = 0;  ///< index on the grid since the epoch
-  int open_count_ = 0;          ///< ticks in it; 0: nothing observed yet
+  int open_count_ = 0;          ///< ticks in it
   double open_value_ = 0;       ///< their sum or maximum
 
   std::vector<double> values_;  ///< closed steps, newest last
@@ -52,6 +72,9 @@ class Series {
   std::int64_t known_steps_ = 0;  ///< of them not missing
   double newest_known_ = 0;
   double highest_known_ = 0;
+  std::vector<KinSample> kin_samples_;
+
+  bool scores_ok_ = true;  ///< what archive() has found out
 };
 
 }  // namespace proteus::forecast

@@ -21,6 +21,10 @@ std::string to_line(const store::JournalEntry& entry) {
   return api::to_json(entry).dump(-1, ' ', false, api::Json::error_handler_t::replace);
 }
 
+constexpr std::size_t kTrimEvery = 10'000;
+/// A frame is decoded against those before it, back to a keyframe.
+constexpr Nanoseconds kDecodingSlack = std::chrono::minutes(10);
+
 }  // namespace
 
 Status Replayer::on_raw(const store::RawMessage& message) {
@@ -31,15 +35,19 @@ Status Replayer::on_raw(const store::RawMessage& message) {
     if (code == ErrorCode::kNotFound || code == ErrorCode::kFailedPrecondition) return {};
     return with_context(sample.error(), "telemetry of " + message.host.value);
   }
+  keep(message, !*sample);
   if (!*sample) return {};
   ++frames_;
   pending_.push_back({message.lsn, message.received, std::move(**sample)});
   return {};
 }
 
-Status Replayer::begin(const store::Started& started) {
+Status Replayer::begin(const store::Started& started, Timestamp time) {
   Result<controller::PipelineOptions> options = controller::parse_pipeline_options(started.options_toml);
   if (!options) return with_context(options.error(), "the recorded options");
+  if (Status read = controller::set_calendar(started.calendar_toml, "recorded calendar", *options); !read) {
+    return read.error();
+  }
   Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
   if (!policy) return policy.error();
   if (options_.policy) {
@@ -51,13 +59,34 @@ Status Replayer::begin(const store::Started& started) {
   } else {
     pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), started);
   }
-  // The controller warmed its forecasts from what was stored before it began.
-  for (const Pending& frame : pending_) {
-    if (started.warm_from_lsn != 0 && frame.lsn >= started.warm_from_lsn)
-      pipeline_->on_sample(frame.sample, frame.received);
-  }
-  pending_.clear();
+  begun_ = time;
+  warm_from_lsn_ = started.warm_from_lsn;
+  warm_span_ = options->view.forecast.step * options->view.forecast.history_steps;
+  restored_awaited_ = started.restored_entries;
+  if (restored_awaited_ == 0) warm_up();
   return {};
+}
+
+/// What a later run of the recording may warm up from. As it came off the wire: decoded it is many times larger.
+void Replayer::keep(const store::RawMessage& message, bool catalog) {
+  kept_.push_back({message.lsn, message.received, message.host, message.bytes, catalog});
+  if (!warm_span_ || kept_.size() < 2 * kept_after_trim_ + kTrimEvery) return;
+  const Timestamp oldest = message.received - *warm_span_ - kDecodingSlack;
+  std::erase_if(kept_, [&](const Kept& kept) { return !kept.catalog && kept.received < oldest; });
+  kept_after_trim_ = kept_.size();
+}
+
+/// The controller warmed its forecasts from what was stored before it began.
+void Replayer::warm_up() {
+  pending_.clear();
+  if (warm_from_lsn_ == 0) return;
+  wire::TelemetryReader reader;
+  for (const Kept& message : kept_) {
+    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
+    if (!sample || !*sample || message.lsn < warm_from_lsn_ || message.received >= begun_) continue;
+    pipeline_->on_sample(**sample, message.received);
+    pipeline_->catch_up();
+  }
 }
 
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
@@ -99,12 +128,17 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
     return {};
   }
   compare();
-  if (const auto* started = std::get_if<store::Started>(&entry.payload)) return begin(*started);
+  if (const auto* started = std::get_if<store::Started>(&entry.payload)) return begin(*started, entry.time);
   if (pipeline_ == nullptr) return {};  // before the first beginning in the file: nothing is known of that run's state
   if (const auto* cycle = std::get_if<store::Cycle>(&entry.payload)) {
     run_cycle(*cycle, entry.time);
   } else if (const auto* presence = std::get_if<store::AgentPresence>(&entry.payload)) {
     pipeline_->on_presence(*presence);
+  } else if (const auto* state = std::get_if<store::ForecastState>(&entry.payload)) {
+    pipeline_->on_restored(*state, entry.time);
+    if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
+  } else if (const auto* signal = std::get_if<store::SignalInput>(&entry.payload)) {
+    if (Status taken = pipeline_->on_signal(signal->push); !taken) return taken;
   } else if (const auto* update = std::get_if<Update>(&entry.payload)) {
     if (!options_.policy) put_out(pipeline_->on_update(*update, entry.time), entry.time);
   } else if (const auto* input = std::get_if<store::OperatorInput>(&entry.payload)) {

@@ -57,7 +57,16 @@ class Replayer {
     Timestamp received;
     Sample sample;
   };
-  Status begin(const store::Started& started);
+  struct Kept {
+    std::uint64_t lsn = 0;
+    Timestamp received;
+    HostId host;
+    std::string bytes;
+    bool catalog = false;
+  };
+  Status begin(const store::Started& started, Timestamp time);
+  void keep(const store::RawMessage& message, bool catalog);
+  void warm_up();
   void run_cycle(const store::Cycle& cycle, Timestamp time);
   void put_out(controller::PipelineOutput output, Timestamp time);
   void compare();
@@ -65,7 +74,13 @@ class Replayer {
   ReplayOptions options_;
   wire::TelemetryReader reader_;
   std::unique_ptr<controller::Pipeline> pipeline_;
-  std::vector<Pending> pending_;               // frames not yet taken in
+  std::vector<Pending> pending_;  // frames not yet taken in
+  std::vector<Kept> kept_;        // messages that a later run may warm up from
+  std::size_t kept_after_trim_ = 0;
+  std::optional<Nanoseconds> warm_span_;       // how far back; of the run at hand
+  std::uint64_t warm_from_lsn_ = 0;            // likewise
+  Timestamp begun_{};                          // likewise
+  std::uint32_t restored_awaited_ = 0;         // ForecastState entries to come before it is warm
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;

@@ -9,6 +9,7 @@
 #include "common/result.h"
 #include "common/telemetry.h"
 #include "controller/drs/action_record.h"
+#include "controller/forecast/engine.h"
 #include "controller/ham/decision.h"
 
 namespace proteus::store {
@@ -26,6 +27,8 @@ struct Started {
   std::vector<drs::ActionRecord> adopted;  ///< actions that the previous process left open
   std::vector<HostId> maintenance;         ///< as left by the previous process, sorted
   bool paused = false;
+  std::string calendar_toml;           ///< empty: none
+  std::uint32_t restored_entries = 0;  ///< ForecastState entries that follow, before the telemetry read again counts
 };
 /// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
 /// happened.
@@ -33,6 +36,7 @@ struct Cycle {
   std::uint64_t number = 0;
   std::uint64_t seed = 0;
   std::uint64_t frames_through_lsn = 0;  ///< telemetry up to and including this lsn had been taken in before it ran
+  std::uint32_t forecasts_behind = 0;    ///< newest rounds of forecasting whose results it did not have yet
   bool operator==(const Cycle&) const = default;
 };
 /// An agent's connection came or went, as the pipeline saw it. An input.
@@ -50,11 +54,22 @@ struct OperatorInput {
   std::string by;       ///< who, for the audit trail
 };
 const char* to_string(OperatorInput::Kind kind);
+/// What an application said of its load. An input.
+struct SignalInput {
+  forecast::SignalPush push;
+  std::string by;  ///< who, for the audit trail
+};
+/// Forecasting as an earlier run left it, read back at the start. An input; follows Started, which says how many there
+/// are.
+struct ForecastState {
+  std::vector<forecast::SeriesState> series;
+  std::vector<forecast::SignalPush> signals;
+};
 
-/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update.
+/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update, SignalInput, ForecastState.
 /// Outputs: Decision (only those with actions or whose summary changed), ActionRecord (intent), Transition, Command.
 using JournalPayload = std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision,
-                                    drs::ActionRecord, drs::Transition, Command>;
+                                    drs::ActionRecord, drs::Transition, Command, SignalInput, ForecastState>;
 
 /// lsn orders everything that a controller ever took in or put out, telemetry included (see store.h).
 struct JournalEntry {

@@ -69,8 +69,29 @@ void fill(schema::Action::Builder to, const ham::Action& from) {
 void fill(schema::Candidate::Builder to, const ham::Candidate& from);
 void fill(schema::Rejection::Builder to, const ham::Rejection& from);
 void fill(schema::Outlook::Builder to, const ham::Outlook& from);
+void fill(schema::PowerChange::Builder to, const ham::PowerChange& from);
 void fill(schema::Transition::Builder to, const drs::Transition& from);
 void fill(schema::ActionRecord::Builder to, const drs::ActionRecord& from);
+
+void fill(schema::Signal::Builder to, const forecast::SignalPush& from) {
+  SET_TEXT(to, Name, from.name);
+  SET_TEXT(to, Vm, from.vm.value);
+  to.setLeadNs(from.lead.count());
+  if (from.points.empty()) return;
+  auto times = to.initTimesNs(static_cast<unsigned>(from.points.size()));
+  auto values = to.initValues(static_cast<unsigned>(from.points.size()));
+  for (unsigned i = 0; i < times.size(); ++i) {
+    times.set(i, to_unix_ns(from.points[i].time));
+    values.set(i, number(from.points[i].value));
+  }
+}
+
+void fill(schema::ForecastState::Series::Builder to, const forecast::SeriesState& from) {
+  SET_TEXT(to, Vm, from.key.vm.value);
+  to.setResource(static_cast<std::uint8_t>(from.key.resource));
+  if (from.bytes.empty()) return;
+  to.setState({reinterpret_cast<const capnp::byte*>(from.bytes.data()), from.bytes.size()});
+}
 
 template <typename List, typename Value>
 void fill_list(List to, const std::vector<Value>& from) {
@@ -106,6 +127,12 @@ void fill(schema::Outlook::Builder to, const ham::Outlook& from) {
   if (from.until_limit) to.getUntilLimit().setNs(from.until_limit->count());
 }
 
+void fill(schema::PowerChange::Builder to, const ham::PowerChange& from) {
+  SET_TEXT(to, Host, from.host.value);
+  to.setAwake(from.awake);
+  SET_TEXT(to, Reason, from.reason);
+}
+
 void fill(schema::Decision::Builder to, const ham::Decision& from) {
   to.setId(from.id);
   to.setTimeNs(to_unix_ns(from.time));
@@ -116,6 +143,7 @@ void fill(schema::Decision::Builder to, const ham::Decision& from) {
   SET_LIST(to, Rejections, from.rejections);
   SET_LIST(to, Outlooks, from.outlooks);
   SET_TEXT(to, Summary, from.summary);
+  SET_LIST(to, Power, from.power);
 }
 
 void fill(schema::Transition::Builder to, const drs::Transition& from) {
@@ -164,12 +192,15 @@ void fill(schema::Started::Builder to, const Started& from) {
     for (unsigned i = 0; i < hosts.size(); ++i) hosts.set(i, text(from.maintenance[i].value));
   }
   to.setPaused(from.paused);
+  SET_TEXT(to, CalendarToml, from.calendar_toml);
+  to.setRestoredEntries(from.restored_entries);
 }
 
 void fill(schema::Cycle::Builder to, const Cycle& from) {
   to.setNumber(from.number);
   to.setSeed(from.seed);
   to.setFramesThroughLsn(from.frames_through_lsn);
+  to.setForecastsBehind(from.forecasts_behind);
 }
 
 void fill(schema::AgentPresence::Builder to, const AgentPresence& from) {
@@ -183,6 +214,16 @@ void fill(schema::OperatorInput::Builder to, const OperatorInput& from) {
   to.setAction(from.action);
   SET_TEXT(to, Host, from.host.value);
   SET_TEXT(to, By, from.by);
+}
+
+void fill(schema::SignalInput::Builder to, const SignalInput& from) {
+  fill(to.initSignal(), from.push);
+  SET_TEXT(to, By, from.by);
+}
+
+void fill(schema::ForecastState::Builder to, const ForecastState& from) {
+  SET_LIST(to, Series, from.series);
+  SET_LIST(to, Signals, from.signals);
 }
 
 #undef SET_TEXT
@@ -208,6 +249,10 @@ void fill_payload(schema::Entry::Builder to, const JournalPayload& from) {
           fill(to.initAction(), payload);
         } else if constexpr (std::is_same_v<T, drs::Transition>) {
           fill(to.initTransition(), payload);
+        } else if constexpr (std::is_same_v<T, SignalInput>) {
+          fill(to.initSignalInput(), payload);
+        } else if constexpr (std::is_same_v<T, ForecastState>) {
+          fill(to.initForecastState(), payload);
         } else {
           static_assert(std::is_same_v<T, Command>);
           wire::fill(to.initCommand(), payload);
@@ -296,6 +341,10 @@ ham::Outlook read_outlook(schema::Outlook::Reader from) {
   return to;
 }
 
+ham::PowerChange read_power(schema::PowerChange::Reader from) {
+  return {.host = HostId(read_text(from.getHost())), .awake = from.getAwake(), .reason = read_text(from.getReason())};
+}
+
 ham::Decision read_decision(schema::Decision::Reader from) {
   ham::Decision to;
   to.id = from.getId();
@@ -307,6 +356,7 @@ ham::Decision read_decision(schema::Decision::Reader from) {
   to.rejections = read_list(from.getRejections(), read_rejection);
   to.outlooks = read_list(from.getOutlooks(), read_outlook);
   to.summary = read_text(from.getSummary());
+  to.power = read_list(from.getPower(), read_power);
   return to;
 }
 
@@ -355,6 +405,31 @@ Started read_started(schema::Started::Reader from) {
   to.adopted = read_list(from.getAdopted(), read_record);
   to.maintenance = read_list(from.getMaintenance(), [](capnp::Text::Reader host) { return HostId(read_text(host)); });
   to.paused = from.getPaused();
+  to.calendar_toml = read_text(from.getCalendarToml());
+  to.restored_entries = from.getRestoredEntries();
+  return to;
+}
+
+forecast::SignalPush read_signal(schema::Signal::Reader from) {
+  forecast::SignalPush to;
+  to.name = read_text(from.getName());
+  to.vm = VmId(read_text(from.getVm()));
+  to.lead = Nanoseconds(from.getLeadNs());
+  const auto times = from.getTimesNs();
+  const auto values = from.getValues();
+  if (times.size() != values.size() || times.size() > kListItemsMax) {
+    throw Error{ErrorCode::kCorrupt, "a signal's times and values differ in number"};
+  }
+  for (unsigned i = 0; i < times.size(); ++i) to.points.push_back({from_unix_ns(times[i]), values[i]});
+  return to;
+}
+
+forecast::SeriesState read_series(schema::ForecastState::Series::Reader from) {
+  forecast::SeriesState to;
+  to.key.vm = VmId(read_text(from.getVm()));
+  to.key.resource = read_enum(from.getResource(), forecast::Resource::kNetwork, "resource");
+  const auto bytes = from.getState();
+  to.bytes.assign(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
   return to;
 }
 
@@ -364,7 +439,7 @@ JournalPayload read_payload(schema::Entry::Reader from) {
     case Which::STARTED: return read_started(from.getStarted());
     case Which::CYCLE: {
       const auto cycle = from.getCycle();
-      return Cycle{cycle.getNumber(), cycle.getSeed(), cycle.getFramesThroughLsn()};
+      return Cycle{cycle.getNumber(), cycle.getSeed(), cycle.getFramesThroughLsn(), cycle.getForecastsBehind()};
     }
     case Which::AGENT_PRESENCE: {
       const auto presence = from.getAgentPresence();
@@ -381,6 +456,14 @@ JournalPayload read_payload(schema::Entry::Reader from) {
     case Which::ACTION: return read_record(from.getAction());
     case Which::TRANSITION: return read_transition(from.getTransition());
     case Which::COMMAND: return need(wire::read(from.getCommand()));
+    case Which::SIGNAL_INPUT: {
+      const auto input = from.getSignalInput();
+      return SignalInput{read_signal(input.getSignal()), read_text(input.getBy())};
+    }
+    case Which::FORECAST_STATE: {
+      const auto state = from.getForecastState();
+      return ForecastState{read_list(state.getSeries(), read_series), read_list(state.getSignals(), read_signal)};
+    }
   }
   throw Error{ErrorCode::kCorrupt, "payload of an unknown kind"};
 }

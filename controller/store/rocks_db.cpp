@@ -27,7 +27,7 @@ namespace proteus::store {
 namespace {
 
 constexpr std::array<const char*, kFamilyCount> kFamilyNames = {"raw",     "frame", "catalog", "journal", "time",
-                                                                "default", "page",  "rollup",  "series"};
+                                                                "default", "page",  "rollup",  "series",  "model"};
 
 // Memory: at most kMemtableBytesAll of unflushed writes and kCacheBytes of blocks, indexes and filters.
 constexpr std::size_t kRawMemtableBytes = 16u << 20;
@@ -113,7 +113,8 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
       }
       case Family::kCatalog:
       case Family::kSeries:
-      case Family::kMeta: return false;
+      case Family::kMeta:
+      case Family::kModel: return false;
     }
     return false;
   }
@@ -188,7 +189,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Option
   if (family == Family::kPage || family == Family::kRollup) {  // compressed as they are
     cf.compression = cf.bottommost_compression = rocksdb::kNoCompression;
   }
-  if (family != Family::kCatalog && family != Family::kSeries && family != Family::kMeta) {
+  if (family != Family::kCatalog && family != Family::kSeries && family != Family::kMeta && family != Family::kModel) {
     cf.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(family, expiry);
     if (options.periodic_compaction_s > 0) cf.periodic_compaction_seconds = options.periodic_compaction_s;
   }

@@ -15,8 +15,8 @@
 namespace proteus::store {
 
 /// Column families; see store_keys.h and series_keys.h.
-enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta, kPage, kRollup, kSeries };
-constexpr int kFamilyCount = 9;
+enum class Family : std::uint8_t { kRaw, kFrame, kCatalog, kJournal, kTime, kMeta, kPage, kRollup, kSeries, kModel };
+constexpr int kFamilyCount = 10;
 
 /// RocksDB with our errors, options and expiry. No rocksdb type leaves rocks_db.cpp. Checksums are verified on each
 /// read. Thread: any, except that a Batch or Cursor belongs to one.

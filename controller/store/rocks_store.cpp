@@ -305,6 +305,26 @@ Status RocksStore::put_meta(const std::string& key, const std::string& value) {
   return db_->write(batch);
 }
 
+Status RocksStore::put_models(const std::vector<std::pair<std::string, std::string>>& models) {
+  RocksDb::Batch batch;
+  for (const auto& [key, value] : models) batch.put(Family::kModel, key, value);
+  return db_->write(batch);
+}
+
+Status RocksStore::visit_models(const std::string& prefix, const ModelVisitor& visit) const {
+  RocksDb::Cursor cursor = db_->cursor(Family::kModel, nullptr, true);
+  for (cursor.seek(prefix); cursor.valid() && cursor.key().starts_with(prefix); cursor.next()) {
+    if (!visit(std::string(cursor.key()), std::string(cursor.value()))) return {};
+  }
+  return cursor.status();
+}
+
+Status RocksStore::erase_models(const std::vector<std::string>& keys) {
+  RocksDb::Batch batch;
+  for (const std::string& key : keys) batch.erase(Family::kModel, key);
+  return db_->write(batch);
+}
+
 Store::Figures RocksStore::figures() const {
   Figures figures;
   {

@@ -33,6 +33,9 @@ class RocksStore final : public Store {
   Result<std::vector<drs::ActionRecord>> open_actions() const override;
   Result<std::optional<std::string>> get_meta(const std::string& key) const override;
   Status put_meta(const std::string& key, const std::string& value) override;
+  Status put_models(const std::vector<std::pair<std::string, std::string>>& models) override;
+  Status visit_models(const std::string& prefix, const ModelVisitor& visit) const override;
+  Status erase_models(const std::vector<std::string>& keys) override;
   Status expire(Timestamp now) override;
   Figures figures() const override;
   const SeriesReader* series() const override;

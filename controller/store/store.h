@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -40,9 +41,8 @@ struct RawMessage {
 };
 
 /// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, frame, catalog, journal, time,
-/// meta. Every append takes the next lsn, so that one number orders telemetry and journal alike; numbers grow, and may
-/// leave gaps where an append failed.
-/// Thread: any (RocksDB's own); appends are ordered by an internal mutex.
+/// meta, model. Every append takes the next lsn, so that one number orders telemetry and journal alike; numbers grow,
+/// and may leave gaps where an append failed. Thread: any (RocksDB's own); appends are ordered by an internal mutex.
 class Store {
  public:
   /// Errors: kUnavailable if another process holds the directory, kCorrupt, kPermissionDenied.
@@ -76,6 +76,14 @@ class Store {
 
   virtual Result<std::optional<std::string>> get_meta(const std::string& key) const = 0;
   virtual Status put_meta(const std::string& key, const std::string& value) = 0;  ///< synced
+
+  /// State of learned models, by key; the newest value only, no history. Synced.
+  virtual Status put_models(const std::vector<std::pair<std::string, std::string>>& models) = 0;
+  using ModelVisitor = std::function<bool(const std::string& key, std::string value)>;
+  /// Every model whose key begins with `prefix`, in the order of keys, until the visitor returns false.
+  /// Errors: kCorrupt.
+  virtual Status visit_models(const std::string& prefix, const ModelVisitor& visit) const = 0;
+  virtual Status erase_models(const std::vector<std::string>& keys) = 0;
 
   /// Deletes what is past its retention, except open actions and the last Started. Call it every few minutes: it
   /// reads what has become old since. It stops at the first in lsn order that is young.

@@ -78,6 +78,39 @@ TEST(ClusterView, TheWaitForAVmsOwnQuotaIsNotItsHosts) {
   EXPECT_NEAR(state.vms.at(0).throttled_ratio, 0.56, 1e-6);
 }
 
+TEST(ClusterView, AMoveToAHostOfAnotherSpeedIsNoChangeOfDemand) {
+  ViewOptions with = options();
+  with.cpu_speed[HostId("fast")] = 2;
+  ClusterView view(with);
+  FakeHost slow("slow", 2, 4 * kGiB);
+  FakeHost fast("fast", 2, 4 * kGiB);
+  slow.vms = {vm("a")};
+  int second = 0;
+  const auto tick = [&](FakeHost& host, double cores) {
+    host.pass(1, {{cores, 0}});
+    const Timestamp now = kStart + std::chrono::seconds(second++);
+    view.on_sample(host.sample(now), now);
+    view.forecasts().begin_round();
+    view.forecasts().take(view.forecasts().rounds_begun());
+    return view.state(now);
+  };
+  const auto median = [](const ham::ClusterState& state) {
+    return state.vms[0].forecasts.at(forecast::Resource::kCpu).steps[5].p50;
+  };
+  for (int i = 0; i < 60; ++i) tick(slow, 0.6 + 0.01 * (i % 3));
+  EXPECT_NEAR(median(tick(slow, 0.61)), 0.61, 0.03);
+  fast.vms = {vm("a")};
+  slow.vms[0].state = 5;  // shut off here, it runs there
+  tick(slow, 0);
+  tick(fast, 0.3);
+  EXPECT_NEAR(median(tick(fast, 0.3)), 0.305, 0.03) << "at once, in cores of the host where it is";
+  EXPECT_EQ(view.cpu_speed_of(VmId("uuid-a")), 2);
+  tick(fast, 0.3);
+  const forecast::SeriesReport report =
+      view.forecasts().report(VmId("uuid-a"), forecast::Resource::kCpu, kStart + std::chrono::seconds(second)).value();
+  EXPECT_NEAR(report.history.values.back(), 0.6, 0.03) << "in cores of speed 1";
+}
+
 TEST(ClusterView, ForgetsNoCounterWhenTheCatalogChanges) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
@@ -172,6 +205,28 @@ TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
   EXPECT_EQ(state.vms[0].groups.at("tier"), "db");
 }
 
+// A migration's copying made its source's VMs wait; that looked like demand, its trend was extrapolated, and a second
+// VM was sent after the first for nothing.
+TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a"), vm("b")};
+  Timestamp now = kStart;
+  const auto pass = [&](double run, double wait) {
+    host.pass(1, {{run, wait}, {run, wait}});
+    now += std::chrono::seconds(1);
+    view.on_sample(host.sample(now), now);
+    return view.state(now).vms.at(0).cpu_demand_cores;
+  };
+  view.on_sample(host.sample(now), now);
+  EXPECT_NEAR(pass(0.3, 0.1), 0.3, 1e-9);
+  view.on_migrating(HostId("h1"), now);
+  EXPECT_NEAR(pass(0.3, 0.7), 0.3, 1e-9) << "waits for the migration";
+  EXPECT_NEAR(pass(0.5, 0.5), 0.5, 1e-9) << "what runs is wanted";
+  pass(0.5, 0.4);
+  EXPECT_NEAR(pass(0.4, 0.6), 1.0, 1e-9) << "the migration is over";
+}
+
 TEST(ClusterView, FeedsTheForecasts) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
@@ -182,6 +237,8 @@ TEST(ClusterView, FeedsTheForecasts) {
     now = kStart + std::chrono::seconds(second);
     view.on_sample(host.sample(now), now);
   }
+  view.forecasts().begin_round();
+  view.forecasts().take(1);
   const auto state = view.state(now);
   const auto& forecasts = state.vms[0].forecasts;
   ASSERT_TRUE(forecasts.contains(forecast::Resource::kCpu));

@@ -177,16 +177,134 @@ TEST(Pipeline, SameInputsSameBytes) {
   EXPECT_EQ(first, run());
 }
 
+/// A cluster of a few VMs with waves of demand, whose cycles do not wait for forecasts, and whose application pushes
+/// a signal between samples.
+struct Busy {
+  explicit Busy(Pipeline& with) : pipeline(with) {
+    for (int i = 0; i < 6; ++i) {
+      FakeVm vm;
+      vm.name = "web" + std::to_string(i);
+      vm.uuid = "uuid-" + vm.name;
+      vm.quota_us = 40000;
+      host.vms.push_back(vm);
+    }
+    pipeline.on_presence({HostId("h1"), true, ""});
+  }
+  void samples(int second) {
+    std::vector<std::pair<double, double>> demand;
+    for (std::size_t i = 0; i < host.vms.size(); ++i) {
+      demand.emplace_back(0.2 + 0.15 * std::sin(second * 0.1 + static_cast<double>(i)), 0.0);
+    }
+    host.pass(1, demand);
+    pipeline.on_sample(host.sample(now(second)), now(second));
+  }
+  static Timestamp now(int second) { return kStart + std::chrono::seconds(second); }
+  static forecast::SignalPush signal(int second) {
+    return {"orders", VmId("uuid-web1"), std::chrono::seconds(10), {{now(second), std::sin(second * 0.1) + 1}}};
+  }
+  Pipeline& pipeline;
+  FakeHost host{"h1", 8, 16 * kGiB};
+};
+
+std::string bytes_of(PipelineOutput output, Timestamp now) {
+  std::string bytes;
+  for (store::JournalPayload& payload : output.journal) {
+    bytes += store::encode(store::JournalEntry{0, now, std::move(payload)});
+  }
+  return bytes;
+}
+
+TEST(Pipeline, ReplaysByteForByteWhateverTheForecastsLaggedBehind) {
+  constexpr int kSeconds = 200;
+  std::vector<store::Cycle> cycles;
+  std::vector<std::string> decided;
+  PipelineOptions live = options();
+  live.view.forecast_workers = 1;
+  {
+    Pipeline pipeline(live, policy(ham::Automation::kAutomatic), started());
+    Busy busy(pipeline);
+    for (int second = 0; second < kSeconds; ++second) {
+      busy.samples(second);
+      ASSERT_TRUE(pipeline.on_signal(Busy::signal(second)));
+      pipeline.begin_cycle();
+      store::Cycle cycle;
+      cycle.number = static_cast<std::uint64_t>(second + 1);
+      cycle.forecasts_behind = pipeline.forecasts_behind();  // as it comes: this depends on the machine's load
+      cycles.push_back(cycle);
+      decided.push_back(bytes_of(pipeline.run_cycle(cycle, Busy::now(second)), Busy::now(second)));
+    }
+  }
+  PipelineOptions replayed = live;
+  replayed.view.forecast_workers = 4;
+  Pipeline pipeline(replayed, policy(ham::Automation::kAutomatic), started());
+  Busy busy(pipeline);
+  for (int second = 0; second < kSeconds; ++second) {
+    // The journal has the signal in front of the cycle, and the cycle brings its samples.
+    ASSERT_TRUE(pipeline.on_signal(Busy::signal(second)));
+    busy.samples(second);
+    const store::Cycle& cycle = cycles[static_cast<std::size_t>(second)];
+    EXPECT_EQ(bytes_of(pipeline.run_cycle(cycle, Busy::now(second)), Busy::now(second)),
+              decided[static_cast<std::size_t>(second)])
+        << "cycle " << cycle.number << ", " << cycle.forecasts_behind << " rounds behind";
+  }
+}
+
+TEST(Pipeline, ACycleCanGoWithoutTheNewestForecasts) {
+  Pipeline pipeline(options(), policy(ham::Automation::kObserve), started());
+  Busy busy(pipeline);
+  for (int second = 0; second < 30; ++second) {
+    busy.samples(second);
+    store::Cycle cycle;
+    cycle.forecasts_behind = second == 29 ? 1 : 0;
+    pipeline.run_cycle(cycle, Busy::now(second));
+    if (second < 28) continue;
+    const forecast::Forecast& used = pipeline.last_state()->vms[0].forecasts.at(forecast::Resource::kCpu);
+    EXPECT_EQ(used.made_at, Busy::now(28)) << "in second 29 the newest round is left out";
+  }
+}
+
+TEST(Pipeline, GoesOnFromTheForecastsOfAnEarlierRun) {
+  store::ForecastState state;
+  {
+    Pipeline pipeline(options(), policy(ham::Automation::kObserve), started());
+    Busy busy(pipeline);
+    for (int second = 0; second < 90; ++second) {
+      busy.samples(second);
+      ASSERT_TRUE(pipeline.on_signal(Busy::signal(second)));
+      pipeline.run_cycle({}, Busy::now(second));
+    }
+    const forecast::EnginePool& pool = pipeline.view().forecasts();
+    for (std::size_t shard = 0; shard < forecast::EnginePool::shard_count(); ++shard) {
+      for (forecast::SeriesState& series : pool.save(shard)) state.series.push_back(std::move(series));
+    }
+    state.signals = pool.signals();
+  }
+  Pipeline pipeline(options(), policy(ham::Automation::kObserve), started());
+  pipeline.on_restored(state, Busy::now(90));
+  Busy busy(pipeline);
+  busy.samples(90);
+  busy.samples(91);
+  pipeline.run_cycle({}, Busy::now(91));
+  const forecast::SeriesReport report =
+      pipeline.view().forecasts().report(VmId("uuid-web1"), forecast::Resource::kCpu, Busy::now(91)).value();
+  EXPECT_GE(report.history.values.size(), 89u);
+  EXPECT_EQ(report.forecast.steps.size(), 20u);
+  EXPECT_NE(report.forecast.model, "cold_start");
+  EXPECT_EQ(pipeline.view().forecasts().signals(), state.signals);
+}
+
 TEST(PipelineOptions, SurviveTheJournal) {
   PipelineOptions before = options();
   before.executor.migrate_deadline = std::chrono::milliseconds(61'234);
   before.view.staleness = std::chrono::seconds(7);
+  before.view.cpu_speed = {{HostId("a\"b"), 0.7}, {HostId("c"), 1.0 / 3}};
   const std::string text = pipeline_options_toml(before);
   const Result<PipelineOptions> after = parse_pipeline_options(text);
   ASSERT_TRUE(after) << after.error().message;
   EXPECT_EQ(pipeline_options_toml(*after), text);
   EXPECT_EQ(after->executor.migrate_deadline, before.executor.migrate_deadline);
   EXPECT_EQ(after->executor.controller, "test");
+  EXPECT_EQ(after->view.cpu_speed, before.view.cpu_speed);
 }
 
 }  // namespace

@@ -89,6 +89,23 @@ class MemoryStore final : public store::Store {
     meta_[key] = value;
     return {};
   }
+  Status put_models(const std::vector<std::pair<std::string, std::string>>& models) override {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, value] : models) models_[key] = value;
+    return {};
+  }
+  Status visit_models(const std::string& prefix, const ModelVisitor& visit) const override {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, value] : models_) {
+      if (key.starts_with(prefix) && !visit(key, value)) break;
+    }
+    return {};
+  }
+  Status erase_models(const std::vector<std::string>& keys) override {
+    std::lock_guard lock(mutex_);
+    for (const std::string& key : keys) models_.erase(key);
+    return {};
+  }
   Status expire(Timestamp) override { return {}; }
   Figures figures() const override {
     std::lock_guard lock(mutex_);
@@ -107,6 +124,7 @@ class MemoryStore final : public store::Store {
   std::vector<store::JournalEntry> journal_;
   std::map<std::pair<HostId, std::uint64_t>, std::uint64_t> last_;
   std::map<std::string, std::string> meta_;
+  std::map<std::string, std::string> models_;
 };
 
 }  // namespace proteus

@@ -75,7 +75,7 @@ def describe(names, subnet, figures, name, record, local_disk=None):
                      f" lab.iterations_per_s={figures['iterations_per_s']}")
     quota = ""
     if record["quota_percent"]:
-        quota = f"<period>50000</period><quota>{round(record['quota_percent'] * 500)}</quota>"
+        quota = f"<period>100000</period><quota>{round(record['quota_percent'] * 1000)}</quota>"
     if local_disk:
         disk_type, source, cache = "file", f"<source file='{local_disk}'/>", "writeback"
     else:

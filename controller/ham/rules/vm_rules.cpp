@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "controller/ham/rules/rule.h"
 
 namespace proteus::ham {
@@ -7,9 +9,22 @@ namespace {
 
 /// Why nothing can be decided about a host; nullptr if it takes part.
 const char* absence(const HostState& host) {
+  if (host.asleep) return "is asleep";
   if (!host.fresh) return "has sent no telemetry within the staleness limit";
   if (!host.commandable) return "takes no commands from this controller";
   return nullptr;
+}
+
+/// Telemetry shows within so long what an action did; before, the VM seems to have what it had.
+constexpr Nanoseconds kSettling = std::chrono::seconds(5);
+
+/// The VM stays, and no limit of it shrinks.
+bool gives_in_place(const PlanState& plan, const Change& change) {
+  if (is_move(plan, change)) return false;
+  const Allocation& now = plan.placement(change.vm).allocation;
+  const Allocation& then = change.to.allocation;
+  return then.vcpus >= now.vcpus && then.cpu_limit_cores() >= now.cpu_limit_cores() &&
+         then.memory_bytes >= now.memory_bytes;
 }
 
 }  // namespace
@@ -25,7 +40,10 @@ std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& c
 
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain) {
   if (!is_move(plan, change)) return std::nullopt;
-  const char* why = absence(*plan.model().hosts[change.to.host].state);
+  const HostState& target = *plan.model().hosts[change.to.host].state;
+  // A host that sleeps is silent, but may be woken.
+  if (target.asleep && plan.policy().strategies.consolidate) return std::nullopt;
+  const char* why = absence(target);
   if (why == nullptr) return std::nullopt;
   return Refusal{"staleness", explain ? fmt::format("{} {}", host_name(plan, change.to.host), why) : std::string()};
 }
@@ -67,7 +85,11 @@ std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& chang
   const HostState& source = *plan.model().hosts[plan.placement(change.vm).host].state;
   if (source.maintenance && is_move(plan, change)) return std::nullopt;
   const Nanoseconds since = plan.model().state.now - *last;
-  const Nanoseconds cooldown = plan.policy().limits.cooldown;
+  Nanoseconds cooldown = plan.policy().limits.cooldown;
+  // Giving a VM more where it is disturbs nobody; only taking it back or moving it must wait. Unless giving failed.
+  if (gives_in_place(plan, change) && !plan.model().vms[change.vm].state->last_action_failed) {
+    cooldown = std::min(cooldown, kSettling);
+  }
   if (since >= cooldown) return std::nullopt;
   return Refusal{"cooldown", explain ? fmt::format("{} was changed {:.0f} s ago, less than the cooldown of {:.0f} s",
                                                    name_of(plan, change.vm), to_seconds(since), to_seconds(cooldown))
@@ -92,14 +114,13 @@ std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& chan
                  explain ? fmt::format("{} cannot be migrated: {}", name_of(plan, change.vm), *why) : std::string()};
 }
 
-std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
-  const ClusterModel& model = plan.model();
-  const int used = model.moves_last_hour + model.migrations_running + plan.migrations_planned();
-  if (used < plan.policy().limits.moves_per_hour) return std::nullopt;
-  return Refusal{"moves_per_hour", explain ? fmt::format("{} migrations in the last hour and this plan, {} allowed",
-                                                         used, plan.policy().limits.moves_per_hour)
-                                           : std::string()};
+std::optional<Refusal> check_window(const PlanState& plan, const Change& change, bool explain) {
+  const VmModel& vm = plan.model().vms[change.vm];
+  if (vm.window.empty() || (vm.window_migrate_only && !is_move(plan, change))) return std::nullopt;
+  return Refusal{"window:" + vm.window, explain
+                                            ? fmt::format("{} is not to be {} at this time", name_of(plan, change.vm),
+                                                          vm.window_migrate_only ? "migrated" : "changed")
+                                            : std::string()};
 }
 
 }  // namespace proteus::ham

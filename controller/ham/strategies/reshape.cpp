@@ -54,18 +54,25 @@ void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>
   const Placement& now = plan.placement(v);
   const forecast::Quantiles& need = vm.demand.cpu_max;
   const double capacity = plan.model().hosts[now.host].capacity_cores;
-  add_if_more(plan, v, with_cores(vm, now.allocation, need.p99 * kRaiseMargin, capacity), out);
-  add_if_more(plan, v, with_cores(vm, now.allocation, need.p90 * kRaiseMargin, capacity), out);
-  // A host without room for all of it may still have some.
+  // In steps worth an action: a load that rises for minutes must not call for one every few seconds.
+  const double step = now.allocation.cpu_limit_cores() * kRaiseFactorMin;
+  add_if_more(plan, v, with_cores(vm, now.allocation, std::max(need.p99 * kRaiseMargin, step), capacity), out);
+  add_if_more(plan, v, with_cores(vm, now.allocation, std::max(need.p90 * kRaiseMargin, step), capacity), out);
+  // A host without room for all of it may still have some: what fills it, what leaves its headroom, and, if that is a
+  // step worth an action, half of that.
+  if (now.allocation.cpu_quota_us < 0 || now.allocation.cpu_period_us < 1000) return;
   const double room = capacity - plan.cpu_peak_cores(now.host);
-  if (room <= 0 || now.allocation.cpu_quota_us < 0 || now.allocation.cpu_period_us < 1000) return;
-  Allocation partial = now.allocation;
-  const double cores = std::min(now.allocation.cpu_limit_cores() + room, vm.size.cpu_cores_max);
-  const auto period = static_cast<double>(partial.cpu_period_us);
-  partial.cpu_quota_us =
-      std::min(partial.cpu_period_us, static_cast<std::int64_t>(std::floor(cores / partial.vcpus * period)));
-  // Less than a twentieth of a vCPU is not worth an action.
-  if (partial.cpu_quota_us - now.allocation.cpu_quota_us >= partial.cpu_period_us / 20) {
+  const double kept = plan.policy().limits.cpu_headroom * capacity;
+  const double half = (room - kept) / 2 >= step - now.allocation.cpu_limit_cores() ? (room - kept) / 2 : 0;
+  for (const double some : {room, room - kept, half}) {
+    if (some <= 0) return;
+    Allocation partial = now.allocation;
+    const double cores = std::min(now.allocation.cpu_limit_cores() + some, vm.size.cpu_cores_max);
+    const auto period = static_cast<double>(partial.cpu_period_us);
+    partial.cpu_quota_us =
+        std::min(partial.cpu_period_us, static_cast<std::int64_t>(std::floor(cores / partial.vcpus * period)));
+    // Less than a twentieth of a vCPU is not worth an action.
+    if (partial.cpu_quota_us - now.allocation.cpu_quota_us < partial.cpu_period_us / 20) return;
     add_if_more(plan, v, partial, out);
   }
 }

@@ -12,6 +12,8 @@ namespace proteus::ham {
 
 /// What is given beyond forecast demand, so that the next small rise does not need another action.
 constexpr double kRaiseMargin = 1.15;
+/// A limit is raised at least by this factor, where there is room.
+constexpr double kRaiseFactorMin = 1.25;
 /// A limit is lowered only if it exceeds what a raise would have given by this factor, and by half at most: giving is
 /// fast, taking is slow.
 constexpr double kLowerFactor = 2.0;

@@ -26,6 +26,11 @@ class StoreBackend final : public Backend {
   Result<SeriesOutlook> outlook(const std::string&, forecast::Resource) override {
     return Error{ErrorCode::kNotFound, "none"};
   }
+  Status push(const forecast::SignalPush&, const std::string&, const std::string&) override {
+    return Error{ErrorCode::kNotFound, "none"};
+  }
+  Nanoseconds forecast_step() const override { return std::chrono::minutes(1); }
+  Result<std::vector<AccuracyReport>> accuracy(const std::string&) override { return std::vector<AccuracyReport>(); }
   const store::Store& store() const override { return store_; }
 
  private:

@@ -46,11 +46,35 @@ class FakeBackend final : public Backend {
     outlook.resource = resource;
     return outlook;
   }
+  Status push(const forecast::SignalPush& push, const std::string& vm, const std::string& by) override {
+    if (Status good = forecast::check(push, push.points.empty() ? Timestamp{} : push.points[0].time); !good)
+      return good;
+    if (!vm.empty() && vm != "web 1") return Error{ErrorCode::kNotFound, "no VM '" + vm + "'"};
+    pushes.push_back(push);
+    pushed_by = by;
+    return {};
+  }
+  Nanoseconds forecast_step() const override { return std::chrono::minutes(1); }
+  Result<std::vector<AccuracyReport>> accuracy(const std::string& vm) override {
+    if (!vm.empty() && vm != "web 1") return Error{ErrorCode::kNotFound, "no VM '" + vm + "'"};
+    AccuracyReport report;
+    report.vm_name = "web 1";
+    report.accuracy.scale = 2;
+    forecast::Accuracy model;
+    model.model = "naive";
+    model.chosen = true;
+    model.leads = {
+        {.steps = 30, .pinball_loss = 0.25, .mase = 1.5, .coverage = {0.1, 0.5, 0.9, 0.95, 0.99}, .scored = 7}};
+    report.accuracy.models = {model};
+    return std::vector{report};
+  }
   const store::Store& store() const override { return store_; }
 
   bool paused = false;
   std::vector<store::OperatorInput> inputs;
   std::vector<drs::ActionRecord> actions;  ///< of each snapshot
+  std::vector<forecast::SignalPush> pushes;
+  std::string pushed_by;
 
  private:
   MemoryStore store_;
@@ -141,6 +165,50 @@ TEST_F(ServerTest, TakesAPersonsWordWithItsName) {
   EXPECT_EQ(backend_.inputs[1].host, HostId("h1"));
   EXPECT_EQ(backend_.inputs[1].kind, store::OperatorInput::Kind::kMaintenanceOn);
   EXPECT_EQ(backend_.inputs[2].kind, store::OperatorInput::Kind::kPause);
+}
+
+TEST_F(ServerTest, TakesSignals) {
+  post("/v1/signals", R"({"name": "orders", "vm": "web 1", "lead_s": 300, "by": "shop", "points": [
+       {"time": "2026-01-31T08:15:30Z", "value": 12.5}, {"time": 1769847331, "value": 13}]})",
+       200);
+  ASSERT_EQ(backend_.pushes.size(), 1u);
+  const forecast::SignalPush& push = backend_.pushes[0];
+  EXPECT_EQ(push.name, "orders");
+  EXPECT_EQ(push.lead, std::chrono::minutes(5));
+  ASSERT_EQ(push.points.size(), 2u);
+  EXPECT_EQ(push.points[1].time - push.points[0].time, std::chrono::seconds(1));
+  EXPECT_EQ(push.points[0].value, 12.5);
+  EXPECT_EQ(backend_.pushed_by, "shop");
+  post("/v1/signals", R"({"name": "visitors", "value": 3})", 200);
+  EXPECT_EQ(backend_.pushes.size(), 2u);
+}
+
+TEST_F(ServerTest, RefusesSignalsThatAreNone) {
+  for (const char* body :
+       {R"({"value": 1})", R"({"name": "a b", "value": 1})", R"({"name": "a"})", R"({"name": "a", "value": "1"})",
+        R"({"name": "a", "value": 1, "points": []})", R"({"name": "a", "points": []})",
+        R"({"name": "a", "points": [{"time": "soon", "value": 1}]})", R"({"name": "a", "value": 1, "lead_s": -1})",
+        R"({"name": "a", "value": 1e300})", R"({"name": "a", "value": 1, "sort": "x"})", "[]"}) {
+    EXPECT_EQ(post("/v1/signals", body, 400)["error"]["code"], "invalid_argument") << body;
+  }
+  EXPECT_EQ(post("/v1/signals", R"({"name": "a", "value": 1, "vm": "other"})", 404)["error"]["code"], "not_found");
+  std::string many = R"({"name": "a", "points": [)";
+  for (int i = 0; i < 501; ++i) many += std::string(i > 0 ? "," : "") + R"({"value": 1})";
+  EXPECT_EQ(post("/v1/signals", many + "]}", 400)["error"]["message"], "a push must hold 1 to 500 points");
+  EXPECT_TRUE(backend_.pushes.empty());
+}
+
+TEST_F(ServerTest, SaysHowForecastsHaveTurnedOut) {
+  for (const char* path : {"/v1/accuracy", "/v1/accuracy?vm=web%201"}) {
+    const Json series = get(path, 200);
+    ASSERT_EQ(series.size(), 1u);
+    EXPECT_EQ(series[0]["name"], "web 1");
+    const Json& lead = series[0]["models"][0]["leads"][0];
+    EXPECT_EQ(lead["lead_s"], 1800);
+    EXPECT_EQ(lead["mase"], 1.5);
+    EXPECT_EQ(lead["coverage"]["p95"], 0.95);
+  }
+  EXPECT_EQ(get("/v1/accuracy?vm=other", 404)["error"]["code"], "not_found");
 }
 
 TEST_F(ServerTest, FindsAnEndedActionInTheJournal) {

@@ -50,7 +50,7 @@ TEST(Engine, KnowsNothingOfSeriesNeverObserved) {
   EXPECT_FALSE(engine.observe(kVm, Resource::kCpu, kStart, std::numeric_limits<double>::quiet_NaN()));
   EXPECT_EQ(engine.forecast(kVm, Resource::kCpu, kStart).error().code, ErrorCode::kNotFound);
   EXPECT_TRUE(engine.history(kVm, Resource::kCpu).values.empty());
-  EXPECT_TRUE(engine.accuracy(kVm, Resource::kCpu).empty());
+  EXPECT_TRUE(engine.accuracy(kVm, Resource::kCpu).models.empty());
   engine.observe(kVm, Resource::kCpu, kStart, 1);
   EXPECT_FALSE(engine.forecast(kVm, Resource::kMemory, kStart).has_value());
 }
@@ -153,7 +153,7 @@ TEST(Engine, ChoosesTheSeasonalModelForASeasonalSeries) {
   std::mt19937_64 random(2);
   std::normal_distribution<double> noise(0, 0.3);
   feed(engine, 0, 400, [&](int i) { return 10 + 8 * std::sin(2 * M_PI * i / 48) + noise(random); });
-  const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu);
+  const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
   EXPECT_EQ(chosen(rows), "seasonal_naive");
   EXPECT_EQ(engine.forecast(kVm, Resource::kCpu, at_step(399))->model, "seasonal_naive");
   EXPECT_LT(of(rows, "seasonal_naive").pinball_loss, of(rows, "naive").pinball_loss);
@@ -166,8 +166,8 @@ TEST(Engine, ChoosesTheSeasonalModelForASeasonalSeries) {
 TEST(Engine, SaysWhyAModelIsSetAside) {
   Engine engine(options());
   feed(engine, 0, 30, [](int i) { return i % 3; });
-  const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu);
-  ASSERT_EQ(rows.size(), 3u);
+  const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
+  ASSERT_EQ(rows.size(), 4u);
   EXPECT_TRUE(of(rows, "seasonal_naive").set_aside);
   EXPECT_NE(of(rows, "seasonal_naive").reason.find("needs 56 steps"), std::string::npos);
   EXPECT_EQ(std::count_if(rows.begin(), rows.end(), [](const Accuracy& row) { return row.chosen; }), 1);
@@ -180,7 +180,7 @@ TEST(Engine, PrefersHoltToNaiveInNoise) {
     std::mt19937_64 random(seed);
     std::normal_distribution<double> noise(50, 5);
     feed(engine, 0, 200, [&](int) { return noise(random); });
-    holt += chosen(engine.accuracy(kVm, Resource::kCpu)) == "holt_damped" ? 1 : 0;
+    holt += chosen(engine.accuracy(kVm, Resource::kCpu).models) == "holt_damped" ? 1 : 0;
   }
   EXPECT_GE(holt, 19);
 }
@@ -193,7 +193,7 @@ TEST(Engine, CoversWhatItStates) {
     std::mt19937_64 random(seed);
     std::normal_distribution<double> noise(0, 1);
     feed(engine, 0, 800, [&](int i) { return 50 + (i < 400 ? 2 : 4) * noise(random); });
-    const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu);
+    const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
     covered += of(rows, chosen(rows)).coverage_p90 / 10;
   }
   EXPECT_NEAR(covered, 0.9, 0.04);

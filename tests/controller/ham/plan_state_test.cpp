@@ -44,7 +44,8 @@ TEST(PlanState, DemandBeyondTheLimitIsUnserved) {
   cluster.ready();
   const Policy policy;
   const ClusterModel model(cluster.state, policy);
-  EXPECT_NEAR(PlanState(model).total().performance, -100 * 0.6, 0.02);  // its one vCPU never sleeps
+  EXPECT_NEAR(PlanState(model).total().performance, -100 * 0.6 - 200 * 0.2, 0.02)
+      << "its one vCPU never sleeps, and what exceeds the limit is not done";
 }
 
 TEST(PlanState, EvaluationIsWhatApplyingDoes) {

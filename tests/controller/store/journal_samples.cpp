@@ -94,6 +94,10 @@ ham::Outlook outlook(Random& random) {
   return o;
 }
 
+ham::PowerChange power_change(Random& random) {
+  return {host(random), random() % 2 == 0, random_text(random)};
+}
+
 ham::Decision decision(Random& random) {
   ham::Decision d;
   d.id = random();
@@ -105,6 +109,7 @@ ham::Decision decision(Random& random) {
   d.rejections = some<ham::Rejection>(random, rejection);
   d.outlooks = some<ham::Outlook>(random, outlook);
   d.summary = random_text(random);
+  d.power = some<ham::PowerChange>(random, power_change);
   return d;
 }
 
@@ -197,7 +202,24 @@ Started started(Random& random) {
   s.adopted = some<drs::ActionRecord>(random, record);
   s.maintenance = some<HostId>(random, host);
   s.paused = coin(random);
+  s.calendar_toml = random_text(random);
+  s.restored_entries = static_cast<std::uint32_t>(random());
   return s;
+}
+
+forecast::SignalPush signal(Random& random) {
+  forecast::SignalPush s;
+  s.name = random_text(random);
+  s.vm = vm(random);
+  s.lead = Nanoseconds(number(random));
+  s.points = some<forecast::SignalPush::Point>(random, [](Random& r) {
+    return forecast::SignalPush::Point{time(r), real(r)};
+  });
+  return s;
+}
+
+forecast::SeriesState series_state(Random& random) {
+  return {{vm(random), static_cast<forecast::Resource>(random() % 4)}, random_text(random)};
 }
 
 // --- comparison: each list of names must be the struct's whole list of members
@@ -227,12 +249,15 @@ bool same(const ham::Outlook& x, const ham::Outlook& y) {
   const auto& [b1, b2, b3, b4, b5, b6] = y;
   return std::tie(a1, a2, a3, a4, a5, a6) == std::tie(b1, b2, b3, b4, b5, b6);
 }
+bool same(const ham::PowerChange& x, const ham::PowerChange& y) {
+  return std::tie(x.host, x.awake, x.reason) == std::tie(y.host, y.awake, y.reason);
+}
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9] = y;
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, power_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, power_b] = y;
   return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
-         same_lists(rejections_a, rejections_b) && same_lists(outlooks_a, outlooks_b);
+         same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8] = x;
@@ -251,15 +276,26 @@ bool same(const Command& x, const Command& y) {
          std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
 }
 bool same(const Started& x, const Started& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, adopted_a, a10, a11] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, adopted_b, b10, b11] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a10, a11) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b10, b11) &&
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, adopted_a, a10, a11, a12, a13] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, adopted_b, b10, b11, b12, b13] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a10, a11, a12, a13) ==
+             std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b10, b11, b12, b13) &&
          same_lists(adopted_a, adopted_b);
 }
+bool same(const SignalInput& x, const SignalInput& y) {
+  const auto& [a1, a2] = x;
+  const auto& [b1, b2] = y;
+  return a1 == b1 && a2 == b2;
+}
+bool same(const ForecastState& x, const ForecastState& y) {
+  const auto& [a1, a2] = x;
+  const auto& [b1, b2] = y;
+  return a1 == b1 && a2 == b2;
+}
 bool same(const Cycle& x, const Cycle& y) {
-  const auto& [a1, a2, a3] = x;
-  const auto& [b1, b2, b3] = y;
-  return std::tie(a1, a2, a3) == std::tie(b1, b2, b3);
+  const auto& [a1, a2, a3, a4] = x;
+  const auto& [b1, b2, b3, b4] = y;
+  return std::tie(a1, a2, a3, a4) == std::tie(b1, b2, b3, b4);
 }
 bool same(const AgentPresence& x, const AgentPresence& y) {
   const auto& [a1, a2, a3] = x;
@@ -293,7 +329,7 @@ bool same_lists(const std::vector<T>& a, const std::vector<T>& b) {
 JournalPayload random_payload(std::mt19937_64& random, std::size_t kind) {
   switch (kind) {
     case 0: return started(random);
-    case 1: return Cycle{random(), random(), random()};
+    case 1: return Cycle{random(), random(), random(), static_cast<std::uint32_t>(random())};
     case 2: return AgentPresence{host(random), coin(random), random_text(random)};
     case 3:
       return OperatorInput{static_cast<OperatorInput::Kind>(random() % 6), random(), host(random), random_text(random)};
@@ -301,7 +337,11 @@ JournalPayload random_payload(std::mt19937_64& random, std::size_t kind) {
     case 5: return decision(random);
     case 6: return record(random);
     case 7: return transition(random);
-    default: return command(random);
+    case 8: return command(random);
+    case 9: return SignalInput{signal(random), random_text(random)};
+    default:
+      return ForecastState{some<forecast::SeriesState>(random, series_state),
+                           some<forecast::SignalPush>(random, signal)};
   }
 }
 

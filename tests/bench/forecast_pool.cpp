@@ -1,0 +1,114 @@
+// What keeping 10,000 series fresh costs: 2,500 VMs with four resources each, steps of five minutes, a horizon of a
+// day, all models, refits spread as in production. CPU time of the whole process by the kernel's count, so that other
+// load on the machine does not matter; the share of a core is that time over the five minutes that a step lasts.
+//
+//   bench_forecast_pool [SERIES [WARM_STEPS [MEASURED_STEPS]]]
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "controller/forecast/engine_pool.h"
+
+namespace proteus::forecast {
+namespace {
+
+constexpr auto kStep = std::chrono::minutes(5);
+constexpr int kDay = 288;
+const Timestamp kStart = from_unix_ns(1'700'000'100'000'000'000);
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double resident_mib() {
+  std::ifstream file("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  file >> total >> resident;
+  return resident * 4096 / (1 << 20);
+}
+
+/// A VM's day: a wave, noise, and bursts of a few hours.
+class Demand {
+ public:
+  explicit Demand(unsigned seed) : random_(seed), phase_(uniform() * 6.28), height_(0.1 + uniform()) {}
+  double at(int step) {
+    if (uniform() < (burst_ > 0 ? 0.05 : 0.01)) burst_ = burst_ > 0 ? 0 : height_ * (0.5 + uniform());
+    const double wave = height_ * (1 + std::sin(6.2832 * step / kDay + phase_));
+    return std::max(0.0, wave + burst_ + 0.2 * height_ * (uniform() - 0.5));
+  }
+
+ private:
+  double uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
+  std::mt19937_64 random_;
+  double phase_;
+  double height_;
+  double burst_ = 0;
+};
+
+int argument(int argc, char** argv, int index, int otherwise) {
+  return argc > index ? std::max(1, std::atoi(argv[index])) : otherwise;
+}
+
+int run(int argc, char** argv) {
+  const int series = argument(argc, argv, 1, 10'000);
+  const int warm_steps = argument(argc, argv, 2, kDay + 2 * 36);
+  const int measured_steps = argument(argc, argv, 3, 60);
+  EngineOptions options;
+  options.step = kStep;
+  options.horizon_steps = kDay;
+  options.history_steps = 7 * kDay;
+  EnginePool pool(options, 1);
+  std::vector<VmId> vms;
+  std::vector<Demand> demands;
+  for (int i = 0; i < series; ++i) {
+    if (i % 4 == 0) vms.emplace_back("vm-" + std::to_string(i / 4));
+    demands.emplace_back(static_cast<unsigned>(i));
+  }
+  const auto feed = [&](int step) {
+    for (int i = 0; i < series; ++i) {
+      const auto resource = kResources[static_cast<std::size_t>(i % 4)];
+      pool.observe(vms[static_cast<std::size_t>(i / 4)], resource, kStart + step * kStep,
+                   demands[static_cast<std::size_t>(i)].at(step));
+    }
+    pool.begin_round();
+    pool.take(pool.rounds_begun());
+  };
+  const double begun = cpu_seconds();
+  for (int step = 0; step < warm_steps; ++step) feed(step);
+  const double warmed = cpu_seconds();
+  double slowest = 0;
+  for (int step = 0; step < measured_steps; ++step) {
+    const double before = cpu_seconds();
+    feed(warm_steps + step);
+    slowest = std::max(slowest, cpu_seconds() - before);
+  }
+  const double mean = (cpu_seconds() - warmed) / measured_steps;
+  const double step_s = to_seconds(kStep);
+  std::printf("%d series, horizon %d steps, %d steps of history\n", series, options.horizon_steps, warm_steps);
+  std::printf("warm-up: %.1f s of CPU time\n", warmed - begun);
+  std::printf("a step: mean %.2f s, slowest %.2f s, %.0f us per series\n", mean, slowest, mean / series * 1e6);
+  std::printf("of a core at 5-minute steps: mean %.3f %%, slowest step %.3f %%\n", 100 * mean / step_s,
+              100 * slowest / step_s);
+  std::printf("resident: %.0f MiB, %.0f KiB per series\n", resident_mib(), resident_mib() * 1024 / series);
+  return 0;
+}
+
+}  // namespace
+}  // namespace proteus::forecast
+
+int main(int argc, char** argv) {
+  return proteus::forecast::run(argc, argv);
+}
