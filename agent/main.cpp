@@ -39,6 +39,7 @@
 #include "agent/collect/host_files.h"
 #include "agent/collect/questions.h"
 #include "agent/config.h"
+#include "agent/resident_memory.h"
 #include "agent/service_manager.h"
 #include "agent/state_directory.h"
 #include "common/log.h"
@@ -51,6 +52,7 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
+constexpr int kSettledAfterSeconds = 10;
 constexpr const char* kDefaultConfig = "/etc/proteus/agent.toml";
 constexpr const char* kFooter =
     "First steps on a new host:\n"
@@ -149,8 +151,14 @@ int run(const std::string& config_file) {
             std::chrono::duration_cast<std::chrono::milliseconds>(config->tick).count(), config->controllers.size());
   notify_service_manager("READY=1");
 
-  int signal = 0;
-  sigwait(&signals, &signal);
+  // The first ticks have run by then, and what they need comes back by itself.
+  const timespec settled{.tv_sec = kSettledAfterSeconds, .tv_nsec = 0};
+  int signal = sigtimedwait(&signals, nullptr, &settled);
+  if (signal < 0) {
+    const std::size_t released = release_start_up_memory();
+    log::debug("{} KiB of start-up's code and constants let go of", released / 1024);
+    sigwait(&signals, &signal);
+  }
   notify_service_manager("STOPPING=1");
   log::info("signal {}: ending", signal);
   agent.stop();

@@ -381,13 +381,15 @@ void ClusterView::on_migrating(const HostId& host, Timestamp now) {
   hosts_[host].disturbed_until = now + kAftermath;
 }
 
-void ClusterView::on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified) {
-  const auto found = vms_.find(vm);
+void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool verified) {
+  const auto found = vms_.find(action.vm);
   if (found != vms_.end()) {
     found->second.state.last_action_end = when;
     found->second.state.last_action_failed = !verified;
   }
-  if (migrated) recent_moves_.push_back(when);
+  if (const auto* move = std::get_if<Migrate>(&action.operation)) {
+    recent_moves_.emplace_back(when, action.vm, action.host, move->target);
+  }
 }
 
 double ClusterView::cpu_speed(const HostId& host) const {
@@ -437,7 +439,7 @@ ham::VmState ClusterView::vm_state(const VmId& id, const Vm& vm, Timestamp now) 
 }
 
 ham::ClusterState ClusterView::state(Timestamp now) {
-  std::erase_if(recent_moves_, [&](Timestamp t) { return now - t > std::chrono::hours(1); });
+  std::erase_if(recent_moves_, [&](const ham::RecentMove& move) { return now - move.end > std::chrono::hours(1); });
   ham::ClusterState state;
   state.now = now;
   for (const auto& [id, host] : hosts_) {

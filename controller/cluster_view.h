@@ -10,6 +10,7 @@
 #include "common/telemetry.h"
 #include "controller/forecast/engine_pool.h"
 #include "controller/ham/cluster_state.h"
+#include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
 
 namespace proteus::controller {
@@ -45,8 +46,9 @@ class ClusterView {
   void set_maintenance(const HostId& host, bool on);
   /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
   void on_migrating(const HostId& host, Timestamp now);
-  /// A VM's action ended; starts its cooldown, and counts a move if it migrated. verified: it did what it was to do.
-  void on_action_end(const VmId& vm, Timestamp when, bool migrated, bool verified);
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
+  /// do.
+  void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
   ham::ClusterState state(Timestamp now);
@@ -78,7 +80,7 @@ class ClusterView {
   forecast::EnginePool forecasts_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
-  std::vector<Timestamp> recent_moves_;
+  std::vector<ham::RecentMove> recent_moves_;
 };
 
 }  // namespace proteus::controller

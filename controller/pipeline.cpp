@@ -39,9 +39,7 @@ PipelineOutput Pipeline::publish(drs::Output output) {
       const auto found = executor_.actions().find(transition.action);
       // What never reached an agent has not disturbed the VM, so it starts no cooldown.
       if (found != executor_.actions().end() && found->second.executed_at) {
-        const ham::Action& action = found->second.action;
-        view_.on_action_end(action.vm, transition.time, std::holds_alternative<Migrate>(action.operation),
-                            transition.to == drs::ActionState::kVerified);
+        view_.on_action_end(found->second.action, transition.time, transition.to == drs::ActionState::kVerified);
       }
     }
     out.journal.emplace_back(std::move(transition));

@@ -61,6 +61,10 @@ struct sched_entity {
 
 struct bpf_local_storage;
 
+struct signal_struct {
+  int nr_threads;
+};
+
 struct task_struct {
   int pid;
   int tgid;
@@ -68,6 +72,7 @@ struct task_struct {
   struct sched_entity se;
   struct sched_info sched_info;
   struct mm_struct *mm;
+  struct signal_struct *signal;
   unsigned long nvcsw;
   unsigned long nivcsw;
   unsigned long min_flt;

@@ -45,6 +45,11 @@ static __always_inline s64 ksm_merged_pages(struct task_struct *task) {
   return mm->ksm_merging_pages;
 }
 
+static __always_inline s64 thread_count(struct task_struct *task) {
+  if (task->pid != task->tgid || !task->signal) return -1;
+  return task->signal->nr_threads;
+}
+
 static __always_inline void answer(struct task_struct *task, struct thread_counters *out) {
   out->start_boottime_ns = task->start_boottime;
   out->run_time_ns = task->se.sum_exec_runtime;
@@ -58,6 +63,7 @@ static __always_inline void answer(struct task_struct *task, struct thread_count
   out->guest_time_ns = task->gtime;
   out->resident_pages = resident_pages(task);
   out->ksm_merged_pages = ksm_merged_pages(task);
+  out->thread_count = thread_count(task);
 }
 
 static long poll_one(u32 index, void *unused) {

@@ -31,6 +31,7 @@ struct thread_counters {
   /* of the whole process, told by its first thread; -1: not told */
   __s64 resident_pages;
   __s64 ksm_merged_pages;
+  __s64 thread_count; /* those that have ended and are not reaped included, as the links of /proc/PID/task */
 };
 
 struct thread_counters_args {
@@ -38,4 +39,4 @@ struct thread_counters_args {
 };
 
 static_assert(sizeof(struct thread_request) == 8, "mapped by user space");
-static_assert(sizeof(struct thread_counters) == 96, "mapped by user space");
+static_assert(sizeof(struct thread_counters) == 104, "mapped by user space");

@@ -146,6 +146,12 @@ struct Outlook {
   cpuP95Cores @10 :Float64;
 }
 
+struct PowerChange {         # advice: nothing executes it
+  host @0 :Text;
+  awake @1 :Bool;            # what it is to become
+  reason @2 :Text;
+}
+
 struct Decision {
   id @0 :UInt64;             # number of its cycle
   timeNs @1 :Int64;
@@ -156,6 +162,7 @@ struct Decision {
   rejections @6 :List(Rejection);
   outlooks @7 :List(Outlook);
   summary @8 :Text;
+  power @9 :List(PowerChange);
 }
 
 struct Transition {

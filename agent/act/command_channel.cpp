@@ -11,6 +11,8 @@ namespace proteus::act {
 namespace {
 
 constexpr Nanoseconds kSkewTolerated = std::chrono::seconds(1);
+/// Without updates to repeat; greetings are late by so much at most.
+constexpr std::chrono::milliseconds kIdleWait{1000};
 /// How often the same complaint about a controller is logged.
 constexpr Nanoseconds kComplaintInterval = std::chrono::minutes(1);
 
@@ -106,7 +108,7 @@ void CommandChannel::poll() {
     items.push_back({link->monitor.socket().handle(), 0, ZMQ_POLLIN, 0});
   }
   try {
-    zmq::poll(items, options_.tick_interval);
+    zmq::poll(items, executor_->has_unacknowledged() ? options_.tick_interval : kIdleWait);
   } catch (const zmq::error_t& trouble) {
     if (trouble.num() != EINTR) throw;
   }

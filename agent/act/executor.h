@@ -77,6 +77,8 @@ class Executor {
   const Reservations& reservations() const { return reservations_; }
   /// Commands begun and not ended.
   std::size_t open_count() const { return open_.size(); }
+  /// Updates are repeated until they are acknowledged, by on_tick().
+  bool has_unacknowledged() const { return !unacknowledged_.empty(); }
 
  private:
   struct Open {

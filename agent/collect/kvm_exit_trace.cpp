@@ -21,7 +21,7 @@ class Trace final : public KvmExitTrace {
  public:
   ~Trace() override { kvm_exits_bpf__destroy(skeleton_); }
 
-  Status load(const RunQueueTrace& threads, KvmExitLayout layout) {
+  Status load(const RunQueueTrace& threads, KvmExitLayout layout, bool attach) {
     const bool is_amd = has_kernel_type("vcpu_svm") || kernel_has_module("kvm_amd");
     const BpfLog log;
     skeleton_ = kvm_exits_bpf__open();
@@ -40,6 +40,7 @@ class Trace final : public KvmExitTrace {
     if (const int code = kvm_exits_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load kvm_exits");
     }
+    if (!attach) return {};
     if (const int code = kvm_exits_bpf__attach(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code),
                           layout == KvmExitLayout::kRecord
@@ -173,9 +174,10 @@ Result<KvmExitLayout> probe_kvm_exit_layout() {
   return KvmExitLayout::kRecord;
 }
 
-Result<std::unique_ptr<KvmExitTrace>> KvmExitTrace::create(const RunQueueTrace& threads, KvmExitLayout layout) {
+Result<std::unique_ptr<KvmExitTrace>> KvmExitTrace::create(const RunQueueTrace& threads, KvmExitLayout layout,
+                                                           bool attach) {
   auto trace = std::make_unique<Trace>();
-  if (const Status loaded = trace->load(threads, layout); !loaded) return loaded.error();
+  if (const Status loaded = trace->load(threads, layout, attach); !loaded) return loaded.error();
   return std::unique_ptr<KvmExitTrace>(std::move(trace));
 }
 

@@ -151,6 +151,7 @@ class ProgramReader final : public ThreadReader {
     f.faults_minor_count = signed_count(raw.faults_minor_count);
     f.guest_time_ns = signed_count(raw.guest_time_ns);
     if (raw.ksm_merged_pages >= 0) f.ksm_merged_pages = raw.ksm_merged_pages;
+    if (raw.thread_count >= 0) f.thread_count = raw.thread_count;
     if (raw.resident_pages >= 0) f.resident_bytes = raw.resident_pages * page_bytes();
     return f;
   }

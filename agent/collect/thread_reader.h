@@ -31,6 +31,7 @@ struct ThreadFigures {
   std::int64_t guest_time_ns = 0;
   std::optional<std::int64_t> resident_bytes;    ///< of the whole process; told by its first thread at least
   std::optional<std::int64_t> ksm_merged_pages;  ///< of the whole process; told by its first thread
+  std::optional<std::int64_t> thread_count;      ///< of the whole process; told by its first thread, not by procfs
 };
 
 /// From the best to the last resort.

@@ -15,31 +15,28 @@ std::optional<TextFile> readable(const std::string& directory, const char* name)
   return file;
 }
 
-std::optional<std::int64_t> pressure(std::optional<TextFile>& file, std::string_view line) {
-  if (!file) return std::nullopt;
-  const auto text = file->read();
-  return text ? parse_pressure_total_ns(*text, line) : std::nullopt;
-}
-
 }  // namespace
 
 VmCgroupFiles::VmCgroupFiles(const VmGroups& groups)
-    : cpu_pressure_(readable(groups.unified, "cpu.pressure")),
-      memory_pressure_(readable(groups.unified, "memory.pressure")),
-      io_pressure_(readable(groups.unified, "io.pressure")),
+    : cpu_pressure_{readable(groups.unified, "cpu.pressure")},
+      memory_pressure_{readable(groups.unified, "memory.pressure")},
+      io_pressure_{readable(groups.unified, "io.pressure")},
       memory_stat_(readable(groups.memory, "memory.stat")),
       swap_current_(readable(groups.memory, "memory.swap.current")) {}
 
+void VmCgroupFiles::PressureFile::read(std::uint64_t tick, std::optional<std::int64_t>& some_ns,
+                                       std::optional<std::int64_t>* full_ns) {
+  if (!file || !eagerness.is_due(tick)) return;
+  const auto text = file->read();
+  some_ns = text ? parse_pressure_total_ns(*text, "some") : std::nullopt;
+  if (full_ns != nullptr) *full_ns = text ? parse_pressure_total_ns(*text, "full") : std::nullopt;
+  eagerness.saw(some_ns);  // whenever all wait, some do
+}
+
 const VmCgroupFigures& VmCgroupFiles::read(std::uint64_t tick) {
-  figures_.cpu_pressure_some_ns = pressure(cpu_pressure_, "some");
-  figures_.io_pressure_some_ns = pressure(io_pressure_, "some");
-  figures_.memory_pressure_some_ns = figures_.memory_pressure_full_ns = std::nullopt;
-  if (memory_pressure_) {
-    if (const auto text = memory_pressure_->read()) {
-      figures_.memory_pressure_some_ns = parse_pressure_total_ns(*text, "some");
-      figures_.memory_pressure_full_ns = parse_pressure_total_ns(*text, "full");
-    }
-  }
+  cpu_pressure_.read(tick, figures_.cpu_pressure_some_ns, nullptr);
+  io_pressure_.read(tick, figures_.io_pressure_some_ns, nullptr);
+  memory_pressure_.read(tick, figures_.memory_pressure_some_ns, &figures_.memory_pressure_full_ns);
   if (memory_stat_ && (!memory_was_read_ || tick % kMemoryStatEveryTicks == 0)) {
     memory_was_read_ = true;
     figures_.working_set_bytes = figures_.refaults_count = figures_.swap_bytes = std::nullopt;

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/collect/eagerness.h"
 #include "agent/collect/text_file.h"
 #include "agent/collect/vm_cgroup.h"
 
@@ -22,18 +23,24 @@ struct VmCgroupFigures {
   std::optional<std::int64_t> swap_bytes;
 };
 
-/// Pressure and memory files of one VM's groups, kept open. Pressure is read at every tick, memory.stat, for which the
-/// kernel must gather from all CPUs, at every tenth. Thread: owned by one.
+/// Pressure and memory files of one VM's groups, kept open. Pressure is read at every tick while it moves (Eagerness),
+/// memory.stat, for which the kernel must gather from all CPUs, at every tenth. Thread: owned by one.
 class VmCgroupFiles {
  public:
   explicit VmCgroupFiles(const VmGroups& groups);
-  /// tick: counts up; VMs whose ticks are apart do not read memory.stat together.
+  /// tick: counts up; VMs whose ticks are apart do not read memory.stat and calm files together.
   const VmCgroupFigures& read(std::uint64_t tick);
 
  private:
-  std::optional<TextFile> cpu_pressure_;
-  std::optional<TextFile> memory_pressure_;
-  std::optional<TextFile> io_pressure_;
+  struct PressureFile {
+    std::optional<TextFile> file;
+    Eagerness eagerness = {};
+    /// Reads it if that is due; `full` if the caller wants it.
+    void read(std::uint64_t tick, std::optional<std::int64_t>& some_ns, std::optional<std::int64_t>* full_ns);
+  };
+  PressureFile cpu_pressure_;
+  PressureFile memory_pressure_;
+  PressureFile io_pressure_;
   std::optional<TextFile> memory_stat_;
   std::optional<TextFile> swap_current_;
   VmCgroupFigures figures_;

@@ -16,8 +16,10 @@ namespace {
 constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
-/// New pairs change the catalog: they are gathered for so many ticks.
-constexpr std::uint64_t kWinnersEveryTicks = 5;
+/// New pairs change the catalog: they are gathered for so many ticks, and for twice as many each time that there were
+/// some, since a host whose VMs jostle finds new pairs for a long time.
+constexpr std::uint64_t kWinnersWaitTicksLeast = 5;
+constexpr std::uint64_t kWinnersWaitTicksMost = 80;
 /// Bounds the series of one VM; the winners seen first keep theirs.
 constexpr std::size_t kWinnersMost = 32;
 
@@ -47,13 +49,16 @@ bool VmTable::update(const Inventory& inventory) {
   bool changed = follow(inventory);
   for (auto& [id, vm] : vms_) {
     if (!vm.pid) changed |= find_process(vm);
-    if (!vm.pid) continue;
+    const bool young = tick_ < vm.young_until_tick;
+    if (!vm.pid || (!young && vm.thread_count)) continue;
     const auto count = count_threads(root_, *vm.pid);
-    if (!count || static_cast<std::size_t>(*count) != vm.threads.size() || tick_ < vm.young_until_tick) {
-      changed |= scan_threads(vm);
-    }
+    if (!count || static_cast<std::size_t>(*count) != vm.threads.size() || young) changed |= scan_threads(vm);
   }
-  changed |= read_threads();
+  read_threads();
+  if (follow_threads()) {
+    changed = true;
+    read_threads();  // those that came
+  }
   if (sources_.run_queue != nullptr) mark_threads();
   if (sources_.kvm != nullptr) read_kvm();
   if (sources_.block != nullptr) read_devices(changed);
@@ -64,8 +69,7 @@ bool VmTable::update(const Inventory& inventory) {
     if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);
   }
   read_working_sets();
-  if (tick_ % kWinnersEveryTicks == 0) changed |= find_winners();
-  return changed;
+  return changed | look_for_winners();
 }
 
 void VmTable::read_slot(TrackedVm& vm) {
@@ -108,6 +112,7 @@ bool VmTable::follow(const Inventory& inventory) {
       continue;
     }
     drop(it->first, it->second);
+    for (auto& [id, vm] : vms_) std::erase(vm.winners, Winner{it->first, {}});
     it = vms_.erase(it);
     changed = true;
   }
@@ -179,6 +184,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
     vm.files.reset();
     vm.cgroup_figures = {};
     vm.threads.clear();
+    vm.thread_count.reset();
     vm.vhost_kthreads.clear();
     vm.resident_bytes.reset();
     vm.ksm_merged_pages.reset();
@@ -270,6 +276,7 @@ void VmTable::find_groups(TrackedVm& vm) {
   if (vm.files && groups == vm.groups) return;
   vm.groups = std::move(groups);
   vm.throttling.emplace(vm.groups.cpu);
+  vm.throttling_eagerness = {};
   vm.files.emplace(vm.groups);
   update_groups(vm);
 }
@@ -324,7 +331,7 @@ void VmTable::mark_threads() {
   }
 }
 
-bool VmTable::read_threads() {
+void VmTable::read_threads() {
   keys_.clear();
   for (auto& [id, vm] : vms_) {
     for (const TrackedThread& t : vm.threads) keys_.push_back({*vm.pid, t.thread.tid});
@@ -333,18 +340,24 @@ bool VmTable::read_threads() {
   figures_.resize(keys_.size());
   sources_.threads.read(keys_, figures_);
 
-  bool changed = false;
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     vm.counted = false;
-    bool gone = false;
-    for (TrackedThread& t : vm.threads) {
-      account(vm, t, figures_[i++]);
-      gone |= !t.figures;
-    }
+    vm.thread_count.reset();
+    for (TrackedThread& t : vm.threads) account(vm, t, figures_[i++]);
     for (TrackedThread& t : vm.vhost_kthreads) account(vm, t, figures_[i++]);
+  }
+}
+
+/// Looks again at the threads of VMs where one came or went. True if it found so.
+bool VmTable::follow_threads() {
+  bool changed = false;
+  for (auto& [id, vm] : vms_) {
     changed |= std::erase_if(vm.vhost_kthreads, [](const TrackedThread& t) { return !t.figures; }) > 0;
-    if (gone) changed |= scan_threads(vm);
+    const bool gone =
+        std::any_of(vm.threads.begin(), vm.threads.end(), [](const TrackedThread& t) { return !t.figures; });
+    const bool came = vm.thread_count && static_cast<std::size_t>(*vm.thread_count) != vm.threads.size();
+    if (gone || came) changed |= scan_threads(vm);
   }
   return changed;
 }
@@ -365,6 +378,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   }
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
+  if (now->thread_count) vm.thread_count = now->thread_count;
   if (now->resident_bytes) vm.resident_bytes = now->resident_bytes;
   if (now->ksm_merged_pages) vm.ksm_merged_pages = now->ksm_merged_pages;
   vm.counted = true;
@@ -373,12 +387,15 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
 /// The control groups' own figure is exact on most kernels; from 6.18 it holds only a small part of the time, and then
 /// the hook's sum is the better one (it adds the wait for a free CPU after the new period has begun). Neither can be
 /// too small by much where the other is right, so each tick adds what grew more. Without groups there is no quota, and
-/// no figure.
+/// no figure. The hook sees a quota bind at once: while it sees none, the groups are read less often.
 void VmTable::read_throttled(TrackedVm& vm) {
-  std::optional<std::int64_t> now;
-  if (vm.throttling) now = vm.throttling->throttled_time_ns();
   const std::int64_t own_quota_wait_ns = vm.slot ? sources_.run_queue->own_quota_wait_ns(*vm.slot) : 0;
   const std::int64_t waited_ns = own_quota_wait_ns - std::exchange(vm.own_quota_wait_ns, own_quota_wait_ns);
+  const bool is_calm = vm.slot && waited_ns == 0 && !vm.throttling_eagerness.is_due(tick_ + vm.number);
+  if (vm.throttling && is_calm) return;
+  std::optional<std::int64_t> now;
+  if (vm.throttling) now = vm.throttling->throttled_time_ns();
+  vm.throttling_eagerness.saw(now);
   if (!now) {
     vm.throttled_time_ns.reset();
     vm.cgroup_throttled_ns = 0;
@@ -390,29 +407,40 @@ void VmTable::read_throttled(TrackedVm& vm) {
 }
 
 std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) const {
-  if (!winner) return sources_.run_queue->preemptions(*vm.slot, std::nullopt);
-  const auto other = vms_.find(*winner);
-  if (other == vms_.end() || !other->second.slot) return 0;
-  return sources_.run_queue->preemptions(*vm.slot, other->second.slot);
+  return sources_.run_queue->preemptions(*vm.slot, winner.slot);
 }
 
-bool VmTable::find_winners() {
+bool VmTable::look_for_winners() {
+  if (sources_.run_queue == nullptr || tick_ < winners_at_tick_) return false;
+  std::map<std::uint32_t, VmId> owners;
+  for (const auto& [id, vm] : vms_) {
+    if (vm.slot) owners.emplace(*vm.slot, id);
+  }
   bool changed = false;
   for (auto& [id, vm] : vms_) {
-    if (!vm.slot) continue;
-    changed |= std::erase_if(vm.winners, [&](const Winner& w) { return w && vms_.count(*w) == 0; }) > 0;
-    const auto consider = [&](const Winner& winner) {
-      if (vm.winners.size() >= kWinnersMost || preemptions(vm, winner) == 0) return;
-      if (std::find(vm.winners.begin(), vm.winners.end(), winner) != vm.winners.end()) return;
-      vm.winners.push_back(winner);
-      changed = true;
-    };
-    consider(std::nullopt);
-    for (const auto& [other_id, other] : vms_) {
-      if (other.slot) consider(other_id);
-    }
+    if (vm.slot) changed |= find_winners(vm, owners);
   }
+  winners_wait_ticks_ = changed ? std::clamp(2 * winners_wait_ticks_, kWinnersWaitTicksLeast, kWinnersWaitTicksMost)
+                                : kWinnersWaitTicksLeast;
+  winners_at_tick_ = tick_ + winners_wait_ticks_;
   return changed;
+}
+
+/// owners: of the slots that are taken.
+bool VmTable::find_winners(TrackedVm& vm, const std::map<std::uint32_t, VmId>& owners) const {
+  const auto consider = [&](Winner winner) {
+    if (vm.winners.size() >= kWinnersMost || preemptions(vm, winner) == 0) return;
+    if (std::find(vm.winners.begin(), vm.winners.end(), winner) == vm.winners.end()) {
+      vm.winners.push_back(std::move(winner));
+    }
+  };
+  const std::size_t before = vm.winners.size();
+  if (before >= kWinnersMost) return false;
+  consider({});
+  for (const auto& [slot, owner] : owners) {
+    if (sources_.run_queue->preemptions(*vm.slot, slot) > 0) consider({owner, slot});
+  }
+  return vm.winners.size() != before;
 }
 
 }  // namespace proteus::collect

@@ -8,6 +8,7 @@
 
 #include "agent/collect/block_trace.h"
 #include "agent/collect/damon.h"
+#include "agent/collect/eagerness.h"
 #include "agent/collect/hardware_counters.h"
 #include "agent/collect/inventory.h"
 #include "agent/collect/kvm_reader.h"
@@ -30,14 +31,19 @@ struct TrackedThread {
   std::optional<kvm_counters> kvm_figures = {};  ///< of this tick
 };
 
-/// A VM that took the CPU from another; nullopt stands for any thread of no VM.
-using Winner = std::optional<VmId>;
+/// A VM that took the CPU from another, with its slot in the trace; nullopt stands for any thread of no VM.
+struct Winner {
+  std::optional<VmId> vm;
+  std::optional<std::uint32_t> slot;
+  bool operator==(const Winner& other) const { return vm == other.vm; }
+};
 
 /// What is kept of one VM from tick to tick.
 struct TrackedVm {
   const VmFacts* facts = nullptr;  ///< in the inventory of this tick
   std::optional<pid_t> pid;
   std::vector<TrackedThread> threads;         ///< vCPUs first, by number
+  std::optional<std::int64_t> thread_count;   ///< as the kernel program told at the last tick; nullopt: it did not
   std::vector<TrackedThread> vhost_kthreads;  ///< processes of their own
   VmGroups groups;
   std::optional<VmThrottling> throttling;
@@ -64,6 +70,7 @@ struct TrackedVm {
   std::optional<std::int64_t> throttled_time_ns;  ///< see VmTable::read_throttled()
   std::int64_t cgroup_throttled_ns = 0;           ///< its two sources at the last tick
   std::int64_t own_quota_wait_ns = 0;
+  Eagerness throttling_eagerness;
   bool counted = false;  ///< at least one thread was read in this tick
 
   // when to look for its process again, in ticks
@@ -87,7 +94,8 @@ struct VmSources {
 };
 
 /// Follows the VMs' processes and threads, and gives the kernel lanes what they need to know of them.
-/// Cost per tick: one stat() per VM, one program run; directories are listed only when a thread came or went.
+/// Cost per tick: one program run (and one stat() per VM where there is no such program); directories are listed only
+/// when a thread came or went.
 /// Thread: owned by one.
 class VmTable {
  public:
@@ -105,6 +113,7 @@ class VmTable {
   bool update(const Inventory& inventory);
 
   const std::map<VmId, TrackedVm>& vms() const { return vms_; }
+  /// How often the winner took the CPU from the VM, which has a slot.
   std::int64_t preemptions(const TrackedVm& vm, const Winner& winner) const;
   /// VMs and threads for which the kernel programs had no room, so far.
   std::int64_t refused_count() const { return refused_count_; }
@@ -114,7 +123,8 @@ class VmTable {
   void drop(const VmId& id, TrackedVm& vm);
   bool find_process(TrackedVm& vm);
   bool scan_threads(TrackedVm& vm);
-  bool read_threads();
+  bool follow_threads();
+  void read_threads();
   void account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now);
   bool find_kvm(TrackedVm& vm);
   bool find_vhost(TrackedVm& vm);
@@ -127,7 +137,8 @@ class VmTable {
   void read_slot(TrackedVm& vm);
   void read_resctrl(TrackedVm& vm);
   void read_working_sets();
-  bool find_winners();
+  bool look_for_winners();
+  bool find_winners(TrackedVm& vm, const std::map<std::uint32_t, VmId>& owners) const;
 
   const std::string root_;
   const VmSources sources_;
@@ -138,6 +149,8 @@ class VmTable {
   std::uint64_t tick_ = 0;
   std::int64_t refused_count_ = 0;
   std::uint32_t last_number_ = 0;
+  std::uint64_t winners_at_tick_ = 0;  // when they are looked for again
+  std::uint64_t winners_wait_ticks_ = 0;
   bool said_full_ = false;
   // reused from tick to tick
   std::vector<ThreadKey> keys_;

@@ -200,7 +200,7 @@ void walk_vm(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
     sink.value(Kpi::kBlockDeviceOpsCount, static_cast<std::int64_t>(device.cell.ops_count));
   }
   for (const Winner& winner : vm.winners) {
-    sink.entity([&] { return Entity{EntityKind::kVmPair, index, winner ? winner->value : "host", {}, {}}; });
+    sink.entity([&] { return Entity{EntityKind::kVmPair, index, winner.vm ? winner.vm->value : "host", {}, {}}; });
     sink.value(Kpi::kPreemptedByCount, vm.slot ? std::optional(context.table.preemptions(vm, winner)) : std::nullopt);
   }
 }

@@ -18,7 +18,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPollInterval = 250ms;
+/// What is done late, at most, for want of a message: spooling, sending again.
+constexpr auto kPollIntervalMax = 1000ms;
 
 /// A controller's spool is found again by its key, wherever the controller moved to.
 std::string spool_name(const ControllerEndpoint& controller) {
@@ -83,12 +84,13 @@ std::vector<LinkStatus> Publisher::status() const {
 
 void Publisher::run() {
   pthread_setname_np(pthread_self(), "publish");
+  const auto interval = std::min({kPollIntervalMax, options_.resend_after / 4, options_.backlog.spool_after / 2});
   while (!stopping_) {
     const SteadyTime now = std::chrono::steady_clock::now();
     take_samples(now);
     for (auto& link : links_) link->service(now);
     report();
-    poll(kPollInterval);
+    poll(interval);
   }
   const SteadyTime give_up = std::chrono::steady_clock::now() + options_.farewell;
   for (SteadyTime now = std::chrono::steady_clock::now(); now < give_up; now = std::chrono::steady_clock::now()) {

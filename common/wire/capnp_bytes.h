@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <kj/exception.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@ namespace proteus::wire {
 struct DecodeLimits {
   std::size_t bytes_max = 0;
   int nesting_max = 8;
+  std::size_t traversal_words_min = 0;  ///< that may be read however small the message is
 };
 
 /// Opens `bytes` as one message and gives its Root reader to `decode`, which returns a Result.
@@ -38,7 +40,7 @@ auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode dec
     auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
     std::memcpy(words.asBytes().begin(), bytes.data(), bytes.size());
     capnp::ReaderOptions options;
-    options.traversalLimitInWords = 2 * words.size() + 64;
+    options.traversalLimitInWords = std::max(2 * words.size() + 64, limits.traversal_words_min);
     options.nestingLimit = limits.nesting_max;
     capnp::FlatArrayMessageReader reader(words, options);
     return decode(reader.getRoot<Root>());

@@ -222,7 +222,8 @@ Json to_json(const ham::Action& action) {
           {"automation", ham::to_string(action.automation)},
           {"reason", action.reason},
           {"expected_duration_s", to_seconds(action.expected_duration)},
-          {"expected_downtime_ms", action.expected_downtime_ms}};
+          {"expected_downtime_ms", action.expected_downtime_ms},
+          {"after", action.after}};
 }
 
 Json to_json(const ham::Candidate& candidate) {
@@ -240,7 +241,11 @@ Json to_json(const ham::Decision& decision) {
             {"do_nothing", to_json(decision.do_nothing)},
             {"alternatives", Json::array()},
             {"rejections", Json::array()},
-            {"outlooks", Json::array()}};
+            {"outlooks", Json::array()},
+            {"power", Json::array()}};
+  for (const ham::PowerChange& change : decision.power) {
+    json["power"].push_back({{"host", change.host.value}, {"awake", change.awake}, {"reason", change.reason}});
+  }
   for (const ham::Candidate& candidate : decision.alternatives) json["alternatives"].push_back(to_json(candidate));
   for (const ham::Rejection& rejection : decision.rejections) {
     json["rejections"].push_back(

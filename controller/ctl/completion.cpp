@@ -35,6 +35,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     std::string words = "\"" + words_of(*command) + "\"";
     if (name == "forecast" || name == "accuracy")
       words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
+    if (name == "policy") words = "\"check test diff --json --record --limit --at\"";
     if (name == "maintenance")
       words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
     cases += fmt::format("    {}) words={} ;;\n", name, words);
@@ -52,7 +53,8 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script +=
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-      "  case $command in record | replay | simulate | forecast) COMPREPLY+=($(compgen -f -- \"$current\")) ;; esac\n"
+      "  case $command in record | replay | simulate | forecast | policy) COMPREPLY+=($(compgen -f -- \"$current\")) "
+      ";; esac\n"
       "}\n"
       "complete -F _proteusctl proteusctl\n";
   return script;

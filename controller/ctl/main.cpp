@@ -12,6 +12,7 @@
 #include "controller/ctl/client.h"
 #include "controller/ctl/completion.h"
 #include "controller/ctl/plot.h"
+#include "controller/ctl/policy_command.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/query_command.h"
 #include "controller/ctl/replay_command.h"
@@ -28,6 +29,7 @@ constexpr int kUsage = 2;
 constexpr int kUnreachable = 3;
 constexpr int kNotFound = 4;
 constexpr int kDifferent = 5;
+constexpr int kInvalidPolicy = 6;
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -39,9 +41,12 @@ constexpr const char* kFooter =
     "  proteusctl query cpu_run_time_ns --vm web1   a figure over the last hour\n"
     "  proteusctl record today.rec            cut the telemetry and the journal of this run into a file\n"
     "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n"
-    "  proteusctl simulate planetlab --help   policies on a virtual cluster; likewise\n\n"
+    "  proteusctl simulate planetlab --help   policies on a virtual cluster; likewise\n"
+    "  proteusctl policy check new.toml       is the file valid; with lines\n"
+    "  proteusctl policy test new.toml --record today.rec    what it would have done\n\n"
     "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"
-    "  4 no such VM, host, action, decision or file; 5 replay --diff found differences.";
+    "  4 no such VM, host, action, decision or file; 5 replay --diff or policy diff found differences;\n"
+    "  6 policy check found problems.";
 
 int report(const Error& error) {
   std::cerr << "proteusctl: " << error.message << "\n";
@@ -81,6 +86,7 @@ struct Options {
   std::string shell = "bash";
   ReplayCommand replay;
   SeriesRequest series;
+  PolicyCommand policy;
 };
 
 /// Sends requests for one invocation, printing JSON or text.
@@ -191,6 +197,45 @@ std::string action_number(const std::string& id) {
   return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id;
 }
 
+/// proteusctl policy check|test|diff.
+void add_policy_verbs(CLI::App& policy, Options& options) {
+  policy.require_subcommand(1);
+  const auto verb = [&](const char* name, const char* help) {
+    CLI::App* command = policy.add_subcommand(name, help);
+    command->add_option("FILE", options.policy.file, "a policy")->required();
+    command->add_flag("--json", options.policy.json, "print JSON");
+    return command;
+  };
+  const auto add_recording = [&](CLI::App* command) {
+    command->add_option("--record", options.policy.recording, "a recording (proteusctl record)")->required();
+    command->add_option("--limit", options.policy.limit, "lines of detail")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str();
+  };
+  verb("check", "is the file valid; every problem with its line, else what it holds");
+  CLI::App* test = verb("test", "what the policy would have done in a recorded cluster, and what its rules forbade");
+  add_recording(test);
+  test->add_option("--at", options.policy.at, "explain the decision at this time: 2026-01-31T08:00:00Z");
+  CLI::App* diff = verb("diff", "where the decisions of two policies part in the same recorded cluster");
+  diff->add_option("OTHER", options.policy.other, "the other policy")->required();
+  add_recording(diff);
+}
+
+int run_policy(const std::string& verb, const PolicyCommand& command) {
+  if (verb == "check") {
+    const Result<bool> valid = check_policy(command, std::cout);
+    if (!valid) return report(valid.error());
+    return *valid ? 0 : kInvalidPolicy;
+  }
+  if (verb == "test") {
+    const Status done = test_policy(command, std::cout);
+    return done ? 0 : report(done.error());
+  }
+  const Result<bool> same = diff_policies(command, std::cout);
+  if (!same) return report(same.error());
+  return *same ? 0 : kDifferent;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Looks at and steers a Proteus controller.", "proteusctl"};
   app.footer(kFooter);
@@ -287,6 +332,8 @@ int run(int argc, char** argv) {
   replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
   replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
   const SimulateCommand simulate(app, options.json);
+  CLI::App* policy = app.add_subcommand("policy", "check, try and compare policy files; needs no controller");
+  add_policy_verbs(*policy, options);
   CLI::App* watch = app.add_subcommand("top", "a live view of all of it; q leaves");
   watch->add_option("--interval", options.interval_s, "seconds between pictures")
       ->check(CLI::Range(0.2, 3600.0))
@@ -308,6 +355,7 @@ int run(int argc, char** argv) {
     std::cout << completion_script(app, options.shell);
     return 0;
   }
+  if (command == "policy") return run_policy(policy->get_subcommands().front()->get_name(), options.policy);
   if (command == "replay") {
     options.replay.json = options.json;
     const Result<bool> same = run_replay(options.replay, std::cout);

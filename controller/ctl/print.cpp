@@ -26,12 +26,21 @@ std::string clock_of(const Json& time) {
   return text.size() >= 24 ? text.substr(11, 12) : text;
 }
 
-std::vector<std::string> score_cells(const std::string& label, const Json& score) {
+std::vector<std::string> score_cells(const std::string& label, const Json& score, double nothing) {
   const auto number = [&](const char* term) { return fmt::format("{:+.3f}", score.at(term).get<double>()); };
   // Cost and latency are subtracted; printed with their sign in the sum.
   const auto minus = [&](const char* term) { return fmt::format("{:+.3f}", 0.0 - score.at(term).get<double>()); };
-  return {label, number("performance"), number("utilisation"), minus("cost"), minus("latency"), number("total")};
+  return {label,
+          number("performance"),
+          number("utilisation"),
+          minus("cost"),
+          minus("latency"),
+          number("total"),
+          fmt::format("{:+.3f}", score.at("total").get<double>() - nothing)};
 }
+
+/// Long plans are told in full by --json only.
+constexpr std::size_t kActionsPrinted = 30;
 
 }  // namespace
 
@@ -182,24 +191,45 @@ std::string print_decision(const Json& decision, const VmNames& names) {
   std::string text = fmt::format("decision {} at {}, policy {}\n{}\n\n", decision.at("id").get<std::uint64_t>(),
                                  decision.at("time").get<std::string>(), decision.at("policy").get<std::string>(),
                                  decision.at("summary").get<std::string>());
-  Table scores({"CANDIDATE", ">PERFORMANCE", ">UTILISATION", ">COST", ">LATENCY", ">= SCORE/H"});
+  Table scores({"CANDIDATE", ">PERFORMANCE", ">UTILISATION", ">COST", ">LATENCY", ">= SCORE/H", ">GAIN/H"});
+  const double nothing = decision.at("do_nothing").at("score").at("total").get<double>();
   const std::string chosen = decision.at("chosen").at("label").get<std::string>();
-  scores.add(score_cells("→ " + chosen, decision.at("chosen").at("score")));
+  scores.add(score_cells("→ " + chosen, decision.at("chosen").at("score"), nothing));
   if (!decision.at("chosen").at("actions").empty()) {
     scores.add(score_cells("  " + decision.at("do_nothing").at("label").get<std::string>(),
-                           decision.at("do_nothing").at("score")));
+                           decision.at("do_nothing").at("score"), nothing));
   }
   for (const Json& alternative : decision.at("alternatives")) {
     const auto label = alternative.at("label").get<std::string>();
-    if (label != chosen) scores.add(score_cells("  " + label, alternative.at("score")));
+    if (label != chosen) scores.add(score_cells("  " + label, alternative.at("score"), nothing));
   }
   text += scores.text();
-  for (const Json& action : decision.at("chosen").at("actions")) {
-    text += fmt::format("\n{} on {}: {}\n  {}\n  expected to take {}, downtime {} ms\n",
-                        name_of(names, action.at("vm").get<std::string>()), action.at("host").get<std::string>(),
-                        describe_operation(action.at("operation")), action.at("reason").get<std::string>(),
-                        format_seconds(action.at("expected_duration_s").get<double>()),
-                        action.at("expected_downtime_ms").get<std::int64_t>());
+  text +=
+      "amounts per hour in the policy's currency: waiting and shortage, idle and overfull capacity, one-off prices,\n"
+      "time lost until it takes effect; gain is over doing nothing\n";
+  const Json& actions = decision.at("chosen").at("actions");
+  for (std::size_t i = 0; i < actions.size() && i < kActionsPrinted; ++i) {
+    const Json& action = actions[i];
+    text += fmt::format("\n{}. {} on {}: {}\n  {}\n", i + 1, name_of(names, action.at("vm").get<std::string>()),
+                        action.at("host").get<std::string>(), describe_operation(action.at("operation")),
+                        action.at("reason").get<std::string>());
+    if (action.at("expected_duration_s").get<double>() > 0) {
+      text += fmt::format("  expected to take {}, downtime {} ms\n",
+                          format_seconds(action.at("expected_duration_s").get<double>()),
+                          action.at("expected_downtime_ms").get<std::int64_t>());
+    }
+    std::string after;
+    for (const Json& index : action.at("after")) {
+      after += fmt::format("{}{}", after.empty() ? "" : ", ", index.get<std::size_t>() + 1);
+    }
+    if (!after.empty()) text += fmt::format("  begins when {} is done\n", after);
+  }
+  if (actions.size() > kActionsPrinted) {
+    text += fmt::format("\n… and {} more actions (--json has all)\n", actions.size() - kActionsPrinted);
+  }
+  for (const Json& change : decision.at("power")) {
+    text += fmt::format("\nadvice: {} {}: {}\n", change.at("awake").get<bool>() ? "wake" : "let sleep",
+                        change.at("host").get<std::string>(), change.at("reason").get<std::string>());
   }
   if (!decision.at("outlooks").empty()) {
     Table outlooks({"VM", "HOST", ">P50 PEAK", ">P90", ">P99", ">LIMIT", ">REACHED IN", "MODEL"});

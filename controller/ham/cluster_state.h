@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/command.h"
@@ -43,7 +44,11 @@ struct HostState {
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
   bool commandable = false;  ///< its agent follows this controller
-  std::string libvirt_uri;   ///< how a source reaches it for migration
+  bool asleep = false;       ///< put to sleep to save power; it sends no telemetry and can be woken
+  Nanoseconds wake_time = std::chrono::seconds(30);  ///< from asleep until it takes VMs
+  double idle_watts = 0;                             ///< measured or known; 0: unknown, a power rule may say
+  double peak_watts = 0;
+  std::string libvirt_uri;  ///< how a source reaches it for migration
   std::string migrate_uri;
 };
 
@@ -77,6 +82,18 @@ struct InFlight {
   bool awaiting_approval = false;
 };
 
+/// A migration that has ended. Convertible from its end alone, for whoever knows no more; then it counts in the
+/// cluster's budget only.
+struct RecentMove {
+  RecentMove(Timestamp when) : end(when) {}  // NOLINT(google-explicit-constructor)
+  RecentMove(Timestamp when, VmId which, HostId from, HostId to)
+      : end(when), vm(std::move(which)), source(std::move(from)), target(std::move(to)) {}
+  Timestamp end;
+  VmId vm;
+  HostId source;
+  HostId target;
+};
+
 /// Everything that one decision looks at. A value: complete, immutable, without a socket behind it.
 /// hosts and vms are sorted by id, so that the same state gives the same decision.
 struct ClusterState {
@@ -84,8 +101,8 @@ struct ClusterState {
   std::vector<HostState> hosts;
   std::vector<VmState> vms;
   std::vector<InFlight> in_flight;
-  std::vector<Timestamp> recent_moves;  ///< ends of migrations in the last hour, oldest first; for budgets
-  bool paused = false;                  ///< kill switch
+  std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
+  bool paused = false;                   ///< kill switch
 
   const HostState* find_host(const HostId& id) const;
   const VmState* find_vm(const VmId& id) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "controller/ham/decision.h"
@@ -12,8 +13,13 @@ namespace proteus::ham {
 namespace {
 
 constexpr std::size_t kAlternativesMax = 8;
+/// Longer plans are told by their first steps.
+constexpr std::size_t kStepsNamedMax = 6;
+/// Forecasts told when nothing was looked at: of the VMs nearest to their limits.
+constexpr std::size_t kOutlooksOfNothing = 5;
 
-/// What the target promises before the VM leaves: the memory it may fill, and the CPU that it is expected to want (p90).
+/// What the target promises before the VM leaves: the memory it may fill, and the CPU that it is expected to want
+/// (p90).
 Reserve room_for(const VmState& vm) {
   const auto made = vm.forecasts.find(forecast::Resource::kCpu);
   const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
@@ -21,95 +27,110 @@ Reserve room_for(const VmState& vm) {
   return {vm.allocation.memory_bytes, static_cast<std::int64_t>(std::ceil(cores * 1000))};
 }
 
-/// The orders that carry out one step, the migration first: what is given on arrival is given by the new host.
-void append_actions(const ClusterModel& model, const Step& step, std::vector<Action>& actions) {
-  const VmModel& vm = model.vms[step.change.vm];
-  const Allocation& from = step.from.allocation;
-  const Allocation& to = step.change.to.allocation;
-  const HostState& source = *model.hosts[step.from.host].state;
-  const HostState& target = *model.hosts[step.change.to.host].state;
-  const bool moves = step.change.to.host != step.from.host;
-  const auto append = [&](Operation operation, const HostState& host, std::optional<std::int64_t> present) -> Action& {
+/// Builds the actions of a candidate, knowing what each has to wait for.
+class ActionList {
+ public:
+  explicit ActionList(const ClusterModel& model) : model_(model) {}
+
+  /// The orders that carry out one step, the migration first: what is given on arrival is given by the new host.
+  void append(const Step& step) {
+    const Allocation& from = step.from.allocation;
+    const Allocation& to = step.change.to.allocation;
+    const std::size_t source = step.from.host;
+    const std::size_t target = step.change.to.host;
+    if (target != source) append_move(step);
+    if (to.vcpus != from.vcpus) append(step, SetVcpus{to.vcpus}, target, target, from.vcpus);
+    if (to.cpu_quota_us != from.cpu_quota_us) {
+      append(step, SetCpuQuota{to.cpu_quota_us, to.cpu_period_us}, target, target, from.cpu_quota_us);
+    }
+    if (to.memory_bytes != from.memory_bytes) {
+      append(step, SetMemory{to.memory_bytes}, target, target, from.memory_bytes);
+    }
+  }
+  std::vector<Action> take() && { return std::move(actions_); }
+
+ private:
+  /// executor: whose agent does it. needs_room: the host that must have room for it.
+  Action& append(const Step& step, Operation operation, std::size_t executor, std::size_t needs_room,
+                 std::optional<std::int64_t> present) {
+    const VmModel& vm = model_.vms[step.change.vm];
     Action action;
     action.vm = vm.state->id;
-    action.host = host.id;
+    action.host = model_.hosts[executor].state->id;
     action.operation = std::move(operation);
     action.present_value = present;
     action.automation = vm.automation;
     action.reason = step.reason;
-    for (std::uint32_t i = 0; i < actions.size(); ++i) {
-      const bool same_vm = actions[i].vm == action.vm;
-      // Whoever leaves a host that this action needs room on must have left.
-      const bool needs_room = moves && &host == &source ? actions[i].host == target.id : actions[i].host == host.id;
-      if (same_vm || (needs_room && std::holds_alternative<Migrate>(actions[i].operation))) action.after.push_back(i);
-    }
-    return actions.emplace_back(std::move(action));
-  };
-  if (moves) {
+    // Whoever leaves a host that this action needs room on must have left; and a VM is changed in order.
+    std::set<std::uint32_t> after = of_vm_[step.change.vm];
+    const std::set<std::uint32_t>& leaving = leaving_[needs_room];
+    after.insert(leaving.begin(), leaving.end());
+    action.after.assign(after.begin(), after.end());
+    const auto index = static_cast<std::uint32_t>(actions_.size());
+    of_vm_[step.change.vm].insert(index);
+    if (std::holds_alternative<Migrate>(action.operation)) leaving_[executor].insert(index);
+    return actions_.emplace_back(std::move(action));
+  }
+
+  void append_move(const Step& step) {
+    const VmModel& vm = model_.vms[step.change.vm];
+    const HostState& target = *model_.hosts[step.change.to.host].state;
+    const Limits& limits = model_.policy.limits;
     Migrate migrate;
     migrate.target = target.id;
     migrate.target_libvirt_uri = target.libvirt_uri;
     migrate.migrate_uri = target.migrate_uri;
-    migrate.bandwidth_bytes_per_s = model.policy.limits.migration_bandwidth_bytes_per_s;
-    migrate.downtime_ms_max = model.policy.limits.downtime_ms_max;
-    Action& action = append(std::move(migrate), source, std::nullopt);
+    migrate.bandwidth_bytes_per_s = limits.migration_bandwidth_bytes_per_s;
+    migrate.downtime_ms_max = limits.downtime_ms_max;
+    Action& action = append(step, std::move(migrate), step.from.host, step.change.to.host, std::nullopt);
     action.reserve = room_for(*vm.state);
     action.expected_duration = from_seconds(vm.migration.duration_s);
     action.expected_downtime_ms = static_cast<std::int64_t>(vm.migration.downtime_s * 1e3);
   }
-  if (to.vcpus != from.vcpus) append(SetVcpus{to.vcpus}, target, from.vcpus);
-  if (to.cpu_quota_us != from.cpu_quota_us) {
-    append(SetCpuQuota{to.cpu_quota_us, to.cpu_period_us}, target, from.cpu_quota_us);
-  }
-  if (to.memory_bytes != from.memory_bytes) append(SetMemory{to.memory_bytes}, target, from.memory_bytes);
-}
 
-Candidate make_candidate(const ClusterModel& model, const std::vector<Step>& steps, const ScoreTerms& score,
-                         std::string label) {
-  Candidate candidate{std::move(label), {}, score};
-  for (const Step& step : steps) append_actions(model, step, candidate.actions);
+  const ClusterModel& model_;
+  std::vector<Action> actions_;
+  std::map<std::size_t, std::set<std::uint32_t>> of_vm_;
+  std::map<std::size_t, std::set<std::uint32_t>> leaving_;  ///< migrations, by the host they leave
+};
+
+Candidate make_candidate(const ClusterModel& model, const std::vector<Step>& steps, const ScoreTerms& score) {
+  Candidate candidate{{}, {}, score};
+  ActionList actions(model);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (i < kStepsNamedMax) candidate.label += (i == 0 ? "" : ", then ") + steps[i].label;
+    actions.append(steps[i]);
+  }
+  if (steps.size() > kStepsNamedMax) {
+    const auto moves = std::count_if(steps.begin(), steps.end(),
+                                     [](const Step& step) { return step.change.to.host != step.from.host; });
+    candidate.label += fmt::format(" and {} more steps ({} migrations in all)", steps.size() - kStepsNamedMax, moves);
+  }
+  candidate.actions = std::move(actions).take();
   return candidate;
 }
 
-std::string join_labels(const std::vector<std::string>& labels) {
-  std::string text;
-  for (const std::string& label : labels) text += (text.empty() ? "" : ", then ") + label;
-  return text;
-}
-
-std::string label_of_steps(const ClusterModel& model, const std::vector<Step>& steps) {
-  PlanState plan(model);
-  std::vector<std::string> labels;
-  for (const Step& step : steps) {
-    labels.push_back(label_of(plan, step.change));
-    plan.apply(step.change);
-  }
-  return join_labels(labels);
-}
-
-/// What else was looked at, each scored on its own against the cluster as it is.
-std::vector<Candidate> make_alternatives(const ClusterModel& model, const std::vector<Option>& options,
+/// What else was looked at, each scored on its own against the cluster as it is. present: is left as it was.
+std::vector<Candidate> make_alternatives(PlanState& present, const std::vector<Option>& options,
                                          const std::string& chosen_label) {
   std::vector<Candidate> alternatives;
   std::set<std::string> labels{chosen_label};
-  PlanState plan(model);
   for (const Option& option : options) {
     if (alternatives.size() == 2 * kAlternativesMax) break;
     std::vector<Step> steps;
-    std::vector<std::string> step_labels;
     std::vector<PlanState::Saved> saved;
     for (const Change& change : option.changes) {
-      if (plan.placement(change.vm) == change.to || refusal(plan, change, false)) break;
-      const Evaluation evaluation = plan.evaluate(change);
-      step_labels.push_back(label_of(plan, change));
-      steps.push_back({change, plan.placement(change.vm), evaluation.delta, option.cause,
-                       reason_of(plan, option, change, evaluation)});
-      saved.push_back(plan.apply_saved(change));
+      if (present.placement(change.vm) == change.to || refusal(present, change, false)) break;
+      const Evaluation evaluation = present.evaluate(change);
+      steps.push_back({change, present.placement(change.vm), evaluation.delta, option.cause, label_of(present, change),
+                       reason_of(present, option, change, evaluation)});
+      saved.push_back(present.apply_saved(change));
     }
-    if (steps.size() == option.changes.size() && labels.insert(join_labels(step_labels)).second) {
-      alternatives.push_back(make_candidate(model, steps, plan.total(), join_labels(step_labels)));
+    if (steps.size() == option.changes.size()) {
+      Candidate candidate = make_candidate(present.model(), steps, present.total());
+      if (labels.insert(candidate.label).second) alternatives.push_back(std::move(candidate));
     }
-    for (auto it = saved.rbegin(); it != saved.rend(); ++it) plan.restore(*it);
+    for (auto it = saved.rbegin(); it != saved.rend(); ++it) present.restore(*it);
   }
   std::stable_sort(alternatives.begin(), alternatives.end(),
                    [](const Candidate& a, const Candidate& b) { return a.score.total() > b.score.total(); });
@@ -117,11 +138,46 @@ std::vector<Candidate> make_alternatives(const ClusterModel& model, const std::v
   return alternatives;
 }
 
+void add_power(const ClusterModel& model, const SearchResult& found, Decision& decision) {
+  for (const std::size_t h : found.wake) {
+    decision.power.push_back({model.hosts[h].state->id, true,
+                              fmt::format("{} is needed; it takes {} to wake", model.hosts[h].state->id.value,
+                                          say_seconds(to_seconds(model.hosts[h].state->wake_time)))});
+  }
+  for (const std::size_t h : found.sleep) {
+    decision.power.push_back({model.hosts[h].state->id, false,
+                              fmt::format("{} has no VM; asleep it saves {:.0f} W", model.hosts[h].state->id.value,
+                                          model.hosts[h].idle_watts)});
+  }
+}
+
+/// Share of its own limit that the VM is forecast to want.
+double closeness(const VmModel& vm) {
+  const double limit = vm.state->allocation.cpu_limit_cores();
+  return limit > 0 ? vm.demand.cpu_max.p99 / limit : 0;
+}
+
+/// The forecasts behind the decision: of the VMs that it or its alternatives touch; if there are none, of those
+/// nearest to their limits.
 std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& decision) {
   std::set<VmId> touched;
   for (const Action& action : decision.chosen.actions) touched.insert(action.vm);
   for (const Candidate& candidate : decision.alternatives) {
     for (const Action& action : candidate.actions) touched.insert(action.vm);
+  }
+  if (touched.empty()) {
+    std::vector<const VmModel*> nearest;
+    for (const VmModel& vm : model.vms) {
+      if (vm.active) nearest.push_back(&vm);
+    }
+    const std::size_t count = std::min(nearest.size(), kOutlooksOfNothing);
+    std::partial_sort(nearest.begin(), nearest.begin() + static_cast<std::ptrdiff_t>(count), nearest.end(),
+                      [](const VmModel* a, const VmModel* b) {
+                        const double x = closeness(*a);
+                        const double y = closeness(*b);
+                        return x != y ? x > y : a < b;
+                      });
+    for (std::size_t i = 0; i < count; ++i) touched.insert(nearest[i]->state->id);
   }
   std::vector<Outlook> outlooks;
   for (const VmModel& vm : model.vms) {
@@ -174,33 +230,32 @@ std::string summary_of_nothing(const ClusterModel& model, const SearchResult& fo
 
 Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed) {
   const ClusterModel model(state, policy);
-  const PlanState present(model);
+  PlanState plan(model);
   Decision decision;
   decision.time = state.now;
   decision.policy = policy.name;
-  decision.do_nothing = {"do nothing", {}, present.total()};
+  decision.do_nothing = {"do nothing", {}, plan.total()};
   decision.chosen = decision.do_nothing;
   if (state.paused) {
     decision.summary = "nothing is done: the cluster is paused";
     return decision;
   }
 
-  PlanState plan = present;
   SearchResult found = search(plan, seed);
-  if (!found.steps.empty()) {
-    decision.chosen = make_candidate(model, found.steps, plan.total(), label_of_steps(model, found.steps));
-  }
-  decision.alternatives = make_alternatives(model, found.options, decision.chosen.label);
+  if (!found.steps.empty()) decision.chosen = make_candidate(model, found.steps, plan.total());
+  plan.rewind();
+  decision.alternatives = make_alternatives(plan, found.options, decision.chosen.label);
   decision.rejections = std::move(found.rejections).take();
   decision.outlooks = make_outlooks(model, decision);
+  add_power(model, found, decision);
   if (found.steps.empty()) {
-    decision.summary = summary_of_nothing(model, found, decision, present);
+    decision.summary = summary_of_nothing(model, found, decision, plan);
   } else {
     decision.summary = found.steps.front().reason;
     if (found.steps.size() > 1) decision.summary += fmt::format(" (and {} more)", found.steps.size() - 1);
   }
   if (found.exhausted) {
-    decision.summary += fmt::format("; the search stopped at its bound of {} evaluations", kEvaluationsMax);
+    decision.summary += fmt::format("; the search stopped at its bound of {} evaluations", found.evaluations_max);
   }
   return decision;
 }

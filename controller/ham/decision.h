@@ -62,6 +62,13 @@ struct Outlook {
   std::optional<Nanoseconds> until_limit;  ///< forecast p90 crosses the VM's own limit in …
 };
 
+/// A host that is to be woken or put to sleep.
+struct PowerChange {
+  HostId host;
+  bool awake = true;   ///< what it is to become: true before the actions begin, false once they are done
+  std::string reason;  ///< one sentence
+};
+
 /// The outcome of one cycle, explained. `chosen` may have no actions.
 struct Decision {
   std::uint64_t id = 0;  ///< number of the cycle that made it; given by the pipeline
@@ -71,8 +78,9 @@ struct Decision {
   Candidate do_nothing;
   std::vector<Candidate> alternatives;  ///< best first, at most 8
   std::vector<Rejection> rejections;    ///< at most 32
-  std::vector<Outlook> outlooks;        ///< of the VMs that the chosen and alternative candidates touch
+  std::vector<Outlook> outlooks;        ///< of the VMs that candidates touch; if none does, of those nearest to their limit
   std::string summary;                  ///< one sentence: why this, or why nothing
+  std::vector<PowerChange> power;       ///< advice: the drs has no means to wake hosts or put them to sleep
 };
 
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the

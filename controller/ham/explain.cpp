@@ -121,17 +121,19 @@ std::string broken_rule(const PlanState& plan, std::size_t v) {
   for (const std::uint32_t index : model.vms[v].affinity) {
     const AffinityRule& rule = model.policy.affinity[index];
     if (!rule.hard) continue;
-    for (std::size_t other = 0; other < model.vms.size(); ++other) {
-      const auto& theirs = model.vms[other].affinity;
-      if (other == v || !model.vms[other].active) continue;
-      if (std::find(theirs.begin(), theirs.end(), index) == theirs.end()) continue;
-      const bool together = plan.placement(other).host == host;
+    for (const std::size_t other : model.rule_vms[index]) {
+      if (other == v) continue;
+      const bool together = model.zone(index, plan.placement(other).host) == model.zone(index, host);
       if (together != rule.apart) continue;
       return fmt::format("{}:{} wants {} {} {}", rule.apart ? "anti_affinity" : "affinity", rule.name, name_of(plan, v),
                          rule.apart ? "apart from" : "together with", name_of(plan, other));
     }
   }
   return {};
+}
+
+std::string exchange_reason(double gain) {
+  return fmt::format(" belongs to a rearrangement that gains {} in all", say_rate(gain));
 }
 
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
@@ -145,16 +147,21 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
   const std::string move =
       fmt::format("moving {} to {} ({})", name_of(plan, v), host_name(plan, change.to.host), move_price(plan, v));
   switch (option.cause) {
-    case Step::Cause::kRepair: return fmt::format("{}; {} mends it", broken_rule(plan, v), move);
+    case Step::Cause::kRepair:
+      if (option.changes.back().vm != v) {
+        return fmt::format("{}; {} is out of the way for {}", broken_rule(plan, option.changes.back().vm), move,
+                           name_of(plan, option.changes.back().vm));
+      }
+      return fmt::format("{}; {} mends it", broken_rule(plan, v), move);
     case Step::Cause::kMakeRoom: {
       const std::size_t wants = option.changes.back().vm;
       return fmt::format("{}, for which {} has no room; {} makes it", vm_outlook(plan, wants), host_name(plan, from),
                          move);
     }
-    case Step::Cause::kSwap:
-      return fmt::format("{}; {} changes places with {}: together {} of gain", host_outlook(plan, from), move,
-                         name_of(plan, option.changes[option.changes.front().vm == v ? 1 : 0].vm),
-                         say_rate(option.gain));
+    case Step::Cause::kSwap: return fmt::format("{}; {}", host_outlook(plan, from), move);
+    case Step::Cause::kConsolidate:
+      return fmt::format("{} is to be emptied so that it may sleep, which gains {} when done; {}",
+                         host_name(plan, from), say_rate(option.gain), move);
     default: return fmt::format("{}; {} {}", host_outlook(plan, from), move, money(evaluation));
   }
 }

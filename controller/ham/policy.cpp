@@ -2,8 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <limits>
+#include <type_traits>
 
 #include "common/toml_document.h"
 
@@ -74,6 +77,7 @@ void read_prices(Table table, Prices& prices) {
   table.read("action_fixed", prices.action_fixed, 0, kPriceMax);
   table.read("downtime_per_second", prices.downtime_per_second, 0, kPriceMax);
   table.read("rule_violation_per_hour", prices.rule_violation_per_hour, 0, kPriceMax);
+  table.read("energy_per_kwh", prices.energy_per_kwh, 0, kPriceMax);
 }
 
 void read_limits(Table table, Limits& limits) {
@@ -81,6 +85,8 @@ void read_limits(Table table, Limits& limits) {
   table.read("concurrent_migrations", limits.concurrent_migrations, 0, kCountMax);
   table.read("concurrent_migrations_per_host", limits.concurrent_migrations_per_host, 0, kCountMax);
   table.read("moves_per_hour", limits.moves_per_hour, 0, kCountMax);
+  table.read("moves_per_hour_per_host", limits.moves_per_hour_per_host, 0, kCountMax);
+  table.read("moves_per_hour_per_vm", limits.moves_per_hour_per_vm, 0, kCountMax);
   table.read("cpu_headroom", limits.cpu_headroom, 0, kHeadroomMax);
   table.read("memory_headroom", limits.memory_headroom, 0, kHeadroomMax);
   table.read_duration("payback", limits.payback, std::chrono::seconds(1), 30 * kDay);
@@ -88,9 +94,64 @@ void read_limits(Table table, Limits& limits) {
   table.read_duration("lookahead", limits.lookahead, kNone, 30 * kDay);
   table.read_bytes("migration_bandwidth", limits.migration_bandwidth_bytes_per_s, kMiB, 1024 * kGiB);
   table.read("downtime_ms_max", limits.downtime_ms_max, 1, 600'000);
+  table.read("spare_hosts", limits.spare_hosts, 0, kCountMax);
 }
 
-/// Reads [[rules.KIND]]: every element through `read_one`, with its name, VMs and line already in place.
+/// A required list of hosts: globs, or "@group", which is replaced by the globs of that host group.
+void read_hosts(Table& table, const std::vector<HostGroup>& groups, std::set<std::string>& out) {
+  std::set<std::string> names;
+  read_names(table, "hosts", names);
+  for (const std::string& name : names) {
+    if (name.front() != '@') {
+      out.insert(name);
+      continue;
+    }
+    const auto group = std::find_if(groups.begin(), groups.end(),
+                                    [&](const HostGroup& known) { return known.name == name.substr(1); });
+    if (group == groups.end()) {
+      table.problem("hosts",
+                    fmt::format("hosts names \"{}\", but there is no host_group \"{}\"", name, name.substr(1)));
+    } else {
+      out.insert(group->hosts.begin(), group->hosts.end());
+    }
+  }
+}
+
+/// "HH:MM", up to 24:00, as minutes after midnight.
+void read_time_of_day(Table& table, std::string_view key, int& minute) {
+  if (!table.has(key)) return;
+  std::string text = "00:00";  // stays if the type is wrong, which is reported already
+  table.read(key, text);
+  const auto digit = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 1000; };
+  const bool shaped = text.size() == 5 && text[2] == ':';
+  const int hours = shaped ? digit(0) * 10 + digit(1) : 1000;
+  const int minutes = shaped ? digit(3) * 10 + digit(4) : 1000;
+  if (minutes > 59 || hours * 60 + minutes > 24 * 60) {
+    table.problem(key,
+                  fmt::format("{} must be a time of day from \"00:00\" to \"24:00\" (UTC), not \"{}\"", key, text));
+    return;
+  }
+  minute = hours * 60 + minutes;
+}
+
+void read_days(Table& table, unsigned& days) {
+  if (!table.has("days")) return;
+  constexpr std::array kNames = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+  std::set<std::string> names;
+  read_names(table, "days", names);
+  days = 0;
+  for (const std::string& name : names) {
+    const auto day = std::find(kNames.begin(), kNames.end(), name);
+    if (day == kNames.end()) {
+      table.problem("days", fmt::format("days holds \"{}\", which is none of mon, tue, wed, thu, fri, sat, sun", name));
+    } else {
+      days |= 1U << (day - kNames.begin());
+    }
+  }
+}
+
+/// Reads [[rules.KIND]]: every element through `read_one`, with its name, line and, if it is about VMs, those already
+/// in place.
 template <typename Rule>
 void read_rules(Table& rules, const char* kind, std::vector<Rule>& out,
                 const std::function<void(Table&, Rule&)>& read_one) {
@@ -105,7 +166,7 @@ void read_rules(Table& rules, const char* kind, std::vector<Rule>& out,
     } else if (!names.insert(rule.name).second) {
       table.problem("name", fmt::format("name \"{}\" is taken by another {} rule", rule.name, kind));
     }
-    read_names(table, "vms", rule.vms);
+    if constexpr (std::is_base_of_v<VmRule, Rule>) read_names(table, "vms", rule.vms);
     read_one(table, rule);
     out.push_back(std::move(rule));
   }
@@ -113,6 +174,12 @@ void read_rules(Table& rules, const char* kind, std::vector<Rule>& out,
 
 void read_affinity(Table& table, AffinityRule& rule, bool apart) {
   rule.apart = apart;
+  std::string scope = "host";
+  table.read("scope", scope);
+  if (scope != "host" && scope != "fault_domain") {
+    table.problem("scope", fmt::format("scope must be host or fault_domain, not \"{}\"", scope));
+  }
+  rule.by_fault_domain = scope == "fault_domain";
   table.read("hard", rule.hard);
   table.read("price_per_hour", rule.price_per_hour, 0, kPriceMax);
   if (rule.hard && table.has("price_per_hour")) {
@@ -133,13 +200,73 @@ void read_size(Table& table, SizeRule& rule) {
   if (rule.memory_bytes_min > rule.memory_bytes_max) table.problem("memory_min", "memory_min is more than memory_max");
 }
 
+void read_reservation(Table& table, ReservationRule& rule) {
+  table.read("cpu_cores", rule.cpu_cores, 0, 1e9);
+  table.read_bytes("memory", rule.memory_bytes, 0, std::int64_t{1} << 60);
+  if (!table.has("cpu_cores") && !table.has("memory")) {
+    table.problem("name", "a reservation needs cpu_cores or memory, else it has no effect");
+  }
+}
+
+void read_window(Table& table, WindowRule& rule) {
+  std::string effect = "allow";
+  table.read("effect", effect);
+  if (effect != "allow" && effect != "forbid") {
+    table.problem("effect", fmt::format("effect must be allow or forbid, not \"{}\"", effect));
+  }
+  rule.forbid = effect == "forbid";
+  std::string what = "migrate";
+  table.read("what", what);
+  if (what != "migrate" && what != "all") {
+    table.problem("what", fmt::format("what must be migrate or all, not \"{}\"", what));
+  }
+  rule.migrate_only = what == "migrate";
+  read_days(table, rule.days);
+  read_time_of_day(table, "from", rule.from_minute);
+  read_time_of_day(table, "to", rule.to_minute);
+  if (rule.from_minute == rule.to_minute) table.problem("to", "the window is empty: from and to are the same");
+}
+
+void read_headroom(Table& table, const std::vector<HostGroup>& groups, HeadroomRule& rule) {
+  read_hosts(table, groups, rule.hosts);
+  table.read("cpu", rule.cpu, 0, kHeadroomMax);
+  table.read("memory", rule.memory, 0, kHeadroomMax);
+  if (!table.has("cpu") && !table.has("memory")) {
+    table.problem("name", "a headroom rule needs cpu or memory, else it has no effect");
+  }
+}
+
+void read_power(Table& table, const std::vector<HostGroup>& groups, PowerRule& rule) {
+  read_hosts(table, groups, rule.hosts);
+  table.require("idle_watts");
+  table.read("idle_watts", rule.idle_watts, 0, 1e6);
+  table.require("peak_watts");
+  table.read("peak_watts", rule.peak_watts, 0, 1e6);
+  if (rule.peak_watts < rule.idle_watts) table.problem("peak_watts", "peak_watts is less than idle_watts");
+}
+
 void read_all_rules(Table rules, Policy& policy) {
+  const std::vector<HostGroup>& groups = policy.host_groups;
+  read_rules<HostGroup>(rules, "host_group", policy.host_groups,
+                        [](Table& table, HostGroup& rule) { read_hosts(table, {}, rule.hosts); });
+  read_rules<FaultDomain>(rules, "fault_domain", policy.fault_domains,
+                          [&](Table& table, FaultDomain& rule) { read_hosts(table, groups, rule.hosts); });
+  read_rules<HeadroomRule>(rules, "headroom", policy.headrooms,
+                           [&](Table& table, HeadroomRule& rule) { read_headroom(table, groups, rule); });
+  read_rules<PowerRule>(rules, "power", policy.powers,
+                        [&](Table& table, PowerRule& rule) { read_power(table, groups, rule); });
+  read_rules<ReservationRule>(rules, "reservation", policy.reservations, read_reservation);
+  read_rules<PriorityRule>(rules, "priority", policy.priorities, [](Table& table, PriorityRule& rule) {
+    table.require("weight");
+    table.read("weight", rule.weight, 0.01, 100);
+  });
+  read_rules<WindowRule>(rules, "window", policy.windows, read_window);
   read_rules<AffinityRule>(rules, "affinity", policy.affinity,
                            [](Table& table, AffinityRule& rule) { read_affinity(table, rule, false); });
   read_rules<AffinityRule>(rules, "anti_affinity", policy.affinity,
                            [](Table& table, AffinityRule& rule) { read_affinity(table, rule, true); });
   read_rules<PinRule>(rules, "pin", policy.pins,
-                      [](Table& table, PinRule& rule) { read_names(table, "hosts", rule.hosts); });
+                      [&](Table& table, PinRule& rule) { read_hosts(table, groups, rule.hosts); });
   read_rules<ExcludeRule>(rules, "exclude", policy.exclusions, [](Table&, ExcludeRule&) {});
   read_rules<SizeRule>(rules, "size", policy.sizes, read_size);
   read_rules<AutomationRule>(rules, "automation", policy.automation_rules, [](Table& table, AutomationRule& rule) {
@@ -160,9 +287,13 @@ Result<Policy> parse_policy(std::string_view toml_text, std::string_view file_na
   Table strategies = root.table("strategies");
   strategies.read("reshape", policy.strategies.reshape);
   strategies.read("migrate", policy.strategies.migrate);
+  strategies.read("consolidate", policy.strategies.consolidate);
   read_prices(root.table("prices"), policy.prices);
   read_limits(root.table("limits"), policy.limits);
   read_all_rules(root.table("rules"), policy);
+  if (policy.strategies.consolidate && policy.prices.energy_per_kwh <= 0) {
+    strategies.problem("consolidate", "consolidate has no effect while energy_per_kwh in [prices] is 0");
+  }
   if (const Status status = document.finish(); !status) return status.error();
   return policy;
 }

@@ -20,7 +20,10 @@ const char* to_string(Automation level);
 struct Strategies {
   bool reshape = true;  ///< quota, shares, vCPUs, balloon on the VM's present host
   bool migrate = true;
-  // Neither: the static strategy.
+  /// Empties hosts that cost more power than their VMs cost elsewhere, so that they may sleep; wakes them when they
+  /// are needed.
+  bool consolidate = false;
+  // None: the static strategy.
 };
 
 /// Prices, all in the policy's currency (default: cents).
@@ -34,6 +37,7 @@ struct Prices {
   double action_fixed = 0.05;          ///< any change at all: risk and audit
   double downtime_per_second = 2;
   double rule_violation_per_hour = 1000;  ///< a hard rule that is broken now, per VM in the wrong place
+  double energy_per_kwh = 0;              ///< of hosts whose power is known
 };
 
 struct VmRule {
@@ -44,7 +48,8 @@ struct VmRule {
 struct AffinityRule : VmRule {
   bool apart = false;  ///< anti-affinity
   bool hard = true;
-  double price_per_hour = 10;  ///< of a violation, if soft
+  bool by_fault_domain = false;  ///< together in, or apart over, fault domains instead of hosts
+  double price_per_hour = 10;    ///< of a violation, if soft
 };
 struct PinRule : VmRule {
   std::set<std::string> hosts;  ///< names, globs allowed; the only ones that the VMs may be on
@@ -58,8 +63,45 @@ struct SizeRule : VmRule {
   std::int64_t memory_bytes_min = 64 * kMiB;
   std::int64_t memory_bytes_max = std::int64_t{1} << 60;
 };
+/// CPU and memory that are these VMs' own, used or not.
+struct ReservationRule : VmRule {
+  double cpu_cores = 0;
+  std::int64_t memory_bytes = 0;
+};
+/// Whose waiting counts more (or less) than others'.
+struct PriorityRule : VmRule {
+  double weight = 1;
+};
+/// When VMs may be changed. Times of day are minutes after midnight, UTC.
+struct WindowRule : VmRule {
+  bool forbid = false;        ///< never within the window; else: only within it (or another that allows)
+  bool migrate_only = true;   ///< else reshapes as well
+  unsigned days = 0b1111111;  ///< bit 0: Monday
+  int from_minute = 0;
+  int to_minute = 24 * 60;  ///< before from_minute: the window passes midnight, and belongs to the day it begins on
+};
 struct AutomationRule : VmRule {
   Automation level = Automation::kAutomatic;
+};
+
+struct HostRule {
+  std::set<std::string> hosts;  ///< names, globs allowed; "@group" means a host group's
+  int line = 0;
+  std::string name;
+};
+/// Gives a set of hosts a name, for `hosts = ["@name"]` in other rules.
+struct HostGroup : HostRule {};
+/// Hosts that fail together: one rack, one power feed.
+struct FaultDomain : HostRule {};
+/// Another headroom than the cluster's for some hosts; of several the largest holds.
+struct HeadroomRule : HostRule {
+  double cpu = -1;  ///< share; < 0: the cluster's
+  double memory = -1;
+};
+/// Power of hosts that do not report it.
+struct PowerRule : HostRule {
+  double idle_watts = 0;
+  double peak_watts = 0;
 };
 
 struct Limits {
@@ -67,13 +109,16 @@ struct Limits {
   int concurrent_migrations = 2;                   ///< in the cluster
   int concurrent_migrations_per_host = 1;          ///< in or out
   int moves_per_hour = 60;
+  int moves_per_hour_per_host = 60;  ///< in and out
+  int moves_per_hour_per_vm = 60;
   double cpu_headroom = 0.10;     ///< share of capacity to be kept free of p90 demand at a migration's target
   double memory_headroom = 0.10;  ///< share of memory kept free, always
-  Nanoseconds payback = std::chrono::minutes(10);    ///< time over which an action's one-off price is spread
+  Nanoseconds payback = std::chrono::minutes(10);  ///< time over which an action's one-off price is spread
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   Nanoseconds lookahead = std::chrono::seconds(0);            ///< how much of the forecast counts; 0: all of it
   std::int64_t migration_bandwidth_bytes_per_s = 112 * kMiB;  ///< cap given to each migration; predictions assume it
   std::int64_t downtime_ms_max = 300;                         ///< given to each migration
+  int spare_hosts = 1;  ///< empty hosts that stay awake when others are put to sleep
 };
 
 /// The operator's word: a TOML file. Every key has a default; unknown keys are errors with their line.
@@ -87,7 +132,14 @@ struct Policy {
   std::vector<PinRule> pins;
   std::vector<ExcludeRule> exclusions;
   std::vector<SizeRule> sizes;
+  std::vector<ReservationRule> reservations;
+  std::vector<PriorityRule> priorities;
+  std::vector<WindowRule> windows;
   std::vector<AutomationRule> automation_rules;
+  std::vector<HostGroup> host_groups;
+  std::vector<FaultDomain> fault_domains;
+  std::vector<HeadroomRule> headrooms;
+  std::vector<PowerRule> powers;
 };
 
 /// Parses and validates. Errors: kInvalidArgument, all problems joined, each with its line ("policy.toml:12: …").

@@ -18,6 +18,8 @@ using wire::read_text;
 constexpr std::size_t kEntryBytesMax = 64u << 20;
 constexpr unsigned kListItemsMax = 1u << 20;
 constexpr int kNestingMax = 16;
+// Items of a list that hold nothing take no room in the canonical form, and count as a word each when they are read.
+constexpr std::size_t kTraversalWordsMin = 65'536;
 
 // --- writing ------------------------------------------------------------------------------------------------------
 
@@ -69,6 +71,7 @@ void fill(schema::Action::Builder to, const ham::Action& from) {
 void fill(schema::Candidate::Builder to, const ham::Candidate& from);
 void fill(schema::Rejection::Builder to, const ham::Rejection& from);
 void fill(schema::Outlook::Builder to, const ham::Outlook& from);
+void fill(schema::PowerChange::Builder to, const ham::PowerChange& from);
 void fill(schema::Transition::Builder to, const drs::Transition& from);
 void fill(schema::ActionRecord::Builder to, const drs::ActionRecord& from);
 
@@ -126,6 +129,12 @@ void fill(schema::Outlook::Builder to, const ham::Outlook& from) {
   if (from.until_limit) to.getUntilLimit().setNs(from.until_limit->count());
 }
 
+void fill(schema::PowerChange::Builder to, const ham::PowerChange& from) {
+  SET_TEXT(to, Host, from.host.value);
+  to.setAwake(from.awake);
+  SET_TEXT(to, Reason, from.reason);
+}
+
 void fill(schema::Decision::Builder to, const ham::Decision& from) {
   to.setId(from.id);
   to.setTimeNs(to_unix_ns(from.time));
@@ -136,6 +145,7 @@ void fill(schema::Decision::Builder to, const ham::Decision& from) {
   SET_LIST(to, Rejections, from.rejections);
   SET_LIST(to, Outlooks, from.outlooks);
   SET_TEXT(to, Summary, from.summary);
+  SET_LIST(to, Power, from.power);
 }
 
 void fill(schema::Transition::Builder to, const drs::Transition& from) {
@@ -333,6 +343,10 @@ ham::Outlook read_outlook(schema::Outlook::Reader from) {
   return to;
 }
 
+ham::PowerChange read_power(schema::PowerChange::Reader from) {
+  return {.host = HostId(read_text(from.getHost())), .awake = from.getAwake(), .reason = read_text(from.getReason())};
+}
+
 ham::Decision read_decision(schema::Decision::Reader from) {
   ham::Decision to;
   to.id = from.getId();
@@ -344,6 +358,7 @@ ham::Decision read_decision(schema::Decision::Reader from) {
   to.rejections = read_list(from.getRejections(), read_rejection);
   to.outlooks = read_list(from.getOutlooks(), read_outlook);
   to.summary = read_text(from.getSummary());
+  to.power = read_list(from.getPower(), read_power);
   return to;
 }
 
@@ -473,7 +488,7 @@ std::string encode(const JournalEntry& entry) {
 
 Result<JournalEntry> decode_journal_entry(std::string_view bytes) {
   auto entry = wire::with_message<schema::Entry>(
-      bytes, {.bytes_max = kEntryBytesMax, .nesting_max = kNestingMax},
+      bytes, {.bytes_max = kEntryBytesMax, .nesting_max = kNestingMax, .traversal_words_min = kTraversalWordsMin},
       [](schema::Entry::Reader root) -> Result<JournalEntry> {
         try {
           return JournalEntry{root.getLsn(), from_unix_ns(root.getTimeNs()), read_payload(root)};

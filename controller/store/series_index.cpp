@@ -17,17 +17,33 @@ std::string identity_of(const StoredEntity& entity) {
 void HostEntities::load(StoredEntity entity) {
   next_ = std::max(next_, entity.number + 1);
   by_identity_[identity_of(entity)] = entity.number;
-  entities_[entity.number] = std::move(entity);
+  keep(std::move(entity));
+}
+
+/// In place of what was known under its number.
+void HostEntities::keep(StoredEntity entity) {
+  StoredEntity& known = entities_[entity.number];
+  if (known.kind == EntityKind::kVm) {
+    for (const std::string& word : {known.name, known.uuid}) {
+      if (const auto found = vms_by_word_.find(word); found != vms_by_word_.end() && --found->second == 0) {
+        vms_by_word_.erase(found);
+      }
+    }
+  }
+  if (entity.kind == EntityKind::kVm) {
+    ++vms_by_word_[entity.name];
+    ++vms_by_word_[entity.uuid];
+  }
+  known = std::move(entity);
 }
 
 std::uint32_t HostEntities::number_of(StoredEntity entity) {
   const auto [place, is_new] = by_identity_.try_emplace(identity_of(entity), next_);
   const std::uint32_t number = entity.number = place->second;
   next_ += is_new ? 1 : 0;
-  StoredEntity& known = entities_[number];
-  if (is_new || known != entity) {
+  if (is_new || entities_.at(number) != entity) {
     changed_.insert(number);
-    known = std::move(entity);
+    keep(std::move(entity));
   }
   return number;
 }
@@ -59,7 +75,9 @@ std::vector<StoredEntity> HostEntities::changed() const {
 
 SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
   SelectedEntities selected;
-  for (const auto& [number, entity] : entities_) {
+  if (!selector.vm.empty() && !vms_by_word_.contains(selector.vm)) return selected;
+  for (const auto& numbered : entities_) {
+    const StoredEntity& entity = numbered.second;
     const StoredEntity* vm = entity.kind == EntityKind::kVm ? &entity : nullptr;
     if (entity.parent != kNoParent) {
       const auto parent = entities_.find(entity.parent);
@@ -81,7 +99,7 @@ SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
       one.vm_uuid = vm->uuid;
       one.vm_labels = vm->labels;
     }
-    selected.emplace(number, std::move(one));
+    selected.emplace(entity.number, std::move(one));
   }
   return selected;
 }

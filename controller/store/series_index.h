@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/ids.h"
@@ -58,9 +59,11 @@ class HostEntities {
 
  private:
   std::uint32_t number_of(StoredEntity entity);
+  void keep(StoredEntity entity);
 
   std::map<std::uint32_t, StoredEntity> entities_;
   std::map<std::string, std::uint32_t> by_identity_;
+  std::unordered_map<std::string, std::uint32_t> vms_by_word_;  // how many VMs bear it as name or UUID
   std::set<std::uint32_t> changed_;
   std::uint32_t next_ = 0;
 };

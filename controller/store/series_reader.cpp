@@ -163,9 +163,13 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
         });
     if (!read) return read;
     for (auto& [key, collector] : collectors) {
-      std::vector<StepFigures>& whole = steps.try_emplace(key, grid.size()).first->second;
-      const std::vector<StepFigures>& part = collector.finish();
-      for (std::size_t i = 0; i < part.size(); ++i) whole[i].join(part[i]);
+      std::vector<StepFigures> part = collector.take();
+      const auto [whole, is_new] = steps.try_emplace(key);
+      if (is_new) {
+        whole->second = std::move(part);
+        continue;
+      }
+      for (std::size_t i = 0; i < part.size(); ++i) whole->second[i].join(part[i]);
     }
     return {};
   };

@@ -151,6 +151,11 @@ const std::vector<StepFigures>& StepCollector::finish() {
   return figures_;
 }
 
+std::vector<StepFigures> StepCollector::take() {
+  close();
+  return std::move(figures_);
+}
+
 StepFigures StepCollector::whole() {
   StepFigures all;
   for (const StepFigures& step : figures_) all.join(step);

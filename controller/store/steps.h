@@ -76,6 +76,8 @@ class StepCollector {
            bool monotone);
   /// Ends the last step. Call once.
   const std::vector<StepFigures>& finish();
+  /// Ends the last step and gives the figures away, instead of finish().
+  std::vector<StepFigures> take();
   /// All steps together, after finish(). Call once.
   StepFigures whole();
 

@@ -10,9 +10,9 @@
 namespace proteus::ham {
 namespace {
 
-/// Ten VMs a host, placed at random, so that some hosts are contended and some VMs are at their limit; a forecast of 30
-/// steps for each.
-ClusterState make_state(int hosts, double load) {
+/// VMs placed at random, so that some hosts are contended and some VMs are at their limit; a forecast of 30 steps for
+/// each.
+ClusterState make_state(int hosts, int vms_per_host, double load) {
   std::mt19937 random(1);
   const auto uniform = [&](double low, double high) {
     return low + (high - low) * static_cast<double>(random()) / 4294967296.0;
@@ -22,15 +22,15 @@ ClusterState make_state(int hosts, double load) {
   for (int h = 0; h < hosts; ++h) {
     HostState host;
     host.id = HostId("h" + std::to_string(h));
-    host.fingerprint.cpu_capacity_cores = uniform(12, 24);
-    host.fingerprint.memory_capacity_bytes = 128 * kGiB;
+    host.fingerprint.cpu_capacity_cores = uniform(1.2, 2.4) * vms_per_host;
+    host.fingerprint.memory_capacity_bytes = vms_per_host * 13 * kGiB;
     host.fingerprint.run_queue_wait = profile::prior_curve(host.fingerprint.cpu_capacity_cores);
     host.fingerprint.evidence_s = 3600;
-    host.memory_available_bytes = 64 * kGiB;
+    host.memory_available_bytes = vms_per_host * 6 * kGiB;
     host.fresh = host.commandable = true;
     state.hosts.push_back(std::move(host));
   }
-  for (int v = 0; v < hosts * 10; ++v) {
+  for (int v = 0; v < hosts * vms_per_host; ++v) {
     VmState vm;
     vm.id = VmId("v" + std::to_string(v));
     vm.name = vm.id.value;
@@ -61,18 +61,26 @@ ClusterState make_state(int hosts, double load) {
   return state;
 }
 
+/// Arguments: hosts, VMs a host, migrations that may run at once.
 void decide_cost(benchmark::State& run, double load) {
-  const ClusterState state = make_state(static_cast<int>(run.range(0)), load);
+  const ClusterState state = make_state(static_cast<int>(run.range(0)), static_cast<int>(run.range(1)), load);
   Policy policy;
   policy.automation = Automation::kAutomatic;
+  policy.limits.concurrent_migrations = static_cast<int>(run.range(2));
+  policy.limits.moves_per_hour = 100'000;
   std::size_t actions = 0;
+  std::size_t moves = 0;
   for (auto _ : run) {
     const Decision decision = decide(state, policy, 1);
     actions = decision.chosen.actions.size();
+    moves = static_cast<std::size_t>(
+        std::count_if(decision.chosen.actions.begin(), decision.chosen.actions.end(),
+                      [](const Action& action) { return std::holds_alternative<Migrate>(action.operation); }));
     benchmark::DoNotOptimize(actions);
   }
   run.counters["vms"] = static_cast<double>(state.vms.size());
   run.counters["actions"] = static_cast<double>(actions);
+  run.counters["moves"] = static_cast<double>(moves);
 }
 
 void quiet(benchmark::State& run) {
@@ -82,8 +90,17 @@ void contended(benchmark::State& run) {
   decide_cost(run, 1.1);
 }
 
-BENCHMARK(quiet)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);
-BENCHMARK(contended)->Arg(2)->Arg(10)->Arg(100)->Arg(300)->Unit(benchmark::kMillisecond);
+void sizes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"hosts", "vms_per_host", "at_once"})->Unit(benchmark::kMillisecond);
+  for (const auto& [hosts, vms] : {std::pair(2, 10), std::pair(10, 10), std::pair(100, 10), std::pair(300, 10),
+                                   std::pair(1000, 20), std::pair(5000, 20)}) {
+    bench->Args({hosts, vms, 2});
+    if (hosts >= 100) bench->Args({hosts, vms, hosts / 10});
+  }
+}
+
+BENCHMARK(quiet)->Apply(sizes);
+BENCHMARK(contended)->Apply(sizes);
 
 }  // namespace
 }  // namespace proteus::ham

@@ -31,6 +31,7 @@
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/thread_reader.h"
+#include "tests/bench/empty_hook.h"
 
 namespace proteus::collect {
 namespace {
@@ -143,28 +144,6 @@ class PingPong {
   std::thread driver_;
 };
 
-/// A program on sched_switch that does nothing, written in the machine's own two instructions.
-class EmptyHook {
- public:
-  EmptyHook() {
-    const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
-    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
-    options.attach_btf_id = static_cast<__u32>(libbpf_find_vmlinux_btf_id("sched_switch", BPF_TRACE_RAW_TP));
-    program_ = bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", code, 2, &options);
-    if (program_ >= 0) link_ = bpf_raw_tracepoint_open(nullptr, program_);
-  }
-  ~EmptyHook() {
-    if (link_ >= 0) ::close(link_);
-    if (program_ >= 0) ::close(program_);
-  }
-  bool attached() const { return link_ >= 0; }
-  int program_fd() const { return program_; }
-
- private:
-  int program_ = -1;
-  int link_ = -1;
-};
-
 /// Mean ns per run over `work`, by the kernel's statistics.
 double body_ns(int program_fd, const std::function<void()>& work) {
   const auto before = program_statistics(program_fd);
@@ -187,7 +166,7 @@ void mark(RunQueueTrace& trace, const PingPong& pair, std::optional<std::uint32_
 void measure_bodies(PingPong& pair) {
   auto statistics = RunStatistics::enable();
   auto trace = RunQueueTrace::create();
-  const EmptyHook empty;
+  const bench::EmptyHook empty;
   if (!statistics || !trace || !empty.attached()) {
     fmt::print(stderr, "hook bodies cannot be measured here\n");
     return;
@@ -205,9 +184,12 @@ void measure_bodies(PingPong& pair) {
     const double miss = body_ns(trace.value()->program_fd(), run);
     misses.push_back(miss - clock_ns);
   }
-  print("hook_ns_sched_switch_clock_overhead", median(nothing), "ns");
-  print("hook_ns_sched_switch_body_hit", median(hits), "ns");
-  print("hook_ns_sched_switch_body_miss", median(misses), "ns");
+  for (const auto& [name, values] : {std::pair<std::string, const std::vector<double>&>{"clock_overhead", nothing},
+                                     {"body_hit", hits},
+                                     {"body_miss", misses}}) {
+    print("hook_ns_sched_switch_" + name, median(values), "ns");
+    print("hook_ns_sched_switch_" + name + "_lower_decile", quantile(values, 0.1), "ns");
+  }
 }
 
 /// Median difference per switch between runs with and without what `attach` builds.
@@ -279,7 +261,7 @@ int main_of_bench() {
     fmt::print(stderr, "no hook here: {}\n", trial.error().message);
   } else {
     trial.value().reset();
-    measure_whole("hook_ns_sched_switch_whole_empty", pair, [] { return std::make_unique<EmptyHook>(); });
+    measure_whole("hook_ns_sched_switch_whole_empty", pair, [] { return std::make_unique<bench::EmptyHook>(); });
     measure_whole("hook_ns_sched_switch_whole_hit", pair, [&pair] {
       auto trace = RunQueueTrace::create();
       mark(*trace.value(), pair, trace.value()->acquire_slot());

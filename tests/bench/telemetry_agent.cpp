@@ -8,8 +8,8 @@
 //   agent_rss_mib        resident memory of the agent, shared libraries included; agent_rss_anon_mib without them
 //
 // CPU time comes from the threads' schedstat, in nanoseconds. Kernel programs in the agent's own system calls are part
-// of it; hooks in other processes are counted in a second window with the kernel's run statistics on, their overhead
-// included.
+// of it; hooks in other processes are counted in a second window with the kernel's run statistics on, whose own cost,
+// as an empty program tells it, is taken off.
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -27,9 +27,12 @@
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/text_file.h"
+#include "common/result.h"
 #include "common/wire/socket.h"
 #include "common/wire/telemetry_codec.h"
 #include "common/wire/zap_handler.h"
+#include "tests/bench/empty_hook.h"
+#include "tests/bench/hook_programs.h"
 #include "tests/bench/synthetic_vms.h"
 
 namespace proteus::bench {
@@ -55,9 +58,12 @@ class Sink {
   Sink(const std::string& directory, const std::string& agent_line)
       : authorized_(authorize(directory + "/authorized", agent_line)),
         zap_(context_, *authorized_),
-        router_(wire::make_router(context_, "tcp://127.0.0.1:*", keys_, {}).value()) {}
+        router_(wire::make_router(context_, "tcp://127.0.0.1:*", keys_, {}).value()),
+        commands_(wire::make_router(context_, "tcp://127.0.0.1:*", keys_, {}).value()) {}
 
   std::string endpoint() { return wire::bound_endpoint(router_); }
+  /// Takes greetings and answers none, as a controller that does not lead.
+  std::string command_endpoint() { return wire::bound_endpoint(commands_); }
   const std::string& public_key() const { return keys_.public_key; }
 
   /// Receives, decodes and acknowledges until a frame has arrived; returns it, or nullopt after 10 s of silence.
@@ -92,6 +98,7 @@ class Sink {
   std::unique_ptr<wire::AuthorizedKeys> authorized_;
   wire::ZapHandler zap_;
   zmq::socket_t router_;
+  zmq::socket_t commands_;
   wire::TelemetryReader reader_;
   std::uint64_t wire_bytes_ = 0;
 };
@@ -114,21 +121,11 @@ double total(const std::map<std::string, double>& by_thread) {
   return sum;
 }
 
-/// Run time of all hooks of the agent per second, from the frames' own figures (hook statistics must be on).
-double hook_ns_per_s(const Sample& first, const Sample& last) {
-  const auto sum = [](const Sample& sample) {
-    double ns = 0;
-    for (std::size_t i = 0; i < sample.catalog->series.size(); ++i) {
-      const Series& series = sample.catalog->series[i];
-      const std::string& name = sample.catalog->entities[series.entity].name;
-      if (series.kpi == Kpi::kAgentHookTimeNs && name.starts_with("on_"))
-        ns += static_cast<double>(sample.frame.values[i]);
-    }
-    return ns;
-  };
-  const double seconds = static_cast<double>(to_unix_ns(last.frame.time) - to_unix_ns(first.frame.time)) / 1e9;
-  return (sum(last) - sum(first)) / seconds;
-}
+/// What the agent's hooks cost other processes.
+struct HookCost {
+  double ns_per_s = 0;  ///< net of the run statistics' own cost, which an empty program on sched_switch tells
+  double runs_per_s = 0;
+};
 
 double kib_of(pid_t pid, const char* key) {
   const auto status = read_file(fmt::format("/proc/{}/status", pid));
@@ -160,6 +157,29 @@ int fail(const std::string& why) {
   return 1;
 }
 
+Result<HookCost> measure_hooks(pid_t agent, Sink& sink) {
+  auto statistics = collect::RunStatistics::enable();
+  if (!statistics) return statistics.error();
+  const HookPrograms programs(agent);
+  const EmptyHook empty;
+  if (!empty.attached() || programs.size() == 0) return Error{ErrorCode::kUnsupported, "no hook can be measured here"};
+  const auto overhead_before = collect::program_statistics(empty.program_fd());
+  const HookPrograms::Totals before = programs.totals();
+  const auto begin = std::chrono::steady_clock::now();
+  if (!take(sink, kHookFrames)) return Error{ErrorCode::kUnavailable, "the agent fell silent"};
+  const auto overhead_after = collect::program_statistics(empty.program_fd());
+  const HookPrograms::Totals after = programs.totals();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!overhead_before || !overhead_after || overhead_after->run_count == overhead_before->run_count) {
+    return Error{ErrorCode::kUnsupported, "the kernel counts no runs"};
+  }
+  const double overhead_ns = static_cast<double>(overhead_after->run_time_ns - overhead_before->run_time_ns) /
+                             static_cast<double>(overhead_after->run_count - overhead_before->run_count);
+  const auto runs = static_cast<double>(after.run_count - before.run_count);
+  const auto ns = static_cast<double>(after.run_time_ns - before.run_time_ns);
+  return HookCost{.ns_per_s = (ns - runs * overhead_ns) / seconds, .runs_per_s = runs / seconds};
+}
+
 int measure(pid_t agent, Sink& sink, std::size_t group_count) {
   if (!take(sink, kWarmUpFrames)) return fail("the agent sends nothing");
   const auto before = cpu_ns_by_thread(agent);
@@ -173,30 +193,24 @@ int measure(pid_t agent, Sink& sink, std::size_t group_count) {
     for (const std::uint8_t present : last->frame.present) samples += present;
   }
   const auto after = cpu_ns_by_thread(agent);
+  const auto wire_bytes = static_cast<double>(sink.wire_bytes() - bytes_before);
   const double seconds = static_cast<double>(to_unix_ns(last->frame.time) - to_unix_ns(first->frame.time)) / 1e9;
   const double rss_mib = kib_of(agent, "VmRSS:") / 1024;
   const double anonymous_mib = kib_of(agent, "RssAnon:") / 1024;
 
-  auto statistics = collect::RunStatistics::enable();
-  if (!statistics) return fail(statistics.error().message);
-  // whether they are on is asked for in the next tick
-  collect::TextFile enabled("/proc/sys/kernel/bpf_stats_enabled");
-  std::ofstream("/proc/sys/kernel/bpf_stats_enabled") << "1" << std::flush;
-  const auto hooks_first = take(sink, 3);
-  const auto hooks_last = take(sink, kHookFrames);
-  std::ofstream("/proc/sys/kernel/bpf_stats_enabled") << "0" << std::flush;
-  if (!hooks_first || !hooks_last) return fail("the agent fell silent");
+  const auto hooks = measure_hooks(agent, sink);
+  if (!hooks) return fail(hooks.error().message);
 
-  const double hooks_ns = hook_ns_per_s(*hooks_first, *hooks_last);
   const double agent_ns = (total(after) - total(before)) / seconds;
   const double samples_per_s = samples / seconds;
-  print("agent_us_per_sample", (agent_ns + hooks_ns) / samples_per_s / 1000, "us");
-  print("agent_core_percent", (agent_ns + hooks_ns) / 1e7, "%");
+  print("agent_us_per_sample", (agent_ns + hooks->ns_per_s) / samples_per_s / 1000, "us");
+  print("agent_core_percent", (agent_ns + hooks->ns_per_s) / 1e7, "%");
   print("agent_rss_mib", rss_mib, "MiB");
   print("agent_rss_anon_mib", anonymous_mib, "MiB");
   print("agent_samples_per_s", samples_per_s, "1/s");
-  print("agent_hooks_core_percent", hooks_ns / 1e7, "%");
-  print("agent_wire_bytes_per_sample", static_cast<double>(sink.wire_bytes() - bytes_before) / samples, "bytes");
+  print("agent_hooks_core_percent", hooks->ns_per_s / 1e7, "%");
+  print("agent_hook_runs_per_s", hooks->runs_per_s, "1/s");
+  print("agent_wire_bytes_per_sample", wire_bytes / samples, "bytes");
   print("agent_bench_groups", static_cast<double>(group_count), "1");
   for (const auto& [name, ns] : after) {
     const auto found = before.find(name);
@@ -221,9 +235,9 @@ int main_of_bench(const std::string& program) {
   const SyntheticVms vms(kVms, kVcpus, directory);
   std::ofstream(directory + "/agent.toml") << fmt::format(
       "host = \"bench\"\nstate_directory = \"{0}/state\"\nsecret_key = \"{0}/agent.key\"\n"
-      "[[controller]]\ntelemetry = \"{1}\"\ncommand = \"tcp://127.0.0.1:1\"\npublic_key = \"{2}\"\n"
+      "[[controller]]\ntelemetry = \"{1}\"\ncommand = \"{4}\"\npublic_key = \"{2}\"\n"
       "[libvirt]\nuri = \"{3}\"\n",
-      directory, sink.endpoint(), sink.public_key(), vms.libvirt_uri());
+      directory, sink.endpoint(), sink.public_key(), vms.libvirt_uri(), sink.command_endpoint());
   const pid_t agent = ::fork();
   if (agent == 0) {
     ::execl(program.c_str(), program.c_str(), "--config", (directory + "/agent.toml").c_str(), nullptr);

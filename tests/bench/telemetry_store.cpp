@@ -1,7 +1,7 @@
 // The store's series: bytes on disk, the cost of making pages, scans, queries. JSON lines; CPU time, since other
-// programs run on the machine. Usage: bench_telemetry_store [HOST_SERIES]   a file of recorded host data
-// (host_series.h); without it this machine is
-//        recorded for eleven minutes first. bench_telemetry_store --record SECONDS FILE only records.
+// programs run on the machine. Usage: bench_telemetry_store [HOST_SERIES [bytes|scan|query]]   a file of recorded host
+// data (host_series.h); without it this machine is recorded for eleven minutes first.
+// bench_telemetry_store --record SECONDS FILE only records.
 // The store lies in the temporary directory (TMPDIR).
 
 #include <algorithm>
@@ -280,10 +280,13 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "recording this machine for {} s\n", kRecordSeconds);
     recorded = record_host(kRecordSeconds);
   }
-  measure_bytes(mix_of(recorded), "mix");
-  measure_bytes(active_of(recorded), "active");
-  measure_scan(recorded, 2);
-  measure_query();
+  const std::string only = argc > 2 ? argv[2] : "";
+  if (only.empty() || only == "bytes") {
+    measure_bytes(mix_of(recorded), "mix");
+    measure_bytes(active_of(recorded), "active");
+  }
+  if (only.empty() || only == "scan") measure_scan(recorded, 2);
+  if (only.empty() || only == "query") measure_query();
   return EXIT_SUCCESS;
 }
 

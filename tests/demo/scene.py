@@ -3,10 +3,10 @@
 HOST_CPUS = [0.9, 1.2]
 HOST_MEMORY_MIB = [1536, 1536]
 
-# web begins with a CPU quota of 30 % and will want more; batch and api share its host. Whichever of the three leaves, it fits
+# web begins with a CPU quota of 40 % and will want more; batch and api share its host. Whichever of the three leaves, it fits
 # elsewhere.
 GUESTS = [
-    {"name": "web", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 128, "quota_percent": 30},
+    {"name": "web", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 128, "quota_percent": 40},
     {"name": "api", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
     {"name": "batch", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
     {"name": "db", "host": "h2", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
@@ -22,7 +22,7 @@ LENGTH_S = 100  # of one pass
 STORY = (f"web's load stays at {FLAT['web']} % of a CPU for {LEAD_S} s, then rises to {WEB_PEAK} % within {RAMP_S} s and stays "
          f"there; api and batch on the same host want {FLAT['api']} % and {FLAT['batch']} % all along, db and cache on the other "
          f"{FLAT['db']} % and {FLAT['cache']} %. At the end h1 is asked for "
-         f"{(WEB_PEAK + FLAT['api'] + FLAT['batch']) / 100:.2f} of its {HOST_CPUS[0]:.2f} CPUs, and web has a quota of 30 %.")
+         f"{(WEB_PEAK + FLAT['api'] + FLAT['batch']) / 100:.2f} of its {HOST_CPUS[0]:.2f} CPUs, and web has a quota of 40 %.")
 
 
 def schedules():

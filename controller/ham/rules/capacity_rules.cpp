@@ -19,7 +19,7 @@ std::optional<Refusal> check_memory_room(const PlanState& plan, const Change& ch
                                          bool explain) {
   const std::size_t h = change.to.host;
   const HostModel& host = plan.model().hosts[h];
-  const double share = 1 - plan.policy().limits.memory_headroom;
+  const double share = 1 - host.memory_headroom;
   const auto allowed = static_cast<std::int64_t>(static_cast<double>(host.memory_bytes) * share);
   const std::int64_t committed = plan.memory_committed_bytes(h) + added;
   if (committed > allowed) {
@@ -73,28 +73,6 @@ std::optional<Refusal> check_size(const PlanState& plan, const Change& change, b
   return std::nullopt;
 }
 
-std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
-  const ClusterModel& model = plan.model();
-  const Limits& limits = plan.policy().limits;
-  const int running = model.migrations_running + plan.migrations_planned();
-  if (running >= limits.concurrent_migrations) {
-    return Refusal{"concurrency", explain ? fmt::format("{} migrations run or are planned, {} at a time are allowed",
-                                                        running, limits.concurrent_migrations)
-                                          : std::string()};
-  }
-  for (const std::size_t h : {plan.placement(change.vm).host, change.to.host}) {
-    const int of_host = model.hosts[h].migrations_running + plan.migrations_planned(h);
-    if (of_host >= limits.concurrent_migrations_per_host) {
-      return Refusal{"concurrency",
-                     explain ? fmt::format("{} takes part in {} migrations, {} at a time are allowed",
-                                           host_name(plan, h), of_host, limits.concurrent_migrations_per_host)
-                             : std::string()};
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<Refusal> check_headroom(const PlanState& plan, const Change& change, bool explain) {
   const std::size_t h = change.to.host;
   const HostModel& host = plan.model().hosts[h];
@@ -103,9 +81,8 @@ std::optional<Refusal> check_headroom(const PlanState& plan, const Change& chang
   const bool moves = is_move(plan, change);
   if (moves || to.cpu_limit_cores() > from.cpu_limit_cores()) {
     // The headroom is what the VMs of a host grow into: closed to arrivals, open to a raise in place.
-    const double headroom = moves ? plan.policy().limits.cpu_headroom : 0;
-    const double allowed = host.capacity_cores * (1 - headroom);
-    const double peak = plan.cpu_peak_cores(h, &change);
+    const double allowed = host.capacity_cores * (1 - (moves ? host.cpu_headroom : 0));
+    const double peak = plan.cpu_peak_cores(h, change);
     // A host beyond its headroom already may still serve a VM whose own demand does not grow by the change.
     if (peak > allowed && peak > plan.cpu_peak_cores(h) + 1e-9) {
       return Refusal{

@@ -1,7 +1,5 @@
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "controller/ham/rules/rule.h"
 
 namespace proteus::ham {
@@ -36,7 +34,8 @@ std::optional<Refusal> check_affinity(const PlanState& plan, const Change& chang
     const AffinityRule& rule = model.policy.affinity[index];
     if (!rule.hard) continue;
     // Nobody joins a VM that it must be apart from, even if it leaves another such behind.
-    const bool breaks = rule.apart ? plan.affinity_count(index, change.to.host) > 0
+    const bool leaves_zone = model.zone(index, from) != model.zone(index, change.to.host);
+    const bool breaks = rule.apart ? leaves_zone && plan.affinity_count(index, change.to.host) > 0
                                    : plan.affinity_change(index, from, change.to.host) > 0;
     if (!breaks) continue;
     const std::string name = (rule.apart ? "anti_affinity:" : "affinity:") + rule.name;
@@ -46,9 +45,8 @@ std::optional<Refusal> check_affinity(const PlanState& plan, const Change& chang
                                        name_of(plan, change.vm), host_name(plan, from))};
     }
     std::string others;
-    for (const std::size_t other : plan.vms_on(change.to.host)) {
-      const auto& theirs = model.vms[other].affinity;
-      if (std::find(theirs.begin(), theirs.end(), index) == theirs.end()) continue;
+    for (const std::size_t other : model.rule_vms[index]) {
+      if (model.zone(index, plan.placement(other).host) != model.zone(index, change.to.host)) continue;
       others += (others.empty() ? "" : ", ") + name_of(plan, other);
     }
     return Refusal{name, fmt::format("{} must be apart from {}, on {}", name_of(plan, change.vm), others,

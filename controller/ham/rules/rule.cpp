@@ -1,6 +1,8 @@
 #include "controller/ham/rules/rule.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace proteus::ham {
 namespace {
@@ -12,13 +14,16 @@ constexpr std::array kRules = {
     Rule{"cooldown", Rule::Scope::kVm, check_cooldown},
     Rule{"cold_start", Rule::Scope::kVm, check_cold_start},
     Rule{"unmovable", Rule::Scope::kVm, check_unmovable},
+    Rule{"window", Rule::Scope::kVm, check_window},
     Rule{"moves_per_hour", Rule::Scope::kVm, check_moves_per_hour},
+    Rule{"moves_per_hour_per_vm", Rule::Scope::kVm, check_moves_per_hour_per_vm},
     Rule{"staleness", Rule::Scope::kChange, check_stale_target},
     Rule{"in_flight", Rule::Scope::kChange, check_in_flight_target},
     Rule{"maintenance", Rule::Scope::kChange, check_maintenance},
     Rule{"pin", Rule::Scope::kChange, check_pin},
     Rule{"affinity", Rule::Scope::kChange, check_affinity},
     Rule{"size", Rule::Scope::kChange, check_size},
+    Rule{"moves_per_hour_per_host", Rule::Scope::kChange, check_moves_per_hour_per_host},
     Rule{"concurrency", Rule::Scope::kChange, check_concurrency},
     Rule{"headroom", Rule::Scope::kChange, check_headroom},
 };
@@ -40,6 +45,13 @@ std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule
 std::optional<Refusal> refusal(const PlanState& plan, const Change& change, bool explain) {
   if (auto refused = refusal(plan, change, Rule::Scope::kVm, explain)) return refused;
   return refusal(plan, change, Rule::Scope::kChange, explain);
+}
+
+bool only_waits(std::string_view rule) {
+  constexpr std::array<std::string_view, 7> kNames = {
+      "in_flight",  "cooldown", "window", "moves_per_hour", "moves_per_hour_per_vm", "moves_per_hour_per_host",
+      "concurrency"};
+  return std::find(kNames.begin(), kNames.end(), rule.substr(0, rule.find(':'))) != kNames.end();
 }
 
 const std::string& name_of(const PlanState& plan, std::size_t vm) {

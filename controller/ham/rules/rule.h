@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "controller/ham/score/plan_state.h"
 
@@ -35,6 +36,9 @@ std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule
 /// The first rule of any scope that forbids the change.
 std::optional<Refusal> refusal(const PlanState& plan, const Change& change, bool explain);
 
+/// True if what the rule (its name, or "name:operator's name") forbids now is allowed later without anybody's doing.
+bool only_waits(std::string_view rule);
+
 // What changes and rules are called in sentences.
 const std::string& name_of(const PlanState& plan, std::size_t vm);  ///< name, or UUID if it has none
 const std::string& host_name(const PlanState& plan, std::size_t host);
@@ -47,7 +51,12 @@ std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change
 std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_cold_start(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_window(const PlanState& plan, const Change& change, bool explain);
+// Budgets (budget_rules.cpp).
 std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_moves_per_hour_per_vm(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_moves_per_hour_per_host(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& change, bool explain);
 // Rules about where a VM may be (placement_rules.cpp).
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain);
@@ -56,7 +65,6 @@ std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bo
 std::optional<Refusal> check_affinity(const PlanState& plan, const Change& change, bool explain);
 // Rules about how much (capacity_rules.cpp).
 std::optional<Refusal> check_size(const PlanState& plan, const Change& change, bool explain);
-std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_headroom(const PlanState& plan, const Change& change, bool explain);
 
 }  // namespace proteus::ham

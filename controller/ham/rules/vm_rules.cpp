@@ -9,6 +9,7 @@ namespace {
 
 /// Why nothing can be decided about a host; nullptr if it takes part.
 const char* absence(const HostState& host) {
+  if (host.asleep) return "is asleep";
   if (!host.fresh) return "has sent no telemetry within the staleness limit";
   if (!host.commandable) return "takes no commands from this controller";
   return nullptr;
@@ -39,7 +40,10 @@ std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& c
 
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain) {
   if (!is_move(plan, change)) return std::nullopt;
-  const char* why = absence(*plan.model().hosts[change.to.host].state);
+  const HostState& target = *plan.model().hosts[change.to.host].state;
+  // A host that sleeps is silent, but may be woken.
+  if (target.asleep && plan.policy().strategies.consolidate) return std::nullopt;
+  const char* why = absence(target);
   if (why == nullptr) return std::nullopt;
   return Refusal{"staleness", explain ? fmt::format("{} {}", host_name(plan, change.to.host), why) : std::string()};
 }
@@ -110,14 +114,13 @@ std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& chan
                  explain ? fmt::format("{} cannot be migrated: {}", name_of(plan, change.vm), *why) : std::string()};
 }
 
-std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
-  const ClusterModel& model = plan.model();
-  const int used = model.moves_last_hour + model.migrations_running + plan.migrations_planned();
-  if (used < plan.policy().limits.moves_per_hour) return std::nullopt;
-  return Refusal{"moves_per_hour", explain ? fmt::format("{} migrations in the last hour and this plan, {} allowed",
-                                                         used, plan.policy().limits.moves_per_hour)
-                                           : std::string()};
+std::optional<Refusal> check_window(const PlanState& plan, const Change& change, bool explain) {
+  const VmModel& vm = plan.model().vms[change.vm];
+  if (vm.window.empty() || (vm.window_migrate_only && !is_move(plan, change))) return std::nullopt;
+  return Refusal{"window:" + vm.window, explain
+                                            ? fmt::format("{} is not to be {} at this time", name_of(plan, change.vm),
+                                                          vm.window_migrate_only ? "migrated" : "changed")
+                                            : std::string()};
 }
 
 }  // namespace proteus::ham

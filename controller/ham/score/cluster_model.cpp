@@ -32,6 +32,101 @@ SizeBounds size_bounds(const Policy& policy, const VmState& vm) {
   return bounds;
 }
 
+/// True if the window is open at the time.
+bool is_open(const WindowRule& rule, Timestamp now) {
+  const auto day = std::chrono::floor<std::chrono::days>(now);
+  const auto minute = static_cast<int>((now - day) / std::chrono::minutes(1));
+  const unsigned weekday = std::chrono::weekday(day).iso_encoding() - 1;  // 0: Monday
+  const auto on = [&](unsigned d) { return (rule.days >> (d % 7) & 1) != 0; };
+  if (rule.from_minute < rule.to_minute) return on(weekday) && minute >= rule.from_minute && minute < rule.to_minute;
+  return (on(weekday) && minute >= rule.from_minute) || (on(weekday + 6) && minute < rule.to_minute);
+}
+
+/// Which window rule keeps the VM from being changed now, if any. One about everything goes before one about
+/// migrations.
+void apply_windows(const Policy& policy, const VmState& state, Timestamp now, VmModel& model) {
+  const WindowRule* against = nullptr;
+  for (const bool migrate_only : {true, false}) {
+    bool has_allowing = false;
+    bool allowed = false;
+    const WindowRule* closed = nullptr;
+    for (const WindowRule& rule : policy.windows) {
+      if (rule.migrate_only != migrate_only || !selects_vm(rule.vms, state)) continue;
+      if (rule.forbid) {
+        if (is_open(rule, now)) against = &rule;
+        continue;
+      }
+      has_allowing = true;
+      if (is_open(rule, now)) allowed = true;
+      if (closed == nullptr) closed = &rule;
+    }
+    if (has_allowing && !allowed) against = closed;
+  }
+  if (against == nullptr) return;
+  model.window = against->name;
+  model.window_migrate_only = against->migrate_only;
+}
+
+/// What the policy says about one VM.
+void apply_vm_rules(const Policy& p, const VmState& vm, VmModel& model) {
+  model.automation = p.automation;
+  for (const AutomationRule& rule : p.automation_rules) {
+    if (selects_vm(rule.vms, vm)) model.automation = std::min(model.automation, rule.level);
+  }
+  model.size = size_bounds(p, vm);
+  for (const PriorityRule& rule : p.priorities) {
+    if (selects_vm(rule.vms, vm)) model.priority *= rule.weight;
+  }
+  for (const ExcludeRule& rule : p.exclusions) {
+    if (model.exclusion.empty() && selects_vm(rule.vms, vm)) model.exclusion = rule.name;
+  }
+  for (std::uint32_t i = 0; i < p.affinity.size(); ++i) {
+    if (selects_vm(p.affinity[i].vms, vm)) model.affinity.push_back(i);
+  }
+  for (std::uint32_t i = 0; i < p.pins.size(); ++i) {
+    if (selects_vm(p.pins[i].vms, vm)) model.pins.push_back(i);
+  }
+}
+
+/// Reservations are bounds like those of size rules: nothing is taken below them.
+void apply_reservations(const Policy& p, const VmState& vm, VmModel& model) {
+  for (const ReservationRule& rule : p.reservations) {
+    if (!selects_vm(rule.vms, vm)) continue;
+    model.reserved_cores = std::max(model.reserved_cores, rule.cpu_cores);
+    SizeBounds& bounds = model.size;
+    bounds.cpu_cores_min = std::max(bounds.cpu_cores_min, std::min(rule.cpu_cores, bounds.cpu_cores_max));
+    bounds.memory_bytes_min = std::max(bounds.memory_bytes_min, std::min(rule.memory_bytes, bounds.memory_bytes_max));
+    bounds.rule += (bounds.rule.empty() ? "reservation:" : ",reservation:") + rule.name;
+  }
+}
+
+/// What the policy says about one host.
+void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
+  const HostState& host = *model.state;
+  model.cpu_headroom = p.limits.cpu_headroom;
+  model.memory_headroom = p.limits.memory_headroom;
+  double cpu = -1;
+  double memory = -1;
+  for (const HeadroomRule& rule : p.headrooms) {
+    if (!selects_host(rule.hosts, host.id)) continue;
+    cpu = std::max(cpu, rule.cpu);
+    memory = std::max(memory, rule.memory);
+  }
+  if (cpu >= 0) model.cpu_headroom = cpu;
+  if (memory >= 0) model.memory_headroom = memory;
+  model.idle_watts = host.idle_watts;
+  model.peak_watts = host.peak_watts;
+  for (const PowerRule& rule : p.powers) {
+    if (model.peak_watts > 0 || !selects_host(rule.hosts, host.id)) continue;
+    model.idle_watts = rule.idle_watts;
+    model.peak_watts = rule.peak_watts;
+  }
+  model.fault_domain = p.fault_domains.size() + h;
+  for (std::size_t i = p.fault_domains.size(); i-- > 0;) {
+    if (selects_host(p.fault_domains[i].hosts, host.id)) model.fault_domain = i;
+  }
+}
+
 }  // namespace
 
 WaitTable::WaitTable(const profile::ResponseCurve& curve) {
@@ -50,13 +145,19 @@ double WaitTable::at(double utilisation) const {
 }
 
 ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
-    : state(s), policy(p), horizon(make_horizon(s, p)), hosts(s.hosts.size()), vms(s.vms.size()) {
+    : state(s),
+      policy(p),
+      horizon(make_horizon(s, p)),
+      hosts(s.hosts.size()),
+      vms(s.vms.size()),
+      rule_vms(p.affinity.size()) {
   std::map<double, std::shared_ptr<const WaitTable>> priors;
   for (std::size_t h = 0; h < hosts.size(); ++h) {
     const HostState& host = s.hosts[h];
     hosts[h].state = &host;
     hosts[h].capacity_cores = host.fingerprint.cpu_capacity_cores;
     hosts[h].memory_bytes = host.fingerprint.memory_capacity_bytes;
+    apply_host_rules(p, h, hosts[h]);
     if (host.fingerprint.run_queue_wait.knots().empty()) {
       auto& prior = priors[hosts[h].capacity_cores];
       if (prior == nullptr) {
@@ -85,20 +186,11 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
                                         static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
                                         static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
-    model.automation = p.automation;
-    for (const AutomationRule& rule : p.automation_rules) {
-      if (selects_vm(rule.vms, vm)) model.automation = std::min(model.automation, rule.level);
-    }
-    model.size = size_bounds(p, vm);
-    for (const ExcludeRule& rule : p.exclusions) {
-      if (model.exclusion.empty() && selects_vm(rule.vms, vm)) model.exclusion = rule.name;
-    }
-    for (std::uint32_t i = 0; i < p.affinity.size(); ++i) {
-      if (selects_vm(p.affinity[i].vms, vm)) model.affinity.push_back(i);
-    }
-    for (std::uint32_t i = 0; i < p.pins.size(); ++i) {
-      if (selects_vm(p.pins[i].vms, vm)) model.pins.push_back(i);
-    }
+    apply_vm_rules(p, vm, model);
+    apply_reservations(p, vm, model);
+    apply_windows(p, vm, s.now, model);
+    if (!model.active) continue;
+    for (const std::uint32_t rule : model.affinity) rule_vms[rule].push_back(v);
   }
 
   for (const InFlight& flight : s.in_flight) {
@@ -122,8 +214,15 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
       hosts[target].transit_memory_bytes += vms[v].state->allocation.memory_bytes;
     }
   }
-  for (const Timestamp end : s.recent_moves) {
-    if (end > s.now - std::chrono::hours(1)) ++moves_last_hour;
+  for (const RecentMove& move : s.recent_moves) {
+    if (move.end <= s.now - std::chrono::hours(1)) continue;
+    ++moves_last_hour;
+    const std::size_t v = index_of(s.vms, s.find_vm(move.vm));
+    if (v != kNowhere) ++vms[v].moves_last_hour;
+    for (const HostId& id : {move.source, move.target}) {
+      const std::size_t h = index_of(s.hosts, s.find_host(id));
+      if (h != kNowhere) ++hosts[h].moves_last_hour;
+    }
   }
 }
 

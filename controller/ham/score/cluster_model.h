@@ -35,7 +35,13 @@ struct HostModel {
   std::shared_ptr<const WaitTable> wait;  ///< shared by hosts of which nothing is known but their size
   double capacity_cores = 0;
   std::int64_t memory_bytes = 0;
+  double cpu_headroom = 0;  ///< share of the capacity to be kept free
+  double memory_headroom = 0;
+  double idle_watts = 0;
+  double peak_watts = 0;
+  std::size_t fault_domain = kNowhere;    ///< index into Policy::fault_domains, or beyond them: a host of its own
   int migrations_running = 0;             ///< in or out, in flight
+  int moves_last_hour = 0;                ///< in or out, ended
   double transit_cpu_cores = 0;           ///< p90 demand of VMs on their way here
   std::int64_t transit_memory_bytes = 0;  ///< of the same
 };
@@ -62,6 +68,11 @@ struct VmModel {
   MigrationPrediction migration;
   Automation automation = Automation::kObserve;
   SizeBounds size;
+  double priority = 1;        ///< multiplies what its waiting costs
+  double reserved_cores = 0;  ///< counted at its host whether it uses them or not
+  int moves_last_hour = 0;
+  std::string window;                   ///< name of the rule by which it may not be changed at this time; empty: none
+  bool window_migrate_only = false;     ///< and that rule is about migrations alone
   std::string exclusion;                ///< name of the exclude rule; empty: none
   std::vector<std::uint32_t> affinity;  ///< indices into Policy::affinity
   std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
@@ -80,9 +91,14 @@ struct ClusterModel {
   std::vector<VmModel> vms;      ///< as in state.vms
   int migrations_running = 0;    ///< in flight, in the cluster
   int moves_last_hour = 0;
-  std::vector<std::vector<bool>> pin_allows;  ///< [pin][host]
+  std::vector<std::vector<bool>> pin_allows;       ///< [pin][host]
+  std::vector<std::vector<std::size_t>> rule_vms;  ///< [affinity rule]: the active VMs that it is about
 
   double payback_hours() const;
+  /// Where the VMs of an affinity rule are together or apart: a host, or all hosts of a fault domain.
+  std::size_t zone(std::uint32_t affinity_rule, std::size_t host) const {
+    return policy.affinity[affinity_rule].by_fault_domain ? hosts[host].fault_domain : host;
+  }
   /// True if every pin of the VM allows the host.
   bool pins_allow(std::size_t vm, std::size_t host) const;
 };

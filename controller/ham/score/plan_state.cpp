@@ -1,65 +1,31 @@
 #include "controller/ham/score/plan_state.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
-
-#include "controller/ham/score/contention.h"
 
 namespace proteus::ham {
 namespace {
 
 constexpr double kBytesPerGib = static_cast<double>(kGiB);
 
-double mean(const std::array<double, kSlots>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(kSlots);
-}
-
-/// A quantile of a sum of demands whose forecast errors correlate by kErrorCorrelation.
-double quantile_of_sum(double median, double spread, double square) {
-  return median + std::sqrt(std::max(0.0, (1 - kErrorCorrelation) * square + kErrorCorrelation * spread * spread));
-}
-
-double expectation(double p50, double p90, double p99) {
-  return kQuantileWeights[0] * p50 + kQuantileWeights[1] * p90 + kQuantileWeights[2] * p99;
-}
-
 /// Number of separate orders that the change needs besides the move.
 int count_reshapes(const Allocation& from, const Allocation& to) {
   return (from.vcpus != to.vcpus) + (from.cpu_quota_us != to.cpu_quota_us) + (from.memory_bytes != to.memory_bytes);
 }
 
+std::int64_t held_bytes(const VmState& vm) {
+  return vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes;
+}
+
 }  // namespace
-
-void PlanState::Load::add(const Load& other, double sign) {
-  for (std::size_t i = 0; i < kSlots; ++i) {
-    median[i] += sign * other.median[i];
-    spread90[i] += sign * other.spread90[i];
-    square90[i] += sign * other.square90[i];
-    spread99[i] += sign * other.spread99[i];
-    square99[i] += sign * other.square99[i];
-    peak_median[i] += sign * other.peak_median[i];
-    peak_spread90[i] += sign * other.peak_spread90[i];
-    peak_square90[i] += sign * other.peak_square90[i];
-  }
-  vcpus += sign * other.vcpus;
-  memory_used_bytes += sign * other.memory_used_bytes;
-  memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
-}
-
-double PlanState::HostScore::performance() const {
-  return mean(contention) + memory_shortage;
-}
-double PlanState::VmScore::performance() const {
-  return mean(unserved) + memory_shortage;
-}
 
 PlanState::PlanState(const ClusterModel& model)
     : model_(&model),
       placements_(model.vms.size()),
       vm_loads_(model.vms.size()),
       vm_scores_(model.vms.size()),
+      vm_one_off_(model.vms.size()),
       hosts_(model.hosts.size()),
       affinity_counts_(model.policy.affinity.size()) {
   for (std::size_t v = 0; v < model.vms.size(); ++v) {
@@ -67,109 +33,11 @@ PlanState::PlanState(const ClusterModel& model)
     placements_[v] = {vm.host, vm.state->allocation};
     if (!vm.active) continue;
     hosts_[vm.host].vms.push_back(v);
-    vm_loads_[v] = load_of(v, vm.state->allocation);
-    vm_scores_[v] = score_vm(v, vm.state->allocation);
-    for (const std::uint32_t rule : vm.affinity) ++affinity_counts_[rule][vm.host];
+    vm_loads_[v] = load_of(vm, vm.state->allocation);
+    vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
+    count_affinity(v, vm.host, 1);
   }
   for (std::size_t h = 0; h < hosts_.size(); ++h) recompute(h);
-}
-
-PlanState::Load PlanState::load_of(std::size_t v, const Allocation& allocation) const {
-  const Demand& demand = model_->vms[v].demand;
-  const double limit = allocation.cpu_limit_cores();
-  Load load;
-  load.vcpus = allocation.vcpus;
-  for (std::size_t i = 0; i < kSlots; ++i) {
-    const double p50 = std::min(demand.cpu_mean[i].p50, limit);
-    const double s90 = std::min(demand.cpu_mean[i].p90, limit) - p50;
-    const double s99 = std::min(demand.cpu_mean[i].p99, limit) - p50;
-    load.median[i] = p50;
-    load.spread90[i] = s90;
-    load.square90[i] = s90 * s90;
-    load.spread99[i] = s99;
-    load.square99[i] = s99 * s99;
-    const double peak = std::min(demand.cpu_peak[i].p50, limit);
-    const double peak_spread = std::min(demand.cpu_peak[i].p90, limit) - peak;
-    load.peak_median[i] = peak;
-    load.peak_spread90[i] = peak_spread;
-    load.peak_square90[i] = peak_spread * peak_spread;
-  }
-  const auto memory = static_cast<double>(allocation.memory_bytes);
-  const VmState& vm = *model_->vms[v].state;
-  const double used = demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.memory_resident_bytes);
-  load.memory_used_bytes = std::min(memory, used);
-  load.memory_bytes = allocation.memory_bytes;
-  return load;
-}
-
-double PlanState::peak_of(const Load& load, std::size_t slot) const {
-  return quantile_of_sum(load.peak_median[slot], load.peak_spread90[slot], load.peak_square90[slot]);
-}
-
-PlanState::HostScore PlanState::score_host(std::size_t h, const Load& load) const {
-  const HostModel& host = model_->hosts[h];
-  const Prices& prices = policy().prices;
-  const Limits& limits = policy().limits;
-  HostScore score;
-  if (host.capacity_cores > 0) {
-    const double overhead = host.state->cpu_overhead_cores;
-    const double evidence_s = host.state->fingerprint.evidence_s;
-    const double trust = evidence_s / (evidence_s + kCurveTrustRun_s);
-    const auto waiting = [&](double cores) {
-      // However full the host: a vCPU that runs does not wait.
-      const double at_most = std::max(0.0, load.vcpus - std::min(cores, host.capacity_cores));
-      const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
-      if (trust > 0.9) return by_curve;
-      const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
-      return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
-    };
-    double beyond_headroom = 0;
-    const auto cost = [&](double cores) {
-      return prices.contention_per_core_hour * waiting(cores) +
-             prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
-    };
-    for (std::size_t i = 0; i < kSlots; ++i) {
-      score.contention[i] =
-          expectation(cost(load.median[i]), cost(quantile_of_sum(load.median[i], load.spread90[i], load.square90[i])),
-                      cost(quantile_of_sum(load.median[i], load.spread99[i], load.square99[i])));
-      beyond_headroom += std::max(0.0, (peak_of(load, i) + overhead) / host.capacity_cores - (1 - limits.cpu_headroom));
-    }
-    score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
-                      std::max(limits.cpu_headroom, 0.01);
-  }
-  if (host.memory_bytes > 0) {
-    const auto memory = static_cast<double>(host.memory_bytes);
-    score.memory_shortage =
-        prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
-    const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - limits.memory_headroom);
-    score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(limits.memory_headroom, 0.01);
-  }
-  return score;
-}
-
-PlanState::VmScore PlanState::score_vm(std::size_t v, const Allocation& allocation) const {
-  const Demand& demand = model_->vms[v].demand;
-  const Prices& prices = policy().prices;
-  const double limit = allocation.cpu_limit_cores();
-  VmScore score;
-  for (std::size_t i = 0; i < kSlots; ++i) {
-    const forecast::Quantiles& q = demand.cpu_mean[i];
-    const auto cost = [&](double cores) {
-      return prices.contention_per_core_hour * held_back_cores(cores, limit, allocation.vcpus) +
-             prices.shortfall_per_core_hour * std::max(0.0, cores - limit);
-    };
-    score.unserved[i] = expectation(cost(q.p50), cost(q.p90), cost(q.p99));
-  }
-  if (demand.memory_known) {
-    const auto memory = static_cast<double>(allocation.memory_bytes);
-    const auto shortage = [&](double used) { return std::max(0.0, used * (1 + kMemorySpare) - memory); };
-    score.memory_shortage =
-        prices.memory_shortage_per_gib_hour *
-        expectation(shortage(demand.memory_max.p50), shortage(demand.memory_max.p90), shortage(demand.memory_max.p99)) /
-        kBytesPerGib;
-  }
-  score.idle = prices.capacity_per_core_hour * std::max(0.0, limit - demand.cpu_max.p99);
-  return score;
 }
 
 void PlanState::recompute(std::size_t h) {
@@ -181,37 +49,66 @@ void PlanState::recompute(std::size_t h) {
     host.load.add(vm_loads_[v], 1);
     host.vm_performance += vm_scores_[v].performance();
   }
-  host.score = score_host(h, host.load);
+  host.score = score_host(policy(), model_->hosts[h], host.load);
+  host.peak_cores = host.load.peak.most();
 }
 
-int PlanState::violations(std::uint32_t rule, const std::map<std::size_t, int>& counts) const {
+void PlanState::count_affinity(std::size_t v, std::size_t host, int sign) {
+  for (const std::uint32_t rule : model_->vms[v].affinity) {
+    ZoneCount& count = affinity_counts_[rule][model_->zone(rule, host)];
+    count.all += sign;
+    // A host that is being emptied anchors nobody: its VMs may join each other elsewhere one by one.
+    if (!model_->hosts[host].state->maintenance) count.staying += sign;
+  }
+}
+
+int PlanState::violations(std::uint32_t rule) const {
   int sum = 0;
   int largest = 0;
   int apart = 0;
-  for (const auto& [host, count] : counts) {
-    apart += std::max(0, count - 1);
-    // A host that is being emptied anchors nobody: its VMs may join each other elsewhere one by one.
-    if (model_->hosts[host].state->maintenance) continue;
-    sum += count;
-    largest = std::max(largest, count);
+  for (const auto& [zone, count] : affinity_counts_[rule]) {
+    apart += std::max(0, count.all - 1);
+    sum += count.staying;
+    largest = std::max(largest, count.staying);
   }
   return policy().affinity[rule].apart ? apart : sum - largest;
 }
 
 int PlanState::affinity_count(std::uint32_t rule, std::size_t host) const {
-  const auto it = affinity_counts_[rule].find(host);
-  return it == affinity_counts_[rule].end() ? 0 : it->second;
+  const auto it = affinity_counts_[rule].find(model_->zone(rule, host));
+  return it == affinity_counts_[rule].end() ? 0 : it->second.all;
 }
 
 int PlanState::affinity_change(std::uint32_t rule, std::size_t from, std::size_t to) const {
-  const std::map<std::size_t, int>& counts = affinity_counts_[rule];
+  const std::size_t from_zone = model_->zone(rule, from);
+  const std::size_t to_zone = model_->zone(rule, to);
+  const bool from_stays = !model_->hosts[from].state->maintenance;
+  const bool to_stays = !model_->hosts[to].state->maintenance;
+  if (from_zone == to_zone && from_stays == to_stays) return 0;
   if (policy().affinity[rule].apart) {
+    if (from_zone == to_zone) return 0;
     return (affinity_count(rule, to) >= 1 ? 1 : 0) - (affinity_count(rule, from) > 1 ? 1 : 0);
   }
-  std::map<std::size_t, int> moved = counts;
-  --moved[from];
-  ++moved[to];
-  return violations(rule, moved) - violations(rule, counts);
+  int sum = 0;
+  int largest = 0;
+  int sum_after = 0;
+  int largest_after = 0;
+  bool to_seen = false;
+  for (const auto& [zone, count] : affinity_counts_[rule]) {
+    int after = count.staying;
+    if (zone == from_zone && from_stays) --after;
+    if (zone == to_zone && to_stays) ++after;
+    to_seen = to_seen || zone == to_zone;
+    sum += count.staying;
+    largest = std::max(largest, count.staying);
+    sum_after += after;
+    largest_after = std::max(largest_after, after);
+  }
+  if (!to_seen && to_stays) {
+    sum_after += 1;
+    largest_after = std::max(largest_after, 1);
+  }
+  return (sum_after - largest_after) - (sum - largest);
 }
 
 double PlanState::rule_cost_change(std::size_t v, std::size_t from, std::size_t to, int& hard) const {
@@ -232,62 +129,104 @@ double PlanState::rule_cost_change(std::size_t v, std::size_t from, std::size_t 
   return soft_cost;
 }
 
-ScoreTerms PlanState::one_off_terms(const Change& change) const {
-  const VmModel& vm = model_->vms[change.vm];
-  const Placement& from = placements_[change.vm];
+ScoreTerms PlanState::one_off_terms(std::size_t v, const Placement& to) const {
+  const VmModel& vm = model_->vms[v];
   const Prices& prices = policy().prices;
   const double payback_h = model_->payback_hours();
-  const bool moves = change.to.host != from.host;
+  const bool moves = to.host != vm.host;
   ScoreTerms terms;
-  const int orders = count_reshapes(from.allocation, change.to.allocation) + (moves ? 1 : 0);
+  const int orders = count_reshapes(vm.state->allocation, to.allocation) + (moves ? 1 : 0);
   terms.cost = prices.action_fixed * orders / payback_h;
   if (moves) {
     terms.cost += prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib / payback_h;
     const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
-    terms.latency =
-        (prices.downtime_per_second * vm.migration.downtime_s + prices.contention_per_core_hour * throttled_core_h) /
-        payback_h;
+    terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
+                     vm.priority * prices.contention_per_core_hour * throttled_core_h) /
+                    payback_h;
   }
   return terms;
 }
 
-Evaluation PlanState::evaluate(const Change& change) const {
-  const std::size_t v = change.vm;
-  const Placement& from = placements_[v];
-  const bool moves = change.to.host != from.host;
-  const bool reshapes = !(change.to.allocation == from.allocation);
-  const Load new_vm_load = reshapes ? load_of(v, change.to.allocation) : vm_loads_[v];
-  const VmScore new_vm_score = reshapes ? score_vm(v, change.to.allocation) : vm_scores_[v];
+double PlanState::move_price(std::size_t v) const {
+  const ScoreTerms terms = one_off_terms(v, {kNowhere, model_->vms[v].state->allocation});
+  return terms.cost + terms.latency;
+}
 
-  Evaluation result;
-  result.delta = one_off_terms(change);
-  std::array<double, kSlots> relief{};  // what the change takes off the contention, by slot
-  const auto account = [&](std::size_t h, const Load& load) {
-    const HostScore& before = hosts_[h].score;
-    const HostScore after = score_host(h, load);
-    result.delta.performance += before.performance() - after.performance();
-    result.delta.utilisation += before.imbalance - after.imbalance;
-    for (std::size_t i = 0; i < kSlots; ++i) relief[i] += before.contention[i] - after.contention[i];
-  };
-  Load load = hosts_[from.host].load;
+Departure PlanState::depart(std::size_t v) const {
+  const std::size_t h = placements_[v].host;
+  Load load = hosts_[h].load;
   load.add(vm_loads_[v], -1);
-  if (moves) {
-    account(from.host, load);
-    load = hosts_[change.to.host].load;
-  }
-  load.add(new_vm_load, 1);
-  account(change.to.host, load);
+  const HostScore& before = hosts_[h].score;
+  const HostScore after = score_host(policy(), model_->hosts[h], load);
+  Departure departure;
+  departure.vm = v;
+  departure.performance = before.performance() - after.performance();
+  departure.utilisation = before.utilisation() - after.utilisation();
+  for (std::size_t i = 0; i < kSlots; ++i) departure.relief[i] = before.contention[i] - after.contention[i];
+  return departure;
+}
 
+Evaluation PlanState::evaluate(const Change& change) const {
+  if (change.to.host != placements_[change.vm].host) return evaluate(change, depart(change.vm));
+  const std::size_t v = change.vm;
+  const VmModel& vm = model_->vms[v];
+  const std::size_t h = change.to.host;
+  Load load = hosts_[h].load;
+  load.add(vm_loads_[v], -1);
+  load.add(load_of(vm, change.to.allocation), 1);
+  const HostScore& before = hosts_[h].score;
+  const HostScore after = score_host(policy(), model_->hosts[h], load);
   const VmScore& old_vm_score = vm_scores_[v];
+  const VmScore new_vm_score = score_vm(policy(), vm, change.to.allocation);
+  Evaluation result;
+  result.delta.performance = before.performance() - after.performance();
+  result.delta.utilisation = before.utilisation() - after.utilisation();
   result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
   result.delta.utilisation += old_vm_score.idle - new_vm_score.idle;
-  for (std::size_t i = 0; i < kSlots; ++i) relief[i] += old_vm_score.unserved[i] - new_vm_score.unserved[i];
+  // A move that it comes after keeps its own latency.
+  result.delta.cost = one_off_terms(v, change.to).cost - vm_one_off_[v].cost;
+  result.present_cost_per_hour = old_vm_score.performance() + old_vm_score.idle;
+  return result;
+}
 
-  if (moves) {
-    const double soft_cost = rule_cost_change(v, from.host, change.to.host, result.hard_violations);
-    result.delta.cost += soft_cost + policy().prices.rule_violation_per_hour * result.hard_violations;
+Evaluation PlanState::evaluate(const Change& change, const Departure& departure) const {
+  const std::size_t v = change.vm;
+  const VmModel& vm = model_->vms[v];
+  const Placement& from = placements_[v];
+  assert(departure.vm == v && change.to.host != from.host);
+  assert(from.host == vm.host || change.to.host == vm.host);  // once in a plan, or back
+  const bool reshapes = !(change.to.allocation == from.allocation);
+  const VmScore& old_vm_score = vm_scores_[v];
+  const VmScore new_vm_score = reshapes ? score_vm(policy(), vm, change.to.allocation) : old_vm_score;
+
+  Evaluation result;
+  const ScoreTerms one_off = one_off_terms(v, change.to);
+  result.delta.cost = one_off.cost - vm_one_off_[v].cost;
+  result.delta.latency = one_off.latency - vm_one_off_[v].latency;
+  result.delta.performance = departure.performance;
+  result.delta.utilisation = departure.utilisation;
+  SlotValues relief = departure.relief;
+
+  Load load = hosts_[change.to.host].load;
+  load.add(reshapes ? load_of(vm, change.to.allocation) : vm_loads_[v], 1);
+  const HostScore& before = hosts_[change.to.host].score;
+  const HostScore after = score_host(policy(), model_->hosts[change.to.host], load);
+  result.delta.performance += before.performance() - after.performance();
+  result.delta.utilisation += before.utilisation() - after.utilisation();
+  result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
+  result.delta.utilisation += old_vm_score.idle - new_vm_score.idle;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    relief[i] += before.contention[i] - after.contention[i];
+    relief[i] += old_vm_score.unserved[i] - new_vm_score.unserved[i];
+  }
+
+  const double soft_cost = rule_cost_change(v, from.host, change.to.host, result.hard_violations);
+  result.delta.cost += soft_cost + policy().prices.rule_violation_per_hour * result.hard_violations;
+  if (change.to.host != vm.host) {
     // Until it has arrived, nothing is relieved; the last slot stands for whatever follows the horizon.
-    double wait_s = model_->vms[v].migration.duration_s;
+    double wait_s = vm.migration.duration_s;
+    const HostState& target = *model_->hosts[change.to.host].state;
+    if (target.asleep) wait_s += to_seconds(target.wake_time);
     const double slot_s = to_seconds(model_->horizon.slot());
     double lost = 0;
     for (std::size_t i = 0; i < kSlots && wait_s > 0; ++i) {
@@ -296,50 +235,76 @@ Evaluation PlanState::evaluate(const Change& change) const {
       wait_s -= overlap_s;
     }
     result.delta.latency += lost / model_->payback_hours();
-    result.present_cost_per_hour = cost_of_host(from.host) + cost_of_host(change.to.host);
-  } else {
-    result.present_cost_per_hour = old_vm_score.performance() + old_vm_score.idle;
   }
+  result.present_cost_per_hour = cost_of_host(from.host) + cost_of_host(change.to.host);
   return result;
+}
+
+double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
+  const std::size_t home_a = placements_[a].host;
+  const std::size_t home_b = placements_[b].host;
+  double gain = 0;
+  const auto exchange = [&](std::size_t h, std::size_t leaves, std::size_t comes) {
+    Load load = hosts_[h].load;
+    load.add(vm_loads_[leaves], -1);
+    load.add(vm_loads_[comes], 1);
+    const HostScore& before = hosts_[h].score;
+    const HostScore after = score_host(policy(), model_->hosts[h], load);
+    gain += before.performance() - after.performance() + before.utilisation() - after.utilisation();
+  };
+  exchange(home_a, a, b);
+  exchange(home_b, b, a);
+  const auto pay = [&](std::size_t v, std::size_t host) {
+    const ScoreTerms terms = one_off_terms(v, {host, placements_[v].allocation});
+    gain -= terms.cost + terms.latency - vm_one_off_[v].cost - vm_one_off_[v].latency;
+  };
+  pay(a, home_b);
+  pay(b, home_a);
+  return gain;
+}
+
+/// What the VM's difference to the model means for room and budgets, put into the books or taken out.
+void PlanState::book(std::size_t v, int sign) {
+  const VmModel& vm = model_->vms[v];
+  const Placement& now = placements_[v];
+  if (now.host == vm.host) {
+    hosts_[now.host].memory_growth_bytes +=
+        sign * std::max<std::int64_t>(0, now.allocation.memory_bytes - vm.state->allocation.memory_bytes);
+    return;
+  }
+  migrations_planned_ += sign;
+  hosts_[vm.host].migrations += sign;
+  hosts_[now.host].migrations += sign;
+  hosts_[now.host].memory_arriving_bytes += sign * now.allocation.memory_bytes;
+  hosts_[vm.host].memory_leaving_bytes += sign * held_bytes(*vm.state);
 }
 
 void PlanState::place(std::size_t v, const Placement& to) {
   const std::size_t from_host = placements_[v].host;
   if (!(placements_[v].allocation == to.allocation)) {
-    vm_loads_[v] = load_of(v, to.allocation);
-    vm_scores_[v] = score_vm(v, to.allocation);
+    vm_loads_[v] = load_of(model_->vms[v], to.allocation);
+    vm_scores_[v] = score_vm(policy(), model_->vms[v], to.allocation);
   }
+  book(v, -1);
   placements_[v] = to;
+  book(v, 1);
   if (to.host != from_host) {
     auto& left = hosts_[from_host].vms;
     left.erase(std::lower_bound(left.begin(), left.end(), v));
     auto& joined = hosts_[to.host].vms;
     joined.insert(std::lower_bound(joined.begin(), joined.end(), v), v);
-    for (const std::uint32_t rule : model_->vms[v].affinity) {
-      --affinity_counts_[rule][from_host];
-      ++affinity_counts_[rule][to.host];
-    }
+    count_affinity(v, from_host, -1);
+    count_affinity(v, to.host, 1);
     recompute(from_host);
   }
   recompute(to.host);
 }
 
 PlanState::Saved PlanState::apply_saved(const Change& change) {
-  const Placement from = placements_[change.vm];
-  Saved saved{change.vm, from, one_off_, change.to.host != from.host};
-  const Evaluation evaluation = evaluate(change);
+  Saved saved{change.vm, placements_[change.vm], vm_one_off_[change.vm]};
   // Rules broken and mended are counted afresh by total(); only what is paid once is kept.
-  one_off_.cost += one_off_terms(change).cost;
-  one_off_.latency += evaluation.delta.latency;
-  if (saved.moved) {
-    ++migrations_planned_;
-    ++hosts_[from.host].migrations;
-    ++hosts_[change.to.host].migrations;
-    hosts_[change.to.host].memory_arriving_bytes += change.to.allocation.memory_bytes;
-  } else {
-    hosts_[from.host].memory_growth_bytes +=
-        std::max<std::int64_t>(0, change.to.allocation.memory_bytes - from.allocation.memory_bytes);
-  }
+  vm_one_off_[change.vm].latency += evaluate(change).delta.latency;
+  vm_one_off_[change.vm].cost = one_off_terms(change.vm, change.to).cost;
   place(change.vm, change.to);
   return saved;
 }
@@ -349,34 +314,34 @@ void PlanState::apply(const Change& change) {
 }
 
 void PlanState::restore(const Saved& saved) {
-  const Placement now = placements_[saved.vm];
-  if (saved.moved) {
-    --migrations_planned_;
-    --hosts_[saved.placement.host].migrations;
-    --hosts_[now.host].migrations;
-    hosts_[now.host].memory_arriving_bytes -= now.allocation.memory_bytes;
-  } else {
-    hosts_[now.host].memory_growth_bytes -=
-        std::max<std::int64_t>(0, now.allocation.memory_bytes - saved.placement.allocation.memory_bytes);
-  }
   place(saved.vm, saved.placement);
-  one_off_ = saved.one_off;
+  vm_one_off_[saved.vm] = saved.one_off;
+}
+
+void PlanState::rewind() {
+  for (std::size_t v = 0; v < placements_.size(); ++v) {
+    const VmModel& vm = model_->vms[v];
+    vm_one_off_[v] = {};
+    const Placement home{vm.host, vm.state->allocation};
+    if (vm.active && !(placements_[v] == home)) place(v, home);
+  }
 }
 
 ScoreTerms PlanState::total() const {
-  ScoreTerms terms = one_off_;
+  ScoreTerms terms;
   for (std::size_t h = 0; h < hosts_.size(); ++h) {
     terms.performance -= hosts_[h].score.performance();
-    terms.utilisation -= hosts_[h].score.imbalance;
+    terms.utilisation -= hosts_[h].score.utilisation();
   }
   for (std::size_t v = 0; v < placements_.size(); ++v) {
     if (!model_->vms[v].active) continue;
     terms.performance -= vm_scores_[v].performance();
     terms.utilisation -= vm_scores_[v].idle;
+    terms.cost += vm_one_off_[v].cost;
+    terms.latency += vm_one_off_[v].latency;
   }
   for (std::uint32_t rule = 0; rule < affinity_counts_.size(); ++rule) {
-    if (policy().affinity[rule].hard) continue;
-    terms.cost += policy().affinity[rule].price_per_hour * violations(rule, affinity_counts_[rule]);
+    if (!policy().affinity[rule].hard) terms.cost += policy().affinity[rule].price_per_hour * violations(rule);
   }
   terms.cost += policy().prices.rule_violation_per_hour * hard_violations();
   return terms;
@@ -389,7 +354,7 @@ double PlanState::cost_of_host(std::size_t h) const {
 int PlanState::hard_violations() const {
   int count = 0;
   for (std::uint32_t rule = 0; rule < affinity_counts_.size(); ++rule) {
-    if (policy().affinity[rule].hard) count += violations(rule, affinity_counts_[rule]);
+    if (policy().affinity[rule].hard) count += violations(rule);
   }
   for (std::size_t h = 0; h < hosts_.size(); ++h) {
     for (const std::size_t v : hosts_[h].vms) {
@@ -405,23 +370,27 @@ int PlanState::hard_violations_of(std::size_t v) const {
   for (const std::uint32_t rule : model_->vms[v].affinity) {
     if (!policy().affinity[rule].hard) continue;
     if (policy().affinity[rule].apart) {
-      count += static_cast<int>(affinity_counts_[rule].at(host) > 1);
+      count += static_cast<int>(affinity_count(rule, host) > 1);
     } else {
-      count += static_cast<int>(violations(rule, affinity_counts_[rule]) > 0);
+      count += static_cast<int>(violations(rule) > 0);
     }
   }
   return count;
 }
 
-double PlanState::cpu_peak_cores(std::size_t h, const Change* change) const {
-  Load load = hosts_[h].load;
-  if (change != nullptr) {
-    if (placements_[change->vm].host == h) load.add(vm_loads_[change->vm], -1);
-    if (change->to.host == h) load.add(load_of(change->vm, change->to.allocation), 1);
+double PlanState::cpu_peak_cores(std::size_t h) const {
+  return hosts_[h].peak_cores + model_->hosts[h].state->cpu_overhead_cores + model_->hosts[h].transit_cpu_cores;
+}
+
+double PlanState::cpu_peak_cores(std::size_t h, const Change& change) const {
+  PeakLoad load = hosts_[h].load.peak;
+  const Placement& now = placements_[change.vm];
+  if (now.host == h) load.add(vm_loads_[change.vm].peak, -1);
+  if (change.to.host == h) {
+    const bool reshapes = !(change.to.allocation == now.allocation);
+    load.add(reshapes ? load_of(model_->vms[change.vm], change.to.allocation).peak : vm_loads_[change.vm].peak, 1);
   }
-  double peak = 0;
-  for (std::size_t i = 0; i < kSlots; ++i) peak = std::max(peak, peak_of(load, i));
-  return peak + model_->hosts[h].state->cpu_overhead_cores + model_->hosts[h].transit_cpu_cores;
+  return load.most() + model_->hosts[h].state->cpu_overhead_cores + model_->hosts[h].transit_cpu_cores;
 }
 
 std::int64_t PlanState::memory_committed_bytes(std::size_t h) const {
@@ -430,13 +399,13 @@ std::int64_t PlanState::memory_committed_bytes(std::size_t h) const {
 
 std::int64_t PlanState::memory_free_bytes(std::size_t h) const {
   return model_->hosts[h].state->memory_available_bytes - model_->hosts[h].transit_memory_bytes -
-         hosts_[h].memory_arriving_bytes - hosts_[h].memory_growth_bytes;
+         hosts_[h].memory_arriving_bytes - hosts_[h].memory_growth_bytes + hosts_[h].memory_leaving_bytes;
 }
 
 double PlanState::seconds_until_full(std::size_t h) const {
   const double overhead = model_->hosts[h].state->cpu_overhead_cores;
   for (std::size_t i = 0; i < kSlots; ++i) {
-    if (peak_of(hosts_[h].load, i) + overhead > model_->hosts[h].capacity_cores) {
+    if (hosts_[h].load.peak.at(i) + overhead > model_->hosts[h].capacity_cores) {
       return to_seconds(model_->horizon.slot()) * static_cast<double>(i);
     }
   }

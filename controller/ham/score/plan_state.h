@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <vector>
 
 #include "controller/ham/decision.h"
 #include "controller/ham/score/cluster_model.h"
+#include "controller/ham/score/load.h"
 
 namespace proteus::ham {
 
@@ -21,6 +21,7 @@ struct Placement {
 struct Change {
   std::size_t vm = 0;
   Placement to;
+  bool operator==(const Change&) const = default;
 };
 
 /// What a change would do to the score of the plan so far.
@@ -31,16 +32,18 @@ struct Evaluation {
   double gain() const { return delta.total(); }
 };
 
-/// How much the forecast errors of VMs on one host move together: 0 independent (their spreads add as squares), 1 in
-/// step (their spreads add up). Half-way, because load that VMs share shows in their medians already.
-constexpr double kErrorCorrelation = 0.5;
-/// Seconds of CPU run behind a host's curve at which it counts as much as the finite-population model.
-constexpr double kCurveTrustRun_s = 60;
-/// Share of its demand that a guest needs beside it for page cache before it starts to reclaim.
-constexpr double kMemorySpare = 0.10;
+/// What taking a VM off its host does there: the part that all moves of the VM have in common.
+struct Departure {
+  std::size_t vm = 0;
+  SlotValues relief{};     ///< contention, currency per hour
+  double performance = 0;  ///< gained at the host it leaves
+  double utilisation = 0;
+};
 
 /// The cluster as it would be after the changes applied so far, with its score kept by host and VM, so that one more
-/// change costs the two hosts it touches and nothing else. Formulas: docs/decisions.md.
+/// change costs the two hosts it touches and nothing else. A VM moves at most once in a plan: from where it is in the
+/// model to anywhere, or back. What is paid once is paid for the difference to the model, however it came about.
+/// Formulas: docs/decisions.md.
 class PlanState {
  public:
   explicit PlanState(const ClusterModel& model);
@@ -49,8 +52,16 @@ class PlanState {
   const Policy& policy() const { return model_->policy; }
   const Placement& placement(std::size_t vm) const { return placements_[vm]; }
   const std::vector<std::size_t>& vms_on(std::size_t host) const { return hosts_[host].vms; }
+  /// The VM has left, in this plan, the host that it is on in the model.
+  bool moved(std::size_t vm) const { return placements_[vm].host != model_->vms[vm].host; }
 
+  Departure depart(std::size_t vm) const;
   Evaluation evaluate(const Change& change) const;
+  /// The same for a move of the departing VM; cheaper where several targets are tried.
+  Evaluation evaluate(const Change& change, const Departure& departure) const;
+  /// Two VMs on different hosts, neither with affinity rules, change places: what it gains at most (contention until
+  /// both have arrived is left out). Exact otherwise.
+  double swap_gain_bound(std::size_t a, std::size_t b) const;
   void apply(const Change& change);
 
   /// What restore() needs to take back the latest apply().
@@ -58,29 +69,39 @@ class PlanState {
     std::size_t vm = 0;
     Placement placement;
     ScoreTerms one_off;
-    bool moved = false;
   };
   Saved apply_saved(const Change& change);
   void restore(const Saved& saved);
+  /// Takes back everything: the cluster as it is in the model, bit for bit.
+  void rewind();
 
   /// Score of the whole cluster, one-off prices of the applied changes included.
   ScoreTerms total() const;
   /// Performance and imbalance of a host and its VMs, as a cost; >= 0.
   double cost_of_host(std::size_t host) const;
+  const Load& load(std::size_t host) const { return hosts_[host].load; }
+  const Load& load_of_vm(std::size_t vm) const { return vm_loads_[vm]; }
+  /// What moving the VM costs once, spread over the payback time: copying, downtime, throttling. Without the contention
+  /// until it has arrived.
+  double move_price(std::size_t vm) const;
+  /// What the VM's own allocation costs; >= 0.
+  double own_cost(std::size_t vm) const { return vm_scores_[vm].performance() + vm_scores_[vm].idle; }
   int hard_violations() const;
   /// Hard rules that the VM itself has a part in breaking: affinity, pin, maintenance.
   int hard_violations_of(std::size_t vm) const;
-  /// VMs of the rule on the host.
+  /// VMs of the rule on the host, or, if it is by fault domain, in the host's fault domain.
   int affinity_count(std::uint32_t rule, std::size_t host) const;
   /// Violations that a move would add to (or take from) one affinity rule.
   int affinity_change(std::uint32_t rule, std::size_t from, std::size_t to) const;
 
-  /// Largest p90 CPU demand of the host over the horizon, transit included; `change` as if applied.
-  double cpu_peak_cores(std::size_t host, const Change* change = nullptr) const;
+  /// Largest p90 CPU demand of the host over the horizon, transit and reservations included; `change` as if applied.
+  double cpu_peak_cores(std::size_t host) const;
+  double cpu_peak_cores(std::size_t host, const Change& change) const;
   /// Sum of its VMs' allocations, transit included; VMs that leave earlier in this plan do not count.
   std::int64_t memory_committed_bytes(std::size_t host) const;
-  /// What the host has available beyond what VMs that come in this plan or in flight, and balloons raised in
-  /// it, may take; what leaving VMs free does not count before it is seen.
+  /// What the host will have available before the next change of this plan: what VMs that come in this plan or in
+  /// flight, and balloons raised in it, may take is gone; what VMs that left earlier in it held is there, because a
+  /// change waits until whoever made its room has left.
   std::int64_t memory_free_bytes(std::size_t host) const;
 
   int migrations_planned() const { return migrations_planned_; }
@@ -91,44 +112,28 @@ class PlanState {
   double seconds_until_full(std::size_t host) const;
 
  private:
-  /// CPU load of VMs by slot: medians add; spreads over the median add linearly and as squares.
-  struct Load {
-    std::array<double, kSlots> median{}, spread90{}, square90{}, spread99{}, square99{};
-    std::array<double, kSlots> peak_median{}, peak_spread90{}, peak_square90{};
-    double vcpus = 0;
-    double memory_used_bytes = 0;
-    std::int64_t memory_bytes = 0;
-    void add(const Load& other, double sign);
-  };
-  struct HostScore {
-    std::array<double, kSlots> contention{};  ///< currency per hour, >= 0
-    double memory_shortage = 0;
-    double imbalance = 0;
-    double performance() const;
-  };
-  struct VmScore {
-    std::array<double, kSlots> unserved{};
-    double memory_shortage = 0;
-    double idle = 0;
-    double performance() const;
-  };
   struct HostPlan {
     std::vector<std::size_t> vms;  ///< ascending
     Load load;
     HostScore score;
+    double peak_cores = 0;
     double vm_performance = 0;  ///< of its VMs, as a cost
     int migrations = 0;
     std::int64_t memory_arriving_bytes = 0;
+    std::int64_t memory_leaving_bytes = 0;
     std::int64_t memory_growth_bytes = 0;  ///< balloons raised in this plan
   };
+  /// VMs of one affinity rule in one zone.
+  struct ZoneCount {
+    int all = 0;
+    int staying = 0;  ///< without those on hosts in maintenance
+  };
 
-  Load load_of(std::size_t vm, const Allocation& allocation) const;
-  HostScore score_host(std::size_t host, const Load& load) const;
-  VmScore score_vm(std::size_t vm, const Allocation& allocation) const;
-  double peak_of(const Load& load, std::size_t slot) const;
-  ScoreTerms one_off_terms(const Change& change) const;
+  ScoreTerms one_off_terms(std::size_t vm, const Placement& to) const;
   double rule_cost_change(std::size_t vm, std::size_t from, std::size_t to, int& hard) const;
-  int violations(std::uint32_t rule, const std::map<std::size_t, int>& counts) const;
+  int violations(std::uint32_t rule) const;
+  void count_affinity(std::size_t vm, std::size_t host, int sign);
+  void book(std::size_t vm, int sign);
   void recompute(std::size_t host);
   void place(std::size_t vm, const Placement& to);
 
@@ -136,9 +141,9 @@ class PlanState {
   std::vector<Placement> placements_;
   std::vector<Load> vm_loads_;
   std::vector<VmScore> vm_scores_;
+  std::vector<ScoreTerms> vm_one_off_;
   std::vector<HostPlan> hosts_;
-  std::vector<std::map<std::size_t, int>> affinity_counts_;  ///< [rule]: VMs by host
-  ScoreTerms one_off_;
+  std::vector<std::map<std::size_t, ZoneCount>> affinity_counts_;  ///< [rule][zone]
   int migrations_planned_ = 0;
 };
 

@@ -5,18 +5,19 @@
 #include <vector>
 
 #include "controller/ham/decision.h"
-#include "controller/ham/rules/rule.h"
 #include "controller/ham/score/plan_state.h"
+#include "controller/ham/search/rejection_log.h"
 
 namespace proteus::ham {
 
 /// One step of the plan.
 struct Step {
-  enum class Cause { kReshape, kRepair, kRelieve, kMakeRoom, kUseRoom, kSwap };
+  enum class Cause { kReshape, kRepair, kRelieve, kMakeRoom, kUseRoom, kSwap, kConsolidate };
   Change change;
   Placement from;
   ScoreTerms delta;  ///< when it was chosen, given the steps before it
   Cause cause = Cause::kReshape;
+  std::string label;   ///< "migrate web1 h1 -> h2"
   std::string reason;  ///< one sentence, written while the plan was as the step found it
 };
 
@@ -30,42 +31,34 @@ struct Option {
   bool sufficient() const { return gain > gain_required; }
 };
 
-/// What forbade what, kept short: one line per candidate and rule, three per VM, 32 in all.
-class RejectionLog {
- public:
-  void add(const std::string& vm, const std::string& candidate, const Refusal& refusal);
-  void add_first(Rejection rejection);
-  bool takes(const std::string& vm) const;
-  std::vector<Rejection> take() && { return std::move(rejections_); }
-
- private:
-  std::vector<Rejection> rejections_;
-  std::map<std::string, int> per_vm_;
-};
-
 struct SearchResult {
   std::vector<Step> steps;
   std::vector<Option> options;  ///< the best looked at, best first, the chosen among them
   RejectionLog rejections;
+  std::vector<std::size_t> wake;   ///< hosts that the steps need awake
+  std::vector<std::size_t> sleep;  ///< hosts that may sleep once the steps are done
   std::int64_t evaluations = 0;
+  std::int64_t evaluations_max = 0;
   bool exhausted = false;  ///< the bound on evaluations was reached
 };
 
-/// Work is bounded by the number of evaluated changes, not by time, so that it is the same on every machine.
+/// Work is bounded by the number of evaluated changes, not by time, so that it is the same on every machine: this many,
+/// and so many more for each VM.
 constexpr std::int64_t kEvaluationsMax = 400'000;
-/// Larger clusters: a VM without placement rules is tried on this many least used hosts.
+constexpr std::int64_t kEvaluationsPerVm = 40;
+/// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in larger
+/// clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
+constexpr std::size_t kThoroughHosts = 32;
 constexpr std::size_t kTargetsMax = 16;
 
-/// Searches in four phases, once per automation level that VMs have (automatic first, so that nothing automatic waits
-/// for a person): repair of broken hard rules in the fewest moves; reshapes, best first; migrations, best first, alone
-/// or together with the reshape that needs their room, and swaps; reshapes again. Every step must be allowed by every
-/// rule and gain more than gain_min of what it touches. At last each step is taken back if the plan is no worse without
-/// it. seed: which pairs are tried for swaps when there are more than can be. Source: greedy with local search; prices
-/// make the cheapest sufficient action win, and among options within 1 % of the best gain the one of least cost and
-/// latency is taken.
+/// Searches once per automation level that VMs have (automatic first, so that nothing automatic waits for a person):
+/// repair of broken hard rules in the fewest moves; reshapes, best first; migrations, best first, alone or together
+/// with the reshape that needs their room; exchanges of VMs and other places for those that move anyway; emptying of
+/// hosts that may sleep; reshapes again. Every step must be allowed by every rule where it stands in the order, and
+/// gain more than gain_min of what it touches. At last each step is taken back if the plan is no worse without it.
+/// seed: which VMs are taken out where the search looks beyond the nearest optimum (packing.h). Source: lazy greedy
+/// (Minoux 1978); prices make the cheapest sufficient action win, and among
+/// options within 1 % of the best gain the one of least cost and latency is taken.
 SearchResult search(PlanState& plan, std::uint64_t seed);
-
-/// Appends to the log what each host in maintenance cannot get rid of, whatever the limits on concurrency.
-void check_evacuations(const PlanState& plan, RejectionLog& log);
 
 }  // namespace proteus::ham

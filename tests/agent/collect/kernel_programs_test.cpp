@@ -18,6 +18,7 @@
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/thread_reader.h"
+#include "agent/collect/vm_process.h"
 #include "ebpf/run_queue.h"
 #include "ebpf/thread_counters.h"
 
@@ -99,6 +100,10 @@ TEST_P(ThreadReaderTest, AgreesWithProcfs) {
   ASSERT_TRUE(figures[1]->resident_bytes && after->resident_bytes);
   EXPECT_NEAR(static_cast<double>(*figures[1]->resident_bytes), static_cast<double>(*after->resident_bytes), 4e6);
   EXPECT_GE(*figures[1]->resident_bytes, 100'000);
+  EXPECT_EQ(figures[0]->thread_count, std::nullopt) << "told by the first thread";
+  if (GetParam() != ThreadLane::kProcfs) {
+    EXPECT_EQ(figures[1]->thread_count, count_threads("/", ::getpid()));
+  }
 }
 
 TEST_P(ThreadReaderTest, AThreadThatEndedOrBelongsElsewhereIsAbsent) {

@@ -33,6 +33,20 @@ TEST(VmCgroupFiles, ReadsV2) {
   EXPECT_EQ(files.read(10).working_set_bytes, 7);
 }
 
+TEST(VmCgroupFiles, PressureThatStandsStillIsReadAtEveryFifthTick) {
+  const FixtureRoot root;
+  root.write("/g/cpu.pressure", "some total=1\n");
+  VmGroups groups;
+  groups.unified = root.path() + "/g";
+  VmCgroupFiles files(groups);
+  for (std::uint64_t tick = 1; tick <= 11; ++tick) files.read(tick);
+  root.write("/g/cpu.pressure", "some total=2\n");
+  EXPECT_EQ(files.read(12).cpu_pressure_some_ns, 1000);
+  EXPECT_EQ(files.read(15).cpu_pressure_some_ns, 2000);
+  root.write("/g/cpu.pressure", "some total=3\n");
+  EXPECT_EQ(files.read(16).cpu_pressure_some_ns, 3000) << "it moves";
+}
+
 TEST(VmCgroupFiles, ReadsV1sTotals) {
   const FixtureRoot root;
   root.write("/g/memory.stat",

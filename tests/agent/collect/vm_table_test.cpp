@@ -228,13 +228,15 @@ TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
   EXPECT_TRUE(changed);
   const TrackedVm& vm = table.vms().at(kVm);
   ASSERT_EQ(vm.winners.size(), 2u);
-  EXPECT_EQ(table.preemptions(vm, Winner{b}), 4);
-  EXPECT_EQ(table.preemptions(vm, std::nullopt), 2);
+  EXPECT_EQ(vm.winners[0], Winner{});
+  EXPECT_EQ(table.preemptions(vm, vm.winners[0]), 2);
+  EXPECT_EQ(vm.winners[1].vm, b);
+  EXPECT_EQ(table.preemptions(vm, vm.winners[1]), 4);
   EXPECT_TRUE(table.vms().at(b).winners.empty());
 
   inventory.vms.erase(b);
-  for (int i = 0; i < 5; ++i) table.update(inventory);
-  EXPECT_EQ(table.vms().at(kVm).winners, std::vector<Winner>{std::nullopt});
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).winners, std::vector<Winner>{Winner{}});
 }
 
 TEST_F(VmTableTest, WithoutLibvirtAVmEndsWithItsProcess) {

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
+#include <vector>
 
 #include "controller/forecast/engine.h"
 
@@ -84,9 +86,13 @@ TEST(Regression, ADecisiveSignalIsUsedAndTheLossFalls) {
   for (unsigned seed = 1; seed <= 5; ++seed) {
     const Outcome without = run(seed, With::kNothing);
     const Outcome with = run(seed, With::kDecisive);
-    for (const Accuracy& model : with.models) {
-      if (model.model != "regression") continue;
-      for (const LeadAccuracy& lead : model.leads) EXPECT_GT(lead.share, 0.5) << "seed " << seed << ", " << lead.steps;
+    const auto regression =
+        std::ranges::find_if(with.models, [](const Accuracy& model) { return model.model == "regression"; });
+    ASSERT_NE(regression, with.models.end());
+    ASSERT_EQ(regression->leads.size(), 3U);
+    for (const LeadAccuracy& lead : regression->leads) {
+      // One step ahead a burst goes on as it is: models that know only the newest value lose little there.
+      EXPECT_GT(lead.share, lead.steps == 1 ? 0.5 : 0.9) << "seed " << seed << ", " << lead.steps;
     }
     EXPECT_LT(with.loss, 0.5 * without.loss) << "seed " << seed;
   }

@@ -475,6 +475,129 @@ TEST(Decide, MissingForecastFallsBackToDemandNow) {
   EXPECT_EQ(decision.outlooks.front().model, "current demand");
 }
 
+// A host is to be emptied, but the only one that may take its VM is full: a third takes somebody else in.
+TEST(Decide, OthersMoveOutOfTheWay) {
+  Cluster cluster;
+  cluster.host("h1", 4.0, 8 * kGiB).maintenance = true;
+  cluster.host("h2", 4.0, 8 * kGiB);
+  cluster.host("h3", 4.0, 4 * kGiB);
+  set_flat_cpu(cluster.vm("big", "h1", 1, -1, 5 * kGiB), cluster.state.now, 0.2);
+  set_flat_cpu(cluster.vm("small", "h2", 1, -1, 3 * kGiB), cluster.state.now, 0.2);
+  const Decision decision = decide(cluster.ready(), eager_policy(), 1);
+  EXPECT_THAT(moves_of(decision.chosen), ElementsAre("small->h3", "big->h2")) << dump(decision);
+  EXPECT_THAT(decision.chosen.actions[1].after, ElementsAre(0u));
+  EXPECT_THAT(decision.chosen.actions[0].reason, HasSubstr("out of the way"));
+}
+
+TEST(Decide, EvacuationThatCannotFitIsSaidSoAtOnce) {
+  Cluster cluster;
+  cluster.host("h1", 4.0, 16 * kGiB).maintenance = true;
+  cluster.host("h2", 4.0, 8 * kGiB);
+  for (const char* name : {"a", "b", "c"})
+    set_flat_cpu(cluster.vm(name, "h1", 1, -1, 4 * kGiB), cluster.state.now, 0.2);
+  const Decision decision = decide(cluster.ready(), eager_policy(), 1);
+  ASSERT_FALSE(decision.rejections.empty());
+  EXPECT_EQ(decision.rejections.front().candidate, "evacuate h1");
+  EXPECT_THAT(decision.rejections.front().reason, HasSubstr("2 of 3 VMs find no other host, 8.0 GiB of memory in all"));
+  EXPECT_EQ(count_migrations(decision.chosen.actions), 1) << "those that fit go all the same";
+}
+
+/// Three hosts of 200 W at idle, one of them nearly unused, one asleep.
+class Consolidation : public testing::Test {
+ protected:
+  Consolidation() {
+    for (const char* id : {"h1", "h2", "h3"}) {
+      HostState& host = cluster_.host(id, 8.0, 32 * kGiB);
+      host.idle_watts = 200;
+      host.peak_watts = 300;
+    }
+    for (const char* name : {"a", "b", "c"}) set_flat_cpu(cluster_.vm(name, "h1", 2), cluster_.state.now, 0.5);
+    for (const char* name : {"d", "e"}) set_flat_cpu(cluster_.vm(name, "h2", 2), cluster_.state.now, 0.2);
+    cluster_.find_host("h3").asleep = true;
+    cluster_.find_host("h3").fresh = false;
+    policy_ = eager_policy();
+    policy_.strategies.consolidate = true;
+    policy_.prices.energy_per_kwh = 300;
+    policy_.limits.spare_hosts = 0;
+  }
+  Cluster cluster_;
+  Policy policy_;
+};
+
+TEST_F(Consolidation, EmptiesTheLeastUsedHostAndLetsItSleep) {
+  Decision decision = decide(cluster_.ready(), policy_, 1);
+  EXPECT_THAT(moves_of(decision.chosen), testing::UnorderedElementsAre("d->h1", "e->h1")) << dump(decision);
+  EXPECT_THAT(decision.power, IsEmpty()) << "not before it is empty";
+  carry_out(cluster_.state, decision.chosen.actions);
+  decision = decide(cluster_.state, policy_, 1);
+  EXPECT_THAT(decision.chosen.actions, IsEmpty()) << dump(decision);
+  ASSERT_THAT(decision.power, SizeIs(1));
+  EXPECT_EQ(decision.power[0].host, HostId("h2"));
+  EXPECT_FALSE(decision.power[0].awake);
+}
+
+TEST_F(Consolidation, GoesOnOverSeveralCyclesWhereLimitsAreTight) {
+  policy_.limits.concurrent_migrations_per_host = 1;
+  cluster_.ready();
+  for (int cycle = 0; cycle < 2; ++cycle) {
+    const Decision decision = decide(cluster_.state, policy_, 1);
+    EXPECT_EQ(count_migrations(decision.chosen.actions), 1) << dump(decision);
+    EXPECT_THAT(decision.summary, HasSubstr("to be emptied so that it may sleep"));
+    carry_out(cluster_.state, decision.chosen.actions);
+  }
+  for (const char* name : {"d", "e"}) EXPECT_EQ(cluster_.find(name).host, HostId("h1"));
+}
+
+TEST_F(Consolidation, IsNotWorthItWhereEnergyIsCheap) {
+  policy_.prices.energy_per_kwh = 0.01;
+  EXPECT_THAT(decide(cluster_.ready(), policy_, 1).chosen.actions, IsEmpty());
+}
+
+TEST_F(Consolidation, WakesAHostThatIsNeeded) {
+  for (const char* name : {"a", "b", "c", "d", "e"}) set_flat_cpu(cluster_.find(name), cluster_.state.now, 2.0);
+  for (const char* name : {"f", "g", "i"}) set_flat_cpu(cluster_.vm(name, "h2", 2), cluster_.state.now, 2.0);
+  const Decision decision = decide(cluster_.ready(), policy_, 1);
+  ASSERT_THAT(decision.power, SizeIs(1)) << dump(decision);
+  EXPECT_EQ(decision.power[0].host, HostId("h3"));
+  EXPECT_TRUE(decision.power[0].awake);
+  EXPECT_THAT(moves_of(decision.chosen), testing::Contains(HasSubstr("->h3"))) << dump(decision);
+}
+
+TEST_F(Consolidation, KeepsSpareHostsAwake) {
+  policy_.limits.spare_hosts = 1;
+  for (const char* name : {"d", "e"}) cluster_.find(name).host = HostId("h1");
+  EXPECT_THAT(decide(cluster_.ready(), policy_, 1).power, IsEmpty()) << "h2 is the spare one";
+  policy_.limits.spare_hosts = 2;
+  const Decision decision = decide(cluster_.state, policy_, 1);
+  ASSERT_THAT(decision.power, SizeIs(1));
+  EXPECT_TRUE(decision.power[0].awake);
+}
+
+TEST(Decide, PriorityDecidesWhoIsHelped) {
+  Cluster cluster = hot_and_idle();
+  Policy policy = eager_policy();
+  const double plain = decide(cluster.ready(), policy, 1).do_nothing.score.performance;
+  PriorityRule rule;
+  rule.name = "gold";
+  rule.vms = {"a", "b", "c", "d"};
+  rule.weight = 3;
+  policy.priorities.push_back(rule);
+  EXPECT_NEAR(decide(cluster.state, policy, 1).do_nothing.score.performance, 3 * plain, 1e-9);
+  policy.priorities.front().vms = {"a"};
+  EXPECT_NEAR(decide(cluster.state, policy, 1).do_nothing.score.performance, 1.5 * plain, 1e-9)
+      << "a quarter of the host's demand counts three times";
+}
+
+TEST(Decide, NothingDoneTellsTheForecastsAllTheSame) {
+  Cluster cluster;
+  cluster.host("h1", 4.0);
+  set_flat_cpu(cluster.vm("a", "h1", 1), cluster.state.now, 0.3);
+  const Decision decision = decide(cluster.ready(), eager_policy(), 1);
+  EXPECT_THAT(decision.chosen.actions, IsEmpty());
+  ASSERT_THAT(decision.outlooks, SizeIs(1));
+  EXPECT_EQ(decision.outlooks[0].vm, VmId("a"));
+}
+
 TEST(Decide, SwapsWhereNoSingleMoveFits) {
   Cluster cluster;
   cluster.host("h1", 2.0, 10 * kGiB);

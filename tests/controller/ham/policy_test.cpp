@@ -21,15 +21,18 @@ std::string figures(const Policy& p) {
   std::ostringstream out;
   const Prices& c = p.prices;
   const Limits& l = p.limits;
-  out << p.name << ' ' << to_string(p.automation) << ' ' << p.strategies.reshape << p.strategies.migrate << ' '
-      << c.contention_per_core_hour << ' ' << c.shortfall_per_core_hour << ' ' << c.memory_shortage_per_gib_hour << ' '
-      << c.capacity_per_core_hour << ' ' << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' '
-      << c.action_fixed << ' ' << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << l.cooldown.count()
-      << ' ' << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
-      << l.cpu_headroom << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' '
-      << l.lookahead.count() << ' ' << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
+  out << p.name << ' ' << to_string(p.automation) << ' ' << p.strategies.reshape << p.strategies.migrate
+      << p.strategies.consolidate << ' ' << c.contention_per_core_hour << ' ' << c.shortfall_per_core_hour << ' '
+      << c.memory_shortage_per_gib_hour << ' ' << c.capacity_per_core_hour << ' ' << c.imbalance_per_host_hour << ' '
+      << c.migration_per_gib << ' ' << c.action_fixed << ' ' << c.downtime_per_second << ' '
+      << c.rule_violation_per_hour << ' ' << c.energy_per_kwh << ' ' << l.cooldown.count() << ' '
+      << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
+      << l.moves_per_hour_per_host << ' ' << l.moves_per_hour_per_vm << ' ' << l.spare_hosts << ' ' << l.cpu_headroom
+      << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
+      << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
   for (const auto& r : p.affinity) {
-    out << "\naffinity " << r.name << ' ' << r.apart << r.hard << ' ' << r.price_per_hour << ' ' << r.vms.size();
+    out << "\naffinity " << r.name << ' ' << r.apart << r.hard << r.by_fault_domain << ' ' << r.price_per_hour << ' '
+        << r.vms.size();
   }
   for (const auto& r : p.pins) out << "\npin " << r.name << ' ' << r.vms.size() << ' ' << r.hosts.size();
   for (const auto& r : p.exclusions) out << "\nexclude " << r.name << ' ' << r.vms.size();
@@ -37,6 +40,16 @@ std::string figures(const Policy& p) {
     out << "\nsize " << r.name << ' ' << r.vcpus_min << ' ' << r.vcpus_max << ' ' << r.cpu_cores_min << ' '
         << r.cpu_cores_max << ' ' << r.memory_bytes_min << ' ' << r.memory_bytes_max;
   }
+  for (const auto& r : p.reservations) out << "\nreservation " << r.name << ' ' << r.cpu_cores << ' ' << r.memory_bytes;
+  for (const auto& r : p.priorities) out << "\npriority " << r.name << ' ' << r.weight;
+  for (const auto& r : p.windows) {
+    out << "\nwindow " << r.name << ' ' << r.forbid << r.migrate_only << ' ' << r.days << ' ' << r.from_minute << ' '
+        << r.to_minute;
+  }
+  for (const auto& r : p.host_groups) out << "\nhost_group " << r.name << ' ' << r.hosts.size();
+  for (const auto& r : p.fault_domains) out << "\nfault_domain " << r.name << ' ' << r.hosts.size();
+  for (const auto& r : p.headrooms) out << "\nheadroom " << r.name << ' ' << r.cpu << ' ' << r.memory;
+  for (const auto& r : p.powers) out << "\npower " << r.name << ' ' << r.idle_watts << ' ' << r.peak_watts;
   for (const auto& r : p.automation_rules) out << "\nautomation " << r.name << ' ' << to_string(r.level);
   return out.str();
 }
@@ -78,12 +91,109 @@ TEST(Policy, ShippedSampleShowsTheTrueDefaults) {
   EXPECT_EQ(without_rules.exclusions.size(), 1u);
   EXPECT_EQ(without_rules.sizes.size(), 1u);
   EXPECT_EQ(without_rules.automation_rules.size(), 1u);
+  EXPECT_EQ(without_rules.reservations.size(), 1u);
+  EXPECT_EQ(without_rules.priorities.size(), 1u);
+  EXPECT_EQ(without_rules.windows.size(), 1u);
+  EXPECT_EQ(without_rules.host_groups.size(), 1u);
+  EXPECT_EQ(without_rules.fault_domains.size(), 1u);
+  EXPECT_EQ(without_rules.headrooms.size(), 1u);
+  EXPECT_EQ(without_rules.powers.size(), 1u);
+  without_rules.reservations.clear();
+  without_rules.priorities.clear();
+  without_rules.windows.clear();
+  without_rules.host_groups.clear();
+  without_rules.fault_domains.clear();
+  without_rules.headrooms.clear();
+  without_rules.powers.clear();
   without_rules.affinity.clear();
   without_rules.pins.clear();
   without_rules.exclusions.clear();
   without_rules.sizes.clear();
   without_rules.automation_rules.clear();
   EXPECT_EQ(figures(without_rules), figures(Policy{}));
+}
+
+TEST(Policy, ReadsTheRulesOfHostsAndTimes) {
+  const auto policy = parse_policy(R"(
+[strategies]
+consolidate = true
+[prices]
+energy_per_kwh = 30
+[limits]
+moves_per_hour_per_host = 4
+moves_per_hour_per_vm = 2
+spare_hosts = 0
+[[rules.pin]]
+name = "licensed"
+vms = ["oracle"]
+hosts = ["@big", "h9"]
+[[rules.host_group]]
+name = "big"
+hosts = ["h1", "h2"]
+[[rules.fault_domain]]
+name = "rack1"
+hosts = ["@big"]
+[[rules.anti_affinity]]
+name = "replicas"
+vms = ["db*"]
+scope = "fault_domain"
+[[rules.headroom]]
+name = "old"
+hosts = ["h7"]
+cpu = 0.3
+[[rules.power]]
+name = "all"
+hosts = ["*"]
+idle_watts = 120
+peak_watts = 300
+[[rules.reservation]]
+name = "gold"
+vms = ["a"]
+cpu_cores = 2
+memory = "4GiB"
+[[rules.priority]]
+name = "gold"
+vms = ["a"]
+weight = 5
+[[rules.window]]
+name = "office"
+vms = ["*"]
+effect = "forbid"
+what = "all"
+days = ["mon", "fri"]
+from = "08:00"
+to = "17:30"
+)",
+                                   "p.toml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_EQ(policy->pins[0].hosts, (std::set<std::string>{"h1", "h2", "h9"}));
+  EXPECT_EQ(figures(*policy).substr(figures(*policy).find("\naffinity")),
+            "\naffinity replicas 111 10 1\npin licensed 1 3\nreservation gold 2 4294967296\npriority gold 5\n"
+            "window office 10 17 480 1050\nhost_group big 2\nfault_domain rack1 2\nheadroom old 0.3 -1\n"
+            "power all 120 300");
+  EXPECT_TRUE(policy->strategies.consolidate);
+  EXPECT_EQ(policy->limits.moves_per_hour_per_host, 4);
+  EXPECT_EQ(policy->limits.moves_per_hour_per_vm, 2);
+  EXPECT_EQ(policy->limits.spare_hosts, 0);
+}
+
+TEST(Policy, RulesOfHostsAndTimesAreChecked) {
+  EXPECT_THAT(error_of("[[rules.pin]]\nname='p'\nvms=['a']\nhosts=['@none']\n"),
+              HasSubstr("p.toml:4: hosts names \"@none\", but there is no host_group \"none\""));
+  EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\nfrom='25:00'\n"), HasSubstr("p.toml:4: from must be"));
+  EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\nfrom='8:00'\n"), HasSubstr("p.toml:4: from must be"));
+  EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\nfrom='08:00'\nto='08:00'\n"),
+              HasSubstr("p.toml:5: the window is empty"));
+  EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\ndays=['monday']\n"), HasSubstr("p.toml:4: days holds"));
+  EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\neffect='deny'\n"), HasSubstr("p.toml:4: effect must"));
+  EXPECT_THAT(error_of("[[rules.priority]]\nname='w'\nvms=['a']\n"), HasSubstr("weight"));
+  EXPECT_THAT(error_of("[[rules.power]]\nname='w'\nhosts=['a']\nidle_watts=9\npeak_watts=8\n"),
+              HasSubstr("p.toml:5: peak_watts is less"));
+  EXPECT_THAT(error_of("[[rules.reservation]]\nname='w'\nvms=['a']\n"), HasSubstr("needs cpu_cores or memory"));
+  EXPECT_THAT(error_of("[[rules.headroom]]\nname='w'\nhosts=['a']\n"), HasSubstr("needs cpu or memory"));
+  EXPECT_THAT(error_of("[[rules.anti_affinity]]\nname='w'\nvms=['a']\nscope='rack'\n"),
+              HasSubstr("p.toml:4: scope must be host or fault_domain"));
+  EXPECT_THAT(error_of("[strategies]\nconsolidate = true\n"), HasSubstr("p.toml:2: consolidate has no effect"));
 }
 
 TEST(Policy, ReadsEveryKind) {

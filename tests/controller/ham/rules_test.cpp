@@ -149,6 +149,126 @@ TEST_F(Rules, MovesPerHourForgetsTheHourBefore) {
   EXPECT_EQ(refused_quota(0, 0.8), "");
 }
 
+TEST_F(Rules, MovesPerHourOfOneVm) {
+  policy_.limits.moves_per_hour_per_vm = 1;
+  cluster_.state.recent_moves.emplace_back(cluster_.state.now - std::chrono::minutes(59), VmId("a"), HostId("h3"),
+                                           HostId("h1"));
+  EXPECT_EQ(refused_move(0, 1), "moves_per_hour_per_vm");
+  EXPECT_THAT(reason_, HasSubstr("a has been migrated 1 times"));
+  EXPECT_EQ(refused_move(1, 1), "");
+  EXPECT_EQ(refused_quota(0, 0.8), "");
+}
+
+TEST_F(Rules, MovesPerHourOfOneHostCountsBothEnds) {
+  policy_.limits.moves_per_hour_per_host = 1;
+  cluster_.state.recent_moves.emplace_back(cluster_.state.now - std::chrono::minutes(59), VmId("c"), HostId("h3"),
+                                           HostId("h2"));
+  EXPECT_EQ(refused_move(0, 1), "moves_per_hour_per_host");
+  EXPECT_EQ(refused_move(0, 2), "moves_per_hour_per_host");
+  cluster_.find_host("h2").maintenance = true;
+  EXPECT_EQ(refused_move(2, 0), "") << "a host that is being emptied does not wait";
+}
+
+TEST_F(Rules, WindowsOpenAndClose) {
+  // The clock of these tests stands at a Tuesday, 22:13 UTC.
+  WindowRule window = rule<WindowRule>("night", {"a"});
+  window.from_minute = 22 * 60;
+  window.to_minute = 6 * 60;
+  policy_.windows = {window};
+  EXPECT_EQ(refused_move(0, 1), "");
+  policy_.windows[0].days = 1U << 2;  // Wednesday
+  EXPECT_EQ(refused_move(0, 1), "window:night");
+  EXPECT_EQ(refused_quota(0, 0.8), "") << "it is about migrations";
+  EXPECT_EQ(refused_move(1, 1), "");
+  cluster_.state.now += std::chrono::hours(24 + 6);  // Thursday, 04:13: the window of Wednesday
+  EXPECT_EQ(refused_move(0, 1), "");
+  cluster_.state.now += std::chrono::hours(2);
+  EXPECT_EQ(refused_move(0, 1), "window:night");
+  cluster_.state.now -= std::chrono::hours(2);
+  policy_.windows[0].forbid = true;
+  policy_.windows[0].migrate_only = false;
+  EXPECT_EQ(refused_move(0, 1), "window:night");
+  EXPECT_EQ(refused_quota(0, 0.8), "window:night");
+}
+
+TEST_F(Rules, AnyOfSeveralWindowsWillDo) {
+  WindowRule window = rule<WindowRule>("morning", {"a"});
+  window.to_minute = 60;
+  policy_.windows = {window};
+  EXPECT_EQ(refused_move(0, 1), "window:morning");
+  window.name = "evening";
+  window.from_minute = 20 * 60;
+  window.to_minute = 24 * 60;
+  policy_.windows.push_back(window);
+  EXPECT_EQ(refused_move(0, 1), "");
+}
+
+TEST_F(Rules, FaultDomainsAreKeptApart) {
+  FaultDomain rack;
+  rack.name = "rack1";
+  rack.hosts = {"h2", "h3"};
+  policy_.fault_domains.push_back(rack);
+  AffinityRule apart = rule<AffinityRule>("replicas", {"a", "c"});
+  apart.apart = true;
+  apart.by_fault_domain = true;
+  policy_.affinity.push_back(apart);
+  EXPECT_EQ(refused_move(0, 2), "anti_affinity:replicas") << "c is in the same rack, if not on the same host";
+  EXPECT_THAT(reason_, HasSubstr("apart from c"));
+  EXPECT_EQ(refused_move(2, 2), "") << "within its rack it may move";
+  EXPECT_EQ(refused_move(1, 2), "");
+}
+
+TEST_F(Rules, FaultDomainsAreKeptTogether) {
+  FaultDomain rack;
+  rack.name = "rack1";
+  rack.hosts = {"h1", "h2"};
+  policy_.fault_domains.push_back(rack);
+  AffinityRule together = rule<AffinityRule>("near", {"a", "b"});
+  together.by_fault_domain = true;
+  policy_.affinity.push_back(together);
+  EXPECT_EQ(refused_move(0, 1), "") << "another host, the same rack";
+  EXPECT_EQ(refused_move(0, 2), "affinity:near");
+}
+
+TEST_F(Rules, ReservationCountsUsedOrNot) {
+  ReservationRule reservation = rule<ReservationRule>("gold", {"c"});
+  reservation.cpu_cores = 1.5;
+  reservation.memory_bytes = 2 * kGiB;
+  policy_.reservations.push_back(reservation);
+  EXPECT_EQ(refused_move(0, 1), "headroom") << "1.5 of h2's 1.8 are c's own";
+  EXPECT_EQ(refused_quota(2, 0.4), "reservation:gold") << "nothing is taken below it";
+  EXPECT_EQ(refused_move(0, 2), "");
+}
+
+TEST_F(Rules, HeadroomMayBeAHostsOwn) {
+  HeadroomRule headroom;
+  headroom.name = "thin";
+  headroom.hosts = {"h2"};
+  headroom.cpu = 0.7;
+  policy_.headrooms.push_back(headroom);
+  EXPECT_EQ(refused_move(0, 1), "headroom");
+  EXPECT_THAT(reason_, HasSubstr("0.60 of its 2.00 are allowed"));
+  EXPECT_EQ(refused_move(0, 2), "");
+}
+
+TEST_F(Rules, SleepingHostsTakeVmsOnlyWhereTheyMayBeWoken) {
+  cluster_.find_host("h3").asleep = true;
+  cluster_.find_host("h3").fresh = false;
+  EXPECT_EQ(refused_move(0, 2), "staleness");
+  EXPECT_THAT(reason_, HasSubstr("is asleep"));
+  policy_.strategies.consolidate = true;
+  EXPECT_EQ(refused_move(0, 2), "");
+}
+
+// What one VM leaves is there for the next, which waits for it.
+TEST_F(Rules, RoomOfThoseWhoLeftCounts) {
+  cluster_.find("c").allocation.memory_bytes = cluster_.find("c").memory_resident_bytes = 6 * kGiB;
+  cluster_.find("a").allocation.memory_bytes = cluster_.find("a").memory_resident_bytes = 3 * kGiB;
+  EXPECT_EQ(refused_move(0, 1), "headroom");
+  earlier_ = {move(2, 2)};
+  EXPECT_EQ(refused_move(0, 1), "");
+}
+
 TEST_F(Rules, MaintenanceTakesNobodyIn) {
   cluster_.find_host("h2").maintenance = true;
   EXPECT_EQ(refused_move(0, 1), "maintenance");

@@ -80,5 +80,13 @@ TEST(JournalCodecForm, NothingIsNoEntry) {
   EXPECT_FALSE(decode_journal_entry(""));
 }
 
+TEST(JournalLimits, ListsOfItemsThatHoldNothingComeBack) {
+  ham::Decision decision;
+  decision.alternatives.resize(1000);
+  const auto back = decode_journal_entry(encode({1, Timestamp{}, decision}));
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(std::get<ham::Decision>(back->payload).alternatives.size(), 1000u);
+}
+
 }  // namespace
 }  // namespace proteus::store

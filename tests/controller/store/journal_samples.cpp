@@ -94,6 +94,10 @@ ham::Outlook outlook(Random& random) {
   return o;
 }
 
+ham::PowerChange power_change(Random& random) {
+  return {host(random), random() % 2 == 0, random_text(random)};
+}
+
 ham::Decision decision(Random& random) {
   ham::Decision d;
   d.id = random();
@@ -105,6 +109,7 @@ ham::Decision decision(Random& random) {
   d.rejections = some<ham::Rejection>(random, rejection);
   d.outlooks = some<ham::Outlook>(random, outlook);
   d.summary = random_text(random);
+  d.power = some<ham::PowerChange>(random, power_change);
   return d;
 }
 
@@ -244,12 +249,15 @@ bool same(const ham::Outlook& x, const ham::Outlook& y) {
   const auto& [b1, b2, b3, b4, b5, b6] = y;
   return std::tie(a1, a2, a3, a4, a5, a6) == std::tie(b1, b2, b3, b4, b5, b6);
 }
+bool same(const ham::PowerChange& x, const ham::PowerChange& y) {
+  return std::tie(x.host, x.awake, x.reason) == std::tie(y.host, y.awake, y.reason);
+}
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9] = y;
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, power_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, power_b] = y;
   return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
-         same_lists(rejections_a, rejections_b) && same_lists(outlooks_a, outlooks_b);
+         same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8] = x;

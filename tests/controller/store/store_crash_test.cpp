@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <sstream>
@@ -69,11 +70,17 @@ class Writer {
   FILE* output_ = nullptr;
 };
 
+/// How often a writer is killed: PROTEUS_CRASH_ROUNDS, for long runs, or what an ordinary run affords.
+int rounds_or(int usual) {
+  const char* asked = std::getenv("PROTEUS_CRASH_ROUNDS");
+  return asked != nullptr ? std::atoi(asked) : usual;
+}
+
 TEST(StoreCrash, WhatWasAcknowledgedIsThereAndNumbersOnlyGrow) {
   const TemporaryDirectory directory;
   std::mt19937_64 random(11);
   std::map<std::uint64_t, std::string> acknowledged;  // lsn -> "raw SEQUENCE" or "journal NUMBER"
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < rounds_or(6); ++round) {
     const std::uint64_t highest_before = acknowledged.empty() ? 0 : acknowledged.rbegin()->first;
     Writer writer(directory.path(), 1 + static_cast<int>(random() % 40));
     std::uint64_t wanted = 1 + random() % 400;
@@ -125,7 +132,7 @@ TEST(StoreCrash, WhatWasAcknowledgedIsThereAndNumbersOnlyGrow) {
 TEST(StoreCrash, NoAcknowledgedSampleIsLostOrDoubledInPages) {
   const TemporaryDirectory directory;
   std::mt19937_64 random(12);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < rounds_or(12); ++round) {
     // Batches of different sizes, so that it is killed in the midst of sealing, joining and rolling up as well.
     Writer writer(directory.path(), 1 + static_cast<int>(random() % 300), PROTEUS_SERIES_WRITER);
     std::uint64_t acknowledged = 0;

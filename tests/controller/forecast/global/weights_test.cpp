@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -9,6 +11,7 @@
 
 #include "controller/forecast/global/features.h"
 #include "controller/forecast/global/mixture.h"
+#include "controller/forecast/global/shipped_weights.h"
 #include "tests/controller/forecast/global/small_weights.h"
 
 namespace proteus::forecast::global {
@@ -65,10 +68,16 @@ TEST(Weights, MadeForOtherFeaturesAreRefused) {
   std::filesystem::remove(file);
 }
 
-TEST(Weights, TheShippedOnesAreReadable) {
-  Result<Weights> read =
-      read_weights(std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin");
+TEST(Weights, TheShippedOnesAreThoseOfTheFile) {
+  const std::filesystem::path file =
+      std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin";
+  Result<Weights> read = read_weights(file);
   ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE(*shipped_weights() == *read);
+  const std::string bytes = content(file);
+  std::uint64_t id = 0;
+  std::memcpy(&id, bytes.data() + bytes.size() - sizeof id, sizeof id);
+  EXPECT_EQ(shipped_weights_id(), id);
   EXPECT_FALSE(read->lstm.networks.empty());
   for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
 }

@@ -1,0 +1,317 @@
+#include "controller/ctl/policy_command.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "common/toml_document.h"
+#include "controller/api/json_view.h"
+#include "controller/ctl/print.h"
+#include "controller/ctl/table.h"
+#include "controller/replay/recording.h"
+#include "controller/replay/replayer.h"
+
+namespace proteus::ctl {
+namespace {
+
+struct NamedRule {
+  const char* kind;
+  std::string name;
+  int line;
+};
+
+std::vector<NamedRule> rules_of(const ham::Policy& policy) {
+  std::vector<NamedRule> rules;
+  const auto add = [&](const char* kind, const auto& list) {
+    for (const auto& rule : list) rules.push_back({kind, rule.name, rule.line});
+  };
+  for (const ham::AffinityRule& rule : policy.affinity) {
+    rules.push_back({rule.apart ? "anti_affinity" : "affinity", rule.name, rule.line});
+  }
+  add("pin", policy.pins);
+  add("exclude", policy.exclusions);
+  add("size", policy.sizes);
+  add("reservation", policy.reservations);
+  add("priority", policy.priorities);
+  add("window", policy.windows);
+  add("automation", policy.automation_rules);
+  add("host_group", policy.host_groups);
+  add("fault_domain", policy.fault_domains);
+  add("headroom", policy.headrooms);
+  add("power", policy.powers);
+  return rules;
+}
+
+Result<ham::Policy> read_policy(const std::string& file) {
+  const Result<std::string> text = read_config_file(file);
+  if (!text) return text.error();
+  return ham::parse_policy(*text, file);
+}
+
+std::string strategies_of(const ham::Policy& policy) {
+  std::string text;
+  const auto add = [&](bool on, const char* name) {
+    if (on) text += (text.empty() ? "" : ", ") + std::string(name);
+  };
+  add(policy.strategies.reshape, "reshape");
+  add(policy.strategies.migrate, "migrate");
+  add(policy.strategies.consolidate, "consolidate");
+  return text.empty() ? "none (watch only)" : text;
+}
+
+/// "policy.toml:12: what" as its parts; line 0 if it names none.
+Json problem_json(const std::string& file, const std::string& problem) {
+  int line = 0;
+  std::string message = problem;
+  if (problem.starts_with(file + ":")) {
+    const std::string rest = problem.substr(file.size() + 1);
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), line);
+    const auto digits = static_cast<std::size_t>(end - rest.data());
+    if (error == std::errc{} && rest.compare(digits, 2, ": ") == 0) message = rest.substr(digits + 2);
+  }
+  return {{"line", line}, {"message", message}};
+}
+
+struct Trial {
+  std::vector<Json> decisions;  ///< in the order of time: each that differs from the one before, and one a minute
+  std::uint64_t cycles = 0;
+  std::uint64_t frames = 0;
+};
+
+/// What a policy decides, cycle by cycle, in the recorded world.
+Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
+  Trial trial;
+  // A policy that only observes says nothing; what it would do is what is asked here.
+  policy.automation = ham::Automation::kRecommend;
+  replay::ReplayOptions options;
+  options.policy = std::move(policy);
+  options.output = [&](const store::JournalEntry& entry) {
+    if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
+      trial.decisions.push_back(api::to_json(*decision));
+    }
+  };
+  replay::Replayer replayer(std::move(options));
+  Status replayed;
+  store::Store::Visitor visitor;
+  visitor.raw = [&](const store::RawMessage& message) { return (replayed = replayer.on_raw(message)).has_value(); };
+  visitor.journal = [&](const store::JournalEntry& entry) {
+    return (replayed = replayer.on_journal(entry)).has_value();
+  };
+  const Result<replay::RecordingSummary> read = replay::read_recording(recording, visitor);
+  if (!read) return read.error();
+  if (!replayed) return with_context(replayed.error(), recording);
+  replayer.finish();
+  trial.cycles = replayer.cycles();
+  trial.frames = replayer.frames();
+  return trial;
+}
+
+std::string label_of(const Json& decision) {
+  return decision.at("chosen").at("label").get<std::string>();
+}
+std::string time_of(const Json& decision) {
+  return decision.at("time").get<std::string>();
+}
+
+/// The decisions that begin something new, or end it: what lasts is told once.
+std::vector<const Json*> changes_of(const Trial& trial) {
+  std::vector<const Json*> changes;
+  for (const Json& decision : trial.decisions) {
+    if (changes.empty() ? !decision.at("chosen").at("actions").empty()
+                        : label_of(decision) != label_of(*changes.back())) {
+      changes.push_back(&decision);
+    }
+  }
+  return changes;
+}
+
+Json counts_of(const Trial& trial) {
+  std::uint64_t acting = 0;
+  std::map<std::string, std::uint64_t> kinds;
+  std::map<std::string, std::uint64_t> rules;
+  for (const Json* decision : changes_of(trial)) {
+    const Json& actions = decision->at("chosen").at("actions");
+    acting += !actions.empty();
+    for (const Json& action : actions) ++kinds[action.at("operation").at("kind").get<std::string>()];
+  }
+  for (const Json& decision : trial.decisions) {
+    std::map<std::string, bool> seen;
+    for (const Json& rejection : decision.at("rejections")) seen[rejection.at("rule").get<std::string>()] = true;
+    for (const auto& [rule, yes] : seen) ++rules[rule];
+  }
+  return {{"cycles", trial.cycles}, {"frames", trial.frames},         {"decisions", trial.decisions.size()},
+          {"acting", acting},       {"actions_by_kind", Json(kinds)}, {"decisions_by_forbidding_rule", Json(rules)}};
+}
+
+std::string counts_text(const Json& counts) {
+  std::string kinds;
+  for (const auto& [kind, count] : counts.at("actions_by_kind").items()) {
+    kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", count.get<std::uint64_t>(), kind);
+  }
+  return fmt::format("{} cycles; {} decisions would act{}{}", counts.at("cycles").get<std::uint64_t>(),
+                     counts.at("acting").get<std::uint64_t>(), kinds.empty() ? "" : ": ", kinds);
+}
+
+}  // namespace
+
+Result<bool> check_policy(const PolicyCommand& command, std::ostream& out) {
+  const Result<std::string> text = read_config_file(command.file);
+  if (!text) return text.error();
+  const Result<ham::Policy> policy = ham::parse_policy(*text, command.file);
+  if (!policy) {
+    const std::string& problems = policy.error().message;
+    if (!command.json) {
+      out << problems << "\n";
+      return false;
+    }
+    Json json{{"file", command.file}, {"valid", false}, {"problems", Json::array()}};
+    for (std::size_t begin = 0; begin < problems.size();) {
+      const std::size_t end = std::min(problems.find('\n', begin), problems.size());
+      if (end > begin) json["problems"].push_back(problem_json(command.file, problems.substr(begin, end - begin)));
+      begin = end + 1;
+    }
+    out << json.dump(2) << "\n";
+    return false;
+  }
+  const std::vector<NamedRule> rules = rules_of(*policy);
+  if (command.json) {
+    Json json{{"file", command.file},
+              {"valid", true},
+              {"name", policy->name},
+              {"automation", ham::to_string(policy->automation)},
+              {"strategies", strategies_of(*policy)},
+              {"rules", Json::array()}};
+    for (const NamedRule& rule : rules) {
+      json["rules"].push_back({{"kind", rule.kind}, {"name", rule.name}, {"line", rule.line}});
+    }
+    out << json.dump(2) << "\n";
+    return true;
+  }
+  out << fmt::format("{}: valid. Policy \"{}\", automation {}, strategies: {}; {} rules\n", command.file, policy->name,
+                     ham::to_string(policy->automation), strategies_of(*policy), rules.size());
+  Table table({">LINE", "KIND", "NAME"});
+  for (const NamedRule& rule : rules) table.add({std::to_string(rule.line), rule.kind, rule.name});
+  if (!table.empty()) out << table.text();
+  return true;
+}
+
+Status test_policy(const PolicyCommand& command, std::ostream& out) {
+  Result<ham::Policy> policy = read_policy(command.file);
+  if (!policy) return policy.error();
+  const Result<Trial> trial = run_trial(std::move(*policy), command.recording);
+  if (!trial) return trial.error();
+  if (!command.at.empty()) {
+    const Result<Timestamp> at = api::parse_time(command.at, Timestamp{});
+    if (!at) return at.error();
+    const std::string wanted = api::to_rfc3339(*at);
+    const Json* found = nullptr;
+    for (const Json& decision : trial->decisions) {
+      if (time_of(decision) <= wanted) found = &decision;
+    }
+    if (found == nullptr) return Error{ErrorCode::kNotFound, "nothing was decided by " + wanted};
+    out << (command.json ? found->dump(2) + "\n" : print_decision(*found, {}));
+    return {};
+  }
+  const std::vector<const Json*> changes = changes_of(*trial);
+  Json counts = counts_of(*trial);
+  if (command.json) {
+    counts["changes"] = Json::array();
+    for (const Json* decision : changes) counts["changes"].push_back(*decision);
+    out << counts.dump(2) << "\n";
+    return {};
+  }
+  out << counts_text(counts) << "\n";
+  Table table({"FROM", "WOULD", "BECAUSE"});
+  int lines = 0;
+  for (const Json* decision : changes) {
+    if (++lines > command.limit) break;
+    const bool acts = !decision->at("chosen").at("actions").empty();
+    table.add({time_of(*decision), label_of(*decision), acts ? decision->at("summary").get<std::string>() : ""});
+  }
+  if (!table.empty()) out << "\n" << table.text();
+  if (static_cast<int>(changes.size()) > command.limit) {
+    out << fmt::format("… and {} more (--limit)\n", changes.size() - static_cast<std::size_t>(command.limit));
+  }
+  Table rules({"RULE", ">DECISIONS IN WHICH IT FORBADE SOMETHING"});
+  for (const auto& [rule, count] : counts.at("decisions_by_forbidding_rule").items()) {
+    rules.add({rule, fmt::format("{} of {}", count.get<std::uint64_t>(), trial->decisions.size())});
+  }
+  if (!rules.empty()) out << "\n" << rules.text();
+  return {};
+}
+
+Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
+  struct Side {
+    std::string file;
+    Trial trial;
+    std::size_t next = 0;
+    std::string label = "do nothing";
+  };
+  std::vector<Side> sides;
+  for (const std::string& file : {command.file, command.other}) {
+    Result<ham::Policy> policy = read_policy(file);
+    if (!policy) return policy.error();
+    Result<Trial> trial = run_trial(std::move(*policy), command.recording);
+    if (!trial) return trial.error();
+    sides.push_back({file, std::move(*trial), 0, "do nothing"});
+  }
+  // Both are step functions of time: what each wants from one decision to its next.
+  struct Part {
+    std::string time;
+    std::string labels[2];
+  };
+  std::vector<Part> parts;
+  bool differed = false;
+  for (;;) {
+    std::string time;
+    for (const Side& side : sides) {
+      if (side.next == side.trial.decisions.size()) continue;
+      const std::string next = time_of(side.trial.decisions[side.next]);
+      if (time.empty() || next < time) time = next;
+    }
+    if (time.empty()) break;
+    const std::string before = sides[0].label + "\n" + sides[1].label;
+    for (Side& side : sides) {
+      while (side.next < side.trial.decisions.size() && time_of(side.trial.decisions[side.next]) == time) {
+        side.label = label_of(side.trial.decisions[side.next++]);
+      }
+    }
+    const bool differ = sides[0].label != sides[1].label;
+    if ((differ || differed) && before != sides[0].label + "\n" + sides[1].label) {
+      parts.push_back({time, {sides[0].label, sides[1].label}});
+    }
+    differed = differ;
+  }
+  if (command.json) {
+    Json json{{"policies", Json::array()}, {"differences", Json::array()}};
+    for (const Side& side : sides) {
+      Json counts = counts_of(side.trial);
+      counts["file"] = side.file;
+      json["policies"].push_back(std::move(counts));
+    }
+    for (const Part& part : parts) {
+      json["differences"].push_back({{"time", part.time}, {"first", part.labels[0]}, {"second", part.labels[1]}});
+    }
+    out << json.dump(2) << "\n";
+    return parts.empty();
+  }
+  for (const Side& side : sides) out << side.file << ": " << counts_text(counts_of(side.trial)) << "\n";
+  if (parts.empty()) {
+    out << "they decide the same, always\n";
+    return true;
+  }
+  Table table({"FROM", command.file, command.other});
+  for (std::size_t i = 0; i < parts.size() && static_cast<int>(i) < command.limit; ++i) {
+    table.add({parts[i].time, parts[i].labels[0], parts[i].labels[1]});
+  }
+  out << "\n" << table.text();
+  if (static_cast<int>(parts.size()) > command.limit) {
+    out << fmt::format("… and {} more (--limit)\n", parts.size() - static_cast<std::size_t>(command.limit));
+  }
+  return false;
+}
+
+}  // namespace proteus::ctl

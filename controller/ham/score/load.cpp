@@ -1,0 +1,183 @@
+#include "controller/ham/score/load.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "controller/ham/score/contention.h"
+
+namespace proteus::ham {
+namespace {
+
+constexpr double kBytesPerGib = static_cast<double>(kGiB);
+constexpr double kWattsPerKilowatt = 1000;
+
+double mean(const SlotValues& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(kSlots);
+}
+
+/// A quantile of a sum of demands whose forecast errors correlate by kErrorCorrelation.
+double quantile_of_sum(double median, double spread, double square) {
+  return median + std::sqrt(std::max(0.0, (1 - kErrorCorrelation) * square + kErrorCorrelation * spread * spread));
+}
+
+double expectation(double p50, double p90, double p99) {
+  return kQuantileWeights[0] * p50 + kQuantileWeights[1] * p90 + kQuantileWeights[2] * p99;
+}
+
+}  // namespace
+
+void PeakLoad::add(const PeakLoad& other, double sign) {
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    median[i] += sign * other.median[i];
+    spread90[i] += sign * other.spread90[i];
+    square90[i] += sign * other.square90[i];
+  }
+}
+
+double PeakLoad::at(std::size_t slot) const {
+  return quantile_of_sum(median[slot], spread90[slot], square90[slot]);
+}
+
+double PeakLoad::most() const {
+  double peak = 0;
+  for (std::size_t i = 0; i < kSlots; ++i) peak = std::max(peak, at(i));
+  return peak;
+}
+
+void Load::add(const Load& other, double sign) {
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    median[i] += sign * other.median[i];
+    spread90[i] += sign * other.spread90[i];
+    square90[i] += sign * other.square90[i];
+    spread99[i] += sign * other.spread99[i];
+    square99[i] += sign * other.square99[i];
+    weighted[i] += sign * other.weighted[i];
+  }
+  peak.add(other.peak, sign);
+  vcpus += sign * other.vcpus;
+  memory_used_bytes += sign * other.memory_used_bytes;
+  memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
+  vms += sign > 0 ? other.vms : -other.vms;
+}
+
+double HostScore::performance() const {
+  return mean(contention) + memory_shortage;
+}
+double VmScore::performance() const {
+  return mean(unserved) + memory_shortage;
+}
+
+Load load_of(const VmModel& vm, const Allocation& allocation) {
+  const Demand& demand = vm.demand;
+  const double limit = allocation.cpu_limit_cores();
+  const double reserved = std::min<double>(vm.reserved_cores, allocation.vcpus);
+  Load load;
+  load.vms = 1;
+  load.vcpus = allocation.vcpus;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    const double p50 = std::min(demand.cpu_mean[i].p50, limit);
+    const double s90 = std::min(demand.cpu_mean[i].p90, limit) - p50;
+    const double s99 = std::min(demand.cpu_mean[i].p99, limit) - p50;
+    load.median[i] = p50;
+    load.spread90[i] = s90;
+    load.square90[i] = s90 * s90;
+    load.spread99[i] = s99;
+    load.square99[i] = s99 * s99;
+    load.weighted[i] = vm.priority * p50;
+    const double peak = std::max(std::min(demand.cpu_peak[i].p50, limit), reserved);
+    const double peak_spread = std::max(std::min(demand.cpu_peak[i].p90, limit), reserved) - peak;
+    load.peak.median[i] = peak;
+    load.peak.spread90[i] = peak_spread;
+    load.peak.square90[i] = peak_spread * peak_spread;
+  }
+  const auto memory = static_cast<double>(allocation.memory_bytes);
+  const double used =
+      demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
+  load.memory_used_bytes = std::min(memory, used);
+  load.memory_bytes = allocation.memory_bytes;
+  return load;
+}
+
+VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation) {
+  const Demand& demand = vm.demand;
+  const Prices& prices = policy.prices;
+  const double limit = allocation.cpu_limit_cores();
+  VmScore score;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    const forecast::Quantiles& q = demand.cpu_mean[i];
+    if (q.p50 <= limit && q.p90 <= limit && q.p99 <= limit) continue;
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * held_back_cores(cores, limit, allocation.vcpus) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores - limit);
+    };
+    score.unserved[i] = vm.priority * expectation(cost(q.p50), cost(q.p90), cost(q.p99));
+  }
+  if (demand.memory_known) {
+    const auto memory = static_cast<double>(allocation.memory_bytes);
+    const auto shortage = [&](double used) { return std::max(0.0, used * (1 + kMemorySpare) - memory); };
+    score.memory_shortage =
+        vm.priority * prices.memory_shortage_per_gib_hour *
+        expectation(shortage(demand.memory_max.p50), shortage(demand.memory_max.p90), shortage(demand.memory_max.p99)) /
+        kBytesPerGib;
+  }
+  score.idle = prices.capacity_per_core_hour * std::max(0.0, limit - demand.cpu_max.p99);
+  return score;
+}
+
+HostScore score_host(const Policy& policy, const HostModel& host, const Load& load) {
+  HostScore score;
+  if (load.vms == 0) return score;
+  const Prices& prices = policy.prices;
+  if (host.capacity_cores > 0) {
+    const double overhead = host.state->cpu_overhead_cores;
+    const double evidence_s = host.state->fingerprint.evidence_s;
+    const double trust = evidence_s / (evidence_s + kCurveTrustRun_s);
+    // The roots of all slots first: they are independent of each other, which the processor likes.
+    SlotValues p90;
+    SlotValues p99;
+    SlotValues peak;
+    for (std::size_t i = 0; i < kSlots; ++i) {
+      p90[i] = quantile_of_sum(load.median[i], load.spread90[i], load.square90[i]);
+      p99[i] = quantile_of_sum(load.median[i], load.spread99[i], load.square99[i]);
+      peak[i] = load.peak.at(i);
+    }
+    const auto waiting = [&](double cores) {
+      // However full the host: a vCPU that runs does not wait.
+      const double at_most = std::max(0.0, load.vcpus - std::min(cores, host.capacity_cores));
+      const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
+      if (trust > 0.9) return by_curve;
+      const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
+      return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
+    };
+    const auto cost = [&](double cores) {
+      return prices.contention_per_core_hour * waiting(cores) +
+             prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
+    };
+    double beyond_headroom = 0;
+    double used = 0;
+    for (std::size_t i = 0; i < kSlots; ++i) {
+      const double priority = load.median[i] > 0 ? load.weighted[i] / load.median[i] : 1;
+      score.contention[i] = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
+      beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
+      used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
+    }
+    score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
+                      std::max(host.cpu_headroom, 0.01);
+    // A host that will not be put to sleep draws its idle power in any case.
+    const double watts = (policy.strategies.consolidate ? host.idle_watts : 0) +
+                         (host.peak_watts - host.idle_watts) * used / static_cast<double>(kSlots);
+    score.energy = prices.energy_per_kwh * watts / kWattsPerKilowatt;
+  }
+  if (host.memory_bytes > 0) {
+    const auto memory = static_cast<double>(host.memory_bytes);
+    score.memory_shortage =
+        prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
+    const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - host.memory_headroom);
+    score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(host.memory_headroom, 0.01);
+  }
+  return score;
+}
+
+}  // namespace proteus::ham

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "controller/ham/cluster_state.h"
+#include "controller/ham/policy.h"
+#include "controller/ham/score/cluster_model.h"
+#include "controller/ham/score/demand.h"
+
+namespace proteus::ham {
+
+/// How much the forecast errors of VMs on one host move together: 0 independent (their spreads add as squares), 1 in
+/// step (their spreads add up). Half-way, because load that VMs share shows in their medians already.
+constexpr double kErrorCorrelation = 0.5;
+/// Seconds of CPU run behind a host's curve at which it counts as much as the finite-population model.
+constexpr double kCurveTrustRun_s = 60;
+/// Share of its demand that a guest needs beside it for page cache before it starts to reclaim.
+constexpr double kMemorySpare = 0.10;
+
+using SlotValues = std::array<double, kSlots>;
+
+/// Peak CPU load by slot [cores], reservations included: what headroom is about.
+struct PeakLoad {
+  SlotValues median{}, spread90{}, square90{};
+  void add(const PeakLoad& other, double sign);
+  /// p90 in one slot.
+  double at(std::size_t slot) const;
+  /// Largest p90 of all slots.
+  double most() const;
+};
+
+/// Load of one VM, or of several together, by slot: medians add; spreads over the median add linearly and as squares.
+struct Load {
+  SlotValues median{}, spread90{}, square90{}, spread99{}, square99{};  ///< cores, mean over the slot
+  SlotValues weighted{};  ///< median × the VM's priority: who suffers when the host is contended
+  PeakLoad peak;
+  double vcpus = 0;
+  double memory_used_bytes = 0;
+  std::int64_t memory_bytes = 0;
+  int vms = 0;
+  void add(const Load& other, double sign);
+};
+
+/// What a host costs [currency per hour, >= 0].
+struct HostScore {
+  SlotValues contention{};
+  double memory_shortage = 0;
+  double imbalance = 0;
+  double energy = 0;
+  double performance() const;
+  double utilisation() const { return imbalance + energy; }
+};
+
+/// What a VM costs by its own allocation [currency per hour, >= 0].
+struct VmScore {
+  SlotValues unserved{};
+  double memory_shortage = 0;
+  double idle = 0;
+  double performance() const;
+};
+
+// Formulas: docs/decisions.md. Pure.
+Load load_of(const VmModel& vm, const Allocation& allocation);
+VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation);
+HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
+
+}  // namespace proteus::ham

@@ -1,0 +1,142 @@
+#include <algorithm>
+
+#include "controller/ham/search/workspace.h"
+
+namespace proteus::ham {
+namespace {
+
+/// Hosts tried for emptying in one cycle.
+constexpr std::size_t kDrainsMax = 16;
+
+bool takes_part(const HostModel& host) {
+  return host.state->fresh && host.state->commandable && !host.state->maintenance;
+}
+
+/// Rules that only wait are not asked here: emptying a host may take several cycles.
+bool lasting_refusal(const PlanState& plan, const Change& change) {
+  for (const Rule& rule : rules()) {
+    if (!only_waits(rule.name) && rule.check(plan, change, false)) return true;
+  }
+  return false;
+}
+
+/// Where all VMs of the host would go, best fit; changes empty: not all find a place, or it does not pay.
+Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
+  Option option;
+  option.cause = Step::Cause::kConsolidate;
+  std::vector<PlanState::Saved> saved;
+  std::vector<std::size_t> vms = w.plan.vms_on(h);
+  std::stable_sort(vms.begin(), vms.end(), [&](std::size_t a, std::size_t b) {
+    return w.plan.placement(a).allocation.memory_bytes > w.plan.placement(b).allocation.memory_bytes;
+  });
+  double touched_cost = w.plan.cost_of_host(h);
+  bool all_placed = true;
+  for (const std::size_t v : vms) {
+    Evaluation best;
+    Change best_move;
+    bool found = false;
+    std::size_t accepted = 0;
+    const Departure departure = w.plan.depart(v);
+    targets.for_each(v, [&](std::size_t target) {
+      // Filling a host that is empty, or asleep, empties nothing.
+      if (w.plan.vms_on(target).empty()) return true;
+      const Change move{v, {target, w.plan.placement(v).allocation}};
+      if (lasting_refusal(w.plan, move) || !w.spend()) return true;
+      const Evaluation evaluation = w.plan.evaluate(move, departure);
+      if (evaluation.hard_violations <= 0 && (!found || evaluation.gain() > best.gain())) {
+        best = evaluation;
+        best_move = move;
+        found = true;
+      }
+      return w.thorough || ++accepted < kTargetsMax;
+    });
+    if (!found) {
+      all_placed = false;
+      break;
+    }
+    option.gain += best.gain();
+    option.price += best.delta.cost + best.delta.latency;
+    touched_cost += w.plan.cost_of_host(best_move.to.host);
+    option.changes.push_back(best_move);
+    saved.push_back(w.plan.apply_saved(best_move));
+  }
+  for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
+  option.gain_required = w.model.policy.limits.gain_min * touched_cost;
+  if (!all_placed || !option.sufficient() || option.gain <= 0) option.changes.clear();
+  return option;
+}
+
+/// As much of the emptying as the limits allow now; the rest follows in later cycles.
+void take_what_is_allowed(Workspace& w, Targets& targets, const Option& option) {
+  for (const Change& change : option.changes) {
+    if (refusal(w.plan, change, false)) continue;
+    Option part = option;
+    part.changes = {change};
+    const std::size_t from = w.plan.placement(change.vm).host;
+    w.take(part);
+    targets.update(from);
+    targets.update(change.to.host);
+  }
+}
+
+}  // namespace
+
+void consolidate(Workspace& w) {
+  if (w.moves_left() <= 0) return;
+  Targets targets(w);
+  std::vector<std::size_t> hosts;
+  for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
+    const std::vector<std::size_t>& vms = w.plan.vms_on(h);
+    if (vms.empty() || !takes_part(w.model.hosts[h]) || w.model.hosts[h].idle_watts <= 0) continue;
+    const bool whole = std::all_of(vms.begin(), vms.end(),
+                                   [&](std::size_t v) { return w.eligible(v) && !w.plan.moved(v) && !w.reshaped[v]; });
+    if (whole) hosts.push_back(h);
+  }
+  std::stable_sort(hosts.begin(), hosts.end(),
+                   [&](std::size_t a, std::size_t b) { return w.plan.vms_on(a).size() < w.plan.vms_on(b).size(); });
+  if (hosts.size() > kDrainsMax) hosts.resize(kDrainsMax);
+  for (const std::size_t h : hosts) {
+    if (w.moves_left() <= 0) return;
+    // A host that others have been sent to in this plan stays.
+    const std::vector<std::size_t>& vms = w.plan.vms_on(h);
+    if (std::any_of(vms.begin(), vms.end(), [&](std::size_t v) { return w.plan.moved(v); })) continue;
+    const Option option = drain_option(w, targets, h);
+    if (!option.changes.empty()) take_what_is_allowed(w, targets, option);
+  }
+}
+
+void choose_power(Workspace& w) {
+  std::vector<std::size_t> idle;
+  std::vector<std::size_t> asleep;
+  for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
+    const HostModel& host = w.model.hosts[h];
+    const bool used = !w.plan.vms_on(h).empty();
+    if (host.state->asleep) {
+      if (used) {
+        w.result.wake.push_back(h);
+      } else {
+        asleep.push_back(h);
+      }
+    } else if (takes_part(host) && !used && w.plan.migrations_planned(h) == 0 && host.migrations_running == 0 &&
+               host.transit_memory_bytes == 0 && host.idle_watts > 0) {
+      idle.push_back(h);
+    }
+  }
+  const auto by_power = [&](std::size_t a, std::size_t b) {
+    return w.model.hosts[a].idle_watts > w.model.hosts[b].idle_watts;
+  };
+  std::stable_sort(idle.begin(), idle.end(), by_power);
+  std::stable_sort(asleep.begin(), asleep.end(), by_power);
+  const auto spare = static_cast<std::size_t>(w.model.policy.limits.spare_hosts);
+  if (idle.size() > spare) {
+    w.result.sleep.assign(idle.begin(), idle.end() - static_cast<std::ptrdiff_t>(spare));
+  } else {
+    // The most frugal first.
+    for (std::size_t i = idle.size(); i < spare && !asleep.empty(); ++i) {
+      w.result.wake.push_back(asleep.back());
+      asleep.pop_back();
+    }
+  }
+}
+
+}  // namespace proteus::ham

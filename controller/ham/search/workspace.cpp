@@ -1,0 +1,166 @@
+#include "controller/ham/search/workspace.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "controller/ham/explain.h"
+
+namespace proteus::ham {
+namespace {
+
+constexpr std::size_t kOptionsKept = 64;
+constexpr double kTieShare = 0.01;
+/// Sleeping hosts are tried after all others, and only so many.
+constexpr double kAsleepUse = 1e6;
+
+bool better_gain(const Option& a, const Option& b) {
+  return a.gain > b.gain;
+}
+
+}  // namespace
+
+const Option* choose(const std::vector<Option>& options) {
+  double best_gain = 0;
+  for (const Option& option : options) {
+    if (option.sufficient()) best_gain = std::max(best_gain, option.gain);
+  }
+  const Option* chosen = nullptr;
+  for (const Option& option : options) {
+    if (!option.sufficient() || option.gain <= 0 || option.gain < best_gain * (1 - kTieShare)) continue;
+    if (chosen == nullptr ||
+        std::tuple(option.price, option.changes.size()) < std::tuple(chosen->price, chosen->changes.size())) {
+      chosen = &option;
+    }
+  }
+  return chosen;
+}
+
+Workspace::Workspace(PlanState& p, std::uint64_t seed)
+    : plan(p),
+      model(p.model()),
+      thorough(p.model().hosts.size() <= kThoroughHosts),
+      reshaped(p.model().vms.size()),
+      random_(seed) {
+  result.evaluations_max = kEvaluationsMax + kEvaluationsPerVm * static_cast<std::int64_t>(model.vms.size());
+}
+
+bool Workspace::spend() {
+  if (result.evaluations >= result.evaluations_max) {
+    result.exhausted = true;
+    return false;
+  }
+  ++result.evaluations;
+  return true;
+}
+
+int Workspace::moves_left() const {
+  const Limits& limits = model.policy.limits;
+  const int running = model.migrations_running + plan.migrations_planned();
+  return std::min(limits.concurrent_migrations - running, limits.moves_per_hour - model.moves_last_hour - running);
+}
+
+double Workspace::price_min() const {
+  return model.policy.prices.action_fixed / model.payback_hours();
+}
+
+Option Workspace::make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) const {
+  return {{change},
+          evaluation.gain(),
+          evaluation.delta.cost + evaluation.delta.latency,
+          model.policy.limits.gain_min * evaluation.present_cost_per_hour,
+          cause};
+}
+
+void Workspace::remember(const std::vector<Option>& options) {
+  for (const Option& option : options) {
+    // What saves nothing is no alternative to anybody.
+    if (option.gain <= least_remembered_) continue;
+    if (option.gain + option.price > 1e-6 || option.cause == Step::Cause::kRepair) result.options.push_back(option);
+  }
+  if (result.options.size() > 2 * kOptionsKept) {
+    std::stable_sort(result.options.begin(), result.options.end(), better_gain);
+    result.options.resize(kOptionsKept);
+    least_remembered_ = result.options.back().gain;
+  }
+}
+
+void Workspace::take(const Option& option) {
+  for (std::size_t i = 0; i < option.changes.size(); ++i) {
+    const Change& change = option.changes[i];
+    const Evaluation evaluation = plan.evaluate(change);
+    Step step{change, plan.placement(change.vm), evaluation.delta, option.cause, label_of(plan, change), {}};
+    if (option.cause == Step::Cause::kMakeRoom && i > 0) step.cause = Step::Cause::kUseRoom;
+    step.reason = reason_of(plan, option, change, evaluation);
+    if (!(step.from.allocation == change.to.allocation)) reshaped[change.vm] = true;
+    plan.apply(change);
+    result.steps.push_back(std::move(step));
+  }
+}
+
+void Workspace::reject(const Change& change, const Refusal& refusal) {
+  result.rejections.add(name_of(plan, change.vm), label_of(plan, change), refusal);
+}
+
+void Workspace::reject_explained(const Change& change, Rule::Scope scope) {
+  if (!result.rejections.takes(name_of(plan, change.vm))) return;
+  const auto refused = refusal(plan, change, scope, true);
+  // What only waits for its turn behind this very plan is not forbidden.
+  const bool waits = refused && plan.migrations_planned() > 0 &&
+                     (refused->rule == "concurrency" || refused->rule.starts_with("moves_per_hour"));
+  if (refused && !waits) reject(change, *refused);
+}
+
+/// Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014).
+std::size_t Workspace::random_below(std::size_t n) {
+  std::uint64_t z = (random_ += 0x9e3779b97f4a7c15ULL);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return static_cast<std::size_t>((z ^ (z >> 31)) % n);
+}
+
+Targets::Targets(const Workspace& workspace) : workspace_(workspace), use_(workspace.model.hosts.size(), -1) {
+  if (workspace.thorough) return;
+  const ClusterModel& model = workspace.model;
+  std::size_t asleep = 0;
+  for (std::size_t h = 0; h < model.hosts.size(); ++h) {
+    const HostState& host = *model.hosts[h].state;
+    if (host.maintenance || model.hosts[h].migrations_running > 0 || model.hosts[h].capacity_cores <= 0) continue;
+    if (host.asleep) {
+      if (!model.policy.strategies.consolidate || ++asleep > kTargetsMax) continue;
+    } else if (!host.fresh || !host.commandable) {
+      continue;
+    }
+    use_[h] = use_of(h);
+    by_use_.emplace(use_[h], h);
+  }
+}
+
+double Targets::use_of(std::size_t h) const {
+  const HostModel& host = workspace_.model.hosts[h];
+  return (host.state->asleep ? kAsleepUse : 0) + workspace_.plan.cpu_peak_cores(h) / host.capacity_cores;
+}
+
+void Targets::update(std::size_t h) {
+  if (use_[h] < 0) return;
+  by_use_.erase({use_[h], h});
+  use_[h] = use_of(h);
+  by_use_.emplace(use_[h], h);
+}
+
+std::vector<std::size_t> Targets::partners(std::size_t v) const {
+  std::vector<std::size_t> hosts;
+  const ClusterModel& model = workspace_.model;
+  if (workspace_.thorough) return hosts;
+  for (const std::uint32_t rule : model.vms[v].affinity) {
+    if (model.policy.affinity[rule].apart) continue;
+    for (const std::size_t other : model.rule_vms[rule]) {
+      const std::size_t host = workspace_.plan.placement(other).host;
+      if (other != v && hosts.size() < kTargetsMax && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
+        hosts.push_back(host);
+      }
+    }
+  }
+  return hosts;
+}
+
+}  // namespace proteus::ham

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "controller/ham/rules/rule.h"
+#include "controller/ham/score/plan_state.h"
+#include "controller/ham/search/search.h"
+
+namespace proteus::ham {
+
+/// The sufficient option to take: among those within 1 % of the best gain the cheapest, then the one with the fewest
+/// changes, then the first proposed; nullptr: none is sufficient.
+const Option* choose(const std::vector<Option>& options);
+
+/// What the phases of one search share.
+struct Workspace {
+  Workspace(PlanState& plan, std::uint64_t seed);
+
+  bool eligible(std::size_t vm) const { return model.vms[vm].active && model.vms[vm].automation == level; }
+  /// Takes one from the budget; false: it is spent.
+  bool spend();
+  /// How many more migrations this plan may hold by the cluster's limits.
+  int moves_left() const;
+  /// No single move gains anything that costs more than this.
+  double price_min() const;
+  Option make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) const;
+  void remember(const std::vector<Option>& options);
+  void take(const Option& option);
+  void reject(const Change& change, const Refusal& refusal);
+  /// Logs why the change is refused, formatted only if it is going to be kept.
+  void reject_explained(const Change& change, Rule::Scope scope);
+  /// Next number of the seed's sequence, below n.
+  std::size_t random_below(std::size_t n);
+
+  PlanState& plan;
+  const ClusterModel& model;
+  const bool thorough;  ///< the cluster is small enough to try everything
+  SearchResult result;
+  Automation level = Automation::kAutomatic;
+  std::vector<bool> reshaped;          ///< by VM: has been reshaped in this plan
+  std::vector<Change> blocked_raises;  ///< wanted, but for the host's headroom
+
+ private:
+  std::uint64_t random_;
+  double least_remembered_ = -std::numeric_limits<double>::infinity();  ///< what gains no more is not kept
+};
+
+/// The hosts to try a VM on, the least used first. In a thorough search all of them, by index, so that what is
+/// forbidden is explained.
+class Targets {
+ public:
+  explicit Targets(const Workspace& workspace);
+  /// The host's load has changed.
+  void update(std::size_t host);
+  /// Calls visit(host) for each host but the VM's own until it returns false.
+  template <typename Visit>
+  void for_each(std::size_t vm, const Visit& visit) const {
+    const std::size_t own = workspace_.plan.placement(vm).host;
+    for (const std::size_t host : partners(vm)) {
+      if (host != own && !visit(host)) return;
+    }
+    if (workspace_.thorough) {
+      for (std::size_t host = 0; host < workspace_.model.hosts.size(); ++host) {
+        if (host != own && !visit(host)) return;
+      }
+      return;
+    }
+    for (const auto& [use, host] : by_use_) {
+      if (host != own && workspace_.model.pins_allow(vm, host) && !visit(host)) return;
+    }
+  }
+
+ private:
+  /// In a large cluster: hosts of VMs that this one belongs together with.
+  std::vector<std::size_t> partners(std::size_t vm) const;
+  double use_of(std::size_t host) const;
+
+  const Workspace& workspace_;
+  std::vector<double> use_;
+  std::set<std::pair<double, std::size_t>> by_use_;
+};
+
+// Phases, each in its own file. All leave a plan in which every step is allowed.
+
+/// Mends broken hard rules and empties hosts in maintenance, in the fewest moves.
+void repair(Workspace& w);
+/// The best reshape of each VM, best first.
+void reshape(Workspace& w);
+/// Migrations that gain, best first, alone or together with the raise that needs their room.
+void relieve(Workspace& w);
+/// Other places for the VMs that move, exchanges and chains: local search around the plan so far.
+void improve(Workspace& w);
+/// Empties hosts whose power costs more than their VMs do elsewhere.
+void consolidate(Workspace& w);
+/// Which hosts the plan needs awake, and which may sleep after it.
+void choose_power(Workspace& w);
+
+/// The moves of one VM that rules allow, evaluated; explain: refusals are logged.
+void move_options(Workspace& w, const Targets& targets, std::size_t vm, bool explain, std::vector<Option>& out);
+/// Puts the changes of a plan into an order in which each is allowed where it stands, as steps with reasons; `plan`
+/// must be at the model's state and is left with the steps applied. Changes that no order allows are left out.
+std::vector<Step> order_steps(PlanState& plan, const std::vector<Step>& wanted);
+/// The same for changes alone.
+void order_changes(PlanState& plan, const std::vector<Change>& wanted);
+/// What each host in maintenance cannot get rid of, whatever the limits on concurrency, goes to the log's front.
+void check_evacuations(const PlanState& plan, RejectionLog& log);
+
+}  // namespace proteus::ham

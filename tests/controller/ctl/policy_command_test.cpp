@@ -1,0 +1,182 @@
+#include "controller/ctl/policy_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/wire/telemetry_codec.h"
+#include "controller/ctl/print.h"
+#include "controller/pipeline_options.h"
+#include "controller/replay/recording.h"
+#include "tests/controller/store/temporary_directory.h"
+#include "tests/fakes/fake_telemetry.h"
+
+namespace proteus::ctl {
+namespace {
+
+using testing::HasSubstr;
+
+/// A recording of one host on which a VM with a quota of 40 % comes to want 70 %, in a minute and a half.
+class PolicyFiles : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = new TemporaryDirectory();
+    auto store = store::Store::open({.directory = *directory_ / "store"});
+    ASSERT_TRUE(store) << store.error().message;
+    controller::PipelineOptions options;
+    options.view.forecast.step = std::chrono::seconds(1);
+    options.view.forecast.horizon_steps = 20;
+    options.executor.controller = "test";
+    store::Started started;
+    started.term = 1;
+    started.options_toml = controller::pipeline_options_toml(options);
+    Timestamp now = from_unix_ns(1'700'000'000'000'000'000);
+    const auto write = [&](store::JournalPayload payload) {
+      std::vector<store::JournalEntry> entries{{0, now, std::move(payload)}};
+      ASSERT_TRUE((*store)->append(entries));
+    };
+    write(started);
+    write(store::AgentPresence{HostId("h1"), true, ""});
+    fakes::FakeHost host("h1", 2, 4 * kGiB);
+    fakes::FakeVm vm;
+    vm.name = "web";
+    vm.uuid = "00000000-0000-4000-8000-000000000001";
+    vm.quota_us = 40000;
+    host.vms = {vm};
+    wire::FrameEncoder encoder;
+    std::uint64_t base = 0;
+    for (std::uint64_t second = 1; second <= 90; ++second, now += std::chrono::seconds(1)) {
+      const double run = std::min(0.4, 0.15 + 0.005 * static_cast<double>(second));
+      host.pass(1, {{run, run >= 0.4 ? 0.6 : 0.0}});
+      const Sample sample = host.sample(now);
+      std::vector<std::string> messages;
+      encoder.encode(sample, messages);
+      std::vector<store::RawMessage> raw;
+      for (std::size_t i = 0; i < messages.size(); ++i) {
+        const bool is_frame = i + 1 == messages.size();
+        raw.push_back({.received = now,
+                       .host = HostId("h1"),
+                       .boot_id = host.boot_id,
+                       .sequence = is_frame ? sample.frame.sequence : 0,
+                       .catalog_version = 1,
+                       .base_sequence = is_frame ? base : 0,
+                       .bytes = messages[i]});
+      }
+      base = sample.frame.sequence;
+      ASSERT_TRUE((*store)->append(raw));
+      write(store::Cycle{second, second, raw.back().lsn});
+    }
+    const auto written = replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, recording());
+    ASSERT_TRUE(written) << written.error().message;
+  }
+  static void TearDownTestSuite() {
+    delete directory_;
+    directory_ = nullptr;
+  }
+
+  static std::string recording() { return *directory_ / "run.rec"; }
+  static std::string file(const std::string& name, const std::string& text) {
+    std::ofstream(*directory_ / name) << text;
+    return *directory_ / name;
+  }
+
+  std::ostringstream out_;
+  static TemporaryDirectory* directory_;
+};
+
+TemporaryDirectory* PolicyFiles::directory_ = nullptr;
+
+TEST_F(PolicyFiles, CheckNamesEveryProblemWithItsLine) {
+  PolicyCommand command;
+  command.file = file("bad.toml", "colour = 'red'\n[limits]\ncooldown = 5\n");
+  const auto valid = check_policy(command, out_);
+  ASSERT_TRUE(valid);
+  EXPECT_FALSE(*valid);
+  EXPECT_THAT(out_.str(), HasSubstr("bad.toml:1: "));
+  EXPECT_THAT(out_.str(), HasSubstr("bad.toml:3: "));
+  command.json = true;
+  out_.str("");
+  ASSERT_TRUE(check_policy(command, out_));
+  const Json json = Json::parse(out_.str());
+  EXPECT_FALSE(json.at("valid").get<bool>());
+  ASSERT_EQ(json.at("problems").size(), 2u);
+  EXPECT_EQ(json.at("problems")[1].at("line"), 3);
+}
+
+TEST_F(PolicyFiles, CheckSaysWhatIsInIt) {
+  PolicyCommand command;
+  command.file = file("good.toml", "name = 'lab'\n[[rules.exclude]]\nname = 'no'\nvms = ['a']\n");
+  const auto valid = check_policy(command, out_);
+  ASSERT_TRUE(valid);
+  EXPECT_TRUE(*valid);
+  EXPECT_THAT(out_.str(),
+              HasSubstr("valid. Policy \"lab\", automation recommend, strategies: reshape, migrate; 1 rules"));
+  EXPECT_THAT(out_.str(), HasSubstr("exclude"));
+  command.file = *directory_ / "none.toml";
+  EXPECT_FALSE(check_policy(command, out_));
+}
+
+TEST_F(PolicyFiles, TestSaysWhatWouldHaveBeenDone) {
+  PolicyCommand command;
+  command.file = file("plain.toml", "automation = 'observe'\n");
+  command.recording = recording();
+  const Status done = test_policy(command, out_);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_THAT(out_.str(), HasSubstr("90 cycles; "));
+  EXPECT_THAT(out_.str(), HasSubstr("set_cpu_quota"));
+  EXPECT_THAT(out_.str(), HasSubstr("web's CPU demand"));
+  command.json = true;
+  out_.str("");
+  ASSERT_TRUE(test_policy(command, out_));
+  const Json json = Json::parse(out_.str());
+  EXPECT_GE(json.at("acting").get<int>(), 1);
+  EXPECT_FALSE(json.at("changes").empty());
+  command.json = false;
+  command.at = json.at("changes")[0].at("time").get<std::string>();
+  out_.str("");
+  ASSERT_TRUE(test_policy(command, out_));
+  EXPECT_THAT(out_.str(), HasSubstr("do nothing"));
+  EXPECT_THAT(out_.str(), HasSubstr("GAIN/H"));
+  command.at = "1";
+  EXPECT_EQ(test_policy(command, out_).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(PolicyFiles, TestTellsWhichRulesForbade) {
+  PolicyCommand command;
+  command.file = file("small.toml",
+                      "[[rules.size]]\nname = 'small'\nvms = ['web']\ncpu_cores_max = 0.4\n"
+                      "[[rules.window]]\nname = 'shut'\nvms = ['*']\nwhat = 'all'\neffect = 'forbid'\n");
+  command.recording = recording();
+  ASSERT_TRUE(test_policy(command, out_));
+  EXPECT_THAT(out_.str(), HasSubstr("0 decisions would act"));
+}
+
+TEST_F(PolicyFiles, DiffFindsWhereTheyPart) {
+  PolicyCommand command;
+  command.file = file("a.toml", "");
+  command.other = file("b.toml", "name = 'another name, the same will'\n");
+  command.recording = recording();
+  auto same = diff_policies(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_TRUE(*same) << out_.str();
+  command.other = file("c.toml", "[strategies]\nreshape = false\n");
+  out_.str("");
+  same = diff_policies(command, out_);
+  ASSERT_TRUE(same);
+  EXPECT_FALSE(*same);
+  EXPECT_THAT(out_.str(), HasSubstr("raise CPU quota"));
+  command.json = true;
+  out_.str("");
+  ASSERT_TRUE(diff_policies(command, out_));
+  const Json json = Json::parse(out_.str());
+  EXPECT_EQ(json.at("policies").size(), 2u);
+  ASSERT_FALSE(json.at("differences").empty());
+  EXPECT_EQ(json.at("differences")[0].at("second"), "do nothing");
+}
+
+}  // namespace
+}  // namespace proteus::ctl

@@ -1,0 +1,312 @@
+#include "tests/controller/ham/exact/exact_solver.h"
+
+#include <glpk.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "controller/ham/score/plan_state.h"
+
+namespace proteus::ham {
+namespace {
+
+constexpr int kRoundsMax = 400;
+/// The bound is as good as found when it is so near to the master's value.
+constexpr double kCloseEnough = 1e-4;
+constexpr double kReducedCostMin = 1e-6;
+
+/// A set of VMs on one host.
+struct Column {
+  std::size_t host = 0;
+  std::vector<std::size_t> vms;  ///< ascending
+  double cost = 0;
+  bool memory_fits = true;
+  bool operator<(const Column& other) const { return std::tie(host, vms) < std::tie(other.host, other.vms); }
+};
+
+class Solver {
+ public:
+  explicit Solver(const ClusterModel& model)
+      : model_(model), start_(model), problem_(glp_create_prob()), home_units_(model.hosts.size()) {
+    glp_set_obj_dir(problem_, GLP_MIN);
+    double vcpus_per_core = 1e6;
+    for (const VmModel& vm : model.vms) {
+      vcpus_per_core = std::min(vcpus_per_core, vm.state->allocation.vcpus / vm.demand.cpu_mean[0].p50);
+      units_.push_back(static_cast<int>(std::lround(vm.demand.cpu_mean[0].p50 / kExactGrid_cores)));
+    }
+    for (std::size_t v = 0; v < units_.size(); ++v) home_units_[model.vms[v].host] += units_[v];
+    for (std::size_t h = 0; h < model.hosts.size(); ++h) add_host_costs(h, vcpus_per_core);
+    add_rows();
+  }
+  ~Solver() { glp_delete_prob(problem_); }
+  Solver(const Solver&) = delete;
+  Solver& operator=(const Solver&) = delete;
+
+  ExactResult solve(const std::vector<std::size_t>& known, double known_cost, int nodes_max) {
+    glp_term_out(GLP_OFF);
+    std::vector<std::size_t> present;
+    for (const VmModel& vm : model_.vms) present.push_back(vm.host);
+    add_plan(present);
+    add_plan(known);
+    ExactResult result;
+    result.optimum = known_cost;
+    result.bound = generate(known_cost);
+    std::vector<std::size_t> hosts = known;
+    choose(nodes_max, result.optimum, hosts);
+    PlanState end(model_);
+    for (std::size_t v = 0; v < hosts.size(); ++v) {
+      if (hosts[v] != end.placement(v).host) end.apply({v, {hosts[v], end.placement(v).allocation}});
+    }
+    result.violations = end.hard_violations();
+    result.bound = std::min(result.bound, result.optimum);
+    result.columns = static_cast<int>(columns_.size());
+    return result;
+  }
+
+ private:
+  int vm_row(std::size_t v) const { return 1 + static_cast<int>(v); }
+  int host_row(std::size_t h) const { return 1 + static_cast<int>(model_.vms.size() + h); }
+  int apart_row(std::size_t rule, std::size_t h) const {
+    return 1 + static_cast<int>(model_.vms.size() + model_.hosts.size() * (1 + rule) + h);
+  }
+  double broken_price() const { return model_.policy.prices.rule_violation_per_hour; }
+
+  /// What the host costs by its load in units, up to the most that may be on it.
+  void add_host_costs(std::size_t h, double vcpus_per_core) {
+    const HostModel& host = model_.hosts[h];
+    const double allowed = host.capacity_cores * (1 - host.cpu_headroom) - host.state->cpu_overhead_cores;
+    allowed_units_.push_back(static_cast<int>(std::floor(allowed / kExactGrid_cores + 1e-6)));
+    std::vector<double>& costs = costs_.emplace_back();
+    for (int units = 0; units <= std::max(allowed_units_[h], home_units_[h]); ++units) {
+      const double cores = units * kExactGrid_cores;
+      Load load;
+      load.vms = 1;
+      load.vcpus = cores * vcpus_per_core;
+      load.median.fill(cores);
+      load.weighted.fill(cores);
+      load.peak.median.fill(cores);
+      const HostScore score = score_host(model_.policy, host, load);
+      costs.push_back(score.performance() + score.utilisation());
+    }
+  }
+
+  void add_rows() {
+    glp_add_rows(problem_, apart_row(model_.policy.affinity.size(), 0) - 1);
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) glp_set_row_bnds(problem_, vm_row(v), GLP_FX, 1, 1);
+    for (std::size_t h = 0; h < model_.hosts.size(); ++h) glp_set_row_bnds(problem_, host_row(h), GLP_UP, 0, 1);
+    for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
+      for (std::size_t h = 0; h < model_.hosts.size(); ++h) {
+        // One of them may be there; each further one has its price.
+        const int row = apart_row(rule, h);
+        glp_set_row_bnds(problem_, row, GLP_UP, 0, 1);
+        const int excess = glp_add_cols(problem_, 1);
+        glp_set_col_bnds(problem_, excess, GLP_LO, 0, 0);
+        glp_set_obj_coef(problem_, excess, broken_price());
+        const int rows[] = {0, row};
+        const double values[] = {0, -1};
+        glp_set_mat_col(problem_, excess, 1, rows, values);
+      }
+    }
+    first_column_ = glp_get_num_cols(problem_) + 1;
+  }
+
+  bool may_be_on(std::size_t v, std::size_t h) const {
+    const VmModel& vm = model_.vms[v];
+    if (h == vm.host) return true;
+    return !vm.state->unmovable && !model_.hosts[h].state->maintenance && model_.pins_allow(v, h);
+  }
+  /// Of the VM on the host, whatever else is there.
+  double own_price(std::size_t v, std::size_t h) const {
+    if (h != model_.vms[v].host) return start_.move_price(v);
+    return broken_price() *
+           (static_cast<int>(!model_.pins_allow(v, h)) + static_cast<int>(model_.hosts[h].state->maintenance));
+  }
+
+  void add_plan(const std::vector<std::size_t>& host_of) {
+    std::vector<std::vector<std::size_t>> sets(model_.hosts.size());
+    for (std::size_t v = 0; v < host_of.size(); ++v) sets[host_of[v]].push_back(v);
+    for (std::size_t h = 0; h < sets.size(); ++h) add_column(h, sets[h]);
+  }
+
+  void add_column(std::size_t h, const std::vector<std::size_t>& vms) {
+    Column column{h, vms};
+    int units = 0;
+    std::int64_t memory = 0;
+    bool arrives = false;
+    std::vector<int> rows = {0, host_row(h)};
+    for (const std::size_t v : vms) {
+      units += units_[v];
+      memory += model_.vms[v].state->allocation.memory_bytes;
+      arrives = arrives || model_.vms[v].host != h;
+      column.cost += own_price(v, h);
+      rows.push_back(vm_row(v));
+    }
+    column.cost += vms.empty() ? 0 : costs_[h][static_cast<std::size_t>(units)];
+    const HostModel& host = model_.hosts[h];
+    column.memory_fits =
+        !arrives || static_cast<double>(memory) <= static_cast<double>(host.memory_bytes) * (1 - host.memory_headroom);
+    if (!columns_seen_.insert(column).second) return;
+    std::vector<double> values(rows.size(), 1.0);
+    for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
+      const std::vector<std::size_t>& of_rule = model_.rule_vms[rule];
+      const auto count = std::count_if(of_rule.begin(), of_rule.end(),
+                                       [&](std::size_t v) { return std::binary_search(vms.begin(), vms.end(), v); });
+      if (count == 0) continue;
+      rows.push_back(apart_row(rule, h));
+      values.push_back(static_cast<double>(count));
+    }
+    const int index = glp_add_cols(problem_, 1);
+    glp_set_col_bnds(problem_, index, GLP_LO, 0, 0);
+    glp_set_obj_coef(problem_, index, column.cost);
+    glp_set_mat_col(problem_, index, static_cast<int>(rows.size()) - 1, rows.data(), values.data());
+    columns_.push_back(std::move(column));
+  }
+
+  /// Adds columns until none would help, or the bound is close enough. Returns the bound.
+  double generate(double known_cost) {
+    glp_smcp simplex;
+    glp_init_smcp(&simplex);
+    simplex.msg_lev = GLP_MSG_OFF;
+    double bound = 0;
+    for (int round = 0; round < kRoundsMax; ++round) {
+      if (glp_simplex(problem_, &simplex) != 0 || glp_get_status(problem_) != GLP_OPT) break;
+      const double value = glp_get_obj_val(problem_);
+      double lagrangian = value;
+      const std::size_t before = columns_.size();
+      for (std::size_t h = 0; h < model_.hosts.size(); ++h) {
+        const double dual = glp_get_row_dual(problem_, host_row(h));
+        lagrangian += std::min(0.0, std::min(price(h, true), price(h, false)) - dual);
+      }
+      bound = std::max(bound, lagrangian);
+      if (columns_.size() == before) break;
+      if (std::min(value, known_cost) - bound <= kCloseEnough * bound) break;
+    }
+    return bound;
+  }
+
+  /// The set of least reduced cost for the host; added to the master if it helps. arrivals: VMs from elsewhere may be
+  /// in it, and then its headroom holds; else only those at home. Returns that cost without the host's own dual.
+  double price(std::size_t h, bool arrivals) {
+    struct Choice {
+      std::size_t vm;
+      double worth;
+    };
+    std::vector<Choice> choices;
+    std::vector<std::size_t> always;
+    int units = 0;
+    double worth = 0;
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
+      const bool home = model_.vms[v].host == h;
+      if (!may_be_on(v, h) || (!arrivals && !home)) continue;
+      double dual = glp_get_row_dual(problem_, vm_row(v)) - own_price(v, h);
+      for (std::size_t rule = 0; rule < model_.policy.affinity.size(); ++rule) {
+        const std::vector<std::size_t>& of_rule = model_.rule_vms[rule];
+        if (std::binary_search(of_rule.begin(), of_rule.end(), v)) {
+          dual += glp_get_row_dual(problem_, apart_row(rule, h));
+        }
+      }
+      if (home && model_.vms[v].state->unmovable) {
+        always.push_back(v);
+        units += units_[v];
+        worth += dual;
+      } else if (dual > 0) {
+        choices.push_back({v, dual});
+      }
+    }
+    const int most = arrivals ? allowed_units_[h] : home_units_[h];
+    if (units > most) return 1e30;
+    const auto cells = static_cast<std::size_t>(most) + 1;
+    // best[u]: the most that choices of u units together are worth.
+    std::vector<double> best(cells, -1e30);
+    best[static_cast<std::size_t>(units)] = worth;
+    std::vector<std::vector<bool>> taken(choices.size(), std::vector<bool>(cells));
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      const auto size = static_cast<std::size_t>(units_[choices[i].vm]);
+      for (std::size_t u = cells; u-- > size;) {
+        const double with = best[u - size] + choices[i].worth;
+        if (with <= best[u]) continue;
+        best[u] = with;
+        taken[i][u] = true;
+      }
+    }
+    double least = 1e30;
+    std::size_t at = 0;
+    for (std::size_t u = 0; u < cells; ++u) {
+      if (best[u] < -1e29) continue;
+      const double cost = (u == 0 ? 0 : costs_[h][u]) - best[u];
+      if (cost < least) {
+        least = cost;
+        at = u;
+      }
+    }
+    if (least - glp_get_row_dual(problem_, host_row(h)) < -kReducedCostMin) {
+      std::vector<std::size_t> vms = always;
+      for (std::size_t i = choices.size(); i-- > 0;) {
+        if (!taken[i][at]) continue;
+        vms.push_back(choices[i].vm);
+        at -= static_cast<std::size_t>(units_[choices[i].vm]);
+      }
+      std::sort(vms.begin(), vms.end());
+      add_column(h, vms);
+    }
+    return least;
+  }
+
+  /// The cheapest plan that the columns make up, if it is cheaper than the best so far.
+  void choose(int nodes_max, double& best_cost, std::vector<std::size_t>& best_hosts) {
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const int index = first_column_ + static_cast<int>(i);
+      glp_set_col_kind(problem_, index, GLP_BV);
+      if (!columns_[i].memory_fits) glp_set_col_bnds(problem_, index, GLP_FX, 0, 0);
+    }
+    glp_smcp simplex;
+    glp_init_smcp(&simplex);
+    simplex.msg_lev = GLP_MSG_OFF;
+    if (glp_simplex(problem_, &simplex) != 0 || glp_get_status(problem_) != GLP_OPT) return;
+    glp_iocp branch;
+    glp_init_iocp(&branch);
+    branch.msg_lev = GLP_MSG_OFF;
+    branch.br_tech = GLP_BR_PCH;
+    branch.bt_tech = GLP_BT_BLB;
+    branch.mip_gap = kCloseEnough;
+    nodes_left_ = nodes_max;
+    branch.cb_info = this;
+    branch.cb_func = [](glp_tree* tree, void* self) {
+      if (glp_ios_reason(tree) == GLP_IBRANCH && --static_cast<Solver*>(self)->nodes_left_ <= 0) {
+        glp_ios_terminate(tree);
+      }
+    };
+    glp_intopt(problem_, &branch);
+    const int status = glp_mip_status(problem_);
+    if ((status != GLP_OPT && status != GLP_FEAS) || glp_mip_obj_val(problem_) >= best_cost) return;
+    best_cost = glp_mip_obj_val(problem_);
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (glp_mip_col_val(problem_, first_column_ + static_cast<int>(i)) < 0.5) continue;
+      for (const std::size_t v : columns_[i].vms) best_hosts[v] = columns_[i].host;
+    }
+  }
+
+  const ClusterModel& model_;
+  PlanState start_;
+  glp_prob* problem_;
+  std::vector<int> units_;                  ///< by VM: its demand
+  std::vector<int> home_units_;             ///< by host: of the VMs that are there now
+  std::vector<int> allowed_units_;          ///< by host: within its headroom
+  std::vector<std::vector<double>> costs_;  ///< [host][units]
+  std::vector<Column> columns_;
+  std::set<Column> columns_seen_;
+  int first_column_ = 1;
+  int nodes_left_ = 0;
+};
+
+}  // namespace
+
+ExactResult solve_exactly(const ClusterModel& model, const std::vector<std::size_t>& known, double known_cost,
+                          int nodes_max) {
+  ExactResult result = Solver(model).solve(known, known_cost, nodes_max);
+  glp_free_env();
+  return result;
+}
+
+}  // namespace proteus::ham
