@@ -5,6 +5,7 @@
 
 #include "controller/forecast/least_squares.h"
 #include "controller/forecast/levinson.h"
+#include "controller/forecast/linear_process.h"
 
 namespace proteus::forecast {
 namespace {
@@ -99,10 +100,7 @@ std::vector<double> long_innovations(std::span<const double> y) {
   constexpr std::size_t kOrder = 20;
   if (y.size() < 4 * kOrder) return {};
   const Autoregression ar = autoregression(autocovariances(y, kOrder), y.size());
-  std::vector<double> e(y.begin(), y.end());
-  for (std::size_t j = 0; j < ar.coefficients.size(); ++j) {
-    for (std::size_t t = j + 1; t < y.size(); ++t) e[t] -= ar.coefficients[j] * y[t - 1 - j];
-  }
+  std::vector<double> e = autoregressive_errors(y, ar.coefficients);
   std::fill_n(e.begin(), std::min(e.size(), ar.coefficients.size()), 0.0);
   return e;
 }

@@ -83,72 +83,110 @@ Arma from_free(std::span<const double> parameters, std::size_t p) {
   return {from_partial_autocorrelations(all.first(p)), negated(from_partial_autocorrelations(all.subspan(p)))};
 }
 
+/// What the filter leaves: Σ error² / variance and Σ ln variance, variances in those of the innovations.
+struct Sums {
+  double squares = 0;
+  double logs = 0;
+};
+
+/// The filter for R states, started from their stationary variance. From one step to the next that variance changes by
+/// a matrix of rank one, so a step costs R multiplications, not R². Source: Morf, Sidhu & Kailath (1974), Chandrasekhar
+/// recursions.
+template <std::size_t R>
+Sums run_filter(const Vector& phi, const Vector& effect, const Matrix& start, std::span<const double> w,
+                double* innovations) {
+  Sums sums;
+  double product = 1;  // of variances, whose logarithm is taken when it grows large
+  std::array<double, R + 1> state{};
+  std::array<double, R> gain;          // what an error means for the next state, times the error's variance
+  std::array<double, R + 1> change{};  // of the state's variance: scale · change · changeᵀ
+  double variance = start[0][0];
+  double scale = -1 / variance;
+  for (std::size_t i = 0; i < R; ++i) {
+    gain[i] = phi[i] * variance + (i + 1 < R ? start[i + 1][0] : 0);
+    change[i] = gain[i];
+  }
+  std::size_t t = 0;
+  for (bool settled = false; t < w.size() && !settled; ++t) {
+    settled = std::abs(variance - 1) < kSettled;
+    const double first = state[0];
+    const double error = w[t] - first;
+    const double share = error / variance;
+    if (innovations != nullptr) innovations[t] = error;
+    sums.squares += error * share;
+    product *= variance;
+    if (product > 1e150) {
+      sums.logs += std::log(product);
+      product = 1;
+    }
+    const double moved = change[0];
+    const double more = scale * moved;
+    const double next = variance + more * moved;
+    const double pulled = moved / variance;
+    for (std::size_t i = 0; i < R; ++i) {
+      state[i] = phi[i] * first + (state[i + 1] + gain[i] * share);
+      const double carried = phi[i] * moved + change[i + 1];
+      change[i] = carried - pulled * gain[i];
+      gain[i] += more * carried;
+    }
+    scale *= variance / next;
+    variance = next;
+  }
+  sums.logs += std::log(product);
+  // From here on the steps are those of the process itself.
+  std::array<double, R> response;
+  for (std::size_t i = 0; i < R; ++i) response[i] = phi[i] + (i + 1 < R ? effect[i + 1] : 0);
+  for (; t < w.size(); ++t) {
+    const double first = state[0];
+    const double error = w[t] - first;
+    sums.squares += error * error;
+    if (innovations != nullptr) innovations[t] = error;
+    for (std::size_t i = 0; i < R; ++i) state[i] = (phi[i] * first + state[i + 1]) + response[i] * error;
+  }
+  return sums;
+}
+
+Sums run_filter(std::size_t states, const Vector& phi, const Vector& effect, const Matrix& start,
+                std::span<const double> w, double* innovations) {
+  switch (states) {
+    case 1: return run_filter<1>(phi, effect, start, w, innovations);
+    case 2: return run_filter<2>(phi, effect, start, w, innovations);
+    case 3: return run_filter<3>(phi, effect, start, w, innovations);
+    case 4: return run_filter<4>(phi, effect, start, w, innovations);
+    case 5: return run_filter<5>(phi, effect, start, w, innovations);
+    default: return run_filter<kStates>(phi, effect, start, w, innovations);
+  }
+}
+
 }  // namespace
 
 ArmaLikelihood exact_likelihood(const Arma& arma, std::span<const double> w, std::vector<double>* innovations) {
-  const std::size_t p = arma.ar.size();
-  const std::size_t q = arma.ma.size();
-  const std::size_t r = std::max(p, q + 1);
-  const std::size_t n = w.size();
+  const std::size_t states = std::max(arma.ar.size(), arma.ma.size() + 1);
   Vector phi{};
   Vector effect{};
   std::copy(arma.ar.begin(), arma.ar.end(), phi.begin());
   effect[0] = 1;
   std::copy(arma.ma.begin(), arma.ma.end(), effect.begin() + 1);
-  if (innovations != nullptr) innovations->assign(n, 0.0);
-
-  Matrix ahead{};  // variance of the state before its value is seen, in innovation variances
-  if (!stationary(phi, effect, r, ahead)) return {-HUGE_VAL, 0};
-  Vector state{};  // likewise
-  double squares = 0;
-  double logs = 0;
-  std::size_t t = 0;
-  for (; t < n; ++t) {
-    const double gain = ahead[0][0];
-    const double error = w[t] - state[0];
-    squares += error * error / gain;
-    logs += std::log(gain);
-    if (innovations != nullptr) (*innovations)[t] = error;
-    const bool settled = std::abs(gain - 1) < kSettled;
-    Vector updated = state;
-    for (std::size_t i = 0; i < r; ++i) updated[i] += ahead[i][0] * error / gain;
-    Matrix left = ahead;
-    for (std::size_t i = 0; i < r; ++i) {
-      for (std::size_t j = 0; j < r; ++j) left[i][j] -= ahead[i][0] * ahead[j][0] / gain;
-    }
-    for (std::size_t i = 0; i < r; ++i) {
-      state[i] = phi[i] * updated[0] + (i + 1 < r ? updated[i + 1] : 0);
-      for (std::size_t j = 0; j < r; ++j) {
-        ahead[i][j] = phi[i] * phi[j] * left[0][0] + effect[i] * effect[j];
-        if (j + 1 < r) ahead[i][j] += phi[i] * left[0][j + 1];
-        if (i + 1 < r) ahead[i][j] += phi[j] * left[i + 1][0];
-        if (i + 1 < r && j + 1 < r) ahead[i][j] += left[i + 1][j + 1];
-      }
-    }
-    if (settled) {
-      ++t;
-      break;
-    }
-  }
-  for (; t < n; ++t) {
-    const double error = w[t] - state[0];
-    squares += error * error;
-    if (innovations != nullptr) (*innovations)[t] = error;
-    for (std::size_t i = 0; i + 1 < r; ++i) state[i] = phi[i] * w[t] + (state[i + 1] + effect[i + 1] * error);
-    state[r - 1] = phi[r - 1] * w[t];
-  }
-  const auto count = static_cast<double>(n);
+  if (innovations != nullptr) innovations->assign(w.size(), 0.0);
+  Matrix start{};  // variance of the state before the first value is seen, in innovation variances
+  if (!stationary(phi, effect, states, start)) return {-HUGE_VAL, 0};
+  const Sums sums = run_filter(states, phi, effect, start, w, innovations != nullptr ? innovations->data() : nullptr);
+  const auto count = static_cast<double>(w.size());
   ArmaLikelihood result;
-  result.variance = squares / count;
-  result.log_likelihood = -0.5 * (count * std::log(2 * std::numbers::pi * result.variance) + count + logs);
+  result.variance = sums.squares / count;
+  result.log_likelihood = -0.5 * (count * std::log(2 * std::numbers::pi * result.variance) + count + sums.logs);
   return result;
 }
 
 Arma maximize_likelihood(const Arma& arma, std::span<const double> w) {
   const std::size_t p = arma.ar.size();
   if (p + arma.ma.size() == 0) return arma;
-  const auto loss = [&](std::span<const double> parameters) {
-    return -exact_likelihood(from_free(parameters, p), w).log_likelihood / static_cast<double>(w.size());
+  const auto loss = [&](const std::vector<std::vector<double>>& points) {
+    std::vector<double> losses;
+    for (const std::vector<double>& parameters : points) {
+      losses.push_back(-exact_likelihood(from_free(parameters, p), w).log_likelihood / static_cast<double>(w.size()));
+    }
+    return losses;
   };
   return from_free(minimize(loss, to_free(arma), kTolerance, kIterationsMax).at, p);
 }

@@ -2,16 +2,17 @@
 
 #include <vector>
 
+#include "controller/forecast/asinh_scale.h"
 #include "controller/forecast/innovation_errors.h"
 #include "controller/forecast/model.h"
 
 namespace proteus::forecast {
 
 /// An autoregression on a scale that is linear near the median and logarithmic far from it, so that bursts do not
-/// decide everything: z = asinh((x − median) / spread). Order by Akaike's criterion, quantiles of its own h-step errors
+/// decide everything (asinh_scale.h). Order by Akaike's criterion, quantiles of its own h-step errors
 /// on that scale (innovation_errors.h), carried back by sinh. The window maximum has quantiles of its own.
 /// A missing value is interpolated for the fit, and not counted among the errors; in update() the forecast stands in.
-/// Source: inverse hyperbolic sine after Johnson (1949); Box & Jenkins; benchmark name "ar_emp".
+/// Source: Box & Jenkins; benchmark name "ar_emp".
 class AsinhAr final : public Model {
  public:
   struct Options {
@@ -30,16 +31,13 @@ class AsinhAr final : public Model {
   std::size_t order() const { return coefficients_.size(); }
 
  private:
-  double to_scale(double value) const;
-  double from_scale(double z) const;
   /// Forecasts on the scale, of the steps after the newest value.
   std::vector<double> path(int steps) const;
 
   Options options_;
   InnovationErrors errors_;
   bool fitted_ = false;
-  double median_ = 0;
-  double spread_ = 1;
+  AsinhScale scale_;
   double mean_ = 0;                   ///< of the scaled values
   std::vector<double> coefficients_;  ///< of lag 1, 2, …
   std::vector<double> recent_;        ///< scaled, without mean; newest last, as many as the order

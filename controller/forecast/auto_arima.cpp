@@ -7,6 +7,7 @@
 
 #include "controller/forecast/arma_likelihood.h"
 #include "controller/forecast/gaps.h"
+#include "controller/forecast/linear_process.h"
 
 namespace proteus::forecast {
 namespace {
@@ -24,16 +25,6 @@ std::vector<double> integrated(const std::vector<double>& ar, std::size_t d) {
   std::vector<double> result;
   for (std::size_t j = 1; j < polynomial.size(); ++j) result.push_back(-polynomial[j]);
   return result;
-}
-
-std::vector<double> psi_of(const std::vector<double>& ar, const std::vector<double>& ma, int count) {
-  std::vector<double> psi(static_cast<std::size_t>(count), 0.0);
-  psi[0] = 1;
-  for (std::size_t j = 1; j < psi.size(); ++j) {
-    if (j <= ma.size()) psi[j] = ma[j - 1];
-    for (std::size_t i = 0; i < std::min(j, ar.size()); ++i) psi[j] += ar[i] * psi[j - 1 - i];
-  }
-  return psi;
 }
 
 double harmonic(std::int64_t step, int season_steps, std::size_t column) {
@@ -170,8 +161,9 @@ Status AutoArima::fit(const History& history) {
   for (std::size_t t = 0; t < known.size(); ++t) {
     if (!std::isfinite(known[t])) shocks[t] = 0;
   }
+  const auto horizon = static_cast<std::size_t>(options_.horizon_steps);
   // The first innovations rest on less than the order asks for.
-  if (!errors_.learn(known, shocks, ar_.size(), psi_of(ar_, fit_.arma.ma, options_.horizon_steps))) {
+  if (!errors_.learn(known, shocks, ar_.size(), impulse_response(ar_, fit_.arma.ma, horizon))) {
     return Error{ErrorCode::kFailedPrecondition, "auto_arima: no error to be seen"};
   }
   end_ = history.end;

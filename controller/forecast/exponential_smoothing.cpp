@@ -13,99 +13,119 @@ constexpr double kGainMin = 1e-4;
 constexpr double kGainMax = 0.9999;
 constexpr double kDampingMin = 0.8;
 constexpr double kDampingMax = 0.98;
-constexpr double kTolerance = 1e-7;
+/// Of the logarithm of the squares.
+constexpr double kTolerance = 1e-6;
 constexpr int kIterationsMax = 25;
 
-/// Squares of the innovations that remain when the first state is the best one, and that state.
-struct Concentrated {
-  double squares = 0;
-  double level = 0;
-  double trend = 0;
-};
+/// So many filters side by side: each alone would wait for its previous step.
+constexpr std::size_t kSide = 4;
+using Lanes = std::array<double, kSide>;
 
-/// Innovations are linear in the first state: one filter for the values and one for each part of the state.
-Concentrated concentrate(const Smoothing& s, bool trended, std::span<const double> y) {
-  double level = 0;
-  double trend = 0;
-  double level_l = 1;  // the filter's state if it starts from level 1, and nothing comes in
-  double trend_l = 0;
-  double level_b = 0;  // if it starts from trend 1
-  double trend_b = trended ? 1 : 0;
-  double ee = 0;
-  double el = 0;
-  double eb = 0;
-  double ll = 0;
-  double lb = 0;
-  double bb = 0;
+/// Innovations are linear in the first state: one filter for the values and one for each part of the state. Completes
+/// each s by the first state that leaves the smallest squares; returns those.
+template <bool Trended>
+Lanes concentrate(std::array<Smoothing, kSide>& s, std::span<const double> y) {
+  Lanes alpha;
+  Lanes beta;
+  Lanes phi;
+  for (std::size_t i = 0; i < kSide; ++i) {
+    alpha[i] = s[i].alpha;
+    beta[i] = s[i].beta;
+    phi[i] = s[i].phi;
+  }
+  Lanes level{};
+  Lanes trend{};
+  Lanes level_l;  // the filter's state if it starts from level 1, and nothing comes in
+  Lanes trend_l{};
+  Lanes level_b{};  // if it starts from trend 1
+  Lanes trend_b;
+  level_l.fill(1);
+  trend_b.fill(1);
+  Lanes ee{};
+  Lanes el{};
+  Lanes eb{};
+  Lanes ll{};
+  Lanes lb{};
+  Lanes bb{};
   for (const double value : y) {
-    const double ahead = level + s.phi * trend;
-    const double ahead_l = level_l + s.phi * trend_l;
-    const double ahead_b = level_b + s.phi * trend_b;
-    const double e = value - ahead;
-    ee += e * e;
-    el += e * ahead_l;
-    eb += e * ahead_b;
-    ll += ahead_l * ahead_l;
-    lb += ahead_l * ahead_b;
-    bb += ahead_b * ahead_b;
-    level = ahead + s.alpha * e;
-    trend = s.phi * trend + s.beta * e;
-    level_l = ahead_l - s.alpha * ahead_l;
-    trend_l = s.phi * trend_l - s.beta * ahead_l;
-    level_b = ahead_b - s.alpha * ahead_b;
-    trend_b = s.phi * trend_b - s.beta * ahead_b;
+    for (std::size_t i = 0; i < kSide; ++i) {
+      const double ahead = Trended ? level[i] + phi[i] * trend[i] : level[i];
+      const double ahead_l = Trended ? level_l[i] + phi[i] * trend_l[i] : level_l[i];
+      const double e = value - ahead;
+      ee[i] += e * e;
+      el[i] += e * ahead_l;
+      ll[i] += ahead_l * ahead_l;
+      level[i] = ahead + alpha[i] * e;
+      level_l[i] = ahead_l - alpha[i] * ahead_l;
+      if constexpr (Trended) {
+        const double ahead_b = level_b[i] + phi[i] * trend_b[i];
+        eb[i] += e * ahead_b;
+        lb[i] += ahead_l * ahead_b;
+        bb[i] += ahead_b * ahead_b;
+        trend[i] = phi[i] * trend[i] + beta[i] * e;
+        trend_l[i] = phi[i] * trend_l[i] - beta[i] * ahead_l;
+        level_b[i] = ahead_b - alpha[i] * ahead_b;
+        trend_b[i] = phi[i] * trend_b[i] - beta[i] * ahead_b;
+      }
+    }
   }
-  const double determinant = ll * bb - lb * lb;
-  Concentrated best;
-  if (trended && determinant > 1e-12 * ll * bb) {
-    best.level = (bb * el - lb * eb) / determinant;
-    best.trend = (ll * eb - lb * el) / determinant;
-  } else {
-    best.level = el / ll;
+  Lanes squares;
+  for (std::size_t i = 0; i < kSide; ++i) {
+    const double determinant = ll[i] * bb[i] - lb[i] * lb[i];
+    if (Trended && determinant > 1e-12 * ll[i] * bb[i]) {
+      s[i].level = (bb[i] * el[i] - lb[i] * eb[i]) / determinant;
+      s[i].trend = (ll[i] * eb[i] - lb[i] * el[i]) / determinant;
+    } else {
+      s[i].level = el[i] / ll[i];
+      s[i].trend = 0;
+    }
+    squares[i] = std::max(0.0, ee[i] - s[i].level * el[i] - s[i].trend * eb[i]);
   }
-  best.squares = std::max(0.0, ee - best.level * el - best.trend * eb);
-  return best;
+  return squares;
 }
 
-/// Innovations in proportion to their forecasts.
+/// Innovations in proportion to their forecasts, which are to be positive: Σ (e / forecast)² and Σ ln forecast, else
+/// infinite.
 struct Relative {
-  double squares = 0;
-  bool positive = true;  ///< all forecasts are
+  Lanes squares{};
+  Lanes logs{};
 };
-/// Filters y from `start`; `end` is the state then. innovations: as many as y, or null.
-Relative run(const Smoothing& start, std::span<const double> y, Smoothing& end, std::vector<double>* innovations) {
+Relative run_relative(const std::array<Smoothing, kSide>& s, std::span<const double> y) {
   Relative relative;
-  end = start;
-  for (std::size_t t = 0; t < y.size(); ++t) {
-    const double ahead = end.level + end.phi * end.trend;
-    const double e = y[t] - ahead;
-    if (innovations != nullptr) (*innovations)[t] = e;
-    relative.positive = relative.positive && ahead > 0;
-    relative.squares += e * e / (ahead * ahead);
-    end.level = ahead + end.alpha * e;
-    end.trend = end.phi * end.trend + end.beta * e;
+  Lanes level;
+  Lanes trend;
+  Lanes product;  // its logarithm is taken as often as it would leave the range of a double
+  Lanes lowest;
+  product.fill(1);
+  lowest.fill(HUGE_VAL);
+  for (std::size_t i = 0; i < kSide; ++i) {
+    level[i] = s[i].level;
+    trend[i] = s[i].trend;
+  }
+  for (const double value : y) {
+    bool in_range = true;
+    for (std::size_t i = 0; i < kSide; ++i) {
+      const double ahead = level[i] + s[i].phi * trend[i];
+      const double e = value - ahead;
+      const double share = e / ahead;
+      relative.squares[i] += share * share;
+      lowest[i] = ahead < lowest[i] ? ahead : lowest[i];
+      product[i] *= ahead;
+      in_range = in_range && product[i] > 1e-150 && product[i] < 1e150;
+      level[i] = ahead + s[i].alpha * e;
+      trend[i] = s[i].phi * trend[i] + s[i].beta * e;
+    }
+    if (in_range) continue;
+    for (std::size_t i = 0; i < kSide; ++i) {
+      relative.logs[i] += std::log(product[i]);
+      product[i] = 1;
+    }
+  }
+  for (std::size_t i = 0; i < kSide; ++i) {
+    relative.logs[i] += std::log(product[i]);
+    if (!(lowest[i] > 0)) relative.squares[i] = HUGE_VAL;
   }
   return relative;
-}
-
-/// Σ ln(forecast), which are all positive.
-double sum_of_logs(const Smoothing& start, std::span<const double> y) {
-  // The logarithm of a product, as often as it would leave the range of a double.
-  double logs = 0;
-  double product = 1;
-  Smoothing now = start;
-  for (const double value : y) {
-    const double ahead = now.level + now.phi * now.trend;
-    product *= ahead;
-    if (!(product > 1e-150 && product < 1e150)) {
-      logs += std::log(product);
-      product = 1;
-    }
-    const double e = value - ahead;
-    now.level = ahead + now.alpha * e;
-    now.trend = now.phi * now.trend + now.beta * e;
-  }
-  return logs + std::log(product);
 }
 
 double logistic(double x) {
@@ -121,17 +141,21 @@ Smoothing from_free(std::span<const double> x, bool trended) {
   return s;
 }
 
-/// Minus two log-likelihoods, but for a constant; infinite where it does not hold. Completes s by its first state.
-double loss_of(Smoothing& s, bool trended, ErrorKind kind, std::span<const double> y) {
+/// Minus two log-likelihoods, but for a constant; infinite where it does not hold. Completes each s by its first state.
+Lanes losses_of(std::array<Smoothing, kSide>& s, bool trended, ErrorKind kind, std::span<const double> y) {
   const auto n = static_cast<double>(y.size());
-  const Concentrated best = concentrate(s, trended, y);
-  s.level = best.level;
-  s.trend = best.trend;
-  if (kind == ErrorKind::kAdditive) return best.squares > 0 ? n * std::log(best.squares) : HUGE_VAL;
-  Smoothing end;
-  const Relative relative = run(s, y, end, nullptr);
-  if (!relative.positive || !(relative.squares > 0)) return HUGE_VAL;
-  return n * std::log(relative.squares) + 2 * sum_of_logs(s, y);
+  Lanes squares = trended ? concentrate<true>(s, y) : concentrate<false>(s, y);
+  Lanes logs{};
+  if (kind == ErrorKind::kMultiplicative) {
+    const Relative relative = run_relative(s, y);
+    squares = relative.squares;
+    logs = relative.logs;
+  }
+  Lanes losses;
+  for (std::size_t i = 0; i < kSide; ++i) {
+    losses[i] = squares[i] > 0 && squares[i] < HUGE_VAL ? n * std::log(squares[i]) + 2 * logs[i] : HUGE_VAL;
+  }
+  return losses;
 }
 
 SmoothingFit fit_one(std::span<const double> y, bool trended, ErrorKind kind) {
@@ -140,35 +164,48 @@ SmoothingFit fit_one(std::span<const double> y, bool trended, ErrorKind kind) {
   fit.kind = kind;
   fit.trended = trended;
   fit.aicc = HUGE_VAL;
-  std::vector<double> start;
-  double least = HUGE_VAL;
-  for (const double alpha : {0.05, 0.3, 0.8}) {
-    std::vector<double> x = {std::log(alpha / (1 - alpha))};
-    if (trended) x.insert(x.end(), {-3, 0});
-    Smoothing s = from_free(x, trended);
-    const double loss = loss_of(s, trended, kind, y);
-    if (loss < least) {
-      least = loss;
-      start = std::move(x);
+  const auto losses = [&](const std::vector<std::vector<double>>& points) {
+    std::vector<double> values;
+    for (std::size_t first = 0; first < points.size(); first += kSide) {
+      std::array<Smoothing, kSide> s;
+      const std::size_t count = std::min(kSide, points.size() - first);
+      for (std::size_t i = 0; i < kSide; ++i) s[i] = from_free(points[first + std::min(i, count - 1)], trended);
+      const Lanes found = losses_of(s, trended, kind, y);
+      for (std::size_t i = 0; i < count; ++i) values.push_back(found[i] / n);
     }
-  }
-  if (start.empty()) return fit;
-  const auto loss = [&](std::span<const double> x) {
-    Smoothing s = from_free(x, trended);
-    return loss_of(s, trended, kind, y) / n;
+    return values;
   };
-  const Minimum minimum = minimize(loss, std::move(start), kTolerance, kIterationsMax);
-  fit.start = from_free(minimum.at, trended);
-  const double minus_two_log_likelihood = loss_of(fit.start, trended, kind, y);
+  std::vector<std::vector<double>> starts;
+  for (const double alpha : {0.05, 0.3, 0.8}) {
+    std::vector<double>& x = starts.emplace_back(1, std::log(alpha / (1 - alpha)));
+    if (trended) x.insert(x.end(), {-3, 0});
+  }
+  const std::vector<double> tried = losses(starts);
+  const auto least = std::min_element(tried.begin(), tried.end());
+  if (!(*least < HUGE_VAL)) return fit;
+  const Minimum minimum =
+      minimize(losses, starts[static_cast<std::size_t>(least - tried.begin())], kTolerance, kIterationsMax);
+  std::array<Smoothing, kSide> best;
+  best.fill(from_free(minimum.at, trended));
+  const double minus_two_log_likelihood = losses_of(best, trended, kind, y)[0];
+  fit.start = best[0];
   const double parameters = trended ? 6 : 3;  // smoothing, first state, variance
   if (n - parameters - 1 <= 0) return fit;
   fit.aicc = minus_two_log_likelihood + 2 * parameters + 2 * parameters * (parameters + 1) / (n - parameters - 1);
   return fit;
 }
 
+/// Adds the state after y and the innovations.
 void complete(SmoothingFit& fit, std::span<const double> y) {
   fit.innovations.resize(y.size());
-  run(fit.start, y, fit.end, &fit.innovations);
+  fit.end = fit.start;
+  for (std::size_t t = 0; t < y.size(); ++t) {
+    const double ahead = fit.end.level + fit.end.phi * fit.end.trend;
+    const double e = y[t] - ahead;
+    fit.innovations[t] = e;
+    fit.end.level = ahead + fit.end.alpha * e;
+    fit.end.trend = fit.end.phi * fit.end.trend + fit.end.beta * e;
+  }
 }
 
 }  // namespace
@@ -191,23 +228,22 @@ std::optional<SmoothingFit> fit_smoothing(std::span<const double> y) {
 }
 
 SmoothingFit fit_simple_smoothing(std::span<const double> y) {
-  // So many gains side by side: one alone would wait for each step.
-  constexpr std::size_t kSide = 8;
+  constexpr std::size_t kGains = 8;  // side by side
   constexpr int kRounds = 3;
   SmoothingFit fit;
   double low = kGainMin;
   double high = kGainMax;
   for (int round = 0; round < kRounds; ++round) {
-    std::array<double, kSide> gain;
-    std::array<double, kSide> level{};
-    std::array<double, kSide> left;  // of the first level
-    std::array<double, kSide> ee{};
-    std::array<double, kSide> el{};
-    std::array<double, kSide> ll{};
+    std::array<double, kGains> gain;
+    std::array<double, kGains> level{};
+    std::array<double, kGains> left;  // of the first level
+    std::array<double, kGains> ee{};
+    std::array<double, kGains> el{};
+    std::array<double, kGains> ll{};
     left.fill(1);
-    for (std::size_t i = 0; i < kSide; ++i) gain[i] = low + (high - low) * static_cast<double>(i) / (kSide - 1);
+    for (std::size_t i = 0; i < kGains; ++i) gain[i] = low + (high - low) * static_cast<double>(i) / (kGains - 1);
     for (const double value : y) {
-      for (std::size_t i = 0; i < kSide; ++i) {
+      for (std::size_t i = 0; i < kGains; ++i) {
         const double e = value - level[i];
         ee[i] += e * e;
         el[i] += e * left[i];
@@ -217,14 +253,14 @@ SmoothingFit fit_simple_smoothing(std::span<const double> y) {
       }
     }
     std::size_t best = 0;
-    for (std::size_t i = 0; i < kSide; ++i) {
+    for (std::size_t i = 0; i < kGains; ++i) {
       ee[i] -= el[i] * el[i] / ll[i];
       if (ee[i] < ee[best]) best = i;
     }
     fit.start.alpha = gain[best];
     fit.start.level = el[best] / ll[best];
     low = gain[best > 0 ? best - 1 : 0];
-    high = gain[std::min(best + 1, kSide - 1)];
+    high = gain[std::min(best + 1, kGains - 1)];
   }
   complete(fit, y);
   return fit;

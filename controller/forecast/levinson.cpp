@@ -45,4 +45,11 @@ Autoregression autoregression(std::span<const double> autocovariances, std::size
   return best;
 }
 
+Autoregression fit_autoregression(std::span<const double> values, std::size_t order_max) {
+  constexpr double kDiagonalLoad = 1.0001;
+  std::vector<double> covariances = autocovariances(values, order_max);
+  covariances[0] *= kDiagonalLoad;
+  return autoregression(covariances, values.size());
+}
+
 }  // namespace proteus::forecast

@@ -20,4 +20,8 @@ struct Autoregression {
 /// Source: Levinson (1947), Durbin (1960).
 Autoregression autoregression(std::span<const double> autocovariances, std::size_t n);
 
+/// The same of values whose mean is zero, up to the order given; the diagonal is raised a little, so that a nearly
+/// deterministic series does not give an explosive one.
+Autoregression fit_autoregression(std::span<const double> values, std::size_t order_max);
+
 }  // namespace proteus::forecast

@@ -20,25 +20,22 @@ double inner(std::span<const double> a, std::span<const double> b) {
 
 }  // namespace
 
-Minimum minimize(const std::function<double(std::span<const double>)>& f, std::vector<double> start, double tolerance,
-                 int iterations_max) {
+Minimum minimize(const PointsFunction& f, std::vector<double> start, double tolerance, int iterations_max) {
   const std::size_t n = start.size();
+  const auto value_at = [&](const std::vector<double>& point) { return f({point})[0]; };
   Minimum best{std::move(start), 0};
-  best.value = f(best.at);
-  const auto gradient_at = [&](std::vector<double> x, double value) {
+  best.value = value_at(best.at);
+  const auto gradient_at = [&](const std::vector<double>& at, double value) {
+    std::vector<std::vector<double>> around(n, at);
+    for (std::size_t i = 0; i < n; ++i) around[i][i] += kDifference;
+    const std::vector<double> ahead = f(around);
     std::vector<double> gradient(n);
     for (std::size_t i = 0; i < n; ++i) {
-      const double kept = x[i];
-      x[i] = kept + kDifference;
-      double ahead = f(x);
-      double width = kDifference;
-      if (!std::isfinite(ahead)) {
-        x[i] = kept - kDifference;
-        ahead = f(x);
-        width = -kDifference;
-      }
-      gradient[i] = std::isfinite(ahead) ? (ahead - value) / width : 0;
-      x[i] = kept;
+      gradient[i] = (ahead[i] - value) / kDifference;
+      if (std::isfinite(ahead[i])) continue;
+      around[i][i] = at[i] - kDifference;
+      const double behind = value_at(around[i]);
+      gradient[i] = std::isfinite(behind) ? (value - behind) / kDifference : 0;
     }
     return gradient;
   };
@@ -64,7 +61,7 @@ Minimum minimize(const std::function<double(std::span<const double>)>& f, std::v
     for (int halving = 0; halving < kHalvingsMax && !found; ++halving, share *= 0.5) {
       trial = best.at;
       for (std::size_t i = 0; i < n; ++i) trial[i] += share * direction[i];
-      value = f(trial);
+      value = value_at(trial);
       found = std::isfinite(value) && value <= best.value + kSufficientDecrease * share * slope;
     }
     if (!found) break;

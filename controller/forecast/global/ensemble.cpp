@@ -16,10 +16,11 @@ constexpr double kKept = 0.995;
 /// Weights go with (loss of the best / loss)^kPower once far more than kDoubt scores are in.
 constexpr double kPower = 3;
 constexpr double kDoubt = 12;
-/// The guard's step for a miss, and how far it may go.
-constexpr double kGuardRate = 0.04;
+/// The guard's step for a miss, as in the paper (a tenth of what it corrects), and how far it may go.
+constexpr double kGuardRate = 0.1;
 constexpr double kGuardMin = 0.7;
 constexpr double kGuardMax = 3;
+constexpr double kFrugal = 0.1;  ///< of the price of a step above
 
 double pinball_of(const auto& levels, double actual) {
   double sum = 0;
@@ -133,8 +134,10 @@ Result<EnsembleForecast> Ensemble::forecast(Forecaster& forecaster, const Past& 
   }
   const double unit = std::max(daily_difference(past.values), 1e-9);
   for (std::size_t w = 0; w < kWindows.size(); ++w) {
-    result.reservations[w] =
-        reservation(std::span(result.steps).first(kWindows[w]), unit, static_cast<double>(weights_->prices[w]));
+    const auto steps = std::span<const ValueLevels>(result.steps).first(kWindows[w]);
+    const auto price = static_cast<double>(weights_->prices[w]);
+    result.reservations[w] = reservation(steps, unit, price);
+    result.frugal[w] = std::min(reservation(steps, unit, kFrugal * price), result.reservations[w]);
   }
   if (pending_.empty() || now - pending_.back().made_at >= kRememberEvery) {
     if (pending_.size() == kPendingMax) pending_.erase(pending_.begin());

@@ -18,6 +18,7 @@ struct EnsembleForecast {
   Path steps;
   std::array<ValueLevels, kWindows.size()> maxima{};   ///< quantiles of the largest step of each of kWindows
   std::array<double, kWindows.size()> reservations{};  ///< to set aside for each (reservation.h)
+  std::array<double, kWindows.size()> frugal{};        ///< the same where a step above costs a tenth of that
 };
 
 /// One series' ensemble: the members' quantiles, averaged level by level. A member's weight, by band of steps ahead,

@@ -8,6 +8,7 @@
 
 #include "controller/forecast/global/history_view.h"
 #include "controller/forecast/global/max_features.h"
+#include "controller/forecast/sample_quantiles.h"
 
 namespace proteus::forecast::global {
 
@@ -103,7 +104,7 @@ void put_character(const HistoryView& view, std::span<const double> values, std:
   const auto newest = values.last(std::min(values.size(), kWeek));
   const Repeats shares = repeats(newest);
   out.insert(out.end(), {shares.still, shares.newest, shares.zero});
-  out.push_back(view.scale().to_z(0.0));
+  out.push_back(static_cast<float>(view.scale().to_z(0.0)));
   std::size_t flat = 1;
   while (flat < kDay && newest[newest.size() - flat] == newest[newest.size() - flat - 1]) ++flat;
   out.push_back(std::log(static_cast<float>(flat)));
@@ -181,7 +182,7 @@ SameTime same_time(const HistoryView& view, std::size_t h) {
   result.median = (known[n / 2] + known[(n - 1) / 2]) / 2;
   result.max = known.back();
   result.min = known.front();
-  result.levels = quantiles_of_sorted(known);
+  result.levels = levels_of_sorted<float>(known);
   return result;
 }
 

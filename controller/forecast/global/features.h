@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "controller/forecast/global/asinh_scale.h"
+#include "controller/forecast/asinh_scale.h"
 #include "controller/forecast/global/samples.h"
 
 namespace proteus::forecast::global {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/forecast/sample_quantiles.h"
+
 namespace proteus::forecast::global {
 
 namespace {
@@ -14,7 +16,7 @@ constexpr std::size_t kDaysMax = 7;
 HistoryView::HistoryView(std::span<const double> values) {
   const auto seen = values.last(std::min(values.size(), kHistoryMax));
   scale_ = AsinhScale::of(seen, kWeek);
-  z_ = scale_.to_z(seen);
+  for (const double value : seen) z_.push_back(static_cast<float>(scale_.to_z(value)));
   days_ = std::min(z_.size() / kDay, kDaysMax);
   plain_ = autoregress(newest(kWeek), kHorizon);
   learn_profile();
@@ -64,14 +66,14 @@ float HistoryView::seasonal_path(std::size_t h) const {
 
 void HistoryView::learn_quantiles() {
   const std::size_t count = z_.size();
-  day_quantiles_ = quantiles(newest(kDay));
-  week_quantiles_ = quantiles(newest(kWeek));
+  day_quantiles_ = levels_of_sample<float>(newest(kDay));
+  week_quantiles_ = levels_of_sample<float>(newest(kWeek));
   std::vector<float> sample;
   for (std::size_t place = 0; place < kHour; ++place) {
     sample.clear();
     for (std::size_t at = count + place - kHour; at >= count - kDay; at -= kHour) sample.push_back(z_[at]);
     std::sort(sample.begin(), sample.end());
-    hour_quantiles_[place] = quantiles_of_sorted(sample);
+    hour_quantiles_[place] = levels_of_sorted<float>(sample);
   }
   for (std::size_t block = 0; block < time_quantiles_.size(); ++block) {
     sample.clear();
@@ -83,7 +85,7 @@ void HistoryView::learn_quantiles() {
       }
     }
     std::sort(sample.begin(), sample.end());
-    time_quantiles_[block] = quantiles_of_sorted(sample);
+    time_quantiles_[block] = levels_of_sorted<float>(sample);
   }
 }
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "controller/forecast/global/asinh_scale.h"
+#include "controller/forecast/asinh_scale.h"
 #include "controller/forecast/global/autoregression.h"
 #include "controller/forecast/global/features.h"
 
@@ -31,8 +31,8 @@ class HistoryView {
   float profile(std::ptrdiff_t at) const { return profile_[static_cast<std::size_t>(at + profile_begin_)]; }
 
   /// Plain, and after the daily profile's share has been taken out; both h steps ahead, [h − 1].
-  const Autoregression& plain() const { return plain_; }
-  const Autoregression& seasonal() const { return seasonal_; }
+  const ArForecast& plain() const { return plain_; }
+  const ArForecast& seasonal() const { return seasonal_; }
   float seasonal_path(std::size_t h) const;
   float seasonal_share() const { return seasonal_share_; }
 
@@ -56,8 +56,8 @@ class HistoryView {
   std::vector<float> profile_;
   std::ptrdiff_t profile_begin_ = 0;
   float seasonal_share_ = 0;
-  Autoregression plain_;
-  Autoregression seasonal_;
+  ArForecast plain_;
+  ArForecast seasonal_;
   Levels day_quantiles_{};
   Levels week_quantiles_{};
   std::array<Levels, kHour> hour_quantiles_{};

@@ -63,7 +63,10 @@ void multiply(const ConstMatrix& a, Transpose ta, const ConstMatrix& b, Transpos
 
 void add_to_rows(const Matrix& m, std::span<const float> row) {
   assert(row.size() == m.columns);
-  view(m) += xt::adapt(row.data(), row.size(), xt::no_ownership(), std::array<std::size_t, 1>{row.size()});
+  for (std::size_t i = 0; i < m.rows; ++i) {
+    float* to = m.data + i * m.columns;
+    for (std::size_t j = 0; j < m.columns; ++j) to[j] += row[j];
+  }
 }
 
 void add_column_sums(const ConstMatrix& m, std::span<float> sums) {

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "controller/forecast/sample_quantiles.h"
+
 namespace proteus::forecast::global {
 
 namespace {
@@ -26,7 +28,7 @@ std::vector<float> rolling_max(std::span<const float> values, std::size_t width)
 }
 
 /// By level, the largest h-step quantile of the window.
-Levels largest_of(const Autoregression& model, std::size_t width, auto&& path) {
+Levels largest_of(const ArForecast& model, std::size_t width, auto&& path) {
   Levels result;
   result.fill(-1e9F);
   for (std::size_t h = 1; h <= width; ++h) {
@@ -49,7 +51,7 @@ void put_window(const HistoryView& view, std::size_t width, Features& out) {
   for (std::size_t i = 3; i < tops.size(); i += 3) {
     sample.push_back(tops[i] - (week[i - 1] + week[i - 2] + week[i - 3]) / 3);
   }
-  const Levels rise = quantiles(sample);
+  const Levels rise = levels_of_sample<float>(sample);
   const float newest_top = tops.back();
   // The same window on the days before; it ends with the newest step at the latest.
   std::vector<float> days;
@@ -57,7 +59,7 @@ void put_window(const HistoryView& view, std::size_t width, Features& out) {
   const float yesterday = days.front();
   const float days_mean = mean(days);
   std::sort(days.begin(), days.end());
-  const Levels usual = quantiles(tops);
+  const Levels usual = levels_of_sample<float>(tops);
   const float spread = std::max(rise[2] - rise[0], kSpreadMin);
 
   std::vector<float>& in = out.maxima;
@@ -71,7 +73,7 @@ void put_window(const HistoryView& view, std::size_t width, Features& out) {
   in.push_back(std::log(spread));
   in.push_back(std::asinh((now + rise[3] - seasonal[3]) / spread));
 
-  const Levels same_window = quantiles_of_sorted(days);
+  const Levels same_window = levels_of_sorted<float>(days);
   std::vector<float>& anchors = out.max_anchors;
   for (const Levels& levels : {plain, seasonal, usual}) anchors.insert(anchors.end(), levels.begin(), levels.end());
   for (const float r : rise) anchors.push_back(now + r);

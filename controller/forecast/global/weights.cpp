@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <type_traits>
 
 #include "controller/forecast/global/features.h"
@@ -187,6 +188,18 @@ Result<Weights> read_weights(const std::filesystem::path& file) {
     return Error{ErrorCode::kUnsupported, "forecast weights: " + file.string() + " was made for other features"};
   }
   return weights;
+}
+
+Result<std::filesystem::path> find_weights(const std::filesystem::path& program) {
+  const std::filesystem::path place = std::filesystem::path("share") / "proteus" / "forecast_weights.bin";
+  std::filesystem::path folder = program;
+  while (folder.has_relative_path()) {
+    folder = folder.parent_path();
+    std::error_code unreadable;
+    if (std::filesystem::exists(folder / place, unreadable)) return folder / place;
+  }
+  return Error{ErrorCode::kNotFound,
+               "forecast weights: no " + place.string() + " in any folder above " + program.string()};
 }
 
 }  // namespace proteus::forecast::global

@@ -55,4 +55,9 @@ Status write_weights(const std::filesystem::path& file, const Weights& weights);
 /// features than this program computes.
 Result<Weights> read_weights(const std::filesystem::path& file);
 
+/// The weights that came with a program: share/proteus/forecast_weights.bin in the nearest folder above it that has one,
+/// that is /usr/share/proteus for /usr/sbin/proteus-controller, and the build folder's for a program in it.
+/// program: absolute, for example what /proc/self/exe points to. Errors: kNotFound.
+Result<std::filesystem::path> find_weights(const std::filesystem::path& program);
+
 }  // namespace proteus::forecast::global

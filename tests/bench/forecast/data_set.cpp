@@ -166,4 +166,20 @@ Result<DataSet> read_data_set(const std::filesystem::path& folder) {
   return set;
 }
 
+Result<Part> parse_part(std::string_view text) {
+  Part part;
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos || !parse(text.substr(0, slash), part.index) ||
+      !parse(text.substr(slash + 1), part.count) || part.index >= part.count) {
+    return Error{ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is no part such as 0/2"};
+  }
+  return part;
+}
+
+void keep_part(DataSet& set, const Part& part) {
+  std::size_t place = 0;
+  std::erase_if(set.columns, [&](const auto&) { return place++ % part.count != part.index; });
+  std::erase_if(set.series, [&](const SeriesInfo& info) { return !set.columns.contains(info.vm); });
+}
+
 }  // namespace proteus::bench

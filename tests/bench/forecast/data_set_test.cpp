@@ -57,6 +57,22 @@ TEST_F(DataSetFolder, IsRead) {
   EXPECT_EQ(set->values(set->series[1])[7], 14);
 }
 
+TEST_F(DataSetFolder, APartHoldsEveryOtherVm) {
+  std::string text;
+  for (const std::string name : {"c", "a", "b"}) {
+    text += name + ":cpu," + name + ",cpu,cpu,percent,300,3000,1025,,nab-aws,x,,,1\n";
+    vm(name, rows(3000));
+  }
+  manifest(text);
+  Result<DataSet> set = read_data_set(folder_);
+  ASSERT_TRUE(set.has_value()) << set.error().message;
+  keep_part(*set, parse_part("0/2").value());
+  ASSERT_EQ(set->series.size(), 2U);
+  EXPECT_EQ(set->series[0].vm, "c");
+  EXPECT_EQ(set->series[1].vm, "a");
+  for (const char* bad : {"", "1", "2/2", "-1/2", "0/0", "0/2x"}) EXPECT_FALSE(parse_part(bad).has_value()) << bad;
+}
+
 TEST_F(DataSetFolder, SaysWhatIsWrong) {
   EXPECT_NE(error().find("manifest.csv: cannot be opened"), std::string::npos);
   manifest("");

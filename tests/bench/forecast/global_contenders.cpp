@@ -46,10 +46,13 @@ class GlobalContender final : public Contender {
     if (!made) return made.error();
     Prediction prediction{.steps = made->steps, .window_max = {}};
     for (std::size_t w = 0; w < global::kWindows.size(); ++w) {
-      // The slack at equal risk scales the distance from p50 to p95: here that of the reservation.
+      // The slack at equal risk moves along the line from p50 through p95: here that from the frugal reservation
+      // through the usual one, which is how they go on where more or less risk is to be taken.
       Levels levels = made->maxima[w];
       levels[kP95] = made->reservations[w];
-      for (const Level level : {kP10, kP50, kP90}) levels[level] = std::min(levels[level], levels[kP95]);
+      levels[kP50] = made->frugal[w];
+      levels[kP10] = std::min(levels[kP10], levels[kP50]);
+      levels[kP90] = std::clamp(levels[kP90], levels[kP50], levels[kP95]);
       levels[kP99] = std::max(levels[kP99], levels[kP95]);
       prediction.window_max[w] = levels;
     }

@@ -28,6 +28,7 @@ struct Arguments {
   std::string iso_out;
   std::string weights = PROTEUS_SOURCE_DIR "/controller/forecast/global/weights.bin";
   std::string summary;
+  std::string part = "0/1";
 };
 
 int fail(const std::string& message) {
@@ -88,11 +89,14 @@ int run_all(const Arguments& arguments) {
   if (!kinds) return fail(kinds.error().message);
   Result<DataSet> set = read_data_set(arguments.data);
   if (!set) return fail(set.error().message);
+  Result<Part> part = parse_part(arguments.part);
+  if (!part) return fail(part.error().message);
+  keep_part(*set, *part);
   std::vector<const SeriesInfo*> series;
   for (const SeriesInfo& info : set->series) {
     if (arguments.scope == "full" || info.subset) series.push_back(&info);
   }
-  if (series.empty()) return fail("the set marks no series as subset");
+  if (series.empty()) return fail("no series of the set is in that scope and part");
 
   const std::vector<ContenderKind> rules = baselines();
   const auto reference =
@@ -144,6 +148,8 @@ int main(int argc, char** argv) {
   app.add_option("--weights", arguments.weights, "of the global models, as train-forecast writes them")
       ->capture_default_str();
   app.add_option("--summary", arguments.summary, "where a short table in Markdown goes; default: nowhere");
+  app.add_option("--part", arguments.part, "of the VMs, for example 0/2: every other one from the first on")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return run_all(arguments);
 }

@@ -32,12 +32,32 @@ TEST(SampleQuantiles, AreThoseOfTheSortedSample) {
                          : i == 0     ? 1e140
                                       : 3);
       }
-      std::vector<double> work = values;
-      const Quantiles q = quantiles_of_sample(work);
+      const Quantiles q = quantiles_of_sample(values);
       for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
         EXPECT_DOUBLE_EQ(q.*kQuantileMembers[i], quantile(values, kQuantileLevels[i])) << count << " shape " << shape;
       }
     }
+  }
+}
+
+TEST(SampleQuantiles, OfFloatsAreThoseOfTheSortedSample) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (const std::size_t count : {1, 2, 7, 100, 2016}) {
+    std::vector<float> sample(count);
+    for (float& value : sample) value = std::sinh(3 * normal(random));
+    std::vector<float> sorted = sample;
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(levels_of_sample<float>(sample), levels_of_sorted<float>(sorted)) << count;
+  }
+  // One value far off, a tenth far off, and all but a few the same.
+  for (const std::size_t far : {1, 200, 1900}) {
+    std::vector<float> sample(2000);
+    for (std::size_t i = 0; i < sample.size(); ++i) sample[i] = i < far ? 1e30F * static_cast<float>(i % 7) : 3;
+    std::shuffle(sample.begin(), sample.end(), random);
+    std::vector<float> sorted = sample;
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(levels_of_sample<float>(sample), levels_of_sorted<float>(sorted)) << far;
   }
 }
 

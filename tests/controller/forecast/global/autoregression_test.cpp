@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "controller/forecast/sample_quantiles.h"
+
 namespace proteus::forecast::global {
 namespace {
 
@@ -19,27 +21,10 @@ std::vector<float> ar1(std::size_t count, float phi, std::uint32_t seed) {
   return values;
 }
 
-TEST(Samples, QuantilesAreThoseOfTheSortedSample) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  for (const std::size_t count : {1, 2, 7, 100, 2016}) {
-    std::vector<float> sample(count);
-    for (float& value : sample) value = std::sinh(3 * normal(random));
-    std::vector<float> sorted = sample;
-    std::sort(sorted.begin(), sorted.end());
-    EXPECT_EQ(quantiles(sample), quantiles_of_sorted(sorted)) << count;
-  }
-  const std::vector<float> same(50, 3.0F);
-  EXPECT_EQ(quantiles(same), (Levels{3, 3, 3, 3, 3}));
-  std::vector<float> spike(50, 0.0F);
-  spike[20] = 1e6F;
-  EXPECT_EQ(quantiles(spike)[1], 0);
-}
-
 TEST(Autoregression, ErrorsGrowAsTheProcessSays) {
   constexpr float kPhi = 0.9F;
   const std::vector<float> values = ar1(2016, kPhi, 7);
-  const Autoregression model = autoregress(values, 288);
+  const ArForecast model = autoregress(values, 288);
   EXPECT_NEAR(model.persistence, kPhi, 0.05);
   EXPECT_NEAR(model.path[0], kPhi * values.back(), 0.3);
   EXPECT_NEAR(model.errors[0][2], 1.2816, 0.12) << "p90 of a normal error";
@@ -50,14 +35,14 @@ TEST(Autoregression, ErrorsGrowAsTheProcessSays) {
 
 TEST(Autoregression, OneStepErrorsAreTheSurprises) {
   const std::vector<float> values = ar1(600, 0.8F, 9);
-  const Autoregression model = autoregress(values, 2);
+  const ArForecast model = autoregress(values, 2);
   // Once the model has its past.
   std::vector<float> surprises(model.surprises.begin() + model.order, model.surprises.end());
-  EXPECT_EQ(model.errors[0][3], quantiles(surprises)[3]);
+  EXPECT_EQ(model.errors[0][3], levels_of_sample<float>(surprises)[3]);
 }
 
 TEST(Autoregression, AConstantStaysConstant) {
-  const Autoregression model = autoregress(std::vector<float>(300, 5.0F), 288);
+  const ArForecast model = autoregress(std::vector<float>(300, 5.0F), 288);
   EXPECT_EQ(model.order, 0);
   EXPECT_EQ(model.path[287], 5);
   EXPECT_EQ(model.errors[100], (Levels{}));

@@ -65,12 +65,30 @@ TEST(Weights, MadeForOtherFeaturesAreRefused) {
   std::filesystem::remove(file);
 }
 
-TEST(Weights, TheShippedOnesAreReadable) {
-  Result<Weights> read =
-      read_weights(std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin");
+TEST(Weights, TheShippedOnesAreFoundFromTheProgramAndReadable) {
+  const Result<std::filesystem::path> found = find_weights(std::filesystem::read_symlink("/proc/self/exe"));
+  ASSERT_TRUE(found) << found.error().message;
+  Result<Weights> read = read_weights(*found);
   ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE(content(*found) ==
+              content(std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin"));
   EXPECT_FALSE(read->lstm.networks.empty());
   for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
+}
+
+TEST(Weights, AreLookedForInTheFoldersAboveTheProgram) {
+  const std::filesystem::path root = std::filesystem::path(testing::TempDir()) / "weights_find_test";
+  const std::filesystem::path program = root / "usr/sbin/proteus-controller";
+  const Result<std::filesystem::path> none = find_weights(program);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(none.error().message.find(program.string()), std::string::npos) << none.error().message;
+  std::filesystem::create_directories(root / "usr/share/proteus");
+  put_content(root / "usr/share/proteus/forecast_weights.bin", "");
+  const Result<std::filesystem::path> found = find_weights(program);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(*found, root / "usr/share/proteus/forecast_weights.bin");
+  std::filesystem::remove_all(root);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-#include "controller/forecast/global/asinh_scale.h"
+#include "controller/forecast/asinh_scale.h"
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
-namespace proteus::forecast::global {
+namespace proteus::forecast {
 
 AsinhScale AsinhScale::of(std::span<const double> values, std::size_t recent) {
   const auto newest = values.last(std::min(recent, values.size()));
@@ -21,25 +22,20 @@ AsinhScale AsinhScale::of(std::span<const double> values, std::size_t recent) {
   double around_all = 0;
   for (const double value : values) around_all += std::abs(value - centre);
   const double spread = around / static_cast<double>(newest.size()) +
-                        0.1 * steps / static_cast<double>(newest.size() - 1) +
+                        0.1 * steps / static_cast<double>(std::max<std::size_t>(newest.size(), 2) - 1) +
                         0.25 * around_all / static_cast<double>(values.size()) + 1e-4 * std::abs(centre) + 1e-9;
   return {.centre = centre, .spread = spread};
 }
 
-float AsinhScale::to_z(double value) const {
+double AsinhScale::to_z(double value) const {
   const double u = (value - centre) / spread;
   const double size = std::abs(u);
-  return static_cast<float>(std::copysign(std::log(size + std::sqrt(size * size + 1)), u));
+  constexpr double kSquareMax = 1e8;  // the one below the root no longer matters
+  return std::copysign(size < kSquareMax ? std::log(size + std::sqrt(size * size + 1)) : std::log(2 * size), u);
 }
 
-double AsinhScale::from_z(float z) const {
-  return centre + spread * std::sinh(std::clamp(static_cast<double>(z), -12.0, 12.0));
+double AsinhScale::from_z(double z) const {
+  return centre + spread * std::sinh(std::clamp(z, -12.0, 12.0));
 }
 
-std::vector<float> AsinhScale::to_z(std::span<const double> values) const {
-  std::vector<float> z(values.size());
-  std::transform(values.begin(), values.end(), z.begin(), [this](double value) { return to_z(value); });
-  return z;
-}
-
-}  // namespace proteus::forecast::global
+}  // namespace proteus::forecast
