@@ -106,6 +106,7 @@ CollectorOptions collector_options(const AgentConfig& config) {
 }
 
 int run(const std::string& config_file) {
+  keep_one_heap();
   const Result<AgentConfig> config = load(config_file);
   if (!config) return fail(kExitUsage, config.error().message);
   if (Status ready = log::init("proteus-agent", config->log_level); !ready) {

@@ -43,6 +43,10 @@ std::size_t kib_of(std::string_view line) {
 
 }  // namespace
 
+void keep_one_heap() {
+  ::mallopt(M_ARENA_MAX, 1);
+}
+
 std::size_t release_start_up_memory() {
   ::malloc_trim(0);
   std::size_t released = 0;

@@ -5,6 +5,10 @@
 
 namespace proteus {
 
+/// Makes all threads share one heap, which holds less that is free than a heap for each; they allocate little. To be
+/// called before there are threads.
+void keep_one_heap();
+
 /// Gives back the memory that only starting needed: free heap, and code and constants of libraries (most of them
 /// libvirt's and TLS's), which the kernel reads again from its page cache where they are needed after all. Mappings
 /// that hold a page of our own (relocated, written to) are left alone, so that nothing can be lost. Returns: bytes of

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -92,12 +94,18 @@ std::vector<std::string> frames(std::uint32_t series, int ticks) {
     sockets.push_back(std::move(*socket));
   }
   const std::vector<std::string> bytes = frames(series, ticks);
-  const auto send = [&](zmq::socket_t& socket, const std::string& message) {
-    while (!wire::send(socket, message)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    while (true) {  // acknowledgements
+  const auto take_acknowledgements = [](zmq::socket_t& socket) {
+    while (true) {
       auto received = wire::receive(socket);
       if (!received || !*received) break;
     }
+  };
+  const auto send = [&](zmq::socket_t& socket, const std::string& message) {
+    while (!wire::send(socket, message)) {
+      std::vector<zmq::pollitem_t> room{{socket.handle(), 0, ZMQ_POLLOUT, 0}};
+      wire::poll(room, std::chrono::seconds(1));
+    }
+    take_acknowledgements(socket);
   };
   for (std::size_t agent = 0; agent < sockets.size(); ++agent) {
     send(sockets[agent], wire::encode(*catalog_of(static_cast<int>(agent), series)));
@@ -110,6 +118,27 @@ std::vector<std::string> frames(std::uint32_t series, int ticks) {
   }
   for (;;) pause();
 }
+
+/// Counts what comes out of the ingest, durable by then. Thread: any.
+class Progress {
+ public:
+  void step() {
+    std::lock_guard lock(mutex_);
+    if (++count_ >= wanted_) reached_.notify_one();
+  }
+  /// False if that takes longer than a second.
+  bool reaches(std::uint64_t count) {
+    std::unique_lock lock(mutex_);
+    wanted_ = count;
+    return reached_.wait_for(lock, std::chrono::seconds(1), [&] { return count_ >= count; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable reached_;
+  std::uint64_t count_ = 0;
+  std::uint64_t wanted_ = 0;
+};
 
 int run(std::uint32_t series, int ticks) {
   wire::raise_file_limit();
@@ -137,9 +166,9 @@ int run(std::uint32_t series, int ticks) {
   context.set(zmq::ctxopt::max_sockets, 4 * kAgents);
   wire::ZapHandler zap(context, **authorized);
   Queue<ingest::Ingested> samples(65'536, WhenFull::kRefuse);
+  Progress progress;
   std::thread pipeline([&] {
-    while (samples.pop()) {
-    }
+    while (samples.pop()) progress.step();
   });
   ingest::IngestOptions options;
   options.endpoint = "tcp://127.0.0.1:*";
@@ -152,9 +181,8 @@ int run(std::uint32_t series, int ticks) {
   if (write(port[1], (*ingest)->endpoint().data(), (*ingest)->endpoint().size()) < 0) return EXIT_FAILURE;
 
   const auto wait_for_frames = [&](std::uint64_t count) {
-    while ((*ingest)->status().frames < count) {
+    while (!progress.reaches(count)) {
       if (waitpid(agents, nullptr, WNOHANG) == agents) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return true;
   };
