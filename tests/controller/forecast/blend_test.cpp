@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <random>
+#include <vector>
 
 namespace proteus::forecast {
 namespace {
@@ -59,7 +60,8 @@ TEST(Blend, AModelThatIsSuddenlyFarOffLosesItsSharesAtOnce) {
   const TrackRecord good = record_of(0, 200, 6);
   const TrackRecord* const others[] = {&good};
   EXPECT_LT(good.loss_at(0), fallback.loss_at(0)) << "by its record it is still the better one";
-  for (const double share : shares_of(others, fallback)[0]) EXPECT_LT(share, 0.05);
+  const std::vector<Shares> shares = shares_of(others, fallback);
+  for (const double share : shares[0]) EXPECT_LT(share, 0.05);
 }
 
 TEST(Blend, AveragesQuantilesWithSharesBetweenTheLeads) {
