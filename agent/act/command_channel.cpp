@@ -21,7 +21,9 @@ constexpr Nanoseconds kComplaintInterval = std::chrono::minutes(1);
 /// One controller, as this thread sees it.
 struct CommandChannel::Link {
   Link(zmq::context_t& context, zmq::socket_t opened, std::string to)
-      : endpoint(std::move(to)), socket(std::move(opened)), monitor(context, socket, "commands from " + endpoint) {}
+      : endpoint(std::move(to)),
+        socket(std::move(opened)),
+        monitor(context, socket, "commands from " + endpoint, endpoint) {}
 
   const std::string endpoint;
   zmq::socket_t socket;

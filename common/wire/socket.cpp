@@ -194,6 +194,8 @@ SocketMonitor::SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std
   if (zmq_socket_monitor(monitored_.handle(), address.c_str(), kEvents) != 0) throw zmq::error_t();
   events_.set(zmq::sockopt::linger, 0);
   events_.connect(address);
+  // The socket may have been connected before anybody listened; what then happened is not told again.
+  if (is_client_) begin_anew();
 }
 
 SocketMonitor::~SocketMonitor() {
@@ -254,6 +256,10 @@ void SocketMonitor::begin_anew_later() {
 
 void SocketMonitor::begin_anew_if_due() {
   if (!begin_anew_at_ || std::chrono::steady_clock::now() < *begin_anew_at_) return;
+  begin_anew();
+}
+
+void SocketMonitor::begin_anew() {
   begin_anew_at_.reset();
   // The endpoint may be gone from the socket already, and it was good enough to connect to before.
   zmq_disconnect(monitored_.handle(), endpoint_.c_str());

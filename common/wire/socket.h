@@ -84,6 +84,7 @@ Status check_sender(const HostId& user, const HostId& named);
 /// that is not authorized is logged by ZapHandler, which knows it).
 /// libzmq gives a connection up for good when its key is refused; for a DEALER the monitor begins it anew after the
 /// socket's longest reconnect interval, so that an agent is let in once its key is authorized.
+/// For a DEALER it also begins the connection anew when it is made, since events before that are lost.
 /// Thread: that of the socket, which polls socket() beside it and calls next() until it is empty, at least every
 /// second; libzmq's I/O thread stands still when 1,000 events wait. Declare it after the socket, so that it goes first.
 class SocketMonitor {
@@ -107,6 +108,7 @@ class SocketMonitor {
   void refused(const std::string& reason, bool log_here, const std::string& peer);
   void begin_anew_later();
   void begin_anew_if_due();
+  void begin_anew();
 
   zmq::socket_t& monitored_;
   const std::string name_;

@@ -228,7 +228,7 @@ class QuotaGroup {
  public:
   QuotaGroup() : path_("/sys/fs/cgroup/cpu/proteus-test-" + std::to_string(::getpid())) {
     made_ = std::filesystem::exists("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") &&
-            std::filesystem::create_directory(path_, error_) && write("cpu.cfs_quota_us", "20000");
+            std::filesystem::create_directory(path_, error_) && write("cpu.cfs_quota_us", "5000");
   }
   ~QuotaGroup() {
     if (made_) ::rmdir(path_.c_str());

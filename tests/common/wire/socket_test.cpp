@@ -58,6 +58,20 @@ class Sockets : public ::testing::Test {
   const std::string endpoint_ = bound_endpoint(router_);
 };
 
+// An agent's second start in one process connected before its monitor listened: it never greeted its controller.
+TEST_F(Sockets, AMonitorThatComesLateStillHearsThatTheConnectionStands) {
+  auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_)).value();
+  ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));
+  SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kUp));
+  ASSERT_TRUE(eventually([&] { return send(dealer, "again").has_value(); }));
+  EXPECT_TRUE(eventually([&] {
+    const auto got = receive_from_agent(router_, *authorized_);
+    return got && *got && (*got)->bytes() == "again";
+  }));
+  EXPECT_FALSE(monitor.next()) << "and that it stands is the last word";
+}
+
 TEST_F(Sockets, AMessageCarriesTheHostBehindItsKey) {
   auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_)).value();
   ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));
