@@ -3,7 +3,11 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <string>
 #include <utility>
+
+#include "common/log.h"
+#include "controller/forecast/global/shipped_weights.h"
 
 namespace proteus::controller {
 
@@ -11,6 +15,14 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+
+namespace {
+
+std::string weights_id() {
+  return fmt::format("{:016x}", forecast::global::shipped_weights_id());
+}
+
+}  // namespace
 
 void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) {
   auto forecast = root.table("forecast");
@@ -21,6 +33,15 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   forecast.read_duration("season", engine.season, seconds(1), hours(24 * 7));
   forecast.read("min_history_steps", engine.min_history_steps, 2, 1000);
   forecast.read("refit_every_steps", engine.refit_every_steps, 1, 10'000);
+  bool global_model = true;
+  std::string weights;
+  forecast.read("global_model", global_model);
+  forecast.read("global_weights", weights);
+  engine.networks = global_model ? forecast::global::shipped_weights() : nullptr;
+  if (global_model && !weights.empty() && weights != weights_id()) {
+    log::warning("recorded with other networks ({}) than this program has ({}): forecasts may differ", weights,
+                 weights_id());
+  }
   if (engine.season < engine.step * 2) forecast.problem("season", "'season' must be at least two steps");
 
   auto view = root.table("view");
@@ -62,15 +83,15 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
   return fmt::format(
              "controller = \"{}\"\n"
              "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
-             "refit_every_steps = {}\n"
+             "refit_every_steps = {}\nglobal_model = {}\nglobal_weights = \"{}\"\n"
              "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
              "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
              "inspect_interval = {}\nreserve_timeout = {}\n",
              executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
-             engine.min_history_steps, engine.refit_every_steps, ns(options.view.staleness),
-             ns(options.view.curve_half_life), ns(options.view.forget_after), ns(executor.accept_timeout),
-             ns(executor.reshape_deadline), ns(executor.migrate_deadline), ns(executor.approval_lifetime),
-             ns(executor.inspect_interval), ns(executor.reserve_timeout)) +
+             engine.min_history_steps, engine.refit_every_steps, engine.networks != nullptr, weights_id(),
+             ns(options.view.staleness), ns(options.view.curve_half_life), ns(options.view.forget_after),
+             ns(executor.accept_timeout), ns(executor.reshape_deadline), ns(executor.migrate_deadline),
+             ns(executor.approval_lifetime), ns(executor.inspect_interval), ns(executor.reserve_timeout)) +
          hosts;
 }
 

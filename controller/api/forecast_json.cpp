@@ -56,7 +56,8 @@ Json to_json(const forecast::SeriesAccuracy& accuracy, Nanoseconds step) {
                        {"pinball_loss", lead.pinball_loss},
                        {"mase", std::isfinite(lead.mase) ? Json(lead.mase) : Json(nullptr)},
                        {"coverage", coverage},
-                       {"scored_steps", lead.scored}});
+                       {"scored_steps", lead.scored},
+                       {"share", lead.share}});
     }
     json["models"].push_back({{"model", model.model},
                               {"pinball_loss", model.pinball_loss},

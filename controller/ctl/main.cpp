@@ -265,6 +265,17 @@ int run(int argc, char** argv) {
   forecast->add_option("--svg", options.svg_file, "draw them into this file, as SVG");
   CLI::App* accuracy = verb("accuracy", "how forecasts have turned out: loss, error and coverage by lead and model");
   accuracy->add_option("VM", options.vm, "name or UUID: all models of this VM; default: the chosen ones of all VMs");
+  accuracy->footer(
+      "One row per lead: the first, the middle and the last step of the horizon; recent steps weigh more.\n"
+      "  PINBALL LOSS   over the five quantiles, in the series' unit; compare models of one series by it\n"
+      "  MASE           error of the median over the mean change in a season (or a step); below 1 is good\n"
+      "  BELOW P50 ...  share of steps at or below that quantile; true coverage is 50, 90, 95, 99 %\n"
+      "  SHARE          of the model in the forecast at this lead; 'blend' is the forecast as told\n"
+      "  NOTE           which one is told, and why others are set aside\n\n"
+      "Examples:\n"
+      "  proteusctl accuracy               one line a series and lead\n"
+      "  proteusctl accuracy web1          every model of one VM\n"
+      "  proteusctl accuracy --json        for programs");
   verb("plan", "the last cycle's decision and the actions under way");
   CLI::App* explain =
       verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");

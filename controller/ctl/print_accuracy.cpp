@@ -27,7 +27,7 @@ std::string note_of(const Json& model) {
 std::string print_accuracy(const Json& series, bool every_model) {
   if (series.empty()) return "no series is forecast yet\n";
   Table table({"VM", "RESOURCE", "MODEL", ">AHEAD", ">PINBALL LOSS", ">MASE", ">BELOW P50", ">P90", ">P95", ">P99",
-               ">SCORED", "NOTE"});
+               ">SCORED", ">SHARE", "NOTE"});
   std::size_t set_aside = 0;
   for (const Json& one : series) {
     const bool cores = one.at("unit").get<std::string>() == "cores";
@@ -37,14 +37,15 @@ std::string print_accuracy(const Json& series, bool every_model) {
       std::vector<std::string> head = {one.at("name").get<std::string>(), one.at("resource").get<std::string>(),
                                        model.at("model").get<std::string>()};
       std::string note = note_of(model);
-      if (model.at("leads").empty()) table.add({head[0], head[1], head[2], "", "", "", "", "", "", "", "0", note});
+      if (model.at("leads").empty()) table.add({head[0], head[1], head[2], "", "", "", "", "", "", "", "0", "", note});
       for (const Json& lead : model.at("leads")) {
         const Json& coverage = lead.at("coverage");
         table.add({head[0], head[1], head[2], format_seconds(lead.at("lead_s").get<double>()),
                    amount(lead.at("pinball_loss"), cores),
                    lead.at("mase").is_number() ? fmt::format("{:.2f}", lead.at("mase").get<double>()) : "-",
                    percent(coverage.at("p50")), percent(coverage.at("p90")), percent(coverage.at("p95")),
-                   percent(coverage.at("p99")), fmt::format("{}", lead.at("scored_steps").get<std::int64_t>()), note});
+                   percent(coverage.at("p99")), fmt::format("{}", lead.at("scored_steps").get<std::int64_t>()),
+                   lead.at("share").get<double>() > 0 ? percent(lead.at("share")) : "", note});
         head = {"", "", ""};
         note.clear();
       }

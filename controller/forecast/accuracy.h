@@ -16,6 +16,7 @@ struct LeadAccuracy {
   double mase = 0;          ///< mean absolute error of p50 over the scale of the series; NaN: the scale is not known
   std::array<double, kQuantileLevels.size()> coverage{};  ///< share of steps at or below each quantile
   std::int64_t scored = 0;
+  double share = 0;  ///< of the model in the forecast, at this lead
 };
 
 /// One model of one series.

@@ -4,43 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "controller/forecast/error_table.h"
-
 namespace proteus::forecast {
 namespace {
-
-/// Recent means: half of the weight lies within a horizon, or this many steps.
-constexpr double kHalfLifeStepsMin = 30;
-/// A loss beyond so many means is a surprise, whose size says no more about the model. Errors of normal noise
-/// stay below.
-constexpr double kLossCap = 5;
-constexpr int kScoredForTypical = 5;
-constexpr double kTypicalGain = 0.03;
-constexpr double kTypicalClip = 2.5;
-constexpr double kLossGrowth = 0.25;  ///< with the lead, between white noise (0) and a random walk (1/2)
-
-double pinball(double level, double quantile, double actual) {
-  return actual >= quantile ? level * (actual - quantile) : (1 - level) * (quantile - actual);
-}
-
-/// Of the levels that plans are made of.
-double pinball(const Quantiles& q, double actual) {
-  return (pinball(0.5, q.p50, actual) + pinball(0.9, q.p90, actual) + pinball(0.99, q.p99, actual)) / 3;
-}
-
-double pinball_of_all(const Quantiles& q, double actual) {
-  double sum = 0;
-  for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
-    sum += pinball(kQuantileLevels[i], q.*kQuantileMembers[i], actual);
-  }
-  return sum / kQuantileLevels.size();
-}
-
-/// The p95 lies between the two guarded levels, and so does its factor.
-Quantiles widened(const Quantiles& q, double factor_p90, double factor_p99) {
-  return tidy({q.p10, q.p50, q.p50 + factor_p90 * (q.p90 - q.p50),
-               q.p50 + 0.5 * (factor_p90 + factor_p99) * (q.p95 - q.p50), q.p50 + factor_p99 * (q.p99 - q.p50)});
-}
 
 bool usable(const Forecast& forecast) {
   const auto good = [](const Quantiles& q) {
@@ -52,87 +17,38 @@ bool usable(const Forecast& forecast) {
 
 }  // namespace
 
-Candidate::Candidate(std::unique_ptr<Model> model, int horizon_steps)
-    : model_(std::move(model)),
-      horizon_steps_(horizon_steps),
-      decay_(std::exp2(-1 / std::max<double>(kHalfLifeStepsMin, horizon_steps))) {
-  const std::array<int, kLeads> steps = {1, (horizon_steps + 1) / 2, horizon_steps, horizon_steps};
-  for (std::size_t i = 0; i < kLeads; ++i) {
-    leads_[i].steps = steps[i];
-    leads_[i].pending.resize(static_cast<std::size_t>(steps[i]));
-  }
-}
+Candidate::Candidate(Contestant contestant, int horizon_steps)
+    : contestant_(std::move(contestant)), horizon_steps_(horizon_steps), record_(horizon_steps) {}
 
-Candidate::LossCaps Candidate::loss_caps() const {
-  LossCaps caps;
-  double typical = HUGE_VAL;
-  double steps = 1;
-  for (std::size_t i = 0; i < kScoredLeads; ++i) {
-    const Lead& lead = leads_[i];
-    // A lead not scored yet is guessed from the shorter one.
-    typical = lead.scored >= kScoredForTypical ? lead.typical : typical * std::pow(lead.steps / steps, kLossGrowth);
-    steps = lead.steps;
-    caps[i] = kLossCap * typical;
-  }
-  return caps;
-}
-
-void Candidate::score(Lead& lead, double actual, double cap) {
-  const Prediction& prediction = lead.pending[static_cast<std::size_t>(tick_ % lead.steps)];
-  if (!prediction.valid || !std::isfinite(actual)) return;
-  const double loss = pinball(prediction.corrected, actual);
-  lead.loss = decay_ * lead.loss + std::min(cap, loss);
-  lead.weight = decay_ * lead.weight + 1;
-  lead.pinball = decay_ * lead.pinball + pinball_of_all(prediction.corrected, actual);
-  lead.absolute_error = decay_ * lead.absolute_error + std::abs(actual - prediction.corrected.p50);
-  for (std::size_t i = 0; i < kQuantileLevels.size(); ++i) {
-    lead.covered[i] = decay_ * lead.covered[i] + (actual <= prediction.corrected.*kQuantileMembers[i] ? 1 : 0);
-  }
-  ++lead.scored;
-  lead.typical += lead.scored <= kScoredForTypical
-                      ? (loss - lead.typical) / lead.scored
-                      : kTypicalGain * (std::min(loss, kTypicalClip * lead.typical) - lead.typical);
-  if (&lead == &leads_[0]) {
-    ++scored_steps_;
-    covered_ = decay_ * covered_ + (actual <= prediction.corrected.p90 ? 1 : 0);
-    covered_weight_ = decay_ * covered_weight_ + 1;
-  }
-  // The guard sees windows that do not overlap.
-  if (tick_ % lead.steps != 0) return;
-  const Quantiles& raw = prediction.raw;
-  if (raw.p90 > raw.p50) {
-    lead.guard_p90.observe((actual - raw.p50) / (raw.p90 - raw.p50), actual > prediction.corrected.p90);
-  }
-  if (raw.p99 > raw.p50) {
-    lead.guard_p99.observe((actual - raw.p50) / (raw.p99 - raw.p50), actual > prediction.corrected.p99);
-  }
-}
-
-void Candidate::close(double actual, double window_max, const LossCaps& caps) {
-  ++tick_;
-  for (std::size_t i = 0; i < kScoredLeads; ++i) score(leads_[i], actual, caps[i]);
-  score(leads_[kWindow], window_max, HUGE_VAL);
+void Candidate::close(double actual, double window_max, const TrackRecord::PerLead& caps) {
+  record_.close(actual, window_max, caps);
 }
 
 void Candidate::refit(const History& history) {
-  const Status status = model_->fit(history);
+  fitted_ = false;
+  if (history.values.size() < contestant_.steps_min) {
+    failure_ = name() + ": a season has not been seen yet";
+    return;
+  }
+  const Status status = contestant_.model->fit(history);
   fitted_ = status.has_value();
   if (!fitted_) failure_ = status.error().message;
 }
 
 void Candidate::update(double value) {
-  if (fitted_) model_->update(value);
+  if (fitted_) contestant_.model->update(value);
 }
 
 void Candidate::skip() {
   able_ = false;
-  for (Lead& lead : leads_) lead.pending[static_cast<std::size_t>(tick_ % lead.steps)].valid = false;
+  forecast_.reset();
+  record_.skip();
 }
 
 void Candidate::predict() {
   skip();
   if (!fitted_) return;
-  Result<Forecast> made = model_->forecast(horizon_steps_);
+  Result<Forecast> made = contestant_.model->forecast(horizon_steps_);
   if (!made) {
     failure_ = made.error().message;
     return;
@@ -141,77 +57,10 @@ void Candidate::predict() {
     failure_ = "forecast not finite or not in order";
     return;
   }
-  const Forecast raw = *made;
   forecast_ = std::move(*made);
-  correct(forecast_);
-  for (std::size_t i = 0; i < kLeads; ++i) {
-    Lead& lead = leads_[i];
-    const auto step = static_cast<std::size_t>(lead.steps - 1);
-    lead.pending[static_cast<std::size_t>(tick_ % lead.steps)] =
-        i == kWindow ? Prediction{true, raw.window_max, forecast_.window_max}
-                     : Prediction{true, raw.steps[step], forecast_.steps[step]};
-  }
+  record_.correct_and_remember(*forecast_);
   able_ = true;
   failure_.clear();
-}
-
-void Candidate::correct(Forecast& forecast) const {
-  // Between the guarded leads the factor is interpolated.
-  std::size_t right = 1;
-  for (std::size_t i = 0; i < forecast.steps.size(); ++i) {
-    const int h = static_cast<int>(i) + 1;
-    while (right + 1 < kScoredLeads && leads_[right].steps < h) ++right;
-    const Lead& a = leads_[right - 1];
-    const Lead& b = leads_[right];
-    const double share = a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
-    const auto factor = [share](const ConformalGuard& left, const ConformalGuard& next) {
-      return left.factor() + share * (next.factor() - left.factor());
-    };
-    forecast.steps[i] = widened(forecast.steps[i], factor(a.guard_p90, b.guard_p90), factor(a.guard_p99, b.guard_p99));
-  }
-  const Lead& window = leads_[kWindow];
-  forecast.window_max = widened(forecast.window_max, window.guard_p90.factor(), window.guard_p99.factor());
-}
-
-std::vector<LeadAccuracy> Candidate::leads(double scale) const {
-  std::vector<LeadAccuracy> rows;
-  for (std::size_t i = 0; i < kScoredLeads; ++i) {
-    const Lead& lead = leads_[i];
-    if (lead.weight == 0 || (i > 0 && lead.steps == leads_[i - 1].steps)) continue;
-    LeadAccuracy row{.steps = lead.steps,
-                     .pinball_loss = lead.pinball / lead.weight,
-                     .mase = scale > 0 ? lead.absolute_error / lead.weight / scale : std::nan(""),
-                     .coverage = {},
-                     .scored = lead.scored};
-    for (std::size_t level = 0; level < row.coverage.size(); ++level) {
-      row.coverage[level] = lead.covered[level] / lead.weight;
-    }
-    rows.push_back(row);
-  }
-  return rows;
-}
-
-double Candidate::loss() const {
-  double sum = 0;
-  int count = 0;
-  for (std::size_t i = 0; i < kScoredLeads; ++i) {
-    if (leads_[i].weight == 0) continue;
-    sum += leads_[i].loss / leads_[i].weight;
-    ++count;
-  }
-  return count > 0 ? sum / count : 0;
-}
-
-double Candidate::loss_relative_to(const Candidate& other) const {
-  double mine = 0;
-  double theirs = 0;
-  for (std::size_t i = 0; i < kScoredLeads; ++i) {
-    if (leads_[i].weight == 0 || other.leads_[i].weight == 0) continue;
-    mine += leads_[i].loss / leads_[i].weight;
-    theirs += other.leads_[i].loss / other.leads_[i].weight;
-  }
-  if (theirs > 0) return mine / theirs;
-  return mine > 0 ? HUGE_VAL : 1;
 }
 
 }  // namespace proteus::forecast

@@ -36,12 +36,16 @@ std::uint64_t stable_hash(std::string_view text) {
 
 struct Engine::Impl {
   const EngineOptions options;
-  const KinTable* kin;
+  std::unique_ptr<global::Forecaster> networks;
+  const Shared shared;
   SignalBoard board;
   std::map<VmId, std::array<std::unique_ptr<Series>, kResources.size()>> vms;
 
   Impl(EngineOptions with, const KinTable* from)
-      : options(checked(std::move(with))), kin(from), board(options.step, options.history_steps, options.calendar) {}
+      : options(checked(std::move(with))),
+        networks(options.networks ? std::make_unique<global::Forecaster>(options.networks) : nullptr),
+        shared{from, networks.get()},
+        board(options.step, options.history_steps, options.calendar) {}
 
   Series* find(const VmId& vm, Resource resource) const {
     const auto found = vms.find(vm);
@@ -49,7 +53,7 @@ struct Engine::Impl {
   }
   std::unique_ptr<Series> make(const VmId& vm, Resource resource) {
     const std::uint64_t phase = stable_hash(vm.value) + static_cast<std::size_t>(resource);
-    return std::make_unique<Series>(options, resource, phase, kin, board.of(vm));
+    return std::make_unique<Series>(options, resource, phase, shared, board.of(vm));
   }
 };
 

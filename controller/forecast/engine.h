@@ -14,14 +14,19 @@
 
 namespace proteus::forecast {
 
+namespace global {
+struct Weights;
+}
+
 struct EngineOptions {
   Nanoseconds step = std::chrono::seconds(60);
   int horizon_steps = 30;
-  int history_steps = 2880;  ///< kept per series
+  int history_steps = 4320;  ///< kept per series; the global model wants two days
   Nanoseconds season = std::chrono::hours(24);
   int min_history_steps = 5;   ///< fewer: a wide forecast around the last value, model "cold_start"
   int refit_every_steps = 30;  ///< parameters are chosen anew this often, series in turn; young series more often
-  std::shared_ptr<const Calendar> calendar;  ///< may be null
+  std::shared_ptr<const Calendar> calendar;         ///< may be null
+  std::shared_ptr<const global::Weights> networks;  ///< of the global model; null: it does not take part
 };
 
 /// One series of one VM.
@@ -39,9 +44,10 @@ struct SeriesState {
   bool operator==(const SeriesState&) const = default;
 };
 
-/// The Demand Prediction Engine: all series of some VMs, every model side by side, the best by recent pinball
-/// loss chosen; a model that does worse than the seasonal naive, or fails, is set aside. Intervals are kept
-/// honest by an adaptive conformal correction. Deterministic: time is an argument. Thread: owned by one.
+/// The Demand Prediction Engine: all series of some VMs, every model side by side. The forecast is that of the best
+/// model that follows the newest values, blended with those of models that have learned how the series goes, by recent
+/// pinball loss at each lead; a model that does worse than the seasonal naive, or fails, is set aside. Intervals are
+/// kept honest by an adaptive conformal correction. Deterministic: time is an argument. Thread: owned by one.
 class Engine {
  public:
   /// kin: what a series may learn from others, outlives the engine; may be null.

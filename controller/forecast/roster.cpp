@@ -1,7 +1,11 @@
 #include "controller/forecast/roster.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <utility>
 
+#include "controller/forecast/asinh_ar.h"
+#include "controller/forecast/global_model.h"
 #include "controller/forecast/holt_damped.h"
 #include "controller/forecast/like.h"
 #include "controller/forecast/naive.h"
@@ -9,16 +13,38 @@
 #include "controller/forecast/seasonal_naive.h"
 
 namespace proteus::forecast {
+namespace {
 
-std::vector<std::unique_ptr<Model>> make_models(const EngineOptions& options, Resource resource, const KinTable* kin) {
+/// The engine's resources are sums over directions; the networks know each by itself.
+global::Kind kind_of(Resource resource) {
+  switch (resource) {
+    case Resource::kCpu: return global::Kind::kCpu;
+    case Resource::kMemory: return global::Kind::kMemory;
+    case Resource::kBlockIo: return global::Kind::kDiskWrite;
+    case Resource::kNetwork: return global::Kind::kNetReceived;
+  }
+  return global::Kind::kOther;
+}
+
+}  // namespace
+
+std::vector<Contestant> make_models(const EngineOptions& options, Resource resource, const Shared& shared) {
   const int horizon = options.horizon_steps;
   const auto season = static_cast<int>(std::max<std::int64_t>(1, options.season / options.step));
-  std::vector<std::unique_ptr<Model>> models;
-  if (kin != nullptr) models.push_back(std::make_unique<Like>(*kin, resource, horizon));
-  models.push_back(std::make_unique<HoltDamped>(horizon));
-  models.push_back(std::make_unique<SeasonalNaive>(season, horizon));
-  models.push_back(std::make_unique<Naive>(horizon));
-  models.push_back(std::make_unique<Regression>(season, horizon));
+  std::vector<Contestant> models;
+  const auto add = [&](std::unique_ptr<Model> model) { models.push_back({.model = std::move(model)}); };
+  const auto add_learned = [&](std::unique_ptr<Model> model, int steps_min) {
+    models.push_back({.model = std::move(model), .learned = true, .steps_min = static_cast<std::size_t>(steps_min)});
+  };
+  if (shared.kin != nullptr) add(std::make_unique<Like>(*shared.kin, resource, horizon));
+  add(std::make_unique<HoltDamped>(horizon));
+  add(std::make_unique<SeasonalNaive>(season, horizon));
+  add(std::make_unique<Naive>(horizon));
+  add_learned(std::make_unique<AsinhAr>(AsinhAr::Options{.horizon_steps = horizon}), season);
+  if (shared.networks != nullptr && GlobalModel::suits(options.step, options.season, horizon)) {
+    add_learned(std::make_unique<GlobalModel>(*shared.networks, kind_of(resource), options.step, horizon), season);
+  }
+  add_learned(std::make_unique<Regression>(season, horizon), 0);  // signals, not the past, are what it knows
   return models;
 }
 

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "controller/forecast/cold_start.h"
-#include "controller/forecast/roster.h"
 #include "controller/forecast/state_archive.h"
 
 namespace proteus::forecast {
@@ -24,25 +23,33 @@ constexpr int kProvisionalSteps = 3;
 /// The history of a young series changes quickly: it is refitted each time that it has grown by this share.
 constexpr std::int64_t kYoungGrowth = 4;
 /// Of the first byte that save() writes. Another: the state is not read, and the series begins anew.
-constexpr std::uint8_t kStateVersion = 1;
+constexpr std::uint8_t kStateVersion = 2;
 constexpr std::size_t kStateHeadBytes = 9;   // version, hash of the rest
 constexpr std::size_t kStateGridBytes = 12;  // step, horizon
 constexpr std::uint32_t kModelsMax = 1000;
 
 }  // namespace
 
-Series::Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const KinTable* kin,
+Series::Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const Shared& shared,
                const Covariates* covariates)
-    : options_(options), resource_(resource), phase_(phase), kin_(kin), covariates_(covariates) {
+    : options_(options),
+      resource_(resource),
+      phase_(phase),
+      shared_(shared),
+      covariates_(covariates),
+      blend_record_(options.horizon_steps) {
   reset();
 }
 
 void Series::reset() {
   candidates_.clear();
-  for (std::unique_ptr<Model>& model : make_models(options_, resource_, kin_)) {
-    model->set_covariates(covariates_);
-    candidates_.emplace_back(std::move(model), options_.horizon_steps);
+  for (Contestant& contestant : make_models(options_, resource_, shared_)) {
+    contestant.model->set_covariates(covariates_);
+    candidates_.emplace_back(std::move(contestant), options_.horizon_steps);
   }
+  shares_.assign(candidates_.size(), Shares{});
+  blend_record_ = TrackRecord(options_.horizon_steps);
+  forecast_.reset();
   better_steps_.assign(candidates_.size(), 0);
   worse_steps_.assign(candidates_.size(), 0);
   baseline_ = index_of(kBaseline);
@@ -108,13 +115,16 @@ void Series::close_step(double value, bool predict_next) {
     highest_known_ = std::max(highest_known_, value);
   }
   const double window_max = newest_window_max();
-  const Candidate::LossCaps caps = candidates_[index_of(kBaseline)].loss_caps();
+  const TrackRecord::PerLead caps = candidates_[index_of(kBaseline)].record().loss_caps();
   for (Candidate& candidate : candidates_) candidate.close(value, window_max, caps);
+  blend_record_.close(value, window_max, caps);
   if (!predict_next || known_steps_ < options_.min_history_steps) {
     for (Candidate& candidate : candidates_) {
       candidate.update(value);
       candidate.skip();
     }
+    blend_record_.skip();
+    forecast_.reset();
     return;
   }
   const bool refit = refit_due();
@@ -124,7 +134,8 @@ void Series::close_step(double value, bool predict_next) {
   ++open_step_;  // what is predicted follows the step that has closed
   predict(refit);
   --open_step_;
-  if (refit && kin_ != nullptr) append_kin_samples(values_, options_.horizon_steps, phase_, resource_, kin_samples_);
+  if (refit && shared_.kin != nullptr)
+    append_kin_samples(values_, options_.horizon_steps, phase_, resource_, kin_samples_);
 }
 
 void Series::predict(bool refit) {
@@ -134,6 +145,53 @@ void Series::predict(bool refit) {
   }
   for (Candidate& candidate : candidates_) candidate.predict();
   choose();
+  blend();
+  for (Candidate& candidate : candidates_) candidate.release();
+}
+
+void Series::blend() {
+  shares_.assign(candidates_.size(), Shares{});
+  forecast_.reset();
+  if (chosen_ == kNone) {
+    blend_record_.skip();
+    return;
+  }
+  std::vector<const TrackRecord*> learned(candidates_.size(), nullptr);
+  std::vector<const Forecast*> made;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    if (candidates_[i].learned() && !set_aside(i)) learned[i] = &candidates_[i].record();
+  }
+  std::vector<Shares> shares = shares_of(learned, candidates_[chosen_].record());
+  shares[chosen_] = shares.back();
+  shares.pop_back();
+  shares_ = std::move(shares);
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    made.push_back(blended_in(i) ? candidates_[i].forecast() : nullptr);
+  }
+  told_ = sole_in_blend();
+  if (told_ != kNone) {
+    forecast_ = *made[told_];
+    blend_record_.skip();
+    return;
+  }
+  forecast_ = blended(made, shares_, blend_record_.lead_steps());
+  forecast_->model = kBlend;
+  blend_record_.remember(*forecast_);
+}
+
+/// The one model that has all shares; kNone if there are several.
+std::size_t Series::sole_in_blend() const {
+  std::size_t sole = kNone;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    if (!blended_in(i)) continue;
+    if (sole != kNone) return kNone;
+    sole = i;
+  }
+  return sole;
+}
+
+bool Series::blended_in(std::size_t i) const {
+  return std::any_of(shares_[i].begin(), shares_[i].end(), [](double share) { return share > 0; });
 }
 
 bool Series::refit_due() const {
@@ -162,20 +220,23 @@ bool Series::set_aside(std::size_t i) const {
 
 void Series::choose() {
   const auto scored = [this](std::size_t i) {
-    return candidates_[i].able() && candidates_[i].scored_steps() >= kScoredMin;
+    return candidates_[i].able() && candidates_[i].record().scored_steps() >= kScoredMin;
   };
   const std::size_t seasonal = index_of(kSeasonalBaseline);
   baseline_ = scored(seasonal) ? seasonal : index_of(kBaseline);
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const bool worse = i != baseline_ && scored(i) && scored(baseline_) &&
-                       candidates_[i].loss_relative_to(candidates_[baseline_]) > kSetAside;
+                       candidates_[i].record().loss_relative_to(candidates_[baseline_].record()) > kSetAside;
     worse_steps_[i] = worse ? worse_steps_[i] + 1 : 0;
   }
+  const auto relative_to_chosen = [this](std::size_t i) {
+    return candidates_[i].record().loss_relative_to(candidates_[chosen_].record());
+  };
   if (chosen_ == kNone || set_aside(chosen_)) {
     chosen_ = kNone;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      if (set_aside(i)) continue;
-      if (chosen_ == kNone || (scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < 1)) chosen_ = i;
+      if (candidates_[i].learned() || set_aside(i)) continue;
+      if (chosen_ == kNone || (scored(i) && relative_to_chosen(i) < 1)) chosen_ = i;
     }
     better_steps_.assign(candidates_.size(), 0);
     return;
@@ -183,7 +244,7 @@ void Series::choose() {
   // One surprise is in the scores of a whole horizon of forecasts; a model must stay better for as long.
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const bool better =
-        i != chosen_ && !set_aside(i) && scored(i) && candidates_[i].loss_relative_to(candidates_[chosen_]) < kTakeOver;
+        i != chosen_ && !candidates_[i].learned() && !set_aside(i) && scored(i) && relative_to_chosen(i) < kTakeOver;
     better_steps_[i] = better ? better_steps_[i] + 1 : 0;
   }
   const auto longest = std::max_element(better_steps_.begin(), better_steps_.end());
@@ -202,15 +263,16 @@ Timestamp Series::end() const {
 Forecast Series::cold_start() const {
   const double newest = known_steps_ == 0 && open_count_ > 0 ? open_step_value() : newest_known_;
   Forecast forecast = forecast::cold_start(end(), options_.step, options_.horizon_steps, newest, highest_known_);
-  if (kin_ != nullptr && kin_->usable(resource_)) {
+  const KinTable* const kin = shared_.kin;
+  if (kin != nullptr && kin->usable(resource_)) {
     const std::vector<double> only = {newest};
-    kin_->forecast(resource_, known_steps_ > 0 ? values_ : only, forecast);
+    kin->forecast(resource_, known_steps_ > 0 ? values_ : only, forecast);
   }
   return forecast;
 }
 
 Forecast Series::forecast() const {
-  return chosen_ != kNone && candidates_[chosen_].able() ? candidates_[chosen_].forecast() : cold_start();
+  return forecast_ ? *forecast_ : cold_start();
 }
 
 History Series::history() const {
@@ -236,23 +298,32 @@ SeriesAccuracy Series::accuracy() const {
   accuracy.scale = scale(static_cast<std::size_t>(options_.season / options_.step));
   accuracy.seasonal = accuracy.scale > 0;
   if (!accuracy.seasonal) accuracy.scale = scale(1);
+  const auto add = [&](const std::string& name, const TrackRecord& record, const Shares& shares) -> Accuracy& {
+    return accuracy.models.emplace_back(Accuracy{.model = name,
+                                                 .pinball_loss = record.loss(),
+                                                 .coverage_p90 = record.coverage_p90(),
+                                                 .scored_steps = record.scored_steps(),
+                                                 .chosen = false,
+                                                 .set_aside = false,
+                                                 .reason = {},
+                                                 .leads = record.leads(accuracy.scale, shares)});
+  };
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const Candidate& candidate = candidates_[i];
-    Accuracy row{.model = candidate.name(),
-                 .pinball_loss = candidate.loss(),
-                 .coverage_p90 = candidate.coverage_p90(),
-                 .scored_steps = candidate.scored_steps(),
-                 .chosen = i == chosen_,
-                 .set_aside = set_aside(i),
-                 .reason = {},
-                 .leads = candidate.leads(accuracy.scale)};
+    Accuracy& row = add(candidate.name(), candidate.record(), shares_[i]);
+    row.chosen = forecast_ && i == told_;
+    row.set_aside = set_aside(i);
     if (!candidate.able()) {
       row.reason = candidate.failure();
     } else if (row.set_aside) {
       row.reason = "worse than " + candidates_[baseline_].name() + " lately";
+    } else if (candidate.learned() && !blended_in(i) && candidate.record().scored_steps() >= kScoredMin) {
+      row.set_aside = true;
+      row.reason = "worse than " + (chosen_ == kNone ? "its fallback" : candidates_[chosen_].name()) + " lately";
     }
-    accuracy.models.push_back(std::move(row));
   }
+  const bool blending = forecast_ && told_ == kNone;
+  if (blending || blend_record_.scored_steps() > 0) add(kBlend, blend_record_, Shares{}).chosen = blending;
   return accuracy;
 }
 
@@ -262,8 +333,8 @@ void Series::take_kin_samples(std::vector<KinSample>& samples) {
 }
 
 /// One description of what is kept, for writing and reading. Layout: open step, counts, values in single precision; per
-/// model its name, how long it has been better or worse, and its scores (Candidate::archive); the chosen
-/// model's name.
+/// model its name, how long it has been better or worse, and its scores (Candidate::archive); the blend's; the
+/// chosen model's name.
 template <typename Archive>
 void Series::archive(Archive& a) {
   a(open_step_);
@@ -301,6 +372,17 @@ void Series::archive(Archive& a) {
     worse_steps_[at] = worse;
     StateReader reader(scores);
     candidates_[at].archive(reader);
+    scores_ok_ = scores_ok_ && reader.ok() && reader.at_end();
+  }
+  std::string blend;
+  if (!Archive::kReading) {
+    StateWriter writer(blend);
+    blend_record_.archive(writer);
+  }
+  a(blend);
+  if (Archive::kReading) {
+    StateReader reader(blend);
+    blend_record_.archive(reader);
     scores_ok_ = scores_ok_ && reader.ok() && reader.at_end();
   }
   std::string chosen = chosen_ == kNone ? "" : candidates_[chosen_].name();

@@ -1,21 +1,27 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "controller/forecast/blend.h"
 #include "controller/forecast/candidate.h"
 #include "controller/forecast/engine.h"
 
 namespace proteus::forecast {
 
-/// One VM's demand for one resource: ticks into steps, steps into every model, and the choice among them.
+/// One VM's demand for one resource: ticks into steps, steps into every model, and what is made of their forecasts.
+///
+/// Of the models that follow the newest values one is chosen; a change of mind takes a horizon. It is the fallback.
+/// Those that have learned how the series usually goes are blended in with it, lead by lead, as far as they have proved
+/// better (blend.h). Each model's quantiles are guarded before they are blended; the blend has a record of its own.
 /// Thread: owned by one.
 class Series {
  public:
-  /// phase: any number; series with different ones are refitted at different steps. options, kin, covariates outlive
-  /// the series; the latter two may be null.
-  Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const KinTable* kin,
+  /// phase: any number; series with different ones are refitted at different steps. options, shared, covariates
+  /// outlive the series; the last may be null.
+  Series(const EngineOptions& options, Resource resource, std::uint64_t phase, const Shared& shared,
          const Covariates* covariates);
 
   /// As Engine's.
@@ -41,7 +47,10 @@ class Series {
   void close_step(double value, bool predict_next);
   void predict(bool refit);
   void choose();
+  void blend();
   bool set_aside(std::size_t i) const;
+  bool blended_in(std::size_t i) const;
+  std::size_t sole_in_blend() const;
   bool refit_due() const;
   std::size_t index_of(std::string_view model) const;
   double newest_window_max() const;
@@ -54,13 +63,17 @@ class Series {
   const EngineOptions& options_;
   const Resource resource_;
   const std::uint64_t phase_;
-  const KinTable* const kin_;
+  const Shared& shared_;
   const Covariates* const covariates_;
   std::vector<Candidate> candidates_;
   std::vector<int> better_steps_;  ///< per candidate: so long it has been better than the chosen one
   std::vector<int> worse_steps_;   ///< per candidate: so long it has been worse than the baseline
   std::size_t baseline_ = kNone;
   std::size_t chosen_ = kNone;
+  std::vector<Shares> shares_;  ///< per candidate, of the newest forecast
+  std::size_t told_ = kNone;    ///< the newest forecast is this one's alone
+  TrackRecord blend_record_;    ///< of the steps that were blended from several
+  std::optional<Forecast> forecast_;
 
   bool begun_ = false;
   std::int64_t open_step_ = 0;  ///< index on the grid since the epoch

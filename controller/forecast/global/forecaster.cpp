@@ -17,10 +17,10 @@ std::vector<Network> networks_of(const Committee& committee) {
   return networks;
 }
 
-Path path_of_anchor(const Features& features, std::size_t anchor) {
+Path path_of_anchor(const Features& features, std::size_t anchor, std::size_t horizon) {
   Path path;
-  path.reserve(kHorizon);
-  for (std::size_t row = 0; row < kHorizon; ++row) {
+  path.reserve(horizon);
+  for (std::size_t row = 0; row < horizon; ++row) {
     const float* z = features.step_anchors.data() + (row * kStepAnchors + anchor) * kLevels.size();
     path.push_back(calibrated(z, features.scale, kNone));
   }
@@ -65,8 +65,9 @@ std::vector<float> Forecaster::answer(std::vector<Network>& networks, const Comm
   return sum;
 }
 
-Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<bool, kMembers>& wanted) {
-  std::array<std::size_t, kHorizon> steps{};
+Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<bool, kMembers>& wanted,
+                                             std::size_t horizon) {
+  std::vector<std::size_t> steps(horizon);
   std::iota(steps.begin(), steps.end(), std::size_t{1});
   const Result<Features> made = make_features(past, steps);
   if (!made) return made.error();
@@ -75,7 +76,7 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
   const auto wants = [&](Member member) { return wanted[static_cast<std::size_t>(member)]; };
   const auto path = [&](Member member) -> Path& { return result.paths[static_cast<std::size_t>(member)]; };
   const NetworkInput input{.windows = 1,
-                           .rows_per_window = kHorizon,
+                           .rows_per_window = horizon,
                            .window = features.window.data(),
                            .rows = features.steps.data(),
                            .sequence = features.sequence.data()};
@@ -83,16 +84,16 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
     if (!wants(member) || networks.empty()) return;
     const std::vector<float> z =
         answer(networks, committee, input, kStepAnchors, features.step_anchors.data(), features.step_spread.data());
-    path(member).reserve(kHorizon);
-    for (std::size_t h = 1; h <= kHorizon; ++h) {
+    path(member).reserve(horizon);
+    for (std::size_t h = 1; h <= horizon; ++h) {
       path(member).push_back(
           calibrated(z.data() + (h - 1) * kLevels.size(), features.scale, committee.calibration[band_of(h)]));
     }
   };
   put(Member::kMlp, mlp_, weights_->mlp);
   put(Member::kLstm, lstm_, weights_->lstm);
-  if (wants(Member::kAr)) path(Member::kAr) = path_of_anchor(features, 0);
-  if (wants(Member::kSeasonalAr)) path(Member::kSeasonalAr) = path_of_anchor(features, 1);
+  if (wants(Member::kAr)) path(Member::kAr) = path_of_anchor(features, 0, horizon);
+  if (wants(Member::kSeasonalAr)) path(Member::kSeasonalAr) = path_of_anchor(features, 1, horizon);
 
   const NetworkInput maxima_input{.windows = 1,
                                   .rows_per_window = kWindows.size(),
@@ -105,6 +106,30 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
     result.maxima[w] = calibrated(z.data() + w * kLevels.size(), features.scale, weights_->maxima.calibration[w]);
   }
   return result;
+}
+
+Result<MixedForecast> Forecaster::forecast_mixed(const Past& past, std::size_t horizon) {
+  std::array<bool, kMembers> wanted{};
+  for (const auto& band : weights_->shares) {
+    for (std::size_t m = 0; m < kMembers; ++m) wanted[m] = wanted[m] || band[m] > 0;
+  }
+  const Result<MemberForecasts> made = forecast(past, wanted, horizon);
+  if (!made) return made.error();
+  MixedForecast mixed{.steps = Path(horizon), .maxima = made->maxima};
+  for (std::size_t h = 1; h <= horizon; ++h) {
+    double sum = 0;
+    std::array<double, kMembers> shares{};
+    for (std::size_t m = 0; m < kMembers; ++m) {
+      // A member that has no share in a band still answers where it is the only one.
+      if (!made->paths[m].empty()) sum += shares[m] = std::max<double>(weights_->shares[band_of(h)][m], 1e-6);
+    }
+    for (std::size_t m = 0; m < kMembers; ++m) {
+      if (made->paths[m].empty()) continue;
+      for (std::size_t k = 0; k < kLevels.size(); ++k)
+        mixed.steps[h - 1][k] += shares[m] / sum * made->paths[m][h - 1][k];
+    }
+  }
+  return mixed;
 }
 
 }  // namespace proteus::forecast::global

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -23,12 +24,21 @@ struct MemberForecasts {
   std::array<ValueLevels, kWindows.size()> maxima{};  ///< of the largest step; p95 is the reservation (objective.h)
 };
 
+/// Their mean, with the shares that validation gave them.
+struct MixedForecast {
+  Path steps;
+  std::array<ValueLevels, kWindows.size()> maxima{};
+};
+
 /// The global networks at work. Thread: owned by one; the weights are shared and never change.
 class Forecaster {
  public:
   explicit Forecaster(std::shared_ptr<const Weights> weights);
-  /// Errors: those of make_features.
-  Result<MemberForecasts> forecast(const Past& past, const std::array<bool, kMembers>& wanted);
+  /// horizon: so many steps (1 … kHorizon). Errors: those of make_features.
+  Result<MemberForecasts> forecast(const Past& past, const std::array<bool, kMembers>& wanted,
+                                   std::size_t horizon = kHorizon);
+  /// Steps and maxima by those members to which validation gave a share, for so many steps.
+  Result<MixedForecast> forecast_mixed(const Past& past, std::size_t horizon);
 
  private:
   /// The mean of a committee's calibrated answers, rows × levels, in z.

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <iterator>
 #include <string>
-#include <system_error>
 #include <type_traits>
 
 #include "controller/forecast/global/features.h"
@@ -159,18 +158,22 @@ Status write_weights(const std::filesystem::path& file, const Weights& weights) 
 Result<Weights> read_weights(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) return Error{ErrorCode::kNotFound, "forecast weights: cannot read " + file.string()};
-  const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  const Error damaged{ErrorCode::kCorrupt, "forecast weights: " + file.string() + " is damaged"};
+  return parse_weights(std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>()),
+                       file.string());
+}
+
+Result<Weights> parse_weights(std::string_view bytes, const std::string& name) {
+  const Error damaged{ErrorCode::kCorrupt, "forecast weights: " + name + " is damaged"};
   constexpr std::size_t kFrame = kMagic.size() + sizeof(std::uint32_t) + sizeof(std::uint64_t);
   if (bytes.size() < kFrame || !bytes.starts_with(kMagic)) return damaged;
   const std::size_t content = bytes.size() - sizeof(std::uint64_t);
-  if (Reader(std::string_view(bytes).substr(content)).take<std::uint64_t>() != XXH64(bytes.data(), content, 0)) {
+  if (Reader(bytes.substr(content)).take<std::uint64_t>() != XXH64(bytes.data(), content, 0)) {
     return damaged;
   }
-  Reader reader(std::string_view(bytes).substr(kMagic.size(), content - kMagic.size()));
+  Reader reader(bytes.substr(kMagic.size(), content - kMagic.size()));
   if (const auto version = reader.take<std::uint32_t>(); version != kVersion) {
-    return Error{ErrorCode::kUnsupported, "forecast weights: " + file.string() + " is of version " +
-                                              std::to_string(version) + ", not " + std::to_string(kVersion)};
+    return Error{ErrorCode::kUnsupported, "forecast weights: " + name + " is of version " + std::to_string(version) +
+                                              ", not " + std::to_string(kVersion)};
   }
   Weights weights;
   for (Committee* committee : {&weights.mlp, &weights.lstm, &weights.maxima}) {
@@ -185,21 +188,9 @@ Result<Weights> read_weights(const std::filesystem::path& file) {
   if (weights.mlp.networks.empty() || weights.maxima.networks.empty() ||
       !fits(weights.mlp, kStepInputs, kStepAnchors, kBands) || !fits(weights.lstm, kStepInputs, kStepAnchors, kBands) ||
       !fits(weights.maxima, kMaxInputs, kMaxAnchors, kWindows.size())) {
-    return Error{ErrorCode::kUnsupported, "forecast weights: " + file.string() + " was made for other features"};
+    return Error{ErrorCode::kUnsupported, "forecast weights: " + name + " was made for other features"};
   }
   return weights;
-}
-
-Result<std::filesystem::path> find_weights(const std::filesystem::path& program) {
-  const std::filesystem::path place = std::filesystem::path("share") / "proteus" / "forecast_weights.bin";
-  std::filesystem::path folder = program;
-  while (folder.has_relative_path()) {
-    folder = folder.parent_path();
-    std::error_code unreadable;
-    if (std::filesystem::exists(folder / place, unreadable)) return folder / place;
-  }
-  return Error{ErrorCode::kNotFound,
-               "forecast weights: no " + place.string() + " in any folder above " + program.string()};
 }
 
 }  // namespace proteus::forecast::global

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -54,10 +56,7 @@ Status write_weights(const std::filesystem::path& file, const Weights& weights);
 /// Errors: kNotFound; kCorrupt for a damaged file; kUnsupported for one of another version, or made for other
 /// features than this program computes.
 Result<Weights> read_weights(const std::filesystem::path& file);
-
-/// The weights that came with a program: share/proteus/forecast_weights.bin in the nearest folder above it that has one,
-/// that is /usr/share/proteus for /usr/sbin/proteus-controller, and the build folder's for a program in it.
-/// program: absolute, for example what /proc/self/exe points to. Errors: kNotFound.
-Result<std::filesystem::path> find_weights(const std::filesystem::path& program);
+/// The same of a file's content. name: as errors call it.
+Result<Weights> parse_weights(std::string_view bytes, const std::string& name);
 
 }  // namespace proteus::forecast::global

@@ -80,11 +80,12 @@ TEST(Svg, SaysWhenTheFileCannotBeWritten) {
 }
 
 TEST(Accuracy, ShowsChosenModelsOfAllAndAllModelsOfOne) {
-  nlohmann::ordered_json lead{{"lead_s", 60.0},
-                              {"pinball_loss", 0.0123},
-                              {"mase", 0.8},
-                              {"coverage", {{"p10", 0.1}, {"p50", 0.5}, {"p90", 0.91}, {"p95", 0.95}, {"p99", 1.0}}},
-                              {"scored_steps", 40}};
+  nlohmann::ordered_json lead{
+      {"lead_s", 60.0},     {"pinball_loss", 0.0123},
+      {"mase", 0.8},        {"coverage", {{"p10", 0.1}, {"p50", 0.5}, {"p90", 0.91}, {"p95", 0.95}, {"p99", 1.0}}},
+      {"scored_steps", 40}, {"share", 0.63}};
+  nlohmann::ordered_json unused = lead;
+  unused["share"] = 0.0;
   nlohmann::ordered_json far = lead;
   far["lead_s"] = 1800.0;
   far["mase"] = nullptr;
@@ -94,7 +95,7 @@ TEST(Accuracy, ShowsChosenModelsOfAllAndAllModelsOfOne) {
        {"resource", "cpu"},
        {"unit", "cores"},
        {"models",
-        {{{"model", "naive"}, {"chosen", false}, {"set_aside", true}, {"reason", "worse"}, {"leads", {lead}}},
+        {{{"model", "naive"}, {"chosen", false}, {"set_aside", true}, {"reason", "worse"}, {"leads", {unused}}},
          {{"model", "holt_damped"}, {"chosen", true}, {"set_aside", false}, {"reason", ""}, {"leads", {lead, far}}}}}}};
   const std::string all = print_accuracy(series, false);
   EXPECT_EQ(all.find("naive"), std::string::npos);
@@ -103,6 +104,7 @@ TEST(Accuracy, ShowsChosenModelsOfAllAndAllModelsOfOne) {
   const std::string one = print_accuracy(series, true);
   EXPECT_NE(one.find("set aside: worse"), std::string::npos);
   EXPECT_NE(one.find("0.012  0.80       50 %  91 %"), std::string::npos) << one;
+  EXPECT_EQ(count(one, "63 %"), 2u) << "a model without a share shows none\n" << one;
 }
 
 }  // namespace

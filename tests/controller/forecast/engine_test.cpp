@@ -167,7 +167,7 @@ TEST(Engine, SaysWhyAModelIsSetAside) {
   Engine engine(options());
   feed(engine, 0, 30, [](int i) { return i % 3; });
   const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
-  ASSERT_EQ(rows.size(), 4u);
+  ASSERT_EQ(rows.size(), 5u);
   EXPECT_TRUE(of(rows, "seasonal_naive").set_aside);
   EXPECT_NE(of(rows, "seasonal_naive").reason.find("needs 56 steps"), std::string::npos);
   EXPECT_EQ(std::count_if(rows.begin(), rows.end(), [](const Accuracy& row) { return row.chosen; }), 1);
@@ -180,9 +180,36 @@ TEST(Engine, PrefersHoltToNaiveInNoise) {
     std::mt19937_64 random(seed);
     std::normal_distribution<double> noise(50, 5);
     feed(engine, 0, 200, [&](int) { return noise(random); });
-    holt += chosen(engine.accuracy(kVm, Resource::kCpu).models) == "holt_damped" ? 1 : 0;
+    const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
+    const auto share = [&](const char* model) { return of(rows, model).leads.at(0).share; };
+    holt += share("holt_damped") > 0 && share("naive") == 0 && share("seasonal_naive") == 0 ? 1 : 0;
   }
   EXPECT_GE(holt, 19);
+}
+
+TEST(Engine, BlendsInWhatHasLearnedTheSeriesOnceASeasonHasPassed) {
+  // A swing that an autoregression foresees and a trend does not.
+  const auto swing = [](int i) { return 10 + 5 * std::sin(i * 0.9); };
+  Engine engine(options());
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> noise(0, 0.3);
+  feed(engine, 0, 47, [&](int i) { return swing(i) + noise(random); });
+  EXPECT_EQ(of(engine.accuracy(kVm, Resource::kCpu).models, "asinh_ar").reason,
+            "asinh_ar: a season has not been seen yet");
+  double error = 0;
+  feed(engine, 47, 150, [&](int i) { return swing(i) + noise(random); });
+  for (int i = 150; i < 190; ++i) {
+    engine.observe(kVm, Resource::kCpu, at_step(i), swing(i) + noise(random));
+    error += std::abs(engine.forecast(kVm, Resource::kCpu, at_step(i))->steps[4].p50 - swing(i + 4)) / 40;
+  }
+  EXPECT_LT(error, 1);
+  const std::vector<Accuracy> rows = engine.accuracy(kVm, Resource::kCpu).models;
+  for (std::size_t lead = 0; lead < 3; ++lead) {
+    double sum = 0;
+    for (const Accuracy& row : rows) sum += row.leads.size() > lead ? row.leads[lead].share : 0;
+    EXPECT_NEAR(sum, 1, 1e-9);
+    EXPECT_GT(of(rows, "asinh_ar").leads.at(lead).share, 0.9);
+  }
 }
 
 TEST(Engine, CoversWhatItStates) {

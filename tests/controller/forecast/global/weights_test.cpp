@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -9,6 +11,7 @@
 
 #include "controller/forecast/global/features.h"
 #include "controller/forecast/global/mixture.h"
+#include "controller/forecast/global/shipped_weights.h"
 #include "tests/controller/forecast/global/small_weights.h"
 
 namespace proteus::forecast::global {
@@ -65,30 +68,18 @@ TEST(Weights, MadeForOtherFeaturesAreRefused) {
   std::filesystem::remove(file);
 }
 
-TEST(Weights, TheShippedOnesAreFoundFromTheProgramAndReadable) {
-  const Result<std::filesystem::path> found = find_weights(std::filesystem::read_symlink("/proc/self/exe"));
-  ASSERT_TRUE(found) << found.error().message;
-  Result<Weights> read = read_weights(*found);
+TEST(Weights, TheShippedOnesAreThoseOfTheFile) {
+  const std::filesystem::path file =
+      std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin";
+  Result<Weights> read = read_weights(file);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_TRUE(content(*found) ==
-              content(std::filesystem::path(PROTEUS_SOURCE_DIR) / "controller/forecast/global/weights.bin"));
+  EXPECT_TRUE(*shipped_weights() == *read);
+  const std::string bytes = content(file);
+  std::uint64_t id = 0;
+  std::memcpy(&id, bytes.data() + bytes.size() - sizeof id, sizeof id);
+  EXPECT_EQ(shipped_weights_id(), id);
   EXPECT_FALSE(read->lstm.networks.empty());
   for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
-}
-
-TEST(Weights, AreLookedForInTheFoldersAboveTheProgram) {
-  const std::filesystem::path root = std::filesystem::path(testing::TempDir()) / "weights_find_test";
-  const std::filesystem::path program = root / "usr/sbin/proteus-controller";
-  const Result<std::filesystem::path> none = find_weights(program);
-  ASSERT_FALSE(none);
-  EXPECT_EQ(none.error().code, ErrorCode::kNotFound);
-  EXPECT_NE(none.error().message.find(program.string()), std::string::npos) << none.error().message;
-  std::filesystem::create_directories(root / "usr/share/proteus");
-  put_content(root / "usr/share/proteus/forecast_weights.bin", "");
-  const Result<std::filesystem::path> found = find_weights(program);
-  ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(*found, root / "usr/share/proteus/forecast_weights.bin");
-  std::filesystem::remove_all(root);
 }
 
 }  // namespace

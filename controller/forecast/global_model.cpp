@@ -1,0 +1,115 @@
+#include "controller/forecast/global_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "controller/forecast/gaps.h"
+
+namespace proteus::forecast {
+namespace {
+
+constexpr Nanoseconds kBin = std::chrono::minutes(5);
+constexpr Nanoseconds kDay = kBin * global::kDay;
+
+Quantiles to_quantiles(const global::ValueLevels& levels) {
+  static_assert(global::kLevels == kQuantileLevels);
+  return {levels[0], levels[1], levels[2], levels[3], levels[4]};
+}
+
+Quantiles between(const Quantiles& a, const Quantiles& b, double share) {
+  Quantiles q;
+  for (const auto member : kQuantileMembers) q.*member = a.*member + share * (b.*member - a.*member);
+  return q;
+}
+
+}  // namespace
+
+bool GlobalModel::suits(Nanoseconds step, Nanoseconds season, int horizon_steps) {
+  return step > Nanoseconds{0} && kBin % step == Nanoseconds{0} && season == kDay && step * horizon_steps <= kDay;
+}
+
+GlobalModel::GlobalModel(global::Forecaster& forecaster, global::Kind kind, Nanoseconds step, int horizon_steps)
+    : forecaster_(forecaster),
+      kind_(kind),
+      bin_steps_(static_cast<std::size_t>(std::max<std::int64_t>(1, kBin / step))),
+      // The first step may be the last of its bin.
+      horizon_bins_(
+          std::min(global::kHorizon, (static_cast<std::size_t>(horizon_steps) + 2 * bin_steps_ - 2) / bin_steps_)) {}
+
+Status GlobalModel::fit(const History& history) {
+  fitted_ = false;
+  if (!all_usable(history.values)) return Error{ErrorCode::kInvalidArgument, "global: a value is too large"};
+  const std::span<const double> known =
+      newest_known(history.values, static_cast<int>(bin_steps_ * global::kHistoryMax));
+  if (known.size() < bin_steps_ * global::kHistoryMin) {
+    return Error{ErrorCode::kFailedPrecondition, "global: needs two days of history"};
+  }
+  const std::vector<double> values = without_gaps(known);
+  bins_.assign(values.size() / bin_steps_, 0);
+  const std::size_t first = values.size() % bin_steps_;
+  for (std::size_t i = first; i < values.size(); ++i) {
+    bins_[(i - first) / bin_steps_] += values[i];
+  }
+  for (double& bin : bins_) bin /= static_cast<double>(bin_steps_);
+  open_sum_ = 0;
+  open_count_ = 0;
+  newest_ = values.back();
+  bins_end_ = history.end;
+  step_ = history.step;
+  made_.reset();
+  fitted_ = true;
+  return {};
+}
+
+void GlobalModel::update(double value) {
+  if (!fitted_) return;
+  if (usable(value)) newest_ = value;
+  open_sum_ += newest_;
+  if (++open_count_ < bin_steps_) return;
+  if (bins_.size() >= 2 * global::kHistoryMax) {
+    bins_.erase(bins_.begin(), bins_.end() - static_cast<std::ptrdiff_t>(global::kHistoryMax));
+  }
+  bins_.push_back(open_sum_ / static_cast<double>(bin_steps_));
+  open_sum_ = 0;
+  open_count_ = 0;
+  bins_end_ += kBin;
+  made_.reset();
+}
+
+Result<Forecast> GlobalModel::forecast(int steps) const {
+  if (!fitted_) return Error{ErrorCode::kFailedPrecondition, "global: not fitted"};
+  if (!made_) {
+    const std::size_t count = std::min(bins_.size(), global::kHistoryMax);
+    const global::Past past{.kind = kind_,
+                            .values = std::span(bins_).last(count),
+                            .companions = {},
+                            .next_epoch_s = to_unix_ns(bins_end_) / 1'000'000'000};
+    Result<global::MixedForecast> made = forecaster_.forecast_mixed(past, horizon_bins_);
+    if (!made) return made.error();
+    made_ = std::move(*made);
+  }
+  Forecast forecast{.made_at = bins_end_ + step_ * static_cast<std::int64_t>(open_count_),
+                    .step = step_,
+                    .steps = {},
+                    .window_max = {},
+                    .model = std::string(name())};
+  forecast.steps.reserve(static_cast<std::size_t>(steps));
+  for (std::size_t h = 0; h < static_cast<std::size_t>(steps); ++h) {
+    const std::size_t bin = std::min((open_count_ + h) / bin_steps_, made_->steps.size() - 1);
+    forecast.steps.push_back(to_quantiles(made_->steps[bin]));
+  }
+  const double length =
+      std::clamp(static_cast<double>(steps) / static_cast<double>(bin_steps_), 1.0, static_cast<double>(global::kDay));
+  const double hour = std::log(static_cast<double>(global::kHour));
+  const double day = std::log(static_cast<double>(global::kDay));
+  const Quantiles of_hour = to_quantiles(made_->maxima[0]);
+  forecast.window_max = std::log(length) <= hour ? between(forecast.steps.front(), of_hour, std::log(length) / hour)
+                                                 : between(of_hour, to_quantiles(made_->maxima[1]),
+                                                           (std::log(length) - hour) / (day - hour));
+  raise_to_steps(forecast);
+  return forecast;
+}
+
+}  // namespace proteus::forecast

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "controller/forecast/global/forecaster.h"
+#include "controller/forecast/model.h"
+
+namespace proteus::forecast {
+
+/// The networks that have seen many series (global/), as a model of one: their members by the shares that validation
+/// gave them. They speak of means over five minutes, with days in them; so the model is for steps that divide five
+/// minutes, a season of a day and a horizon of at most a day (suits()). Of finer steps it makes bins of five minutes,
+/// the newest ending with the newest step, forecasts anew when a bin is full, and says for a step what it says for its
+/// bin; how much wider single steps spread is for the guard to find out. A missing value is interpolated; the newest is
+/// held. Of windows between a step, an hour and a day the maximum is interpolated by the logarithm of their length.
+class GlobalModel final : public Model {
+ public:
+  /// forecaster: outlives the model; of the same thread.
+  GlobalModel(global::Forecaster& forecaster, global::Kind kind, Nanoseconds step, int horizon_steps);
+  static bool suits(Nanoseconds step, Nanoseconds season, int horizon_steps);
+
+  std::string_view name() const override { return "global"; }
+  /// Errors: kFailedPrecondition with less than two days of history; kInvalidArgument for values beyond 1e150.
+  Status fit(const History& history) override;
+  void update(double value) override;
+  /// Steps beyond a day are like the last one within it.
+  Result<Forecast> forecast(int steps) const override;
+
+ private:
+  global::Forecaster& forecaster_;
+  const global::Kind kind_;
+  const std::size_t bin_steps_;
+  const std::size_t horizon_bins_;
+
+  bool fitted_ = false;
+  std::vector<double> bins_;  ///< newest last
+  double open_sum_ = 0;
+  std::size_t open_count_ = 0;  ///< steps after the newest bin
+  double newest_ = 0;
+  Timestamp bins_end_{};
+  Nanoseconds step_{};
+  mutable std::optional<global::MixedForecast> made_;  ///< from bins_; nullopt: to be made
+};
+
+}  // namespace proteus::forecast
