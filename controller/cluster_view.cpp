@@ -1,7 +1,10 @@
 #include "controller/cluster_view.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -48,7 +51,9 @@ std::string label(const Entity& entity, const std::string& key) {
 }
 
 constexpr std::string_view kCapabilityPrefix = "capability.";
+constexpr std::string_view kCalibrationPrefix = "calibration.";
 constexpr std::string_view kGroupPrefix = "group.";
+constexpr const char* kWakeUp = "wake_up_latency_ns";
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 
 }  // namespace
@@ -103,6 +108,7 @@ struct ClusterView::Host {
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
+  std::int64_t learner_wake_up_ns = 0;
   Timestamp disturbed_until{};  // by a migration; controller's clock
 };
 
@@ -279,7 +285,9 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
-    host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
+    const double waited = std::max(0.0, wait - throttled.value_or(0));
+    host.tick_wait += waited;
+    move_accuracy_.observe(columns.vm, host_id, host.received, run, waited);
     if (running) {
       forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host_id));
     }
@@ -321,24 +329,27 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   figures.id = sample.catalog->host;
   const std::optional<std::int64_t> millicores = gauge(frame, host.capacity);
   const double cores = millicores ? static_cast<double>(*millicores) / 1000.0 : figures.fingerprint.cpu_capacity_cores;
-  if (cores > 0 && cores != host.learner_cores) {
-    // A host whose size changed answers differently: what was learned of it no longer holds.
-    host.learner.emplace(cores, options_.curve_half_life);
+  read_labels(host, entities[0].labels);
+  const auto calibrated = figures.fingerprint.calibration.find(kWakeUp);
+  const std::int64_t wake_up_ns = calibrated == figures.fingerprint.calibration.end() ? 0 : calibrated->second;
+  if (cores > 0 && (cores != host.learner_cores || wake_up_ns != host.learner_wake_up_ns)) {
+    const profile::ResponseCurve prior = profile::prior_curve(cores, Nanoseconds(wake_up_ns));
+    if (host.learner && cores == host.learner_cores) {
+      host.learner->set_prior(prior);
+    } else {
+      // A host whose size changed answers differently: what was learned of it no longer holds.
+      host.learner.emplace(prior, options_.curve_half_life);
+    }
     host.learner_cores = cores;
+    host.learner_wake_up_ns = wake_up_ns;
   }
   figures.fingerprint.host = figures.id;
   figures.fingerprint.cpu_capacity_cores = cores;
   figures.fingerprint.memory_capacity_bytes =
       gauge(frame, host.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
   figures.memory_available_bytes = gauge(frame, host.memory_available).value_or(figures.memory_available_bytes);
-  figures.libvirt_uri = label(entities[0], "libvirt_uri");
-  figures.migrate_uri = label(entities[0], "migrate_uri");
-  figures.fingerprint.capabilities.clear();
-  for (const auto& [key, value] : entities[0].labels) {
-    if (key.starts_with(kCapabilityPrefix)) {
-      figures.fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
-    }
-  }
+  figures.fingerprint.host_class = fmt::format("{} / {} / {} / {:.2f} cores", label(entities[0], "cpu_model"),
+                                               label(entities[0], "kernel"), label(entities[0], "hypervisor"), cores);
 
   host.tick_run = host.tick_wait = 0;
   for (Columns& columns : host.vms) observe_vm(host, columns, frame, tick_ns);
@@ -369,6 +380,24 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   }
 }
 
+void ClusterView::read_labels(Host& host, const std::map<std::string, std::string>& labels) {
+  profile::Fingerprint& fingerprint = host.figures.fingerprint;
+  fingerprint.capabilities.clear();
+  fingerprint.calibration.clear();
+  for (const auto& [key, value] : labels) {
+    if (key == "libvirt_uri") host.figures.libvirt_uri = value;
+    if (key == "migrate_uri") host.figures.migrate_uri = value;
+    if (key.starts_with(kCapabilityPrefix)) fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
+    if (key.starts_with(kCalibrationPrefix)) {
+      std::int64_t figure = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), figure);
+      // A host that says nonsense is taken to have said nothing.
+      if (error != std::errc() || end != value.data() + value.size() || figure < 0) continue;
+      fingerprint.calibration[key.substr(kCalibrationPrefix.size())] = figure;
+    }
+  }
+}
+
 void ClusterView::on_presence(const HostId& host, bool commandable) {
   hosts_[host].commandable = commandable;
 }
@@ -389,6 +418,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
   }
   if (const auto* move = std::get_if<Migrate>(&action.operation)) {
     recent_moves_.emplace_back(when, action.vm, action.host, move->target);
+    if (verified && action.expected_wait_ratio) {
+      move_accuracy_.arrived(action.vm, move->target, *action.expected_wait_ratio, when);
+    }
   }
 }
 
@@ -406,7 +438,7 @@ double ClusterView::cpu_speed_of(const VmId& vm) const {
   return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
 }
 
-ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
+ham::HostState ClusterView::host_state(const Host& host, Timestamp now, const profile::Evidence& of_class) const {
   ham::HostState state = host.figures;
   state.commandable = host.commandable;
   state.maintenance = host.maintenance;
@@ -414,8 +446,10 @@ ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
   const Nanoseconds age = now - host.received;
   state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
   if (host.learner) {
-    state.fingerprint.run_queue_wait = host.learner->curve();
-    state.fingerprint.evidence_s = host.learner->evidence_s();
+    profile::Evidence others = of_class;
+    others.remove(host.learner->evidence());
+    state.fingerprint.run_queue_wait = host.learner->curve(others);
+    state.fingerprint.evidence_s = host.learner->evidence().run_s();
   } else {
     state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
   }
@@ -442,8 +476,15 @@ ham::ClusterState ClusterView::state(Timestamp now) {
   std::erase_if(recent_moves_, [&](const ham::RecentMove& move) { return now - move.end > std::chrono::hours(1); });
   ham::ClusterState state;
   state.now = now;
+  state.move_errors = move_accuracy_.errors();
+  std::map<std::string, profile::Evidence> of_class;
   for (const auto& [id, host] : hosts_) {
-    if (host.catalog != nullptr) state.hosts.push_back(host_state(host, now));
+    if (host.learner) of_class[host.figures.fingerprint.host_class].add(host.learner->evidence());
+  }
+  for (const auto& [id, host] : hosts_) {
+    if (host.catalog != nullptr) {
+      state.hosts.push_back(host_state(host, now, of_class[host.figures.fingerprint.host_class]));
+    }
   }
   for (auto vm = vms_.begin(); vm != vms_.end();) {
     const auto host = hosts_.find(vm->second.state.host);
@@ -452,6 +493,7 @@ ham::ClusterState ClusterView::state(Timestamp now) {
                                                             [&](const Columns& c) { return c.vm == vm->first; });
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       forecasts_.forget(vm->first);
+      move_accuracy_.forget(vm->first);
       vm = vms_.erase(vm);
       continue;
     }

@@ -12,6 +12,7 @@
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
+#include "controller/profile/move_accuracy.h"
 
 namespace proteus::controller {
 
@@ -46,8 +47,8 @@ class ClusterView {
   void set_maintenance(const HostId& host, bool on);
   /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
   void on_migrating(const HostId& host, Timestamp now);
-  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
-  /// do.
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was
+  /// to do.
   void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows.
@@ -73,7 +74,8 @@ class ClusterView {
   void rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog);
   void observe_vm(Host& host, Columns& columns, const Frame& frame, double tick_ns);
   double cpu_speed(const HostId& host) const;
-  ham::HostState host_state(const Host& host, Timestamp now) const;
+  void read_labels(Host& host, const std::map<std::string, std::string>& labels);
+  ham::HostState host_state(const Host& host, Timestamp now, const profile::Evidence& of_class) const;
   ham::VmState vm_state(const VmId& id, const Vm& vm, Timestamp now) const;
 
   ViewOptions options_;
@@ -81,6 +83,7 @@ class ClusterView {
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
   std::vector<ham::RecentMove> recent_moves_;
+  profile::MoveAccuracy move_accuracy_;
 };
 
 }  // namespace proteus::controller
