@@ -35,6 +35,7 @@
 
 #include "agent/act/libvirt_hypervisor.h"
 #include "agent/agent.h"
+#include "agent/calibrate/calibrate.h"
 #include "agent/collect/check.h"
 #include "agent/collect/host_files.h"
 #include "agent/collect/questions.h"
@@ -52,6 +53,7 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitRefused = 3;
 constexpr int kSettledAfterSeconds = 10;
 constexpr const char* kDefaultConfig = "/etc/proteus/agent.toml";
 constexpr const char* kFooter =
@@ -60,7 +62,8 @@ constexpr const char* kFooter =
     "  proteus-agent keygen /etc/proteus    make this host's key; prints the line for the controller's list\n"
     "  proteus-agent --check-config         is /etc/proteus/agent.toml good?\n"
     "\n"
-    "Exit codes: 0 ended as asked; 1 failed while running or could not start; 2 wrong usage or configuration.";
+    "Exit codes: 0 ended as asked; 1 failed while running or could not start; 2 wrong usage or configuration;\n"
+    "  3 calibrate: not now, the host is busy or was calibrated just before.";
 
 int fail(int code, const std::string& message) {
   std::fprintf(stderr, "proteus-agent: %s\n", message.c_str());
@@ -100,6 +103,7 @@ CollectorOptions collector_options(const AgentConfig& config) {
   options.kernel_programs = config.kernel_programs;
   options.hook_statistics = config.hook_statistics;
   options.questions_path = config.state_directory + "/questions";
+  options.calibration_path = calibrate::calibration_path(config.state_directory);
   options.migrate_uri = config.migrate_uri;
   options.libvirt_migration_uri = config.peer_uri;
   return options;
@@ -191,6 +195,31 @@ int ask(const std::string& config_file, const std::string& question, int seconds
   return 0;
 }
 
+int calibrate_host(const std::string& config_file, const std::string& directory, bool json) {
+  calibrate::Options options;
+  options.directory = directory;
+  if (directory.empty()) {
+    const Result<AgentConfig> config = load(config_file);
+    if (!config) return fail(kExitUsage, config.error().message);
+    options.directory = config->state_directory;
+  }
+  if (::access(options.directory.c_str(), W_OK) != 0) {
+    return fail(kExitFailed, options.directory +
+                                 " cannot be written to, so neither storage can be measured there nor "
+                                 "the results kept");
+  }
+  const Timestamp now = SystemClock().now();
+  if (const Status may = calibrate::may_calibrate(options, now); !may) {
+    return fail(kExitRefused, "not calibrated: " + may.error().message);
+  }
+  const collect::Calibration calibration = calibrate::run_calibration(options, now);
+  if (const Status kept = calibrate::keep_calibration(options, calibration); !kept) {
+    return fail(kExitFailed, kept.error().message);
+  }
+  std::cout << (json ? collect::calibration_json(calibration) + "\n" : calibrate::calibration_table(calibration));
+  return 0;
+}
+
 int keygen(const std::string& folder, std::string name) {
   if (name.empty()) {
     const Result<AgentConfig> defaults = parse_agent_config("", "");
@@ -226,6 +255,17 @@ int main_of(int argc, char** argv) {
   CLI::App* ask_command = app.add_subcommand("ask", "have the running agent watch what costs too much to watch always");
   ask_command->add_option("QUESTION", question, "kvm_exits, net_softirq or packet_drops")->required();
   ask_command->add_option("--for", question_s, "seconds, at most 600")->capture_default_str();
+  std::string calibrate_directory;
+  CLI::App* calibrate_command = app.add_subcommand(
+      "calibrate", "measure for six seconds what this host's CPUs, memory, storage and hypervisor can do");
+  calibrate_command->add_flag("--json", json, "for programs");
+  calibrate_command->add_option("--directory", calibrate_directory,
+                                "on the storage to measure; keeps the results there as calibration.json (default: the "
+                                "state directory, where the running agent finds and publishes them)");
+  calibrate_command->footer(
+      "Each figure is the median of three rounds; spread tells how far they lay apart. Refused (exit code 3) where "
+      "the\n"
+      "load of the last minute is above half the CPUs, and within ten minutes of the last time.");
   CLI::App* keygen_command = app.add_subcommand("keygen", "make agent.key and agent.pub in FOLDER");
   keygen_command->add_option("FOLDER", key_folder, "where")->required();
   keygen_command->add_option("--name", key_name, "this host's name in the cluster (default: the machine's)");
@@ -236,6 +276,7 @@ int main_of(int argc, char** argv) {
   }
   if (keygen_command->parsed()) return keygen(key_folder, key_name);
   if (check_command->parsed()) return check(config_file, config_option->count() > 0, json);
+  if (calibrate_command->parsed()) return calibrate_host(config_file, calibrate_directory, json);
   if (ask_command->parsed()) return ask(config_file, question, question_s);
   if (check_config) {
     const Result<AgentConfig> config = load(config_file);

@@ -1,6 +1,9 @@
 #include "controller/cluster_view.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -17,6 +20,8 @@ constexpr double kBusyFrom = 0.85;
 // Weight of the newest tick in smoothed figures of a host.
 constexpr double kSmoothing = 0.2;
 constexpr std::string_view kCapabilityPrefix = "capability.";
+constexpr std::string_view kCalibrationPrefix = "calibration.";
+constexpr const char* kWakeUp = "wake_up_latency_ns";
 constexpr std::string_view kGroupPrefix = "group.";
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 constexpr std::size_t kSpareStates = 2;                      // one is read while the next is written
@@ -29,12 +34,24 @@ std::string label(const Entity& entity, const std::string& key) {
 void take_labels(const Entity& entity, ham::HostState& state) {
   state.libvirt_uri = label(entity, "libvirt_uri");
   state.migrate_uri = label(entity, "migrate_uri");
-  state.fingerprint.capabilities.clear();
+  profile::Fingerprint& fingerprint = state.fingerprint;
+  fingerprint.capabilities.clear();
+  fingerprint.calibration.clear();
   for (const auto& [key, value] : entity.labels) {
-    if (key.starts_with(kCapabilityPrefix)) {
-      state.fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
+    if (key.starts_with(kCapabilityPrefix)) fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
+    if (key.starts_with(kCalibrationPrefix)) {
+      std::int64_t figure = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), figure);
+      // A host that says nonsense is taken to have said nothing.
+      if (error != std::errc() || end != value.data() + value.size() || figure < 0) continue;
+      fingerprint.calibration[key.substr(kCalibrationPrefix.size())] = figure;
     }
   }
+}
+
+std::string class_of(const Entity& host, double cores) {
+  return fmt::format("{} / {} / {} / {:.2f} cores", label(host, "cpu_model"), label(host, "kernel"),
+                     label(host, "hypervisor"), cores);
 }
 
 void take_labels(const Entity& entity, ham::VmState& state) {
@@ -70,6 +87,7 @@ struct ClusterView::Host {
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
   std::optional<profile::CurveLearner> learner;
   double learner_cores = 0;
+  std::int64_t learner_wake_up_ns = 0;
   Timestamp disturbed_until{};  // by a migration; controller's clock
 };
 
@@ -207,7 +225,9 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
-    host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
+    const double waited = std::max(0.0, wait - throttled.value_or(0));
+    host.tick_wait += waited;
+    move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, waited);
     if (running) {
       forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
     }
@@ -233,7 +253,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   const Frame& frame = sample.frame;
   Host& host = hosts_[sample.catalog->host];
   const bool same_boot = host.catalog != nullptr && host.boot_id == frame.boot_id;
-  if (host.catalog != sample.catalog) {
+  const bool new_catalog = host.catalog != sample.catalog;
+  if (new_catalog) {
     host.columns = find_columns(*sample.catalog, host.columns, sample.catalog->boot_id == host.boot_id);
     host.vms.assign(host.columns.vms.size(), nullptr);
     host.catalog = sample.catalog;
@@ -252,10 +273,21 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   const HostColumns& columns = host.columns;
   const std::optional<std::int64_t> millicores = gauge(frame, columns.capacity);
   const double cores = millicores ? static_cast<double>(*millicores) / 1000.0 : figures.fingerprint.cpu_capacity_cores;
-  if (cores > 0 && cores != host.learner_cores) {
-    // A host whose size changed answers differently: what was learned of it no longer holds.
-    host.learner.emplace(cores, options_.curve_half_life);
+  const auto calibrated = figures.fingerprint.calibration.find(kWakeUp);
+  const std::int64_t wake_up_ns = calibrated == figures.fingerprint.calibration.end() ? 0 : calibrated->second;
+  if (cores > 0 && (cores != host.learner_cores || wake_up_ns != host.learner_wake_up_ns)) {
+    const profile::ResponseCurve prior = profile::prior_curve(cores, Nanoseconds(wake_up_ns));
+    if (host.learner && cores == host.learner_cores) {
+      host.learner->set_prior(prior);
+    } else {
+      // A host whose size changed answers differently: what was learned of it no longer holds.
+      host.learner.emplace(prior, options_.curve_half_life);
+    }
     host.learner_cores = cores;
+    host.learner_wake_up_ns = wake_up_ns;
+  }
+  if (new_catalog || cores != figures.fingerprint.cpu_capacity_cores) {
+    figures.fingerprint.host_class = class_of(host.catalog->entities[0], cores);
   }
   figures.fingerprint.cpu_capacity_cores = cores;
   figures.fingerprint.memory_capacity_bytes =
@@ -297,6 +329,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
   }
   if (const auto* move = std::get_if<Migrate>(&action.operation)) {
     recent_moves_.emplace_back(when, action.vm, action.host, move->target);
+    if (verified && action.expected_wait_ratio) {
+      move_accuracy_.arrived(action.vm, move->target, *action.expected_wait_ratio, when);
+    }
   }
 }
 
@@ -314,7 +349,8 @@ double ClusterView::cpu_speed_of(const VmId& vm) const {
   return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
 }
 
-void ClusterView::write(const Host& host, Timestamp now, ham::HostState& state) const {
+void ClusterView::write(const Host& host, Timestamp now, const profile::Evidence& of_class,
+                        ham::HostState& state) const {
   state = host.figures;
   state.commandable = host.commandable;
   state.maintenance = host.maintenance;
@@ -322,8 +358,10 @@ void ClusterView::write(const Host& host, Timestamp now, ham::HostState& state) 
   const Nanoseconds age = now - host.received;
   state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
   if (host.learner) {
-    state.fingerprint.run_queue_wait = host.learner->curve();
-    state.fingerprint.evidence_s = host.learner->evidence_s();
+    profile::Evidence others = of_class;
+    others.remove(host.learner->evidence());
+    state.fingerprint.run_queue_wait = host.learner->curve(others);
+    state.fingerprint.evidence_s = host.learner->evidence().run_s();
   } else {
     state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
   }
@@ -370,10 +408,15 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.in_flight.clear();
   state.recent_moves = recent_moves_;
   state.paused = false;
+  state.move_errors = move_accuracy_.errors();
+  std::map<std::string, profile::Evidence> of_class;
+  for (const auto& [id, host] : hosts_) {
+    if (host.learner) of_class[host.figures.fingerprint.host_class].add(host.learner->evidence());
+  }
   std::size_t hosts = 0;
   state.hosts.resize(hosts_.size());
   for (const auto& [id, host] : hosts_) {
-    if (host.catalog != nullptr) write(host, now, state.hosts[hosts++]);
+    if (host.catalog != nullptr) write(host, now, of_class[host.figures.fingerprint.host_class], state.hosts[hosts++]);
   }
   state.hosts.resize(hosts);
 
@@ -385,6 +428,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
     const bool listed = vm->second.listed();
     // Its history waits a while for its return.
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
+      move_accuracy_.forget(vm->first);
       forget(vm);
       made = forecasts_.taken().lower_bound(vm == vms_.end() ? VmId() : vm->first);
       continue;

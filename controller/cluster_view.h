@@ -12,6 +12,7 @@
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
+#include "controller/profile/move_accuracy.h"
 
 namespace proteus::controller {
 
@@ -76,7 +77,7 @@ class ClusterView {
   double cpu_speed(const HostId& host) const;
   Vm& vm_of(const VmId& id);
   void forget(std::map<VmId, Vm>::iterator& vm);
-  void write(const Host& host, Timestamp now, ham::HostState& state) const;
+  void write(const Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const;
   void write_forecasts(const Vm& vm, const forecast::EnginePool::Taken* made, Timestamp now, Written& written,
                        std::size_t index) const;
 
@@ -87,6 +88,7 @@ class ClusterView {
   std::vector<ham::RecentMove> recent_moves_;
   std::uint64_t serials_ = 0;  // given to catalogs and VMs
   std::shared_ptr<Spares> spares_;
+  profile::MoveAccuracy move_accuracy_;
 };
 
 }  // namespace proteus::controller

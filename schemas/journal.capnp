@@ -116,6 +116,7 @@ struct Action {
   reserveMemoryBytes @10 :Int64;    # room at a migration's target
   reserveCpuMillicores @11 :Int64;
   after @12 :List(UInt32);   # positions in the candidate's actions that must be verified first
+  expectedWaitRatio @13 :Float64 = -1;  # ns waited for a CPU / ns run at a migration's target; negative: none
 }
 
 struct Candidate {

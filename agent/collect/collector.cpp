@@ -14,6 +14,7 @@
 
 #include "agent/collect/block_trace.h"
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/calibration_file.h"
 #include "agent/collect/catalog_walk.h"
 #include "agent/collect/damon.h"
 #include "agent/collect/hardware_counters.h"
@@ -70,6 +71,7 @@ class CollectorOfHost final : public Collector {
         host_files_(options_.root),
         host_devices_(options_.root),
         net_devices_(options_.root),
+        calibration_(options_.calibration_path),
         statm_(under(options_.root, "/proc/self/statm")),
         stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled")) {
     load_programs();
@@ -97,6 +99,7 @@ class CollectorOfHost final : public Collector {
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
     changed |= host_devices_.refresh();
+    changed |= calibration_.refresh();
     changed |= on_demand_->update(now);
     changed |= vms_->update(*inventory_);  // after it, nobody points into the previous inventory
     previous_inventory_.reset();
@@ -200,6 +203,7 @@ class CollectorOfHost final : public Collector {
       labels[fmt::format("capability.{}", name)] =
           known == inventory_->capabilities.end() ? "no: libvirt: " + trouble : known->second;
     }
+    labels.insert(calibration_.labels().begin(), calibration_.labels().end());
     return labels;
   }
 
@@ -326,6 +330,7 @@ class CollectorOfHost final : public Collector {
   HostFiles host_files_;
   HostDevices host_devices_;
   NetDevices net_devices_;
+  CalibrationLabels calibration_;
   TextFile statm_;
   TextFile stats_enabled_;
 

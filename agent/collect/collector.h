@@ -20,6 +20,7 @@ struct CollectorOptions {
   bool kernel_programs = true;                           ///< false: every thread figure through procfs
   bool hook_statistics = false;                          ///< turn on the kernel's BPF run statistics (~30 ns per run)
   std::string questions_path;                            ///< see collect/questions.h; empty: nobody asks
+  std::string calibration_path;                          ///< see collect/calibration_file.h; empty: none
   std::string migrate_uri;                               ///< label; empty: tcp://HOSTNAME
   std::string libvirt_migration_uri;                     ///< label libvirt_uri; empty: qemu+tcp://HOSTNAME/system
   /// Figure agent_dropped_frames_count; absent if not set. Called from tick().

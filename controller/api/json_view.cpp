@@ -223,6 +223,7 @@ Json to_json(const ham::Action& action) {
           {"reason", action.reason},
           {"expected_duration_s", to_seconds(action.expected_duration)},
           {"expected_downtime_ms", action.expected_downtime_ms},
+          {"expected_wait_ratio", action.expected_wait_ratio ? Json(*action.expected_wait_ratio) : Json(nullptr)},
           {"after", action.after}};
 }
 
@@ -344,6 +345,7 @@ Json to_json(const SeriesOutlook& outlook) {
 }
 
 Json status_json(const Snapshot& snapshot) {
+  const profile::MoveErrors errors = snapshot.state ? snapshot.state->move_errors : profile::MoveErrors{};
   std::size_t fresh = 0;
   std::size_t commandable = 0;
   if (snapshot.state) {
@@ -375,6 +377,7 @@ Json status_json(const Snapshot& snapshot) {
         {"problem", snapshot.ingest_problem}}},
       {"forecasts",
        {{"rounds_behind", snapshot.forecasts_behind}, {"observations_dropped", snapshot.forecasts_shed_count}}},
+      {"move_errors", {{"moves", errors.moves}, {"bias", errors.bias}, {"deviation", errors.deviation}}},
       {"store",
        {{"raw_messages", snapshot.store.raw_messages},
         {"raw_bytes", snapshot.store.raw_bytes},
@@ -400,7 +403,10 @@ Json hosts_json(const Snapshot& snapshot) {
     }
     Json knots = Json::array();
     for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {
-      knots.push_back({{"utilisation", knot.utilisation}, {"wait_ratio", knot.wait_ratio}, {"weight_s", knot.weight}});
+      knots.push_back({{"utilisation", knot.utilisation},
+                       {"wait_ratio", knot.wait_ratio},
+                       {"error", knot.error},
+                       {"weight_s", knot.weight}});
     }
     hosts.push_back({{"id", host.id.value},
                      {"fresh", host.fresh},
@@ -418,7 +424,11 @@ Json hosts_json(const Snapshot& snapshot) {
                      {"run_queue_wait_ratio", host.run_queue_wait_ratio},
                      {"vms", vms},
                      {"capabilities", host.fingerprint.capabilities},
-                     {"fingerprint", {{"evidence_s", host.fingerprint.evidence_s}, {"run_queue_wait", knots}}}});
+                     {"calibration", host.fingerprint.calibration},
+                     {"fingerprint",
+                      {{"class", host.fingerprint.host_class},
+                       {"evidence_s", host.fingerprint.evidence_s},
+                       {"run_queue_wait", knots}}}});
   }
   return hosts;
 }

@@ -13,6 +13,7 @@
 #include "common/units.h"
 #include "controller/forecast/forecast.h"
 #include "controller/profile/fingerprint.h"
+#include "controller/profile/move_accuracy.h"
 
 namespace proteus::ham {
 
@@ -102,6 +103,7 @@ struct ClusterState {
   std::vector<VmState> vms;
   std::vector<InFlight> in_flight;
   std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
+  profile::MoveErrors move_errors;       ///< of predicted waiting, as far as moves have been followed
   bool paused = false;                   ///< kill switch
 
   const HostState* find_host(const HostId& id) const;

@@ -30,7 +30,8 @@ Reserve room_for(const VmState& vm) {
 /// Builds the actions of a candidate, knowing what each has to wait for.
 class ActionList {
  public:
-  explicit ActionList(const ClusterModel& model) : model_(model) {}
+  /// plan: as it is once everything has been done.
+  explicit ActionList(const PlanState& plan) : plan_(plan), model_(plan.model()) {}
 
   /// The orders that carry out one step, the migration first: what is given on arrival is given by the new host.
   void append(const Step& step) {
@@ -86,17 +87,20 @@ class ActionList {
     action.reserve = room_for(*vm.state);
     action.expected_duration = from_seconds(vm.migration.duration_s);
     action.expected_downtime_ms = static_cast<std::int64_t>(vm.migration.downtime_s * 1e3);
+    const std::size_t host = step.change.to.host;
+    if (plan_.placement(step.change.vm).host == host) action.expected_wait_ratio = plan_.wait_ratio(host);
   }
 
+  const PlanState& plan_;
   const ClusterModel& model_;
   std::vector<Action> actions_;
   std::map<std::size_t, std::set<std::uint32_t>> of_vm_;
   std::map<std::size_t, std::set<std::uint32_t>> leaving_;  ///< migrations, by the host they leave
 };
 
-Candidate make_candidate(const ClusterModel& model, const std::vector<Step>& steps, const ScoreTerms& score) {
-  Candidate candidate{{}, {}, score};
-  ActionList actions(model);
+Candidate make_candidate(const PlanState& plan, const std::vector<Step>& steps) {
+  Candidate candidate{{}, {}, plan.total()};
+  ActionList actions(plan);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (i < kStepsNamedMax) candidate.label += (i == 0 ? "" : ", then ") + steps[i].label;
     actions.append(steps[i]);
@@ -127,7 +131,7 @@ std::vector<Candidate> make_alternatives(PlanState& present, const std::vector<O
       saved.push_back(present.apply_saved(change));
     }
     if (steps.size() == option.changes.size()) {
-      Candidate candidate = make_candidate(present.model(), steps, present.total());
+      Candidate candidate = make_candidate(present, steps);
       if (labels.insert(candidate.label).second) alternatives.push_back(std::move(candidate));
     }
     for (auto it = saved.rbegin(); it != saved.rend(); ++it) present.restore(*it);
@@ -242,7 +246,7 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
   }
 
   SearchResult found = search(plan, seed);
-  if (!found.steps.empty()) decision.chosen = make_candidate(model, found.steps, plan.total());
+  if (!found.steps.empty()) decision.chosen = make_candidate(plan, found.steps);
   plan.rewind();
   decision.alternatives = make_alternatives(plan, found.options, decision.chosen.label);
   decision.rejections = std::move(found.rejections).take();

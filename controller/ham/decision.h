@@ -33,6 +33,7 @@ struct Action {
   std::string reason;                              ///< one sentence for people, with figures and units
   Nanoseconds expected_duration{};
   std::int64_t expected_downtime_ms = 0;
+  std::optional<double> expected_wait_ratio;  ///< of a Migrate to where the VM stays: ns it waits there / ns it runs
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
   /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
   std::vector<std::uint32_t> after;
@@ -78,9 +79,9 @@ struct Decision {
   Candidate do_nothing;
   std::vector<Candidate> alternatives;  ///< best first, at most 8
   std::vector<Rejection> rejections;    ///< at most 32
-  std::vector<Outlook> outlooks;        ///< of the VMs that candidates touch; if none does, of those nearest to their limit
-  std::string summary;                  ///< one sentence: why this, or why nothing
-  std::vector<PowerChange> power;       ///< advice: the drs has no means to wake hosts or put them to sleep
+  std::vector<Outlook> outlooks;   ///< of the VMs that candidates touch; if none does, of those nearest to their limit
+  std::string summary;             ///< one sentence: why this, or why nothing
+  std::vector<PowerChange> power;  ///< advice: the drs has no means to wake hosts or put them to sleep
 };
 
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the

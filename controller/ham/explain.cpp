@@ -64,6 +64,20 @@ std::string money(const Evaluation& evaluation) {
                      say_rate(evaluation.delta.performance + evaluation.delta.utilisation));
 }
 
+/// What the move is expected to do to the VM's own waiting; empty where it hardly waits before or after.
+std::string waiting_change(const PlanState& plan, const Change& change) {
+  const double before = plan.wait_ratio(plan.placement(change.vm).host);
+  const double after = plan.wait_ratio_after(change);
+  if (std::max(before, after) < profile::MoveErrors::kFloor) return {};
+  const profile::MoveErrors& errors = plan.model().state.move_errors;
+  const profile::MoveErrors::Interval interval = errors.interval(after);
+  return fmt::format(
+      "; for each second that it runs it is expected to wait {:.2f} s there (90 %: {:.2f} to {:.2f}{}), "
+      "{:.2f} s where it is",
+      after, interval.low, interval.high,
+      errors.moves < 0.5 ? std::string() : fmt::format(", after {:.0f} moves followed", errors.moves), before);
+}
+
 std::string move_price(const PlanState& plan, std::size_t v) {
   const MigrationPrediction& migration = plan.model().vms[v].migration;
   return fmt::format("about {} with {:.0f} ms of downtime", say_seconds(migration.duration_s),
@@ -133,7 +147,7 @@ std::string broken_rule(const PlanState& plan, std::size_t v) {
 }
 
 std::string exchange_reason(double gain) {
-  return fmt::format(" belongs to a rearrangement that gains {} in all", say_rate(gain));
+  return fmt::format(" it belongs to a rearrangement that gains {} in all", say_rate(gain));
 }
 
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
@@ -158,11 +172,17 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
       return fmt::format("{}, for which {} has no room; {} makes it", vm_outlook(plan, wants), host_name(plan, from),
                          move);
     }
-    case Step::Cause::kSwap: return fmt::format("{}; {}", host_outlook(plan, from), move);
+    case Step::Cause::kStop:
+      return fmt::format("no order of moves takes {} straight to {}; {} lets others pass first;", name_of(plan, v),
+                         host_name(plan, option.changes.back().to.host), move);
+    case Step::Cause::kSwap:
+      return fmt::format("{}; {}{};", host_outlook(plan, from), move, waiting_change(plan, change));
     case Step::Cause::kConsolidate:
       return fmt::format("{} is to be emptied so that it may sleep, which gains {} when done; {}",
                          host_name(plan, from), say_rate(option.gain), move);
-    default: return fmt::format("{}; {} {}", host_outlook(plan, from), move, money(evaluation));
+    default:
+      return fmt::format("{}; {} {}{}", host_outlook(plan, from), move, money(evaluation),
+                         waiting_change(plan, change));
   }
 }
 

@@ -12,7 +12,7 @@ std::string label_of(const PlanState& plan, const Change& change);
 /// Why the option's change is made, in one sentence with figures; `plan` as it is before the change.
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation);
 
-/// What a move's reason ends with if it pays only together with others: "… that gains 3.1/h in all".
+/// What a move's reason ends with if it pays only together with others: " it belongs to a rearrangement that …".
 std::string exchange_reason(double gain);
 
 /// Which hard rule the VM breaks where it is; empty: none.

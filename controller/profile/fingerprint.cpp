@@ -23,6 +23,10 @@ constexpr double kFactorPriorRun_s = 60;
 /// A wait ratio of this is added on both sides when host and prior are compared, so that the factor is
 /// defined, and near 1, where both wait next to nothing.
 constexpr double kFactorFloor = 0.05;
+/// A slice of the kernel's scheduler on a host of eight CPUs or more (base_slice_ns).
+constexpr Nanoseconds kSlice = std::chrono::milliseconds(3);
+
+constexpr std::size_t kBins = static_cast<std::size_t>(ResponseCurve::kMaxUtilisation / kBinWidth + 0.5);
 
 double bin_centre(std::size_t bin) {
   return (static_cast<double>(bin) + 0.5) * kBinWidth;
@@ -73,25 +77,100 @@ double ResponseCurve::Walk::wait_ratio(double utilisation) {
   return left.wait_ratio + share * (right.wait_ratio - left.wait_ratio);
 }
 
-ResponseCurve prior_curve(double cpus) {
+ResponseCurve prior_curve(double cpus, Nanoseconds wake_up) {
+  const double least = to_seconds(wake_up) / to_seconds(kSlice);
   std::vector<ResponseCurve::Knot> knots;
   const int steps = static_cast<int>(std::lround(kErlangUntil / kPriorKnotSpacing));
   for (int i = 0; i <= steps; ++i) {
     const double utilisation = i * kPriorKnotSpacing;
-    knots.push_back({utilisation, mean_wait_at(cpus, utilisation), 0});
+    knots.push_back({utilisation, least + mean_wait_at(cpus, utilisation), 0, 0});
   }
   // Demand u on capacity 1: u - 1 waits for each 1 that runs. The line starts where the formula ends, so that
   // the curve has no flat piece just before saturation, where it is read most.
   const double wait = knots.back().wait_ratio;
-  knots.push_back({ResponseCurve::kMaxUtilisation, wait + ResponseCurve::kMaxUtilisation - kErlangUntil, 0});
+  knots.push_back({ResponseCurve::kMaxUtilisation, wait + ResponseCurve::kMaxUtilisation - kErlangUntil, 0, 0});
   return ResponseCurve(std::move(knots));
 }
 
-CurveLearner::CurveLearner(double cpus, Nanoseconds half_life)
-    : half_life_(half_life),
-      bins_(static_cast<std::size_t>(std::lround(ResponseCurve::kMaxUtilisation / kBinWidth))),
-      prior_(prior_curve(cpus)) {
-  for (std::size_t i = 0; i < bins_.size(); ++i) prior_of_bins_.push_back(prior_.wait_ratio(bin_centre(i)));
+void Evidence::add(const Evidence& other) {
+  if (bins.size() < other.bins.size()) bins.resize(other.bins.size());
+  for (std::size_t i = 0; i < other.bins.size(); ++i) {
+    bins[i].run_s += other.bins[i].run_s;
+    bins[i].wait_s += other.bins[i].wait_s;
+    bins[i].run_squares += other.bins[i].run_squares;
+    bins[i].wait_squares += other.bins[i].wait_squares;
+  }
+}
+
+void Evidence::remove(const Evidence& part) {
+  // Rounding must not leave less than nothing.
+  const auto less = [](double& from, double by) { from = std::max(0.0, from - by); };
+  for (std::size_t i = 0; i < std::min(bins.size(), part.bins.size()); ++i) {
+    less(bins[i].run_s, part.bins[i].run_s);
+    less(bins[i].wait_s, part.bins[i].wait_s);
+    less(bins[i].run_squares, part.bins[i].run_squares);
+    less(bins[i].wait_squares, part.bins[i].wait_squares);
+  }
+}
+
+double Evidence::run_s() const {
+  double sum_s = 0;
+  for (const Bin& bin : bins) sum_s += bin.run_s;
+  return sum_s;
+}
+
+namespace {
+
+/// Standard error of the bin's mean ratio once the prior has been mixed in, which may be wrong by as much as it says.
+double standard_error(const Evidence::Bin& bin, double expected) {
+  double squares = kPriorRun_s * expected * kPriorRun_s * expected;
+  if (bin.run_s > 0) {
+    const double ratio = bin.wait_s / bin.run_s;
+    const double variance = std::max(0.0, bin.wait_squares / bin.run_s - ratio * ratio);
+    squares += variance * bin.run_squares;  // run² · variance / (run² / Σ run²)
+  }
+  return std::sqrt(squares) / (bin.run_s + kPriorRun_s);
+}
+
+}  // namespace
+
+ResponseCurve fit_curve(const ResponseCurve& prior, const Evidence& evidence) {
+  const std::vector<Evidence::Bin>& bins = evidence.bins;
+  if (bins.empty()) return prior;
+  // How the host compares with the prior on the whole, so that bins it has not been in yet move along with
+  // those it has.
+  double host_s = kFactorPriorRun_s * kFactorFloor;
+  double prior_s = host_s;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    host_s += bins[i].wait_s + kFactorFloor * bins[i].run_s;
+    prior_s += bins[i].run_s * (prior.wait_ratio(bin_centre(i)) + kFactorFloor);
+  }
+  const double factor = host_s / prior_s;
+
+  std::vector<double> ratios;
+  std::vector<double> weights;
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    const double expected = factor * prior.wait_ratio(bin_centre(i));
+    weights.push_back(bins[i].run_s + kPriorRun_s);
+    ratios.push_back((bins[i].wait_s + kPriorRun_s * expected) / weights.back());
+    errors.push_back(standard_error(bins[i], expected));
+  }
+  const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
+
+  std::vector<ResponseCurve::Knot> knots;
+  knots.push_back({0, std::min(factor * prior.wait_ratio(0), monotone.front()), 0, errors.front()});
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    knots.push_back({bin_centre(i), monotone[i], bins[i].run_s, errors[i]});
+  }
+  const double last = factor * prior.wait_ratio(ResponseCurve::kMaxUtilisation);
+  knots.push_back({ResponseCurve::kMaxUtilisation, std::max(last, monotone.back()), 0, errors.back()});
+  return ResponseCurve(std::move(knots));
+}
+
+CurveLearner::CurveLearner(ResponseCurve prior, Nanoseconds half_life)
+    : prior_(std::move(prior)), half_life_(half_life) {
+  evidence_.bins.resize(kBins);
 }
 
 void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait) {
@@ -100,51 +179,29 @@ void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, 
   double weight = 1;
   if (time > newest_) {
     const double faded = std::exp2(-to_seconds(time - newest_) / to_seconds(half_life_));
-    for (Bin& bin : bins_) {
+    for (Evidence::Bin& bin : evidence_.bins) {
       bin.run_s *= faded;
       bin.wait_s *= faded;
+      bin.run_squares *= faded * faded;
+      bin.wait_squares *= faded;
     }
     newest_ = time;
   } else {
     weight = std::exp2(-to_seconds(newest_ - time) / to_seconds(half_life_));
   }
-  const auto index = std::min(static_cast<std::size_t>(utilisation / kBinWidth), bins_.size() - 1);
-  bins_[index].run_s += weight * to_seconds(run);
-  bins_[index].wait_s += weight * to_seconds(wait);
+  const auto index = std::min(static_cast<std::size_t>(utilisation / kBinWidth), kBins - 1);
+  Evidence::Bin& bin = evidence_.bins[index];
+  const double run_s = to_seconds(run);
+  const double wait_s = to_seconds(wait);
+  bin.run_s += weight * run_s;
+  bin.wait_s += weight * wait_s;
+  bin.run_squares += weight * weight * run_s * run_s;
+  bin.wait_squares += weight * wait_s * wait_s / run_s;
 }
 
-ResponseCurve CurveLearner::curve() const {
-  // How the host compares with the prior on the whole, so that bins it has not been in yet move along with
-  // those it has.
-  double host_s = kFactorPriorRun_s * kFactorFloor;
-  double prior_s = host_s;
-  for (std::size_t i = 0; i < bins_.size(); ++i) {
-    host_s += bins_[i].wait_s + kFactorFloor * bins_[i].run_s;
-    prior_s += bins_[i].run_s * (prior_of_bins_[i] + kFactorFloor);
-  }
-  const double factor = host_s / prior_s;
-
-  std::vector<double> ratios;
-  std::vector<double> weights;
-  for (std::size_t i = 0; i < bins_.size(); ++i) {
-    const double expected = factor * prior_of_bins_[i];
-    weights.push_back(bins_[i].run_s + kPriorRun_s);
-    ratios.push_back((bins_[i].wait_s + kPriorRun_s * expected) / weights.back());
-  }
-  const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
-
-  std::vector<ResponseCurve::Knot> knots;
-  knots.push_back({0, std::min(factor * prior_.wait_ratio(0), monotone.front()), 0});
-  for (std::size_t i = 0; i < bins_.size(); ++i) knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
-  const double last = factor * prior_.wait_ratio(ResponseCurve::kMaxUtilisation);
-  knots.push_back({ResponseCurve::kMaxUtilisation, std::max(last, monotone.back()), 0});
-  return ResponseCurve(std::move(knots));
-}
-
-double CurveLearner::evidence_s() const {
-  double sum_s = 0;
-  for (const Bin& bin : bins_) sum_s += bin.run_s;
-  return sum_s;
+ResponseCurve CurveLearner::curve(const Evidence& others) const {
+  if (others.run_s() <= 0) return fit_curve(prior_, evidence_);
+  return fit_curve(fit_curve(prior_, others), evidence_);
 }
 
 }  // namespace proteus::profile

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/ids.h"
@@ -20,6 +21,7 @@ class ResponseCurve {
     double utilisation = 0;
     double wait_ratio = 0;
     double weight = 0;  ///< evidence behind it, seconds of CPU run; 0: prior only
+    double error = 0;   ///< standard error of wait_ratio; 0: none is known
     bool operator==(const Knot&) const = default;
   };
   explicit ResponseCurve(std::vector<Knot> knots);
@@ -43,41 +45,63 @@ class ResponseCurve {
 };
 
 /// The prior for a host of `cpus` CPUs of which nothing is known yet: the mean wait of an M/M/c queue (Erlang
-/// C), continued linearly by the share of demand that finds no capacity beyond 1.
-ResponseCurve prior_curve(double cpus);
+/// C), continued linearly by the share of demand that finds no capacity beyond 1. wake_up: what the host takes to
+/// let a thread run on an idle CPU (`proteus-agent calibrate`), waited once in each slice; zero: not measured.
+ResponseCurve prior_curve(double cpus, Nanoseconds wake_up = Nanoseconds::zero());
+
+/// What was seen of run and wait, by host CPU utilisation.
+struct Evidence {
+  struct Bin {
+    double run_s = 0;
+    double wait_s = 0;
+    double run_squares = 0;   ///< Σ run² of ticks: how many ticks of equal weight the bin amounts to
+    double wait_squares = 0;  ///< Σ wait²/run of ticks: how they differ
+  };
+  std::vector<Bin> bins;  ///< of equal width over [0, kMaxUtilisation]; empty: nothing
+
+  void add(const Evidence& other);
+  /// What is left without a part of it.
+  void remove(const Evidence& part);
+  double run_s() const;
+};
+
+/// The curve that evidence makes of a prior: per bin of utilisation, shrunk towards the prior times a factor that all
+/// bins share, made monotone by pooling adjacent violators (Ayer et al. 1955).
+ResponseCurve fit_curve(const ResponseCurve& prior, const Evidence& evidence);
 
 /// What a hypervisor is good at.
 struct Fingerprint {
   HostId host;
   double cpu_capacity_cores = 0;
   std::int64_t memory_capacity_bytes = 0;
+  /// Hosts with the same CPU model, kernel, hypervisor and capacity are of one class: what is learned of some is the
+  /// prior of the others.
+  std::string host_class;
   ResponseCurve run_queue_wait{std::vector<ResponseCurve::Knot>{}};
   double evidence_s = 0;                            ///< seconds of CPU run behind the curve
   std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", from the agent's probing
+  std::map<std::string, std::int64_t> calibration;  ///< name -> figure of `proteus-agent calibrate`; unit in the name
 };
 
-/// Learns a host's response curve online from telemetry: evidence per utilisation bin, shrunk towards the
-/// prior (times a factor that all bins share), made monotone by pooling adjacent violators (Ayer et al.
-/// 1955). Old evidence fades with `half_life`. Deterministic. Thread: owned by one.
+/// Learns a host's response curve online from telemetry. Old evidence fades with `half_life`. Deterministic. Thread:
+/// owned by one.
 class CurveLearner {
  public:
-  CurveLearner(double cpus, Nanoseconds half_life);
+  CurveLearner(ResponseCurve prior, Nanoseconds half_life);
+  /// For what is known of the host besides telemetry. Evidence stays.
+  void set_prior(ResponseCurve prior) { prior_ = std::move(prior); }
   /// One tick of a host. utilisation: CPU used / capacity; run, wait: summed over its VMs' vCPUs during the
   /// tick.
   void observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait);
-  ResponseCurve curve() const;
-  double evidence_s() const;
+  /// others: evidence of other hosts of its class; what they make of the prior is this host's prior.
+  ResponseCurve curve(const Evidence& others = {}) const;
+  const Evidence& evidence() const { return evidence_; }
 
  private:
-  struct Bin {
-    double run_s = 0;
-    double wait_s = 0;
-  };
+  ResponseCurve prior_;
   Nanoseconds half_life_;
   Timestamp newest_{};
-  std::vector<Bin> bins_;
-  ResponseCurve prior_;
-  std::vector<double> prior_of_bins_;
+  Evidence evidence_;
 };
 
 }  // namespace proteus::profile

@@ -329,11 +329,17 @@ Status RocksDb::write(const Batch& batch, Sync sync) {
     durable.sync = sync == Sync::kNow;
     return impl_->db->Write(durable, &changes);
   };
+  // RocksDB does not always call a full disk that: a file it could not write may be missing to it later on.
+  const auto stop = [&](const rocksdb::Status& status) {
+    impl_->stopped = true;
+    const Error error = refusal(status);
+    const Status room = check_room();
+    if (status.IsNoSpace() || room) return with_context(error, where);
+    return with_context({error.code, room.error().message + ": " + error.message}, where);
+  };
   if (!impl_->stopped) {
     const rocksdb::Status status = attempt();
-    if (status.ok()) return {};
-    impl_->stopped = true;
-    return with_context(refusal(status), where);
+    return status.ok() ? Status() : stop(status);
   }
   // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
   // failed: opened again, the log is read as after a crash, and its torn end left behind.
@@ -345,9 +351,7 @@ Status RocksDb::write(const Batch& batch, Sync sync) {
   }
   impl_->stopped = false;
   const rocksdb::Status status = attempt();
-  if (status.ok()) return {};
-  impl_->stopped = true;
-  return with_context(refusal(status), where);
+  return status.ok() ? Status() : stop(status);
 }
 
 RocksDb::View::View(const RocksDb& db)

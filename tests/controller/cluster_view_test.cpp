@@ -227,6 +227,70 @@ TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
   EXPECT_NEAR(pass(0.4, 0.6), 1.0, 1e-9) << "the migration is over";
 }
 
+TEST(ClusterView, CalibrationIsThePriorOfTheResponse) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  const auto ratio_at_rest = [&] { return view.state(kStart)->hosts.at(0).fingerprint.run_queue_wait.wait_ratio(0.1); };
+  view.on_sample(host.sample(kStart), kStart);
+  const double before = ratio_at_rest();
+  host.labels = {{"calibration.wake_up_latency_ns", "300000"}, {"calibration.page_fault_ns", "nonsense"}};
+  view.on_sample(host.sample(kStart), kStart);
+  EXPECT_NEAR(ratio_at_rest(), before + 0.1, 1e-9) << "0.3 ms in each slice of 3 ms";
+  EXPECT_EQ(view.state(kStart)->hosts.at(0).fingerprint.calibration,
+            (std::map<std::string, std::int64_t>{{"wake_up_latency_ns", 300000}}));
+}
+
+TEST(ClusterView, AHostBeginsWhereItsClassIs) {
+  ClusterView view(options());
+  FakeHost seen("h1", 2, 4 * kGiB);
+  FakeHost fresh("h2", 2, 4 * kGiB);
+  FakeHost other("h3", 2, 4 * kGiB);
+  seen.vms = {vm("a")};
+  seen.labels = fresh.labels = {{"cpu_model", "Acme 9000"}};
+  other.labels = {{"cpu_model", "Acme 100"}};
+  Timestamp now = kStart;
+  view.on_sample(fresh.sample(now), now);
+  view.on_sample(other.sample(now), now);
+  for (int second = 0; second < 600; ++second) {
+    view.on_sample(seen.sample(now), now);
+    seen.pass(1, {{0.9, 0.9}});
+    now += std::chrono::seconds(1);
+  }
+  const ham::ClusterState state = *view.state(now);
+  const auto ratio = [&](std::size_t h) { return state.hosts.at(h).fingerprint.run_queue_wait.wait_ratio(0.45); };
+  EXPECT_GT(ratio(0), 0.8);
+  EXPECT_GT(ratio(1), 0.6) << "one like it has been seen to wait";
+  EXPECT_LT(ratio(2), 0.4);
+  EXPECT_EQ(state.hosts[1].fingerprint.evidence_s, 0) << "none of its own";
+}
+
+TEST(ClusterView, ComparesWhatAMoveWasExpectedToBringWithWhatItBrought) {
+  ClusterView view(options());
+  FakeHost target("h2", 2, 4 * kGiB);
+  target.vms = {vm("a")};
+  ham::Action action;
+  action.vm = VmId("uuid-a");
+  action.host = HostId("h1");
+  Migrate migrate;
+  migrate.target = HostId("h2");
+  action.operation = migrate;
+  action.expected_wait_ratio = 0.1;
+  Timestamp now = kStart;
+  view.on_sample(target.sample(now), now);
+  view.on_action_end(action, now, true);
+  EXPECT_EQ(view.state(now)->move_errors, profile::MoveErrors{});
+  for (int second = 0; second < 70; ++second) {
+    target.pass(1, {{0.5, 0.2}});
+    now += std::chrono::seconds(1);
+    view.on_sample(target.sample(now), now);
+  }
+  const profile::MoveErrors errors = view.state(now)->move_errors;
+  EXPECT_EQ(errors.moves, 1);
+  EXPECT_GT(errors.bias, 0.1) << "it waits four times as much";
+  view.on_action_end(action, now, false);
+  EXPECT_EQ(view.state(now + std::chrono::hours(1))->move_errors, errors) << "a failed move is followed nowhere";
+}
+
 TEST(ClusterView, FeedsTheForecasts) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);

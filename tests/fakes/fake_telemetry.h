@@ -35,10 +35,12 @@ class FakeHost {
   std::vector<FakeVm> vms;
   std::int64_t cpu_time_ns = 0;
   std::uint64_t boot_id = 7;
+  std::map<std::string, std::string> labels;  ///< of the host, beside those that every one has
 
   /// A frame of what stands now. A changed set of VMs gives a new catalog.
   Sample sample(Timestamp now) {
     std::vector<std::string> key;
+    for (const auto& [label, value] : labels) key.push_back(label + "=" + value);
     for (const FakeVm& vm : vms) {
       key.push_back(vm.uuid);
       for (const auto& [label, value] : vm.labels) key.push_back(label + "=" + value);
@@ -87,6 +89,7 @@ class FakeHost {
                    {"capability.cpu_quota", "yes"},
                    {"capability.vcpu_hotplug", "yes"},
                    {"capability.balloon", "yes"}};
+    host.labels.insert(labels.begin(), labels.end());
     catalog->entities.push_back(host);
     for (const Kpi kpi : {Kpi::kHostCpuTimeNs, Kpi::kHostCpuCapacityMillicores, Kpi::kHostMemoryTotalBytes,
                           Kpi::kHostMemoryAvailableBytes}) {

@@ -16,11 +16,11 @@ std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change&
 
 std::optional<Refusal> check_moves_per_hour_per_vm(const PlanState& plan, const Change& change, bool explain) {
   if (!is_move(plan, change)) return std::nullopt;
-  const int used = plan.model().vms[change.vm].moves_last_hour;
+  const int used = plan.model().vms[change.vm].moves_last_hour + plan.migrations_of(change.vm);
   const int allowed = plan.policy().limits.moves_per_hour_per_vm;
   if (used < allowed) return std::nullopt;
   return Refusal{"moves_per_hour_per_vm",
-                 explain ? fmt::format("{} has been migrated {} times in the last hour, {} are allowed",
+                 explain ? fmt::format("{} has been migrated {} times in the last hour and this plan, {} are allowed",
                                        name_of(plan, change.vm), used, allowed)
                          : std::string()};
 }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "controller/ham/rules/selector.h"
+#include "controller/ham/score/load.h"
 
 namespace proteus::ham {
 namespace {
@@ -158,6 +159,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
   for (std::size_t h = 0; h < hosts.size(); ++h) {
     const HostState& host = s.hosts[h];
     hosts[h].state = &host;
+    hosts[h].curve_trust = host.fingerprint.evidence_s / (host.fingerprint.evidence_s + kCurveTrustRun_s);
     hosts[h].capacity_cores = host.fingerprint.cpu_capacity_cores;
     hosts[h].memory_bytes = host.fingerprint.memory_capacity_bytes;
     apply_host_rules(p, h, hosts[h]);

@@ -33,6 +33,7 @@ class WaitTable {
 struct HostModel {
   const HostState* state = nullptr;
   std::shared_ptr<const WaitTable> wait;  ///< shared by hosts of which nothing is known but their size
+  double curve_trust = 0;                 ///< how far `wait` is believed, beside what a finite number of vCPUs can wait
   double capacity_cores = 0;
   std::int64_t memory_bytes = 0;
   double cpu_headroom = 0;  ///< share of the capacity to be kept free

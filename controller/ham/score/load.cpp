@@ -126,14 +126,23 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
   return score;
 }
 
+double waiting_cores(const HostModel& host, double vcpus, double cores) {
+  if (host.capacity_cores <= 0) return 0;
+  const double overhead = host.state->cpu_overhead_cores;
+  // However full the host: a vCPU that runs does not wait.
+  const double at_most = std::max(0.0, vcpus - std::min(cores, host.capacity_cores));
+  const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
+  if (host.curve_trust > 0.9) return by_curve;
+  const double finite = finite_wait_cores(cores, vcpus, host.capacity_cores - overhead);
+  return host.curve_trust * by_curve + (1 - host.curve_trust) * std::min(by_curve, finite);
+}
+
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load) {
   HostScore score;
   if (load.vms == 0) return score;
   const Prices& prices = policy.prices;
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
-    const double evidence_s = host.state->fingerprint.evidence_s;
-    const double trust = evidence_s / (evidence_s + kCurveTrustRun_s);
     // The roots of all slots first: they are independent of each other, which the processor likes.
     SlotValues p90;
     SlotValues p99;
@@ -143,16 +152,8 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
       p99[i] = quantile_of_sum(load.median[i], load.spread99[i], load.square99[i]);
       peak[i] = load.peak.at(i);
     }
-    const auto waiting = [&](double cores) {
-      // However full the host: a vCPU that runs does not wait.
-      const double at_most = std::max(0.0, load.vcpus - std::min(cores, host.capacity_cores));
-      const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
-      if (trust > 0.9) return by_curve;
-      const double finite = finite_wait_cores(cores, load.vcpus, host.capacity_cores - overhead);
-      return trust * by_curve + (1 - trust) * std::min(by_curve, finite);
-    };
     const auto cost = [&](double cores) {
-      return prices.contention_per_core_hour * waiting(cores) +
+      return prices.contention_per_core_hour * waiting_cores(host, load.vcpus, cores) +
              prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
     };
     double beyond_headroom = 0;

@@ -64,5 +64,7 @@ struct VmScore {
 Load load_of(const VmModel& vm, const Allocation& allocation);
 VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation);
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
+/// How many of `vcpus` vCPUs wait for a CPU of the host, on average, while they want so many cores.
+double waiting_cores(const HostModel& host, double vcpus, double cores);
 
 }  // namespace proteus::ham

@@ -23,6 +23,8 @@ std::int64_t held_bytes(const VmState& vm) {
 PlanState::PlanState(const ClusterModel& model)
     : model_(&model),
       placements_(model.vms.size()),
+      stops_(model.vms.size()),
+      arrival_s_(model.vms.size()),
       vm_loads_(model.vms.size()),
       vm_scores_(model.vms.size()),
       vm_one_off_(model.vms.size()),
@@ -131,25 +133,44 @@ double PlanState::rule_cost_change(std::size_t v, std::size_t from, std::size_t 
 
 ScoreTerms PlanState::one_off_terms(std::size_t v, const Placement& to) const {
   const VmModel& vm = model_->vms[v];
+  ScoreTerms terms = to.host == vm.host ? ScoreTerms{} : move_terms(v);
+  terms.cost +=
+      policy().prices.action_fixed * count_reshapes(vm.state->allocation, to.allocation) / model_->payback_hours();
+  return terms;
+}
+
+ScoreTerms PlanState::move_terms(std::size_t v) const {
+  const VmModel& vm = model_->vms[v];
   const Prices& prices = policy().prices;
   const double payback_h = model_->payback_hours();
-  const bool moves = to.host != vm.host;
   ScoreTerms terms;
-  const int orders = count_reshapes(vm.state->allocation, to.allocation) + (moves ? 1 : 0);
-  terms.cost = prices.action_fixed * orders / payback_h;
-  if (moves) {
-    terms.cost += prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib / payback_h;
-    const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
-    terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
-                     vm.priority * prices.contention_per_core_hour * throttled_core_h) /
-                    payback_h;
-  }
+  terms.cost = (prices.action_fixed + prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib) / payback_h;
+  const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
+  terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
+                   vm.priority * prices.contention_per_core_hour * throttled_core_h) /
+                  payback_h;
   return terms;
 }
 
 double PlanState::move_price(std::size_t v) const {
-  const ScoreTerms terms = one_off_terms(v, {kNowhere, model_->vms[v].state->allocation});
+  const ScoreTerms terms = move_terms(v);
   return terms.cost + terms.latency;
+}
+
+bool PlanState::moves_on(const Change& change) const {
+  const std::size_t now = placements_[change.vm].host;
+  const std::size_t home = model_->vms[change.vm].host;
+  return now != home && change.to.host != now && change.to.host != home;
+}
+
+/// When a move has been made if it begins as soon as it may: once everybody who leaves its target in this plan has
+/// left, and the VM itself has arrived where it starts from.
+double PlanState::arrival_s(const Change& move) const {
+  const HostState& target = *model_->hosts[move.to.host].state;
+  double start_s = hosts_[move.to.host].left_by_s;
+  if (moves_on(move)) start_s = std::max(start_s, arrival_s_[move.vm]);
+  if (target.asleep) start_s = std::max(start_s, to_seconds(target.wake_time));
+  return start_s + model_->vms[move.vm].migration.duration_s;
 }
 
 Departure PlanState::depart(std::size_t v) const {
@@ -184,7 +205,7 @@ Evaluation PlanState::evaluate(const Change& change) const {
   result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
   result.delta.utilisation += old_vm_score.idle - new_vm_score.idle;
   // A move that it comes after keeps its own latency.
-  result.delta.cost = one_off_terms(v, change.to).cost - vm_one_off_[v].cost;
+  result.delta.cost = one_off_terms(v, change.to).cost - one_off_terms(v, placements_[v]).cost;
   result.present_cost_per_hour = old_vm_score.performance() + old_vm_score.idle;
   return result;
 }
@@ -194,15 +215,19 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   const VmModel& vm = model_->vms[v];
   const Placement& from = placements_[v];
   assert(departure.vm == v && change.to.host != from.host);
-  assert(from.host == vm.host || change.to.host == vm.host);  // once in a plan, or back
   const bool reshapes = !(change.to.allocation == from.allocation);
   const VmScore& old_vm_score = vm_scores_[v];
   const VmScore new_vm_score = reshapes ? score_vm(policy(), vm, change.to.allocation) : old_vm_score;
 
   Evaluation result;
-  const ScoreTerms one_off = one_off_terms(v, change.to);
-  result.delta.cost = one_off.cost - vm_one_off_[v].cost;
-  result.delta.latency = one_off.latency - vm_one_off_[v].latency;
+  if (moves_on(change)) {
+    result.delta = move_terms(v);
+    result.delta.cost += one_off_terms(v, change.to).cost - one_off_terms(v, from).cost;
+  } else {
+    const ScoreTerms one_off = one_off_terms(v, change.to);
+    result.delta.cost = one_off.cost - vm_one_off_[v].cost;
+    result.delta.latency = one_off.latency - vm_one_off_[v].latency;
+  }
   result.delta.performance = departure.performance;
   result.delta.utilisation = departure.utilisation;
   SlotValues relief = departure.relief;
@@ -224,9 +249,7 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   result.delta.cost += soft_cost + policy().prices.rule_violation_per_hour * result.hard_violations;
   if (change.to.host != vm.host) {
     // Until it has arrived, nothing is relieved; the last slot stands for whatever follows the horizon.
-    double wait_s = vm.migration.duration_s;
-    const HostState& target = *model_->hosts[change.to.host].state;
-    if (target.asleep) wait_s += to_seconds(target.wake_time);
+    double wait_s = arrival_s(change);
     const double slot_s = to_seconds(model_->horizon.slot());
     double lost = 0;
     for (std::size_t i = 0; i < kSlots && wait_s > 0; ++i) {
@@ -254,6 +277,7 @@ double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
   };
   exchange(home_a, a, b);
   exchange(home_b, b, a);
+  // By way of home: stops are not paid again.
   const auto pay = [&](std::size_t v, std::size_t host) {
     const ScoreTerms terms = one_off_terms(v, {host, placements_[v].allocation});
     gain -= terms.cost + terms.latency - vm_one_off_[v].cost - vm_one_off_[v].latency;
@@ -261,6 +285,17 @@ double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
   pay(a, home_b);
   pay(b, home_a);
   return gain;
+}
+
+void PlanState::leave(std::size_t h, std::size_t v, int sign) {
+  HostPlan& host = hosts_[h];
+  if (sign > 0) {
+    host.left.push_back(v);
+  } else {
+    host.left.erase(std::find(host.left.begin(), host.left.end(), v));
+  }
+  host.left_by_s = 0;
+  for (const std::size_t other : host.left) host.left_by_s = std::max(host.left_by_s, arrival_s_[other]);
 }
 
 /// What the VM's difference to the model means for room and budgets, put into the books or taken out.
@@ -272,14 +307,19 @@ void PlanState::book(std::size_t v, int sign) {
         sign * std::max<std::int64_t>(0, now.allocation.memory_bytes - vm.state->allocation.memory_bytes);
     return;
   }
-  migrations_planned_ += sign;
+  migrations_planned_ += sign * migrations_of(v);
   hosts_[vm.host].migrations += sign;
+  leave(vm.host, v, sign);
+  for (const std::size_t stop : stops_[v]) {
+    hosts_[stop].migrations += 2 * sign;
+    leave(stop, v, sign);
+  }
   hosts_[now.host].migrations += sign;
   hosts_[now.host].memory_arriving_bytes += sign * now.allocation.memory_bytes;
   hosts_[vm.host].memory_leaving_bytes += sign * held_bytes(*vm.state);
 }
 
-void PlanState::place(std::size_t v, const Placement& to) {
+void PlanState::place(std::size_t v, const Placement& to, std::vector<std::size_t> stops, double arrival_s) {
   const std::size_t from_host = placements_[v].host;
   if (!(placements_[v].allocation == to.allocation)) {
     vm_loads_[v] = load_of(model_->vms[v], to.allocation);
@@ -287,6 +327,8 @@ void PlanState::place(std::size_t v, const Placement& to) {
   }
   book(v, -1);
   placements_[v] = to;
+  stops_[v] = std::move(stops);
+  arrival_s_[v] = arrival_s;
   book(v, 1);
   if (to.host != from_host) {
     auto& left = hosts_[from_host].vms;
@@ -301,11 +343,17 @@ void PlanState::place(std::size_t v, const Placement& to) {
 }
 
 PlanState::Saved PlanState::apply_saved(const Change& change) {
-  Saved saved{change.vm, placements_[change.vm], vm_one_off_[change.vm]};
+  const std::size_t v = change.vm;
+  Saved saved{v, placements_[v], vm_one_off_[v], stops_[v], arrival_s_[v]};
+  std::vector<std::size_t> stops;
+  if (change.to.host != model_->vms[v].host) stops = stops_[v];
+  if (moves_on(change)) stops.push_back(placements_[v].host);
+  double arrival = arrival_s_[v];
+  if (change.to.host != placements_[v].host) arrival = change.to.host == model_->vms[v].host ? 0 : arrival_s(change);
   // Rules broken and mended are counted afresh by total(); only what is paid once is kept.
-  vm_one_off_[change.vm].latency += evaluate(change).delta.latency;
-  vm_one_off_[change.vm].cost = one_off_terms(change.vm, change.to).cost;
-  place(change.vm, change.to);
+  vm_one_off_[v].latency += evaluate(change).delta.latency;
+  vm_one_off_[v].cost = one_off_terms(v, change.to).cost + static_cast<double>(stops.size()) * move_terms(v).cost;
+  place(v, change.to, std::move(stops), arrival);
   return saved;
 }
 
@@ -314,7 +362,7 @@ void PlanState::apply(const Change& change) {
 }
 
 void PlanState::restore(const Saved& saved) {
-  place(saved.vm, saved.placement);
+  place(saved.vm, saved.placement, saved.stops, saved.arrival_s);
   vm_one_off_[saved.vm] = saved.one_off;
 }
 
@@ -323,7 +371,7 @@ void PlanState::rewind() {
     const VmModel& vm = model_->vms[v];
     vm_one_off_[v] = {};
     const Placement home{vm.host, vm.state->allocation};
-    if (vm.active && !(placements_[v] == home)) place(v, home);
+    if (vm.active && !(placements_[v] == home)) place(v, home, {}, 0);
   }
 }
 
@@ -400,6 +448,25 @@ std::int64_t PlanState::memory_committed_bytes(std::size_t h) const {
 std::int64_t PlanState::memory_free_bytes(std::size_t h) const {
   return model_->hosts[h].state->memory_available_bytes - model_->hosts[h].transit_memory_bytes -
          hosts_[h].memory_arriving_bytes - hosts_[h].memory_growth_bytes + hosts_[h].memory_leaving_bytes;
+}
+
+namespace {
+
+double wait_ratio_of(const HostModel& host, const Load& load) {
+  return load.median[0] > 0 ? waiting_cores(host, load.vcpus, load.median[0]) / load.median[0] : 0;
+}
+
+}  // namespace
+
+double PlanState::wait_ratio(std::size_t h) const {
+  return wait_ratio_of(model_->hosts[h], hosts_[h].load);
+}
+
+double PlanState::wait_ratio_after(const Change& change) const {
+  Load load = hosts_[change.to.host].load;
+  if (placements_[change.vm].host == change.to.host) load.add(vm_loads_[change.vm], -1);
+  load.add(load_of(model_->vms[change.vm], change.to.allocation), 1);
+  return wait_ratio_of(model_->hosts[change.to.host], load);
 }
 
 double PlanState::seconds_until_full(std::size_t h) const {

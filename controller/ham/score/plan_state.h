@@ -41,8 +41,9 @@ struct Departure {
 };
 
 /// The cluster as it would be after the changes applied so far, with its score kept by host and VM, so that one more
-/// change costs the two hosts it touches and nothing else. A VM moves at most once in a plan: from where it is in the
-/// model to anywhere, or back. What is paid once is paid for the difference to the model, however it came about.
+/// change costs the two hosts it touches and nothing else. What is paid once is paid for the difference to the model,
+/// however it came about, but for stops: a VM that has moved and moves on to a third host has stopped where it was, and
+/// pays for both moves. Back to where it is in the model means that it never left.
 /// Formulas: docs/decisions.md.
 class PlanState {
  public:
@@ -54,6 +55,10 @@ class PlanState {
   const std::vector<std::size_t>& vms_on(std::size_t host) const { return hosts_[host].vms; }
   /// The VM has left, in this plan, the host that it is on in the model.
   bool moved(std::size_t vm) const { return placements_[vm].host != model_->vms[vm].host; }
+  /// Hosts that the VM passes through in this plan, first to last; only if it moved.
+  const std::vector<std::size_t>& stops(std::size_t vm) const { return stops_[vm]; }
+  /// Migrations of the VM in this plan.
+  int migrations_of(std::size_t vm) const { return moved(vm) ? 1 + static_cast<int>(stops_[vm].size()) : 0; }
 
   Departure depart(std::size_t vm) const;
   Evaluation evaluate(const Change& change) const;
@@ -69,6 +74,8 @@ class PlanState {
     std::size_t vm = 0;
     Placement placement;
     ScoreTerms one_off;
+    std::vector<std::size_t> stops;
+    double arrival_s = 0;
   };
   Saved apply_saved(const Change& change);
   void restore(const Saved& saved);
@@ -107,6 +114,11 @@ class PlanState {
   int migrations_planned() const { return migrations_planned_; }
   int migrations_planned(std::size_t host) const { return hosts_[host].migrations; }
 
+  /// What VMs are expected to wait for a CPU of the host for each second that they run, at the beginning of the horizon
+  /// (p50), as the plan is.
+  double wait_ratio(std::size_t host) const;
+  /// The same where the change takes its VM, once it is there.
+  double wait_ratio_after(const Change& change) const;
   /// First p90 moment at which the host's demand exceeds its capacity, seconds from now; negative: not within the
   /// horizon.
   double seconds_until_full(std::size_t host) const;
@@ -119,6 +131,8 @@ class PlanState {
     double peak_cores = 0;
     double vm_performance = 0;  ///< of its VMs, as a cost
     int migrations = 0;
+    std::vector<std::size_t> left;  ///< VMs that leave it in this plan, for good or after a stop
+    double left_by_s = 0;           ///< when the last of them has arrived elsewhere
     std::int64_t memory_arriving_bytes = 0;
     std::int64_t memory_leaving_bytes = 0;
     std::int64_t memory_growth_bytes = 0;  ///< balloons raised in this plan
@@ -130,15 +144,21 @@ class PlanState {
   };
 
   ScoreTerms one_off_terms(std::size_t vm, const Placement& to) const;
+  ScoreTerms move_terms(std::size_t vm) const;
+  bool moves_on(const Change& change) const;
+  double arrival_s(const Change& move) const;
   double rule_cost_change(std::size_t vm, std::size_t from, std::size_t to, int& hard) const;
   int violations(std::uint32_t rule) const;
   void count_affinity(std::size_t vm, std::size_t host, int sign);
   void book(std::size_t vm, int sign);
+  void leave(std::size_t host, std::size_t vm, int sign);
   void recompute(std::size_t host);
-  void place(std::size_t vm, const Placement& to);
+  void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);
 
   const ClusterModel* model_;
   std::vector<Placement> placements_;
+  std::vector<std::vector<std::size_t>> stops_;  ///< by VM
+  std::vector<double> arrival_s_;                ///< by VM that moves: when it has arrived, from the plan's beginning
   std::vector<Load> vm_loads_;
   std::vector<VmScore> vm_scores_;
   std::vector<ScoreTerms> vm_one_off_;

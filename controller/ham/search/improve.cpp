@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "controller/ham/explain.h"
+#include "controller/ham/search/order.h"
 #include "controller/ham/search/packing.h"
 #include "controller/ham/search/workspace.h"
 
@@ -18,11 +19,14 @@ constexpr std::int64_t kPackingEvaluationsPerPlace = 150;
 constexpr std::int64_t kPackingEvaluationsMax = 250'000;
 /// Evaluations where the plan has no migration yet: a cluster at rest is not to be searched through every cycle.
 constexpr std::int64_t kEvaluationsAtRest = 20'000;
+/// Plans tried with a VM that stops on its way.
+constexpr int kStopTrials = 1'000;
 constexpr double kEpsilon = 1e-9;
+constexpr double kNoPrice = std::numeric_limits<double>::infinity();
 
 /// Local search around the plan: a VM to another place (or home again), two VMs in each other's places. VMs that are
 /// reshaped in the plan are left as they are. Works on a copy of the plan; how to get from the model to where it ends
-/// is order_steps()'s task.
+/// is order_routes()'s task.
 class Improver {
  public:
   explicit Improver(Workspace& w) : w_(w), plan_(w.plan), examined_(w.model.hosts.size()), versions_(examined_.size()) {
@@ -53,12 +57,14 @@ class Improver {
     bool improved = adopt(best, best_total);
     // Where the limits allow several moves, better plans may be more than one exchange away.
     const int moves_max = w_.plan.migrations_planned() + w_.moves_left();
-    if (plan_.migrations_planned() < 1 || moves_max < 3) return improved;
-    for (int round = 0; round < kPackings && !done(); ++round) {
-      if (!pack(moves_max)) continue;
-      descend();
-      improved = adopt(best, best_total) || improved;
+    if (plan_.migrations_planned() >= 1 && moves_max >= 3) {
+      for (int round = 0; round < kPackings && !done(); ++round) {
+        if (!pack(moves_max)) continue;
+        descend();
+        improved = adopt(best, best_total) || improved;
+      }
     }
+    while (spare_stops() && adopt(best, best_total)) improved = true;
     return improved;
   }
 
@@ -90,7 +96,7 @@ class Improver {
     const double least = std::max(kEpsilon, w_.model.policy.limits.gain_min * touched_cost(best));
     bool better = plan_.total().total() > best_total + least;
     if (better) {
-      reset(in_order({}));
+      reset(in_order({}, best_total + least));
       const double total = plan_.total().total();
       better = total > best_total + least;
       if (better) {
@@ -107,20 +113,24 @@ class Improver {
     for (int& version : versions_) ++version;
   }
 
-  /// The plan at hand, but for the VMs that are wished elsewhere, as far as an order exists for it.
-  PlanState in_order(const Packing::Wishes& wishes) const {
+  /// The plan at hand, but for the VMs that are wished elsewhere, as far as an order exists for it. total_min: what it
+  /// must come to, or nobody minds what becomes of it.
+  PlanState in_order(const Packing::Wishes& wishes, double total_min) {
     PlanState ordered(w_.model);
-    std::vector<Change> changes;
+    std::vector<Route> routes;
     for (const Step& step : w_.result.steps) {
-      if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) changes.push_back(step.change);
+      if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) routes.push_back({step.change, {}});
     }
     std::vector<std::size_t> wanted(w_.model.vms.size(), kNowhere);
     for (const auto& [v, host] : wishes) wanted[v] = host;
     for (std::size_t v = 0; v < wanted.size(); ++v) {
       const std::size_t host = wanted[v] == kNowhere ? plan_.placement(v).host : wanted[v];
-      if (host != home(v) && !w_.reshaped[v]) changes.push_back(to(v, host));
+      if (host == home(v) || w_.reshaped[v]) continue;
+      routes.push_back({to(v, host), {}});
+      if (wishes.empty()) routes.back().stops = plan_.stops(v);
     }
-    order_changes(ordered, changes);
+    stop_search_.total_min = total_min;
+    order_routes(ordered, std::move(routes), stop_search_);
     return ordered;
   }
 
@@ -140,7 +150,7 @@ class Improver {
         std::min(kPackingEvaluationsMax, kPackingEvaluationsPerPlace * places),
         [this](std::size_t n) { return w_.random_below(n); },
         [&](const Packing::Wishes& wishes) {
-          PlanState ordered = in_order(wishes);
+          PlanState ordered = in_order(wishes, best_total);
           const double total = ordered.total().total();
           if (total <= best_total + kEpsilon) return false;
           best_total = total;
@@ -150,6 +160,34 @@ class Improver {
     // Its bound is its own.
     w_.result.evaluations += packing.evaluations();
     w_.result.evaluations_max += packing.evaluations();
+    if (best) reset(*best);
+    return best.has_value();
+  }
+
+  /// A plan in which VMs stop on their way knew nothing of the stops when it was packed. Goes to the best plan in which
+  /// two of the VMs that move have exchanged their targets; false: none is better.
+  bool spare_stops() {
+    std::vector<std::size_t> movers;
+    bool any_stop = false;
+    for (const std::size_t v : movable_) {
+      if (plan_.moved(v)) movers.push_back(v);
+      any_stop = any_stop || !plan_.stops(v).empty();
+    }
+    if (!any_stop) return false;
+    std::optional<PlanState> best;
+    double best_total = plan_.total().total();
+    for (std::size_t i = 0; i < movers.size(); ++i) {
+      for (std::size_t j = i + 1; j < movers.size(); ++j) {
+        const std::size_t to_i = plan_.placement(movers[j]).host;
+        const std::size_t to_j = plan_.placement(movers[i]).host;
+        if (to_i == to_j || !spend()) continue;
+        PlanState ordered = in_order({{movers[i], to_i}, {movers[j], to_j}}, best_total);
+        const double total = ordered.total().total();
+        if (total <= best_total + kEpsilon) continue;
+        best_total = total;
+        best = std::move(ordered);
+      }
+    }
     if (best) reset(*best);
     return best.has_value();
   }
@@ -246,6 +284,14 @@ class Improver {
     return !check_headroom(plan_, change, false) && !check_affinity(plan_, change, false);
   }
 
+  /// The VM, which is at home, may stop on some host on its way to the target.
+  bool may_stop(std::size_t v, std::size_t target) const {
+    for (std::size_t h = 0; h < versions_.size(); ++h) {
+      if (h != home(v) && h != target && allowed(v, h)) return true;
+    }
+    return false;
+  }
+
   bool exchange(std::size_t a, std::size_t b) {
     double best_gain = required(a, b);
     std::pair<std::size_t, std::size_t> best{kNowhere, kNowhere};
@@ -284,8 +330,14 @@ class Improver {
     double gain = shift(v, home(v));
     gain += shift(u, home(u));
     const std::size_t at_home = undo_.size();
-    // If both are where they will come from, one must go first while the other is still there.
+    // If both are where they will come from, one must go first while the other is still there, or stop elsewhere.
     bool possible = home(v) != a || home(u) != b || allowed(v, b) || allowed(u, a);
+    if (!possible) {
+      const double price = std::min(may_stop(v, b) ? plan_.move_price(v) : kNoPrice,  //
+                                    may_stop(u, a) ? plan_.move_price(u) : kNoPrice);
+      possible = price < kNoPrice;
+      gain -= price;
+    }
     // Each is asked for with the other gone already: that is how it will be in the end.
     shift(v, b);
     possible = possible && allowed(u, a);
@@ -311,6 +363,7 @@ class Improver {
   std::vector<int> versions_;               ///< by host
   std::vector<std::size_t> by_cost_;        ///< hosts, the dearest first
   std::int64_t evaluations_left_ = std::numeric_limits<std::int64_t>::max();
+  StopSearch stop_search_{0, kStopTrials};
   std::vector<Pair> candidates_;
   std::vector<PlanState::Saved> undo_;
 };
@@ -343,12 +396,14 @@ void improve(Workspace& w) {
     step.cause = Step::Cause::kSwap;
     wanted.push_back(std::move(step));
   }
+  std::vector<Route> routes;
+  for (const Step& step : wanted) routes.push_back({step.change, improver.plan().stops(step.change.vm)});
   PlanState ordered(w.model);
-  std::vector<Step> steps = order_steps(ordered, wanted);
+  std::vector<Step> steps = order_steps(ordered, wanted, routes);
   // An order may not exist for all of it; then what is left must still be better than what there was.
   if (ordered.total().total() <= w.plan.total().total() + kEpsilon) return;
   for (Step& step : steps) {
-    if (step.cause == Step::Cause::kSwap) step.reason += exchange_reason(gain);
+    if (step.cause == Step::Cause::kSwap || step.cause == Step::Cause::kStop) step.reason += exchange_reason(gain);
   }
   w.result.steps = std::move(steps);
   w.plan = ordered;

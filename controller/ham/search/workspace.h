@@ -101,11 +101,6 @@ void choose_power(Workspace& w);
 
 /// The moves of one VM that rules allow, evaluated; explain: refusals are logged.
 void move_options(Workspace& w, const Targets& targets, std::size_t vm, bool explain, std::vector<Option>& out);
-/// Puts the changes of a plan into an order in which each is allowed where it stands, as steps with reasons; `plan`
-/// must be at the model's state and is left with the steps applied. Changes that no order allows are left out.
-std::vector<Step> order_steps(PlanState& plan, const std::vector<Step>& wanted);
-/// The same for changes alone.
-void order_changes(PlanState& plan, const std::vector<Change>& wanted);
 /// What each host in maintenance cannot get rid of, whatever the limits on concurrency, goes to the log's front.
 void check_evacuations(const PlanState& plan, RejectionLog& log);
 

@@ -92,6 +92,60 @@ TEST(PlanState, RestoreTakesBackEverything) {
   EXPECT_EQ(plan.memory_free_bytes(1), cluster.state.hosts[1].memory_available_bytes);
 }
 
+TEST(PlanState, AStopIsPaidAndBookedAndTakenBack) {
+  Cluster cluster = two_hosts();
+  cluster.host("h3", 4.0);
+  cluster.ready();
+  const Policy policy;
+  const ClusterModel model(cluster.state, policy);
+  PlanState plan(model);
+  const ScoreTerms start = plan.total();
+  const Allocation allocation = cluster.state.vms[0].allocation;
+  PlanState straight(model);
+  straight.apply({0, {2, allocation}});
+
+  plan.apply({0, {1, allocation}});
+  const ScoreTerms before = plan.total();
+  const Evaluation evaluation = plan.evaluate({0, {2, allocation}});
+  const PlanState::Saved saved = plan.apply_saved({0, {2, allocation}});
+  EXPECT_NEAR(plan.total().total(), before.total() + evaluation.gain(), 1e-9);
+  EXPECT_EQ(plan.stops(0), std::vector<std::size_t>{1});
+  EXPECT_EQ(plan.migrations_of(0), 2);
+  EXPECT_EQ(plan.migrations_planned(), 2);
+  EXPECT_EQ(plan.migrations_planned(1), 2) << "in and out";
+  EXPECT_NEAR(plan.total().cost, 2 * straight.total().cost, 1e-9);
+  EXPECT_EQ(plan.total().performance, straight.total().performance);
+  EXPECT_EQ(plan.memory_free_bytes(1), straight.memory_free_bytes(1)) << "it has gone from there again";
+
+  plan.restore(saved);
+  EXPECT_EQ(plan.total(), before);
+  EXPECT_EQ(plan.migrations_planned(), 1);
+  plan.apply({0, {2, allocation}});
+  plan.apply({0, {0, allocation}});
+  EXPECT_EQ(plan.total().cost, start.cost) << "home again: it never left";
+  EXPECT_EQ(plan.migrations_planned(), 0);
+  EXPECT_EQ(plan.migrations_planned(1), 0);
+  plan.rewind();
+  EXPECT_EQ(plan.total(), start);
+}
+
+// "a->h3, then d->h1" was priced as if d left its full host at once.
+TEST(PlanState, WhoeverNeedsRoomWaitsUntilItIsThere) {
+  Cluster cluster = two_hosts();
+  cluster.host("h3", 4.0);
+  cluster.ready();
+  Policy policy;
+  policy.prices.downtime_per_second = 0;  // paid either way
+  const ClusterModel model(cluster.state, policy);
+  PlanState plan(model);
+  const Change move{0, {1, cluster.state.vms[0].allocation}};  // a to h2
+  const double at_once = plan.evaluate(move).delta.latency;
+  plan.apply({2, {2, cluster.state.vms[2].allocation}});  // c leaves h2
+  EXPECT_GT(plan.evaluate(move).delta.latency, 1.5 * at_once);
+  plan.apply({2, {1, cluster.state.vms[2].allocation}});
+  EXPECT_EQ(plan.evaluate(move).delta.latency, at_once);
+}
+
 TEST(PlanState, ASlowMigrationGainsLess) {
   Cluster cluster = two_hosts();
   Policy policy;

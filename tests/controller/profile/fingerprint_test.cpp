@@ -67,17 +67,17 @@ TEST(PriorCurve, RisesWithUtilisationAndFallsWithCpus) {
 }
 
 TEST(CurveLearner, StartsFromThePrior) {
-  const CurveLearner learner(2, hours(1));
+  const CurveLearner learner(prior_curve(2), hours(1));
   const ResponseCurve curve = learner.curve();
   const ResponseCurve prior = prior_curve(2);
   for (double u : {0.125, 0.425, 0.825, 1.525}) EXPECT_NEAR(curve.wait_ratio(u), prior.wait_ratio(u), 1e-9);
-  EXPECT_DOUBLE_EQ(learner.evidence_s(), 0);
+  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 0);
   expect_monotone(curve);
 }
 
 TEST(CurveLearner, ConvergesToTheTruth) {
   const auto truth = [](double u) { return 0.02 + 0.6 * u * u * u; };
-  CurveLearner learner(4, hours(24));
+  CurveLearner learner(prior_curve(4), hours(24));
   feed(learner, kStart, 20'000, 0, 1.2, 4, truth);
   const ResponseCurve curve = learner.curve();
   for (double u = 0.2; u < 1.15; u += 0.05) EXPECT_NEAR(curve.wait_ratio(u), truth(u), 0.05 * truth(u) + 0.01) << u;
@@ -89,7 +89,7 @@ TEST(CurveLearner, ShrinksLessWithMoreEvidence) {
   const double prior = prior_curve(2).wait_ratio(0.625);
   double error = std::abs(prior - 3.0);
   for (int ticks : {5, 50, 500}) {
-    CurveLearner learner(2, hours(24));
+    CurveLearner learner(prior_curve(2), hours(24));
     feed(learner, kStart, ticks, 0.62, 0.63, 2, truth);
     const double left = std::abs(learner.curve().wait_ratio(0.625) - 3.0);
     EXPECT_LT(left, error) << ticks;
@@ -101,22 +101,22 @@ TEST(CurveLearner, ShrinksLessWithMoreEvidence) {
 
 TEST(CurveLearner, MovesUtilisationsThatItHasNotSeenAlong) {
   const ResponseCurve prior = prior_curve(2);
-  CurveLearner learner(2, hours(24));
+  CurveLearner learner(prior_curve(2), hours(24));
   feed(learner, kStart, 3600, 0.2, 0.6, 2, [&](double u) { return prior.wait_ratio(u) / 2; });
   EXPECT_LT(learner.curve().wait_ratio(0.875), 0.75 * prior.wait_ratio(0.875));
   expect_monotone(learner.curve());
 }
 
 TEST(CurveLearner, ForgetsByHalfLife) {
-  CurveLearner learner(1, seconds(100));
+  CurveLearner learner(prior_curve(1), seconds(100));
   learner.observe(kStart, 0.5, seconds(64), seconds(64));
   learner.observe(kStart + seconds(300), 0.9, seconds(1), seconds(1));
-  EXPECT_NEAR(learner.evidence_s(), 64.0 / 8 + 1, 1e-6);
+  EXPECT_NEAR(learner.evidence().run_s(), 64.0 / 8 + 1, 1e-6);
   // Late evidence counts as if it had come in time.
   learner.observe(kStart + seconds(200), 0.5, seconds(2), seconds(2));
-  EXPECT_NEAR(learner.evidence_s(), 64.0 / 8 + 1 + 1, 1e-6);
+  EXPECT_NEAR(learner.evidence().run_s(), 64.0 / 8 + 1 + 1, 1e-6);
 
-  CurveLearner host(2, seconds(600));
+  CurveLearner host(prior_curve(2), seconds(600));
   Timestamp now = feed(host, kStart, 3000, 0.7, 0.75, 2, [](double) { return 5.0; });
   EXPECT_GT(host.curve().wait_ratio(0.725), 4.0);
   feed(host, now, 6000, 0.7, 0.75, 2, [](double) { return 1.0; });
@@ -124,14 +124,80 @@ TEST(CurveLearner, ForgetsByHalfLife) {
 }
 
 TEST(CurveLearner, IgnoresWhatIsNoEvidence) {
-  CurveLearner learner(1, hours(1));
+  CurveLearner learner(prior_curve(1), hours(1));
   learner.observe(kStart, std::numeric_limits<double>::quiet_NaN(), seconds(1), seconds(1));
   learner.observe(kStart, -0.1, seconds(1), seconds(1));
   learner.observe(kStart, 0.5, seconds(0), seconds(1));
   learner.observe(kStart, 0.5, seconds(1), seconds(-1));
-  EXPECT_DOUBLE_EQ(learner.evidence_s(), 0);
+  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 0);
   learner.observe(kStart, 50, seconds(1), seconds(1));
-  EXPECT_DOUBLE_EQ(learner.evidence_s(), 1);
+  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 1);
+}
+
+TEST(PriorCurve, WakingUpIsWaitedForInEverySlice) {
+  const ResponseCurve plain = prior_curve(2);
+  const ResponseCurve slow = prior_curve(2, std::chrono::microseconds(300));
+  for (const double u : {0.0, 0.5, 1.5}) EXPECT_NEAR(slow.wait_ratio(u), plain.wait_ratio(u) + 0.1, 1e-12);
+}
+
+TEST(CurveLearner, BeginsWhereItsClassIs) {
+  const auto truth = [](double u) { return 3 * u; };
+  CurveLearner other(prior_curve(4), hours(24));
+  feed(other, kStart, 20000, 0.1, 0.9, 4, truth);
+  CurveLearner fresh(prior_curve(4), hours(24));
+  EXPECT_NEAR(fresh.curve(other.evidence()).wait_ratio(0.5), 1.5, 0.1);
+  EXPECT_LT(fresh.curve().wait_ratio(0.5), 0.3) << "the queue's own prior";
+  // What it sees itself outweighs the class.
+  feed(fresh, kStart, 20000, 0.1, 0.9, 4, [](double u) { return u; });
+  EXPECT_NEAR(fresh.curve(other.evidence()).wait_ratio(0.5), 0.5, 0.05);
+  expect_monotone(fresh.curve(other.evidence()));
+}
+
+TEST(Evidence, IsTheRestWithoutAPart) {
+  const auto truth = [](double u) { return u; };
+  CurveLearner a(prior_curve(4), hours(24));
+  CurveLearner b(prior_curve(4), hours(24));
+  feed(a, kStart, 500, 0.1, 0.5, 4, truth);
+  feed(b, kStart, 300, 0.3, 0.9, 4, truth);
+  Evidence all;
+  all.add(a.evidence());
+  EXPECT_EQ(a.curve(all).knots(), a.curve(a.evidence()).knots());
+  all.add(b.evidence());
+  all.remove(b.evidence());
+  EXPECT_NEAR(all.run_s(), a.evidence().run_s(), 1e-6);
+  all.remove(a.evidence());
+  EXPECT_NEAR(all.run_s(), 0, 1e-6);
+  all.remove(a.evidence());
+  EXPECT_EQ(all.run_s(), 0) << "never less than nothing";
+}
+
+// The error tells how far the curve is from the truth: over many hosts, about as far as it says.
+TEST(CurveLearner, KnowsHowSureItIs) {
+  const auto truth = [](double u) { return 0.5 * u; };
+  double squares = 0;
+  double stated = 0;
+  for (int host = 0; host < 200; ++host) {
+    CurveLearner learner(prior_curve(4), hours(24));
+    std::mt19937_64 random(static_cast<std::uint64_t>(host));
+    std::exponential_distribution<double> noise(1);
+    for (int i = 0; i < 2000; ++i) {
+      learner.observe(kStart + seconds(i), 0.425, seconds(1), from_seconds(truth(0.425) * noise(random)));
+    }
+    const ResponseCurve curve = learner.curve();
+    for (const ResponseCurve::Knot& knot : curve.knots()) {
+      if (knot.weight < 1) continue;
+      squares += (knot.wait_ratio - truth(0.425)) * (knot.wait_ratio - truth(0.425)) / 200;
+      stated += knot.error * knot.error / 200;
+    }
+  }
+  EXPECT_GT(std::sqrt(stated), 0.8 * std::sqrt(squares));
+  EXPECT_LT(std::sqrt(stated), 1.5 * std::sqrt(squares));
+  const ResponseCurve unseen = CurveLearner(prior_curve(4), hours(24)).curve();
+  for (const ResponseCurve::Knot& knot : unseen.knots()) {
+    if (knot.wait_ratio > 0.01) {
+      EXPECT_NEAR(knot.error / knot.wait_ratio, 1, 0.2) << "nothing seen: it may be anything like that";
+    }
+  }
 }
 
 }  // namespace

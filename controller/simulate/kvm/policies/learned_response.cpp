@@ -12,7 +12,7 @@ constexpr double kStep = profile::ResponseCurve::kMaxUtilisation / 200;
 
 }  // namespace
 
-LearnedResponse::Curve::Curve(double cpus) : learner(cpus, kHalfLife) {
+LearnedResponse::Curve::Curve(double cpus) : learner(profile::prior_curve(cpus), kHalfLife) {
   refresh();
 }
 

@@ -4,13 +4,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "controller/ham/score/plan_state.h"
+#include "tests/controller/ham/exact/reachable.h"
 
 namespace proteus::ham {
 namespace {
 
+/// Positions of VMs with anti-affinity beyond which all are taken to be reachable, and problems solved to tell a
+/// cluster's best reachable plan.
+constexpr std::size_t kReachableMax = 20'000;
+constexpr int kProblemsMax = 400;
+/// Of a VM that is nowhere: dearer than anything that a plan can save.
+constexpr double kNowherePrice = 1e6;
 constexpr int kRoundsMax = 400;
 /// The bound is as good as found when it is so near to the master's value.
 constexpr double kCloseEnough = 1e-4;
@@ -25,10 +35,13 @@ struct Column {
   bool operator<(const Column& other) const { return std::tie(host, vms) < std::tie(other.host, other.vms); }
 };
 
+/// Hosts that a VM may be on, where they are fewer than its own rules allow.
+using Domains = std::map<std::size_t, std::set<std::size_t>>;
+
 class Solver {
  public:
-  explicit Solver(const ClusterModel& model)
-      : model_(model), start_(model), problem_(glp_create_prob()), home_units_(model.hosts.size()) {
+  Solver(const ClusterModel& model, const Domains& domains)
+      : model_(model), domains_(domains), start_(model), problem_(glp_create_prob()), home_units_(model.hosts.size()) {
     glp_set_obj_dir(problem_, GLP_MIN);
     double vcpus_per_core = 1e6;
     for (const VmModel& vm : model.vms) {
@@ -52,15 +65,8 @@ class Solver {
     ExactResult result;
     result.optimum = known_cost;
     result.bound = generate(known_cost);
-    std::vector<std::size_t> hosts = known;
-    choose(nodes_max, result.optimum, hosts);
-    PlanState end(model_);
-    for (std::size_t v = 0; v < hosts.size(); ++v) {
-      if (hosts[v] != end.placement(v).host) end.apply({v, {hosts[v], end.placement(v).allocation}});
-    }
-    result.violations = end.hard_violations();
-    result.bound = std::min(result.bound, result.optimum);
-    result.columns = static_cast<int>(columns_.size());
+    result.hosts = known;
+    choose(nodes_max, result.optimum, result.hosts);
     return result;
   }
 
@@ -91,6 +97,11 @@ class Solver {
     }
   }
 
+  bool may_be_on(std::size_t v, std::size_t h) const {
+    const auto domain = domains_.find(v);
+    return ham::may_be_on(model_, v, h) && (domain == domains_.end() || domain->second.contains(h));
+  }
+
   void add_rows() {
     glp_add_rows(problem_, apart_row(model_.policy.affinity.size(), 0) - 1);
     for (std::size_t v = 0; v < model_.vms.size(); ++v) glp_set_row_bnds(problem_, vm_row(v), GLP_FX, 1, 1);
@@ -108,14 +119,18 @@ class Solver {
         glp_set_mat_col(problem_, excess, 1, rows, values);
       }
     }
+    first_nowhere_ = glp_add_cols(problem_, static_cast<int>(model_.vms.size()));
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
+      const int index = first_nowhere_ + static_cast<int>(v);
+      glp_set_col_bnds(problem_, index, GLP_LO, 0, 0);
+      glp_set_obj_coef(problem_, index, kNowherePrice);
+      const int rows[] = {0, vm_row(v)};
+      const double values[] = {0, 1};
+      glp_set_mat_col(problem_, index, 1, rows, values);
+    }
     first_column_ = glp_get_num_cols(problem_) + 1;
   }
 
-  bool may_be_on(std::size_t v, std::size_t h) const {
-    const VmModel& vm = model_.vms[v];
-    if (h == vm.host) return true;
-    return !vm.state->unmovable && !model_.hosts[h].state->maintenance && model_.pins_allow(v, h);
-  }
   /// Of the VM on the host, whatever else is there.
   double own_price(std::size_t v, std::size_t h) const {
     if (h != model_.vms[v].host) return start_.move_price(v);
@@ -124,6 +139,9 @@ class Solver {
   }
 
   void add_plan(const std::vector<std::size_t>& host_of) {
+    for (std::size_t v = 0; v < host_of.size(); ++v) {
+      if (!may_be_on(v, host_of[v])) return;
+    }
     std::vector<std::vector<std::size_t>> sets(model_.hosts.size());
     for (std::size_t v = 0; v < host_of.size(); ++v) sets[host_of[v]].push_back(v);
     for (std::size_t h = 0; h < sets.size(); ++h) add_column(h, sets[h]);
@@ -260,6 +278,9 @@ class Solver {
       glp_set_col_kind(problem_, index, GLP_BV);
       if (!columns_[i].memory_fits) glp_set_col_bnds(problem_, index, GLP_FX, 0, 0);
     }
+    for (std::size_t v = 0; v < model_.vms.size(); ++v) {
+      glp_set_col_bnds(problem_, first_nowhere_ + static_cast<int>(v), GLP_FX, 0, 0);
+    }
     glp_smcp simplex;
     glp_init_smcp(&simplex);
     simplex.msg_lev = GLP_MSG_OFF;
@@ -288,6 +309,7 @@ class Solver {
   }
 
   const ClusterModel& model_;
+  const Domains& domains_;
   PlanState start_;
   glp_prob* problem_;
   std::vector<int> units_;                  ///< by VM: its demand
@@ -296,15 +318,119 @@ class Solver {
   std::vector<std::vector<double>> costs_;  ///< [host][units]
   std::vector<Column> columns_;
   std::set<Column> columns_seen_;
+  int first_nowhere_ = 1;  ///< columns that stand for a VM's being nowhere
   int first_column_ = 1;
   int nodes_left_ = 0;
+};
+
+/// Branch and bound over the hosts of VMs with anti-affinity, until the best plan is one that they can get to.
+class ReachableSolver {
+ public:
+  ReachableSolver(const ClusterModel& model, int nodes_max)
+      : model_(model), nodes_max_(nodes_max), reachable_(find_reachable(model, kReachableMax)) {}
+
+  ExactResult solve(const std::vector<std::size_t>& known, double known_cost) {
+    ExactResult result;
+    result.optimum = known_cost;
+    result.hosts = known;
+    std::multimap<double, Domains> open;  // the least bound first
+    open.emplace(0, Domains{});
+    int problems = 0;
+    for (; !open.empty() && open.begin()->first < result.optimum * (1 - kCloseEnough) && problems < kProblemsMax;
+         ++problems) {
+      const Domains domains = open.begin()->second;
+      open.erase(open.begin());
+      const ExactResult node = Solver(model_, domains).solve(known, known_cost, nodes_max_);
+      if (problems == 0) result.in_any_order = node.optimum;
+      const std::optional<double> stops_price = price_of_stops(node.hosts);
+      if (stops_price && node.optimum + *stops_price < result.optimum) {
+        result.optimum = node.optimum + *stops_price;
+        result.hosts = node.hosts;
+      }
+      // Where its own stops are the cheapest that the domains leave, nothing better is in there.
+      const double least = least_price_of_stops(domains);
+      if (stops_price && *stops_price <= least + 1e-9) {
+        closed_bound_ = std::min(closed_bound_, node.bound + least);
+      } else {
+        branch(domains, node.bound, open);
+      }
+    }
+    result.bound = std::min({result.optimum, closed_bound_, open.empty() ? result.optimum : open.begin()->first});
+    result.in_any_order = std::min(result.in_any_order, result.optimum);
+    PlanState end(model_);
+    for (std::size_t v = 0; v < result.hosts.size(); ++v) {
+      if (result.hosts[v] != end.placement(v).host) end.apply({v, {result.hosts[v], end.placement(v).allocation}});
+    }
+    result.violations = end.hard_violations();
+    return result;
+  }
+
+ private:
+  /// Of the stops on the way to a plan; nullopt: there is no way.
+  std::optional<double> price_of_stops(const std::vector<std::size_t>& hosts) const {
+    if (!reachable_) return 0.0;
+    std::vector<std::size_t> positions;
+    for (const std::size_t v : reachable_->vms) positions.push_back(hosts[v]);
+    const auto found = reachable_->stops_price.find(positions);
+    if (found == reachable_->stops_price.end()) return std::nullopt;
+    return found->second;
+  }
+
+  double least_price_of_stops(const Domains& domains) const {
+    if (!reachable_) return 0;
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& [hosts, price] : reachable_->stops_price) {
+      if (price < least && inside(domains, hosts)) least = price;
+    }
+    return least;
+  }
+
+  bool inside(const Domains& domains, const std::vector<std::size_t>& hosts) const {
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+      const auto domain = domains.find(reachable_->vms[i]);
+      if (domain != domains.end() && !domain->second.contains(hosts[i])) return false;
+    }
+    return true;
+  }
+
+  /// One problem for each host of the VM that has most to choose from; other VMs are left those hosts that they can get
+  /// to beside it.
+  void branch(const Domains& domains, double bound, std::multimap<double, Domains>& open) const {
+    const Domains now = within(domains);
+    if (now.empty()) return;
+    std::size_t widest = now.begin()->first;
+    for (const auto& [v, hosts] : now) {
+      if (hosts.size() > now.at(widest).size()) widest = v;
+    }
+    for (const std::size_t h : now.at(widest)) {
+      Domains part = now;
+      part[widest] = {h};
+      part = within(part);
+      open.emplace(bound + least_price_of_stops(part), part);
+    }
+  }
+
+  /// What of the domains can be reached; empty if nothing.
+  Domains within(const Domains& domains) const {
+    Domains left;
+    for (const auto& [hosts, price] : reachable_->stops_price) {
+      if (!inside(domains, hosts)) continue;
+      for (std::size_t i = 0; i < hosts.size(); ++i) left[reachable_->vms[i]].insert(hosts[i]);
+    }
+    return left;
+  }
+
+  const ClusterModel& model_;
+  int nodes_max_;
+  std::optional<Reachable> reachable_;  ///< nullopt: too many to tell, all count as reachable
+  double closed_bound_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace
 
 ExactResult solve_exactly(const ClusterModel& model, const std::vector<std::size_t>& known, double known_cost,
                           int nodes_max) {
-  ExactResult result = Solver(model).solve(known, known_cost, nodes_max);
+  const ExactResult result = ReachableSolver(model, nodes_max).solve(known, known_cost);
   glp_free_env();
   return result;
 }

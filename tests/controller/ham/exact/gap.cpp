@@ -112,6 +112,7 @@ Gap measure_gap(const GapCase& test, std::uint32_t seed, int nodes_max) {
   const ExactResult exact = solve_exactly(model, hosts, gap.ours, nodes_max);
   gap.optimum = exact.optimum;
   gap.bound = exact.bound;
+  gap.in_any_order = exact.in_any_order;
   gap.proven = exact.proven();
   gap.solver_violations = exact.violations;
   gap.broken_price = test.policy.prices.rule_violation_per_hour * exact.violations;

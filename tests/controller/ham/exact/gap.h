@@ -14,6 +14,7 @@ struct Gap {
   double nothing = 0;       ///< cost of doing nothing [currency per hour], as far as migrations can change it
   double ours = 0;          ///< of the search's plan
   double optimum = 0;       ///< of the solver's best plan
+  double in_any_order = 0;  ///< of the solver's best plan if no order were asked for
   double bound = 0;         ///< below which no plan is
   bool proven = false;      ///< the solver's best plan is the best there is, to within 0.1 %
   double broken_price = 0;  ///< part of the optimum: of hard rules that no plan mends
