@@ -16,7 +16,10 @@ constexpr double kKept = 0.995;
 /// Weights go with (loss of the best / loss)^kPower once far more than kDoubt scores are in.
 constexpr double kPower = 3;
 constexpr double kDoubt = 12;
-/// The guard's step for a miss, as in the paper (a tenth of what it corrects), and how far it may go.
+/// The guard's step, as a share of the distance that it corrects, and how far it may go. Our own choice: a series is
+/// scored some hundred times a week in a band, so a guard must move by a tenth for each surprise to tell within days that
+/// a width is wrong; it swings by as much when it is right. Quantile tracking with a tenth of the largest recent score
+/// is of that order. The 0.005 of Gibbs & Candès moves a level, not a width, and is for thousands of scores.
 constexpr double kGuardRate = 0.1;
 constexpr double kGuardMin = 0.7;
 constexpr double kGuardMax = 3;
