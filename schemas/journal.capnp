@@ -180,6 +180,10 @@ struct Transition {
     none @8 :Void;
     ns @9 :Int64;            # that command's
   }
+  trigger :union {
+    none @10 :Void;
+    ns @11 :Int64;           # the action had waited, and this is when what it waited for was there
+  }
 }
 
 struct ActionRecord {
@@ -188,7 +192,7 @@ struct ActionRecord {
   state @2 :UInt8;           # ActionState
   term @3 :UInt64;
   intendedAtNs @4 :Int64;
-  triggerTimeNs @5 :Int64;   # host's clock, newest frame that the decision saw
+  triggerTimeNs @5 :Int64;   # what set it off; controller/drs/action_record.h
   deadlineNs @6 :Int64;
   executedAt :union {
     none @7 :Void;

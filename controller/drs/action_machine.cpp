@@ -19,6 +19,7 @@ void ActionMachine::go(ActionState to, std::string message, Step& step, const Up
   if (order_ && (to == ActionState::kReserving || to == ActionState::kSent || to == ActionState::kReverting)) {
     transition.command = order_->command().id;
     transition.deadline = order_->command().deadline;
+    if (record_.state == ActionState::kIntended) transition.trigger = freed_;
   }
   if (const Status applied = apply(record_, transition); !applied) {
     // A transition that the diagram does not have would make the journal lie; better no controller than that

@@ -19,8 +19,11 @@ class ActionMachine {
   ActionMachine(const ActionMachine&) = delete;
   ActionMachine& operator=(const ActionMachine&) = delete;
 
-  /// Its turn has come: from intended or awaiting approval to the first command.
-  virtual void begin(Step& step) = 0;
+  /// Its turn has come: from intended to the first command. `freed` is when what it waited for was there.
+  void begin(std::optional<Timestamp> freed, Step& step) {
+    freed_ = freed;
+    send_first(step);
+  }
   /// The record came from the journal.
   virtual void adopt() = 0;
   virtual void on_update(const Update& update, Step& step) = 0;
@@ -34,6 +37,7 @@ class ActionMachine {
   void go(ActionState to, std::string message, Step& step, const Update* update = nullptr);
 
  protected:
+  virtual void send_first(Step& step) = 0;
   explicit ActionMachine(ActionRecord& record) : record_(record) {}
 
   const ham::Action& action() const { return record_.action; }
@@ -49,6 +53,7 @@ class ActionMachine {
 
   ActionRecord& record_;
   std::optional<Order> order_;  ///< latest Reserve, Set* or Migrate
+  std::optional<Timestamp> freed_;
 };
 
 /// Precondition: the operation is Set* or Migrate. The record outlives the machine.

@@ -77,6 +77,7 @@ Status apply(ActionRecord& record, Transition transition) {
   if (!transition.message.empty()) record.message = transition.message;
   if (transition.command != 0) record.command = transition.command;
   if (transition.deadline) record.deadline = *transition.deadline;
+  if (transition.trigger) record.trigger_time = *transition.trigger;
   if (transition.to == kAccepted && !record.executed_at) record.executed_at = transition.agent_time;
   if (is_final(transition.to)) record.ended_at = transition.time;
   record.transitions.push_back(std::move(transition));

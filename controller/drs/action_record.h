@@ -57,6 +57,7 @@ struct Transition {
   std::string message;
   std::uint64_t command = 0;          ///< id of the Reserve, Set* or Migrate that leaves after this transition; 0: none
   std::optional<Timestamp> deadline;  ///< and that command's deadline
+  std::optional<Timestamp> trigger;   ///< it had waited, and this is when what it waited for was there
 };
 
 /// An action with its life so far.
@@ -67,7 +68,9 @@ struct ActionRecord {
   ActionState state = ActionState::kIntended;
   Term term = 0;
   Timestamp intended_at;
-  Timestamp trigger_time;                ///< time stamp of the frame that the decision knew the host by (the oldest, if it has several)
+  /// What set it off: the time stamp of the frame that the decision knew the host by (the oldest, if it has
+  /// several); for one that had to wait, the moment the last of its prerequisites was verified or it was approved.
+  Timestamp trigger_time;
   Timestamp deadline;                    ///< intended, awaiting approval: to begin by; later: of its latest command
   std::uint64_t command = 0;             ///< id of its latest Reserve, Set* or Migrate; 0: none has left
   std::optional<Timestamp> executed_at;  ///< agent's clock when it accepted the Set* or Migrate

@@ -195,6 +195,10 @@ void Executor::settle_waiting(ActionRecord& record, Step& here) {
   if (record.state != kIntended && record.state != kAwaitingApproval) return;
   ActionMachine& machine = *machines_.at(record.action.id);
   bool ready = record.state == kIntended && here.now < record.deadline;
+  std::optional<Timestamp> freed;
+  for (const Transition& own : record.transitions) {
+    if (own.to == kIntended) freed = own.time;  // approved
+  }
   for (const ActionId before : record.prerequisites) {
     const auto found = actions_.find(before);
     if (found == actions_.end()) continue;  // ended long ago, and verified: else this one would have ended with it
@@ -202,9 +206,14 @@ void Executor::settle_waiting(ActionRecord& record, Step& here) {
     if (is_final(state) && state != kVerified) {
       return machine.go(kExpired, fmt::format("action {}, which it waits for, is {}", before, to_string(state)), here);
     }
-    if (state != kVerified) ready = false;
+    if (state != kVerified) {
+      ready = false;
+    } else {
+      const Transition& last = found->second.transitions.back();
+      freed = std::max(freed.value_or(Timestamp{}), last.agent_time.value_or(last.time));
+    }
   }
-  if (ready) machine.begin(here);
+  if (ready) machine.begin(freed, here);
 }
 
 void Executor::retire_ended(Step& here) {

@@ -9,7 +9,7 @@ using enum ActionState;
 MigrationMachine::MigrationMachine(ActionRecord& record)
     : ActionMachine(record), inspection_({record.action.host, std::get<Migrate>(record.action.operation).target}) {}
 
-void MigrationMachine::begin(Step& step) {
+void MigrationMachine::send_first(Step& step) {
   Command reserve = step.make(action(), target(), action().reserve, step.now + step.options.migrate_deadline);
   reserve.require_running = false;
   room_taken_ = true;

@@ -20,7 +20,6 @@ class MigrationMachine final : public ActionMachine {
  public:
   explicit MigrationMachine(ActionRecord& record);
 
-  void begin(Step& step) override;
   void adopt() override;
   void on_update(const Update& update, Step& step) override;
   void on_tick(Step& step) override;
@@ -28,6 +27,7 @@ class MigrationMachine final : public ActionMachine {
   std::optional<HostId> unreleased() const override;
 
  private:
+  void send_first(Step& step) override;
   enum class Whereabouts { kSource, kTarget, kTargetPaused, kBoth, kNowhere };
   struct Verdict {
     ActionState state;

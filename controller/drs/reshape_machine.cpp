@@ -15,7 +15,7 @@ Command ReshapeMachine::set(Operation operation, std::optional<std::int64_t> pre
   return command;
 }
 
-void ReshapeMachine::begin(Step& step) {
+void ReshapeMachine::send_first(Step& step) {
   go_with(kSent, "", Order(set(action().operation, action().present_value, step)), step);
 }
 

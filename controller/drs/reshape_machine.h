@@ -22,13 +22,13 @@ class ReshapeMachine final : public ActionMachine {
  public:
   explicit ReshapeMachine(ActionRecord& record) : ActionMachine(record), inspection_({record.action.host}) {}
 
-  void begin(Step& step) override;
   void adopt() override;
   void on_update(const Update& update, Step& step) override;
   void on_tick(Step& step) override;
   void stop(Step& step) override;
 
  private:
+  void send_first(Step& step) override;
   Command set(Operation operation, std::optional<std::int64_t> present, Step& step) const;
   void judge(const Update& update, Step& step);
   void judge_revert(const DomainObservation& seen, const Update& update, Step& step);

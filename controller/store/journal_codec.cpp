@@ -157,6 +157,7 @@ void fill(schema::Transition::Builder to, const drs::Transition& from) {
   SET_TEXT(to, Message, from.message);
   to.setCommand(from.command);
   fill_optional_time(to.getDeadline(), from.deadline);
+  fill_optional_time(to.getTrigger(), from.trigger);
 }
 
 void fill(schema::ActionRecord::Builder to, const drs::ActionRecord& from) {
@@ -372,6 +373,7 @@ drs::Transition read_transition(schema::Transition::Reader from) {
   to.message = read_text(from.getMessage());
   to.command = from.getCommand();
   to.deadline = read_optional_time(from.getDeadline());
+  to.trigger = read_optional_time(from.getTrigger());
   return to;
 }
 

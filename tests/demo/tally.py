@@ -108,9 +108,9 @@ def seconds_between(earlier, later):
 def timing(action):
     text = ""
     if action["executed_at"]:
-        begun = f"{seconds_between(action['trigger_time'], action['executed_at']):.2f} s after the tick that asked for it"
         awaited = " and ".join(f"A{number}" for number in action["prerequisites"])
-        text += f", begun {begun}" + (f", once {awaited} was done" if awaited else "")
+        cause = f"{awaited}, which it waited for, was done" if awaited else "the tick that asked for it"
+        text += f", begun {seconds_between(action['trigger_time'], action['executed_at']):.2f} s after {cause}"
         if action["ended_at"]:
             text += f", done in {seconds_between(action['executed_at'], action['ended_at']):.2f} s"
     if "migration" in action:

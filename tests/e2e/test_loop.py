@@ -33,9 +33,8 @@ class Loop(LiveCase):
                                     a["state"] == "verified", 100, "web to be reshaped")
         moved = self.wait_action(lambda a: a["operation"]["kind"] == "migrate" and a["state"] == "verified", 90, "a guest to be moved")
 
-        # The first of the two waits for nothing but its agent; the other may have to wait for the first.
-        first = min(reshaped, moved, key=lambda action: action["id"])
-        self.assertLess(seconds(first["trigger_time"], first["executed_at"]), 1.5, f"from tick to execution: {first}")
+        for action in (reshaped, moved):
+            self.assertLess(seconds(action["trigger_time"], action["executed_at"]), 1.5, f"from what set it off to execution: {action}")
         self.assertGreater(moved["migration"]["bytes_processed"], 0)
 
         # The explanation is a sum, and the forecast is its reason.

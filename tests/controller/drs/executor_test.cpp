@@ -406,6 +406,11 @@ TEST_F(ExecutorTest, PlanWaitsWhereItMustAndOnlyThere) {
   EXPECT_EQ(action(1).state, kVerified);
   EXPECT_EQ(action(2).state, kSent);
   EXPECT_EQ(action(4).state, kReserving);
+  EXPECT_EQ(action(1).trigger_time, action(3).trigger_time) << "the frame that the decision saw";
+  const std::optional<Timestamp> seen = action(1).transitions.back().agent_time;
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(action(2).trigger_time, *seen) << "what it waited for was seen to be done";
+  EXPECT_EQ(action(4).trigger_time, *seen);
 }
 
 TEST_F(ExecutorTest, WhatWaitsForAFailedActionExpires) {
@@ -431,6 +436,7 @@ TEST_F(ExecutorTest, ApprovalIsWaitedFor) {
   ASSERT_TRUE(out);
   put(std::move(out.value()));
   EXPECT_EQ(action().state, kSent);
+  EXPECT_EQ(action().trigger_time, now_) << "the approval set it off";
   EXPECT_EQ(executor_.approve(1, now_).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_EQ(executor_.reject(7, now_, "x").error().code, ErrorCode::kNotFound);
 }

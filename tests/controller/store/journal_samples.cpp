@@ -127,6 +127,7 @@ drs::Transition transition(Random& random) {
   t.message = random_text(random);
   t.command = random();
   t.deadline = perhaps<Timestamp>(random, time);
+  t.trigger = perhaps<Timestamp>(random, time);
   return t;
 }
 
@@ -260,9 +261,9 @@ bool same(const ham::Decision& x, const ham::Decision& y) {
          same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8);
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9);
 }
 bool same(const Update& x, const Update& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10] = x;
