@@ -1,55 +1,51 @@
 #include "controller/cluster_view.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
+#include <mutex>
 #include <utility>
 
 #include "controller/forecast/cold_start.h"
 #include "controller/forecast/staleness.h"
+#include "controller/frame_columns.h"
 
 namespace proteus::controller {
 namespace {
 
-constexpr std::size_t kNoColumn = std::numeric_limits<std::size_t>::max();
 constexpr std::int64_t kRunningState = 1;  // libvirt VIR_DOMAIN_RUNNING
 // Share of a tick above which a vCPU that runs or waits is no longer taken to be idling of its own will.
 constexpr double kBusyFrom = 0.85;
 // Weight of the newest tick in smoothed figures of a host.
 constexpr double kSmoothing = 0.2;
-
-/// A counter's column with the last value seen, so that a step can be told from a restart.
-struct Counter {
-  std::size_t column = kNoColumn;
-  std::optional<std::int64_t> last;
-
-  /// Growth since the last frame; nullopt if absent, first seen or restarted.
-  /// An absent reading begins anew: what follows it covers more than one tick.
-  std::optional<double> step(const Frame& frame) {
-    if (column == kNoColumn || frame.present[column] == 0) {
-      last.reset();
-      return std::nullopt;
-    }
-    const std::int64_t value = frame.values[column];
-    const std::optional<std::int64_t> before = std::exchange(last, value);
-    if (!before || value < *before) return std::nullopt;
-    return static_cast<double>(value - *before);
-  }
-};
-
-std::optional<std::int64_t> gauge(const Frame& frame, std::size_t column) {
-  if (column == kNoColumn || frame.present[column] == 0) return std::nullopt;
-  return frame.values[column];
-}
+constexpr std::string_view kCapabilityPrefix = "capability.";
+constexpr std::string_view kGroupPrefix = "group.";
+constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
+constexpr std::size_t kSpareStates = 2;                      // one is read while the next is written
 
 std::string label(const Entity& entity, const std::string& key) {
   const auto found = entity.labels.find(key);
   return found == entity.labels.end() ? std::string() : found->second;
 }
 
-constexpr std::string_view kCapabilityPrefix = "capability.";
-constexpr std::string_view kGroupPrefix = "group.";
-constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
+void take_labels(const Entity& entity, ham::HostState& state) {
+  state.libvirt_uri = label(entity, "libvirt_uri");
+  state.migrate_uri = label(entity, "migrate_uri");
+  state.fingerprint.capabilities.clear();
+  for (const auto& [key, value] : entity.labels) {
+    if (key.starts_with(kCapabilityPrefix)) {
+      state.fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
+    }
+  }
+}
+
+void take_labels(const Entity& entity, ham::VmState& state) {
+  state.name = entity.name;
+  state.groups.clear();
+  state.unmovable.reset();
+  for (const auto& [key, value] : entity.labels) {
+    if (key == "unmovable") state.unmovable = value;
+    if (key.starts_with(kGroupPrefix)) state.groups[key.substr(kGroupPrefix.size())] = value;
+  }
+}
 
 }  // namespace
 
@@ -59,40 +55,11 @@ double vcpu_demand_cores(double run, double wait, double tick) {
   return std::min((run + saturation * wait) / tick, 1.0);
 }
 
-/// Where one VM's figures stand in the frames of one catalog.
-struct ClusterView::Columns {
-  struct Vcpu {
-    std::string name;
-    Counter run;
-    Counter wait;
-  };
-  VmId vm;
-  std::vector<Vcpu> vcpus;
-  Counter throttled;
-  std::map<std::string, std::array<Counter, 2>> disks;  // by target: read, written bytes
-  std::map<std::string, std::array<Counter, 2>> taps;   // by device: received, sent bytes
-  std::optional<Timestamp> last_disk_change;
-  std::vector<Counter> latency;  // by histogram bucket; empty without the trace lane
-  std::size_t state = kNoColumn;
-  std::size_t vcpus_count = kNoColumn;
-  std::size_t vcpus_max = kNoColumn;
-  std::size_t quota = kNoColumn;
-  std::size_t period = kNoColumn;
-  std::size_t shares = kNoColumn;
-  std::size_t memory = kNoColumn;
-  std::size_t memory_max = kNoColumn;
-  std::size_t resident = kNoColumn;
-  std::size_t usable = kNoColumn;
-  std::size_t dirty = kNoColumn;
-};
-
 struct ClusterView::Host {
   std::shared_ptr<const Catalog> catalog;
-  std::vector<Columns> vms;
-  Counter cpu_time;
-  std::size_t capacity = kNoColumn;
-  std::size_t memory_total = kNoColumn;
-  std::size_t memory_available = kNoColumn;
+  std::uint64_t catalog_serial = 0;  // of all catalogs that this object has seen
+  HostColumns columns;
+  std::vector<Vm*> vms;  // as in columns.vms; null: not looked up yet
   std::uint64_t boot_id = 0;
   Timestamp last_time{};
   Timestamp received{};
@@ -107,121 +74,82 @@ struct ClusterView::Host {
 };
 
 struct ClusterView::Vm {
-  ham::VmState state;
-  Timestamp last_seen{};         // controller's clock
-  double calm_demand_cores = 0;  // the last that no migration disturbed
+  std::uint64_t serial = 0;       // of all VMs that this object has known
+  ham::VmState state;             // without forecasts
+  const Host* speaker = nullptr;  // the host that state.host names
+  std::uint64_t listed_in = 0;    // the speaker's catalog that lists it
+  Timestamp last_seen{};          // controller's clock
+  double calm_demand_cores = 0;   // the last that no migration disturbed
   std::vector<std::int64_t> latency;
+
+  /// A VM that its host no longer lists is gone from there.
+  bool listed() const { return speaker != nullptr && listed_in == speaker->catalog_serial; }
+};
+
+/// A state that has been handed out before, and which forecasts of which VM it holds.
+struct ClusterView::Written {
+  struct Slot {
+    std::uint64_t vm = 0;  ///< serial
+    double speed = 0;
+    std::array<std::uint64_t, forecast::kResources.size()> rounds{};  ///< 0: to be written anew in any case
+  };
+  ham::ClusterState state;
+  std::vector<Slot> slots;  ///< as in state.vms
+};
+
+/// Filled by whoever drops a state last, in any thread.
+struct ClusterView::Spares {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Written>> states;  // guarded by mutex
+
+  std::unique_ptr<Written> take() {
+    const std::lock_guard lock(mutex);
+    if (states.empty()) return std::make_unique<Written>();
+    std::unique_ptr<Written> spare = std::move(states.back());
+    states.pop_back();
+    return spare;
+  }
+  void give(std::unique_ptr<Written> written) {
+    const std::lock_guard lock(mutex);
+    if (states.size() < kSpareStates) states.push_back(std::move(written));
+  }
 };
 
 ClusterView::ClusterView(ViewOptions options)
-    : options_(options), forecasts_(options.forecast, options.forecast_workers) {}
+    : options_(options), forecasts_(options.forecast, options.forecast_workers), spares_(std::make_shared<Spares>()) {}
 ClusterView::~ClusterView() = default;
 
-void ClusterView::rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog) {
-  std::vector<Columns> before = std::exchange(host.vms, {});
-  std::map<std::uint32_t, std::size_t> vm_of_entity;
-  const auto& entities = catalog->entities;
-  for (std::uint32_t i = 0; i < entities.size(); ++i) {
-    if (entities[i].kind != EntityKind::kVm) continue;
-    vm_of_entity[i] = host.vms.size();
-    host.vms.emplace_back().vm = VmId(entities[i].uuid);
+ClusterView::Vm& ClusterView::vm_of(const VmId& id) {
+  Vm& vm = vms_[id];
+  if (vm.serial == 0) {
+    vm.serial = ++serials_;
+    vm.state.id = id;
   }
-  const auto counters_before = [&](const VmId& vm) -> Columns* {
-    const auto found = std::find_if(before.begin(), before.end(), [&](const Columns& c) { return c.vm == vm; });
-    return found == before.end() ? nullptr : &*found;
-  };
-  const std::optional<std::int64_t> cpu_time_before = host.cpu_time.last;
-  host.cpu_time = Counter{kNoColumn, cpu_time_before};
-  host.capacity = host.memory_total = host.memory_available = kNoColumn;
-
-  for (std::size_t column = 0; column < catalog->series.size(); ++column) {
-    const Series& series = catalog->series[column];
-    const Entity& entity = entities[series.entity];
-    if (entity.kind == EntityKind::kHost) {
-      if (series.kpi == Kpi::kHostCpuTimeNs) host.cpu_time.column = column;
-      if (series.kpi == Kpi::kHostCpuCapacityMillicores) host.capacity = column;
-      if (series.kpi == Kpi::kHostMemoryTotalBytes) host.memory_total = column;
-      if (series.kpi == Kpi::kHostMemoryAvailableBytes) host.memory_available = column;
-      continue;
-    }
-    const std::uint32_t vm_entity = entity.kind == EntityKind::kVm ? series.entity : entity.parent;
-    const auto owner = vm_of_entity.find(vm_entity);
-    if (owner == vm_of_entity.end()) continue;
-    Columns& vm = host.vms[owner->second];
-    if (entity.kind == EntityKind::kVcpu) {
-      auto vcpu = std::find_if(vm.vcpus.begin(), vm.vcpus.end(), [&](const auto& v) { return v.name == entity.name; });
-      if (vcpu == vm.vcpus.end()) vcpu = vm.vcpus.insert(vm.vcpus.end(), Columns::Vcpu{entity.name, {}, {}});
-      if (series.kpi == Kpi::kCpuRunTimeNs) vcpu->run.column = column;
-      if (series.kpi == Kpi::kRunQueueWaitNs) vcpu->wait.column = column;
-    } else if (entity.kind == EntityKind::kDisk) {
-      if (series.kpi == Kpi::kBlockReadBytes) vm.disks[entity.name][0].column = column;
-      if (series.kpi == Kpi::kBlockWriteBytes) vm.disks[entity.name][1].column = column;
-    } else if (entity.kind == EntityKind::kTap) {
-      if (series.kpi == Kpi::kNetRxBytes) vm.taps[entity.name][0].column = column;
-      if (series.kpi == Kpi::kNetTxBytes) vm.taps[entity.name][1].column = column;
-    } else if (entity.kind == EntityKind::kVm) {
-      switch (series.kpi) {
-        case Kpi::kRunQueueLatencyNs:
-          vm.latency.resize(kHistogramBucketCount);
-          vm.latency[series.bucket].column = column;
-          break;
-        case Kpi::kCpuThrottledTimeNs: vm.throttled.column = column; break;
-        case Kpi::kVmState: vm.state = column; break;
-        case Kpi::kVmVcpusCount: vm.vcpus_count = column; break;
-        case Kpi::kVmVcpusMaxCount: vm.vcpus_max = column; break;
-        case Kpi::kVmCpuQuotaUs: vm.quota = column; break;
-        case Kpi::kVmCpuPeriodUs: vm.period = column; break;
-        case Kpi::kVmCpuShares: vm.shares = column; break;
-        case Kpi::kVmMemoryBytes: vm.memory = column; break;
-        case Kpi::kVmMemoryMaxBytes: vm.memory_max = column; break;
-        case Kpi::kMemoryResidentBytes: vm.resident = column; break;
-        case Kpi::kGuestMemoryUsableBytes: vm.usable = column; break;
-        case Kpi::kMemoryDirtyBytesPerS: vm.dirty = column; break;
-        default: break;
-      }
-    }
-  }
-  // Counters go on from their last value, unless the agent restarted and may have missed a restart of theirs.
-  if (catalog->boot_id != host.boot_id) {
-    host.cpu_time.last.reset();
-    return;
-  }
-  for (Columns& vm : host.vms) {
-    Columns* old = counters_before(vm.vm);
-    if (old == nullptr) continue;
-    for (auto& vcpu : vm.vcpus) {
-      for (auto& was : old->vcpus) {
-        if (was.name != vcpu.name) continue;
-        vcpu.run.last = was.run.last;
-        vcpu.wait.last = was.wait.last;
-      }
-    }
-    const auto carry = [](auto& now, auto& was) {
-      for (auto& [name, counters] : now) {
-        const auto found = was.find(name);
-        if (found == was.end()) continue;
-        for (std::size_t i = 0; i < counters.size(); ++i) counters[i].last = found->second[i].last;
-      }
-    };
-    carry(vm.disks, old->disks);
-    carry(vm.taps, old->taps);
-    for (std::size_t b = 0; b < std::min(vm.latency.size(), old->latency.size()); ++b)
-      vm.latency[b].last = old->latency[b].last;
-    vm.throttled.last = old->throttled.last;
-    vm.last_disk_change = old->last_disk_change;
-  }
+  return vm;
 }
 
-void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, double tick_ns) {
-  const HostId& host_id = host.catalog->host;
+void ClusterView::forget(std::map<VmId, Vm>::iterator& vm) {
+  for (auto& [id, host] : hosts_)
+    std::replace(host.vms.begin(), host.vms.end(), &vm->second, static_cast<Vm*>(nullptr));
+  forecasts_.forget(vm->first);
+  vm = vms_.erase(vm);
+}
+
+void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns) {
+  VmColumns& columns = host.columns.vms[index];
   const bool running = gauge(frame, columns.state).value_or(0) == kRunningState;
-  Vm& vm = vms_[columns.vm];
+  if (host.vms[index] == nullptr) host.vms[index] = &vm_of(columns.vm);
+  Vm& vm = *host.vms[index];
   // During a migration two hosts list the VM; the one where it runs speaks for it.
-  if (vm.state.host != host_id && !running && vm.state.running) return;
+  if (vm.speaker != &host && !running && vm.state.running) return;
   vm.last_seen = host.received;
   ham::VmState& state = vm.state;
-  state.id = columns.vm;
-  state.host = host_id;
+  if (vm.listed_in != host.catalog_serial) {
+    vm.speaker = &host;
+    vm.listed_in = host.catalog_serial;
+    state.host = host.catalog->host;
+    take_labels(host.catalog->entities[columns.entity], state);
+  }
   state.running = running;
   ham::Allocation& allocation = state.allocation;
   allocation.vcpus = static_cast<std::int32_t>(gauge(frame, columns.vcpus_count).value_or(allocation.vcpus));
@@ -281,7 +209,7 @@ void ClusterView::observe_vm(Host& host, Columns& columns, const Frame& frame, d
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += std::max(0.0, wait - throttled.value_or(0));
     if (running) {
-      forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host_id));
+      forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
     }
   }
   if (!running) return;
@@ -306,9 +234,13 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   Host& host = hosts_[sample.catalog->host];
   const bool same_boot = host.catalog != nullptr && host.boot_id == frame.boot_id;
   if (host.catalog != sample.catalog) {
-    rebuild_columns(host, sample.catalog);
+    host.columns = find_columns(*sample.catalog, host.columns, sample.catalog->boot_id == host.boot_id);
+    host.vms.assign(host.columns.vms.size(), nullptr);
     host.catalog = sample.catalog;
+    host.catalog_serial = ++serials_;
     host.boot_id = sample.catalog->boot_id;
+    host.figures.id = host.figures.fingerprint.host = sample.catalog->host;
+    take_labels(sample.catalog->entities[0], host.figures);
   }
   host.received = received;
   // A clock set back or an agent's restart gives no rate for this tick; the next one does.
@@ -316,47 +248,23 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
       same_boot && frame.time > host.last_time ? static_cast<double>((frame.time - host.last_time).count()) : 0;
   host.last_time = frame.time;
 
-  const std::vector<Entity>& entities = sample.catalog->entities;
   ham::HostState& figures = host.figures;
-  figures.id = sample.catalog->host;
-  const std::optional<std::int64_t> millicores = gauge(frame, host.capacity);
+  const HostColumns& columns = host.columns;
+  const std::optional<std::int64_t> millicores = gauge(frame, columns.capacity);
   const double cores = millicores ? static_cast<double>(*millicores) / 1000.0 : figures.fingerprint.cpu_capacity_cores;
   if (cores > 0 && cores != host.learner_cores) {
     // A host whose size changed answers differently: what was learned of it no longer holds.
     host.learner.emplace(cores, options_.curve_half_life);
     host.learner_cores = cores;
   }
-  figures.fingerprint.host = figures.id;
   figures.fingerprint.cpu_capacity_cores = cores;
   figures.fingerprint.memory_capacity_bytes =
-      gauge(frame, host.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
-  figures.memory_available_bytes = gauge(frame, host.memory_available).value_or(figures.memory_available_bytes);
-  figures.libvirt_uri = label(entities[0], "libvirt_uri");
-  figures.migrate_uri = label(entities[0], "migrate_uri");
-  figures.fingerprint.capabilities.clear();
-  for (const auto& [key, value] : entities[0].labels) {
-    if (key.starts_with(kCapabilityPrefix)) {
-      figures.fingerprint.capabilities[key.substr(kCapabilityPrefix.size())] = value;
-    }
-  }
-
+      gauge(frame, columns.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
+  figures.memory_available_bytes = gauge(frame, columns.memory_available).value_or(figures.memory_available_bytes);
   host.tick_run = host.tick_wait = 0;
-  for (Columns& columns : host.vms) observe_vm(host, columns, frame, tick_ns);
-  for (const Entity& entity : entities) {
-    if (entity.kind != EntityKind::kVm) continue;
-    const auto vm = vms_.find(VmId(entity.uuid));
-    if (vm == vms_.end() || vm->second.state.host != figures.id) continue;
-    ham::VmState& state = vm->second.state;
-    state.name = entity.name;
-    state.groups.clear();
-    state.unmovable.reset();
-    for (const auto& [key, value] : entity.labels) {
-      if (key == "unmovable") state.unmovable = value;
-      if (key.starts_with(kGroupPrefix)) state.groups[key.substr(kGroupPrefix.size())] = value;
-    }
-  }
+  for (std::size_t i = 0; i < host.vms.size(); ++i) observe_vm(host, i, frame, tick_ns);
 
-  if (const auto used = host.cpu_time.step(frame); used && tick_ns > 0) {
+  if (const auto used = host.columns.cpu_time.step(frame); used && tick_ns > 0) {
     figures.cpu_used_cores = *used / tick_ns;
     figures.run_queue_wait_ratio = host.tick_run > 0 ? host.tick_wait / host.tick_run : 0;
     const double overhead = std::max(0.0, figures.cpu_used_cores - host.tick_run / tick_ns);
@@ -398,7 +306,7 @@ double ClusterView::cpu_speed(const HostId& host) const {
 }
 
 void ClusterView::expect(const VmId& vm, Timestamp now) {
-  vms_[vm].last_seen = now;
+  vm_of(vm).last_seen = now;
 }
 
 double ClusterView::cpu_speed_of(const VmId& vm) const {
@@ -406,8 +314,8 @@ double ClusterView::cpu_speed_of(const VmId& vm) const {
   return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
 }
 
-ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
-  ham::HostState state = host.figures;
+void ClusterView::write(const Host& host, Timestamp now, ham::HostState& state) const {
+  state = host.figures;
   state.commandable = host.commandable;
   state.maintenance = host.maintenance;
   // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
@@ -419,51 +327,87 @@ ham::HostState ClusterView::host_state(const Host& host, Timestamp now) const {
   } else {
     state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
   }
-  return state;
 }
 
-ham::VmState ClusterView::vm_state(const VmId& id, const Vm& vm, Timestamp now) const {
-  ham::VmState state = vm.state;
+/// made: what is forecast of it; null: nothing. What the state holds already is left as it is.
+void ClusterView::write_forecasts(const Vm& vm, const forecast::EnginePool::Taken* made, Timestamp now,
+                                  Written& written, std::size_t index) const {
+  Written::Slot& slot = written.slots[index];
+  ham::VmState& state = written.state.vms[index];
+  const double speed = cpu_speed(vm.state.host);
+  if (slot.vm != vm.serial || slot.speed != speed) slot = {vm.serial, speed, {}};
   for (const forecast::Resource resource : forecast::kResources) {
-    auto made = forecasts_.forecast(id, resource, now);
-    if (!made && resource == forecast::Resource::kCpu && vm.state.running) {
-      // Its first forecast is being made.
-      made = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
-                                  vm.state.cpu_demand_cores * cpu_speed(vm.state.host), 0);
+    const auto r = static_cast<std::size_t>(resource);
+    const bool is_cpu = resource == forecast::Resource::kCpu;
+    if (made != nullptr && made->forecasts[r]) {
+      const forecast::Forecast& newest = *made->forecasts[r];
+      const bool stale = forecast::is_stale(newest, now);
+      if (!stale && slot.rounds[r] == made->rounds[r]) continue;
+      slot.rounds[r] = stale ? 0 : made->rounds[r];
+      forecast::Forecast& forecast = state.forecasts[resource];
+      forecast = newest;
+      if (stale) forecast = forecast::aged(std::move(forecast), now);
+      if (is_cpu) scale(forecast, 1 / speed);
+      continue;
     }
-    if (!made) continue;
-    if (resource == forecast::Resource::kCpu) scale(*made, 1 / cpu_speed(vm.state.host));
-    state.forecasts.emplace(resource, std::move(*made));
+    slot.rounds[r] = 0;
+    if (is_cpu && vm.state.running) {
+      // Its first forecast is being made.
+      state.forecasts[resource] = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
+                                                       vm.state.cpu_demand_cores * speed, 0);
+      scale(state.forecasts[resource], 1 / speed);
+    } else {
+      state.forecasts.erase(resource);
+    }
   }
-  return state;
 }
 
-ham::ClusterState ClusterView::state(Timestamp now) {
+std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   std::erase_if(recent_moves_, [&](const ham::RecentMove& move) { return now - move.end > std::chrono::hours(1); });
-  ham::ClusterState state;
+  std::unique_ptr<Written> written = spares_->take();
+  ham::ClusterState& state = written->state;
   state.now = now;
+  state.in_flight.clear();
+  state.recent_moves = recent_moves_;
+  state.paused = false;
+  std::size_t hosts = 0;
+  state.hosts.resize(hosts_.size());
   for (const auto& [id, host] : hosts_) {
-    if (host.catalog != nullptr) state.hosts.push_back(host_state(host, now));
+    if (host.catalog != nullptr) write(host, now, state.hosts[hosts++]);
   }
+  state.hosts.resize(hosts);
+
+  std::size_t vms = 0;
+  state.vms.resize(vms_.size());
+  written->slots.resize(vms_.size());
+  auto made = forecasts_.taken().begin();  // by VM as well
   for (auto vm = vms_.begin(); vm != vms_.end();) {
-    const auto host = hosts_.find(vm->second.state.host);
-    // A VM that its fresh host no longer lists is gone from there; its history waits a while for its return.
-    const bool listed = host != hosts_.end() && std::any_of(host->second.vms.begin(), host->second.vms.end(),
-                                                            [&](const Columns& c) { return c.vm == vm->first; });
+    const bool listed = vm->second.listed();
+    // Its history waits a while for its return.
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
-      forecasts_.forget(vm->first);
-      vm = vms_.erase(vm);
+      forget(vm);
+      made = forecasts_.taken().lower_bound(vm == vms_.end() ? VmId() : vm->first);
       continue;
     }
     if (listed) {
-      state.vms.push_back(vm_state(vm->first, vm->second, now));
+      while (made != forecasts_.taken().end() && made->first < vm->first) ++made;
+      ham::VmState& to = state.vms[vms];
+      std::map<forecast::Resource, forecast::Forecast> kept = std::move(to.forecasts);
+      to = vm->second.state;
+      to.forecasts = std::move(kept);
+      const bool known = made != forecasts_.taken().end() && made->first == vm->first;
+      write_forecasts(vm->second, known ? &made->second : nullptr, now, *written, vms);
+      ++vms;
     } else {
       vm->second.state.running = false;  // whichever host lists it next speaks for it
     }
     ++vm;
   }
-  state.recent_moves = recent_moves_;
-  return state;
+  state.vms.resize(vms);
+  written->slots.resize(vms);
+  return {&state, [spares = spares_, whole = written.release()](ham::ClusterState*) {
+            spares->give(std::unique_ptr<Written>(whole));
+          }};
 }
 
 std::map<VmId, std::vector<std::int64_t>> ClusterView::run_queue_latency() const {

@@ -46,12 +46,13 @@ class ClusterView {
   void set_maintenance(const HostId& host, bool on);
   /// The host sends or receives a VM now. What its VMs wait meanwhile, and a little after, is the migration's doing.
   void on_migrating(const HostId& host, Timestamp now);
-  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was to
-  /// do.
+  /// An action ended; starts its VM's cooldown, and counts a move if it was a migration. verified: it did what it was
+  /// to do.
   void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
-  /// Everything a decision looks at, except in_flight and paused, which the drs knows.
-  ham::ClusterState state(Timestamp now);
+  /// Everything a decision looks at, except in_flight and paused, which the drs knows. Written into the memory of a
+  /// state that nobody holds any more, where only what has changed is written anew.
+  std::shared_ptr<ham::ClusterState> state(Timestamp now);
 
   forecast::EnginePool& forecasts() { return forecasts_; }
   const forecast::EnginePool& forecasts() const { return forecasts_; }
@@ -69,18 +70,23 @@ class ClusterView {
  private:
   struct Host;
   struct Vm;
-  struct Columns;
-  void rebuild_columns(Host& host, const std::shared_ptr<const Catalog>& catalog);
-  void observe_vm(Host& host, Columns& columns, const Frame& frame, double tick_ns);
+  struct Written;
+  struct Spares;
+  void observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns);
   double cpu_speed(const HostId& host) const;
-  ham::HostState host_state(const Host& host, Timestamp now) const;
-  ham::VmState vm_state(const VmId& id, const Vm& vm, Timestamp now) const;
+  Vm& vm_of(const VmId& id);
+  void forget(std::map<VmId, Vm>::iterator& vm);
+  void write(const Host& host, Timestamp now, ham::HostState& state) const;
+  void write_forecasts(const Vm& vm, const forecast::EnginePool::Taken* made, Timestamp now, Written& written,
+                       std::size_t index) const;
 
   ViewOptions options_;
   forecast::EnginePool forecasts_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
   std::vector<ham::RecentMove> recent_moves_;
+  std::uint64_t serials_ = 0;  // given to catalogs and VMs
+  std::shared_ptr<Spares> spares_;
 };
 
 }  // namespace proteus::controller

@@ -141,7 +141,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
     view_.on_migrating(flight.source, now);
     view_.on_migrating(*flight.target, now);
   }
-  auto state = std::make_shared<ham::ClusterState>(view_.state(now));
+  std::shared_ptr<ham::ClusterState> state = view_.state(now);
   state->in_flight = std::move(in_flight);
   state->paused = paused_;
   auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed));

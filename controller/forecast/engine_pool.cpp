@@ -32,6 +32,8 @@ void scale(SeriesReport& report, double factor) {
 }
 
 struct EnginePool::Shard {
+  explicit Shard(Engine with) : engine(std::move(with)) {}
+
   Engine engine;
   mutable std::mutex mutex;  // guards engine: a worker holds it during a round, readers between
 };
@@ -143,18 +145,23 @@ void EnginePool::take(std::uint64_t rounds) {
     }
   }
   std::set<VmId> gone;
+  std::uint64_t number = rounds_taken_ - taken.size();
   for (const std::unique_ptr<Round>& round : taken) {
+    ++number;
     for (std::vector<Outcome>& outcomes : round->outcomes) {
       for (Outcome& outcome : outcomes) {
-        taken_[outcome.key.vm][static_cast<std::size_t>(outcome.key.resource)] = std::move(outcome.forecast);
+        Taken& of_vm = taken_[outcome.key.vm];
+        const auto resource = static_cast<std::size_t>(outcome.key.resource);
+        of_vm.forecasts[resource] = std::move(outcome.forecast);
+        of_vm.rounds[resource] = number;
         if (!outcome.forecast) gone.insert(outcome.key.vm);
       }
     }
   }
   for (const VmId& vm : gone) {
     const auto found = taken_.find(vm);
-    const bool empty =
-        std::none_of(found->second.begin(), found->second.end(), [](const auto& f) { return f.has_value(); });
+    const auto& left = found->second.forecasts;
+    const bool empty = std::none_of(left.begin(), left.end(), [](const auto& f) { return f.has_value(); });
     if (empty) taken_.erase(found);
   }
 }
@@ -162,10 +169,10 @@ void EnginePool::take(std::uint64_t rounds) {
 Result<Forecast> EnginePool::forecast(const VmId& vm, Resource resource, Timestamp now) const {
   const auto found = taken_.find(vm);
   const auto index = static_cast<std::size_t>(resource);
-  if (found == taken_.end() || !found->second[index]) {
+  if (found == taken_.end() || !found->second.forecasts[index]) {
     return Error{ErrorCode::kNotFound, std::string("no ") + to_string(resource) + " forecast of " + vm.value};
   }
-  return aged(*found->second[index], now);
+  return aged(*found->second.forecasts[index], now);
 }
 
 Result<SeriesReport> EnginePool::report(const VmId& vm, Resource resource, Timestamp now) const {

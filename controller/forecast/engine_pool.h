@@ -70,6 +70,12 @@ class EnginePool {
   /// Waits while more than a few rounds are not worked off; for feeding faster than in real time.
   void catch_up();
 
+  /// What has been taken of one VM.
+  struct Taken {
+    std::array<std::optional<Forecast>, kResources.size()> forecasts;  ///< not aged
+    std::array<std::uint64_t, kResources.size()> rounds{};             ///< that each came with; from 1
+  };
+  const std::map<VmId, Taken>& taken() const { return taken_; }
   /// From the rounds taken; aged. Errors: kNotFound.
   Result<Forecast> forecast(const VmId& vm, Resource resource, Timestamp now) const;
 
@@ -118,7 +124,7 @@ class EnginePool {
   bool shedding_ = false;
   std::uint64_t shed_count_ = 0;
   std::map<VmId, std::set<std::string>> signal_names_;
-  std::map<VmId, std::array<std::optional<Forecast>, kResources.size()>> taken_;
+  std::map<VmId, Taken> taken_;
 
   KinTable kin_;  ///< written between rounds, read by the shards of one
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -19,8 +19,12 @@ Quantiles widened(const Quantiles& q, double factor) {
 
 }  // namespace
 
+bool is_stale(const Forecast& forecast, Timestamp now) {
+  return now - forecast.made_at > 2 * forecast.step && !forecast.steps.empty();
+}
+
 Forecast aged(Forecast forecast, Timestamp now) {
-  if (now - forecast.made_at <= 2 * forecast.step || forecast.steps.empty()) return forecast;
+  if (!is_stale(forecast, now)) return forecast;
   const auto horizon = static_cast<std::int64_t>(forecast.steps.size());
   const std::int64_t unseen = (now - forecast.made_at) / forecast.step;
   const Quantiles last = forecast.steps.back();

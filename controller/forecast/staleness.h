@@ -4,8 +4,11 @@
 
 namespace proteus::forecast {
 
-/// The forecast as it may be used at `now`. Fresh: as it is. If its history ended more than two steps ago, it is marked
-/// stale and its quantiles widen with the time gone by unseen, at most fourfold; it reaches as far beyond `now` as it
+/// Its history ended more than two steps ago.
+bool is_stale(const Forecast& forecast, Timestamp now);
+
+/// The forecast as it may be used at `now`. Fresh: as it is. A stale one is marked
+/// so and its quantiles widen with the time gone by unseen, at most fourfold; it reaches as far beyond `now` as it
 /// did beyond its beginning (in all four horizons at most), its last step held, with a spread that grows with the root
 /// of the distance.
 Forecast aged(Forecast forecast, Timestamp now);

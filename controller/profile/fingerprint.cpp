@@ -59,14 +59,18 @@ ResponseCurve::ResponseCurve(std::vector<Knot> knots) : knots_(std::move(knots))
 }
 
 double ResponseCurve::wait_ratio(double utilisation) const {
+  return Walk(*this).wait_ratio(utilisation);
+}
+
+double ResponseCurve::Walk::wait_ratio(double utilisation) {
   if (knots_.empty()) return 0;
   if (!(utilisation > knots_.front().utilisation)) return knots_.front().wait_ratio;
   if (utilisation >= knots_.back().utilisation) return knots_.back().wait_ratio;
-  const auto right = std::upper_bound(knots_.begin(), knots_.end(), utilisation,
-                                      [](double u, const Knot& knot) { return u < knot.utilisation; });
-  const auto left = right - 1;
-  const double share = (utilisation - left->utilisation) / (right->utilisation - left->utilisation);
-  return left->wait_ratio + share * (right->wait_ratio - left->wait_ratio);
+  while (knots_[right_].utilisation <= utilisation) ++right_;
+  const Knot& right = knots_[right_];
+  const Knot& left = knots_[right_ - 1];
+  const double share = (utilisation - left.utilisation) / (right.utilisation - left.utilisation);
+  return left.wait_ratio + share * (right.wait_ratio - left.wait_ratio);
 }
 
 ResponseCurve prior_curve(double cpus) {
@@ -84,9 +88,11 @@ ResponseCurve prior_curve(double cpus) {
 }
 
 CurveLearner::CurveLearner(double cpus, Nanoseconds half_life)
-    : cpus_(cpus),
-      half_life_(half_life),
-      bins_(static_cast<std::size_t>(std::lround(ResponseCurve::kMaxUtilisation / kBinWidth))) {}
+    : half_life_(half_life),
+      bins_(static_cast<std::size_t>(std::lround(ResponseCurve::kMaxUtilisation / kBinWidth))),
+      prior_(prior_curve(cpus)) {
+  for (std::size_t i = 0; i < bins_.size(); ++i) prior_of_bins_.push_back(prior_.wait_ratio(bin_centre(i)));
+}
 
 void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, Nanoseconds wait) {
   if (!std::isfinite(utilisation) || utilisation < 0 || run <= Nanoseconds::zero() || wait < Nanoseconds::zero())
@@ -108,30 +114,29 @@ void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, 
 }
 
 ResponseCurve CurveLearner::curve() const {
-  const ResponseCurve prior = prior_curve(cpus_);
   // How the host compares with the prior on the whole, so that bins it has not been in yet move along with
   // those it has.
   double host_s = kFactorPriorRun_s * kFactorFloor;
   double prior_s = host_s;
   for (std::size_t i = 0; i < bins_.size(); ++i) {
     host_s += bins_[i].wait_s + kFactorFloor * bins_[i].run_s;
-    prior_s += bins_[i].run_s * (prior.wait_ratio(bin_centre(i)) + kFactorFloor);
+    prior_s += bins_[i].run_s * (prior_of_bins_[i] + kFactorFloor);
   }
   const double factor = host_s / prior_s;
 
   std::vector<double> ratios;
   std::vector<double> weights;
   for (std::size_t i = 0; i < bins_.size(); ++i) {
-    const double expected = factor * prior.wait_ratio(bin_centre(i));
+    const double expected = factor * prior_of_bins_[i];
     weights.push_back(bins_[i].run_s + kPriorRun_s);
     ratios.push_back((bins_[i].wait_s + kPriorRun_s * expected) / weights.back());
   }
   const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
 
   std::vector<ResponseCurve::Knot> knots;
-  knots.push_back({0, std::min(factor * prior.wait_ratio(0), monotone.front()), 0});
+  knots.push_back({0, std::min(factor * prior_.wait_ratio(0), monotone.front()), 0});
   for (std::size_t i = 0; i < bins_.size(); ++i) knots.push_back({bin_centre(i), monotone[i], bins_[i].run_s});
-  const double last = factor * prior.wait_ratio(ResponseCurve::kMaxUtilisation);
+  const double last = factor * prior_.wait_ratio(ResponseCurve::kMaxUtilisation);
   knots.push_back({ResponseCurve::kMaxUtilisation, std::max(last, monotone.back()), 0});
   return ResponseCurve(std::move(knots));
 }

@@ -27,6 +27,17 @@ class ResponseCurve {
   double wait_ratio(double utilisation) const;
   const std::vector<Knot>& knots() const { return knots_; }
 
+  /// wait_ratio() of ever greater utilisations, without searching. The curve outlives it.
+  class Walk {
+   public:
+    explicit Walk(const ResponseCurve& curve) : knots_(curve.knots_) {}
+    double wait_ratio(double utilisation);
+
+   private:
+    const std::vector<Knot>& knots_;
+    std::size_t right_ = 0;  ///< the first knot beyond the last utilisation
+  };
+
  private:
   std::vector<Knot> knots_;
 };
@@ -62,10 +73,11 @@ class CurveLearner {
     double run_s = 0;
     double wait_s = 0;
   };
-  double cpus_;
   Nanoseconds half_life_;
   Timestamp newest_{};
   std::vector<Bin> bins_;
+  ResponseCurve prior_;
+  std::vector<double> prior_of_bins_;
 };
 
 }  // namespace proteus::profile

@@ -47,7 +47,7 @@ TEST(ClusterView, TurnsCountersIntoRates) {
   host.pass(1, {{0.5, 0.1}});
   const Timestamp later = kStart + std::chrono::seconds(1);
   view.on_sample(host.sample(later), later);
-  const ham::ClusterState state = view.state(later);
+  const ham::ClusterState state = *view.state(later);
   ASSERT_EQ(state.vms.size(), 1u);
   EXPECT_NEAR(state.vms[0].cpu_used_cores, 0.5, 1e-9);
   EXPECT_NEAR(state.vms[0].run_queue_wait_ratio, 0.2, 1e-9);
@@ -72,7 +72,7 @@ TEST(ClusterView, TheWaitForAVmsOwnQuotaIsNotItsHosts) {
   host.vms[0].throttled_ns += 560'000'000;
   const Timestamp later = kStart + std::chrono::seconds(1);
   view.on_sample(host.sample(later), later);
-  const ham::ClusterState state = view.state(later);
+  const ham::ClusterState state = *view.state(later);
   EXPECT_NEAR(state.hosts.at(0).run_queue_wait_ratio, 0.1, 1e-6);
   EXPECT_NEAR(state.vms.at(0).run_queue_wait_ratio, 1.5, 1e-6);
   EXPECT_NEAR(state.vms.at(0).throttled_ratio, 0.56, 1e-6);
@@ -92,7 +92,7 @@ TEST(ClusterView, AMoveToAHostOfAnotherSpeedIsNoChangeOfDemand) {
     view.on_sample(host.sample(now), now);
     view.forecasts().begin_round();
     view.forecasts().take(view.forecasts().rounds_begun());
-    return view.state(now);
+    return *view.state(now);
   };
   const auto median = [](const ham::ClusterState& state) {
     return state.vms[0].forecasts.at(forecast::Resource::kCpu).steps[5].p50;
@@ -120,7 +120,7 @@ TEST(ClusterView, ForgetsNoCounterWhenTheCatalogChanges) {
   host.pass(1, {{0.2, 0}, {0.7, 0}});
   const Timestamp later = kStart + std::chrono::seconds(1);
   view.on_sample(host.sample(later), later);
-  const auto state = view.state(later);
+  const ham::ClusterState state = *view.state(later);
   EXPECT_NEAR(state.find_vm(VmId("uuid-b"))->cpu_used_cores, 0.7, 1e-9);
 }
 
@@ -139,12 +139,12 @@ TEST(ClusterView, GivesNoRateAcrossAnAgentsRestartOrAClockSetBack) {
   host.boot_id = 8;
   host.vms[0].run_ns = 0;  // new counters
   step(2, 0.9);
-  EXPECT_NEAR(view.state(kStart + std::chrono::seconds(2)).vms[0].cpu_used_cores, 0.5, 1e-9)
+  EXPECT_NEAR(view.state(kStart + std::chrono::seconds(2))->vms[0].cpu_used_cores, 0.5, 1e-9)
       << "the last known rate stands";
   step(-3600, 0.9);
-  EXPECT_NEAR(view.state(kStart).vms[0].cpu_used_cores, 0.5, 1e-9);
+  EXPECT_NEAR(view.state(kStart)->vms[0].cpu_used_cores, 0.5, 1e-9);
   step(-3599, 0.25);
-  EXPECT_NEAR(view.state(kStart).vms[0].cpu_used_cores, 0.25, 1e-9);
+  EXPECT_NEAR(view.state(kStart)->vms[0].cpu_used_cores, 0.25, 1e-9);
 }
 
 TEST(ClusterView, TheHostWhereTheVmRunsSpeaksForIt) {
@@ -156,13 +156,13 @@ TEST(ClusterView, TheHostWhereTheVmRunsSpeaksForIt) {
   target.vms[0].state = 3;  // paused: incoming migration
   view.on_sample(source.sample(kStart), kStart);
   view.on_sample(target.sample(kStart), kStart);
-  EXPECT_EQ(view.state(kStart).vms[0].host, HostId("h1"));
+  EXPECT_EQ(view.state(kStart)->vms[0].host, HostId("h1"));
   source.vms.clear();
   target.vms[0].state = 1;
   const Timestamp later = kStart + std::chrono::seconds(1);
   view.on_sample(source.sample(later), later);
   view.on_sample(target.sample(later), later);
-  const auto state = view.state(later);
+  const ham::ClusterState state = *view.state(later);
   ASSERT_EQ(state.vms.size(), 1u);
   EXPECT_EQ(state.vms[0].host, HostId("h2"));
   EXPECT_TRUE(state.vms[0].running);
@@ -178,7 +178,7 @@ TEST(ClusterView, DropsAVmThatItsHostNoLongerLists) {
   host.vms.pop_back();
   const Timestamp later = kStart + std::chrono::seconds(1);
   view.on_sample(host.sample(later), later);
-  EXPECT_EQ(view.state(later).vms.size(), 1u);
+  EXPECT_EQ(view.state(later)->vms.size(), 1u);
   EXPECT_FALSE(view.find_vm("b").empty()) << "its history waits for its return";
   const Timestamp much_later = kStart + std::chrono::seconds(60);
   view.on_sample(host.sample(much_later), much_later);
@@ -190,8 +190,8 @@ TEST(ClusterView, ASilentHostIsStale) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
   view.on_sample(host.sample(kStart), kStart);
-  EXPECT_TRUE(view.state(kStart + std::chrono::seconds(9)).hosts[0].fresh);
-  EXPECT_FALSE(view.state(kStart + std::chrono::seconds(11)).hosts[0].fresh);
+  EXPECT_TRUE(view.state(kStart + std::chrono::seconds(9))->hosts[0].fresh);
+  EXPECT_FALSE(view.state(kStart + std::chrono::seconds(11))->hosts[0].fresh);
 }
 
 TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
@@ -200,7 +200,7 @@ TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
   host.vms = {vm("a")};
   host.vms[0].labels = {{"unmovable", "local disk"}, {"group.tier", "db"}};
   view.on_sample(host.sample(kStart), kStart);
-  const auto state = view.state(kStart);
+  const ham::ClusterState state = *view.state(kStart);
   EXPECT_EQ(state.vms[0].unmovable, "local disk");
   EXPECT_EQ(state.vms[0].groups.at("tier"), "db");
 }
@@ -216,7 +216,7 @@ TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
     host.pass(1, {{run, wait}, {run, wait}});
     now += std::chrono::seconds(1);
     view.on_sample(host.sample(now), now);
-    return view.state(now).vms.at(0).cpu_demand_cores;
+    return view.state(now)->vms.at(0).cpu_demand_cores;
   };
   view.on_sample(host.sample(now), now);
   EXPECT_NEAR(pass(0.3, 0.1), 0.3, 1e-9);
@@ -239,7 +239,7 @@ TEST(ClusterView, FeedsTheForecasts) {
   }
   view.forecasts().begin_round();
   view.forecasts().take(1);
-  const auto state = view.state(now);
+  const ham::ClusterState state = *view.state(now);
   const auto& forecasts = state.vms[0].forecasts;
   ASSERT_TRUE(forecasts.contains(forecast::Resource::kCpu));
   EXPECT_NEAR(forecasts.at(forecast::Resource::kCpu).window_max.p50, 0.5, 0.05);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "controller/ham/rules/selector.h"
 
@@ -132,7 +134,8 @@ void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
 WaitTable::WaitTable(const profile::ResponseCurve& curve) {
   const int cells = static_cast<int>(profile::ResponseCurve::kMaxUtilisation * kCellsPerUnit);
   values_.reserve(static_cast<std::size_t>(cells) + 1);
-  for (int i = 0; i <= cells; ++i) values_.push_back(curve.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
+  profile::ResponseCurve::Walk walk(curve);
+  for (int i = 0; i <= cells; ++i) values_.push_back(walk.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
 }
 
 double WaitTable::at(double utilisation) const {
@@ -174,11 +177,14 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     for (const HostState& host : s.hosts) allows.push_back(selects_host(pin.hosts, host.id));
   }
 
+  std::unordered_map<std::string_view, std::size_t> host_indices;
+  for (std::size_t h = 0; h < hosts.size(); ++h) host_indices.emplace(s.hosts[h].id.value, h);
   for (std::size_t v = 0; v < vms.size(); ++v) {
     const VmState& vm = s.vms[v];
     VmModel& model = vms[v];
     model.state = &vm;
-    model.host = index_of(s.hosts, s.find_host(vm.host));
+    const auto host = host_indices.find(vm.host.value);
+    model.host = host == host_indices.end() ? kNowhere : host->second;
     model.active = vm.running && model.host != kNowhere;
     model.demand = make_demand(vm, horizon);
     const auto memory_bytes =

@@ -17,7 +17,9 @@ double finite_wait_cores(double load_cores, double vcpus, double capacity_cores)
     const double z = spare / deviation;
     waiting = deviation * kInverseSqrt2Pi * std::exp(-z * z / 2) - spare * 0.5 * std::erfc(z * kInverseSqrt2);
     waiting = std::clamp(waiting, 0.0, vcpus - std::min(load_cores, capacity_cores));
-    runnable = std::min(vcpus, load_cores + waiting);
+    const double more = std::min(vcpus, load_cores + waiting);
+    if (more == runnable) break;  // the rounds to come would say the same
+    runnable = more;
   }
   return waiting;
 }

@@ -22,13 +22,6 @@ const Forecast* usable_forecast(const VmState& vm, Resource resource, Timestamp 
   return !f.steps.empty() && f.step.count() > 0 && end_of(f) > now ? &f : nullptr;
 }
 
-/// The step that covers `time`, clamped to the forecast's ends.
-const Quantiles& step_at(const Forecast& f, Timestamp time) {
-  const std::int64_t index = time < f.made_at ? 0 : (time - f.made_at) / f.step;
-  const auto last = static_cast<std::int64_t>(f.steps.size()) - 1;
-  return f.steps[static_cast<std::size_t>(std::min(index, last))];
-}
-
 /// A model may see a ramp go on for ever; no VM runs on more CPUs than it can have.
 Quantiles at_most(const Quantiles& q, double cores) {
   Quantiles cut = q;
@@ -40,13 +33,15 @@ void raise_to(Quantiles& q, const Quantiles& other) {
   for (const auto member : forecast::kQuantileMembers) q.*member = std::max(q.*member, other.*member);
 }
 
-/// Walks the forecast's steps that overlap [from, to): visit(step, overlap in seconds).
+/// Walks the forecast's steps that overlap [from, to): visit(step, overlap in seconds). Before its beginning the first
+/// one holds, beyond its end the last.
 template <typename Visit>
 void for_each_step(const Forecast& f, Timestamp from, Timestamp to, const Visit& visit) {
-  for (Timestamp t = from; t < to;) {
-    const std::int64_t index = t < f.made_at ? -1 : (t - f.made_at) / f.step;
-    const Timestamp step_end = std::min(to, t >= end_of(f) ? to : f.made_at + f.step * (index + 1));
-    visit(step_at(f, t), to_seconds(step_end - t));
+  const auto count = static_cast<std::int64_t>(f.steps.size());
+  std::int64_t index = from < f.made_at ? -1 : (from - f.made_at) / f.step;
+  for (Timestamp t = from; t < to; ++index) {
+    const Timestamp step_end = index >= count ? to : std::min(to, f.made_at + f.step * (index + 1));
+    visit(f.steps[static_cast<std::size_t>(std::clamp<std::int64_t>(index, 0, count - 1))], to_seconds(step_end - t));
     t = step_end;
   }
 }

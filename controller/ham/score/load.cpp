@@ -158,7 +158,8 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
     double beyond_headroom = 0;
     double used = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
-      const double priority = load.median[i] > 0 ? load.weighted[i] / load.median[i] : 1;
+      const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
+      const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
       score.contention[i] = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
       beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
       used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);

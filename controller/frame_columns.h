@@ -1,0 +1,85 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/telemetry.h"
+
+namespace proteus::controller {
+
+constexpr std::size_t kNoColumn = std::numeric_limits<std::size_t>::max();
+
+/// A counter's column with the last value seen, so that a step can be told from a restart.
+struct Counter {
+  std::size_t column = kNoColumn;
+  std::optional<std::int64_t> last;
+
+  /// Growth since the last frame; nullopt if absent, first seen or restarted.
+  /// An absent reading begins anew: what follows it covers more than one tick.
+  std::optional<double> step(const Frame& frame) {
+    if (column == kNoColumn || frame.present[column] == 0) {
+      last.reset();
+      return std::nullopt;
+    }
+    const std::int64_t value = frame.values[column];
+    const std::optional<std::int64_t> before = std::exchange(last, value);
+    if (!before || value < *before) return std::nullopt;
+    return static_cast<double>(value - *before);
+  }
+};
+
+/// nullopt if the frame has no such figure.
+inline std::optional<std::int64_t> gauge(const Frame& frame, std::size_t column) {
+  if (column == kNoColumn || frame.present[column] == 0) return std::nullopt;
+  return frame.values[column];
+}
+
+/// Where one VM's figures stand in the frames of one catalog.
+struct VmColumns {
+  struct Vcpu {
+    std::string name;
+    Counter run;
+    Counter wait;
+  };
+  VmId vm;
+  std::size_t entity = 0;  ///< index in the catalog
+  std::vector<Vcpu> vcpus;
+  Counter throttled;
+  std::map<std::string, std::array<Counter, 2>> disks;  // by target: read, written bytes
+  std::map<std::string, std::array<Counter, 2>> taps;   // by device: received, sent bytes
+  std::optional<Timestamp> last_disk_change;
+  std::vector<Counter> latency;  // by histogram bucket; empty without the trace lane
+  std::size_t state = kNoColumn;
+  std::size_t vcpus_count = kNoColumn;
+  std::size_t vcpus_max = kNoColumn;
+  std::size_t quota = kNoColumn;
+  std::size_t period = kNoColumn;
+  std::size_t shares = kNoColumn;
+  std::size_t memory = kNoColumn;
+  std::size_t memory_max = kNoColumn;
+  std::size_t resident = kNoColumn;
+  std::size_t usable = kNoColumn;
+  std::size_t dirty = kNoColumn;
+};
+
+/// Where one host's figures stand in the frames of one catalog.
+struct HostColumns {
+  std::vector<VmColumns> vms;
+  Counter cpu_time;
+  std::size_t capacity = kNoColumn;
+  std::size_t memory_total = kNoColumn;
+  std::size_t memory_available = kNoColumn;
+};
+
+/// The columns of a catalog. before: those of the host's catalog until now; same_boot: its agent has not restarted
+/// since, so counters go on from their last value. Otherwise a restart of theirs may have been missed.
+HostColumns find_columns(const Catalog& catalog, const HostColumns& before, bool same_boot);
+
+}  // namespace proteus::controller
