@@ -81,6 +81,7 @@ ContenderKind engine_contender(const std::filesystem::path& weights) {
   ContenderKind kind;
   kind.name = "engine";
   kind.note = "every model as the controller blends them; CPU is that of 241 steps";
+  kind.slow = true;
   kind.make = [shared, weights](const SeriesInfo& info) -> Result<std::unique_ptr<Contender>> {
     if (!*shared) {
       Result<forecast::global::Weights> read = forecast::global::read_weights(weights);

@@ -40,7 +40,9 @@ TEST_F(Mixed, LiesBetweenItsParts) {
     both[series.kind == Kind::kCpu ? 0 : 1] = true;
     ASSERT_EQ(series.values.size(), short_.size());
     EXPECT_EQ(series.start_epoch_s.has_value(), series.kind == Kind::kCpu);
-    if (series.start_epoch_s) EXPECT_EQ(*series.start_epoch_s, 300 + 300 * static_cast<std::int64_t>(kDay));
+    if (series.start_epoch_s) {
+      EXPECT_EQ(*series.start_epoch_s, 300 + 300 * static_cast<std::int64_t>(kDay));
+    }
     for (std::size_t t = 0; t < series.values.size(); ++t) {
       const double a = long_[t + kDay] / unit_a;
       const double b = short_[t] / unit_b;

@@ -50,7 +50,7 @@ TEST_P(FuzzedHistory, GivesFiniteQuantilesInOrderOrAClearError) {
   EXPECT_GT(forecasts, 150) << "most histories can be forecast from";
 }
 
-TEST(FuzzedNetworks, TheModelGiveFiniteQuantilesInOrderOrAClearError) {
+TEST(FuzzedNetworks, TheModelGivesFiniteQuantilesInOrderOrAClearError) {
   global::Forecaster networks(global::shipped_weights());
   int forecasts = 0;
   for (unsigned seed = 1; seed <= 60; ++seed) {
