@@ -34,6 +34,11 @@ std::int64_t window_offset_us(const HostId& host) {
 std::int64_t window_of(const HostId& host, Timestamp time) {
   return (to_us(time) + window_offset_us(host)) / kWindowUs;
 }
+/// Days since the epoch.
+std::uint32_t day_of(Timestamp time) {
+  return static_cast<std::uint32_t>(
+      std::max<std::int64_t>(0, std::chrono::floor<std::chrono::days>(time).time_since_epoch().count()));
+}
 std::int64_t hour_of(Timestamp time) {
   return std::chrono::floor<std::chrono::hours>(time).time_since_epoch().count();
 }
@@ -225,9 +230,13 @@ Status PageWriter::take(const RawMessage& message) {
     }
     host = &hosts_[message.host];
     if (!*sample || message.lsn < host->progress.next_lsn) return {};
+    const std::uint32_t day = day_of(message.received);
     if (host->catalog == nullptr || host->catalog->catalog != (*sample)->catalog) {
-      host->catalog = place((*sample)->catalog, host->entities.numbers_of(*(*sample)->catalog));
+      host->catalog = place((*sample)->catalog, host->entities.numbers_of(*(*sample)->catalog, day));
+    } else if (day > host->seen_day) {
+      (void)host->entities.numbers_of(*(*sample)->catalog, day);
     }
+    host->seen_day = std::max(host->seen_day, day);
     ++counters_.frames;
     counters_.samples += (*sample)->frame.values.size();
     host->rows.push_back({message.lsn, message.received, host->catalog, std::move((*sample)->frame)});
@@ -387,6 +396,30 @@ Status PageWriter::settle(Timestamp idle_since) {
     if (host.last_received >= idle_since) continue;
     if (host.rows.empty() && host.progress.chunks.empty() && host.progress.dirty_hours.empty()) continue;
     if (const Status written = write_out(host, id, true); !written) return written;
+  }
+  return {};
+}
+
+Status PageWriter::forget_unseen(Timestamp since, Timestamp now) {
+  std::lock_guard work(work_mutex_);
+  if (read_only_) return {};
+  std::lock_guard lock(state_mutex_);
+  RocksDb::Batch batch;
+  std::map<HostId, std::vector<std::uint32_t>> forgotten;
+  for (auto& [id, host] : hosts_) {
+    // Rows that are in no page yet name entities by their numbers.
+    if (!host.rows.empty() && day_of(host.rows.front().received) < day_of(since)) continue;
+    const std::vector<std::uint32_t> numbers = host.entities.unseen_since(day_of(since), day_of(now));
+    if (numbers.empty()) continue;
+    for (const std::uint32_t number : numbers) batch.erase(Family::kSeries, keys::entity_key(id, number));
+    forgotten[id] = numbers;
+  }
+  if (forgotten.empty()) return {};
+  if (const Status written = db_.write(batch, RocksDb::Sync::kLater); !written) return written;
+  for (const auto& [id, numbers] : forgotten) {
+    Host& host = hosts_[id];
+    host.entities.forget(numbers);
+    host.catalog = nullptr;  // its numbers are found anew, if it comes back
   }
   return {};
 }

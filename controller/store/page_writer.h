@@ -54,6 +54,9 @@ class PageWriter {
   /// database's.
   Status settle(Timestamp idle_since);
 
+  /// Forgets the entities that no catalog has listed on the day of `since` or after it. Errors: the database's.
+  Status forget_unseen(Timestamp since, Timestamp now);
+
   /// Raw telemetry in front of it is in pages.
   std::uint64_t position() const;
   /// When the oldest frame was received that is in no page yet.
@@ -83,6 +86,7 @@ class PageWriter {
     keys::HostProgress progress;
     std::vector<HeadRow> rows;
     std::shared_ptr<const PlacedCatalog> catalog;  // of the last frame
+    std::uint32_t seen_day = 0;                    // that its entities were last marked with
     Timestamp last_received{};
   };
 

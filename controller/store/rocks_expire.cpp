@@ -9,6 +9,8 @@ namespace {
 
 // An agent that was out of reach may send again what is durable; its newest sequence is remembered for this long.
 constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
+// So long after its last measurement has expired, an entity is forgotten.
+constexpr Nanoseconds kEntityMemory = std::chrono::hours(24 * 7);
 // A host that has sent nothing for so long has its ticks sealed as they are.
 constexpr Nanoseconds kIdle = std::chrono::minutes(15);
 // No frame's keyframe is older than this (60 frames at the longest tick).
@@ -144,6 +146,10 @@ Status RocksStore::expire(Timestamp now) {
   const Floors old = floors();
   Status followed = pages_->catch_up();
   if (followed) followed = pages_->settle(now - kIdle);
+  // Whatever was measured of it has passed its retention, and a while more: pages leave the disk in their own time.
+  const Nanoseconds longest =
+      std::max({options_.page_retention, options_.minute_retention, options_.hour_retention, options_.raw_retention});
+  if (followed) followed = pages_->forget_unseen(now - longest - kEntityMemory, now);
   if (!followed && followed.error().code != ErrorCode::kUnavailable) return followed;
   // A full disk is no reason not to expire. What is in no page yet stays, and so does what decoding it takes.
   Timestamp raw_cutoff = now - options_.raw_retention;

@@ -20,16 +20,19 @@ void HostEntities::load(StoredEntity entity) {
   keep(std::move(entity));
 }
 
+void HostEntities::drop_words(const StoredEntity& entity) {
+  if (entity.kind != EntityKind::kVm) return;
+  for (const std::string& word : {entity.name, entity.uuid}) {
+    if (const auto found = vms_by_word_.find(word); found != vms_by_word_.end() && --found->second == 0) {
+      vms_by_word_.erase(found);
+    }
+  }
+}
+
 /// In place of what was known under its number.
 void HostEntities::keep(StoredEntity entity) {
   StoredEntity& known = entities_[entity.number];
-  if (known.kind == EntityKind::kVm) {
-    for (const std::string& word : {known.name, known.uuid}) {
-      if (const auto found = vms_by_word_.find(word); found != vms_by_word_.end() && --found->second == 0) {
-        vms_by_word_.erase(found);
-      }
-    }
-  }
+  drop_words(known);
   if (entity.kind == EntityKind::kVm) {
     ++vms_by_word_[entity.name];
     ++vms_by_word_[entity.uuid];
@@ -41,6 +44,7 @@ std::uint32_t HostEntities::number_of(StoredEntity entity) {
   const auto [place, is_new] = by_identity_.try_emplace(identity_of(entity), next_);
   const std::uint32_t number = entity.number = place->second;
   next_ += is_new ? 1 : 0;
+  if (!is_new) entity.seen_day = std::max(entity.seen_day, entities_.at(number).seen_day);
   if (is_new || entities_.at(number) != entity) {
     changed_.insert(number);
     keep(std::move(entity));
@@ -48,7 +52,7 @@ std::uint32_t HostEntities::number_of(StoredEntity entity) {
   return number;
 }
 
-std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog) {
+std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog, std::uint32_t day) {
   std::vector<std::uint32_t> numbers(catalog.entities.size());
   // Parents before their children: the host, VMs, what belongs to either.
   const auto rank = [](EntityKind kind) { return kind == EntityKind::kHost ? 0 : kind == EntityKind::kVm ? 1 : 2; };
@@ -61,7 +65,8 @@ std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog) {
                               .parent = entity.parent == kNoParent ? kNoParent : numbers[entity.parent],
                               .name = entity.name,
                               .uuid = entity.uuid,
-                              .labels = entity.labels});
+                              .labels = entity.labels,
+                              .seen_day = day});
     }
   }
   return numbers;
@@ -71,6 +76,30 @@ std::vector<StoredEntity> HostEntities::changed() const {
   std::vector<StoredEntity> entities;
   for (const std::uint32_t number : changed_) entities.push_back(entities_.at(number));
   return entities;
+}
+
+std::vector<std::uint32_t> HostEntities::unseen_since(std::uint32_t day, std::uint32_t today) {
+  std::vector<std::uint32_t> unseen;
+  for (auto& [number, entity] : entities_) {
+    if (entity.seen_day == 0) {
+      entity.seen_day = today;
+      changed_.insert(number);
+    } else if (entity.seen_day < day) {
+      unseen.push_back(number);
+    }
+  }
+  if (unseen.size() < entities_.size() && !unseen.empty() && unseen.back() + 1 == next_) unseen.pop_back();
+  return unseen;
+}
+
+void HostEntities::forget(const std::vector<std::uint32_t>& numbers) {
+  for (const std::uint32_t number : numbers) {
+    const auto found = entities_.find(number);
+    drop_words(found->second);
+    by_identity_.erase(identity_of(found->second));
+    changed_.erase(number);
+    entities_.erase(found);
+  }
 }
 
 SelectedEntities HostEntities::select(const SeriesSelector& selector) const {

@@ -21,6 +21,7 @@ struct StoredEntity {
   std::string name;
   std::string uuid;
   std::map<std::string, std::string> labels;  ///< as last seen
+  std::uint32_t seen_day = 0;                 ///< when a catalog listed it last, days since the epoch; 0: not known
   bool operator==(const StoredEntity&) const = default;
 };
 
@@ -49,16 +50,23 @@ class HostEntities {
   /// Takes up what is on the disk.
   void load(StoredEntity entity);
 
-  /// Numbers of a catalog's entities, in its order. What is new or has changed is numbered and joins changed().
-  std::vector<std::uint32_t> numbers_of(const Catalog& catalog);
+  /// Numbers of a catalog's entities, in its order. What is new or has changed is numbered and joins changed(), and
+  /// so does what was not seen on this day yet. day: of the catalog or a frame of it, days since the epoch.
+  std::vector<std::uint32_t> numbers_of(const Catalog& catalog, std::uint32_t day);
   /// To be written before a page that refers to them; cleared by clear_changed().
   std::vector<StoredEntity> changed() const;
   void clear_changed() { changed_.clear(); }
 
   SelectedEntities select(const SeriesSelector& selector) const;
 
+  /// Numbers of what no catalog has listed since before the day. The highest number is not among them unless all are:
+  /// numbers are not given twice while the host is known. What has no day yet counts as seen today.
+  std::vector<std::uint32_t> unseen_since(std::uint32_t day, std::uint32_t today);
+  void forget(const std::vector<std::uint32_t>& numbers);
+
  private:
   std::uint32_t number_of(StoredEntity entity);
+  void drop_words(const StoredEntity& entity);
   void keep(StoredEntity entity);
 
   std::map<std::uint32_t, StoredEntity> entities_;

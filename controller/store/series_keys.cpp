@@ -75,6 +75,7 @@ std::string entity_value(const StoredEntity& entity) {
   out.integer(static_cast<std::uint8_t>(entity.kind)).integer(entity.parent).text(entity.name).text(entity.uuid);
   out.integer(static_cast<std::uint16_t>(entity.labels.size()));
   for (const auto& [key, text] : entity.labels) out.text(key).text(text);
+  out.integer(entity.seen_day);
   return value;
 }
 
@@ -91,6 +92,7 @@ Result<StoredEntity> parse_entity(std::string_view key, std::string_view value) 
     std::string label(reader.text());
     entity.labels[std::move(label)] = reader.text();
   }
+  if (!reader.at_end()) entity.seen_day = reader.integer<std::uint32_t>();
   if (!reader.ok() || !reader.at_end()) return corrupt("an entity does not parse");
   return entity;
 }
@@ -102,6 +104,7 @@ std::string progress_key(const HostId& host) {
 }
 
 Result<HostId> parse_progress_host(std::string_view key) {
+  if (!key.starts_with(kProgressPrefix)) return corrupt("a host's progress key does not parse");
   ByteReader reader(key.substr(kProgressPrefix.size()));
   HostId host{std::string(reader.text())};
   if (!reader.ok() || !reader.at_end()) return corrupt("a host's progress key does not parse");

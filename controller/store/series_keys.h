@@ -23,10 +23,14 @@
 ///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ time 8 │ ─▶ page
 ///          └─────────┴───────┴──────────┴───────┴────────┴────────┘
 /// series   an entity of a host by its number, as its agent named it last
-///          ┌───────┬────────┬──────────┐    ┌────────┬──────────────────────┬──────┬──────┬─────────┬──────────────┐
-///          │ len 2 │ host … │ number 4 │ ─▶ │ kind 1 │ parent 4 (2³²−1: no) │ name │ uuid │ count 2 │ key, value … │
-///          └───────┴────────┴──────────┘    └────────┴──────────────────────┴──────┴──────┴─────────┴──────────────┘
-///          texts: length 2, bytes
+///          ┌───────┬────────┬──────────┐
+///          │ len 2 │ host … │ number 4 │ ─▶
+///          └───────┴────────┴──────────┘
+///          ┌────────┬──────────────────────┬──────┬──────┬─────────┬──────────────┬────────────┐
+///          │ kind 1 │ parent 4 (2³²−1: no) │ name │ uuid │ count 2 │ key, value … │ seen day 4 │
+///          └────────┴──────────────────────┴──────┴──────┴─────────┴──────────────┴────────────┘
+///          texts: length 2, bytes; seen day: when a catalog listed it last, in days since the epoch, 0 or left out
+///          if that is not known. It goes when nothing that was measured of it can be left (Store::expire).
 /// meta     'p' len 2, host ─▶ HostProgress: next lsn 8, count 2 of (time 8, lsn 8), count 2 of (hour 8)
 ///          'q'             ─▶ lsn 8: telemetry in front of it is in pages
 namespace proteus::store::keys {

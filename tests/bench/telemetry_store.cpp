@@ -1,6 +1,6 @@
 // The store's series: bytes on disk, the cost of making pages, scans, queries. JSON lines; CPU time, since other
-// programs run on the machine. Usage: bench_telemetry_store [HOST_SERIES [bytes|scan|query]]   a file of recorded host
-// data (host_series.h); without it this machine is recorded for eleven minutes first.
+// programs run on the machine. Usage: bench_telemetry_store [HOST_SERIES [bytes|query|scan [HOURS]]]   a file of
+// recorded host data (host_series.h); without it this machine is recorded for eleven minutes first.
 // bench_telemetry_store --record SECONDS FILE only records.
 // The store lies in the temporary directory (TMPDIR).
 
@@ -285,7 +285,8 @@ int run(int argc, char** argv) {
     measure_bytes(mix_of(recorded), "mix");
     measure_bytes(active_of(recorded), "active");
   }
-  if (only.empty() || only == "scan") measure_scan(recorded, 2);
+  const int hours = argc > 3 ? std::atoi(argv[3]) : 2;
+  if (only.empty() || only == "scan") measure_scan(recorded, std::max(1, hours));
   if (only.empty() || only == "query") measure_query();
   return EXIT_SUCCESS;
 }

@@ -1,5 +1,4 @@
 // A file of the agent's spool, as a former process or a dying disk left it.
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -9,34 +8,9 @@
 #include "common/wire/telemetry_codec.h"
 #include "tests/common/wire/telemetry_samples.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace proteus::fuzz {
-namespace {
-
-/// A file in memory that a path leads to.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::string_view content) : descriptor_(::memfd_create("spool", MFD_CLOEXEC)) {
-    if (descriptor_ < 0 ||
-        ::write(descriptor_, content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
-      std::abort();
-    }
-  }
-  ~MemoryFile() { ::close(descriptor_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
-  std::string content() const {
-    std::string text(static_cast<std::size_t>(::lseek(descriptor_, 0, SEEK_END)), '\0');
-    if (::pread(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) std::abort();
-    return text;
-  }
-
- private:
-  const int descriptor_;
-};
-
-}  // namespace
 
 std::vector<std::string> seeds() {
   std::mt19937_64 random(3);

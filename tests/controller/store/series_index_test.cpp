@@ -24,12 +24,12 @@ std::size_t selected(const HostEntities& entities, const std::string& vm) {
 
 TEST(HostEntities, AVmIsFoundByItsNameOfTodayAndByItsUuid) {
   HostEntities entities;
-  entities.numbers_of(catalog_of("old"));
+  entities.numbers_of(catalog_of("old"), 100);
   EXPECT_EQ(selected(entities, "old"), 2u) << "the VM and its vCPU";
   EXPECT_EQ(selected(entities, kUuid), 2u);
   EXPECT_EQ(selected(entities, "h"), 0u) << "that is no VM";
 
-  entities.numbers_of(catalog_of("new"));
+  entities.numbers_of(catalog_of("new"), 100);
   EXPECT_EQ(selected(entities, "old"), 0u);
   EXPECT_EQ(selected(entities, "new"), 2u);
   EXPECT_EQ(selected(entities, kUuid), 2u);
@@ -38,6 +38,32 @@ TEST(HostEntities, AVmIsFoundByItsNameOfTodayAndByItsUuid) {
   for (StoredEntity& entity : entities.changed()) again.load(std::move(entity));
   EXPECT_EQ(selected(again, "new"), 2u);
   EXPECT_EQ(selected(again, ""), 3u) << "no VM is asked for";
+}
+
+TEST(HostEntities, WhatIsListedNoMoreIsForgottenAfterItsTime) {
+  HostEntities entities;
+  const Catalog with_vm = catalog_of("web1");
+  Catalog without = with_vm;
+  without.entities.resize(1);
+  const std::vector<std::uint32_t> numbers = entities.numbers_of(with_vm, 100);
+  entities.numbers_of(without, 140);
+  EXPECT_TRUE(entities.unseen_since(100, 140).empty());
+  // The highest number stays, so that it is not given to another while something of the first may be left.
+  EXPECT_EQ(entities.unseen_since(101, 140), std::vector{numbers[1]});
+  entities.forget({numbers[1]});
+  EXPECT_EQ(selected(entities, "web1"), 0u);
+  EXPECT_GT(entities.numbers_of(with_vm, 141)[1], numbers[2]) << "one that comes back is another";
+
+  HostEntities gone;
+  for (StoredEntity& entity : entities.changed()) gone.load(std::move(entity));
+  EXPECT_EQ(gone.unseen_since(1000, 1000).size(), 4u) << "a host that is gone goes as a whole";
+}
+
+TEST(HostEntities, WhatAnOlderProgramWroteCountsAsSeenToday) {
+  HostEntities entities;
+  entities.load({.number = 0, .kind = EntityKind::kHost, .parent = kNoParent, .name = "h", .uuid = "", .labels = {}});
+  EXPECT_TRUE(entities.unseen_since(100, 130).empty());
+  EXPECT_EQ(entities.changed().at(0).seen_day, 130u);
 }
 
 }  // namespace

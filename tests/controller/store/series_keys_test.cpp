@@ -30,7 +30,8 @@ StoredEntity disk() {
           .parent = 3,
           .name = "vda",
           .uuid = "",
-          .labels = {{"a", "b"}, {"c", ""}}};
+          .labels = {{"a", "b"}, {"c", ""}},
+          .seen_day = 19'675};
 }
 HostProgress progress() {
   return {.next_lsn = 300, .chunks = {kPlace, {1'700'000'128'000'000, 400}}, .dirty_hours = {472'222, 472'223}};
@@ -55,6 +56,15 @@ TEST(SeriesKeys, GoldenBytes) {
   EXPECT_EQ(text, golden.str());
 }
 
+TEST(SeriesKeys, AnEntityWithoutADayIsReadAsBefore) {
+  const std::string value = entity_value(disk());
+  const auto entity = parse_entity(entity_key(kHost, 7), value.substr(0, value.size() - 4));
+  ASSERT_TRUE(entity);
+  EXPECT_EQ(entity->seen_day, 0u);
+  EXPECT_EQ(entity->labels, disk().labels);
+  EXPECT_FALSE(parse_entity(entity_key(kHost, 7), value.substr(0, value.size() - 1)));
+}
+
 TEST(SeriesKeys, ComeBack) {
   EXPECT_EQ(*parse_page_place(page_key(10, kHost, kPlace)), kPlace);
   EXPECT_EQ(*parse_page_place(page_key(10, kHost, {-5, 1})), (PagePlace{-5, 1}));
@@ -77,6 +87,7 @@ TEST(SeriesKeys, PagesOfAKpiSortByHostAndTime) {
 TEST(SeriesKeys, BytesThatAreCutOffAreRefused) {
   const std::string entity = entity_value(disk());
   for (std::size_t size = 0; size < entity.size(); ++size) {
+    if (size == entity.size() - 4) continue;  // the form without a day
     EXPECT_FALSE(parse_entity(entity_key(kHost, 7), entity.substr(0, size))) << size;
   }
   const std::string state = progress_value(progress());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -319,6 +320,54 @@ TEST_F(SeriesStore, RawTelemetryStaysUntilItIsInPages) {
   ASSERT_TRUE(store_->expire(kStart + hours(24 * 20)));  // idle for long: sealed, then expired
   EXPECT_EQ(store_->figures().raw_messages, 0u);
   EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), 100u);
+}
+
+TEST_F(SeriesStore, AVmIsForgottenOnceAllThatWasMeasuredOfItHasExpired) {
+  store_.reset();
+  const auto reopen = [&] {
+    store_.reset();
+    auto opened = RocksStore::open({.directory = directory_ / "store",
+                                    .raw_retention = hours(24),
+                                    .page_retention = hours(24),
+                                    .minute_retention = hours(48),
+                                    .hour_retention = hours(24 * 10)});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    ASSERT_TRUE(store_->write_pages());
+  };
+  const auto known = [&] {
+    std::set<std::string> names;
+    for (const auto& [number, one] : store_->pages().select(kHost, {})) names.insert(one.entity.name);
+    return names;
+  };
+  reopen();
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}, {vm_entity("db1", kDb), vm_series()}});
+  append(feed.tick(kStart, {1, 1, 1, 1, 2, 2, 2, 2}));
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int day = 0; day <= 16; ++day) {
+    feed.begin_stream();
+    append(feed.tick(kStart + seconds(1) + hours(24 * day), {1, 1, 1, 1}));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  // The hours' ten days, and seven more until what has expired has left the disk.
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 16)));
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "db1"}));
+  for (int day = 17; day <= 20; ++day) {
+    feed.begin_stream();
+    append(feed.tick(kStart + seconds(1) + hours(24 * day), {1, 1, 1, 1}));
+  }
+  // The highest number is kept while the host is known: one more VM has come since.
+  feed.set_entities(
+      {{vm_entity("web1", kWeb), vm_series()}, {vm_entity("new1", "33333333-3333-4333-8333-333333333333"), {}}});
+  append(feed.tick(kStart + seconds(1) + hours(24 * 21), {1, 1, 1, 1}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 21)));
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "new1"}));
+  reopen();
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "new1"}));
 }
 
 }  // namespace
