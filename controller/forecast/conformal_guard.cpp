@@ -8,7 +8,7 @@ namespace proteus::forecast {
 namespace {
 
 constexpr std::size_t kScoresMin = 20;
-/// As in the paper; larger follows faster and swings wider.
+/// That of the experiments of Gibbs & Candès (2021); larger follows faster and swings wider.
 constexpr double kGamma = 0.005;
 /// The guard corrects a model, it does not replace it.
 constexpr double kFactorMin = 0.7;

@@ -48,7 +48,7 @@ class Ensemble {
   struct Pending {
     std::int64_t made_at = 0;
     std::size_t scored = 0;  ///< of kScored
-    std::array<std::array<Levels, kScored.size()>, kMembers> members{};
+    std::array<std::array<ValueLevels, kScored.size()>, kMembers> members{};
     std::array<ValueLevels, kScored.size()> mixed{};    ///< before the guard
     std::array<ValueLevels, kScored.size()> guarded{};  ///< as told
   };

@@ -127,7 +127,8 @@ void put_companions(const Past& past, std::vector<float>& out) {
     const double centre = sum / kDay;
     for (const double value : day) squares += (value - centre) * (value - centre);
     const double deviation = std::sqrt(squares / kDay);
-    if (!(deviation > 0)) continue;  // constant, or a value is missing
+    // Constant, or a value is missing or beyond what can be squared.
+    if (!(deviation > 0) || !std::isfinite(deviation)) continue;
     double newest = 0;
     double hour = 0;
     for (std::size_t age = 1; age <= kHour; ++age) {

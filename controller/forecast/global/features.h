@@ -33,7 +33,8 @@ inline constexpr std::size_t kKinds = 8;
 struct Past {
   struct Companion {
     Kind kind;
-    std::span<const double> values;  ///< ends with the same step as Past::values; may begin later
+    /// Ends with the same step as Past::values; may begin later. Left out if its newest day is not all finite.
+    std::span<const double> values;
   };
   Kind kind = Kind::kOther;
   std::span<const double> values;            ///< oldest first, finite

@@ -50,17 +50,13 @@ Forecaster::Forecaster(std::shared_ptr<const Weights> weights)
       maxima_(networks_of(weights_->maxima)) {}
 
 std::vector<float> Forecaster::answer(std::vector<Network>& networks, const Committee& committee,
-                                      const NetworkInput& input, std::size_t anchors, const float* anchor,
-                                      const float* spread) {
+                                      const NetworkInput& input, std::size_t anchors) {
   const Mixture mixture(anchors);
-  const std::size_t rows = input.windows * input.rows_per_window;
-  std::vector<float> sum(rows * kLevels.size(), 0.0F);
-  std::vector<float> levels(sum.size());
-  std::vector<float> shares;
+  std::vector<float> sum(input.windows * input.rows_per_window * mixture.outputs(), 0.0F);
+  std::vector<float> weights;
   for (std::size_t n = 0; n < networks.size(); ++n) {
-    const ConstMatrix outputs = networks[n].forward(committee.networks[n].parameters, input);
-    mixture.combine(outputs, anchor, spread, shares, {levels.data(), rows, kLevels.size()});
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += levels[i] / static_cast<float>(networks.size());
+    mixture.weigh(networks[n].forward(committee.networks[n].parameters, input), weights);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += weights[i] / static_cast<float>(networks.size());
   }
   return sum;
 }
@@ -82,8 +78,11 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
                            .sequence = features.sequence.data()};
   const auto put = [&](Member member, std::vector<Network>& networks, const Committee& committee) {
     if (!wants(member) || networks.empty()) return;
-    const std::vector<float> z =
-        answer(networks, committee, input, kStepAnchors, features.step_anchors.data(), features.step_spread.data());
+    const Mixture mixture(kStepAnchors);
+    const std::vector<float> weights = answer(networks, committee, input, kStepAnchors);
+    std::vector<float> z(horizon * kLevels.size());
+    mixture.mix(weights.data(), features.step_anchors.data(), features.step_spread.data(),
+                {z.data(), horizon, kLevels.size()});
     path(member).reserve(horizon);
     for (std::size_t h = 1; h <= horizon; ++h) {
       path(member).push_back(
@@ -100,8 +99,10 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
                                   .window = features.window.data(),
                                   .rows = features.maxima.data(),
                                   .sequence = features.sequence.data()};
-  const std::vector<float> z = answer(maxima_, weights_->maxima, maxima_input, kMaxAnchors, features.max_anchors.data(),
-                                      features.max_spread.data());
+  std::array<float, kWindows.size() * kLevels.size()> z{};
+  Mixture(kMaxAnchors)
+      .mix(answer(maxima_, weights_->maxima, maxima_input, kMaxAnchors).data(), features.max_anchors.data(),
+           features.max_spread.data(), {z.data(), kWindows.size(), kLevels.size()});
   for (std::size_t w = 0; w < kWindows.size(); ++w) {
     result.maxima[w] = calibrated(z.data() + w * kLevels.size(), features.scale, weights_->maxima.calibration[w]);
   }

@@ -41,9 +41,9 @@ class Forecaster {
   Result<MixedForecast> forecast_mixed(const Past& past, std::size_t horizon);
 
  private:
-  /// The mean of a committee's calibrated answers, rows × levels, in z.
+  /// What a committee's networks weigh the anchors with, their mean (mixture.h).
   std::vector<float> answer(std::vector<Network>& networks, const Committee& committee, const NetworkInput& input,
-                            std::size_t anchors, const float* anchor, const float* spread);
+                            std::size_t anchors);
 
   std::shared_ptr<const Weights> weights_;
   std::vector<Network> mlp_;

@@ -4,38 +4,42 @@
 
 namespace proteus::forecast::global {
 
-void Mixture::combine(const ConstMatrix& outputs, const float* anchors, const float* spread, std::vector<float>& shares,
-                      const Matrix& levels) const {
+void Mixture::weigh(const ConstMatrix& outputs, std::vector<float>& weights) const {
   const std::size_t count = kLevels.size();
   const std::size_t gates = count * anchors_;
-  shares.resize(outputs.rows * gates);
+  weights.assign(outputs.data, outputs.data + outputs.size());
   for (std::size_t r = 0; r < outputs.rows; ++r) {
-    const float* out = outputs.data + r * outputs.columns;
-    float* share = shares.data() + r * gates;
+    float* row = weights.data() + r * outputs.columns;
     for (std::size_t k = 0; k < count; ++k) {
-      const float top = *std::max_element(out + k * anchors_, out + (k + 1) * anchors_);
-      for (std::size_t j = 0; j < anchors_; ++j) share[k * anchors_ + j] = out[k * anchors_ + j] - top;
+      float* share = row + k * anchors_;
+      const float top = *std::max_element(share, share + anchors_);
+      for (std::size_t j = 0; j < anchors_; ++j) share[j] -= top;
     }
-  }
-  exponential(shares);
-  for (std::size_t r = 0; r < outputs.rows; ++r) {
-    const float* out = outputs.data + r * outputs.columns;
-    const float* anchor = anchors + r * gates;  // anchors × levels
+    exponential({row, gates});
     for (std::size_t k = 0; k < count; ++k) {
-      float* share = shares.data() + r * gates + k * anchors_;
+      float* share = row + k * anchors_;
       float sum = 0;
       for (std::size_t j = 0; j < anchors_; ++j) sum += share[j];
-      float mixed = 0;
-      for (std::size_t j = 0; j < anchors_; ++j) {
-        share[j] /= sum;
-        mixed += share[j] * anchor[j * count + k];
-      }
-      levels.data[r * count + k] = mixed + spread[r] * out[gates + k];
+      for (std::size_t j = 0; j < anchors_; ++j) share[j] /= sum;
     }
   }
 }
 
-void Mixture::gradient(const float* anchors, const float* spread, const std::vector<float>& shares,
+void Mixture::mix(const float* weights, const float* anchors, const float* spread, const Matrix& levels) const {
+  const std::size_t count = kLevels.size();
+  const std::size_t gates = count * anchors_;
+  for (std::size_t r = 0; r < levels.rows; ++r) {
+    const float* weight = weights + r * outputs();
+    const float* anchor = anchors + r * gates;  // anchors × levels
+    for (std::size_t k = 0; k < count; ++k) {
+      float mixed = 0;
+      for (std::size_t j = 0; j < anchors_; ++j) mixed += weight[k * anchors_ + j] * anchor[j * count + k];
+      levels.data[r * count + k] = mixed + spread[r] * weight[gates + k];
+    }
+  }
+}
+
+void Mixture::gradient(const float* anchors, const float* spread, const std::vector<float>& weights,
                        const ConstMatrix& d_levels, const Matrix& d_outputs) const {
   const std::size_t count = kLevels.size();
   const std::size_t gates = count * anchors_;
@@ -43,7 +47,7 @@ void Mixture::gradient(const float* anchors, const float* spread, const std::vec
     const float* anchor = anchors + r * gates;
     float* d_out = d_outputs.data + r * d_outputs.columns;
     for (std::size_t k = 0; k < count; ++k) {
-      const float* share = shares.data() + r * gates + k * anchors_;
+      const float* share = weights.data() + r * outputs() + k * anchors_;
       const float d = d_levels.data[r * count + k];
       float mixed = 0;
       for (std::size_t j = 0; j < anchors_; ++j) mixed += share[j] * anchor[j * count + k];

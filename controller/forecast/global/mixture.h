@@ -18,12 +18,15 @@ class Mixture {
   explicit Mixture(std::size_t anchors) : anchors_(anchors) {}
   std::size_t outputs() const { return kLevels.size() * (anchors_ + 1); }
 
-  /// outputs: rows × outputs(); anchors: rows × anchors × levels; spread: rows. Result: rows × levels, unsorted, in
-  /// the unit of the anchors (z). `shares` becomes rows × levels × anchors, for gradient().
-  void combine(const ConstMatrix& outputs, const float* anchors, const float* spread, std::vector<float>& shares,
-               const Matrix& levels) const;
-  /// What d_levels (rows × levels) makes of the outputs.
-  void gradient(const float* anchors, const float* spread, const std::vector<float>& shares,
+  /// Makes the outputs (rows × outputs()) weights: the shares of each level's anchors, which add up to 1, in place of
+  /// what they are the softmax of; the corrections stay. Weights of several networks, or of neighbouring steps, may be
+  /// averaged.
+  void weigh(const ConstMatrix& outputs, std::vector<float>& weights) const;
+  /// weights: rows × outputs(); anchors: rows × anchors × levels; spread: rows. Result: rows × levels, unsorted, in
+  /// the unit of the anchors (z).
+  void mix(const float* weights, const float* anchors, const float* spread, const Matrix& levels) const;
+  /// What d_levels (rows × levels) makes of the outputs, of which weigh() has made `weights`.
+  void gradient(const float* anchors, const float* spread, const std::vector<float>& weights,
                 const ConstMatrix& d_levels, const Matrix& d_outputs) const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace proteus::forecast::global {
 
@@ -38,16 +39,17 @@ class Losses {
     const Cell& cell = cells_[series * classes_ + of];
     return cell.sum / cell.count;
   }
-  /// Sum over the classes of the mean over series of ln(loss).
-  double score() const {
-    double sum = 0;
-    double present = 0;
-    for (const Cell& cell : cells_) {
-      if (cell.count == 0) continue;
-      sum += std::log(cell.sum / cell.count + kLossFloor);
-      ++present;
+  /// By class: the mean over series of ln(loss); 0 if no series has the class.
+  std::vector<double> scores() const {
+    std::vector<double> sums(classes_, 0.0);
+    std::vector<double> present(classes_, 0.0);
+    for (std::size_t i = 0; i < cells_.size(); ++i) {
+      if (cells_[i].count == 0) continue;
+      sums[i % classes_] += std::log(cells_[i].sum / cells_[i].count + kLossFloor);
+      ++present[i % classes_];
     }
-    return sum / present * static_cast<double>(classes_);
+    for (std::size_t c = 0; c < classes_; ++c) sums[c] /= std::max(present[c], 1.0);
+    return sums;
   }
 
  private:
@@ -103,8 +105,8 @@ double batch_loss(std::span<const std::size_t> windows, std::size_t per_window, 
   return sum;
 }
 
-double score_of(const TrainingSet& set, std::size_t per_window, std::span<const float> values, std::size_t classes,
-                const ConstMatrix& levels, auto&& of_row) {
+std::vector<double> scores_of(const TrainingSet& set, std::size_t per_window, std::span<const float> values,
+                              std::size_t classes, const ConstMatrix& levels, auto&& of_row) {
   Losses losses(set, classes);
   for (std::size_t r = 0; r < levels.rows; ++r) {
     Levels sorted;
@@ -112,7 +114,11 @@ double score_of(const TrainingSet& set, std::size_t per_window, std::span<const 
     std::sort(sorted.begin(), sorted.end());
     losses.add(set.series[r / per_window], of_row(r), row_loss(sorted.data(), values[r]) * set.unit[r / per_window]);
   }
-  return losses.score();
+  return losses.scores();
+}
+
+double sum_of(const std::vector<double>& scores) {
+  return std::accumulate(scores.begin(), scores.end(), 0.0);
 }
 
 }  // namespace
@@ -130,9 +136,17 @@ double StepObjective::loss(std::span<const std::size_t> windows, const ConstMatr
   return batch_loss(windows, set_.steps.per_window, set_.step_value, weight_, levels, d_levels);
 }
 
+std::array<double, kBands> StepObjective::band_scores(const ConstMatrix& levels) const {
+  const std::vector<double> scores = scores_of(set_, set_.steps.per_window, set_.step_value, kBands, levels,
+                                               [&](std::size_t r) { return band_of(set_.step_ahead[r]); });
+  std::array<double, kBands> result{};
+  std::copy(scores.begin(), scores.end(), result.begin());
+  return result;
+}
+
 double StepObjective::score(const ConstMatrix& levels) const {
-  return score_of(set_, set_.steps.per_window, set_.step_value, kBands, levels,
-                  [&](std::size_t r) { return band_of(set_.step_ahead[r]); });
+  const std::array<double, kBands> scores = band_scores(levels);
+  return std::accumulate(scores.begin(), scores.end(), 0.0);
 }
 
 MaxObjective::MaxObjective(const TrainingSet& set) : set_(set), top_(set.windows * kWindows.size()) {
@@ -150,8 +164,8 @@ double MaxObjective::loss(std::span<const std::size_t> windows, const ConstMatri
 }
 
 double MaxObjective::score(const ConstMatrix& levels) const {
-  return score_of(set_, kWindows.size(), top_, kWindows.size(), levels,
-                  [](std::size_t r) { return r % kWindows.size(); });
+  return sum_of(scores_of(set_, kWindows.size(), top_, kWindows.size(), levels,
+                          [](std::size_t r) { return r % kWindows.size(); }));
 }
 
 }  // namespace proteus::forecast::global

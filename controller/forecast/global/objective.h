@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -28,6 +29,8 @@ class StepObjective final : public Objective {
   double loss(std::span<const std::size_t> windows, const ConstMatrix& levels, const Matrix& d_levels) override;
   /// Sum over the bands of the mean over series of ln(loss).
   double score(const ConstMatrix& levels) const override;
+  /// By band: the mean over series of ln(loss).
+  std::array<double, kBands> band_scores(const ConstMatrix& levels) const;
 
  private:
   const TrainingSet& set_;

@@ -15,6 +15,7 @@ namespace {
 /// The inputs of some windows, gathered in one place.
 struct Batch {
   std::vector<float> window, sequence, rows, anchors, spread;
+  std::vector<float> swapped;
 
   void gather(const TrainingTask& task, std::span<const std::size_t> windows, bool with_sequence) {
     const auto take = [&](const std::vector<float>& from, std::vector<float>& to) {
@@ -29,6 +30,17 @@ struct Batch {
     take(task.rows.input, rows);
     take(task.rows.anchor, anchors);
     take(task.rows.spread, spread);
+  }
+
+  /// Lets each window input be another window's with that chance.
+  void swap_inputs(float share, std::size_t windows, std::mt19937& random) {
+    const auto below = static_cast<std::uint32_t>(share * 4294967295.0F);
+    const std::size_t inputs = window.size() / windows;
+    swapped = window;
+    for (std::size_t i = 0; i < window.size(); ++i) {
+      if (random() < below) swapped[i] = window[random() % windows * inputs + i % inputs];
+    }
+    window.swap(swapped);
   }
 
   NetworkInput input(std::size_t windows, std::size_t rows_per_window) const {
@@ -47,7 +59,7 @@ std::vector<float> predict_all(Network& network, std::span<const float> paramete
   const Mixture mixture(task.rows.anchors);
   const std::size_t per = task.rows.per_window;
   std::vector<float> levels(task.set.windows * per * kLevels.size());
-  std::vector<float> shares;
+  std::vector<float> weights;
   std::vector<std::size_t> windows;
   Batch batch;
   for (std::size_t begin = 0; begin < task.set.windows; begin += kAtOnce) {
@@ -55,8 +67,9 @@ std::vector<float> predict_all(Network& network, std::span<const float> paramete
     std::iota(windows.begin(), windows.end(), begin);
     batch.gather(task, windows, network.shape().lstm_hidden > 0);
     const ConstMatrix outputs = network.forward(parameters, batch.input(windows.size(), per));
-    mixture.combine(outputs, batch.anchors.data(), batch.spread.data(), shares,
-                    {levels.data() + begin * per * kLevels.size(), windows.size() * per, kLevels.size()});
+    mixture.weigh(outputs, weights);
+    mixture.mix(weights.data(), batch.anchors.data(), batch.spread.data(),
+                {levels.data() + begin * per * kLevels.size(), windows.size() * per, kLevels.size()});
   }
   return levels;
 }
@@ -76,7 +89,7 @@ std::vector<float> train(Network& network, std::vector<float> parameters, const 
   int waited = 0;
   Adam adam(parameters.size());
   std::vector<float> gradients(parameters.size());
-  std::vector<float> shares;
+  std::vector<float> weights;
   std::vector<float> levels;
   std::vector<float> d_levels;
   std::vector<float> d_outputs;
@@ -93,16 +106,17 @@ std::vector<float> train(Network& network, std::vector<float> parameters, const 
       const std::span<const std::size_t> windows(order.data() + begin,
                                                  std::min(options.batch_windows, order.size() - begin));
       batch.gather(task, windows, network.shape().lstm_hidden > 0);
+      if (options.swapped > 0) batch.swap_inputs(options.swapped, windows.size(), random);
       const NetworkInput input = batch.input(windows.size(), per);
       const ConstMatrix outputs = network.forward(parameters, input);
       const std::size_t rows = outputs.rows;
       levels.resize(rows * kLevels.size());
       d_levels.resize(levels.size());
       d_outputs.resize(outputs.size());
-      mixture.combine(outputs, batch.anchors.data(), batch.spread.data(), shares,
-                      {levels.data(), rows, kLevels.size()});
+      mixture.weigh(outputs, weights);
+      mixture.mix(weights.data(), batch.anchors.data(), batch.spread.data(), {levels.data(), rows, kLevels.size()});
       sum += objective.loss(windows, {levels.data(), rows, kLevels.size()}, {d_levels.data(), rows, kLevels.size()});
-      mixture.gradient(batch.anchors.data(), batch.spread.data(), shares, {d_levels.data(), rows, kLevels.size()},
+      mixture.gradient(batch.anchors.data(), batch.spread.data(), weights, {d_levels.data(), rows, kLevels.size()},
                        {d_outputs.data(), rows, outputs.columns});
       std::fill(gradients.begin(), gradients.end(), 0.0F);
       network.backward(parameters, input, {d_outputs.data(), rows, outputs.columns}, gradients);

@@ -17,6 +17,9 @@ struct TrainingOptions {
   std::size_t batch_windows = 128;
   float rate = 2e-3F;  ///< falls to a fiftieth along a half cosine
   float weight_decay = 0.01F;
+  /// Share of the window inputs that a window of a batch takes from another, drawn anew each time: so that a network
+  /// does not learn its series by heart.
+  float swapped = 0;
   std::uint32_t seed = 1;
 };
 

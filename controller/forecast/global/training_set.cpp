@@ -8,13 +8,6 @@ namespace proteus::forecast::global {
 
 namespace {
 
-/// Mean absolute difference from a day before.
-double daily_difference(std::span<const double> values) {
-  double sum = 0;
-  for (std::size_t t = kDay; t < values.size(); ++t) sum += std::abs(values[t] - values[t - kDay]);
-  return sum / static_cast<double>(values.size() - kDay);
-}
-
 /// One step in each of `count` equal parts of first … last.
 void draw_steps(std::size_t first, std::size_t last, std::size_t count, std::mt19937& random,
                 std::vector<std::size_t>& out) {
@@ -61,6 +54,12 @@ Status cut_window(const TrainingSeries& series, std::size_t origin, const std::v
 }
 
 }  // namespace
+
+double daily_difference(std::span<const double> values) {
+  double sum = 0;
+  for (std::size_t t = kDay; t < values.size(); ++t) sum += std::abs(values[t] - values[t - kDay]);
+  return sum / static_cast<double>(values.size() - kDay);
+}
 
 Result<TrainingSet> cut_windows(std::span<const TrainingSeries> series, const WindowChoice& choice) {
   TrainingSet set;

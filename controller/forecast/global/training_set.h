@@ -62,6 +62,9 @@ inline std::size_t band_of(std::size_t step_ahead) {
   return step_ahead == 1 ? 0 : step_ahead <= kHour ? 1 : 2;
 }
 
+/// Mean absolute difference from a day before, of more than a day of values.
+double daily_difference(std::span<const double> values);
+
 /// Series that are too short for a window are left out. Origins are spread evenly, with a random offset within each
 /// stride. Thread: pure.
 Result<TrainingSet> cut_windows(std::span<const TrainingSeries> series, const WindowChoice& choice);

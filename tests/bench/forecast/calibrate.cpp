@@ -144,9 +144,7 @@ Result<std::array<float, kWindows.size()>> find_prices(const std::vector<Trainin
   const auto shared = std::make_shared<const Weights>(std::move(weights));
   Forecaster forecaster(shared);
   for (const TrainingSeries& one : series) {
-    double unit = 0;
-    for (std::size_t t = kDay; t < one.values.size(); ++t) unit += std::abs(one.values[t] - one.values[t - kDay]);
-    unit /= static_cast<double>(one.values.size() - kDay);
+    const double unit = daily_difference(one.values);
     for (std::size_t n = 0; n < kOriginsEach; ++n) {
       const std::size_t origin = one.values.size() - kHorizon - n * kApart;
       std::vector<Past::Companion> companions = one.companions;

@@ -73,6 +73,7 @@ struct ContenderKind {
   std::string note;  ///< for the last column of the table
   std::function<Result<std::unique_ptr<Contender>>(const SeriesInfo&)> make;
   double train_cpu_s = std::numeric_limits<double>::quiet_NaN();  ///< NaN: nothing is trained across series
+  bool slow = false;                                              ///< runs only if it is named
 };
 
 }  // namespace proteus::bench

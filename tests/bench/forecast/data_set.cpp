@@ -176,10 +176,22 @@ Result<Part> parse_part(std::string_view text) {
   return part;
 }
 
-void keep_part(DataSet& set, const Part& part) {
+namespace {
+
+void choose_vms(DataSet& set, const auto& keep) {
   std::size_t place = 0;
-  std::erase_if(set.columns, [&](const auto&) { return place++ % part.count != part.index; });
+  std::erase_if(set.columns, [&](const auto&) { return !keep(place++); });
   std::erase_if(set.series, [&](const SeriesInfo& info) { return !set.columns.contains(info.vm); });
+}
+
+}  // namespace
+
+void keep_part(DataSet& set, const Part& part) {
+  choose_vms(set, [&](std::size_t place) { return place % part.count == part.index; });
+}
+
+void drop_part(DataSet& set, const Part& part) {
+  choose_vms(set, [&](std::size_t place) { return place % part.count != part.index; });
 }
 
 }  // namespace proteus::bench

@@ -37,5 +37,7 @@ struct Part {
 Result<Part> parse_part(std::string_view text);
 /// The series of those VMs alone.
 void keep_part(DataSet& set, const Part& part);
+/// Those of all others.
+void drop_part(DataSet& set, const Part& part);
 
 }  // namespace proteus::bench

@@ -66,6 +66,10 @@ TEST_F(DataSetFolder, APartHoldsEveryOtherVm) {
   manifest(text);
   Result<DataSet> set = read_data_set(folder_);
   ASSERT_TRUE(set.has_value()) << set.error().message;
+  DataSet others = *set;
+  drop_part(others, parse_part("0/2").value());
+  ASSERT_EQ(others.series.size(), 1U);
+  EXPECT_EQ(others.series[0].vm, "b");
   keep_part(*set, parse_part("0/2").value());
   ASSERT_EQ(set->series.size(), 2U);
   EXPECT_EQ(set->series[0].vm, "c");

@@ -42,10 +42,13 @@ std::string names_of(const std::vector<ContenderKind>& kinds) {
   return names;
 }
 
-/// The models of a comma-separated list, in its order.
+/// The models of a comma-separated list, in its order; all: those that are not slow.
 Result<std::vector<ContenderKind>> pick(const std::string& list, const std::string& weights) {
-  const std::vector<ContenderKind> known = contenders(weights);
-  if (list == "all") return known;
+  std::vector<ContenderKind> known = contenders(weights);
+  if (list == "all") {
+    std::erase_if(known, [](const ContenderKind& kind) { return kind.slow; });
+    return known;
+  }
   std::vector<ContenderKind> picked;
   std::stringstream names(list);
   for (std::string name; std::getline(names, name, ',');) {
@@ -137,7 +140,8 @@ int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app("Scores forecast models on a folder of series: manifest.csv and series/<vm>.csv.gz");
   app.add_option("--data", arguments.data, "the set folder")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--models", arguments.models, "comma-separated, or all: " + names_of(contenders(arguments.weights)))
+  app.add_option("--models", arguments.models,
+                 "comma-separated, or all (but engine, which is slow): " + names_of(contenders(arguments.weights)))
       ->capture_default_str();
   app.add_option("--scope", arguments.scope,
                  "full: every series, and the rows of the subset as well; subset: only that")

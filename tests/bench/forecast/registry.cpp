@@ -11,6 +11,7 @@
 #include "controller/forecast/theta.h"
 #include "controller/forecast/time_of_day.h"
 #include "tests/bench/forecast/baselines.h"
+#include "tests/bench/forecast/engine_contender.h"
 #include "tests/bench/forecast/global_contenders.h"
 #include "tests/bench/forecast/model_contender.h"
 
@@ -45,6 +46,7 @@ std::vector<ContenderKind> contenders(const std::filesystem::path& weights) {
                                 [] { return std::make_unique<forecast::Theta>(kDay, kHorizon); }));
   if (std::error_code none; std::filesystem::exists(weights, none)) {
     for (ContenderKind& kind : global_contenders(weights)) all.push_back(std::move(kind));
+    all.push_back(engine_contender(weights));
   }
   return all;
 }

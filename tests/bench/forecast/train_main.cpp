@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   using namespace proteus;
   std::string data;
   std::string out;
-  std::string part_name = "0/1";
+  std::string left_out;
   bench::TrainChoice choice;
   CLI::App app("Trains the global forecast models on a folder of series: manifest.csv and series/<vm>.csv.gz");
   app.add_option("--data", data, "the set folder")->required()->check(CLI::ExistingDirectory);
@@ -22,8 +22,8 @@ int main(int argc, char** argv) {
   app.add_option("--windows", choice.windows_per_series, "windows cut from each series")->capture_default_str();
   app.add_option("--epochs", choice.epochs, "of training, at most")->check(CLI::Range(1, 200))->capture_default_str();
   app.add_option("--seed", choice.seed, "of everything that is drawn")->capture_default_str();
-  app.add_option("--part", part_name, "of the VMs, for example 0/2: every other one from the first on")
-      ->capture_default_str();
+  app.add_option("--without", left_out,
+                 "the VMs that are not looked at, for example 0/3: every third from the first on");
   CLI11_PARSE(app, argc, argv);
 
   const auto fail = [](const Error& error) {
@@ -32,9 +32,11 @@ int main(int argc, char** argv) {
   };
   Result<bench::DataSet> set = bench::read_data_set(data);
   if (!set) return fail(set.error());
-  const Result<bench::Part> part = bench::parse_part(part_name);
-  if (!part) return fail(part.error());
-  bench::keep_part(*set, *part);
+  if (!left_out.empty()) {
+    const Result<bench::Part> part = bench::parse_part(left_out);
+    if (!part) return fail(part.error());
+    bench::drop_part(*set, *part);
+  }
   const auto log = [](const std::string& line) {
     timespec now{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);

@@ -1,51 +1,20 @@
 // Histories that no model was made for: every model forecasts something finite and in order, or says why not.
 
+#include "tests/controller/forecast/fuzzed_history.h"
+
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-#include <random>
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "controller/forecast/global/ensemble.h"
+#include "controller/forecast/global/shipped_weights.h"
+#include "controller/forecast/global_model.h"
 #include "tests/controller/forecast/every_model.h"
 
 namespace proteus::forecast {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-using Random = std::mt19937_64;
-
-/// One stretch of some kind, after what is there.
-void add_stretch(std::vector<double>& values, Random& random) {
-  std::normal_distribution<double> normal(0, 1);
-  const std::uint64_t kind = random() % 12;
-  const std::uint64_t length = random() % 4 == 0 ? 1 : random() % 120;
-  const double scale = std::pow(10.0, static_cast<double>(random() % 16) - 5);
-  const double level = values.empty() || !std::isfinite(values.back()) ? scale : values.back();
-  for (std::uint64_t i = 0; i < length; ++i) {
-    const auto x = static_cast<double>(i);
-    switch (kind) {
-      case 0: values.push_back(level); break;
-      case 1: values.push_back(kNan); break;
-      case 2: values.push_back(0); break;
-      case 3: values.push_back(-scale * std::abs(normal(random))); break;
-      case 4: values.push_back(level + scale * x); break;
-      case 5: values.push_back(level - scale * x); break;
-      case 6: values.push_back(scale * (i % 2 == 0 ? 1 : 1e6)); break;
-      case 7: values.push_back(random() % 3 == 0 ? kNan : scale * normal(random)); break;
-      case 8: values.push_back(level * std::exp(0.3 * x)); break;
-      case 9: values.push_back(scale * std::abs(std::sin(0.26 * x))); break;
-      case 10: values.push_back(random() % 60 == 0 ? 1e140 : scale); break;
-      default: values.push_back(level + scale * normal(random)); break;
-    }
-  }
-  // What no sensor sends, now and then.
-  if (length > 0 && random() % 40 == 0) values.back() = random() % 2 == 0 ? 1e300 : -1.7e308;
-  if (length > 0 && random() % 80 == 0) values.back() = kInfinity;
-}
 
 class FuzzedHistory : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Models, FuzzedHistory, testing::ValuesIn(kModelNames),
@@ -79,6 +48,88 @@ TEST_P(FuzzedHistory, GivesFiniteQuantilesInOrderOrAClearError) {
     }
   }
   EXPECT_GT(forecasts, 150) << "most histories can be forecast from";
+}
+
+TEST(FuzzedNetworks, TheModelGivesFiniteQuantilesInOrderOrAClearError) {
+  global::Forecaster networks(global::shipped_weights());
+  int forecasts = 0;
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    std::vector<double> values;
+    for (const std::size_t enough = 500 + random() % 700; values.size() < enough;) add_stretch(values, random);
+    History history = history_of(values);
+    history.step = std::chrono::minutes(seed % 2 == 0 ? 5 : 1);
+    if (seed % 2 == 1) {  // five steps to each of the networks'
+      std::vector<double> finer;
+      for (const double value : history.values) finer.insert(finer.end(), 5, value);
+      history.values = std::move(finer);
+    }
+    GlobalModel model(networks, static_cast<global::Kind>(seed % global::kKinds), history.step, 60);
+    if (const Status status = model.fit(history); !status) {
+      EXPECT_TRUE(status.error().code == ErrorCode::kFailedPrecondition ||
+                  status.error().code == ErrorCode::kInvalidArgument);
+      EXPECT_EQ(status.error().message.rfind("global", 0), 0U) << status.error().message;
+      continue;
+    }
+    std::vector<double> more;
+    while (more.size() < 10) add_stretch(more, random);
+    more.resize(10);
+    for (const int steps : {1, 12, 60}) {
+      const Result<Forecast> forecast = model.forecast(steps);
+      ASSERT_TRUE(forecast.has_value()) << forecast.error().message;
+      ASSERT_NO_FATAL_FAILURE(expect_sound(*forecast, steps));
+      ++forecasts;
+      for (const double value : more) model.update(value);
+    }
+  }
+  EXPECT_GT(forecasts, 60) << "most histories can be forecast from";
+}
+
+TEST(FuzzedNetworks, TheEnsembleGivesFiniteQuantilesInOrderOrAClearError) {
+  const std::shared_ptr<const global::Weights> weights = global::shipped_weights();
+  global::Forecaster networks(weights);
+  int forecasts = 0;
+  for (unsigned seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    std::vector<double> values;
+    for (const std::size_t enough = 500 + random() % 900; values.size() < enough;) add_stretch(values, random);
+    std::vector<double> beside;
+    while (beside.size() < values.size()) add_stretch(beside, random);
+    beside.resize(values.size());
+    if (seed % 4 != 0) {
+      // The ensemble takes what is left of a history when gaps and what no sensor sends are filled in.
+      for (double& value : values) value = std::isfinite(value) && std::abs(value) < 1e150 ? std::max(0.0, value) : 0;
+    }
+    global::Ensemble ensemble(weights, {true, true, true, true});
+    for (const std::size_t back : {40U, 20U, 0U}) {
+      const std::size_t now = values.size() - back;
+      const std::vector<global::Past::Companion> companions = {
+          {global::Kind::kMemory, std::span<const double>(beside).first(now)}};
+      const global::Past past{.kind = static_cast<global::Kind>(seed % global::kKinds),
+                              .values = std::span<const double>(values).first(now),
+                              .companions = companions,
+                              .next_epoch_s = {}};
+      const Result<global::EnsembleForecast> made = ensemble.forecast(networks, past, static_cast<std::int64_t>(now));
+      if (!made) {
+        EXPECT_EQ(made.error().message.rfind("global forecast", 0), 0U) << made.error().message;
+        continue;
+      }
+      ++forecasts;
+      const auto in_order = [](const global::ValueLevels& levels) {
+        return std::isfinite(levels.front()) && std::isfinite(levels.back()) && levels.front() >= 0 &&
+               std::is_sorted(levels.begin(), levels.end());
+      };
+      EXPECT_TRUE(std::all_of(made->steps.begin(), made->steps.end(), in_order));
+      EXPECT_TRUE(std::all_of(made->maxima.begin(), made->maxima.end(), in_order));
+      for (std::size_t w = 0; w < global::kWindows.size(); ++w) {
+        EXPECT_TRUE(std::isfinite(made->reservations[w]) && made->frugal[w] >= 0);
+        EXPECT_LE(made->frugal[w], made->reservations[w]);
+      }
+    }
+  }
+  EXPECT_GT(forecasts, 40) << "most histories can be forecast from";
 }
 
 }  // namespace

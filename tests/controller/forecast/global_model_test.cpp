@@ -118,7 +118,12 @@ TEST(EngineWithNetworks, BlendsThemInWhereTheyAreBetterAndSurvivesALevelShift) {
   feed(4 * kDay + 90, 1);  // half past seven
   const Accuracy global = find("global");
   ASSERT_EQ(global.leads.size(), 3u) << global.reason;
-  EXPECT_GT(global.leads[2].share, 0.3) << "two hours ahead, the start of work is known only to those who know days";
+  EXPECT_GT(global.leads[0].share, 0.5);
+  EXPECT_GT(global.leads[1].share, 0.5);
+  const Accuracy trend = find("holt_damped");
+  ASSERT_EQ(trend.leads.size(), 3u);
+  EXPECT_LT(global.leads[2].pinball_loss, 0.25 * trend.leads[2].pinball_loss)
+      << "two hours ahead, the start of work is known only to those who know days";
   const Forecast forecast = engine.forecast(vm, Resource::kCpu, kStart + minutes(5) * step).value();
   EXPECT_GT(forecast.steps[18].p50, 1) << "nine o'clock";
   // From now on four times as much.

@@ -43,10 +43,10 @@ struct Problem {
   /// A smooth function of the levels: sum of pull · level + level² / 2.
   double loss(const std::vector<float>& parameters) {
     Network network(shape);
-    std::vector<float> shares;
+    std::vector<float> weights;
     std::vector<float> levels(kRows * kLevels.size());
-    Mixture(kAnchors).combine(network.forward(parameters, input()), anchors.data(), spread.data(), shares,
-                              {levels.data(), kRows, kLevels.size()});
+    Mixture(kAnchors).weigh(network.forward(parameters, input()), weights);
+    Mixture(kAnchors).mix(weights.data(), anchors.data(), spread.data(), {levels.data(), kRows, kLevels.size()});
     double sum = 0;
     for (std::size_t i = 0; i < levels.size(); ++i) {
       sum += static_cast<double>(pull[i]) * levels[i] + 0.5 * static_cast<double>(levels[i]) * levels[i];
@@ -57,13 +57,13 @@ struct Problem {
   std::vector<float> gradient(const std::vector<float>& parameters) {
     Network network(shape);
     const Mixture mixture(kAnchors);
-    std::vector<float> shares;
+    std::vector<float> weights;
     std::vector<float> levels(kRows * kLevels.size());
-    mixture.combine(network.forward(parameters, input()), anchors.data(), spread.data(), shares,
-                    {levels.data(), kRows, kLevels.size()});
+    mixture.weigh(network.forward(parameters, input()), weights);
+    mixture.mix(weights.data(), anchors.data(), spread.data(), {levels.data(), kRows, kLevels.size()});
     for (std::size_t i = 0; i < levels.size(); ++i) levels[i] += pull[i];
     std::vector<float> d_outputs(kRows * shape.outputs);
-    mixture.gradient(anchors.data(), spread.data(), shares, {levels.data(), kRows, kLevels.size()},
+    mixture.gradient(anchors.data(), spread.data(), weights, {levels.data(), kRows, kLevels.size()},
                      {d_outputs.data(), kRows, shape.outputs});
     std::vector<float> gradients(parameters.size(), 0.0F);
     network.backward(parameters, input(), {d_outputs.data(), kRows, shape.outputs}, gradients);
