@@ -2,7 +2,11 @@
 """Others' programs beside ours, on the machine as it is now. JSON lines with name, value and unit.
 
 agents: CPU time, user and system, that prometheus-node-exporter, collectd and netdata take for a value when they are asked
-        for all of them once a second. They see the host, not its VMs.
+        for all of them once a second. They see the host, not its VMs; prometheus-libvirt-exporter sees 100 domains of
+        libvirt's test driver, which runs inside it: what libvirtd and QEMU would take is not there.
+hooks:  run time of the programs of libbpf-tools' runqlat -P for a change of the thread on a CPU, by the kernel's statistics
+        and with what these cost themselves (bench_telemetry_hooks tells it as clock_overhead), while two processes pass a
+        byte through pipes. The same load as there. Needs root and bpftool.
 stores: bytes on disk, index included, that prometheus and victoria-metrics take for a value of a recorded host: the same
         series, chosen and copied to several hosts in the same way, as bench_telemetry_store's bytes_per_sample_mix and
         ..._active, compacted.
@@ -142,7 +146,79 @@ def netdata(root, seconds):
             measure_agent("netdata", process.pid, seconds, counted)
 
 
-AGENTS = {"node_exporter": node_exporter, "collectd": collectd, "netdata": netdata}
+def libvirt_exporter(root, seconds):
+    with tempfile.TemporaryDirectory() as directory:
+        domains = "".join(f"<domain type='test'><name>vm{i}</name><memory>262144</memory><vcpu>4</vcpu>"
+                          "<os><type>hvm</type></os></domain>" for i in range(100))
+        node = pathlib.Path(directory, "node.xml")
+        node.write_text(f"<node>{domains}</node>")
+        with running([f"{root}/usr/bin/prometheus-libvirt-exporter", f"--libvirt.uri=test://{node}",
+                      "--web.listen-address=127.0.0.1:19177"]) as process:
+            url = "http://127.0.0.1:19177/metrics"
+            until_it_answers(url, process)
+
+            def libvirt_values():
+                return sum(line.startswith(b"libvirt_") for line in fetch(url).splitlines())
+
+            measure_agent("libvirt_exporter", process.pid, seconds, libvirt_values)
+
+
+AGENTS = {"node_exporter": node_exporter, "collectd": collectd, "netdata": netdata, "libvirt_exporter": libvirt_exporter}
+
+
+def programs_of(pid):
+    """name -> (runs, ns) of the kernel programs that the process holds."""
+    ids = set()
+    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            ids.update(int(line.split()[1]) for line in info.read_text().splitlines() if line.startswith("prog_id:"))
+    shown = json.loads(subprocess.run(["/usr/sbin/bpftool", "-j", "prog", "show"], check=True, capture_output=True).stdout)
+    return {program["name"]: (program.get("run_cnt", 0), program.get("run_time_ns", 0)) for program in shown
+            if program["id"] in ids}
+
+
+def pass_bytes(round_trips):
+    """Between this process and a child, both on CPU 0."""
+    forth, back = os.pipe(), os.pipe()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {0})
+    child = os.fork()
+    if child == 0:
+        for _ in range(round_trips):
+            os.write(back[1], os.read(forth[0], 1))
+        os._exit(0)
+    for _ in range(round_trips):
+        os.write(forth[1], b"x")
+        os.read(back[0], 1)
+    os.waitpid(child, 0)
+    os.sched_setaffinity(0, before)
+    for fd in (*forth, *back):
+        os.close(fd)
+
+
+def hooks(root):
+    statistics = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+    enabled = statistics.read_text()
+    statistics.write_text("1")
+    try:
+        with running([f"{root}/usr/sbin/runqlat", "-P", "3600"]) as process:
+            end = time.monotonic() + 30
+            while not any("switch" in name for name in programs_of(process.pid)):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise SystemExit("runqlat does not start")
+                time.sleep(0.5)
+            before = programs_of(process.pid)
+            pass_bytes(200_000)
+            after = programs_of(process.pid)
+    finally:
+        statistics.write_text(enabled)
+    spent = {name: (runs - before[name][0], ns - before[name][1]) for name, (runs, ns) in after.items()}
+    switches = max(runs for name, (runs, _) in spent.items() if "switch" in name)
+    for name, (runs, ns) in sorted(spent.items()):
+        if runs > 0:
+            report(f"runqlat_{name}_ns", ns / runs, "ns")
+            report(f"runqlat_{name}_runs_per_switch", runs / switches, "1")
+    report("runqlat_ns_per_switch", sum(ns for _, ns in spent.values()) / switches, "ns")
 
 
 def load(path):
@@ -243,6 +319,7 @@ def main():
     of_agents = commands.add_parser("agents")
     of_agents.add_argument("--seconds", type=int, default=60)
     of_agents.add_argument("--only", choices=AGENTS)
+    commands.add_parser("hooks")
     of_stores = commands.add_parser("stores")
     of_stores.add_argument("host_series", help="written by bench_telemetry_store --record SECONDS FILE")
     of_stores.add_argument("--copies", type=int, default=10)
@@ -251,6 +328,8 @@ def main():
         for name, measure in AGENTS.items():
             if options.only in (None, name):
                 measure(options.root, options.seconds)
+    elif options.command == "hooks":
+        hooks(options.root)
     else:
         stores(options.root, options.host_series, options.copies)
 
