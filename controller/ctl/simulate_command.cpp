@@ -26,6 +26,7 @@ void add_options(CLI::App& scenario, KvmCommand& options) {
   scenario.add_option("--scenario", options.scenario, "small, normal or large")->capture_default_str();
   scenario.add_option("--policy", options.policy, simulate::kvm::policy_names())->required();
   scenario.add_option("--seed", options.seed, "which VMs, when")->capture_default_str();
+  scenario.add_option("--svg", options.svg, "also write a picture of the run to this file");
 }
 
 }  // namespace

@@ -139,6 +139,11 @@ std::string exchange_reason(double gain) {
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
   const std::size_t v = change.vm;
   const std::size_t from = plan.placement(v).host;
+  if (option.cause == Step::Cause::kShareMemory) {
+    return fmt::format("{} holds what it may need, and the guests of {} must not outgrow it together: {}",
+                       name_of(plan, v), host_name(plan, from),
+                       allocation_change(plan.placement(v).allocation, change.to.allocation));
+  }
   if (change.to.host == from) {
     if (option.cause != Step::Cause::kMakeRoom) return reshape_reason(plan, change, evaluation);
     return fmt::format("{}; {} uses the room made by the move before it and {}", vm_outlook(plan, v),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -37,6 +38,8 @@ struct HostModel {
   std::int64_t memory_bytes = 0;
   double cpu_headroom = 0;  ///< share of the capacity to be kept free
   double memory_headroom = 0;
+  std::shared_ptr<const WaitTable> disk_wait;  ///< none: nobody waits for it
+  std::shared_ptr<const WaitTable> network_wait;
   double idle_watts = 0;
   double peak_watts = 0;
   std::size_t fault_domain = kNowhere;    ///< index into Policy::fault_domains, or beyond them: a host of its own
@@ -69,6 +72,10 @@ struct VmModel {
   Automation automation = Automation::kObserve;
   SizeBounds size;
   double priority = 1;        ///< multiplies what its waiting costs
+  double value_per_hour = 0;  ///< of its work
+  /// What counts against its host's memory is no more than this: what the guest holds and may need, if policy counts
+  /// so.
+  std::int64_t memory_need_bytes = std::numeric_limits<std::int64_t>::max();
   double reserved_cores = 0;  ///< counted at its host whether it uses them or not
   int moves_last_hour = 0;
   std::string window;                   ///< name of the rule by which it may not be changed at this time; empty: none
@@ -78,9 +85,17 @@ struct VmModel {
   std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
 };
 
+class ServicePrices;
+
+/// What a VM with such an allocation counts against its host's memory.
+inline std::int64_t promised_bytes(const VmModel& vm, const Allocation& allocation) {
+  return std::min(allocation.memory_bytes, vm.memory_need_bytes);
+}
+
 /// Everything that does not change while a decision is searched for. Borrows state and policy.
 struct ClusterModel {
   ClusterModel(const ClusterState& state, const Policy& policy);
+  ~ClusterModel();
   ClusterModel(const ClusterModel&) = delete;
   ClusterModel& operator=(const ClusterModel&) = delete;
 
@@ -91,6 +106,7 @@ struct ClusterModel {
   std::vector<VmModel> vms;      ///< as in state.vms
   int migrations_running = 0;    ///< in flight, in the cluster
   int moves_last_hour = 0;
+  std::unique_ptr<const ServicePrices> service;    ///< none: the policy gives no VM's work a value
   std::vector<std::vector<bool>> pin_allows;       ///< [pin][host]
   std::vector<std::vector<std::size_t>> rule_vms;  ///< [affinity rule]: the active VMs that it is about
 

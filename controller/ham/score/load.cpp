@@ -63,7 +63,7 @@ void Load::add(const Load& other, double sign) {
 }
 
 double HostScore::performance() const {
-  return mean(contention) + memory_shortage;
+  return mean(contention) + memory_shortage + slowdown;
 }
 double VmScore::performance() const {
   return mean(unserved) + memory_shortage;
@@ -96,7 +96,7 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
   const double used =
       demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
   load.memory_used_bytes = std::min(memory, used);
-  load.memory_bytes = allocation.memory_bytes;
+  load.memory_bytes = promised_bytes(vm, allocation);
   return load;
 }
 

@@ -48,6 +48,7 @@ struct HostScore {
   double memory_shortage = 0;
   double imbalance = 0;
   double energy = 0;
+  double slowdown = 0;  ///< value of work that its VMs do not get done (score/service.h); score_host() leaves it 0
   double performance() const;
   double utilisation() const { return imbalance + energy; }
 };

@@ -135,6 +135,8 @@ class PlanState {
   void count_affinity(std::size_t vm, std::size_t host, int sign);
   void book(std::size_t vm, int sign);
   void recompute(std::size_t host);
+  /// Of a host with such a load: its VMs but for `leaves`, and `comes`; kNowhere: none.
+  HostScore score_of(std::size_t host, const Load& load, std::size_t leaves, std::size_t comes) const;
   void place(std::size_t vm, const Placement& to);
 
   const ClusterModel* model_;

@@ -8,6 +8,18 @@ namespace {
 /// Hosts tried for emptying in one cycle.
 constexpr std::size_t kDrainsMax = 16;
 
+/// It was woken not long ago.
+bool rests(const Policy& policy, const HostState& host, Timestamp now) {
+  return host.woken_at && now - *host.woken_at < policy.limits.awake_min;
+}
+
+/// By how much more of its price a move pays that is meant to last for sleep_payback instead of payback.
+double price_spared(const Policy& policy) {
+  const Limits& limits = policy.limits;
+  if (limits.sleep_payback <= limits.payback) return 0;
+  return 1 - to_seconds(limits.payback) / to_seconds(limits.sleep_payback);
+}
+
 bool takes_part(const HostModel& host) {
   return host.state->fresh && host.state->commandable && !host.state->maintenance;
 }
@@ -54,7 +66,7 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
       all_placed = false;
       break;
     }
-    option.gain += best.gain();
+    option.gain += best.gain() + price_spared(w.policy()) * w.plan.move_price(v);
     option.price += best.delta.cost + best.delta.latency;
     touched_cost += w.plan.cost_of_host(best_move.to.host);
     option.changes.push_back(best_move);
@@ -88,6 +100,7 @@ void consolidate(Workspace& w) {
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     const std::vector<std::size_t>& vms = w.plan.vms_on(h);
     if (vms.empty() || !takes_part(w.model.hosts[h]) || w.model.hosts[h].idle_watts <= 0) continue;
+    if (rests(w.policy(), *w.model.hosts[h].state, w.model.state.now)) continue;
     const bool whole = std::all_of(vms.begin(), vms.end(),
                                    [&](std::size_t v) { return w.eligible(v) && !w.plan.moved(v) && !w.reshaped[v]; });
     if (whole) hosts.push_back(h);

@@ -53,7 +53,8 @@ class Improver {
     bool improved = adopt(best, best_total);
     // Where the limits allow several moves, better plans may be more than one exchange away.
     const int moves_max = w_.plan.migrations_planned() + w_.moves_left();
-    if (plan_.migrations_planned() < 1 || moves_max < 3) return improved;
+    // Packing prices loads alone, not what VMs do together.
+    if (plan_.migrations_planned() < 1 || moves_max < 3 || w_.model.service != nullptr) return improved;
     for (int round = 0; round < kPackings && !done(); ++round) {
       if (!pack(moves_max)) continue;
       descend();

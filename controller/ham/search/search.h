@@ -12,7 +12,7 @@ namespace proteus::ham {
 
 /// One step of the plan.
 struct Step {
-  enum class Cause { kReshape, kRepair, kRelieve, kMakeRoom, kUseRoom, kSwap, kConsolidate };
+  enum class Cause { kReshape, kRepair, kRelieve, kMakeRoom, kUseRoom, kSwap, kConsolidate, kShareMemory };
   Change change;
   Placement from;
   ScoreTerms delta;  ///< when it was chosen, given the steps before it
@@ -46,8 +46,8 @@ struct SearchResult {
 /// and so many more for each VM.
 constexpr std::int64_t kEvaluationsMax = 400'000;
 constexpr std::int64_t kEvaluationsPerVm = 40;
-/// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in larger
-/// clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
+/// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in
+/// larger clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
 constexpr std::size_t kThoroughHosts = 32;
 constexpr std::size_t kTargetsMax = 16;
 

@@ -36,6 +36,8 @@ struct Workspace {
   /// Next number of the seed's sequence, below n.
   std::size_t random_below(std::size_t n);
 
+  const Policy& policy() const { return model.policy; }
+
   PlanState& plan;
   const ClusterModel& model;
   const bool thorough;  ///< the cluster is small enough to try everything
@@ -96,6 +98,9 @@ void relieve(Workspace& w);
 void improve(Workspace& w);
 /// Empties hosts whose power costs more than their VMs do elsewhere.
 void consolidate(Workspace& w);
+/// Sets balloon targets so that the guests of a host cannot outgrow it together, where the policy counts memory by what
+/// guests need (Limits::memory_promise).
+void share_memory(Workspace& w);
 /// Which hosts the plan needs awake, and which may sleep after it.
 void choose_power(Workspace& w);
 

@@ -4,7 +4,8 @@
 #include <array>
 
 #include "controller/simulate/kvm/policies/forecast_source.h"
-#include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/ham_policy.h"
+#include "controller/simulate/kvm/policies/mfped.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/policies/search_policy.h"
 #include "controller/simulate/kvm/policies/threshold.h"
@@ -18,6 +19,11 @@ std::unique_ptr<Policy> search(std::unique_ptr<Source> source, std::unique_ptr<M
   return std::make_unique<SearchPolicy>(std::move(source), std::move(response), SearchOptions{});
 }
 
+template <typename Source>
+std::unique_ptr<Policy> decider(std::unique_ptr<Source> source) {
+  return std::make_unique<HamPolicy>(std::move(source), default_ham_options());
+}
+
 struct Entry {
   std::string_view name;
   std::unique_ptr<Policy> (*make)(const Workload& workload);
@@ -26,17 +32,14 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
+    Entry{"mfped", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<MfpedPolicy>(); }},
     Entry{"search-hour",
           [](const Workload& w) { return search(std::make_unique<LastHour>(), std::make_unique<TrueResponse>(w)); }},
     Entry{"oracle",
           [](const Workload& w) { return search(std::make_unique<NextHour>(w), std::make_unique<TrueResponse>(w)); }},
-    Entry{"proteus-rules",
-          [](const Workload&) { return search(std::make_unique<LastHour>(), std::make_unique<LearnedResponse>()); }},
+    Entry{"proteus-rules", [](const Workload&) { return decider(std::make_unique<LastHour>()); }},
     Entry{"proteus",
-          [](const Workload&) {
-            return search(std::make_unique<ForecastSource>(ForecastSource::Weights{}),
-                          std::make_unique<LearnedResponse>());
-          }},
+          [](const Workload&) { return decider(std::make_unique<ForecastSource>(ForecastSource::Weights{})); }},
 };
 
 }  // namespace

@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <chrono>
 
+#include "controller/ham/score/scenarios.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
-#include "controller/simulate/kvm/splitmix64.h"
 
 namespace proteus::simulate::kvm {
 namespace {
 
 constexpr int kWarmUpTicks = 2 * kDayTicks;  ///< of the history before the first tick
 constexpr std::size_t kForecastPaths = 6;
-constexpr std::size_t kDayPaths = 8;
-constexpr std::size_t kPaths = kForecastPaths + 2 + kDayPaths;
+constexpr std::size_t kPaths = kForecastPaths + 2;
 constexpr int kHeldTicks = 3;
 
 Timestamp time_of(int tick) {
@@ -28,13 +27,6 @@ forecast::EngineOptions engine_options() {
   options.season = std::chrono::hours(24);
   options.refit_every_steps = kDayTicks;
   return options;
-}
-
-/// The demand at a level, straight lines between the quantiles.
-double at_level(const forecast::Quantiles& q, double level) {
-  if (level < 0.5) return std::max(0.0, q.p50 - (q.p90 - q.p50) * (0.5 - level));
-  if (level < 0.9) return q.p50 + (q.p90 - q.p50) * (level - 0.5) / 0.4;
-  return q.p90 + (q.p99 - q.p90) * (level - 0.9) / 0.09;
 }
 
 }  // namespace
@@ -68,34 +60,26 @@ void ForecastSource::observe(const Console& console) {
 void ForecastSource::fill(const Console& console, Outlook& outlook) {
   outlook.reset(console.vm_count(), kAheadTicks, kPaths);
   for (std::size_t p = 0; p < kPaths; ++p) {
-    outlook.weights[p] = p < kForecastPaths        ? weights_.forecast / kForecastPaths
-                         : p == kForecastPaths     ? weights_.hour
-                         : p == kForecastPaths + 1 ? weights_.now
-                                                   : weights_.day / kDayPaths;
+    outlook.weights[p] = p < kForecastPaths    ? weights_.forecast / kForecastPaths
+                         : p == kForecastPaths ? weights_.hour
+                                               : weights_.now;
   }
+  cpu_.assign(console.vm_count(), std::nullopt);
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
     const int vm = static_cast<int>(v);
     const int first = console.first_sample(vm);
     if (!console.vm(vm).present || first >= console.tick()) continue;
-    const Result<forecast::Forecast> cpu = engine_.forecast(ids_[v], forecast::Resource::kCpu, time_of(console.tick()));
-    // The levels of the paths are spread evenly and dealt to each VM in an order of its own.
-    std::array<std::size_t, kForecastPaths> deal{};
-    for (std::size_t p = 0; p < kForecastPaths; ++p) deal[p] = p;
-    SplitMix64 random(v);
-    for (std::size_t p = kForecastPaths; p-- > 1;) std::swap(deal[p], deal[random.next() % (p + 1)]);
+    Result<forecast::Forecast> cpu = engine_.forecast(ids_[v], forecast::Resource::kCpu, time_of(console.tick()));
+    const std::vector<std::size_t> deal = ham::deal_levels(ids_[v], kForecastPaths);
     for (std::size_t p = 0; p < kPaths; ++p) {
       for (std::size_t i = 0; i < kAheadTicks; ++i) {
         int tick = console.tick() - static_cast<int>(kAheadTicks) + static_cast<int>(i);
         if (p == kForecastPaths + 1) tick = console.tick() - 1 - static_cast<int>(i) % kHeldTicks;
-        if (p > kForecastPaths + 1) {
-          const std::size_t back = (p - kForecastPaths - 2) * kAheadTicks + i;
-          tick = console.tick() - 1 - kDayTicks * static_cast<int>(back) / static_cast<int>(kDayPaths * kAheadTicks);
-        }
         tick = std::max(first, tick);
         const std::size_t at = (v * kPaths + p) * kAheadTicks + i;
         double mhz = console.sample(vm, Series::kCpu, tick);
         if (p < kForecastPaths && cpu && cpu->steps.size() > i + 1) {
-          mhz = at_level(cpu->steps[i + 1], (static_cast<double>(deal[p]) + 0.5) / kForecastPaths);
+          mhz = ham::at_level(cpu->steps[i + 1], (static_cast<double>(deal[p]) + 0.5) / kForecastPaths);
         }
         outlook.cpu_mhz[at] = static_cast<float>(mhz);
         outlook.disk_kbs[at] = static_cast<float>(console.sample(vm, Series::kDisk, tick));
@@ -103,7 +87,13 @@ void ForecastSource::fill(const Console& console, Outlook& outlook) {
         outlook.need_mib[at] = static_cast<float>(0.1 * console.provisioned_mib(vm));
       }
     }
+    if (cpu) cpu_[v] = std::move(*cpu);
   }
+}
+
+const forecast::Forecast* ForecastSource::cpu_forecast(int vm) const {
+  const auto& made = cpu_[static_cast<std::size_t>(vm)];
+  return made ? &*made : nullptr;
 }
 
 void ForecastSource::fill_day(const Console& console, Outlook& outlook) {

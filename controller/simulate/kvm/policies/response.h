@@ -7,12 +7,10 @@
 
 namespace proteus::simulate::kvm {
 
-/// What a policy believes of how hosts respond to load.
+/// What a searching policy believes of how hosts respond to load.
 class Response {
  public:
   virtual ~Response() = default;
-  /// Once a step: what the last tick showed.
-  virtual void observe(const Console& /*console*/) {}
   /// The share of runnable time that VMs on a host wait for a CPU.
   virtual double wait(std::size_t host, const BusyFractions& busy) const = 0;
   /// How long disk operations take on a host at a load (of capacity), relative to the best host at rest.

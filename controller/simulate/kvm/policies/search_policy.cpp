@@ -266,7 +266,6 @@ void SearchPolicy::manage_power(Console& console, PricedPlan& plan) {
 void SearchPolicy::decide(Console& console) {
   if (woken_at_.empty()) woken_at_.assign(console.host_count(), kFirstTick - options_.rest_ticks);
   source_->observe(console);
-  response_->observe(console);
   source_->fill(console, outlook_);
   need_mib_ = source_->memory_needs(console);
   PricedPlan plan = near_plan(console);

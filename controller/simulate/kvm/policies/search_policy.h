@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "controller/forecast/forecast.h"
 #include "controller/simulate/kvm/policies/memory_keeper.h"
 #include "controller/simulate/kvm/policies/outlook.h"
 #include "controller/simulate/kvm/policies/priced_plan.h"
@@ -19,6 +20,8 @@ class OutlookSource {
   virtual void fill(const Console& console, Outlook& outlook) = 0;
   /// Typical hours, for what is decided for longer.
   virtual void fill_day(const Console& console, Outlook& outlook) { fill(console, outlook); }
+  /// Its CPU in MHz as forecast for the next hour; nothing: the source does not forecast.
+  virtual const forecast::Forecast* cpu_forecast(int /*vm*/) const { return nullptr; }
   /// [vm] memory that a guest may need within the hour.
   virtual std::vector<double> memory_needs(const Console& console) = 0;
 };
