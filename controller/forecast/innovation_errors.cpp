@@ -210,10 +210,14 @@ Quantiles InnovationErrors::window(int steps) const {
   return windows_.empty() ? Quantiles{} : between(windows_, steps);
 }
 
-void put_around(std::span<const double> path, const InnovationErrors& errors, Forecast& forecast) {
-  const auto around = [](double point, Quantiles of_errors, double median_share) {
+void put_around(std::span<const double> path, const InnovationErrors& errors, const AsinhScale* scale,
+                Forecast& forecast) {
+  const auto around = [scale](double point, Quantiles of_errors, double median_share) {
     of_errors.p50 *= median_share;
-    for (const auto member : kQuantileMembers) of_errors.*member += point;
+    for (const auto member : kQuantileMembers) {
+      const double sum = point + of_errors.*member;
+      of_errors.*member = scale == nullptr ? sum : scale->from_z(sum);
+    }
     return tidy(of_errors);
   };
   double highest = path[0];
