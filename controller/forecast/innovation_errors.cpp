@@ -19,7 +19,7 @@ constexpr std::size_t kErrorsForTail = 200;
 /// place that the order statistic has, and since a quantile that came out low costs more than one that came out high
 /// gains. For normal errors a distance from the median that is longer by this / n makes up for both; by level.
 constexpr std::array kUnseen = {5.0, 0.0, 5.0, 7.5, 22.0};
-constexpr double kUnseenMax = 0.5;
+constexpr double kUnseenMax = 0.2;
 constexpr double kTailRatio95 = 1.6449 / 1.2816;
 constexpr double kTailRatio99 = 2.3263 / 1.2816;
 /// Steps ahead with quantiles of their own; the horizon is another.
