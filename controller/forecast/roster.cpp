@@ -18,17 +18,6 @@ namespace {
 /// On the benchmark's series they lose half as much as asinh_ar a day ahead, and hardly ever more (docs/forecast.md).
 constexpr double kStandingOfNetworks = 0.5;
 
-/// The engine's resources are sums over directions; the networks know each by itself.
-global::Kind kind_of(Resource resource) {
-  switch (resource) {
-    case Resource::kCpu: return global::Kind::kCpu;
-    case Resource::kMemory: return global::Kind::kMemory;
-    case Resource::kBlockIo: return global::Kind::kDiskWrite;
-    case Resource::kNetwork: return global::Kind::kNetReceived;
-  }
-  return global::Kind::kOther;
-}
-
 }  // namespace
 
 std::vector<Contestant> make_models(const EngineOptions& options, Resource resource, const Shared& shared) {
@@ -48,8 +37,8 @@ std::vector<Contestant> make_models(const EngineOptions& options, Resource resou
   add(std::make_unique<Naive>(horizon));
   add_learned(std::make_unique<AsinhAr>(AsinhAr::Options{.horizon_steps = horizon}), season);
   if (shared.networks != nullptr && GlobalModel::suits(options.step, options.season, horizon)) {
-    add_learned(std::make_unique<GlobalModel>(*shared.networks, kind_of(resource), options.step, horizon), season,
-                kStandingOfNetworks);
+    add_learned(std::make_unique<GlobalModel>(*shared.networks, resource, options.step, horizon, shared.siblings),
+                season, kStandingOfNetworks);
   }
   add_learned(std::make_unique<Regression>(season, horizon), 0);  // signals, not the past, are what it knows
   return models;

@@ -7,15 +7,17 @@
 
 #include "controller/forecast/engine.h"
 #include "controller/forecast/global/forecaster.h"
+#include "controller/forecast/global_model.h"
 #include "controller/forecast/kin.h"
 #include "controller/forecast/model.h"
 
 namespace proteus::forecast {
 
-/// What the models of one engine's series share. Each outlives the models, and may be null.
+/// What the models of one VM's series share. Each outlives the models, and may be null.
 struct Shared {
   const KinTable* kin = nullptr;
   global::Forecaster* networks = nullptr;
+  Siblings* siblings = nullptr;  ///< this VM's own
 };
 
 /// A model as it is entered for a series.
