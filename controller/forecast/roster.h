@@ -25,6 +25,9 @@ struct Contestant {
   /// the series usually goes (these are blended in where they have proved better).
   bool learned = false;
   std::size_t steps_min = 0;  ///< of history, before it is asked
+  /// Its loss counts by this factor in a blend. Below 1: it has been seen to do better than the others on most series
+  /// before this one, is given the benefit of the doubt, and its quantiles are trusted.
+  double standing = 1;
 };
 
 /// The models that every series is forecast with, in the order in which they are preferred while none has been scored.
