@@ -59,8 +59,6 @@ struct sched_entity {
   struct cfs_rq *cfs_rq;
 };
 
-struct bpf_local_storage;
-
 struct signal_struct {
   int nr_threads;
 };
@@ -79,7 +77,6 @@ struct task_struct {
   unsigned long maj_flt;
   u64 gtime;
   u64 start_boottime;
-  struct bpf_local_storage *bpf_storage;
 };
 
 /* Before 5.14 (2f064a59a11f "sched: Change task_struct::state"). */

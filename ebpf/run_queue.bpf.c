@@ -1,17 +1,31 @@
 /* How long do a VM's threads wait for a CPU, how long do they keep it, and who took it from them?
  *
- * One hook, for the thread that leaves the CPU: the kernel has itself added the wait before this stay on the CPU to
- * sched_info.run_delay, and the stay to se.sum_exec_runtime, so the steps since the last departure are that wait and that
- * slice. No clock, no map of time stamps. VM threads
- * carry their VM's slot in task storage; every other thread costs one failed look-up. */
+ * One hook, at every change of the thread on a CPU. The kernel itself adds the wait for the CPU to sched_info.run_delay, right
+ * after the hook has seen the thread come, and the stay on it to se.sum_exec_runtime before the hook sees it leave: their
+ * steps are that wait and that slice. No clock, and few places in memory, close together: on a host with hundreds of threads
+ * most of them are not in the cache when they are needed, and reading them is nearly all that the hook costs. */
 #include "histogram.bpf.h"
-#include "vm_threads.bpf.h"
+#include "vm_processes.bpf.h"
 
 #include "run_queue.h"
 
 const volatile __u32 slots = RUN_QUEUE_SLOTS_MIN;
 
-struct run_queue_mark marks[RUN_QUEUE_MARK_BATCH];
+/* By CPU, resized by the loader: the thread that is on it now. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct run_queue_arrival);
+} arrivals SEC(".maps");
+
+/* slots × RUN_QUEUE_DEPARTURES, resized by the loader. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, RUN_QUEUE_DEPARTURES);
+  __type(key, u32);
+  __type(value, u64);
+} departures SEC(".maps");
 
 /* cpus × slots, resized by the loader. sched_switch runs with interrupts off, so a plain increment of a CPU's own stripe
  * loses nothing. */
@@ -59,92 +73,69 @@ static __always_inline bool throttled_by_own_quota(struct task_struct *task) {
   return queue && BPF_CORE_READ_BITFIELD_PROBED(queue, throttled);
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
-  /* No storage at all, the case of almost every thread of no VM, is seen without calling the helper. */
-  if (!prev->bpf_storage) return 0;
-  struct thread_mark *mark = bpf_task_storage_get(&threads, prev, 0, 0);
-  if (!mark) return 0;
+#define UNIT_BITS (64 - RUN_QUEUE_DEPARTURE_TID_BITS - 1)
+#define UNIT_MASK ((1ull << UNIT_BITS) - 1)
+#define BY_OWN_QUOTA (1ull << RUN_QUEUE_DEPARTURE_TID_BITS)
+
+static __always_inline u64 units_of(u64 ns) {
+  return ns >> RUN_QUEUE_DEPARTURE_UNIT_SHIFT;
+}
+
+static __always_inline u64 units_in(u64 departure) {
+  return departure >> (RUN_QUEUE_DEPARTURE_TID_BITS + 1);
+}
+
+/* The thread of a VM leaves the CPU. winner: the next thread's VM, or null. */
+static __always_inline void leave(struct run_queue_arrival *arrival, u32 cpu, bool preempt, struct task_struct *prev,
+                                  struct task_struct *next, u64 *winner) {
+  u32 slot = arrival->slot;
+  u32 index = cpu * slots + slot;
+  struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
+  if (!stripe) return;
+  u32 tid = arrival->tid;
+  u32 at = slot * RUN_QUEUE_DEPARTURES + tid % RUN_QUEUE_DEPARTURES;
+  u64 *departure = bpf_map_lookup_elem(&departures, &at);
+  if (!departure) return;
 
   u64 run_delay_ns = prev->sched_info.run_delay;
-  u64 wait_ns = run_delay_ns - mark->run_delay_ns;
-  mark->run_delay_ns = run_delay_ns;
-  u64 run_time_ns = prev->se.sum_exec_runtime;
-  u64 slice_ns = run_time_ns - mark->run_time_ns;
-  mark->run_time_ns = run_time_ns;
-
-  u32 slot = mark->slot;
-  u32 index = bpf_get_smp_processor_id() * slots + slot;
-  struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
-  if (stripe) {
-    stripe->waits[bucket_of(wait_ns)]++;
-    stripe->slices[bucket_of(slice_ns)]++;
-    if (mark->left_by_own_quota) stripe->own_quota_wait_ns += wait_ns;
+  u64 wait_ns = run_delay_ns - arrival->run_delay_ns;
+  u64 last = *departure;
+  if ((last & (BY_OWN_QUOTA - 1)) == tid) {
+    /* and what it had waited elsewhere, before it was moved here; of an older thread with its id that would be below zero */
+    u64 units = units_of(arrival->run_delay_ns) - units_in(last) & UNIT_MASK;
+    if (units <= UNIT_MASK / 2) wait_ns += units << RUN_QUEUE_DEPARTURE_UNIT_SHIFT;
+    if (last & BY_OWN_QUOTA) stripe->own_quota_wait_ns += wait_ns;
   }
+  u64 slice_ns = prev->se.sum_exec_runtime - arrival->run_time_ns;
+  stripe->buckets[bucket_of(wait_ns)].waits++;
+  stripe->buckets[bucket_of(slice_ns)].slices++;
 
-  mark->left_by_own_quota = 0;
-  if (!still_runnable(prev, preempt)) return 0;
-  if (throttled(prev)) {
-    mark->left_by_own_quota = throttled_by_own_quota(prev);
-    return 0;
-  }
-  if (next->pid == 0) return 0;
-  struct thread_mark *winner = bpf_task_storage_get(&threads, next, 0, 0);
-  u32 column = winner ? winner->slot : slots;
-  u32 cell = slot * (slots + 1) + column;
+  bool is_runnable = still_runnable(prev, preempt);
+  bool is_throttled = is_runnable && throttled(prev);
+  u64 quota = is_throttled && throttled_by_own_quota(prev) ? BY_OWN_QUOTA : 0;
+  *departure = units_of(run_delay_ns) << (RUN_QUEUE_DEPARTURE_TID_BITS + 1) | quota | tid;
+  if (!is_runnable || is_throttled) return;
+  if (next->pid == 0) return;
+  u32 cell = slot * (slots + 1) + (winner ? vm_slot_in(winner) : slots);
   u64 *count = bpf_map_lookup_elem(&preemptions, &cell);
   if (count) __sync_fetch_and_add(count, 1);
-  return 0;
 }
 
-/* A mark for a live thread of the right process. Sets out->marked. */
-static __always_inline void mark_task(struct task_struct *task, struct run_queue_mark *request) {
-  if (task->tgid != request->tgid) return;
-  if (request->slot == RUN_QUEUE_SLOT_NONE) {
-    bpf_task_storage_delete(&threads, task);
-    request->marked = 1;
-    return;
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
+  u32 cpu = bpf_get_smp_processor_id();
+  struct run_queue_arrival *arrival = bpf_map_lookup_elem(&arrivals, &cpu);
+  if (!arrival) return 0;
+  u64 *entry = vm_process_of(next);
+  if (arrival->tid) {
+    if (arrival->tid == prev->pid) leave(arrival, cpu, preempt, prev, next, entry);
+    arrival->tid = 0;
   }
-  struct thread_mark fresh = {.slot = request->slot, .run_delay_ns = task->sched_info.run_delay, .run_time_ns = task->se.sum_exec_runtime};
-  struct thread_mark *mark = bpf_task_storage_get(&threads, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
-  if (!mark) return;
-  mark->slot = request->slot; /* an older mark keeps its times */
-  request->marked = 1;
-}
-
-static long mark_one(u32 index, void *unused) {
-  if (index >= RUN_QUEUE_MARK_BATCH) return 1;
-  struct task_struct *task = bpf_task_from_pid(marks[index].tid);
-  if (!task) return 0;
-  mark_task(task, &marks[index]);
-  bpf_task_release(task);
-  return 0;
-}
-
-/* Since 6.2: carries out the first args->count marks. */
-SEC("syscall")
-int mark_threads(struct run_queue_args *args) {
-  bpf_loop(args->count, mark_one, 0, 0);
-  return 0;
-}
-
-/* Before it: a walk over all tasks; thread id -> index in marks. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, RUN_QUEUE_MARK_BATCH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, u32);
-  __type(value, u32);
-} wanted SEC(".maps");
-
-SEC("iter/task")
-int scan_marks(struct bpf_iter__task *context) {
-  struct task_struct *task = context->task;
-  if (!task) return 0;
-  u32 tid = task->pid;
-  u32 *index = bpf_map_lookup_elem(&wanted, &tid);
-  if (!index || *index >= RUN_QUEUE_MARK_BATCH) return 0;
-  mark_task(task, &marks[*index]);
+  if (!entry) return 0;
+  arrival->tid = next->pid;
+  arrival->slot = vm_slot_in(entry);
+  arrival->run_delay_ns = next->sched_info.run_delay;
+  arrival->run_time_ns = next->se.sum_exec_runtime;
   return 0;
 }
 

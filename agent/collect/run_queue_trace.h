@@ -1,25 +1,16 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
-#include "agent/collect/thread_reader.h"
 #include "common/kpi.h"
 #include "common/result.h"
 
 namespace proteus::collect {
-
-/// A thread that belongs to the VM in `slot`, or to none any more.
-struct ThreadMark {
-  ThreadKey thread;
-  std::optional<std::uint32_t> slot;
-  bool done = false;  ///< answer: false if the thread is gone or the kernel has no memory
-};
 
 /// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
 /// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of
@@ -36,10 +27,12 @@ class RunQueueTrace {
   virtual std::uint32_t slot_count() const = 0;
   /// A slot with zero counters; nullopt when all are taken.
   virtual std::optional<std::uint32_t> acquire_slot() = 0;
-  /// To be called when the VM's last thread is gone or unmarked. The slot is not given out again at once.
+  /// To be called when the VM's process is gone or forgotten. The slot is not given out again at once.
   virtual void release_slot(std::uint32_t slot) = 0;
-  /// Makes threads known to the hook, or forgotten, and answers in each mark.
-  virtual void mark(std::span<ThreadMark> marks) = 0;
+  /// Counts for the VM in `slot` what the threads of this process do, whether they are there now or come later. False
+  /// if the table has no room. A process that ends is to be forgotten before its id can be given to another.
+  virtual bool watch(pid_t process, std::uint32_t slot) = 0;
+  virtual void forget(pid_t process) = 0;
 
   /// Waits for a CPU and stays on one since the slot was acquired, by bucket (see KpiKind::kHistogram); both count when
   /// the thread next leaves the CPU.
@@ -52,8 +45,8 @@ class RunQueueTrace {
 
   /// The hook's program, for its statistics.
   virtual int program_fd() const = 0;
-  /// The map of marked threads, which other programs share.
-  virtual int threads_fd() const = 0;
+  /// The table of watched processes (ebpf/vm_processes.h), which other programs share.
+  virtual int processes_fd() const = 0;
 };
 
 }  // namespace proteus::collect

@@ -1,11 +1,16 @@
 #include "agent/collect/vm_cgroup_files.h"
 
+#include <cstdlib>
+
 #include "agent/collect/host_files.h"
 
 namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kMemoryStatEveryTicks = 10;
+constexpr std::uint64_t kCpuPressureEveryTicks = 5;
+/// Half a percent of a tick: some thread waited for no longer than all of them together.
+constexpr std::int64_t kWaitsWorthReadingNs = 5'000'000;
 
 /// The file if it can be read now: one that is not there is not looked for at every tick.
 std::optional<TextFile> readable(const std::string& directory, const char* name) {
@@ -18,7 +23,7 @@ std::optional<TextFile> readable(const std::string& directory, const char* name)
 }  // namespace
 
 VmCgroupFiles::VmCgroupFiles(const VmGroups& groups)
-    : cpu_pressure_{readable(groups.unified, "cpu.pressure")},
+    : cpu_pressure_(readable(groups.unified, "cpu.pressure")),
       memory_pressure_{readable(groups.unified, "memory.pressure")},
       io_pressure_{readable(groups.unified, "io.pressure")},
       memory_stat_(readable(groups.memory, "memory.stat")),
@@ -33,8 +38,14 @@ void VmCgroupFiles::PressureFile::read(std::uint64_t tick, std::optional<std::in
   eagerness.saw(some_ns);  // whenever all wait, some do
 }
 
-const VmCgroupFigures& VmCgroupFiles::read(std::uint64_t tick) {
-  cpu_pressure_.read(tick, figures_.cpu_pressure_some_ns, nullptr);
+const VmCgroupFigures& VmCgroupFiles::read(std::uint64_t tick, std::int64_t run_queue_wait_ns) {
+  const bool is_calm =
+      waited_when_read_ns_ && std::abs(run_queue_wait_ns - *waited_when_read_ns_) < kWaitsWorthReadingNs;
+  if (cpu_pressure_ && (!is_calm || tick % kCpuPressureEveryTicks == 0)) {
+    waited_when_read_ns_ = run_queue_wait_ns;
+    const auto text = cpu_pressure_->read();
+    figures_.cpu_pressure_some_ns = text ? parse_pressure_total_ns(*text, "some") : std::nullopt;
+  }
   io_pressure_.read(tick, figures_.io_pressure_some_ns, nullptr);
   memory_pressure_.read(tick, figures_.memory_pressure_some_ns, &figures_.memory_pressure_full_ns);
   if (memory_stat_ && (!memory_was_read_ || tick % kMemoryStatEveryTicks == 0)) {

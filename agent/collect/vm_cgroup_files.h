@@ -23,13 +23,16 @@ struct VmCgroupFigures {
   std::optional<std::int64_t> swap_bytes;
 };
 
-/// Pressure and memory files of one VM's groups, kept open. Pressure is read at every tick while it moves (Eagerness),
-/// memory.stat, for which the kernel must gather from all CPUs, at every tenth. Thread: owned by one.
+/// Pressure and memory files of one VM's groups, kept open. Pressure is read at every tick while it moves (Eagerness);
+/// that of the CPU, which moves whenever a thread wakes, only once the threads have waited for 5 ms since, or at every
+/// fifth tick: its counter is never more than that behind. memory.stat, for which the kernel must gather from all CPUs,
+/// is read at every tenth. Thread: owned by one.
 class VmCgroupFiles {
  public:
   explicit VmCgroupFiles(const VmGroups& groups);
   /// tick: counts up; VMs whose ticks are apart do not read memory.stat and calm files together.
-  const VmCgroupFigures& read(std::uint64_t tick);
+  /// run_queue_wait_ns: what all threads of the VM have waited for a CPU together, so far.
+  const VmCgroupFigures& read(std::uint64_t tick, std::int64_t run_queue_wait_ns);
 
  private:
   struct PressureFile {
@@ -38,7 +41,8 @@ class VmCgroupFiles {
     /// Reads it if that is due; `full` if the caller wants it.
     void read(std::uint64_t tick, std::optional<std::int64_t>& some_ns, std::optional<std::int64_t>* full_ns);
   };
-  PressureFile cpu_pressure_;
+  std::optional<TextFile> cpu_pressure_;
+  std::optional<std::int64_t> waited_when_read_ns_;  // run_queue_wait_ns at the last reading of cpu_pressure_
   PressureFile memory_pressure_;
   PressureFile io_pressure_;
   std::optional<TextFile> memory_stat_;

@@ -59,12 +59,11 @@ bool VmTable::update(const Inventory& inventory) {
     changed = true;
     read_threads();  // those that came
   }
-  if (sources_.run_queue != nullptr) mark_threads();
   if (sources_.kvm != nullptr) read_kvm();
   if (sources_.block != nullptr) read_devices(changed);
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
-    if (vm.files) vm.cgroup_figures = vm.files->read(tick_ + vm.number);
+    if (vm.files) vm.cgroup_figures = vm.files->read(tick_ + vm.number, vm.run_queue_wait_ns);
     if (vm.slot) read_slot(vm);
     if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);
   }
@@ -104,28 +103,31 @@ void VmTable::read_working_sets() {
 
 bool VmTable::follow(const Inventory& inventory) {
   bool changed = false;
-  for (auto it = vms_.begin(); it != vms_.end();) {
+  auto known = vms_.begin();  // both are ordered by id
+  auto told = inventory.vms.begin();
+  while (known != vms_.end() || told != inventory.vms.end()) {
+    const bool is_told = told != inventory.vms.end();
     // Without libvirt nobody says that a VM has ended, but its process does.
-    const bool ended = !inventory.connected && !it->second.pid;
-    if (inventory.vms.count(it->first) != 0 && !ended) {
-      ++it;
-      continue;
-    }
-    drop(it->first, it->second);
-    for (auto& [id, vm] : vms_) std::erase(vm.winners, Winner{it->first, {}});
-    it = vms_.erase(it);
-    changed = true;
-  }
-  for (const auto& [id, facts] : inventory.vms) {
-    const auto known = vms_.find(id);
-    if (known != vms_.end()) {
-      known->second.facts = &facts;
-    } else if (inventory.connected) {
-      TrackedVm& vm = vms_[id];
-      vm.facts = &facts;
-      vm.number = ++last_number_;
-      vm.look_at_tick = tick_;
+    const bool ended =
+        known != vms_.end() && (!is_told || known->first < told->first || (!inventory.connected && !known->second.pid));
+    if (ended) {
+      drop(known->first, known->second);
+      for (auto& [id, vm] : vms_) std::erase(vm.winners, Winner{known->first, {}});
+      known = vms_.erase(known);
       changed = true;
+    } else if (known == vms_.end() || told->first < known->first) {
+      if (inventory.connected) {
+        TrackedVm& vm = vms_[told->first];
+        vm.facts = &told->second;
+        vm.number = ++last_number_;
+        vm.look_at_tick = tick_;
+        changed = true;
+      }
+      ++told;
+    } else {
+      known->second.facts = &told->second;
+      ++known;
+      ++told;
     }
   }
   return changed;
@@ -137,11 +139,7 @@ void VmTable::drop(const VmId& id, TrackedVm& vm) {
   if (sources_.block != nullptr) sources_.block->forget(vm.number);
   if (sources_.resctrl != nullptr) sources_.resctrl->remove(id.value);
   if (!vm.slot) return;
-  marks_.clear();
-  for (const TrackedThread& t : vm.threads) {
-    if (t.marked) marks_.push_back({.thread = {vm.pid.value_or(0), t.thread.tid}, .slot = {}});
-  }
-  sources_.run_queue->mark(marks_);  // most are gone already, and their marks with them
+  if (vm.pid) sources_.run_queue->forget(*vm.pid);
   sources_.run_queue->release_slot(*vm.slot);
   if (slot_released_) slot_released_(*vm.slot);
 }
@@ -157,7 +155,8 @@ bool VmTable::find_process(TrackedVm& vm) {
   vm.look_wait_ticks = 1;
   vm.young_until_tick = tick_ + kYoungTicks;
   find_groups(vm);
-  vm.emulator_time_ns = vm.vhost_time_ns = vm.faults_major_count = vm.faults_minor_count = 0;
+  vm.emulator_time_ns = vm.vhost_time_ns = vm.run_queue_wait_ns = 0;
+  vm.faults_major_count = vm.faults_minor_count = 0;
   if (sources_.run_queue != nullptr && !vm.slot) {
     vm.slot = sources_.run_queue->acquire_slot();
     if (vm.slot && sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
@@ -170,6 +169,7 @@ bool VmTable::find_process(TrackedVm& vm) {
       }
     }
   }
+  if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) ++refused_count_;
   return true;
 }
 
@@ -177,6 +177,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   const std::vector<VmThread> present = list_threads(root_, *vm.pid);
   if (present.empty()) {
     log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
+    if (vm.slot) sources_.run_queue->forget(*vm.pid);
     vm.pid.reset();
     vm.groups = {};
     update_groups(vm);
@@ -310,27 +311,6 @@ void VmTable::read_devices(bool& changed) {
   }
 }
 
-void VmTable::mark_threads() {
-  marks_.clear();
-  for (const auto& [id, vm] : vms_) {
-    if (!vm.slot) continue;
-    for (const TrackedThread& t : vm.threads) {
-      if (!t.marked && t.figures) marks_.push_back({.thread = {*vm.pid, t.thread.tid}, .slot = vm.slot});
-    }
-  }
-  if (marks_.empty()) return;
-  sources_.run_queue->mark(marks_);
-  std::size_t i = 0;
-  for (auto& [id, vm] : vms_) {
-    if (!vm.slot) continue;
-    for (TrackedThread& t : vm.threads) {
-      if (t.marked || !t.figures) continue;
-      t.marked = marks_[i++].done;
-      if (!t.marked && !std::exchange(t.refused, true)) ++refused_count_;
-    }
-  }
-}
-
 void VmTable::read_threads() {
   keys_.clear();
   for (auto& [id, vm] : vms_) {
@@ -366,9 +346,8 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   const std::optional<ThreadFigures> before = thread.figures;
   thread.figures = now;
   if (!now) return;
-  // a thread id that has been given to a new thread: its counters began at zero, and the hook does not know it
+  // else its id has been given to a new thread, whose counters began at zero
   const bool same = before && before->start_ns == now->start_ns;
-  if (!same) thread.marked = thread.refused = false;
   const ThreadFigures base = same ? *before : ThreadFigures{};
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {
@@ -376,6 +355,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   } else if (!thread.thread.vcpu) {
     vm.emulator_time_ns += ran_ns;
   }
+  vm.run_queue_wait_ns += now->run_queue_wait_ns - base.run_queue_wait_ns;
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
   if (now->thread_count) vm.thread_count = now->thread_count;

@@ -25,8 +25,6 @@ namespace proteus::collect {
 struct TrackedThread {
   VmThread thread;
   std::optional<ThreadFigures> figures;          ///< of this tick; nullopt if it is gone
-  bool marked = false;                           ///< the hook knows it
-  bool refused = false;                          ///< it lives, and could not be marked; tried again at every tick
   std::optional<kvm_vcpu_place> kvm = {};        ///< the vCPU of KVM that it runs
   std::optional<kvm_counters> kvm_figures = {};  ///< of this tick
 };
@@ -63,6 +61,7 @@ struct TrackedVm {
   // Sums over threads that come and go: they never step back while the process lives.
   std::int64_t emulator_time_ns = 0;
   std::int64_t vhost_time_ns = 0;
+  std::int64_t run_queue_wait_ns = 0;
   std::int64_t faults_major_count = 0;
   std::int64_t faults_minor_count = 0;
   std::optional<std::int64_t> resident_bytes;
@@ -115,7 +114,7 @@ class VmTable {
   const std::map<VmId, TrackedVm>& vms() const { return vms_; }
   /// How often the winner took the CPU from the VM, which has a slot.
   std::int64_t preemptions(const TrackedVm& vm, const Winner& winner) const;
-  /// VMs and threads for which the kernel programs had no room, so far.
+  /// VMs and groups for which the kernel programs had no room, so far.
   std::int64_t refused_count() const { return refused_count_; }
 
  private:
@@ -132,7 +131,6 @@ class VmTable {
   void find_groups(TrackedVm& vm);
   void update_groups(TrackedVm& vm);
   void read_devices(bool& changed);
-  void mark_threads();
   void read_throttled(TrackedVm& vm);
   void read_slot(TrackedVm& vm);
   void read_resctrl(TrackedVm& vm);
@@ -155,7 +153,6 @@ class VmTable {
   // reused from tick to tick
   std::vector<ThreadKey> keys_;
   std::vector<std::optional<ThreadFigures>> figures_;
-  std::vector<ThreadMark> marks_;
   std::vector<kvm_vcpu_place> places_;
   std::vector<std::optional<kvm_counters>> kvm_figures_;
 };

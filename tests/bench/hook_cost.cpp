@@ -129,10 +129,6 @@ class PingPong {
     return sum;
   }
 
-  std::array<ThreadKey, 2> threads() const {
-    return {ThreadKey{::getpid(), echo_tid_}, ThreadKey{::getpid(), driver_tid_}};
-  }
-
  private:
   std::array<int, 2> forth_{};
   std::array<int, 2> back_{};
@@ -154,15 +150,6 @@ double body_ns(int program_fd, const std::function<void()>& work) {
          static_cast<double>(after->run_count - before->run_count);
 }
 
-void mark(RunQueueTrace& trace, const PingPong& pair, std::optional<std::uint32_t> slot) {
-  std::vector<ThreadMark> marks;
-  for (const ThreadKey& key : pair.threads()) marks.push_back({.thread = key, .slot = slot});
-  trace.mark(marks);
-  for (const ThreadMark& m : marks) {
-    if (!m.done) std::abort();
-  }
-}
-
 void measure_bodies(PingPong& pair) {
   auto statistics = RunStatistics::enable();
   auto trace = RunQueueTrace::create();
@@ -176,11 +163,11 @@ void measure_bodies(PingPong& pair) {
   for (int i = 0; i < kPairs; ++i) {
     double clock_ns = 0;
     const auto run = [&] { clock_ns = body_ns(empty.program_fd(), [&] { pair.run(kRoundTripsPerRun); }); };
-    mark(*trace.value(), pair, slot);
+    if (!trace.value()->watch(::getpid(), slot.value())) std::abort();
     const double hit = body_ns(trace.value()->program_fd(), run);
     hits.push_back(hit - clock_ns);
     nothing.push_back(clock_ns);
-    mark(*trace.value(), pair, std::nullopt);
+    trace.value()->forget(::getpid());
     const double miss = body_ns(trace.value()->program_fd(), run);
     misses.push_back(miss - clock_ns);
   }
@@ -262,9 +249,9 @@ int main_of_bench() {
   } else {
     trial.value().reset();
     measure_whole("hook_ns_sched_switch_whole_empty", pair, [] { return std::make_unique<bench::EmptyHook>(); });
-    measure_whole("hook_ns_sched_switch_whole_hit", pair, [&pair] {
+    measure_whole("hook_ns_sched_switch_whole_hit", pair, [] {
       auto trace = RunQueueTrace::create();
-      mark(*trace.value(), pair, trace.value()->acquire_slot());
+      trace.value()->watch(::getpid(), trace.value()->acquire_slot().value());
       return std::move(trace).value();
     });
     measure_whole("hook_ns_sched_switch_whole_miss", pair, [] { return std::move(RunQueueTrace::create()).value(); });

@@ -37,26 +37,24 @@ std::int64_t sum(const RunQueueTrace::Histogram& histogram) {
   return std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0});
 }
 
-class MarkedThread : public testing::Test {
+class WatchedProcess : public testing::Test {
  protected:
   void SetUp() override {
     auto created = RunQueueTrace::create();
     if (!created) GTEST_SKIP() << created.error().message;
-    threads = std::move(created).value();
-    slot = threads->acquire_slot().value();
-    ThreadMark mark{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = slot};
-    threads->mark({&mark, 1});
-    ASSERT_TRUE(mark.done);
+    run_queue = std::move(created).value();
+    slot = run_queue->acquire_slot().value();
+    ASSERT_TRUE(run_queue->watch(::getpid(), slot));
   }
-  std::unique_ptr<RunQueueTrace> threads;
+  std::unique_ptr<RunQueueTrace> run_queue;
   std::uint32_t slot = 0;
 };
 
-class KvmExits : public MarkedThread {
+class KvmExits : public WatchedProcess {
  protected:
   /// Loaded, not attached: this kernel has one layout only, and no event of its own must count.
   std::unique_ptr<KvmExitTrace> make(KvmExitLayout layout) {
-    auto created = KvmExitTrace::create(*threads, layout, false);
+    auto created = KvmExitTrace::create(*run_queue, layout, false);
     reason = created ? "" : created.error().message;
     return created ? std::move(created).value() : nullptr;
   }
@@ -107,8 +105,7 @@ TEST_F(KvmExits, TheRecordOfTheTracepointLoads) {
 TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
   const auto trace = make(KvmExitLayout::kReasonFirst);
   if (!trace) GTEST_SKIP() << reason;
-  ThreadMark forget{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = std::nullopt};
-  threads->mark({&forget, 1});
+  run_queue->forget(::getpid());
   ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
   ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
   EXPECT_TRUE(trace->read().empty());
@@ -117,7 +114,7 @@ TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
 TEST_F(KvmExits, AttachToThisKernelsLayoutOrSayWhyNot) {
   const auto layout = probe_kvm_exit_layout();
   if (!layout) GTEST_SKIP() << layout.error().message;
-  const auto trace = KvmExitTrace::create(*threads, *layout);
+  const auto trace = KvmExitTrace::create(*run_queue, *layout);
   if (!trace) GTEST_SKIP() << trace.error().message;
   EXPECT_TRUE((*trace)->read().empty()) << "this thread runs no guest";
 }
@@ -168,15 +165,15 @@ TEST(PacketDrops, NamesTheReason) {
   EXPECT_GE(count("of_a_subsystem"), 1);
 }
 
-class Hardware : public MarkedThread {};
+class Hardware : public WatchedProcess {};
 
-TEST_F(Hardware, StepsOfACountersAreTheMarkedThreads) {
+TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
   // Counters that every machine has: the clock of the CPU, in ns, in the place of the processor's own.
   constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kClocks{
       {{PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}}};
-  auto created = HardwareCounters::create(*threads, kClocks);
+  auto created = HardwareCounters::create(*run_queue, kClocks);
   if (!created) GTEST_SKIP() << created.error().message;
   const HardwareCounters& counters = *created.value();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -17,7 +17,7 @@ TEST(VmCgroupFiles, ReadsV2) {
   VmGroups groups;
   groups.memory = groups.unified = root.path() + "/g";
   VmCgroupFiles files(groups);
-  const VmCgroupFigures& figures = files.read(1);
+  const VmCgroupFigures& figures = files.read(1, 0);
   EXPECT_EQ(figures.cpu_pressure_some_ns, 1000);
   EXPECT_EQ(figures.memory_pressure_some_ns, 3000);
   EXPECT_EQ(figures.memory_pressure_full_ns, 4000);
@@ -28,23 +28,40 @@ TEST(VmCgroupFiles, ReadsV2) {
 
   root.write("/g/memory.stat", "active_anon 7\nactive_file 0\n");
   root.write("/g/cpu.pressure", "some total=9\n");
-  EXPECT_EQ(files.read(2).working_set_bytes, 120) << "of the last reading";
-  EXPECT_EQ(files.read(2).cpu_pressure_some_ns, 9000);
-  EXPECT_EQ(files.read(10).working_set_bytes, 7);
+  EXPECT_EQ(files.read(2, 0).working_set_bytes, 120) << "of the last reading";
+  EXPECT_EQ(files.read(2, 5'000'000).cpu_pressure_some_ns, 9000);
+  EXPECT_EQ(files.read(10, 0).working_set_bytes, 7);
 }
 
 TEST(VmCgroupFiles, PressureThatStandsStillIsReadAtEveryFifthTick) {
+  const FixtureRoot root;
+  root.write("/g/io.pressure", "some total=1\n");
+  VmGroups groups;
+  groups.unified = root.path() + "/g";
+  VmCgroupFiles files(groups);
+  for (std::uint64_t tick = 1; tick <= 11; ++tick) files.read(tick, 0);
+  root.write("/g/io.pressure", "some total=2\n");
+  EXPECT_EQ(files.read(12, 0).io_pressure_some_ns, 1000);
+  EXPECT_EQ(files.read(15, 0).io_pressure_some_ns, 2000);
+  root.write("/g/io.pressure", "some total=3\n");
+  EXPECT_EQ(files.read(16, 0).io_pressure_some_ns, 3000) << "it moves";
+}
+
+TEST(VmCgroupFiles, PressureOnTheCpuIsReadWhenThreadsHaveWaited) {
   const FixtureRoot root;
   root.write("/g/cpu.pressure", "some total=1\n");
   VmGroups groups;
   groups.unified = root.path() + "/g";
   VmCgroupFiles files(groups);
-  for (std::uint64_t tick = 1; tick <= 11; ++tick) files.read(tick);
+  EXPECT_EQ(files.read(1, 70'000'000).cpu_pressure_some_ns, 1000) << "the first time, whatever they waited before";
   root.write("/g/cpu.pressure", "some total=2\n");
-  EXPECT_EQ(files.read(12).cpu_pressure_some_ns, 1000);
-  EXPECT_EQ(files.read(15).cpu_pressure_some_ns, 2000);
+  EXPECT_EQ(files.read(2, 74'900'000).cpu_pressure_some_ns, 1000) << "less than 5 ms";
+  EXPECT_EQ(files.read(3, 75'000'000).cpu_pressure_some_ns, 2000);
   root.write("/g/cpu.pressure", "some total=3\n");
-  EXPECT_EQ(files.read(16).cpu_pressure_some_ns, 3000) << "it moves";
+  EXPECT_EQ(files.read(4, 75'000'001).cpu_pressure_some_ns, 2000);
+  EXPECT_EQ(files.read(5, 75'000'001).cpu_pressure_some_ns, 3000) << "every fifth tick";
+  root.write("/g/cpu.pressure", "some total=4\n");
+  EXPECT_EQ(files.read(6, 1'000'000).cpu_pressure_some_ns, 4000) << "a new process counts from zero";
 }
 
 TEST(VmCgroupFiles, ReadsV1sTotals) {
@@ -55,7 +72,7 @@ TEST(VmCgroupFiles, ReadsV1sTotals) {
   VmGroups groups;
   groups.memory = root.path() + "/g";
   VmCgroupFiles files(groups);
-  const VmCgroupFigures& figures = files.read(1);
+  const VmCgroupFigures& figures = files.read(1, 0);
   EXPECT_EQ(figures.working_set_bytes, 120);
   EXPECT_EQ(figures.refaults_count, 11);
   EXPECT_EQ(figures.swap_bytes, 8192);
@@ -64,7 +81,7 @@ TEST(VmCgroupFiles, ReadsV1sTotals) {
 
 TEST(VmCgroupFiles, AVmWithoutGroupsHasNoFigures) {
   VmCgroupFiles files(VmGroups{});
-  EXPECT_EQ(files.read(0).working_set_bytes, std::nullopt);
+  EXPECT_EQ(files.read(0, 0).working_set_bytes, std::nullopt);
 }
 
 }  // namespace

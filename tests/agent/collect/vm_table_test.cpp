@@ -36,7 +36,7 @@ class FakeTrace final : public RunQueueTrace {
     for (std::uint32_t i = 0; i < count; ++i) free.insert(i);
   }
   std::set<std::uint32_t> free;
-  std::map<pid_t, std::uint32_t> marked;
+  std::map<pid_t, std::uint32_t> watched;
   std::map<std::pair<std::uint32_t, std::int64_t>, std::int64_t> cells;  ///< winner -1: host
 
   std::uint32_t slot_count() const override { return count_; }
@@ -47,17 +47,11 @@ class FakeTrace final : public RunQueueTrace {
     return slot;
   }
   void release_slot(std::uint32_t slot) override { EXPECT_TRUE(free.insert(slot).second); }
-  void mark(std::span<ThreadMark> marks) override {
-    for (ThreadMark& m : marks) {
-      m.done = !refuses;
-      if (refuses) continue;
-      if (m.slot) {
-        marked[m.thread.tid] = *m.slot;
-      } else {
-        marked.erase(m.thread.tid);
-      }
-    }
+  bool watch(pid_t process, std::uint32_t slot) override {
+    if (!refuses) watched[process] = slot;
+    return !refuses;
   }
+  void forget(pid_t process) override { watched.erase(process); }
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
     waits.fill(slot + 1);
     slices.fill(slot + 2);
@@ -68,7 +62,7 @@ class FakeTrace final : public RunQueueTrace {
   }
   std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
-  int threads_fd() const override { return -1; }
+  int processes_fd() const override { return -1; }
   std::int64_t own_quota_ns = 0;
   bool refuses = false;
 
@@ -149,12 +143,12 @@ TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
   EXPECT_EQ(vm.threads[0].thread.vcpu, 0);
   EXPECT_EQ(vm.threads[1].thread.vcpu, 1);
   EXPECT_EQ(vm.emulator_time_ns, 5);
-  EXPECT_EQ(trace.marked.size(), 3u);
+  EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{70, *vm.slot}}));
 
   inventory.vms.clear();
   EXPECT_TRUE(table.update(inventory));
   EXPECT_TRUE(table.vms().empty());
-  EXPECT_TRUE(trace.marked.empty());
+  EXPECT_TRUE(trace.watched.empty());
   EXPECT_EQ(trace.free.size(), 2u) << "the slot came back";
 }
 
@@ -184,10 +178,8 @@ TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
   reader.threads[75] = {};
   reader.threads[75].start_ns = 2;
   reader.threads[75].run_time_ns = 7;
-  trace.marked.clear();
   table.update(inventory);
   EXPECT_EQ(table.vms().at(kVm).emulator_time_ns, 47);
-  EXPECT_EQ(trace.marked.count(75), 1u) << "the hook must be told again";
 }
 
 TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
@@ -273,16 +265,29 @@ TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
 }
 
-TEST_F(VmTableTest, ARefusedThreadIsCountedOnceAndTriedAgain) {
+TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
   trace.refuses = true;
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   table.update(inventory);
   table.update(inventory);
   EXPECT_EQ(table.refused_count(), 1);
-  trace.refuses = false;
+}
+
+TEST_F(VmTableTest, TheHookFollowsAVmToItsNextProcess) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
   table.update(inventory);
-  EXPECT_EQ(trace.marked.count(70), 1u);
+  const auto slot = table.vms().at(kVm).slot;
+  ASSERT_TRUE(slot);
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  table.update(inventory);
+  EXPECT_TRUE(trace.watched.empty()) << "its id may be given to anybody now";
+  add_vm(kVm, "a", 80);
+  add_thread(80, 80, "qemu");
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{80, *slot}}));
 }
 
 TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
