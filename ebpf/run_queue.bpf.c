@@ -1,57 +1,38 @@
 /* How long do a VM's threads wait for a CPU, how long do they keep it, and who took it from them?
  *
- * One hook, at every change of the thread on a CPU. The kernel itself adds the wait for the CPU to sched_info.run_delay, right
- * after the hook has seen the thread come, and the stay on it to se.sum_exec_runtime before the hook sees it leave: their
- * steps are that wait and that slice. No clock, and few places in memory, close together: on a host with hundreds of threads
- * most of them are not in the cache when they are needed, and reading them is nearly all that the hook costs. */
-#include "histogram.bpf.h"
+ * One hook, at every change of the thread on a CPU, that takes down what has left: the kernel itself has added the waits to
+ * sched_info.run_delay and the stay to se.sum_exec_runtime before, so that their steps, from departure to departure and from
+ * arrival to departure, are that wait and that slice. No clock, and no look-up either: on a host with hundreds of threads,
+ * hardly anything that belongs to one of them is in the cache when it is needed, and each such place costs 200 to 400 ns, while
+ * the kernel has just used all that is read here, and the log is written line by line. Once a tick user space finds out which
+ * VM each departure was of, many at a time, for a tenth of that. */
+#include "kernel_types.bpf.h"
 #include "vm_processes.bpf.h"
 
 #include "run_queue.h"
 
-const volatile __u32 slots = RUN_QUEUE_SLOTS_MIN;
-
-/* By CPU, resized by the loader: the thread that is on it now. */
+/* By CPU, resized by the loader. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, u32);
-  __type(value, struct run_queue_arrival);
-} arrivals SEC(".maps");
+  __type(value, struct run_queue_cpu);
+} cpus SEC(".maps");
 
-/* slots × RUN_QUEUE_DEPARTURES, resized by the loader. */
+/* cpus × RUN_QUEUE_LOG_DEPARTURES, resized by the loader. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_DEPARTURES);
+  __uint(max_entries, RUN_QUEUE_LOG_DEPARTURES);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, u32);
-  __type(value, u64);
+  __type(value, struct run_queue_departure);
 } departures SEC(".maps");
 
-/* cpus × slots, resized by the loader. sched_switch runs with interrupts off, so a plain increment of a CPU's own stripe
- * loses nothing. */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_SLOTS_MIN);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __type(key, u32);
-  __type(value, struct run_queue_stripe);
-} stripes SEC(".maps");
-
-/* slots × (slots + 1), resized by the loader; row: who was preempted, column: who took the CPU, the last one being any
- * thread that belongs to no VM. Shared by all CPUs, as a stripe each would be megabytes: added to atomically. */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_SLOTS_MIN *(RUN_QUEUE_SLOTS_MIN + 1));
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __type(key, u32);
-  __type(value, u64);
-} preemptions SEC(".maps");
-
-static __always_inline bool still_runnable(struct task_struct *task, bool preempt) {
-  if (preempt) return true;
-  if (bpf_core_field_exists(task->__state)) return task->__state == 0;
+static __always_inline u64 state_of(struct task_struct *task) {
+  if (bpf_core_field_exists(task->__state)) return task->__state;
   struct task_struct___before_5_14 *old = (void *)task;
-  return BPF_CORE_READ(old, state) == 0;
+  return BPF_CORE_READ(old, state);
 }
 
 /* A thread whose group has used up its quota, or stands below one that has, also leaves runnable, but nobody took its CPU. */
@@ -73,69 +54,67 @@ static __always_inline bool throttled_by_own_quota(struct task_struct *task) {
   return queue && BPF_CORE_READ_BITFIELD_PROBED(queue, throttled);
 }
 
-#define UNIT_BITS (64 - RUN_QUEUE_DEPARTURE_TID_BITS - 1)
-#define UNIT_MASK ((1ull << UNIT_BITS) - 1)
-#define BY_OWN_QUOTA (1ull << RUN_QUEUE_DEPARTURE_TID_BITS)
+#define UNITS_MAX(bits) ((1ull << (bits)) - 1)
 
-static __always_inline u64 units_of(u64 ns) {
-  return ns >> RUN_QUEUE_DEPARTURE_UNIT_SHIFT;
+static __always_inline u64 time_of(struct task_struct *task, u64 run_time_ns) {
+  u64 delay = task->sched_info.run_delay >> RUN_QUEUE_UNIT_SHIFT & UNITS_MAX(RUN_QUEUE_DELAY_BITS);
+  u64 slice = (task->se.sum_exec_runtime - run_time_ns) >> RUN_QUEUE_UNIT_SHIFT;
+  if (slice > UNITS_MAX(RUN_QUEUE_SLICE_BITS)) slice = UNITS_MAX(RUN_QUEUE_SLICE_BITS);
+  return delay << RUN_QUEUE_SLICE_BITS | slice;
 }
 
-static __always_inline u64 units_in(u64 departure) {
-  return departure >> (RUN_QUEUE_DEPARTURE_TID_BITS + 1);
+static __always_inline u64 who_is(struct task_struct *task) {
+  return (u64)(u32)task->tgid << 32 | (u64)(u32)task->pid << 8;
 }
 
-/* The thread of a VM leaves the CPU. winner: the next thread's VM, or null. */
-static __always_inline void leave(struct run_queue_arrival *arrival, u32 cpu, bool preempt, struct task_struct *prev,
-                                  struct task_struct *next, u64 *winner) {
-  u32 slot = arrival->slot;
-  u32 index = cpu * slots + slot;
-  struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
-  if (!stripe) return;
-  u32 tid = arrival->tid;
-  u32 at = slot * RUN_QUEUE_DEPARTURES + tid % RUN_QUEUE_DEPARTURES;
-  u64 *departure = bpf_map_lookup_elem(&departures, &at);
+static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool preempt, struct task_struct *prev,
+                                  struct task_struct *next) {
+  u64 head = here->head;
+  u64 held = head - here->tail;
+  if (!held) here->first = head;
+  u64 at = head - here->first;
+  if (held >= RUN_QUEUE_LOG_CROWDED || at >= RUN_QUEUE_LOG_DEPARTURES) {
+    bool is_of_vm = vm_process_of(prev);
+    if (is_of_vm && at >= RUN_QUEUE_LOG_DEPARTURES) here->lost_count++;
+    if (!is_of_vm || at >= RUN_QUEUE_LOG_DEPARTURES) {
+      here->has_gap = RUN_QUEUE_AFTER_GAP;
+      return;
+    }
+  }
+  u32 index = cpu * RUN_QUEUE_LOG_DEPARTURES + (u32)at;
+  struct run_queue_departure *departure = bpf_map_lookup_elem(&departures, &index);
   if (!departure) return;
 
-  u64 run_delay_ns = prev->sched_info.run_delay;
-  u64 wait_ns = run_delay_ns - arrival->run_delay_ns;
-  u64 last = *departure;
-  if ((last & (BY_OWN_QUOTA - 1)) == tid) {
-    /* and what it had waited elsewhere, before it was moved here; of an older thread with its id that would be below zero */
-    u64 units = units_of(arrival->run_delay_ns) - units_in(last) & UNIT_MASK;
-    if (units <= UNIT_MASK / 2) wait_ns += units << RUN_QUEUE_DEPARTURE_UNIT_SHIFT;
-    if (last & BY_OWN_QUOTA) stripe->own_quota_wait_ns += wait_ns;
+  u64 flags = here->has_gap;
+  if (prev->sched_info.pcount == 1) flags |= RUN_QUEUE_FIRST_STAY;
+  u64 state = state_of(prev);
+  if (preempt || !state) {
+    if (throttled(prev)) {
+      if (throttled_by_own_quota(prev)) flags |= RUN_QUEUE_BY_OWN_QUOTA;
+    } else if (!(next->flags & PF_IDLE)) {
+      flags |= RUN_QUEUE_PREEMPTED;
+      if (next->flags & PF_KTHREAD) flags |= RUN_QUEUE_BY_KERNEL_THREAD;
+    }
   }
-  u64 slice_ns = prev->se.sum_exec_runtime - arrival->run_time_ns;
-  stripe->buckets[bucket_of(wait_ns)].waits++;
-  stripe->buckets[bucket_of(slice_ns)].slices++;
-
-  bool is_runnable = still_runnable(prev, preempt);
-  bool is_throttled = is_runnable && throttled(prev);
-  u64 quota = is_throttled && throttled_by_own_quota(prev) ? BY_OWN_QUOTA : 0;
-  *departure = units_of(run_delay_ns) << (RUN_QUEUE_DEPARTURE_TID_BITS + 1) | quota | tid;
-  if (!is_runnable || is_throttled) return;
-  if (next->pid == 0) return;
-  u32 cell = slot * (slots + 1) + (winner ? vm_slot_in(winner) : slots);
-  u64 *count = bpf_map_lookup_elem(&preemptions, &cell);
-  if (count) __sync_fetch_and_add(count, 1);
+  if (state & TASK_DEAD) flags |= RUN_QUEUE_LAST_STAY;
+  departure->who = who_is(prev) | flags;
+  departure->time = time_of(prev, here->run_time_ns);
+  departure->came_ns = prev->sched_info.last_arrival;
+  /* User space is to see the departure before its number: an addition whose result is wanted keeps that order on all machines.
+   * Nobody else adds. */
+  here->has_gap = __sync_fetch_and_add(&here->head, 1) == head ? 0 : RUN_QUEUE_AFTER_GAP;
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
   u32 cpu = bpf_get_smp_processor_id();
-  struct run_queue_arrival *arrival = bpf_map_lookup_elem(&arrivals, &cpu);
-  if (!arrival) return 0;
-  u64 *entry = vm_process_of(next);
-  if (arrival->tid) {
-    if (arrival->tid == prev->pid) leave(arrival, cpu, preempt, prev, next, entry);
-    arrival->tid = 0;
-  }
-  if (!entry) return 0;
-  arrival->tid = next->pid;
-  arrival->slot = vm_slot_in(entry);
-  arrival->run_delay_ns = next->sched_info.run_delay;
-  arrival->run_time_ns = next->se.sum_exec_runtime;
+  struct run_queue_cpu *here = bpf_map_lookup_elem(&cpus, &cpu);
+  if (!here) return 0;
+  /* else it had come before the hook did, or is the kernel's */
+  if (here->thread == (u64)prev) leave(here, cpu, preempt, prev, next);
+  if (next->flags & (PF_IDLE | PF_KTHREAD)) return 0;
+  here->thread = (u64)next;
+  here->run_time_ns = next->se.sum_exec_runtime;
   return 0;
 }
 

@@ -6,15 +6,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
 #include "agent/collect/process_table.h"
+#include "agent/collect/run_queue_ledger.h"
 #include "ebpf/run_queue.h"
 #include "ebpf/run_queue.skel.h"
 
 namespace proteus::collect {
 namespace {
+
+constexpr int kPassesMost = 4;
 
 class Trace final : public RunQueueTrace {
  public:
@@ -32,36 +38,40 @@ class Trace final : public RunQueueTrace {
     if (free_.empty()) return std::nullopt;
     const std::uint32_t slot = free_.front();
     free_.pop_front();
-    clear(slot);
+    ledger_->clear(slot);
     return slot;
   }
 
   void release_slot(std::uint32_t slot) override { free_.push_back(slot); }
 
-  bool watch(pid_t process, std::uint32_t slot) override { return table_->enter(process, slot); }
-  void forget(pid_t process) override { table_->remove(process); }
+  bool watch(pid_t process, std::uint32_t slot) override {
+    if (!table_->enter(process, slot)) return false;
+    ledger_->watch(process, slot);
+    return true;
+  }
+  void forget(pid_t process) override {
+    table_->remove(process);
+    ledger_->forget(process);
+  }
+
+  void update() override {
+    // the hook begins a log anew only when it is empty: again for what has come meanwhile, which is little
+    for (int pass = 0; pass < kPassesMost && take_all(); ++pass) {
+    }
+  }
 
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
-    waits.fill(0);
-    slices.fill(0);
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      const run_queue_stripe& stripe = stripes_[static_cast<std::size_t>(cpu) * slots_ + slot];
-      for (std::size_t b = 0; b < RUN_QUEUE_BUCKETS; ++b) {
-        waits[b] += counted(stripe.buckets[b].waits);
-        slices[b] += counted(stripe.buckets[b].slices);
-      }
-    }
+    waits = ledger_->waits(slot);
+    slices = ledger_->slices(slot);
   }
-
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
-    return counted(preemptions_[cell(slot, winner.value_or(slots_))]);
+    return ledger_->preemptions(slot, winner);
   }
+  std::int64_t own_quota_wait_ns(std::uint32_t slot) const override { return ledger_->own_quota_wait_ns(slot); }
 
-  std::int64_t own_quota_wait_ns(std::uint32_t slot) const override {
+  std::int64_t lost_count() const override {
     std::int64_t sum = 0;
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      sum += counted(stripes_[static_cast<std::size_t>(cpu) * slots_ + slot].own_quota_wait_ns);
-    }
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) sum += counted(here_[cpu].lost_count);
     return sum;
   }
 
@@ -79,21 +89,20 @@ class Trace final : public RunQueueTrace {
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
     cpus_ = static_cast<std::uint32_t>(cpus);
     slots_ = std::clamp<std::uint32_t>(cpus_ * RUN_QUEUE_SLOTS_PER_CPU, RUN_QUEUE_SLOTS_MIN, RUN_QUEUE_SLOTS_MAX);
-    skeleton_->rodata->slots = slots_;
-    bpf_map__set_max_entries(skeleton_->maps.stripes, cpus_ * slots_);
-    bpf_map__set_max_entries(skeleton_->maps.preemptions, slots_ * (slots_ + 1));
     const std::size_t entries = ProcessTable::entries_for(slots_);
     skeleton_->rodata->vm_process_entries = static_cast<__u32>(entries);
     bpf_map__set_max_entries(skeleton_->maps.vm_processes, static_cast<__u32>(entries));
-    bpf_map__set_max_entries(skeleton_->maps.arrivals, cpus_);
-    bpf_map__set_max_entries(skeleton_->maps.departures, slots_ * RUN_QUEUE_DEPARTURES);
+    bpf_map__set_max_entries(skeleton_->maps.cpus, cpus_);
+    bpf_map__set_max_entries(skeleton_->maps.departures, cpus_ * RUN_QUEUE_LOG_DEPARTURES);
     if (const int code = run_queue_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load run_queue");
     }
-    if (!stripes_.map(bpf_map__fd(skeleton_->maps.stripes), static_cast<std::size_t>(cpus_) * slots_) ||
-        !preemptions_.map(bpf_map__fd(skeleton_->maps.preemptions), static_cast<std::size_t>(slots_) * (slots_ + 1))) {
-      return bpf_error("map run_queue's counters", errno);
+    if (!here_.map(bpf_map__fd(skeleton_->maps.cpus), cpus_) ||
+        !departures_.map(bpf_map__fd(skeleton_->maps.departures), std::size_t{cpus_} * RUN_QUEUE_LOG_DEPARTURES)) {
+      return bpf_error("map run_queue's log", errno);
     }
+    ledger_.emplace(slots_, cpus_);
+    logs_.resize(cpus_);
     table_.emplace(entries, [map = processes_fd()](__u32 index, __u64 entry) {
       return bpf_map_update_elem(map, &index, &entry, BPF_ANY) == 0;
     });
@@ -105,19 +114,34 @@ class Trace final : public RunQueueTrace {
     return {};
   }
 
-  std::size_t cell(std::size_t row, std::size_t column) const { return row * (slots_ + 1) + column; }
-
-  void clear(std::uint32_t slot) {
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) stripes_[static_cast<std::size_t>(cpu) * slots_ + slot] = {};
-    for (std::uint32_t other = 0; other < slots_; ++other) preemptions_[cell(other, slot)] = 0;
-    for (std::uint32_t column = 0; column <= slots_; ++column) preemptions_[cell(slot, column)] = 0;
+  /// False if there was nothing.
+  bool take_all() {
+    bool any = false;
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      const run_queue_cpu& here = here_[cpu];
+      const std::uint64_t head = __atomic_load_n(&here.head, __ATOMIC_ACQUIRE);
+      const std::size_t count = head - here.tail;
+      logs_[cpu] = {};
+      if (count == 0) continue;
+      any = true;
+      const std::uint64_t first = here.first;  // stands still while there is something in the log
+      const std::size_t log = std::size_t{cpu} * RUN_QUEUE_LOG_DEPARTURES;
+      logs_[cpu] = {&departures_[log + (here.tail - first)], count};
+    }
+    ledger_->take(logs_);
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      __atomic_store_n(&here_[cpu].tail, here_[cpu].tail + logs_[cpu].size(), __ATOMIC_RELEASE);
+    }
+    return any;
   }
 
   run_queue_bpf* skeleton_ = nullptr;
   std::uint32_t cpus_ = 0;
   std::uint32_t slots_ = 0;
-  MappedArray<run_queue_stripe> stripes_;
-  MappedArray<__u64> preemptions_;
+  MappedArray<run_queue_cpu> here_;
+  MappedArray<run_queue_departure> departures_;
+  std::optional<RunQueueLedger> ledger_;
+  std::vector<std::span<const run_queue_departure>> logs_;  // reused from update to update
   std::optional<ProcessTable> table_;
   std::deque<std::uint32_t> free_;  // oldest release first, so a slot rests for as long as there are others
 };

@@ -2,22 +2,22 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
-#include "common/kpi.h"
+#include "agent/collect/run_queue_ledger.h"
 #include "common/result.h"
 
 namespace proteus::collect {
 
 /// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
+/// The hook takes down departures from CPUs, which update() adds up.
 /// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of
 /// the same program are not disturbed. Thread: owned by one.
 class RunQueueTrace {
  public:
-  using Histogram = std::array<std::int64_t, kHistogramBucketCount>;
+  using Histogram = RunQueueLedger::Histogram;
 
   /// Errors: kUnsupported, kPermissionDenied with the kernel's reason.
   static Result<std::unique_ptr<RunQueueTrace>> create();
@@ -34,10 +34,17 @@ class RunQueueTrace {
   virtual bool watch(pid_t process, std::uint32_t slot) = 0;
   virtual void forget(pid_t process) = 0;
 
+  /// Takes in what the hook has seen; all figures below are as of then. At least once a second on a busy host: the hook
+  /// holds 16,384 departures of each CPU.
+  virtual void update() = 0;
+  /// Departures of VMs' threads for which the hook had no room, so far.
+  virtual std::int64_t lost_count() const = 0;
+
   /// Waits for a CPU and stays on one since the slot was acquired, by bucket (see KpiKind::kHistogram); both count when
   /// the thread next leaves the CPU.
   virtual void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const = 0;
-  /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`.
+  /// How often `winner` (nullopt: a thread of no VM) took the CPU from a runnable, unthrottled thread of `slot`; counts
+  /// when the winner leaves the CPU.
   virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;
 
   /// That part of the waits which began because the VM's own CPU quota was used up.

@@ -16,10 +16,11 @@ namespace {
 constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
-/// New pairs change the catalog: they are gathered for so many ticks, and for twice as many each time that there were
-/// some, since a host whose VMs jostle finds new pairs for a long time.
+/// New pairs change the catalog, which costs as much as a tick or two: they are gathered for so many ticks, for twice
+/// as many each time that there were some, since a host whose VMs jostle finds new pairs for a long time, and for half
+/// as many when there were none.
 constexpr std::uint64_t kWinnersWaitTicksLeast = 5;
-constexpr std::uint64_t kWinnersWaitTicksMost = 80;
+constexpr std::uint64_t kWinnersWaitTicksMost = 160;
 /// Bounds the series of one VM; the winners seen first keep theirs.
 constexpr std::size_t kWinnersMost = 32;
 
@@ -32,11 +33,6 @@ bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
 
 }  // namespace
 
-bool TrackedVm::has_vhost() const {
-  return !vhost_kthreads.empty() ||
-         std::any_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.thread.vhost; });
-}
-
 VmTable::VmTable(std::string root, VmSources sources)
     : root_(std::move(root)),
       sources_(sources),
@@ -46,9 +42,10 @@ VmTable::~VmTable() = default;
 
 bool VmTable::update(const Inventory& inventory) {
   ++tick_;
+  vhost_kthreads_.reset();
   bool changed = follow(inventory);
+  changed |= find_processes();
   for (auto& [id, vm] : vms_) {
-    if (!vm.pid) changed |= find_process(vm);
     const bool young = tick_ < vm.young_until_tick;
     if (!vm.pid || (!young && vm.thread_count)) continue;
     const auto count = count_threads(root_, *vm.pid);
@@ -61,12 +58,13 @@ bool VmTable::update(const Inventory& inventory) {
   }
   if (sources_.kvm != nullptr) read_kvm();
   if (sources_.block != nullptr) read_devices(changed);
+  if (sources_.run_queue != nullptr) sources_.run_queue->update();
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
-    if (vm.files) vm.cgroup_figures = vm.files->read(tick_ + vm.number, vm.run_queue_wait_ns);
     if (vm.slot) read_slot(vm);
     if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);
   }
+  read_groups();
   read_working_sets();
   return changed | look_for_winners();
 }
@@ -84,6 +82,24 @@ void VmTable::read_resctrl(TrackedVm& vm) {
   for (const TrackedThread& t : vm.threads) threads.push_back(t.thread.tid);
   sources_.resctrl->add(vm.facts->id.value, threads);
   vm.resctrl = sources_.resctrl->read(vm.facts->id.value);
+}
+
+void VmTable::read_groups() {
+  pressure_groups_.clear();
+  if (sources_.pressure != nullptr) {
+    for (const auto& [id, vm] : vms_) {
+      if (vm.files && vm.pressure_group) pressure_groups_.push_back(*vm.pressure_group);
+    }
+    pressures_.resize(pressure_groups_.size());
+    sources_.pressure->read(pressure_groups_, pressures_);
+  }
+  std::size_t i = 0;
+  for (auto& [id, vm] : vms_) {
+    if (!vm.files) continue;
+    VmCgroupHints hints{vm.run_queue_wait_ns, vm.faults_major_count, {}};
+    if (!pressure_groups_.empty() && vm.pressure_group) hints.pressure = pressures_[i++];
+    vm.cgroup_figures = vm.files->read(tick_ + vm.number, hints);
+  }
 }
 
 void VmTable::read_working_sets() {
@@ -144,14 +160,33 @@ void VmTable::drop(const VmId& id, TrackedVm& vm) {
   if (slot_released_) slot_released_(*vm.slot);
 }
 
-bool VmTable::find_process(TrackedVm& vm) {
-  if (tick_ < vm.look_at_tick) return false;
-  vm.pid = find_vm_process(root_, vm.facts->name, vm.facts->id.value);
-  if (!vm.pid) {
-    vm.look_at_tick = tick_ + vm.look_wait_ticks;
-    vm.look_wait_ticks = std::min(vm.look_wait_ticks * 2, kLookWaitTicksMost);
-    return false;
+/// Looks for the processes of those VMs that have none, all at once.
+bool VmTable::find_processes() {
+  std::vector<TrackedVm*> missing;
+  std::vector<VmName> names;
+  for (auto& [id, vm] : vms_) {
+    if (vm.pid || tick_ < vm.look_at_tick) continue;
+    missing.push_back(&vm);
+    names.push_back({vm.facts->name, vm.facts->id.value});
   }
+  if (missing.empty()) return false;
+  const std::vector<std::optional<pid_t>> found = find_vm_processes(root_, names);
+  bool changed = false;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    TrackedVm& vm = *missing[i];
+    if (found[i]) {
+      begin_process(vm, *found[i]);
+      changed = true;
+    } else {
+      vm.look_at_tick = tick_ + vm.look_wait_ticks;
+      vm.look_wait_ticks = std::min(vm.look_wait_ticks * 2, kLookWaitTicksMost);
+    }
+  }
+  return changed;
+}
+
+void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
+  vm.pid = pid;
   vm.look_wait_ticks = 1;
   vm.young_until_tick = tick_ + kYoungTicks;
   find_groups(vm);
@@ -170,7 +205,6 @@ bool VmTable::find_process(TrackedVm& vm) {
     }
   }
   if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) ++refused_count_;
-  return true;
 }
 
 bool VmTable::scan_threads(TrackedVm& vm) {
@@ -248,7 +282,10 @@ bool VmTable::find_kvm(TrackedVm& vm) {
 /// Looked for once, when the process has settled: the kernel's threads that work for its network devices.
 bool VmTable::find_vhost(TrackedVm& vm) {
   if (tick_ + 1 != vm.young_until_tick || !has_vhost_kthreads_) return false;
-  for (const pid_t worker : find_vhost_kthreads(root_, *vm.pid)) {
+  if (!vhost_kthreads_) vhost_kthreads_ = find_vhost_kthreads(root_);
+  const auto workers = vhost_kthreads_->find(*vm.pid);
+  if (workers == vhost_kthreads_->end()) return false;
+  for (const pid_t worker : workers->second) {
     vm.vhost_kthreads.push_back({.thread = {worker, std::nullopt, true}, .figures = {}});
   }
   return !vm.vhost_kthreads.empty();
@@ -266,7 +303,8 @@ void VmTable::read_kvm() {
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     for (TrackedThread& t : vm.threads) {
-      t.kvm_figures = t.kvm ? kvm_figures_[i++] : std::nullopt;
+      const std::optional<kvm_counters>* figures = t.kvm ? &kvm_figures_[i++] : nullptr;
+      t.kvm_figures = figures != nullptr && *figures ? &**figures : nullptr;
     }
   }
 }
@@ -277,8 +315,9 @@ void VmTable::find_groups(TrackedVm& vm) {
   if (vm.files && groups == vm.groups) return;
   vm.groups = std::move(groups);
   vm.throttling.emplace(vm.groups.cpu);
-  vm.throttling_eagerness = {};
+  vm.throttling_eagerness = Eagerness(kCalmThrottlingEveryTicks);
   vm.files.emplace(vm.groups);
+  vm.pressure_group = group_id(vm.groups.unified);
   update_groups(vm);
 }
 
@@ -323,6 +362,7 @@ void VmTable::read_threads() {
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     vm.counted = false;
+    vm.has_vhost = !vm.vhost_kthreads.empty();
     vm.thread_count.reset();
     for (TrackedThread& t : vm.threads) account(vm, t, figures_[i++]);
     for (TrackedThread& t : vm.vhost_kthreads) account(vm, t, figures_[i++]);
@@ -343,6 +383,7 @@ bool VmTable::follow_threads() {
 }
 
 void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now) {
+  vm.has_vhost |= thread.thread.vhost;
   const std::optional<ThreadFigures> before = thread.figures;
   thread.figures = now;
   if (!now) return;
@@ -400,8 +441,8 @@ bool VmTable::look_for_winners() {
   for (auto& [id, vm] : vms_) {
     if (vm.slot) changed |= find_winners(vm, owners);
   }
-  winners_wait_ticks_ = changed ? std::clamp(2 * winners_wait_ticks_, kWinnersWaitTicksLeast, kWinnersWaitTicksMost)
-                                : kWinnersWaitTicksLeast;
+  winners_wait_ticks_ = std::clamp(changed ? 2 * winners_wait_ticks_ : winners_wait_ticks_ / 2, kWinnersWaitTicksLeast,
+                                   kWinnersWaitTicksMost);
   winners_at_tick_ = tick_ + winners_wait_ticks_;
   return changed;
 }

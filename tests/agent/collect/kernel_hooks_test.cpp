@@ -17,6 +17,7 @@
 #include "agent/collect/block_trace.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/vm_cgroup.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -74,7 +75,7 @@ bool direct_io(const std::string& path, int writes, int reads) {
 
 TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
   auto created = BlockTrace::create("/");
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   BlockTrace& trace = *created.value();
   const Group group("blkio");
   if (!group.made()) GTEST_SKIP() << "no control group of version 1 can be made here";
@@ -113,9 +114,9 @@ TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
 
 TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {
   auto run_queue = RunQueueTrace::create();
-  if (!run_queue) GTEST_SKIP() << run_queue.error().message;
+  if (!run_queue) SKIP_UNLESS_OUR_FAULT(run_queue.error().message);
   auto created = ReclaimTrace::create(*run_queue.value());
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const Group group("memory");
   if (!group.made() || !group.write("memory.limit_in_bytes", std::to_string(16 << 20))) {
     GTEST_SKIP() << "no control group with a memory limit can be made here";

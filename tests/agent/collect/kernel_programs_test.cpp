@@ -22,6 +22,7 @@
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_process.h"
 #include "ebpf/thread_counters.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -74,7 +75,7 @@ class ThreadReaderTest : public testing::TestWithParam<ThreadLane> {
  protected:
   void SetUp() override {
     reader = ThreadReader::create("/", GetParam());
-    if (reader->lane() != GetParam()) GTEST_SKIP() << reader->reason();
+    if (reader->lane() != GetParam()) SKIP_UNLESS_OUR_FAULT(reader->reason());
   }
   std::unique_ptr<ThreadReader> reader;
 };
@@ -186,16 +187,18 @@ class RunQueueTraceTest : public testing::Test {
  protected:
   void SetUp() override {
     auto created = RunQueueTrace::create();
-    if (!created) GTEST_SKIP() << created.error().message;
+    if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
     trace = std::move(created).value();
   }
   RunQueueTrace::Histogram waits(std::uint32_t slot) const {
     RunQueueTrace::Histogram waits{}, slices{};
+    trace->update();
     trace->read_histograms(slot, waits, slices);
     return waits;
   }
   RunQueueTrace::Histogram slices(std::uint32_t slot) const {
     RunQueueTrace::Histogram waits{}, slices{};
+    trace->update();
     trace->read_histograms(slot, waits, slices);
     return slices;
   }
@@ -250,7 +253,10 @@ TEST_F(RunQueueTraceTest, NamesWhoTookTheCpu) {
   const BusyProcess victim, neighbour, stranger;
   const std::uint32_t a = watched(victim);
   const std::uint32_t b = watched(neighbour);
-  eventually([&] { return trace->preemptions(a, b) > 0 && trace->preemptions(a, std::nullopt) > 0; });
+  eventually([&] {
+    trace->update();
+    return trace->preemptions(a, b) > 0 && trace->preemptions(a, std::nullopt) > 0;
+  });
   EXPECT_GT(trace->preemptions(a, b), 0);
   EXPECT_GT(trace->preemptions(a, std::nullopt), 0) << "the stranger, or anything else on that CPU";
 }
@@ -285,7 +291,10 @@ TEST_F(RunQueueTraceTest, TellsTheWaitsOfTheOwnQuotaFromOthers) {
   const std::uint32_t a = watched(limited);
   const std::uint32_t b = watched(rival);
   ASSERT_TRUE(group.write("tasks", std::to_string(limited.pid())));
-  EXPECT_TRUE(eventually([&] { return trace->own_quota_wait_ns(a) >= 200'000'000; }));
+  EXPECT_TRUE(eventually([&] {
+    trace->update();
+    return trace->own_quota_wait_ns(a) >= 200'000'000;
+  }));
   EXPECT_EQ(trace->own_quota_wait_ns(b), 0) << "the rival waits too, but for nobody's quota";
 }
 
@@ -303,6 +312,22 @@ TEST_F(RunQueueTraceTest, AForgottenProcessCountsNoMoreAndItsSlotReturnsEmpty) {
   EXPECT_FALSE(trace->acquire_slot()) << "all are taken";
 }
 
+TEST_F(RunQueueTraceTest, WhatHasNoRoomIsCounted) {
+  ASSERT_TRUE(trace->watch(::getpid(), trace->acquire_slot().value()));
+  const auto leave_often = [] {  // each is a departure of this thread
+    for (int i = 0; i < 200; ++i) std::this_thread::sleep_for(std::chrono::nanoseconds(1));
+  };
+  EXPECT_TRUE(eventually([&] {
+    leave_often();  // and nobody looks meanwhile
+    return trace->lost_count() > 0;
+  }));
+  trace->update();
+  const std::int64_t lost = trace->lost_count();
+  leave_often();
+  EXPECT_EQ(trace->lost_count(), lost) << "there is room again";
+  trace->forget(::getpid());
+}
+
 TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
   auto other = RunQueueTrace::create();
   ASSERT_TRUE(other);
@@ -311,6 +336,7 @@ TEST_F(RunQueueTraceTest, TwoAgentsOnOneKernelDoNotMeet) {
   ASSERT_TRUE(eventually([&] { return sum(waits(slot)) > 0; }));
   RunQueueTrace::Histogram theirs{};
   RunQueueTrace::Histogram slices{};
+  other.value()->update();
   other.value()->read_histograms(slot, theirs, slices);
   EXPECT_EQ(sum(theirs), 0);
   other.value().reset();  // their exit takes nothing of ours

@@ -19,6 +19,7 @@
 #include "agent/collect/hardware_counters.h"
 #include "ebpf/kvm_exits.h"
 #include "tests/agent/collect/fixture_root.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -41,7 +42,7 @@ class WatchedProcess : public testing::Test {
  protected:
   void SetUp() override {
     auto created = RunQueueTrace::create();
-    if (!created) GTEST_SKIP() << created.error().message;
+    if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
     run_queue = std::move(created).value();
     slot = run_queue->acquire_slot().value();
     ASSERT_TRUE(run_queue->watch(::getpid(), slot));
@@ -63,7 +64,7 @@ class KvmExits : public WatchedProcess {
 
 TEST_F(KvmExits, OlderKernelsHandTheReasonOver) {
   const auto trace = make(KvmExitLayout::kReasonFirst);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
     ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
@@ -87,7 +88,7 @@ TEST_F(KvmExits, OlderKernelsHandTheReasonOver) {
 
 TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
   const auto trace = make(KvmExitLayout::kVcpuFirst);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   ASSERT_TRUE(feed(trace->exit_program_fd(), {0, KVM_EXITS_VMX}));  // no vCPU lies at 0
   ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
   ASSERT_TRUE(trace->read().contains(slot));
@@ -98,13 +99,13 @@ TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
 
 TEST_F(KvmExits, TheRecordOfTheTracepointLoads) {
   const auto trace = make(KvmExitLayout::kRecord);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   EXPECT_TRUE(trace->read().empty());
 }
 
 TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
   const auto trace = make(KvmExitLayout::kReasonFirst);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   run_queue->forget(::getpid());
   ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
   ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
@@ -113,9 +114,9 @@ TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
 
 TEST_F(KvmExits, AttachToThisKernelsLayoutOrSayWhyNot) {
   const auto layout = probe_kvm_exit_layout();
-  if (!layout) GTEST_SKIP() << layout.error().message;
+  if (!layout) SKIP_UNLESS_OUR_FAULT(layout.error().message);
   const auto trace = KvmExitTrace::create(*run_queue, *layout);
-  if (!trace) GTEST_SKIP() << trace.error().message;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(trace.error().message);
   EXPECT_TRUE((*trace)->read().empty()) << "this thread runs no guest";
 }
 
@@ -128,7 +129,7 @@ TEST(ExitReasonName, NamesTheCommonOnesAndNumbersTheRest) {
 
 TEST(NetSoftirq, CountsTheNetworksAndNoOthers) {
   auto created = NetSoftirqTrace::create();
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const NetSoftirqTrace& trace = *created.value();
   cpu_set_t all, one;
   ::sched_getaffinity(0, sizeof all, &all);
@@ -147,7 +148,7 @@ TEST(NetSoftirq, CountsTheNetworksAndNoOthers) {
 
 TEST(PacketDrops, NamesTheReason) {
   auto created = PacketDropTrace::create();
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const auto count = [&](const std::string& reason) {
     for (const auto& [name, value] : created.value()->read()) {
       if (name == reason) return value;
@@ -174,7 +175,7 @@ TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}}};
   auto created = HardwareCounters::create(*run_queue, kClocks);
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const HardwareCounters& counters = *created.value();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   const auto started = std::chrono::steady_clock::now();

@@ -52,6 +52,8 @@ class FakeTrace final : public RunQueueTrace {
     return !refuses;
   }
   void forget(pid_t process) override { watched.erase(process); }
+  void update() override {}
+  std::int64_t lost_count() const override { return 0; }
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
     waits.fill(slot + 1);
     slices.fill(slot + 2);
@@ -84,6 +86,18 @@ class FakeKvm final : public KvmReader {
       figures[i]->known = 1u << KVM_COUNTER_EXITS;
       figures[i]->counters[KVM_COUNTER_EXITS] = places[i].vcpu + 1;
     }
+  }
+  int program_fd() const override { return -1; }
+};
+
+/// All groups that it is asked for have stood still for as long as each other.
+class FakePressure final : public PressureReader {
+ public:
+  std::optional<group_pressure> all;
+  std::vector<std::uint64_t> asked;
+  void read(std::span<const std::uint64_t> groups, std::span<std::optional<group_pressure>> figures) override {
+    asked.assign(groups.begin(), groups.end());
+    std::fill(figures.begin(), figures.end(), all);
   }
   int program_fd() const override { return -1; }
 };
@@ -128,7 +142,9 @@ class VmTableTest : public testing::Test {
   FakeTrace trace{2};
   FakeKvm kvm;
   FakeBlock block;
-  VmTable table{root.path(), {reader, &trace, &kvm, &block}};
+  FakePressure pressure;
+  VmTable table{root.path(),
+                {.threads = reader, .run_queue = &trace, .kvm = &kvm, .pressure = &pressure, .block = &block}};
 };
 
 TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
@@ -350,6 +366,23 @@ TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
   EXPECT_TRUE(block.figures.empty());
 }
 
+TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
+  add_vm(kVm, "a", 70);
+  add_vm(VmId("b"), "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  root.write("/proc/70/cgroup", "0::/machine/a\n");
+  root.write("/sys/fs/cgroup/unified/machine/a/cpu.pressure", "some total=1\n");
+  table.update(inventory);
+  ASSERT_EQ(pressure.asked, std::vector{*group_id(root.path() + "/sys/fs/cgroup/unified/machine/a")});
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 1000);
+  pressure.all =
+      group_pressure{.cpu_some_ns = 2500, .io_some_ns = 0, .memory_some_ns = 0, .memory_full_ns = 0, .valid = 1};
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 2500);
+  EXPECT_EQ(table.vms().at(VmId("b")).cgroup_figures.cpu_pressure_some_ns, std::nullopt);
+}
+
 TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
@@ -358,7 +391,7 @@ TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   reader.threads[71].run_time_ns = 30;
   table.update(inventory);
   const TrackedVm& vm = table.vms().at(kVm);
-  EXPECT_TRUE(vm.has_vhost());
+  EXPECT_TRUE(vm.has_vhost);
   EXPECT_EQ(vm.vhost_time_ns, 30);
   EXPECT_EQ(vm.emulator_time_ns, 5);
 }
