@@ -67,6 +67,17 @@ static __always_inline u64 who_is(struct task_struct *task) {
   return (u64)(u32)task->tgid << 32 | (u64)(u32)task->pid << 8;
 }
 
+/* User space is to see the departure before its number. x86 keeps stores in order; elsewhere an atomic addition whose result is
+ * wanted does, though nobody else adds. */
+static __always_inline void publish(u64 *head, u64 number) {
+#ifdef __TARGET_ARCH_x86
+  barrier();
+  *(volatile u64 *)head = number + 1;
+#else
+  if (__sync_fetch_and_add(head, 1) != number) *head = number + 1;
+#endif
+}
+
 static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool preempt, struct task_struct *prev,
                                   struct task_struct *next) {
   u64 head = here->head;
@@ -100,9 +111,8 @@ static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool pree
   departure->who = who_is(prev) | flags;
   departure->time = time_of(prev, here->run_time_ns);
   departure->came_ns = prev->sched_info.last_arrival;
-  /* User space is to see the departure before its number: an addition whose result is wanted keeps that order on all machines.
-   * Nobody else adds. */
-  here->has_gap = __sync_fetch_and_add(&here->head, 1) == head ? 0 : RUN_QUEUE_AFTER_GAP;
+  here->has_gap = 0;
+  publish(&here->head, head);
 }
 
 SEC("tp_btf/sched_switch")
