@@ -6,21 +6,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <future>
 #include <utility>
 
 #include "common/log.h"
 #include "common/wire/telemetry_codec.h"
 #include "controller/forecast_store.h"
+#include "controller/kept_facts.h"
 #include "controller/pipeline_options.h"
 
 namespace proteus::controller {
 namespace {
 
-constexpr const char* kTermKey = "term";
-constexpr const char* kMaintenanceKey = "maintenance";
-constexpr const char* kPausedKey = "paused";
-constexpr const char* kLastActionKey = "last_action_id";
 // Command ids of a term begin here, so that no two processes of one store ever give the same one.
 constexpr int kTermShift = 32;
 // Journal entries searched for the last cycle's number; a cycle writes far fewer.
@@ -28,45 +24,10 @@ constexpr std::size_t kTailEntries = 10'000;
 // What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
 constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
-constexpr std::chrono::seconds kAskTimeout{5};
 constexpr int kPollMs = 50;
 constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
 constexpr Nanoseconds kForecastWait = std::chrono::milliseconds(50);
-// Pushes of signals that are taken in a second; each is a synced write to the journal.
-constexpr int kPushesPerSecondMax = 50;
-
-/// The number under `key` plus one; `step` is added to what is stored.
-Result<std::uint64_t> take_number(store::Store& store, const char* key, std::uint64_t step) {
-  const Result<std::optional<std::string>> text = store.get_meta(key);
-  if (!text) return text.error();
-  std::uint64_t value = 0;
-  if (*text) {
-    try {
-      value = std::stoull(**text);
-    } catch (const std::exception&) {
-      return Error{ErrorCode::kCorrupt, fmt::format("the store's '{}' is not a number", key)};
-    }
-  }
-  if (Status written = store.put_meta(key, std::to_string(value + step)); !written) return written.error();
-  return value + 1;
-}
-
-std::string join_hosts(const std::vector<HostId>& hosts) {
-  std::string text;
-  for (const HostId& host : hosts) text += host.value + "\n";
-  return text;
-}
-
-std::vector<HostId> split_hosts(const std::string& text) {
-  std::vector<HostId> hosts;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    if (end > at) hosts.emplace_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return hosts;
-}
 
 }  // namespace
 
@@ -328,125 +289,6 @@ void Controller::take_events() {
 
 void Controller::take_requests() {
   while (std::optional<Request> request = queues_.requests.try_pop()) request->run(pipeline_);
-}
-
-template <typename T>
-Result<T> Controller::ask(std::function<Result<T>(Pipeline&)> question) {
-  auto promise = std::make_shared<std::promise<Result<T>>>();
-  std::future<Result<T>> answer = promise->get_future();
-  const bool taken = queues_.requests.push(
-      {[promise, question = std::move(question)](Pipeline& pipeline) { promise->set_value(question(pipeline)); }});
-  if (!taken) return Error{ErrorCode::kUnavailable, "the controller is busy or stopping"};
-  if (answer.wait_for(kAskTimeout) != std::future_status::ready) {
-    return Error{ErrorCode::kDeadlineExceeded,
-                 "the controller did not answer in time; what was asked may still happen"};
-  }
-  return answer.get();
-}
-
-Status Controller::submit(const store::OperatorInput& input) {
-  const Result<bool> done = ask<bool>([this, input](Pipeline& pipeline) -> Result<bool> {
-    using Kind = store::OperatorInput::Kind;
-    const bool maintenance = input.kind == Kind::kMaintenanceOn || input.kind == Kind::kMaintenanceOff;
-    if (maintenance) {
-      const auto state = pipeline.last_state();
-      if (!state || state->find_host(input.host) == nullptr) {
-        return Error{ErrorCode::kNotFound, fmt::format("no host '{}' has reported", input.host.value)};
-      }
-    }
-    if (journal_failing_) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
-    const Timestamp now = clock_.now();
-    Result<PipelineOutput> output = pipeline.on_operator(input, now);
-    if (!output) return output.error();
-    if (maintenance) unwritten_meta_[kMaintenanceKey] = join_hosts(pipeline.view().maintenance());
-    if (input.kind == Kind::kPause || input.kind == Kind::kResume) {
-      unwritten_meta_[kPausedKey] = pipeline.paused() ? "yes" : "no";
-    }
-    if (Status written = commit(input, std::move(*output), now); !written) return written.error();
-    return true;
-  });
-  return done ? Status() : Status(done.error());
-}
-
-Result<std::pair<VmId, std::string>> Controller::resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid) {
-  const VmId vm = pipeline.view().find_vm(vm_name_or_uuid);
-  if (vm.empty()) return Error{ErrorCode::kNotFound, fmt::format("no VM '{}' has been seen", vm_name_or_uuid)};
-  std::string name = vm_name_or_uuid;
-  if (const auto state = pipeline.last_state()) {
-    if (const ham::VmState* known = state->find_vm(vm)) name = known->name;
-  }
-  return std::pair(vm, name);
-}
-
-Status Controller::push(const forecast::SignalPush& push, const std::string& vm_name_or_uuid, const std::string& by) {
-  const Result<bool> done = ask<bool>([this, push, vm_name_or_uuid, by](Pipeline& pipeline) -> Result<bool> {
-    store::SignalInput input{push, by};
-    const Timestamp now = clock_.now();
-    if (Status good = forecast::check(push, now); !good) return good.error();
-    if (!vm_name_or_uuid.empty()) {
-      const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
-      if (!vm) return vm.error();
-      input.push.vm = vm->first;
-    }
-    if (journal_failing_) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
-    const std::int64_t second = to_unix_ns(now) / 1'000'000'000;
-    if (second != push_second_) pushes_in_second_ = 0;
-    push_second_ = second;
-    if (++pushes_in_second_ > kPushesPerSecondMax) {
-      return Error{
-          ErrorCode::kUnavailable,
-          fmt::format("more than {} pushes of signals in a second; put more points into one", kPushesPerSecondMax)};
-    }
-    if (Status taken = pipeline.on_signal(input.push); !taken) return taken.error();
-    if (Status written = commit(std::move(input), {}, now); !written) return written.error();
-    return true;
-  });
-  return done ? Status() : Status(done.error());
-}
-
-Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uuid, forecast::Resource resource) {
-  struct Known {
-    VmId vm;
-    std::string name;
-    double cpu_speed;
-  };
-  const Result<Known> known = ask<Known>([vm_name_or_uuid](Pipeline& pipeline) -> Result<Known> {
-    const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
-    if (!vm) return vm.error();
-    return Known{vm->first, vm->second, pipeline.view().cpu_speed_of(vm->first)};
-  });
-  if (!known) return known.error();
-  Result<forecast::SeriesReport> report = pipeline_.view().forecasts().report(known->vm, resource, clock_.now());
-  if (!report) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), known->name)};
-  }
-  // People think in the cores that the VM has.
-  if (resource == forecast::Resource::kCpu) forecast::scale(*report, 1 / known->cpu_speed);
-  return api::SeriesOutlook{known->vm, known->name, resource, std::move(*report)};
-}
-
-Result<std::vector<api::AccuracyReport>> Controller::accuracy(const std::string& vm_name_or_uuid) {
-  using Names = std::map<VmId, std::string>;
-  const Result<Names> names = ask<Names>([vm_name_or_uuid](Pipeline& pipeline) -> Result<Names> {
-    if (!vm_name_or_uuid.empty()) {
-      const Result<std::pair<VmId, std::string>> vm = resolve(pipeline, vm_name_or_uuid);
-      if (!vm) return vm.error();
-      return Names{*vm};
-    }
-    Names all;
-    if (const auto state = pipeline.last_state()) {
-      for (const ham::VmState& vm : state->vms) all.emplace(vm.id, vm.name);
-    }
-    return all;
-  });
-  if (!names) return names.error();
-  std::vector<api::AccuracyReport> reports;
-  for (auto& [key, accuracy] : pipeline_.view().forecasts().accuracies()) {
-    const auto name = names->find(key.vm);
-    if (name != names->end()) reports.push_back({key.vm, name->second, key.resource, std::move(accuracy)});
-  }
-  return reports;
 }
 
 Status Controller::save_forecasts(Timestamp now, bool all) {

@@ -6,6 +6,7 @@
 #include <kj/exception.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct DecodeLimits {
 };
 
 /// Opens `bytes` as one message and gives its Root reader to `decode`, which returns a Result.
-/// ZeroMQ's buffers are mostly not aligned to 8 bytes, which the reader insists on, so they are copied first. The
+/// ZeroMQ's buffers are mostly not aligned to 8 bytes, which the reader insists on; those are copied first. The
 /// traversal limit follows from the size, so that pointers which share a target cannot make a small message long to
 /// read. Errors: kCorrupt if the bytes are no such message; what `decode` returns.
 template <typename Root, typename Decode>
@@ -37,8 +38,14 @@ auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode dec
     return Error{ErrorCode::kCorrupt, fmt::format("message of {} bytes is not whole words", bytes.size())};
   }
   try {
-    auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
-    std::memcpy(words.asBytes().begin(), bytes.data(), bytes.size());
+    const std::size_t count = bytes.size() / sizeof(capnp::word);
+    kj::Array<capnp::word> copy;
+    kj::ArrayPtr<const capnp::word> words(reinterpret_cast<const capnp::word*>(bytes.data()), count);
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(capnp::word) != 0) {
+      copy = kj::heapArray<capnp::word>(count);
+      std::memcpy(copy.asBytes().begin(), bytes.data(), bytes.size());
+      words = copy;
+    }
     capnp::ReaderOptions options;
     options.traversalLimitInWords = std::max(2 * words.size() + 64, limits.traversal_words_min);
     options.nestingLimit = limits.nesting_max;

@@ -71,6 +71,10 @@ char* put_varint(char* out, std::uint64_t value) {
 
 /// False if the bytes end early, or say more than 64 bits.
 bool take_varint(const char*& at, const char* end, std::uint64_t& value) {
+  if (at != end && static_cast<unsigned char>(*at) < 0x80) {  // most are that small
+    value = static_cast<unsigned char>(*at++);
+    return true;
+  }
   value = 0;
   for (int shift = 0; at != end && shift < 7 * kVarintBytesMax; shift += 7) {
     const auto byte = static_cast<unsigned char>(*at++);
@@ -86,6 +90,15 @@ std::vector<std::int64_t> quanta_of(const Catalog& catalog) {
   quanta.reserve(catalog.series.size());
   for (const Series& series : catalog.series) quanta.push_back(info(series.kpi).quantum);
   return quanta;
+}
+
+/// A new boot was put into `boots`: the oldest beyond kBootsPerHostMax is forgotten.
+template <typename Boots>
+void note_boot(Boots& boots, std::deque<std::uint64_t>& order, std::uint64_t boot_id) {
+  order.push_back(boot_id);
+  if (order.size() <= kBootsPerHostMax) return;
+  boots.erase(order.front());
+  order.pop_front();
 }
 
 Result<Upstream> read_catalog(schema::Catalog::Reader in) {
@@ -265,73 +278,90 @@ void FrameEncoder::encode(const Sample& sample, std::vector<std::string>& messag
   previous_sequence_ = frame.sequence;
 }
 
-Status FrameDecoder::add(Catalog catalog) {
-  const auto [entry, is_new] = boots_.try_emplace(catalog.boot_id);
-  if (is_new) {
-    boot_order_.push_back(catalog.boot_id);
-    if (boot_order_.size() > kBootsPerHostMax) {
-      boots_.erase(boot_order_.front());
-      boot_order_.pop_front();
-    }
-  }
-  auto& catalogs = entry->second.catalogs;
-  for (const KnownCatalog& known : catalogs) {
-    if (known.catalog->version != catalog.version) continue;
-    if (known.catalog->series == catalog.series && known.catalog->entities == catalog.entities) return {};
+Status KnownCatalogs::add(Catalog catalog) {
+  const auto [boot, is_new] = boots_.try_emplace(catalog.boot_id);
+  if (is_new) note_boot(boots_, boot_order_, catalog.boot_id);
+  auto& catalogs = boot->second;
+  for (const auto& known : catalogs) {
+    if (known->catalog->version != catalog.version) continue;
+    if (known->catalog->series == catalog.series && known->catalog->entities == catalog.entities) return {};
     return corrupt(fmt::format("catalog {} of {} differs from the one that bore the same version before",
                                catalog.version, catalog.host.value));
   }
   std::vector<std::int64_t> quanta = quanta_of(catalog);
-  catalogs.push_back({std::make_shared<const Catalog>(std::move(catalog)), std::move(quanta)});
+  catalogs.push_back(std::make_shared<const KnownCatalog>(
+      KnownCatalog{std::make_shared<const Catalog>(std::move(catalog)), std::move(quanta)}));
   if (catalogs.size() > kCatalogsPerBootMax) catalogs.pop_front();
   return {};
 }
 
-Result<Sample> FrameDecoder::decode(const EncodedFrame& frame) {
-  const auto boot = boots_.find(frame.boot_id);
-  const KnownCatalog* known = nullptr;
-  if (boot != boots_.end()) {
-    for (const KnownCatalog& candidate : boot->second.catalogs) {
-      if (candidate.catalog->version == frame.catalog_version) known = &candidate;
+Result<std::shared_ptr<const KnownCatalog>> KnownCatalogs::find(const EncodedFrame& frame) const {
+  if (const auto boot = boots_.find(frame.boot_id); boot != boots_.end()) {
+    for (const auto& known : boot->second) {
+      if (known->catalog->version == frame.catalog_version) return known;
     }
   }
-  if (known == nullptr) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("catalog {} of boot {:016x} is not known", frame.catalog_version, frame.boot_id)};
-  }
-  Boot& state = boot->second;
+  return Error{ErrorCode::kNotFound,
+               fmt::format("catalog {} of boot {:016x} is not known", frame.catalog_version, frame.boot_id)};
+}
+
+Status FrameBases::decode(const EncodedFrame& frame, const KnownCatalog& known, Frame& out) {
   const bool is_keyframe = frame.base_sequence == 0;
-  if (!is_keyframe &&
-      (state.base_sequence != frame.base_sequence || state.base_catalog_version != frame.catalog_version)) {
+  const auto boot = boots_.find(frame.boot_id);
+  if (!is_keyframe && (boot == boots_.end() || boot->second.sequence != frame.base_sequence ||
+                       boot->second.catalog_version != frame.catalog_version)) {
     return Error{ErrorCode::kFailedPrecondition,
                  fmt::format("base frame {} of boot {:016x} is not at hand", frame.base_sequence, frame.boot_id)};
   }
-  const std::size_t count = known->quanta.size();
+  const std::size_t count = known.quanta.size();
   if (frame.presence.size() != (count + 7) / 8) return corrupt("frame's presence mask does not fit its catalog");
-
-  Sample sample{known->catalog,
-                {frame.boot_id, frame.catalog_version, frame.sequence, frame.time, std::vector<std::uint8_t>(count),
-                 std::vector<std::int64_t>(count)}};
-  std::vector<std::int64_t> quotients(count);
-  const char* at = frame.values.data();
-  const char* const end = at + frame.values.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    if ((frame.presence[i / 8] >> i % 8 & 1) == 0) continue;
-    std::uint64_t difference = 0;
-    if (!take_varint(at, end, difference)) return corrupt("frame's values end early");
-    quotients[i] = wrapping_sum(is_keyframe ? 0 : state.base[i], unzigzag(difference));
-    if (__builtin_mul_overflow(quotients[i], known->quanta[i], &sample.frame.values[i])) {
-      return corrupt("frame's value does not fit 64 bits");
-    }
-    sample.frame.present[i] = 1;
-  }
-  if (at != end) return corrupt("frame has more values than its presence mask says");
   if (count % 8 != 0 && (static_cast<unsigned char>(frame.presence.back()) >> count % 8) != 0) {
     return corrupt("frame's presence mask has bits beyond its catalog");
   }
-  state.base = std::move(quotients);
-  state.base_sequence = frame.sequence;
-  state.base_catalog_version = frame.catalog_version;
+  out.boot_id = frame.boot_id;
+  out.catalog_version = frame.catalog_version;
+  out.sequence = frame.sequence;
+  out.time = frame.time;
+  out.present.resize(count);
+  out.values.resize(count);
+  if (is_keyframe) {
+    scratch_.assign(count, 0);
+  } else {
+    scratch_ = boot->second.quotients;
+  }
+  const char* at = frame.values.data();
+  const char* const end = at + frame.values.size();
+  for (std::size_t begin = 0; begin < count; begin += 8) {
+    const auto mask = static_cast<unsigned char>(frame.presence[begin / 8]);
+    const std::size_t stop = std::min(count, begin + 8);
+    for (std::size_t i = begin; i < stop; ++i) {
+      out.present[i] = mask >> (i - begin) & 1;
+      if (out.present[i] == 0) {
+        out.values[i] = scratch_[i] = 0;
+        continue;
+      }
+      std::uint64_t difference = 0;
+      if (!take_varint(at, end, difference)) return corrupt("frame's values end early");
+      scratch_[i] = wrapping_sum(scratch_[i], unzigzag(difference));
+      if (__builtin_mul_overflow(scratch_[i], known.quanta[i], &out.values[i])) {
+        return corrupt("frame's value does not fit 64 bits");
+      }
+    }
+  }
+  if (at != end) return corrupt("frame has more values than its presence mask says");
+  Base& base = boots_[frame.boot_id];
+  if (boot == boots_.end()) note_boot(boots_, boot_order_, frame.boot_id);
+  std::swap(base.quotients, scratch_);
+  base.sequence = frame.sequence;
+  base.catalog_version = frame.catalog_version;
+  return {};
+}
+
+Result<Sample> FrameDecoder::decode(const EncodedFrame& frame) {
+  const auto known = catalogs_.find(frame);
+  if (!known) return known.error();
+  Sample sample{(*known)->catalog, {}};
+  if (const Status decoded = bases_.decode(frame, **known, sample.frame); !decoded) return decoded.error();
   return sample;
 }
 

@@ -76,29 +76,54 @@ class FrameEncoder {
   std::string columns_;             // scratch
 };
 
-/// Reads the streams of one host. Holds, for each of its last boots, the last catalogs and the last frame.
-class FrameDecoder {
+/// A catalog and the quanta of its series, as decoding takes them.
+struct KnownCatalog {
+  std::shared_ptr<const Catalog> catalog;
+  std::vector<std::int64_t> quanta;
+};
+
+/// The last catalogs of each of the last boots of one host.
+class KnownCatalogs {
  public:
   /// Errors: kCorrupt if this boot and version named other series before.
   Status add(Catalog catalog);
+  /// Errors: kNotFound.
+  Result<std::shared_ptr<const KnownCatalog>> find(const EncodedFrame& frame) const;
 
-  /// Errors: kNotFound if the catalog is not known; kFailedPrecondition if the base is not the frame decoded last of
-  /// this boot; kCorrupt. After an error the state is as before.
+ private:
+  std::map<std::uint64_t, std::deque<std::shared_ptr<const KnownCatalog>>> boots_;  // oldest first
+  std::deque<std::uint64_t> boot_order_;                                            // oldest first
+};
+
+/// The last frame of each of the last boots of one host, which the next is told against.
+class FrameBases {
+ public:
+  /// The frame's values into `out`, whose memory is used again. Errors: kFailedPrecondition if the base is not the
+  /// frame decoded last of this boot; kCorrupt. After an error the state is as before, and `out` means nothing.
+  Status decode(const EncodedFrame& frame, const KnownCatalog& catalog, Frame& out);
+
+ private:
+  struct Base {
+    std::uint32_t catalog_version = 0;
+    std::uint64_t sequence = 0;           // 0: none
+    std::vector<std::int64_t> quotients;  // in quanta; 0 where absent
+  };
+  std::map<std::uint64_t, Base> boots_;
+  std::deque<std::uint64_t> boot_order_;  // oldest first
+  std::vector<std::int64_t> scratch_;     // becomes a base, whose place it takes
+};
+
+/// Reads the streams of one host.
+class FrameDecoder {
+ public:
+  /// Errors: as KnownCatalogs.
+  Status add(Catalog catalog) { return catalogs_.add(std::move(catalog)); }
+  /// Errors: as KnownCatalogs and FrameBases. After an error the state is as before.
   Result<Sample> decode(const EncodedFrame& frame);
 
  private:
-  struct KnownCatalog {
-    std::shared_ptr<const Catalog> catalog;
-    std::vector<std::int64_t> quanta;
-  };
-  struct Boot {
-    std::deque<KnownCatalog> catalogs;  // oldest first
-    std::uint32_t base_catalog_version = 0;
-    std::uint64_t base_sequence = 0;  // 0: none
-    std::vector<std::int64_t> base;   // in quanta; 0 where absent
-  };
-  std::map<std::uint64_t, Boot> boots_;
-  std::deque<std::uint64_t> boot_order_;  // oldest first
+  KnownCatalogs catalogs_;
+  FrameBases bases_;
 };
 
 /// Reads raw messages of many hosts in the order in which they were stored; for replay.

@@ -3,7 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <memory>
 #include <numeric>
+#include <optional>
+
+#include "controller/api/arrow_file.h"
 
 namespace proteus::api {
 namespace {
@@ -57,56 +62,133 @@ std::string metric_begin(const HostId& host, const store::SelectedEntity& select
   return fmt::format("proteus_{}{}{{{}}} ", kpi.name, kpi.kind == KpiKind::kGauge ? "" : "_total", labels);
 }
 
+/// One series: where its values are from.
+struct Origin {
+  const HostId& host;
+  const store::SelectedEntity& selected;
+  const KpiInfo& kpi;
+  std::uint8_t bucket = 0;
+};
+
+/// What an export is written as. Thread: owned by one.
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual void begin_kpi(const KpiInfo&) {}
+  virtual void begin_series(const Origin& origin) = 0;
+  /// Of the series begun last.
+  virtual void add(std::int64_t time_us, std::int64_t value) = 0;
+  virtual void finish() = 0;
+  /// False once nobody takes it any more.
+  virtual bool wanted() const = 0;
+};
+
+class TextWriter final : public Writer {
+ public:
+  TextWriter(bool is_csv, const std::function<bool(std::string_view)>& write) : is_csv_(is_csv), write_(write) {
+    if (is_csv) piece_ = "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n";
+  }
+  void begin_kpi(const KpiInfo& kpi) override {
+    if (!is_csv_) piece_ += metric_head(kpi);
+  }
+  void begin_series(const Origin& of) override {
+    begin_ = is_csv_ ? csv_begin(of.host, of.selected, of.kpi, of.bucket)
+                     : metric_begin(of.host, of.selected, of.kpi, of.bucket);
+  }
+  void add(std::int64_t time_us, std::int64_t value) override {
+    const std::string time = time_s(time_us);
+    piece_ += is_csv_ ? fmt::format("{}{}{}\r\n", time, begin_, value) : fmt::format("{}{} {}\n", begin_, value, time);
+    if (piece_.size() >= kPieceBytes) pass_on();
+  }
+  void finish() override {
+    if (!is_csv_) piece_ += "# EOF\n";
+    pass_on();
+  }
+  bool wanted() const override { return wanted_; }
+
+ private:
+  void pass_on() {
+    wanted_ = wanted_ && (piece_.empty() || write_(piece_));
+    piece_.clear();
+  }
+
+  const bool is_csv_;
+  const std::function<bool(std::string_view)>& write_;
+  std::string piece_;
+  std::string begin_;  // what stands in front of a series' values
+  bool wanted_ = true;
+};
+
+class ArrowWriter final : public Writer {
+ public:
+  explicit ArrowWriter(const std::function<bool(std::string_view)>& write) : file_(write) {}
+  void begin_series(const Origin& of) override {
+    texts_ = {of.host.value,           of.selected.vm_name, of.selected.vm_uuid, to_string(of.selected.entity.kind),
+              of.selected.entity.name, of.kpi.name};
+    bucket_ = of.kpi.kind == KpiKind::kHistogram ? std::optional(of.bucket) : std::nullopt;
+  }
+  void add(std::int64_t time_us, std::int64_t value) override { file_.add(texts_, bucket_, time_us, value); }
+  void finish() override { file_.finish(); }
+  bool wanted() const override { return file_.wanted(); }
+
+ private:
+  ArrowFile file_;
+  std::array<std::string_view, kArrowTexts> texts_;  // of the series under way
+  std::optional<std::uint8_t> bucket_;
+};
+
+std::unique_ptr<Writer> make_writer(ExportFormat format, const std::function<bool(std::string_view)>& write) {
+  if (format == ExportFormat::kArrow) return std::make_unique<ArrowWriter>(write);
+  return std::make_unique<TextWriter>(format == ExportFormat::kCsv, write);
+}
+
 }  // namespace
 
 Result<ExportFormat> parse_export_format(const std::string& text) {
   if (text == "csv") return ExportFormat::kCsv;
   if (text == "openmetrics") return ExportFormat::kOpenMetrics;
-  return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is no format: csv, openmetrics", text)};
+  if (text == "arrow") return ExportFormat::kArrow;
+  return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is no format: csv, openmetrics, arrow", text)};
+}
+
+const char* content_type(ExportFormat format) {
+  switch (format) {
+    case ExportFormat::kCsv: return "text/csv";
+    case ExportFormat::kOpenMetrics: return "application/openmetrics-text; version=1.0.0";
+    case ExportFormat::kArrow: return "application/vnd.apache.arrow.file";
+  }
+  return "";
 }
 
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
                      ExportFormat format, std::int64_t from_us, std::int64_t to_us,
                      const std::function<bool(std::string_view)>& write) {
-  const bool is_csv = format == ExportFormat::kCsv;
-  std::string piece = is_csv ? "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n" : "";
-  bool wanted = true;
-  const auto pass_on = [&](std::size_t when) {
-    if (piece.size() < when || piece.empty()) return;
-    wanted = wanted && write(piece);
-    piece.clear();
-  };
+  const std::unique_ptr<Writer> writer = make_writer(format, write);
   for (const store::SeriesSelector& selector : selectors) {
     const KpiInfo& kpi = info(selector.kpi);
-    bool has_head = is_csv;
+    bool begun = false;
     const Status read =
         reader.read_samples(selector, from_us, to_us, [&](const store::SeriesReader::HostSamples& samples) {
-          if (!has_head) piece += metric_head(kpi);
-          has_head = true;
+          if (!begun) writer->begin_kpi(kpi);
+          begun = true;
           for (const auto& [key, series] : samples.series) {
-            const store::SelectedEntity& selected = samples.entities.at(key.entity);
-            const std::string begin = is_csv ? csv_begin(samples.host, selected, kpi, key.bucket)
-                                             : metric_begin(samples.host, selected, kpi, key.bucket);
+            writer->begin_series({samples.host, samples.entities.at(key.entity), kpi, key.bucket});
             // A clock that was set back wrote times twice; tools want them in order.
             std::vector<std::size_t> order(series.values.size());
             std::iota(order.begin(), order.end(), std::size_t{0});
             std::stable_sort(order.begin(), order.end(),
                              [&](std::size_t a, std::size_t b) { return series.times_us[a] < series.times_us[b]; });
             for (const std::size_t i : order) {
-              const std::string time = time_s(series.times_us[i]);
-              piece += is_csv ? fmt::format("{}{}{}\r\n", time, begin, series.values[i])
-                              : fmt::format("{}{} {}\n", begin, series.values[i], time);
-              pass_on(kPieceBytes);
-              if (!wanted) return false;
+              writer->add(series.times_us[i], series.values[i]);
+              if (!writer->wanted()) return false;
             }
           }
           return true;
         });
     if (!read) return read;
-    if (!wanted) return {};
+    if (!writer->wanted()) return {};
   }
-  if (!is_csv) piece += "# EOF\n";
-  pass_on(0);
+  writer->finish();
   return {};
 }
 

@@ -14,9 +14,12 @@ namespace proteus::api {
 enum class ExportFormat : std::uint8_t {
   kCsv,          ///< RFC 4180, a header line, then time_s,host,vm,uuid,kind,entity,kpi,bucket,value
   kOpenMetrics,  ///< a family for each KPI, proteus_<kpi>; buckets are counters with the label ge, their lower bound
+  kArrow,        ///< an Arrow IPC file, see arrow_file.h
 };
-/// "csv", "openmetrics". Errors: kInvalidArgument.
+/// "csv", "openmetrics", "arrow". Errors: kInvalidArgument.
 Result<ExportFormat> parse_export_format(const std::string& text);
+/// For HTTP.
+const char* content_type(ExportFormat format);
 
 /// Writes the samples of each selector in [from_us, to_us). False from `write` ends it. Errors: the reader's.
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,

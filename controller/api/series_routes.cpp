@@ -85,8 +85,7 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
     if (!time) return send(out, time.error());
     (std::string_view(name) == "from" ? from_us : to_us) = store::to_us(*time);
   }
-  const char* type = *format == ExportFormat::kCsv ? "text/csv" : "application/openmetrics-text; version=1.0.0";
-  stream(out, type, [=, asked = std::move(selectors), as = *format](const auto& write) {
+  stream(out, content_type(*format), [=, asked = std::move(selectors), as = *format](const auto& write) {
     return export_series(*reader, asked, as, from_us, to_us, write);
   });
 }

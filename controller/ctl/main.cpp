@@ -316,8 +316,8 @@ int run(int argc, char** argv) {
   CLI::App* exporting = verb("export", "write every value that was measured into a file, for other tools");
   exporting->add_option("FILE", options.file, "where to write it")->required();
   exporting->add_option("--kpi", options.series.kpis, "only this KPI; may repeat");
-  exporting->add_option("--format", options.series.format, "csv or openmetrics")
-      ->check(CLI::IsMember({"csv", "openmetrics"}));
+  exporting->add_option("--format", options.series.format, "csv, openmetrics or arrow")
+      ->check(CLI::IsMember({"csv", "openmetrics", "arrow"}));
   select(exporting);
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
   record->add_option("FILE", options.file, "where to write it")->required();

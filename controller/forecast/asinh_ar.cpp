@@ -76,22 +76,9 @@ void AsinhAr::update(double value) {
 Result<Forecast> AsinhAr::forecast(int steps) const {
   if (!fitted_) return Error{ErrorCode::kFailedPrecondition, "asinh_ar: not fitted"};
   Forecast forecast{.made_at = end_, .step = step_, .steps = {}, .window_max = {}, .model = "asinh_ar"};
-  const auto around = [this](double z, const Quantiles& errors, double median_share) {
-    Quantiles q;
-    for (const auto member : kQuantileMembers) q.*member = scale_.from_z(mean_ + z + errors.*member);
-    q.p50 = scale_.from_z(mean_ + z + median_share * errors.p50);
-    return tidy(q);
-  };
-  const std::vector<double> points = path(steps);
-  double highest = points[0];
-  forecast.steps.reserve(points.size());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    highest = std::max(highest, points[i]);
-    // Half of the median error is taken to be chance.
-    forecast.steps.push_back(around(points[i], errors_.at(static_cast<int>(i) + 1), 0.5));
-  }
-  forecast.window_max = around(highest, errors_.window(steps), 1);
-  raise_to_steps(forecast);
+  std::vector<double> points = path(steps);
+  for (double& point : points) point += mean_;
+  put_around(points, errors_, &scale_, forecast);
   return forecast;
 }
 

@@ -2,9 +2,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
+#include "controller/forecast/levinson.h"
+
 namespace proteus::forecast {
+namespace {
+
+/// Akaike's criterion of an autoregression with a mean, without what is the same for all series of this length.
+double autoregressive_criterion(std::vector<double> values) {
+  constexpr std::size_t kLagsMax = 24;
+  constexpr std::size_t kValuesPerLag = 4;
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  for (double& value : values) value -= mean;
+  const Autoregression ar = fit_autoregression(values, std::min(kLagsMax, values.size() / kValuesPerLag));
+  return ar.variance > 0 ? n * std::log(ar.variance) + 2 * static_cast<double>(ar.coefficients.size()) : -HUGE_VAL;
+}
+
+}  // namespace
 
 AsinhScale AsinhScale::of(std::span<const double> values, std::size_t recent) {
   const auto newest = values.last(std::min(recent, values.size()));
@@ -36,6 +53,20 @@ double AsinhScale::to_z(double value) const {
 
 double AsinhScale::from_z(double z) const {
   return centre + spread * std::sinh(std::clamp(z, -12.0, 12.0));
+}
+
+std::optional<AsinhScale> likelier_scale(std::span<const double> values) {
+  const AsinhScale scale = AsinhScale::of(values, values.size());
+  std::vector<double> z;
+  double slopes = 0;  // Σ ln(dz/dvalue)
+  for (const double value : values) {
+    const double u = (value - scale.centre) / scale.spread;
+    z.push_back(scale.to_z(value));
+    slopes -= std::log(scale.spread) + 0.5 * std::log1p(u * u);
+  }
+  const double own = autoregressive_criterion({values.begin(), values.end()});
+  if (autoregressive_criterion(std::move(z)) - 2 * slopes < own) return scale;
+  return std::nullopt;
 }
 
 }  // namespace proteus::forecast

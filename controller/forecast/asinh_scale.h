@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 namespace proteus::forecast {
@@ -19,5 +20,10 @@ struct AsinhScale {
   /// z is cut to ±12: sinh of more is a number that no demand has.
   double from_z(double z) const;
 };
+
+/// The scale of `values` on which an autoregression is likelier than on their own, likelihoods being counted in their
+/// own unit (Box & Cox, An Analysis of Transformations, 1964, with this scale for theirs, which knows no zero).
+/// Nothing if their own is the likelier. values: finite, at least one.
+std::optional<AsinhScale> likelier_scale(std::span<const double> values);
 
 }  // namespace proteus::forecast

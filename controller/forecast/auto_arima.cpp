@@ -113,6 +113,15 @@ Status AutoArima::fit(const History& history) {
   }
   if (!all_usable(known)) return Error{ErrorCode::kInvalidArgument, "auto_arima: a value is beyond 1e150"};
   std::vector<double> y = without_gaps(known);
+  // The effect of a signal is taken to be linear in the unit of the series.
+  scale_ = options_.choose_scale && covariates_ == nullptr ? likelier_scale(y) : std::nullopt;
+  if (scale_) {
+    for (double& value : y) value = scale_->to_z(value);
+  }
+  std::vector<double> seen = y;  // NaN where it was interpolated
+  for (std::size_t t = 0; t < known.size(); ++t) {
+    if (!std::isfinite(known[t])) seen[t] = known[t];
+  }
 
   step_ = history.step;
   origin_ = history.end - step_ * static_cast<std::int64_t>(y.size());
@@ -158,12 +167,12 @@ Status AutoArima::fit(const History& history) {
   shocks_.assign(shocks.end() - static_cast<std::ptrdiff_t>(fit_.arma.ma.size()), shocks.end());
 
   shocks.insert(shocks.begin(), fit_.order.d, 0.0);
-  for (std::size_t t = 0; t < known.size(); ++t) {
-    if (!std::isfinite(known[t])) shocks[t] = 0;
+  for (std::size_t t = 0; t < seen.size(); ++t) {
+    if (!std::isfinite(seen[t])) shocks[t] = 0;
   }
   const auto horizon = static_cast<std::size_t>(options_.horizon_steps);
   // The first innovations rest on less than the order asks for.
-  if (!errors_.learn(known, shocks, ar_.size(), impulse_response(ar_, fit_.arma.ma, horizon))) {
+  if (!errors_.learn(seen, shocks, ar_.size(), impulse_response(ar_, fit_.arma.ma, horizon))) {
     return Error{ErrorCode::kFailedPrecondition, "auto_arima: no error to be seen"};
   }
   end_ = history.end;
@@ -171,7 +180,7 @@ Status AutoArima::fit(const History& history) {
   return {};
 }
 
-std::vector<double> AutoArima::path(int steps) const {
+std::vector<double> AutoArima::path_on_scale(int steps) const {
   const std::size_t p = ar_.size();
   const std::size_t q = shocks_.size();
   std::vector<double> y = values_;
@@ -188,11 +197,19 @@ std::vector<double> AutoArima::path(int steps) const {
   return y;
 }
 
+std::vector<double> AutoArima::path(int steps) const {
+  std::vector<double> y = path_on_scale(steps);
+  if (scale_) {
+    for (double& value : y) value = scale_->from_z(value);
+  }
+  return y;
+}
+
 void AutoArima::update(double value) {
   if (!ready_) return;
   end_ += step_;
-  const double expected = path(1)[0];
-  const double seen = usable(value) ? value : expected;
+  const double expected = path_on_scale(1)[0];
+  const double seen = !usable(value) ? expected : scale_ ? scale_->to_z(value) : value;
   push(values_, seen - regression(next_step_, 1)[0]);
   push(shocks_, seen - expected);
   ++next_step_;
@@ -201,7 +218,7 @@ void AutoArima::update(double value) {
 Result<Forecast> AutoArima::forecast(int steps) const {
   if (!ready_) return Error{ErrorCode::kFailedPrecondition, "auto_arima: not fitted"};
   Forecast forecast{.made_at = end_, .step = step_, .steps = {}, .window_max = {}, .model = "auto_arima"};
-  put_around(path(steps), errors_, forecast);
+  put_around(path_on_scale(steps), errors_, scale_ ? &*scale_ : nullptr, forecast);
   return forecast;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,20 +11,21 @@
 
 namespace proteus::forecast {
 
-/// ARIMA with orders found by itself (arima.h), with Fourier terms of a season if wanted, and with external signals as
-/// regressors if they make it likelier than it is without. A signal that is not known throughout the history is left
-/// out; where its future is not known, its last value goes on. Quantiles are those of its
-/// own h-step errors (innovation_errors.h), not of a normal distribution; the median stays where the point forecast,
-/// a mean, is moved by half the median error. A missing value is interpolated for the fit; in update() the forecast
-/// stands in. A constant history is forecast to stay so.
-/// Source: Box & Jenkins; Hyndman & Khandakar (2008); Fourier terms: Harvey & Shephard (1993).
+/// ARIMA with orders found by itself (arima.h), on the scale on which the series is likelier (asinh_scale.h), with
+/// Fourier terms of a season if wanted, and with external signals as regressors if they make it likelier than it is
+/// without. A signal that is not known throughout the history is left out; where its future is not known, its last
+/// value goes on. Quantiles are those of its own h-step errors (innovation_errors.h), not of a normal distribution; the
+/// median stays where the point forecast, a mean, is moved by half the median error. A missing value is interpolated
+/// for the fit; in update() the forecast stands in. A constant history is forecast to stay so. Source: Box & Jenkins;
+/// Hyndman & Khandakar (2008); Fourier terms: Harvey & Shephard (1993).
 class AutoArima final : public Model {
  public:
   struct Options {
-    int horizon_steps = 30;   ///< errors are learned up to there
-    int window_steps = 2016;  ///< of the history that the fit rests on
-    int season_steps = 0;     ///< of the Fourier terms
-    int fourier_pairs = 0;    ///< sines and cosines of so many harmonics; they need two seasons of history
+    int horizon_steps = 30;    ///< errors are learned up to there
+    int window_steps = 2016;   ///< of the history that the fit rests on
+    int season_steps = 0;      ///< of the Fourier terms
+    int fourier_pairs = 0;     ///< sines and cosines of so many harmonics; they need two seasons of history
+    bool choose_scale = true;  ///< false: always the series' own, as it also is with external signals
   };
   explicit AutoArima(Options options);
   std::string_view name() const override { return "auto_arima"; }
@@ -34,14 +36,19 @@ class AutoArima final : public Model {
   void update(double value) override;
   Result<Forecast> forecast(int steps) const override;
 
-  /// The means of the next steps, before quantiles are put around them.
+  /// The means of the next steps on the scale of the fit, carried back from there, before quantiles are put around
+  /// them.
   std::vector<double> path(int steps) const;
+  /// On the scale of the fit.
   const ArimaFit& fitted() const { return fit_; }
+  /// Nothing: the series' own.
+  const std::optional<AsinhScale>& scale() const { return scale_; }
 
   /// The signals in use.
   const std::vector<std::string>& signals() const { return signals_; }
 
  private:
+  std::vector<double> path_on_scale(int steps) const;
   /// Signals and Fourier terms of the steps of a history of which all is known, one column each.
   Columns regressors(std::size_t count);
   /// What they add to steps first … first + count − 1.
@@ -53,6 +60,7 @@ class AutoArima final : public Model {
   Timestamp origin_{};                ///< beginning of step 0
   InnovationErrors errors_;
   bool ready_ = false;
+  std::optional<AsinhScale> scale_;
   ArimaFit fit_;
   std::vector<double> ar_;      ///< with the differences multiplied in
   double intercept_ = 0;        ///< what the constant adds to each step

@@ -16,11 +16,14 @@ constexpr double kPower = 6;
 constexpr double kLoses = 1.05;
 /// So much worse than the fallback may the newest steps look by chance.
 constexpr double kChance = 1.5;
+/// Horizons scored at which the losses of a model of good standing count half: scores of one horizon are nearly one.
+constexpr double kDoubt = 5;
 /// Smaller shares are none.
 constexpr double kShareMin = 0.02;
 
 /// Loss relative to the fallback's at each lead, infinite where the model has no say.
-Shares relative_losses(const TrackRecord& record, const TrackRecord& fallback) {
+Shares relative_losses(const BlendMember& member, const TrackRecord& fallback) {
+  const TrackRecord& record = *member.record;
   Shares ratios;
   ratios.fill(HUGE_VAL);
   if (record.scored_steps() < kScoredMin) return ratios;
@@ -33,6 +36,8 @@ Shares relative_losses(const TrackRecord& record, const TrackRecord& fallback) {
   for (std::size_t i = 0; i < ratios.size(); ++i) {
     if (i == 0 || (record.scored_at(i) >= kScoredMinAhead && fallback.scored_at(i) >= kScoredMinAhead)) {
       ratio = ratio_of(record.loss_at(i), fallback.loss_at(i));
+      const double horizons = record.horizons_scored(i);
+      if (member.standing < 1) ratio = member.standing * std::pow(ratio, horizons / (horizons + kDoubt));
     }
     ratios[i] = ratio > kLoses ? HUGE_VAL : ratio * alarm;
   }
@@ -41,11 +46,11 @@ Shares relative_losses(const TrackRecord& record, const TrackRecord& fallback) {
 
 }  // namespace
 
-std::vector<Shares> shares_of(std::span<const TrackRecord* const> others, const TrackRecord& fallback) {
+std::vector<Shares> shares_of(std::span<const BlendMember> others, const TrackRecord& fallback) {
   std::vector<Shares> shares(others.size() + 1, Shares{});
   for (std::size_t m = 0; m < others.size(); ++m) {
-    if (others[m] == nullptr) continue;
-    const Shares ratios = relative_losses(*others[m], fallback);
+    if (others[m].record == nullptr) continue;
+    const Shares ratios = relative_losses(others[m], fallback);
     for (std::size_t i = 0; i < ratios.size(); ++i) shares[m][i] = std::pow(std::max(ratios[i], 1e-3), -kPower);
   }
   shares.back().fill(1);

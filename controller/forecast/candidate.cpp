@@ -18,7 +18,9 @@ bool usable(const Forecast& forecast) {
 }  // namespace
 
 Candidate::Candidate(Contestant contestant, int horizon_steps)
-    : contestant_(std::move(contestant)), horizon_steps_(horizon_steps), record_(horizon_steps) {}
+    : contestant_(std::move(contestant)),
+      horizon_steps_(horizon_steps),
+      record_(horizon_steps, contestant_.standing < 1) {}
 
 void Candidate::close(double actual, double window_max, const TrackRecord::PerLead& caps) {
   record_.close(actual, window_max, caps);

@@ -28,6 +28,7 @@ class Candidate {
 
   std::string name() const { return std::string(contestant_.model->name()); }
   bool learned() const { return contestant_.learned; }
+  double standing() const { return contestant_.standing; }
   /// The newest step had a forecast.
   bool able() const { return able_; }
   /// Why not.

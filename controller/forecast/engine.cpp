@@ -37,23 +37,34 @@ std::uint64_t stable_hash(std::string_view text) {
 struct Engine::Impl {
   const EngineOptions options;
   std::unique_ptr<global::Forecaster> networks;
-  const Shared shared;
+  const KinTable* const kin;
   SignalBoard board;
-  std::map<VmId, std::array<std::unique_ptr<Series>, kResources.size()>> vms;
+  struct Vm {
+    Siblings siblings{};
+    Shared shared;
+    std::array<std::unique_ptr<Series>, kResources.size()> series;  // go before what they share
+  };
+  std::map<VmId, Vm> vms;
 
   Impl(EngineOptions with, const KinTable* from)
       : options(checked(std::move(with))),
         networks(options.networks ? std::make_unique<global::Forecaster>(options.networks) : nullptr),
-        shared{from, networks.get()},
+        kin(from),
         board(options.step, options.history_steps, options.calendar) {}
 
   Series* find(const VmId& vm, Resource resource) const {
     const auto found = vms.find(vm);
-    return found == vms.end() ? nullptr : found->second[static_cast<std::size_t>(resource)].get();
+    return found == vms.end() ? nullptr : found->second.series[static_cast<std::size_t>(resource)].get();
+  }
+  /// Made anew if it has none.
+  Vm& at(const VmId& id) {
+    Vm& vm = vms[id];
+    vm.shared = {kin, networks.get(), &vm.siblings};
+    return vm;
   }
   std::unique_ptr<Series> make(const VmId& vm, Resource resource) {
     const std::uint64_t phase = stable_hash(vm.value) + static_cast<std::size_t>(resource);
-    return std::make_unique<Series>(options, resource, phase, shared, board.of(vm));
+    return std::make_unique<Series>(options, resource, phase, at(vm).shared, board.of(vm));
   }
 };
 
@@ -64,7 +75,7 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 bool Engine::observe(const VmId& vm, Resource resource, Timestamp time, double value) {
   if (!std::isfinite(value)) return false;
-  std::unique_ptr<Series>& series = impl_->vms[vm][static_cast<std::size_t>(resource)];
+  std::unique_ptr<Series>& series = impl_->at(vm).series[static_cast<std::size_t>(resource)];
   if (!series) series = impl_->make(vm, resource);
   return series->observe(time, value);
 }
@@ -99,9 +110,9 @@ SeriesAccuracy Engine::accuracy(const VmId& vm, Resource resource) const {
 
 std::vector<SeriesKey> Engine::series() const {
   std::vector<SeriesKey> keys;
-  for (const auto& [vm, series] : impl_->vms) {
+  for (const auto& [vm, has] : impl_->vms) {
     for (const Resource resource : kResources) {
-      if (series[static_cast<std::size_t>(resource)]) keys.push_back({vm, resource});
+      if (has.series[static_cast<std::size_t>(resource)]) keys.push_back({vm, resource});
     }
   }
   return keys;
@@ -120,8 +131,14 @@ Result<SeriesState> Engine::save(const SeriesKey& key) {
 
 Status Engine::restore(const SeriesState& state) {
   std::unique_ptr<Series> series = impl_->make(state.key.vm, state.key.resource);
-  if (Status restored = series->restore(state.bytes); !restored) return restored;
-  impl_->vms[state.key.vm][static_cast<std::size_t>(state.key.resource)] = std::move(series);
+  if (Status restored = series->restore(state.bytes); !restored) {
+    series.reset();
+    const auto empty = [](const std::unique_ptr<Series>& of) { return of == nullptr; };
+    const Impl::Vm& vm = impl_->at(state.key.vm);
+    if (std::all_of(vm.series.begin(), vm.series.end(), empty)) impl_->vms.erase(state.key.vm);
+    return restored;
+  }
+  impl_->at(state.key.vm).series[static_cast<std::size_t>(state.key.resource)] = std::move(series);
   return {};
 }
 

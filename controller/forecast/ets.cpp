@@ -52,7 +52,7 @@ void Ets::update(double value) {
 Result<Forecast> Ets::forecast(int steps) const {
   if (!fitted_) return Error{ErrorCode::kFailedPrecondition, "ets: not fitted"};
   Forecast forecast{.made_at = end_, .step = step_, .steps = {}, .window_max = {}, .model = "ets"};
-  put_around(path(steps), errors_, forecast);
+  put_around(path(steps), errors_, nullptr, forecast);
   return forecast;
 }
 

@@ -18,6 +18,17 @@ Quantiles to_quantiles(const global::ValueLevels& levels) {
   return {levels[0], levels[1], levels[2], levels[3], levels[4]};
 }
 
+/// The engine's resources are sums over directions; the networks know each by itself.
+global::Kind kind_of(Resource resource) {
+  switch (resource) {
+    case Resource::kCpu: return global::Kind::kCpu;
+    case Resource::kMemory: return global::Kind::kMemory;
+    case Resource::kBlockIo: return global::Kind::kDiskWrite;
+    case Resource::kNetwork: return global::Kind::kNetReceived;
+  }
+  return global::Kind::kOther;
+}
+
 Quantiles between(const Quantiles& a, const Quantiles& b, double share) {
   Quantiles q;
   for (const auto member : kQuantileMembers) q.*member = a.*member + share * (b.*member - a.*member);
@@ -30,13 +41,35 @@ bool GlobalModel::suits(Nanoseconds step, Nanoseconds season, int horizon_steps)
   return step > Nanoseconds{0} && kBin % step == Nanoseconds{0} && season == kDay && step * horizon_steps <= kDay;
 }
 
-GlobalModel::GlobalModel(global::Forecaster& forecaster, global::Kind kind, Nanoseconds step, int horizon_steps)
+GlobalModel::GlobalModel(global::Forecaster& forecaster, Resource resource, Nanoseconds step, int horizon_steps,
+                         Siblings* siblings)
     : forecaster_(forecaster),
-      kind_(kind),
+      resource_(resource),
+      siblings_(siblings),
       bin_steps_(static_cast<std::size_t>(std::max<std::int64_t>(1, kBin / step))),
       // The first step may be the last of its bin.
       horizon_bins_(
-          std::min(global::kHorizon, (static_cast<std::size_t>(horizon_steps) + 2 * bin_steps_ - 2) / bin_steps_)) {}
+          std::min(global::kHorizon, (static_cast<std::size_t>(horizon_steps) + 2 * bin_steps_ - 2) / bin_steps_)) {
+  if (siblings_ != nullptr) (*siblings_)[static_cast<std::size_t>(resource_)] = this;
+}
+
+GlobalModel::~GlobalModel() {
+  if (siblings_ == nullptr) return;
+  GlobalModel*& mine = (*siblings_)[static_cast<std::size_t>(resource_)];
+  if (mine == this) mine = nullptr;  // a successor may have taken the place
+}
+
+/// What the others have seen until now; one that closes its steps later than this one is a bin behind.
+std::vector<global::Past::Companion> GlobalModel::companions() const {
+  std::vector<global::Past::Companion> found;
+  if (siblings_ == nullptr) return found;
+  for (const GlobalModel* other : *siblings_) {
+    if (other == nullptr || other == this || !other->fitted_) continue;
+    if (other->bins_end_ > bins_end_ + kBin || other->bins_end_ < bins_end_ - kBin) continue;
+    found.push_back({kind_of(other->resource_), other->bins_});
+  }
+  return found;
+}
 
 Status GlobalModel::fit(const History& history) {
   fitted_ = false;
@@ -82,9 +115,10 @@ Result<Forecast> GlobalModel::forecast(int steps) const {
   if (!fitted_) return Error{ErrorCode::kFailedPrecondition, "global: not fitted"};
   if (!made_) {
     const std::size_t count = std::min(bins_.size(), global::kHistoryMax);
-    const global::Past past{.kind = kind_,
+    const std::vector<global::Past::Companion> others = companions();
+    const global::Past past{.kind = kind_of(resource_),
                             .values = std::span(bins_).last(count),
-                            .companions = {},
+                            .companions = others,
                             .next_epoch_s = to_unix_ns(bins_end_) / 1'000'000'000};
     Result<global::MixedForecast> made = forecaster_.forecast_mixed(past, horizon_bins_);
     if (!made) return made.error();

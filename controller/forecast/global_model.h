@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -10,16 +11,26 @@
 
 namespace proteus::forecast {
 
+class GlobalModel;
+/// The global models of one VM's resources, each of which looks at what the others have seen. Outlives them. Thread:
+/// owned by one.
+using Siblings = std::array<GlobalModel*, kResources.size()>;
+
 /// The networks that have seen many series (global/), as a model of one: their members by the shares that validation
 /// gave them. They speak of means over five minutes, with days in them; so the model is for steps that divide five
 /// minutes, a season of a day and a horizon of at most a day (suits()). Of finer steps it makes bins of five minutes,
 /// the newest ending with the newest step, forecasts anew when a bin is full, and says for a step what it says for its
 /// bin; how much wider single steps spread is for the guard to find out. A missing value is interpolated; the newest is
-/// held. Of windows between a step, an hour and a day the maximum is interpolated by the logarithm of their length.
+/// held. What the VM's other resources did over the last day is an input. Of windows between a step, an hour and a day
+/// the maximum is interpolated by the logarithm of their length.
 class GlobalModel final : public Model {
  public:
-  /// forecaster: outlives the model; of the same thread.
-  GlobalModel(global::Forecaster& forecaster, global::Kind kind, Nanoseconds step, int horizon_steps);
+  /// forecaster: outlives the model; of the same thread. siblings: of the same VM; null: it has none.
+  GlobalModel(global::Forecaster& forecaster, Resource resource, Nanoseconds step, int horizon_steps,
+              Siblings* siblings = nullptr);
+  ~GlobalModel() override;
+  GlobalModel(const GlobalModel&) = delete;
+  GlobalModel& operator=(const GlobalModel&) = delete;
   static bool suits(Nanoseconds step, Nanoseconds season, int horizon_steps);
 
   std::string_view name() const override { return "global"; }
@@ -30,8 +41,11 @@ class GlobalModel final : public Model {
   Result<Forecast> forecast(int steps) const override;
 
  private:
+  std::vector<global::Past::Companion> companions() const;
+
   global::Forecaster& forecaster_;
-  const global::Kind kind_;
+  const Resource resource_;
+  Siblings* const siblings_;
   const std::size_t bin_steps_;
   const std::size_t horizon_bins_;
 

@@ -19,7 +19,7 @@ constexpr std::size_t kErrorsForTail = 200;
 /// place that the order statistic has, and since a quantile that came out low costs more than one that came out high
 /// gains. For normal errors a distance from the median that is longer by this / n makes up for both; by level.
 constexpr std::array kUnseen = {5.0, 0.0, 5.0, 7.5, 22.0};
-constexpr double kUnseenMax = 0.5;
+constexpr double kUnseenMax = 0.2;
 constexpr double kTailRatio95 = 1.6449 / 1.2816;
 constexpr double kTailRatio99 = 2.3263 / 1.2816;
 /// Steps ahead with quantiles of their own; the horizon is another.
@@ -210,10 +210,14 @@ Quantiles InnovationErrors::window(int steps) const {
   return windows_.empty() ? Quantiles{} : between(windows_, steps);
 }
 
-void put_around(std::span<const double> path, const InnovationErrors& errors, Forecast& forecast) {
-  const auto around = [](double point, Quantiles of_errors, double median_share) {
+void put_around(std::span<const double> path, const InnovationErrors& errors, const AsinhScale* scale,
+                Forecast& forecast) {
+  const auto around = [scale](double point, Quantiles of_errors, double median_share) {
     of_errors.p50 *= median_share;
-    for (const auto member : kQuantileMembers) of_errors.*member += point;
+    for (const auto member : kQuantileMembers) {
+      const double sum = point + of_errors.*member;
+      of_errors.*member = scale == nullptr ? sum : scale->from_z(sum);
+    }
     return tidy(of_errors);
   };
   double highest = path[0];

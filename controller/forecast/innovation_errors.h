@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "controller/forecast/asinh_scale.h"
 #include "controller/forecast/forecast.h"
 
 namespace proteus::forecast {
@@ -52,7 +53,9 @@ class InnovationErrors {
 };
 
 /// Fills forecast.steps and forecast.window_max: the point forecasts of `path` with the errors around them. Half of the
-/// median error moves the median; the other half is taken to be chance.
-void put_around(std::span<const double> path, const InnovationErrors& errors, Forecast& forecast);
+/// median error moves the median; the other half is taken to be chance. scale: what path and errors are on; null if it
+/// is the series' own.
+void put_around(std::span<const double> path, const InnovationErrors& errors, const AsinhScale* scale,
+                Forecast& forecast);
 
 }  // namespace proteus::forecast

@@ -7,15 +7,17 @@
 
 #include "controller/forecast/engine.h"
 #include "controller/forecast/global/forecaster.h"
+#include "controller/forecast/global_model.h"
 #include "controller/forecast/kin.h"
 #include "controller/forecast/model.h"
 
 namespace proteus::forecast {
 
-/// What the models of one engine's series share. Each outlives the models, and may be null.
+/// What the models of one VM's series share. Each outlives the models, and may be null.
 struct Shared {
   const KinTable* kin = nullptr;
   global::Forecaster* networks = nullptr;
+  Siblings* siblings = nullptr;  ///< this VM's own
 };
 
 /// A model as it is entered for a series.
@@ -25,6 +27,9 @@ struct Contestant {
   /// the series usually goes (these are blended in where they have proved better).
   bool learned = false;
   std::size_t steps_min = 0;  ///< of history, before it is asked
+  /// Its loss counts by this factor in a blend. Below 1: it has been seen to do better than the others on most series
+  /// before this one, is given the benefit of the doubt, and its quantiles are trusted.
+  double standing = 1;
 };
 
 /// The models that every series is forecast with, in the order in which they are preferred while none has been scored.

@@ -23,7 +23,7 @@ constexpr int kProvisionalSteps = 3;
 /// The history of a young series changes quickly: it is refitted each time that it has grown by this share.
 constexpr std::int64_t kYoungGrowth = 4;
 /// Of the first byte that save() writes. Another: the state is not read, and the series begins anew.
-constexpr std::uint8_t kStateVersion = 2;
+constexpr std::uint8_t kStateVersion = 3;
 constexpr std::size_t kStateHeadBytes = 9;   // version, hash of the rest
 constexpr std::size_t kStateGridBytes = 12;  // step, horizon
 constexpr std::uint32_t kModelsMax = 1000;
@@ -156,10 +156,10 @@ void Series::blend() {
     blend_record_.skip();
     return;
   }
-  std::vector<const TrackRecord*> learned(candidates_.size(), nullptr);
+  std::vector<BlendMember> learned(candidates_.size());
   std::vector<const Forecast*> made;
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    if (candidates_[i].learned() && !set_aside(i)) learned[i] = &candidates_[i].record();
+    if (candidates_[i].learned() && !set_aside(i)) learned[i] = {&candidates_[i].record(), candidates_[i].standing()};
   }
   std::vector<Shares> shares = shares_of(learned, candidates_[chosen_].record());
   shares[chosen_] = shares.back();

@@ -123,7 +123,7 @@ void Theta::update(double value) {
 Result<Forecast> Theta::forecast(int steps) const {
   if (!fitted_) return Error{ErrorCode::kFailedPrecondition, "theta: not fitted"};
   Forecast forecast{.made_at = end_, .step = step_, .steps = {}, .window_max = {}, .model = "theta"};
-  put_around(path(steps), errors_, forecast);
+  put_around(path(steps), errors_, nullptr, forecast);
   return forecast;
 }
 

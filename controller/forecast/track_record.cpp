@@ -51,8 +51,8 @@ Quantiles widened(const Quantiles& q, double factor_p90, double factor_p99) {
 
 }  // namespace
 
-TrackRecord::TrackRecord(int horizon_steps)
-    : decay_(std::exp2(-1 / std::max<double>(kHalfLifeStepsMin, horizon_steps))) {
+TrackRecord::TrackRecord(int horizon_steps, bool calibrated)
+    : decay_(std::exp2(-1 / std::max<double>(kHalfLifeStepsMin, horizon_steps))), calibrated_(calibrated) {
   const std::array<int, kLeads> steps = {1, (horizon_steps + 1) / 2, horizon_steps, horizon_steps};
   for (std::size_t i = 0; i < kLeads; ++i) {
     leads_[i].steps = steps[i];
@@ -101,12 +101,17 @@ void TrackRecord::score(Lead& lead, double actual, double cap) {
   // The guard sees windows that do not overlap.
   if (tick_ % lead.steps != 0) return;
   const Quantiles& raw = prediction.raw;
-  if (raw.p90 > raw.p50) {
-    lead.guard_p90.observe((actual - raw.p50) / (raw.p90 - raw.p50), actual > prediction.corrected.p90);
-  }
-  if (raw.p99 > raw.p50) {
-    lead.guard_p99.observe((actual - raw.p50) / (raw.p99 - raw.p50), actual > prediction.corrected.p99);
-  }
+  const auto observe = [&](Correction& correction, double Quantiles::*level) {
+    if (!(raw.*level > raw.p50)) return;
+    const bool missed = actual > prediction.corrected.*level;
+    if (calibrated_) {
+      correction.tracker.observe(missed);
+    } else {
+      correction.guard.observe((actual - raw.p50) / (raw.*level - raw.p50), missed);
+    }
+  };
+  observe(lead.p90, &Quantiles::p90);
+  observe(lead.p99, &Quantiles::p99);
 }
 
 void TrackRecord::close(double actual, double window_max, const PerLead& caps) {
@@ -151,13 +156,13 @@ void TrackRecord::correct(Forecast& forecast) const {
     const Lead& a = leads_[right - 1];
     const Lead& b = leads_[right];
     const double share = a.steps == b.steps ? 1 : std::clamp((h - a.steps) / double(b.steps - a.steps), 0.0, 1.0);
-    const auto factor = [share](const ConformalGuard& left, const ConformalGuard& next) {
-      return left.factor() + share * (next.factor() - left.factor());
+    const auto factor = [this, share](const Correction& left, const Correction& next) {
+      return left.factor(calibrated_) + share * (next.factor(calibrated_) - left.factor(calibrated_));
     };
-    forecast.steps[i] = widened(forecast.steps[i], factor(a.guard_p90, b.guard_p90), factor(a.guard_p99, b.guard_p99));
+    forecast.steps[i] = widened(forecast.steps[i], factor(a.p90, b.p90), factor(a.p99, b.p99));
   }
   const Lead& window = leads_[kWindow];
-  forecast.window_max = widened(forecast.window_max, window.guard_p90.factor(), window.guard_p99.factor());
+  forecast.window_max = widened(forecast.window_max, window.p90.factor(calibrated_), window.p99.factor(calibrated_));
 }
 
 std::array<int, TrackRecord::kScoredLeads> TrackRecord::lead_steps() const {

@@ -7,6 +7,7 @@
 #include "controller/forecast/accuracy.h"
 #include "controller/forecast/conformal_guard.h"
 #include "controller/forecast/forecast.h"
+#include "controller/forecast/quantile_tracker.h"
 
 namespace proteus::forecast {
 
@@ -20,7 +21,8 @@ class TrackRecord {
   static constexpr std::size_t kScoredLeads = 3;
   using PerLead = std::array<double, kScoredLeads>;
 
-  explicit TrackRecord(int horizon_steps);
+  /// calibrated: the model's quantiles are known to be right on most series, and are corrected with care.
+  explicit TrackRecord(int horizon_steps, bool calibrated = false);
 
   /// The most that one forecast's loss may count, by lead: some times the typical loss of this model. One
   /// event, seen by a whole horizon of forecasts, would otherwise decide alone which model is better.
@@ -45,6 +47,10 @@ class TrackRecord {
   /// At one of the scored leads; 0 if nothing has been scored there.
   double loss_at(std::size_t lead) const;
   int scored_at(std::size_t lead) const { return leads_[lead].scored; }
+  /// The same in forecasts that do not overlap.
+  double horizons_scored(std::size_t lead) const {
+    return static_cast<double>(leads_[lead].scored) * leads_[lead].stride / leads_[lead].steps;
+  }
   /// Of the next-step forecasts of the newest few steps.
   double newest_loss() const { return newest_loss_; }
   /// loss() / other.loss() over the leads that both have been scored on; 1 if there are none, or both are 0.
@@ -71,12 +77,24 @@ class TrackRecord {
     Quantiles raw;
     Quantiles corrected;
   };
+  /// Of one quantile.
+  struct Correction {
+    explicit Correction(double level) : guard(level), tracker(level, {}) {}
+    double factor(bool calibrated) const { return calibrated ? tracker.factor() : guard.factor(); }
+    template <typename Archive>
+    void archive(Archive& a) {
+      guard.archive(a);
+      tracker.archive(a);
+    }
+    ConformalGuard guard;
+    QuantileTracker tracker;
+  };
   struct Lead {
     int steps = 1;
     int stride = 1;                   ///< only each such step is remembered; divides `steps`
     std::vector<Prediction> pending;  ///< ring, in strides; see slot()
-    ConformalGuard guard_p90{0.9};
-    ConformalGuard guard_p99{0.99};
+    Correction p90{0.9};
+    Correction p99{0.99};
     double loss = 0;     ///< weighted sum
     double weight = 0;   ///< and its weights
     double typical = 0;  ///< loss, surprises aside
@@ -88,8 +106,8 @@ class TrackRecord {
 
     template <typename Archive>
     void archive(Archive& a) {
-      guard_p90.archive(a);
-      guard_p99.archive(a);
+      p90.archive(a);
+      p99.archive(a);
       for (double* value : {&loss, &weight, &typical, &pinball, &absolute_error}) a(*value);
       for (double& value : covered) a(value);
       a(scored);
@@ -105,6 +123,7 @@ class TrackRecord {
   void correct(Forecast& forecast) const;
 
   double decay_;
+  bool calibrated_;
   std::array<Lead, kLeads> leads_;
   std::int64_t tick_ = 0;
   std::int64_t scored_steps_ = 0;

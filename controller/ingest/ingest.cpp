@@ -153,9 +153,9 @@ void Ingest::store_batch() {
       return;
     }
     for (std::size_t i = 0; i < messages.size(); ++i) {
-      const auto& sample = intake_.samples()[i];
+      auto& sample = intake_.samples()[i];
       if (!sample) continue;
-      undelivered_.push_back({messages[i].lsn, messages[i].received, messages[i].host, *sample});
+      undelivered_.push_back({messages[i].lsn, messages[i].received, messages[i].host, std::move(*sample)});
       ++frames;
     }
     if (!messages.empty()) ++status_.batches;

@@ -38,7 +38,7 @@ class Intake {
 
   /// What is to be stored, in this order, and beside each frame its sample.
   std::vector<store::RawMessage>& messages() { return messages_; }
-  const std::vector<std::optional<Sample>>& samples() const { return samples_; }
+  std::vector<std::optional<Sample>>& samples() { return samples_; }
   /// True if there is something to store or to answer.
   bool has_news() const { return !messages_.empty() || !answers_.empty(); }
 

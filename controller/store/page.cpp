@@ -72,14 +72,13 @@ Result<Page> Page::open(std::string_view bytes) {
     if (body.size() != head->body_bytes) return corrupt("a page's body has the wrong size");
     return from_body(body, head->ticks, head->series);
   }
-  std::string plain(head->body_bytes + kBlockPadding, '\0');
-  static thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
-  const std::size_t size =
-      ZSTD_decompressDCtx(decompressor.get(), plain.data(), head->body_bytes, body.data(), body.size());
-  if (ZSTD_isError(size) != 0 || size != head->body_bytes) return corrupt("a page's body does not uncompress");
   Page page;
   page.ticks_ = head->ticks;
-  page.body_ = std::move(plain);
+  page.make_body(head->body_bytes);
+  static thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
+  const std::size_t size =
+      ZSTD_decompressDCtx(decompressor.get(), page.body_.get(), head->body_bytes, body.data(), body.size());
+  if (ZSTD_isError(size) != 0 || size != head->body_bytes) return corrupt("a page's body does not uncompress");
   if (const Status read = page.read_directory(head->series); !read) return read.error();
   return page;
 }
@@ -87,15 +86,21 @@ Result<Page> Page::open(std::string_view bytes) {
 Result<Page> Page::from_body(std::string_view body, std::uint32_t ticks, std::uint32_t series) {
   Page page;
   page.ticks_ = ticks;
-  page.body_.reserve(body.size() + kBlockPadding);
-  page.body_ = body;
-  page.body_.append(kBlockPadding, '\0');
+  page.make_body(body.size());
+  std::copy(body.begin(), body.end(), page.body_.get());
   if (const Status read = page.read_directory(series); !read) return read.error();
   return page;
 }
 
+/// Not cleared but for the padding: all of it is written over.
+void Page::make_body(std::size_t bytes) {
+  body_ = std::make_unique_for_overwrite<char[]>(bytes + kBlockPadding);
+  body_bytes_ = bytes;
+  std::fill_n(body_.get() + bytes, kBlockPadding, '\0');
+}
+
 Status Page::read_directory(std::uint32_t series) {
-  ByteSpan in = span_of({body_.data(), body_.size() - kBlockPadding});
+  ByteSpan in = span_of(body());
   // Each entry takes four bytes at least, so that the directory is bounded by the body.
   if (ticks_ == 0 || ticks_ > kPageTicksMax || series > kPageSeriesMax || series > in.remaining() / 4) {
     return corrupt("a page's head is impossible");
@@ -149,7 +154,7 @@ Status Page::read_directory(std::uint32_t series) {
     payload_at += size;
   }
   if (!in.ok || in.remaining() != payload_at) return corrupt("a page's directory does not fit its payloads");
-  const auto payloads_at = static_cast<std::uint32_t>(body_.size() - kBlockPadding - payload_at);
+  const auto payloads_at = static_cast<std::uint32_t>(body_bytes_ - payload_at);
   for (PageEntry& entry : entries_) {
     entry.payload_at += payloads_at;
     entry.first_in_units = entry.first;
@@ -179,10 +184,9 @@ Status Page::decode(const PageEntry& entry, std::vector<std::int64_t>& values) c
   const std::size_t bitmap = entry.presence == Presence::kBitmap ? (ticks_ + 7) / 8 : 0;
   const std::uint64_t factor = factor_of(unit_, entry.shift);
   if (bitmap > entry.payload_bytes) return corrupt("a page's bitmap is cut off");
-  const ByteSpan in = span_of(std::string_view(body_).substr(entry.payload_at + bitmap, entry.payload_bytes - bitmap));
-  if (!take_values(in, entry.mode, entry.first_in_units, values)) return corrupt("a page's values do not decode");
-  if (factor != 1) {
-    for (std::int64_t& value : values) value = times(value, factor);
+  const ByteSpan in = span_of(body().substr(entry.payload_at + bitmap, entry.payload_bytes - bitmap));
+  if (!take_values(in, entry.mode, entry.first_in_units, factor, values)) {
+    return corrupt("a page's values do not decode");
   }
   return {};
 }

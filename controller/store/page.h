@@ -1,7 +1,9 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -88,16 +90,18 @@ struct PageEntry {
   double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
 };
 
+/// Makes pages, one after the other, and uses its memory again.
 class PageBuilder {
  public:
-  /// unit: at least 1. If a value is no multiple of it, the page is built with 1.
-  PageBuilder(std::uint32_t ticks, std::int64_t unit);
+  /// Begins a page. unit: at least 1. If a value is no multiple of it, the page is built with 1.
+  PageBuilder(std::uint32_t ticks, std::int64_t unit) { begin(ticks, unit); }
+  void begin(std::uint32_t ticks, std::int64_t unit);
 
   /// values: one for each tick, whatever it is where there is none. present: which ticks have a value; empty: all.
   /// A series without a value is left out. Keys ascend.
   void add(const SeriesKey& key, std::span<const std::int64_t> values, std::span<const std::uint64_t> present);
   bool empty() const { return series_.empty(); }
-  /// The page's bytes. Call once.
+  /// The page's bytes. begin() comes next.
   std::string finish();
 
  private:
@@ -109,8 +113,8 @@ class PageBuilder {
     std::size_t values_at = 0;  // in values_
     std::size_t bitmap_at = 0;  // in bitmaps_
   };
-  const std::uint32_t ticks_;
-  std::int64_t unit_;
+  std::uint32_t ticks_ = 0;
+  std::int64_t unit_ = 1;
   std::vector<Collected> series_;
   std::vector<std::int64_t> values_;  // those that are there, of one series after the other
   std::string bitmaps_;
@@ -138,11 +142,14 @@ class Page {
 
  private:
   Page() = default;
+  void make_body(std::size_t bytes);
+  std::string_view body() const { return {body_.get(), body_bytes_}; }
   Status read_directory(std::uint32_t series);
 
   std::uint32_t ticks_ = 0;
   std::int64_t unit_ = 1;
-  std::string body_;  // with kBlockPadding zeroes behind it
+  std::unique_ptr<char[]> body_;  // with kBlockPadding zeroes behind it
+  std::size_t body_bytes_ = 0;    // without them
   std::vector<PageEntry> entries_;
 };
 

@@ -38,8 +38,8 @@ class ExactDivisor {
   }
   bool divides(std::int64_t value) const {
     const std::int64_t quotient = divide(value);
-    return (static_cast<std::uint64_t>(value) & ((std::uint64_t{1} << shift_) - 1)) == 0 &&
-           quotient <= quotient_max_ && quotient >= -quotient_max_;
+    return (static_cast<std::uint64_t>(value) & ((std::uint64_t{1} << shift_) - 1)) == 0 && quotient <= quotient_max_ &&
+           quotient >= -quotient_max_;
   }
   /// Of a multiple.
   std::int64_t divide(std::int64_t value) const {
@@ -74,8 +74,13 @@ void put_extremes(std::string& out, std::int64_t first, const ValueFigures& figu
 
 }  // namespace
 
-PageBuilder::PageBuilder(std::uint32_t ticks, std::int64_t unit) : ticks_(ticks), unit_(unit) {
+void PageBuilder::begin(std::uint32_t ticks, std::int64_t unit) {
   if (ticks == 0 || ticks > kPageTicksMax || unit < 1) std::abort();
+  ticks_ = ticks;
+  unit_ = unit;
+  series_.clear();
+  values_.clear();
+  bitmaps_.clear();
 }
 
 void PageBuilder::add(const SeriesKey& key, std::span<const std::int64_t> values,

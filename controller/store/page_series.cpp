@@ -162,21 +162,33 @@ Mode put_values(std::string& out, std::span<const std::int64_t> values, const Va
   return mode;
 }
 
-bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::span<std::int64_t> values) {
+bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::span<std::int64_t> values) {
   const std::size_t n = values.size();
+  const auto scaled = [factor](std::int64_t value) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(value) * factor);
+  };
+  const auto scale_all = [&] {
+    if (factor == 1) return;
+    for (std::int64_t& value : values) value = scaled(value);
+  };
   switch (mode) {
-    case Mode::kConstant: std::fill(values.begin(), values.end(), first); break;
+    case Mode::kConstant: std::fill(values.begin(), values.end(), scaled(first)); break;
     case Mode::kSparse:
       if (!take_sparse(in, first, values)) return false;
+      scale_all();
       break;
     case Mode::kFrame:
       if (!take_blocks(in, values)) return false;
+      scale_all();
       break;
     case Mode::kDelta: {
-      values[0] = first;
       if (!take_blocks(in, values.subspan(1))) return false;
       std::int64_t value = first;
-      for (std::size_t i = 1; i < n; ++i) values[i] = value = sum(value, values[i]);
+      values[0] = scaled(first);
+      for (std::size_t i = 1; i < n; ++i) {
+        value = sum(value, values[i]);
+        values[i] = scaled(value);
+      }
       break;
     }
     case Mode::kDeltaOfDelta: {
@@ -189,6 +201,7 @@ bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::span<std::int6
         step = sum(step, values[i]);
         values[i] = value = sum(value, step);
       }
+      scale_all();
       break;
     }
   }

@@ -23,7 +23,7 @@ ValueFigures figures_of(std::span<const std::int64_t> values);
 /// Chooses the mode that makes these values smallest and appends them.
 Mode put_values(std::string& out, std::span<const std::int64_t> values, const ValueFigures& figures);
 
-/// Reads values.size() values; the first is known. False: the bytes are not what `mode` says.
-bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::span<std::int64_t> values);
+/// Reads values.size() values, each times `factor`; the first is known. False: the bytes are not what `mode` says.
+bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::span<std::int64_t> values);
 
 }  // namespace proteus::store

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 
 #include "common/result.h"
 #include "common/wire/telemetry_codec.h"
+#include "controller/store/encoded_head.h"
 #include "controller/store/rocks_db.h"
 #include "controller/store/series_head.h"
 #include "controller/store/series_index.h"
@@ -26,13 +28,14 @@ namespace proteus::store {
 /// holds in memory is read again after a crash, and how far each host has come is written with its pages, so that
 /// nothing is lost and nothing is there twice.
 ///
-/// A host's ticks are gathered in memory (head). 128 of them, or fewer when its window of ten minutes ends, are sealed
-/// into a chunk: one page for each KPI. The chunks of a window that has ended are joined, and each hour that is over is
-/// rolled up, again if its clock was set back into it. Windows of different hosts end at different moments, so that the
-/// work is spread.
+/// A host's ticks are gathered in memory as they came (head). 128 of them, or fewer when its window of ten minutes
+/// ends, are sealed into a chunk: one page for each KPI. The chunks of a window that has ended are joined, and each
+/// hour that is over is rolled up, again if its clock was set back into it. Windows of different hosts end at different
+/// moments, so that the work is spread.
 ///
 /// Whatever cannot be written (full disk) stays in memory, bounded: reading stops until it can.
-/// Thread: its own, `pages`, once started; the public interface from any.
+/// Thread: its own, `pages`, once started; the public interface from any. Two files: page_writer.cpp reads and answers,
+/// page_sealing.cpp makes and writes pages.
 class PageWriter {
  public:
   /// db outlives the object. Reads how far the pages have come; nothing else happens until start() or catch_up().
@@ -65,7 +68,7 @@ class PageWriter {
   struct Counters {
     std::uint64_t frames = 0;     ///< taken in by this process
     std::uint64_t samples = 0;    ///< likewise
-    std::uint64_t undecoded = 0;  ///< frames whose base is not there any more
+    std::uint64_t undecoded = 0;  ///< frames whose catalog or base is not there any more
     std::uint64_t pages = 0;      ///< written, chunks and joined ones
     std::uint64_t write_errors = 0;
     std::string problem;  ///< why nothing is written now; empty: all is well
@@ -84,9 +87,12 @@ class PageWriter {
   struct Host {
     HostEntities entities;
     keys::HostProgress progress;
-    std::vector<HeadRow> rows;
-    std::shared_ptr<const PlacedCatalog> catalog;  // of the last frame
-    std::uint32_t seen_day = 0;                    // that its entities were last marked with
+    wire::KnownCatalogs catalogs;
+    wire::FrameBases bases;  // what the first row builds on
+    std::vector<EncodedRow> rows;
+    std::shared_ptr<const wire::KnownCatalog> known;  // of the last frame
+    std::shared_ptr<const PlacedCatalog> catalog;     // likewise
+    std::uint32_t seen_day = 0;                       // that its entities were last marked with
     Timestamp last_received{};
   };
 
@@ -96,6 +102,13 @@ class PageWriter {
   Status begin_reading();
   Status read_on();
   Status take(const RawMessage& message);
+  struct Read {
+    Host* host = nullptr;
+    std::shared_ptr<const wire::KnownCatalog> known;
+    std::shared_ptr<const wire::EncodedFrame> frame;  // null: the message was a catalog
+  };
+  Result<Read> read(const RawMessage& message);
+  void pass_over(const Read& read);
   /// Writes out every chunk of the host that is complete; all: also the last. Joins and rolls up what has ended.
   Status write_out(Host& host, const HostId& id, bool all);
   Status seal_rows(Host& host, const HostId& id, std::size_t count);
@@ -112,14 +125,16 @@ class PageWriter {
   const bool read_only_;
   Scan scan_;
 
-  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next three
-  wire::TelemetryReader reader_;
+  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next four
   bool reading_ = false;
-  bool blocked_ = false;  // rows wait that could not be written
+  bool blocked_ = false;          // rows wait that could not be written
+  std::vector<HeadRow> decoded_;  // scratch
+  Sealer sealer_;
 
   mutable std::mutex state_mutex_;  // guards all below; they change only while work_mutex_ is held too
   std::map<HostId, Host> hosts_;
-  std::uint64_t next_lsn_ = 1;  // to be read
+  std::set<std::uint64_t> fronts_;  // lsn of the first row of each host that has one
+  std::uint64_t next_lsn_ = 1;      // to be read
   Counters counters_;
 
   std::uint64_t last_lsn_ = 0;  // there is; guarded by state_mutex_ alone, like the next two

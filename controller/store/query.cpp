@@ -108,14 +108,10 @@ class Runner {
   Runner(const Query& query, const std::function<bool(const QueryResult&)>& visit)
       : query_(query), visit_(visit), kind_(info(query.selector.kpi).kind), steps_(grid_of(query).size()) {}
 
+  /// Each series is a line of its own.
   bool take(const SeriesReader::HostSteps& host) {
-    const bool whole = query_.across == Across::kNone && query_.function != Function::kQuantile;
     for (const auto& [key, steps] : host.series) {
       const SelectedEntity& selected = host.entities.at(key.entity);
-      if (!whole) {
-        join(host.host, key, selected, steps);
-        continue;
-      }
       QueryResult line = describe(host.host, selected);
       if (kind_ == KpiKind::kHistogram) line.bucket = key.bucket;
       for (const StepFigures& figures : steps) line.points.push_back(point_of(figures, query_.function, kind_));
@@ -126,6 +122,41 @@ class Runner {
       }
     }
     return true;
+  }
+
+  /// Series are joined into lines, stretch by stretch.
+  void join(const SeriesReader::Stretch& stretch) {
+    if (joined_host_ != stretch.host) {
+      joined_host_ = stretch.host;
+      joined_.clear();
+    }
+    if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
+    Group*& group = joined_[stretch.series];
+    for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
+      const auto point = point_of(stretch.steps[i], query_.function, kind_);
+      if (!point) continue;
+      if (group == nullptr) {
+        group = &group_of(stretch.host, stretch.entity);
+        ++group->line.members;
+      }
+      const std::size_t step = stretch.first + i;
+      if (query_.function == Function::kQuantile) {
+        group->buckets[step].resize(kHistogramBucketCount);
+        group->buckets[step][std::min<std::size_t>(stretch.key.bucket, kHistogramBucketCount - 1)] += *point;
+        continue;
+      }
+      std::optional<double>& joined = group->points[step];
+      switch (query_.across) {
+        case Across::kNone:
+        case Across::kSum: joined = joined.value_or(0) + *point; break;
+        case Across::kMean:
+          joined = joined.value_or(0) + *point;
+          ++group->counts[step];
+          break;
+        case Across::kMin: joined = std::min(joined.value_or(*point), *point); break;
+        case Across::kMax: joined = std::max(joined.value_or(*point), *point); break;
+      }
+    }
   }
 
   void finish() {
@@ -182,32 +213,6 @@ class Runner {
     return group;
   }
 
-  void join(const HostId& host, const SeriesKey& key, const SelectedEntity& selected,
-            const std::vector<StepFigures>& steps) {
-    Group& group = group_of(host, selected);
-    ++group.line.members;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      const auto point = point_of(steps[i], query_.function, kind_);
-      if (!point) continue;
-      if (query_.function == Function::kQuantile) {
-        group.buckets[i].resize(kHistogramBucketCount);
-        group.buckets[i][std::min<std::size_t>(key.bucket, kHistogramBucketCount - 1)] += *point;
-        continue;
-      }
-      std::optional<double>& joined = group.points[i];
-      switch (query_.across) {
-        case Across::kNone:
-        case Across::kSum: joined = joined.value_or(0) + *point; break;
-        case Across::kMean:
-          joined = joined.value_or(0) + *point;
-          ++group.counts[i];
-          break;
-        case Across::kMin: joined = std::min(joined.value_or(*point), *point); break;
-        case Across::kMax: joined = std::max(joined.value_or(*point), *point); break;
-      }
-    }
-  }
-
   QueryResult close(Group& group) const {
     for (std::size_t i = 0; i < steps_; ++i) {
       if (query_.function == Function::kQuantile) {
@@ -225,6 +230,8 @@ class Runner {
   const KpiKind kind_;
   const std::size_t steps_;
   std::map<std::string, Group> groups_;
+  HostId joined_host_;
+  std::vector<Group*> joined_;  // of joined_host_'s series; null: no value yet
   std::vector<QueryResult> ranked_;
 };
 
@@ -289,6 +296,13 @@ Result<QueryFrame> check(const Query& query) {
 
 Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit) {
   Runner runner(query, visit);
+  if (query.across != Across::kNone || query.function == Function::kQuantile) {
+    const Status read = reader.stream_steps(query.selector, grid_of(query), figures_for(query.function),
+                                            [&](const SeriesReader::Stretch& stretch) { runner.join(stretch); });
+    if (!read) return read;
+    runner.finish();
+    return {};
+  }
   bool wanted = true;
   const Status read =
       reader.read_steps(query.selector, grid_of(query), figures_for(query.function),

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -38,8 +39,8 @@ class RocksDb {
   /// Changes that are written together or not at all. A later one of the same key wins.
   class Batch {
    public:
-    void put(Family family, std::string_view key, std::string_view value) {
-      changes_.push_back({family, std::string(key), std::string(value)});
+    void put(Family family, std::string_view key, std::string value) {
+      changes_.push_back({family, std::string(key), std::move(value)});
     }
     /// Adds the changes of another, behind these.
     void append(Batch other) {

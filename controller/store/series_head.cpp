@@ -12,62 +12,9 @@ namespace {
 
 using Column = PlacedCatalog::Column;
 
-/// Rows that share a catalog, with their values turned on the side: those of one column stand together.
-struct Run {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  const PlacedCatalog* catalog = nullptr;
-  std::vector<std::int64_t> values;   // [column][row]
-  std::vector<std::uint8_t> present;  // likewise; empty: all are there
-};
-
 constexpr std::size_t kTileColumns = 8;  // values of a row that a cache line holds
 
-Run turn(const std::vector<HeadRow>& rows, std::size_t begin, std::size_t end) {
-  Run run{begin, end, rows[begin].catalog.get(), {}, {}};
-  const std::size_t height = end - begin;
-  const std::size_t width = run.catalog->catalog->series.size();
-  run.values.resize(width * height);
-  bool all = true;
-  for (std::size_t r = begin; r < end; ++r) {
-    const auto& present = rows[r].frame.present;
-    all = all && std::find(present.begin(), present.end(), 0) == present.end();
-  }
-  if (!all) run.present.resize(width * height);
-  for (std::size_t tile = 0; tile < width; tile += kTileColumns) {
-    const std::size_t tile_end = std::min(width, tile + kTileColumns);
-    for (std::size_t r = 0; r < height; ++r) {
-      const Frame& frame = rows[begin + r].frame;
-      for (std::size_t c = tile; c < tile_end; ++c) run.values[c * height + r] = frame.values[c];
-      if (all) continue;
-      for (std::size_t c = tile; c < tile_end; ++c) run.present[c * height + r] = frame.present[c];
-    }
-  }
-  return run;
-}
-
-/// A series and in which run and column it stands; runs ascend within a series.
-struct Place {
-  std::uint16_t kpi = 0;
-  SeriesKey key;
-  std::size_t run = 0;
-  std::uint32_t at = 0;
-};
-
-std::vector<Place> places_of(const std::vector<Run>& runs) {
-  std::vector<Place> places;
-  for (std::size_t r = 0; r < runs.size(); ++r) {
-    for (const Column& column : runs[r].catalog->columns) places.push_back({column.kpi, column.key, r, column.at});
-  }
-  if (runs.size() > 1) {
-    std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-      return std::tie(a.kpi, a.key, a.run) < std::tie(b.kpi, b.key, b.run);
-    });
-  }
-  return places;
-}
-
-std::string ticks_page(const std::vector<HeadRow>& rows) {
+std::string ticks_page(std::span<const HeadRow> rows) {
   std::vector<std::int64_t> times;
   for (const HeadRow& row : rows) times.push_back(to_us(row.frame.time));
   PageBuilder builder(static_cast<std::uint32_t>(rows.size()), 1);
@@ -79,6 +26,10 @@ std::string ticks_page(const std::vector<HeadRow>& rows) {
 
 std::int64_t to_us(Timestamp time) {
   return std::chrono::floor<std::chrono::microseconds>(time).time_since_epoch().count();
+}
+
+std::int64_t hour_of(Timestamp time) {
+  return std::chrono::floor<std::chrono::hours>(time).time_since_epoch().count();
 }
 
 std::shared_ptr<const PlacedCatalog> place(std::shared_ptr<const Catalog> catalog,
@@ -98,44 +49,81 @@ std::shared_ptr<const PlacedCatalog> place(std::shared_ptr<const Catalog> catalo
   return placed;
 }
 
-std::vector<KpiPage> seal(const std::vector<HeadRow>& rows) {
-  std::vector<Run> runs;
-  for (std::size_t begin = 0; begin < rows.size();) {
-    std::size_t end = begin + 1;
-    while (end < rows.size() && rows[end].catalog == rows[begin].catalog) ++end;
-    runs.push_back(turn(rows, begin, end));
-    begin = end;
+void Sealer::turn(std::span<const HeadRow> rows, Run& run) {
+  const std::size_t height = run.end - run.begin;
+  const std::size_t width = run.catalog->catalog->series.size();
+  run.values.resize(width * height);
+  run.all = true;
+  for (std::size_t r = run.begin; r < run.end; ++r) {
+    const auto& present = rows[r].frame.present;
+    run.all = run.all && std::find(present.begin(), present.end(), 0) == present.end();
+  }
+  if (!run.all) run.present.resize(width * height);
+  for (std::size_t tile = 0; tile < width; tile += kTileColumns) {
+    const std::size_t tile_end = std::min(width, tile + kTileColumns);
+    for (std::size_t r = 0; r < height; ++r) {
+      const Frame& frame = rows[run.begin + r].frame;
+      for (std::size_t c = tile; c < tile_end; ++c) run.values[c * height + r] = frame.values[c];
+      if (run.all) continue;
+      for (std::size_t c = tile; c < tile_end; ++c) run.present[c * height + r] = frame.present[c];
+    }
+  }
+}
+
+std::vector<Sealer::Place> Sealer::places(std::size_t runs) const {
+  std::vector<Place> places;
+  for (std::size_t r = 0; r < runs; ++r) {
+    for (const Column& column : runs_[r].catalog->columns) places.push_back({column.kpi, column.key, r, column.at});
+  }
+  if (runs > 1) {
+    std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+      return std::tie(a.kpi, a.key, a.run) < std::tie(b.kpi, b.key, b.run);
+    });
+  }
+  return places;
+}
+
+std::vector<KpiPage> Sealer::seal(std::span<const HeadRow> rows) {
+  std::size_t runs = 0;
+  for (std::size_t begin = 0; begin < rows.size(); ++runs) {
+    if (runs == runs_.size()) runs_.emplace_back();
+    Run& run = runs_[runs];
+    run.begin = begin;
+    run.catalog = rows[begin].catalog.get();
+    while (begin < rows.size() && rows[begin].catalog.get() == run.catalog) ++begin;
+    run.end = begin;
+    turn(rows, run);
   }
   std::vector<KpiPage> pages;
   pages.push_back({keys::kTicksKpi, ticks_page(rows)});
 
-  const std::vector<Place> places = places_of(runs);
+  const std::vector<Place> places = this->places(runs);
   std::vector<std::int64_t> values(rows.size());
   PresenceWords present((rows.size() + 63) / 64);
   for (std::size_t i = 0; i < places.size();) {
     const std::uint16_t kpi = places[i].kpi;
-    PageBuilder builder(static_cast<std::uint32_t>(rows.size()), info(static_cast<Kpi>(kpi)).quantum);
+    builder_.begin(static_cast<std::uint32_t>(rows.size()), info(static_cast<Kpi>(kpi)).quantum);
     while (i < places.size() && places[i].kpi == kpi) {
       const SeriesKey key = places[i].key;
-      if (runs.size() == 1 && runs[0].present.empty()) {
-        builder.add(key, {runs[0].values.data() + places[i].at * rows.size(), rows.size()}, {});
+      if (runs == 1 && runs_[0].all) {
+        builder_.add(key, {runs_[0].values.data() + places[i].at * rows.size(), rows.size()}, {});
         ++i;
         continue;
       }
       std::fill(present.begin(), present.end(), 0);
       for (; i < places.size() && places[i].kpi == kpi && places[i].key == key; ++i) {
-        const Run& run = runs[places[i].run];
+        const Run& run = runs_[places[i].run];
         const std::size_t height = run.end - run.begin;
         for (std::size_t r = 0; r < height; ++r) {
           const std::size_t tick = run.begin + r;
           values[tick] = run.values[places[i].at * height + r];
-          const bool there = run.present.empty() || run.present[places[i].at * height + r] != 0;
+          const bool there = run.all || run.present[places[i].at * height + r] != 0;
           present[tick / 64] |= std::uint64_t{there} << tick % 64;
         }
       }
-      builder.add(key, values, present);
+      builder_.add(key, values, present);
     }
-    if (!builder.empty()) pages.push_back({kpi, builder.finish()});
+    if (!builder_.empty()) pages.push_back({kpi, builder_.finish()});
   }
   return pages;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,7 +10,7 @@
 #include "common/telemetry.h"
 #include "controller/store/page.h"
 
-/// The ticks of one host that are in no page yet. Thread: owned by one, or guarded by its owner.
+/// Ticks of one host on their way into pages. Thread: owned by one, or guarded by its owner.
 namespace proteus::store {
 
 /// Ticks that are sealed together.
@@ -38,13 +39,42 @@ struct HeadRow {
 
 /// Microseconds since the Unix epoch, as pages hold time.
 std::int64_t to_us(Timestamp time);
+/// Hours since the epoch.
+std::int64_t hour_of(Timestamp time);
 
 struct KpiPage {
   std::uint16_t kpi = 0;  ///< 0: the ticks
   std::string bytes;
 };
-/// The pages of rows, in ascending order of the KPI. rows: 1 … kPageTicksMax, of one host.
-std::vector<KpiPage> seal(const std::vector<HeadRow>& rows);
+/// Makes pages of rows, and uses its memory again.
+class Sealer {
+ public:
+  /// In ascending order of the KPI. rows: 1 … kPageTicksMax, of one host.
+  std::vector<KpiPage> seal(std::span<const HeadRow> rows);
+
+ private:
+  /// Rows that share a catalog, with their values turned on the side: those of one column stand together.
+  struct Run {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    const PlacedCatalog* catalog = nullptr;
+    bool all = false;                   // every value is there
+    std::vector<std::int64_t> values;   // [column][row]
+    std::vector<std::uint8_t> present;  // likewise, unless all are there
+  };
+  /// A series and in which run and column it stands; runs ascend within a series.
+  struct Place {
+    std::uint16_t kpi = 0;
+    SeriesKey key;
+    std::size_t run = 0;
+    std::uint32_t at = 0;
+  };
+  static void turn(std::span<const HeadRow> rows, Run& run);
+  std::vector<Place> places(std::size_t runs) const;
+
+  std::vector<Run> runs_;
+  PageBuilder builder_{1, 1};
+};
 
 /// Joins pages of one KPI that follow each other. parts: the ticks of each window, and its page; nullptr if the KPI has
 /// none there. Errors: kCorrupt.

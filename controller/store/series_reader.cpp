@@ -38,6 +38,13 @@ void join_rolled(const std::vector<RolledSeries>& rolled, keys::Level level, std
   }
 }
 
+StepWants wants_of(const std::vector<keys::Figure>& figures) {
+  const auto wants = [&](keys::Figure figure) {
+    return std::find(figures.begin(), figures.end(), figure) != figures.end();
+  };
+  return {.extremes = wants(keys::Figure::kMin) || wants(keys::Figure::kMax), .p95 = wants(keys::Figure::kP95)};
+}
+
 std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
   std::vector<std::uint32_t> numbers;
   for (const auto& [number, entity] : entities) numbers.push_back(number);
@@ -137,11 +144,7 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
                                        const SelectedEntities& entities, const StepGrid& grid,
                                        const std::vector<keys::Figure>& figures) const {
   const KpiKind kind = info(selector.kpi).kind;
-  const auto wants = [&](keys::Figure figure) {
-    return std::find(figures.begin(), figures.end(), figure) != figures.end();
-  };
-  const StepWants step_wants{.extremes = wants(keys::Figure::kMin) || wants(keys::Figure::kMax),
-                             .p95 = wants(keys::Figure::kP95)};
+  const StepWants step_wants = wants_of(figures);
   // The head before the view, so that no row falls between them.
   std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
   const std::vector<std::int64_t> dirty = pages_.dirty_hours(host);
@@ -208,6 +211,80 @@ Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& 
     auto steps = host_steps(selector, host, entities, grid, figures);
     if (!steps) return steps.error();
     if (!steps->empty() && !visit({host, entities, std::move(*steps)})) return {};
+  }
+  return {};
+}
+
+Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
+                                 const StepGrid& grid, const std::vector<keys::Figure>& figures,
+                                 const std::function<void(const Stretch&)>& visit) const {
+  std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
+  const RocksDb::View view(db_);
+  const auto head = head_beside(view, host, std::move(rows));
+  if (!head) return head.error();
+  // Pages come in the order of their first ticks, and the head after them, wherever its clock stood.
+  std::int64_t head_us = grid.to_us;
+  for (const HeadRow& row : *head) head_us = std::min(head_us, store::to_us(row.frame.time));
+
+  struct Stream {
+    StepCollector collector;
+    std::size_t number = 0;
+    const SelectedEntity& entity;
+  };
+  std::map<SeriesKey, Stream> streams;
+  auto next = streams.end();       // whose turn it is if a page holds the series that the one before it held
+  std::optional<StepTicks> ticks;  // of the page under way
+  std::size_t complete = 0;        // steps in front of it get no more values
+  const auto give_out = [&](const SeriesKey& key, Stream& stream, std::size_t end) {
+    stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
+      visit({host, stream.entity, key, stream.number, first, steps});
+    });
+  };
+  const KpiKind kind = info(selector.kpi).kind;
+  const Status read = read_range(
+      view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us,
+      [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> values,
+          std::span<const std::uint32_t> at, bool monotone) -> Status {
+        if (!ticks || ticks->times_us != times_us) {
+          ticks.emplace(grid, grid.from_us, grid.to_us, times_us);
+          const std::int64_t least_us = std::clamp(std::min(times_us.front(), head_us), grid.from_us, grid.to_us);
+          complete = std::max(complete, least_us == grid.to_us ? grid.size() : grid.step_of(least_us));
+          next = streams.begin();
+        }
+        if (next == streams.end() || next->first != key) {
+          next = streams
+                     .try_emplace(
+                         key, Stream{StepCollector(kind, wants_of(figures)), streams.size(), entities.at(key.entity)})
+                     .first;
+        }
+        Stream& stream = next->second;
+        ++next;
+        give_out(key, stream, complete);
+        stream.collector.make_room(ticks->steps_end);
+        stream.collector.add(*ticks, values, at, monotone);
+        return {};
+      });
+  if (!read) return read;
+  for (auto& [key, stream] : streams) give_out(key, stream, grid.size());
+  return {};
+}
+
+Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid& grid,
+                                  const std::vector<keys::Figure>& figures,
+                                  const std::function<void(const Stretch&)>& visit) const {
+  if (level_for(grid, figures)) {
+    return read_steps(selector, grid, figures, [&](const HostSteps& host) {
+      std::size_t number = 0;
+      for (const auto& [key, steps] : host.series) {
+        visit({host.host, host.entities.at(key.entity), key, number++, 0, steps});
+      }
+      return true;
+    });
+  }
+  for (const HostId& host : hosts_of(selector)) {
+    const SelectedEntities entities = pages_.select(host, selector);
+    if (entities.empty()) continue;
+    if (const Status read = stream_host(selector, host, entities, grid, figures, visit); !read) return read;
   }
   return {};
 }

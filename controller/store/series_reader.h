@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,21 @@ class SeriesReader {
   Status read_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
                     const std::function<bool(HostSteps)>& visit) const;
 
+  /// Steps of one series that are complete.
+  struct Stretch {
+    const HostId& host;
+    const SelectedEntity& entity;
+    SeriesKey key;
+    std::size_t series = 0;  ///< number within the host, from 0
+    std::size_t first = 0;   ///< steps[i] is step first + i of the grid
+    std::span<const StepFigures> steps;
+  };
+  /// The same figures for who joins series: one host after the other, and as its pages are read, so that no more than a
+  /// page's steps are held of a series. Of a series, each step once, ascending; also steps without a value.
+  /// Errors: kCorrupt.
+  Status stream_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
+                      const std::function<void(const Stretch&)>& visit) const;
+
   struct HostSamples {
     const HostId& host;
     const SelectedEntities& entities;
@@ -59,6 +75,9 @@ class SeriesReader {
                                                                    const SelectedEntities& entities,
                                                                    const StepGrid& grid,
                                                                    const std::vector<keys::Figure>& figures) const;
+  Status stream_host(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
+                     const StepGrid& grid, const std::vector<keys::Figure>& figures,
+                     const std::function<void(const Stretch&)>& visit) const;
   std::vector<HostId> hosts_of(const SeriesSelector& selector) const;
   Result<std::vector<HeadRow>> head_beside(const RocksDb::View& view, const HostId& host,
                                            std::vector<HeadRow> rows) const;

@@ -38,6 +38,7 @@ StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to
     const std::int64_t time = times_us[i];
     const bool inside = grid.holds(time) && time >= from_us && time < to_us;
     steps.push_back(inside ? static_cast<std::int32_t>(grid.step_of(time)) : -1);
+    if (inside) steps_end = std::max(steps_end, grid.step_of(time) + 1);
     if (!inside || i == 0 || time <= times_us[i - 1] || time - times_us[i - 1] > kGapUs) continue;
     if (runs.empty() || runs.back().end != i || runs.back().step != steps.back()) runs.push_back({i, i, steps.back()});
     runs.back().end = i + 1;
@@ -65,7 +66,7 @@ void StepCollector::open(std::int32_t step) {
 
 void StepCollector::close() {
   if (step_ >= 0 && !ranked_.empty()) {
-    figures_[static_cast<std::size_t>(step_)].p95 = take_p95(ranked_);
+    at(step_).p95 = take_p95(ranked_);
     if (wants_.whole) ranked_before_.insert(ranked_before_.end(), ranked_.begin(), ranked_.end());
   }
   ranked_.clear();
@@ -86,7 +87,7 @@ void StepCollector::add_gauge(const StepTicks& ticks, std::span<const std::int64
     if (step < 0) continue;
     open(step);
     const std::int64_t value = values[i];
-    StepFigures& figures = figures_[static_cast<std::size_t>(step)];
+    StepFigures& figures = this->at(step);
     figures.min = figures.weight == 0 ? value : std::min(figures.min, value);
     figures.max = figures.weight == 0 ? value : std::max(figures.max, value);
     figures.overflow |= __builtin_add_overflow(figures.sum, value, &figures.sum);
@@ -114,7 +115,7 @@ void StepCollector::add_increase(std::int64_t value, std::int64_t time_us, std::
   const auto increase = increase_of(before, value);
   if (!increase) return;
   open(step);
-  StepFigures& figures = figures_[static_cast<std::size_t>(step)];
+  StepFigures& figures = this->at(step);
   figures.overflow |= __builtin_add_overflow(figures.sum, *increase, &figures.sum);
   if (wants_.extremes || wants_.p95) {
     const std::int64_t rate = rate_of(*increase, elapsed_us);
@@ -130,7 +131,7 @@ void StepCollector::add_increases(const StepTicks& ticks, std::span<const std::i
   add_increase(values[0], ticks.times_us[0], ticks.steps[0]);
   if (values.size() == 1) return;
   for (const StepTicks::Run& run : ticks.runs) {
-    StepFigures& figures = figures_[static_cast<std::size_t>(run.step)];
+    StepFigures& figures = at(run.step);
     const std::int64_t before = values[run.begin - 1];
     std::int64_t increase = 0;
     if (!monotone || __builtin_sub_overflow(values[run.end - 1], before, &increase)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -55,6 +57,7 @@ struct StepTicks {
 
   std::vector<std::int64_t> times_us;
   std::vector<std::int32_t> steps;  ///< of each tick; -1: none
+  std::size_t steps_end = 0;        ///< behind the last of them
   /// Neighbouring ticks of one step, each close enough behind the one before it that a counter has a rate.
   struct Run {
     std::size_t begin = 0;  ///< at least 1
@@ -69,6 +72,21 @@ class StepCollector {
  public:
   StepCollector(KpiKind kind, StepWants wants, const StepGrid& grid)
       : kind_(kind), wants_(wants), figures_(grid.size()) {}
+  /// One that holds only the steps that have been made room for and not been given out.
+  StepCollector(KpiKind kind, StepWants wants) : kind_(kind), wants_(wants) {}
+  /// Room for the steps in front of `end`.
+  void make_room(std::size_t end) { figures_.resize(std::max(end, first_ + figures_.size()) - first_); }
+  /// Calls visit(first, figures) with the steps in front of `end` that it holds, and drops them. Nothing of them may
+  /// follow.
+  template <typename Visit>
+  void give_out(std::size_t end, const Visit& visit) {
+    if (end <= first_) return;
+    if (step_ >= 0 && static_cast<std::size_t>(step_) < end) close();
+    const std::size_t count = std::min(end - first_, figures_.size());
+    if (count > 0) visit(first_, std::span<const StepFigures>(figures_.data(), count));
+    figures_.erase(figures_.begin(), figures_.begin() + static_cast<std::ptrdiff_t>(count));
+    first_ = end;
+  }
 
   /// values[i] was measured at ticks.times_us[at[i]]; an empty `at` means one value for each tick.
   /// monotone: the values are known never to fall.
@@ -88,9 +106,11 @@ class StepCollector {
   void add_increase(std::int64_t value, std::int64_t time_us, std::int32_t step);
   void open(std::int32_t step);
   void close();
+  StepFigures& at(std::int32_t step) { return figures_[static_cast<std::size_t>(step) - first_]; }
 
   const KpiKind kind_;
   const StepWants wants_;
+  std::size_t first_ = 0;  // step of the first of figures_
   std::vector<StepFigures> figures_;
   std::int32_t step_ = -1;                   // under way
   std::vector<std::int64_t> ranked_;         // of the step under way, for p95

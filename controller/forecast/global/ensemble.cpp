@@ -20,9 +20,7 @@ constexpr double kDoubt = 12;
 /// scored some hundred times a week in a band, so a guard must move by a tenth for each surprise to tell within days
 /// that a width is wrong; it swings by as much when it is right. Quantile tracking with a tenth of the largest recent
 /// score is of that order. The 0.005 of Gibbs & Candès moves a level, not a width, and is for thousands of scores.
-constexpr double kGuardRate = 0.1;
-constexpr double kGuardMin = 0.7;
-constexpr double kGuardMax = 3;
+constexpr QuantileTracker::Pace kGuardPace = {.rate = 0.1, .most = 3};
 constexpr double kFrugal = 0.1;  ///< of the price of a step above
 
 double pinball_of(const auto& levels, double actual) {
@@ -45,7 +43,9 @@ Ensemble::Ensemble(std::shared_ptr<const Weights> weights, const Members& member
     for (std::size_t m = 0; m < kMembers; ++m) useful[m] = useful[m] || (members_[m] && band[m] > 0);
   }
   if (useful != Members{}) members_ = useful;
-  for (ValueLevels& band : guard_) band.fill(1);
+  std::vector<QuantileTracker> of_levels;
+  for (const double level : kLevels) of_levels.emplace_back(level, kGuardPace);
+  guards_.assign(kBands, of_levels);
 }
 
 std::array<double, kMembers> Ensemble::shares(std::size_t band) const {
@@ -77,11 +77,8 @@ void Ensemble::score_step(const Pending& pending, std::size_t i, double actual) 
   }
   evidence_[band] = kKept * evidence_[band] + 1;
   for (std::size_t k = 2; k < kLevels.size(); ++k) {
-    const bool missed = actual > pending.guarded[i][k];
     // A level that lies on the median says nothing about its width.
-    if (!(pending.mixed[i][k] > pending.mixed[i][1])) continue;
-    const double step = kGuardRate * ((missed ? 1 : 0) - (1 - kLevels[k]));
-    guard_[band][k] = std::clamp(guard_[band][k] * std::exp(step), kGuardMin, kGuardMax);
+    if (pending.mixed[i][k] > pending.mixed[i][1]) guards_[band][k].observe(actual > pending.guarded[i][k]);
   }
 }
 
@@ -120,9 +117,9 @@ Result<EnsembleForecast> Ensemble::forecast(Forecaster& forecaster, const Past& 
   const Path mixed = result.steps;
   for (std::size_t h = 1; h <= kHorizon; ++h) {
     ValueLevels& levels = result.steps[h - 1];
-    const ValueLevels& guard = guard_[band_of(h)];
+    const std::vector<QuantileTracker>& guard = guards_[band_of(h)];
     for (std::size_t k = 2; k < kLevels.size(); ++k) {
-      levels[k] = std::max(levels[1] + guard[k] * (levels[k] - levels[1]), levels[k - 1]);
+      levels[k] = std::max(levels[1] + guard[k].factor() * (levels[k] - levels[1]), levels[k - 1]);
     }
   }
   const double unit = std::max(daily_difference(past.values.last(std::min(past.values.size(), kHistoryMax))), 1e-9);

@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "controller/forecast/global/forecaster.h"
 #include "controller/forecast/global/training_set.h"
+#include "controller/forecast/quantile_tracker.h"
 
 namespace proteus::forecast::global {
 
@@ -61,7 +62,7 @@ class Ensemble {
   std::vector<Pending> pending_;
   std::array<std::array<double, kMembers>, kBands> losses_{};  ///< discounted sums
   std::array<double, kBands> evidence_{};                      ///< discounted count
-  std::array<ValueLevels, kBands> guard_{};                    ///< factors
+  std::vector<std::vector<QuantileTracker>> guards_;           ///< by band, by level
 };
 
 }  // namespace proteus::forecast::global

@@ -97,7 +97,8 @@ void put_character(const HistoryView& view, std::span<const double> values, std:
   const std::span<const float> surprises = view.seasonal().surprises;
   const float usual = mean_size(surprises);
   out.push_back(log_of(mean_size(surprises.last(12))) - log_of(usual));
-  out.push_back(log_of(mean_size(surprises.last(kDay))) - log_of(usual));
+  // Of exactly two days of history there is one less.
+  out.push_back(log_of(mean_size(surprises.last(std::min(kDay, surprises.size())))) - log_of(usual));
   out.push_back(view.seasonal_share());
   out.push_back(view.plain().persistence);
   out.push_back(view.seasonal().persistence);

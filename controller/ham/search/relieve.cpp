@@ -178,9 +178,14 @@ class Reliever {
 void move_options(Workspace& w, const Targets& targets, std::size_t v, bool explain, std::vector<Option>& out) {
   const VmModel& vm = w.model.vms[v];
   const Departure departure = w.plan.depart(v);
-  if (!w.thorough && vm.affinity.empty()) {
-    const double bound = departure.performance + departure.utilisation + w.plan.own_cost(v) - w.price_min();
-    if (bound <= w.model.policy.limits.gain_min * w.plan.cost_of_host(w.plan.placement(v).host)) return;
+  // In a large cluster a VM is not priced on any host if leaving its own cannot pay: no host is better off for having
+  // it, and its own cost changes only where it is given more.
+  if (!w.thorough && vm.affinity.empty() && !w.plan.moved(v)) {
+    const bool raises = wants_cpu(w.plan, v) && w.model.policy.strategies.reshape;
+    const double gain_at_most =
+        departure.performance + departure.utilisation + (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
+    const double present_cost = w.plan.cost_of_host(w.plan.placement(v).host);
+    if (gain_at_most <= w.model.policy.limits.gain_min * present_cost) return;
   }
   std::size_t asked = 0;
   std::size_t accepted = 0;

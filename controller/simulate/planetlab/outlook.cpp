@@ -3,18 +3,25 @@
 namespace proteus::simulate::planetlab {
 namespace {
 
+constexpr std::size_t kYoungSteps = 6;
+/// The newest step is still open to the engine: the first that it forecasts is the present one.
+constexpr std::size_t kSoon = 1;
+constexpr std::size_t kLater = 12;
+
 forecast::EngineOptions engine_options() {
   forecast::EngineOptions options;
   options.step = std::chrono::seconds(300);
-  options.horizon_steps = 6;
+  options.horizon_steps = static_cast<int>(kLater) + 1;
   options.history_steps = static_cast<int>(kSamples);
   return options;
 }
 
-constexpr std::size_t kYoungSteps = 6;
-
 /// Of a normal distribution, in standard deviations.
 constexpr double kP90 = 1.2815515655446004;
+
+StepDemand demand_of(const forecast::Quantiles& q) {
+  return {.median = q.p50, .spread = (q.p90 - q.p50) / kP90};
+}
 
 }  // namespace
 
@@ -29,11 +36,10 @@ void EngineOutlook::observe(const Cluster& cluster) {
     const Timestamp now{Nanoseconds(std::chrono::seconds(300) * vm.history.size())};
     engine_.observe(id, forecast::Resource::kCpu, now, vm.history.back());
     const Result<forecast::Forecast> made = engine_.forecast(id, forecast::Resource::kCpu, now);
-    demands_[i] = {.median = vm.history.back(), .spread = young_spread_};
-    // The newest step is still open to the engine: the first that it forecasts is the present one.
-    if (made && made->steps.size() > 1 && vm.history.size() >= kYoungSteps) {
-      const forecast::Quantiles& next = made->steps[1];
-      demands_[i] = {.median = next.p50, .spread = (next.p90 - next.p50) / kP90};
+    demands_[i].soon = {.median = vm.history.back(), .spread = young_spread_};
+    demands_[i].later = demands_[i].soon;
+    if (made && made->steps.size() > kLater && vm.history.size() >= kYoungSteps) {
+      demands_[i] = {.soon = demand_of(made->steps[kSoon]), .later = demand_of(made->steps[kLater])};
     }
   }
 }

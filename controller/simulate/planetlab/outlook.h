@@ -8,10 +8,15 @@
 
 namespace proteus::simulate::planetlab {
 
-/// What a VM will ask for soon, as a share of its own MIPS.
-struct Demand {
+/// What a VM will ask for at one step, as a share of its own MIPS.
+struct StepDemand {
   double median = 0;
   double spread = 0;  ///< standard deviation of a normal distribution with the same p90
+};
+
+struct Demand {
+  StepDemand soon;   ///< at the next step
+  StepDemand later;  ///< in an hour
 };
 
 /// Where a policy's forecasts come from.

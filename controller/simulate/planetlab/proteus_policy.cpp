@@ -12,14 +12,26 @@ namespace proteus::simulate::planetlab {
 namespace {
 
 HostLoad operator+(const HostLoad& a, const HostLoad& b) {
-  return {.now = a.now + b.now, .expected = a.expected + b.expected, .variance = a.variance + b.variance};
+  return {.now = a.now + b.now,
+          .expected = a.expected + b.expected,
+          .variance = a.variance + b.variance,
+          .later = a.later + b.later,
+          .later_variance = a.later_variance + b.later_variance};
 }
 HostLoad operator-(const HostLoad& a, const HostLoad& b) {
-  return {.now = a.now - b.now, .expected = a.expected - b.expected, .variance = a.variance - b.variance};
+  return {.now = a.now - b.now,
+          .expected = a.expected - b.expected,
+          .variance = a.variance - b.variance,
+          .later = a.later - b.later,
+          .later_variance = a.later_variance - b.later_variance};
+}
+
+double with_margin(double expected, double variance, double margin) {
+  return expected + margin * std::sqrt(std::max(0.0, variance));
 }
 
 bool fits(const HostLoad& load, double mips, double margin) {
-  return load.now <= mips && load.expected + margin * std::sqrt(std::max(0.0, load.variance)) <= mips;
+  return load.now <= mips && with_margin(load.expected, load.variance, margin) <= mips;
 }
 
 /// One step's plan while it is made.
@@ -38,10 +50,12 @@ class Plan {
       if (!vm.alive()) continue;
       const Demand demand = outlook.demand(i);
       const double weight = parameters.now_weight;
-      const double spread = demand.spread * vm.type.mips;
+      const double mips = vm.type.mips;
       vms_[i] = {.now = vm.requested,
-                 .expected = weight * vm.requested + (1 - weight) * demand.median * vm.type.mips,
-                 .variance = spread * spread};
+                 .expected = weight * vm.requested + (1 - weight) * demand.soon.median * mips,
+                 .variance = std::pow(demand.soon.spread * mips, 2),
+                 .later = demand.later.median * mips,
+                 .later_variance = std::pow(demand.later.spread * mips, 2)};
       hosts_[vm.host] = hosts_[vm.host] + vms_[i];
       if (vm.requested > 0) awake_[vm.host].push_back(i);
     }
@@ -86,6 +100,18 @@ class Plan {
   bool on(std::size_t h) const { return !awake_[h].empty(); }
   double mips(std::size_t h) const { return cluster_.host(h).type.mips(); }
   double efficiency(std::size_t h) const { return cluster_.host(h).type.mips_per_watt(); }
+
+  /// Of all hosts that are on, as a share of what they have.
+  double expected_use() const {
+    double expected = 0;
+    double capacity = 0;
+    for (std::size_t h = 0; h < kHosts; ++h) {
+      if (!on(h)) continue;
+      expected += hosts_[h].expected;
+      capacity += mips(h);
+    }
+    return expected / capacity;
+  }
 
   /// The VM whose going suffices at the least cost: time to move it, and work lost meanwhile. If none suffices, the
   /// one that asks for most.
@@ -150,8 +176,9 @@ class Plan {
     std::vector<HostLoad> after = hosts_;
     std::vector<bool> receives = receives_;
     std::vector<std::size_t> targets;
-    const double margin =
-        parameters_.drain_margin + parameters_.drain_margin_per_move * static_cast<double>(vms.size());
+    const double margin = parameters_.drain_margin +
+                          parameters_.drain_margin_per_move * static_cast<double>(vms.size()) -
+                          parameters_.drain_haste * (parameters_.drain_use - expected_use());
     for (const std::size_t vm : vms) {
       std::size_t best = kHosts;
       for (std::size_t h = 0; h < kHosts; ++h) {
@@ -160,7 +187,9 @@ class Plan {
           return std::tuple(efficiency(host), bool{receives[host]}, after[host].expected);
         };
         if (best != kHosts && preference(h) <= preference(best)) continue;
-        if (fits(after[h] + vms_[vm], mips(h), margin)) best = h;
+        const HostLoad load = after[h] + vms_[vm];
+        const double later = with_margin(load.later, load.later_variance, parameters_.later_margin);
+        if (fits(load, mips(h), margin) && later <= mips(h)) best = h;
       }
       if (best == kHosts) return;
       after[best] = after[best] + vms_[vm];

@@ -63,12 +63,12 @@ std::vector<Task> pick_tasks(const DataSet& set, std::size_t count) {
   return tasks;
 }
 
-Result<Answer> ours(const Task& task) {
+Result<Answer> ours(const Task& task, bool choose_scale) {
   forecast::History history;
   history.step = std::chrono::seconds(300);
   history.values.assign(task.past.begin(), task.past.end());
   const double before = thread_cpu_s();
-  forecast::AutoArima model({.horizon_steps = kHorizon});
+  forecast::AutoArima model({.horizon_steps = kHorizon, .choose_scale = choose_scale});
   if (Status status = model.fit(history); !status) return status.error();
   Answer answer;
   Result<forecast::Forecast> made = model.forecast(kHorizon);
@@ -126,7 +126,7 @@ double mase(const std::vector<double>& path, const Task& task, std::size_t steps
   return sum / static_cast<double>(steps) / task.scale;
 }
 
-int run(const std::string& data, std::size_t count, const std::string& script) {
+int run(const std::string& data, std::size_t count, bool choose_scale, const std::string& script) {
   Result<DataSet> set = read_data_set(data);
   if (!set) return fmt::print(stderr, "{}\n", set.error().message), 1;
   const std::vector<Task> tasks = pick_tasks(*set, count);
@@ -138,7 +138,7 @@ int run(const std::string& data, std::size_t count, const std::string& script) {
   fmt::print("{:<24}{:>9}{:>9}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}\n", "series", "order", "order R", "mase_1", "mase_1 R",
              "mase_12", "mase_12 R", "ms", "ms R");
   const Status status = theirs(tasks, script, [&](std::size_t i, const Answer& r) {
-    Result<Answer> own = ours(tasks[i]);
+    Result<Answer> own = ours(tasks[i], choose_scale);
     if (!own) {
       fmt::print(stderr, "{}: {}\n", tasks[i].info->id, own.error().message);
       std::exit(1);
@@ -183,10 +183,12 @@ int run(const std::string& data, std::size_t count, const std::string& script) {
 
 int main(int argc, char** argv) {
   std::string data = PROTEUS_SOURCE_DIR "/../shared/data/forecast";
-  std::size_t count = 60;
+  std::size_t count = 824;
   CLI::App app("AutoArima beside R's auto.arima, on the same series");
   app.add_option("--data", data, "the set folder")->check(CLI::ExistingDirectory)->capture_default_str();
   app.add_option("--count", count, "how many series and origins")->check(CLI::Range(1, 824))->capture_default_str();
+  bool own_scale = false;
+  app.add_flag("--own-scale", own_scale, "without the choice of a scale, which R does not make by default either");
   CLI11_PARSE(app, argc, argv);
-  return proteus::bench::run(data, count, PROTEUS_SOURCE_DIR "/tests/bench/forecast/auto_arima.R");
+  return proteus::bench::run(data, count, !own_scale, PROTEUS_SOURCE_DIR "/tests/bench/forecast/auto_arima.R");
 }

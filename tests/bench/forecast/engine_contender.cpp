@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "controller/forecast/engine.h"
@@ -46,7 +47,11 @@ class EngineContender final : public Contender {
                  .networks = std::move(weights)}) {}
 
   Result<Prediction> forecast(const Past& past) override {
-    for (; next_ < past.values.size(); ++next_) tick(past.values[next_]);
+    for (; next_ < past.values.size(); ++next_) {
+      tick_companions(past);
+      tick(resource_, past.values[next_]);
+      opened_ = false;
+    }
     // A first tick of the next step closes the newest; what follows in that step makes up for it.
     engine_.observe(vm_, resource_, now(), 0);
     opened_ = true;
@@ -60,10 +65,17 @@ class EngineContender final : public Contender {
 
  private:
   Timestamp now() const { return start_ + kStep * static_cast<std::int64_t>(next_); }
-  void tick(double value) {
-    const bool averaged = resource_ != Resource::kMemory;
-    engine_.observe(vm_, resource_, now(), opened_ && averaged ? 2 * value : value);
-    opened_ = false;
+  void tick(Resource resource, double value) {
+    const bool makes_up = opened_ && resource == resource_ && resource != Resource::kMemory;
+    engine_.observe(vm_, resource, now(), makes_up ? 2 * value : value);
+  }
+  /// The first column of each other resource: an engine has no more of a VM.
+  void tick_companions(const Past& past) {
+    std::set<Resource> seen = {resource_};
+    for (const Past::Companion& companion : past.companions) {
+      const Resource resource = resource_of(companion.column);
+      if (next_ < companion.values.size() && seen.insert(resource).second) tick(resource, companion.values[next_]);
+    }
   }
 
   VmId vm_;

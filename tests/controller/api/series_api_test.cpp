@@ -105,7 +105,7 @@ TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&label=x").find("KEY=VALUE"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&across=product").find("sum, mean, min, max"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&top=0").find("top is from 1"), std::string::npos);
-  EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics"), std::string::npos);
+  EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics, arrow"), std::string::npos);
 }
 
 TEST_F(SeriesApi, ExportsCsv) {
@@ -131,6 +131,15 @@ TEST_F(SeriesApi, ExportsOpenMetrics) {
             "proteus_run_queue_latency_ns_total{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
             "uuid=\"00000000-0000-4000-8000-000000000001\",ge=\"16\"} 60 1700006460.000000\n"
             "# EOF\n");
+}
+
+TEST_F(SeriesApi, ExportsArrow) {
+  const auto answer = client_->Get("/v1/export?format=arrow&kpi=memory_resident_bytes&from=1700006460&to=1700006462");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->get_header_value("Content-Type"), "application/vnd.apache.arrow.file");
+  EXPECT_TRUE(answer->body.starts_with("ARROW1"));  // what is in it: arrow_file_test.cpp
+  EXPECT_TRUE(answer->body.ends_with("ARROW1"));
+  EXPECT_NE(answer->body.find("memory_resident_bytesmemory_resident_bytes"), std::string::npos);  // two rows of one KPI
 }
 
 TEST(ParseStep, TakesUnits) {

@@ -124,6 +124,7 @@ TEST(AutoArima, FindsAnAutoregressionAndForecastsIt) {
   EXPECT_TRUE(model.fitted().order.constant);
   EXPECT_NEAR(model.fitted().constant, 50, 1);
   EXPECT_NEAR(model.fitted().variance, 1, 0.1);
+  EXPECT_FALSE(model.scale());
   const std::vector<double> path = model.path(40);
   for (std::size_t h = 0; h < path.size(); ++h) {
     EXPECT_NEAR(path[h], 50 + (y.back() - 50) * std::pow(0.8, h + 1.0), 0.6) << h;
@@ -131,6 +132,26 @@ TEST(AutoArima, FindsAnAutoregressionAndForecastsIt) {
   // Its forecast one step later, after an update, is what it forecast for then, if what came was expected.
   model.update(path[0]);
   EXPECT_NEAR(model.path(1)[0], path[1], 1e-9);
+}
+
+TEST(AutoArima, BurstsAreFittedOnAScaleWhereTheyAreNotFarAway) {
+  std::vector<double> y = simulate({{0.8}, {}}, 1500, 22);
+  for (double& value : y) value = 50 + 10 * std::sinh(1.2 * value);
+  AutoArima model({.horizon_steps = kHorizon});
+  ASSERT_TRUE(model.fit(history_of(y)).has_value());
+  ASSERT_TRUE(model.scale());
+  const auto z = [](double value) { return std::asinh((value - 50) / 10); };
+  // Its point is the median, which follows the autoregression below the bursts; the mean would lie far above.
+  const Result<Forecast> forecast = model.forecast(kHorizon);
+  for (std::size_t h = 0; h < static_cast<std::size_t>(kHorizon); ++h) {
+    EXPECT_NEAR(z(forecast->steps[h].p50), z(y.back()) * std::pow(0.8, h + 1.0), 0.3) << h;
+  }
+  model.update(model.path(1)[0]);
+  EXPECT_NEAR(model.path(1)[0], forecast->steps[1].p50, 3);
+
+  AutoArima linear({.horizon_steps = kHorizon, .choose_scale = false});
+  ASSERT_TRUE(linear.fit(history_of(y)).has_value());
+  EXPECT_FALSE(linear.scale());
 }
 
 TEST(AutoArima, FourierTermsFollowASeason) {

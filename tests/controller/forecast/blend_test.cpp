@@ -35,7 +35,7 @@ TEST(Blend, SharesGoWithRecentLossAndAddUpToOne) {
   const TrackRecord fallback = record_of(1, 200);
   const TrackRecord good = record_of(0, 200);
   const TrackRecord bad = record_of(2, 200);
-  const TrackRecord* const others[] = {&good, nullptr, &bad};
+  const BlendMember others[] = {{&good}, {}, {&bad}};
   const std::vector<Shares> shares = shares_of(others, fallback);
   ASSERT_EQ(shares.size(), 4u);
   for (std::size_t lead = 0; lead < TrackRecord::kScoredLeads; ++lead) {
@@ -49,7 +49,7 @@ TEST(Blend, SharesGoWithRecentLossAndAddUpToOne) {
 TEST(Blend, HardlyKnownModelsHaveNoShare) {
   const TrackRecord fallback = record_of(1, 200);
   const TrackRecord young = record_of(0, 25);
-  const TrackRecord* const others[] = {&young};
+  const BlendMember others[] = {{&young}};
   const std::vector<Shares> shares = shares_of(others, fallback);
   EXPECT_EQ(shares[0], Shares{});
   EXPECT_EQ(shares[1], (Shares{1, 1, 1}));
@@ -58,7 +58,7 @@ TEST(Blend, HardlyKnownModelsHaveNoShare) {
 TEST(Blend, AModelThatIsSuddenlyFarOffLosesItsSharesAtOnce) {
   const TrackRecord fallback = record_of(1, 200);
   const TrackRecord good = record_of(0, 200, 6);
-  const TrackRecord* const others[] = {&good};
+  const BlendMember others[] = {{&good}};
   EXPECT_LT(good.loss_at(0), fallback.loss_at(0)) << "by its record it is still the better one";
   const std::vector<Shares> shares = shares_of(others, fallback);
   for (const double share : shares[0]) EXPECT_LT(share, 0.05);

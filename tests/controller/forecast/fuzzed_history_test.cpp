@@ -65,7 +65,10 @@ TEST(FuzzedNetworks, TheModelGivesFiniteQuantilesInOrderOrAClearError) {
       for (const double value : history.values) finer.insert(finer.end(), 5, value);
       history.values = std::move(finer);
     }
-    GlobalModel model(networks, static_cast<global::Kind>(seed % global::kKinds), history.step, 60);
+    Siblings siblings{};
+    GlobalModel other(networks, kResources[(seed + 1) % kResources.size()], history.step, 60, &siblings);
+    static_cast<void>(other.fit(history));
+    GlobalModel model(networks, kResources[seed % kResources.size()], history.step, 60, &siblings);
     if (const Status status = model.fit(history); !status) {
       EXPECT_TRUE(status.error().code == ErrorCode::kFailedPrecondition ||
                   status.error().code == ErrorCode::kInvalidArgument);

@@ -47,7 +47,7 @@ TEST_F(GlobalModelTest, SuitsStepsThatDivideFiveMinutesADayAndNoMore) {
 }
 
 TEST_F(GlobalModelTest, KnowsTheCourseOfTheDay) {
-  GlobalModel model(forecaster_, global::Kind::kCpu, minutes(5), kDay);
+  GlobalModel model(forecaster_, Resource::kCpu, minutes(5), kDay);
   EXPECT_EQ(model.fit(history_of(2 * kDay - 1, 1)).error().code, ErrorCode::kFailedPrecondition);
   ASSERT_TRUE(model.fit(history_of(6 * kDay, 1)));
   const Forecast forecast = model.forecast(kDay).value();
@@ -63,7 +63,7 @@ TEST_F(GlobalModelTest, KnowsTheCourseOfTheDay) {
 }
 
 TEST_F(GlobalModelTest, OfMinutesItMakesBinsOfFive) {
-  GlobalModel model(forecaster_, global::Kind::kCpu, minutes(1), 30);
+  GlobalModel model(forecaster_, Resource::kCpu, minutes(1), 30);
   const History minutes_of = history_of(3 * kDay * 5, 5);
   ASSERT_TRUE(model.fit(minutes_of));
   const Forecast before = model.forecast(30).value();
@@ -76,13 +76,34 @@ TEST_F(GlobalModelTest, OfMinutesItMakesBinsOfFive) {
   History longer = minutes_of;
   longer.end += minutes(5);
   longer.values.insert(longer.values.end(), 5, 0.3);
-  GlobalModel anew(forecaster_, global::Kind::kCpu, minutes(1), 30);
+  GlobalModel anew(forecaster_, Resource::kCpu, minutes(1), 30);
   ASSERT_TRUE(anew.fit(longer));
   EXPECT_EQ(model.forecast(30)->steps, anew.forecast(30)->steps);
 }
 
+TEST_F(GlobalModelTest, LooksAtTheOtherResourcesOfItsVm) {
+  Siblings siblings{};
+  GlobalModel model(forecaster_, Resource::kCpu, minutes(5), 12, &siblings);
+  ASSERT_TRUE(model.fit(history_of(4 * kDay, 1)));
+  const Forecast alone = model.forecast(12).value();
+  const auto with = [&](History network) {
+    GlobalModel other(forecaster_, Resource::kNetwork, minutes(5), 12, &siblings);
+    EXPECT_TRUE(other.fit(network));
+    GlobalModel anew(forecaster_, Resource::kCpu, minutes(5), 12, &siblings);
+    EXPECT_TRUE(anew.fit(history_of(4 * kDay, 1)));
+    return anew.forecast(12).value();
+  };
+  History surge = history_of(4 * kDay, 1);
+  for (std::size_t i = surge.values.size() - 3; i < surge.values.size(); ++i) surge.values[i] = 50;
+  const Forecast seen = with(surge);
+  EXPECT_NE(seen.steps, alone.steps);
+  surge.end -= hours(1);
+  EXPECT_EQ(with(surge).steps, alone.steps) << "an hour old";
+  EXPECT_EQ(siblings, Siblings{}) << "both are gone";
+}
+
 TEST_F(GlobalModelTest, TakesGapsAndRefusesWhatCannotBeComputedWith) {
-  GlobalModel model(forecaster_, global::Kind::kMemory, minutes(5), 12);
+  GlobalModel model(forecaster_, Resource::kMemory, minutes(5), 12);
   History history = history_of(4 * kDay, 1);
   for (std::size_t i = 300; i < 360; ++i) history.values[i] = std::nan("");
   history.values.back() = std::nan("");

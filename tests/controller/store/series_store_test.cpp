@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "controller/store/rocks_store.h"
@@ -76,6 +77,34 @@ class SeriesStore : public testing::Test {
     });
     EXPECT_TRUE(read) << read.error().message;
     return all;
+  }
+
+  /// What is streamed, put together, is what is held: each step once, ascending.
+  void expect_streamed_alike(const SeriesSelector& selector, const StepGrid& grid,
+                             const std::vector<keys::Figure>& figures) const {
+    const auto whole = steps(selector, grid, figures);
+    std::map<SeriesKey, std::vector<StepFigures>> streamed;
+    const Status read =
+        store_->series()->stream_steps(selector, grid, figures, [&](const SeriesReader::Stretch& stretch) {
+          auto& all = streamed[stretch.key];
+          ASSERT_LE(all.size(), stretch.first);
+          all.resize(stretch.first);
+          all.insert(all.end(), stretch.steps.begin(), stretch.steps.end());
+        });
+    ASSERT_TRUE(read) << read.error().message;
+    const auto is_empty = [](const StepFigures& f) { return f.weight == 0; };
+    for (auto& [key, all] : streamed) all.resize(grid.size());
+    std::erase_if(streamed, [&](const auto& s) { return std::all_of(s.second.begin(), s.second.end(), is_empty); });
+    ASSERT_EQ(streamed.size(), whole.size());
+    for (const auto& [key, all] : whole) {
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        const StepFigures& one = streamed.at(key)[i];
+        ASSERT_EQ(one.weight, all[i].weight) << "step " << i;
+        if (one.weight == 0) continue;
+        ASSERT_EQ(std::tie(one.sum, one.min, one.max, one.last, one.p95),
+                  std::tie(all[i].sum, all[i].min, all[i].max, all[i].last, all[i].p95));
+      }
+    }
   }
 
   TemporaryDirectory directory_;
@@ -171,6 +200,10 @@ TEST_F(SeriesStore, AClockSetBackByAnHourLosesNothing) {
   for (const auto& [time, value] : found.begin()->second) values.push_back(value);
   std::sort(values.begin(), values.end());
   for (std::size_t i = 0; i < ticks; ++i) ASSERT_EQ(values[i], static_cast<std::int64_t>(i) * 1000);
+  SeriesSelector counter;
+  counter.kpi = Kpi::kEmulatorTimeNs;
+  const std::int64_t begin = to_us(kStart) - 600'000'000;
+  expect_streamed_alike(counter, {begin, begin + 3 * kHourUs, 17'000'000}, {keys::Figure::kSum, keys::Figure::kWeight});
 
   ASSERT_TRUE(store_->expire(kStart + hours(3)));
   // The hour that was lived through twice was rolled up with both: 2,400 seconds from 22:20, 2,000 from 22:26:40.
@@ -253,6 +286,29 @@ TEST_F(SeriesStore, ARateIsTheSameFromRollUpsAndFromPages) {
   EXPECT_GT(total, 0);
 }
 
+TEST_F(SeriesStore, WhatIsStreamedIsWhatIsHeld) {
+  SeriesFeed feed("h1");
+  std::mt19937_64 random(5);
+  (void)play(
+      feed, 5000, random, [&](std::vector<RawMessage> messages) { append(std::move(messages)); }, Kpi::kEmulatorTimeNs);
+  flush();
+  ASSERT_TRUE(store_->write_pages());  // the newest ticks are in no page
+  using enum keys::Figure;
+  const std::int64_t from = to_us(kStart) + 1'234'567;
+  for (const Kpi kpi : {Kpi::kEmulatorTimeNs, Kpi::kMemoryResidentBytes, Kpi::kRunQueueLatencyNs}) {
+    SeriesSelector selector;
+    selector.kpi = kpi;
+    for (const std::int64_t step : {700'000LL, 17'000'000LL, 3000'000'000LL, 10'000'000'000LL}) {
+      const StepGrid grid{from, from + 4900'000'000LL, step};
+      expect_streamed_alike(selector, grid, {kSum, kWeight});
+      expect_streamed_alike(selector, grid, {kSum, kWeight, kMin, kMax, kP95});
+    }
+    // Whole minutes are rolled up.
+    const std::int64_t hour = (to_us(kStart) / kHourUs + 1) * kHourUs;
+    expect_streamed_alike(selector, {hour, hour + kHourUs, kMinuteUs}, {kSum, kWeight});
+  }
+}
+
 TEST_F(SeriesStore, DamageIsSaidNotShown) {
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
@@ -286,6 +342,29 @@ TEST_F(SeriesStore, DamageIsSaidNotShown) {
   EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
   EXPECT_NE(read.error().message.find("checksum"), std::string::npos) << read.error().message;
   EXPECT_FALSE(samples(Kpi::kMemoryResidentBytes).empty());
+}
+
+TEST_F(SeriesStore, FramesWhoseBaseIsMissingAreLeftOutUntilTheNextKeyframe) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  constexpr int kTicks = 400;  // a keyframe every 60
+  for (int i = 0; i < kTicks; ++i) {
+    const std::int64_t value = i;
+    auto messages = feed.tick(kStart + seconds(i), {value * 4096, value * 1000, value, value});
+    if (i != 70) append(std::move(messages));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  std::vector<std::pair<std::int64_t, std::int64_t>> expected;
+  for (std::int64_t i = 0; i < kTicks; ++i) {
+    if (i < 70 || i >= 120) expected.emplace_back(to_us(kStart + seconds(i)), i * 1000);
+  }
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0"), expected);  // pages and what is in memory
+  EXPECT_EQ(store_->pages().counters().undecoded, 49u);
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(2)));
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0"), expected);
 }
 
 TEST_F(SeriesStore, AReaderBesideSeesWhatIsInMemoryToo) {

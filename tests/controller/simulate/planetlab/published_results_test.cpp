@@ -88,8 +88,7 @@ TEST_F(Checkpoints, OfLrOn20110303) {
   expect(287, "588330306.037", 66, 520, 14, 27, 123);
 }
 
-// What is aimed at is a third of mfped's SLAV too; docs/simulate.md says where that is reached.
-TEST_F(Checkpoints, OursTakesNoMoreEnergyAndAThirdOfTheMigrationsOfMfped) {
+TEST_F(Checkpoints, OursTakesNoMoreEnergyAndAThirdOfTheMigrationsAndSlavOfMfped) {
   const TraceTable traces = day("20110306");
   const auto ours = run_day(traces, Mode::kCloudsim, "proteus", {});
   const auto theirs = run_day(traces, Mode::kCloudsim, "mfped", {});
@@ -97,7 +96,7 @@ TEST_F(Checkpoints, OursTakesNoMoreEnergyAndAThirdOfTheMigrationsOfMfped) {
   ASSERT_TRUE(theirs) << theirs.error().message;
   EXPECT_LE(ours->metrics.energy_kwh, theirs->metrics.energy_kwh);
   EXPECT_LE(ours->metrics.migrations * 3, theirs->metrics.migrations);
-  EXPECT_LE(ours->metrics.slav * 2, theirs->metrics.slav);
+  EXPECT_LE(ours->metrics.slav * 3, theirs->metrics.slav);
 }
 
 }  // namespace

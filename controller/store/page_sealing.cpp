@@ -1,0 +1,177 @@
+// The half of PageWriter that makes pages of what has been gathered.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/log.h"
+#include "controller/store/bytes.h"
+#include "controller/store/page_scan.h"
+#include "controller/store/page_writer.h"
+#include "controller/store/rollup.h"
+#include "controller/store/store_keys.h"
+
+namespace proteus::store {
+namespace {
+
+/// Chunks further apart than this are not joined, so that no page spans more than kPageSpanMaxUs.
+constexpr std::int64_t kJoinSpanUs = kPageSpanMaxUs - kWindowUs;
+
+std::string position_value(std::uint64_t lsn) {
+  std::string value;
+  ByteWriter(value).integer(lsn);
+  return value;
+}
+
+}  // namespace
+
+Status PageWriter::write_out(Host& host, const HostId& id, bool all) {
+  if (read_only_) return {};
+  for (;;) {
+    const Cut chunk = cut(id, host.rows);
+    if (chunk.rows > 0 && (chunk.complete || all)) {
+      if (const Status sealed = seal_rows(host, id, chunk.rows); !sealed) return sealed;
+    } else if (!all) {
+      return {};
+    }
+    if (chunk.ends_window || all) {
+      if (const Status joined = join_chunks(host, id); !joined) return joined;
+      std::optional<std::int64_t> hour;
+      if (!host.rows.empty()) hour = hour_of(host.rows.front().frame->time);
+      if (const Status rolled = roll_up_hours(host, id, hour); !rolled) return rolled;
+    }
+    if (host.rows.empty()) return {};
+  }
+}
+
+Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
+  wire::FrameBases bases = host.bases;
+  const std::span<const HeadRow> rows = decode({host.rows.data(), count}, bases, decoded_);
+  RocksDb::Batch batch;
+  batch.put(Family::kMeta, keys::kPositionKey, position_value(position_without(&host, count)));
+  keys::HostProgress progress = host.progress;
+  progress.next_lsn = host.rows[count - 1].lsn + 1;
+  std::vector<KpiPage> pages;
+  if (!rows.empty()) {
+    const keys::PagePlace place{to_us(rows.front().frame.time), rows.front().lsn};
+    pages = sealer_.seal(rows);
+    for (KpiPage& page : pages) {
+      batch.put(Family::kPage, keys::page_key(page.kpi, id, place), std::move(page.bytes));
+    }
+    progress.chunks.push_back(place);
+  }
+  for (const StoredEntity& entity : host.entities.changed()) {
+    batch.put(Family::kSeries, keys::entity_key(id, entity.number), keys::entity_value(entity));
+  }
+  std::set<std::int64_t> hours(progress.dirty_hours.begin(), progress.dirty_hours.end());
+  for (const HeadRow& row : rows) hours.insert(hour_of(row.frame.time));
+  progress.dirty_hours.assign(hours.begin(), hours.end());
+  if (const Status written = write(batch, host, id, std::move(progress)); !written) return written;
+  std::lock_guard lock(state_mutex_);
+  host.entities.clear_changed();
+  fronts_.erase(host.rows.front().lsn);
+  host.rows.erase(host.rows.begin(), host.rows.begin() + static_cast<std::ptrdiff_t>(count));
+  if (!host.rows.empty()) fronts_.insert(host.rows.front().lsn);
+  host.bases = std::move(bases);
+  counters_.pages += pages.size();
+  counters_.undecoded += count - rows.size();
+  return {};
+}
+
+Result<std::uint64_t> PageWriter::join_pages(const HostId& id, std::span<const keys::PagePlace> chunks,
+                                             RocksDb::Batch& batch) const {
+  std::uint64_t count = 0;
+  std::vector<std::uint32_t> ticks;
+  std::vector<std::uint16_t> kpis = {keys::kTicksKpi};  // first: it says how many ticks each chunk has
+  for (const KpiInfo& kpi : kpi_table()) kpis.push_back(static_cast<std::uint16_t>(kpi.kpi));
+  for (const std::uint16_t kpi : kpis) {
+    std::vector<Page> pages;
+    pages.reserve(chunks.size());
+    std::vector<PagePart> parts;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      auto page = read_page(db_, nullptr, kpi, id, chunks[i]);
+      if (!page) return page.error();
+      if (kpi == keys::kTicksKpi) ticks.push_back(*page ? (*page)->ticks() : 0);
+      if (*page) pages.push_back(std::move(**page));
+      parts.push_back({ticks[i], *page ? &pages.back() : nullptr});
+    }
+    if (pages.empty()) continue;
+    const auto joined = join(parts, pages.front().unit());
+    if (!joined) return joined.error();
+    for (const keys::PagePlace& chunk : chunks) batch.erase(Family::kPage, keys::page_key(kpi, id, chunk));
+    batch.put(Family::kPage, keys::page_key(kpi, id, chunks.front()), *joined);
+    ++count;
+  }
+  return count;
+}
+
+Status PageWriter::join_chunks(Host& host, const HostId& id) {
+  const std::vector<keys::PagePlace> chunks = host.progress.chunks;
+  if (chunks.empty()) return {};
+  RocksDb::Batch batch;
+  std::uint64_t pages = 0;
+  for (std::size_t begin = 0; begin < chunks.size();) {
+    std::size_t end = begin + 1;
+    while (end < chunks.size() && chunks[end].time_us > chunks[end - 1].time_us &&
+           chunks[end].time_us - chunks[begin].time_us < kJoinSpanUs) {
+      ++end;
+    }
+    if (end - begin > 1) {
+      RocksDb::Batch part;
+      const auto joined = join_pages(id, {chunks.data() + begin, end - begin}, part);
+      if (!joined && joined.error().code != ErrorCode::kCorrupt) return joined.error();
+      if (joined) {
+        batch.append(std::move(part));
+        pages += *joined;
+      } else {  // they stay as they are, and who reads them is told
+        log::error("pages of {} are not joined: {}", id.value, joined.error().message);
+      }
+    }
+    begin = end;
+  }
+  keys::HostProgress progress = host.progress;
+  progress.chunks.clear();
+  if (const Status written = write(batch, host, id, std::move(progress)); !written) return written;
+  std::lock_guard lock(state_mutex_);
+  counters_.pages += pages;
+  return {};
+}
+
+Status PageWriter::roll_up_hours(Host& host, const HostId& id, std::optional<std::int64_t> hour_under_way) {
+  const std::vector<std::int64_t> dirty = host.progress.dirty_hours;
+  for (const std::int64_t hour : dirty) {
+    if (hour == hour_under_way) continue;
+    RocksDb::Batch batch;
+    if (const Status rolled = roll_up(db_, id, hour, batch); !rolled) {
+      if (rolled.error().code != ErrorCode::kCorrupt) return rolled;
+      log::error("an hour of {} is not rolled up: {}", id.value, rolled.error().message);
+      batch = {};
+    }
+    keys::HostProgress progress = host.progress;
+    std::erase(progress.dirty_hours, hour);
+    if (const Status written = write(batch, host, id, std::move(progress)); !written) return written;
+  }
+  return {};
+}
+
+Status PageWriter::write(RocksDb::Batch& batch, Host& host, const HostId& id, keys::HostProgress progress) {
+  batch.put(Family::kMeta, keys::progress_key(id), keys::progress_value(progress));
+  // Not synced: what a crash takes is made again from the raw telemetry, which is.
+  if (const Status written = db_.write(batch, RocksDb::Sync::kLater); !written) return written;
+  std::lock_guard lock(state_mutex_);
+  host.progress = std::move(progress);
+  return {};
+}
+
+/// The position if `rows` of this host's rows were sealed.
+std::uint64_t PageWriter::position_without(const Host* host, std::size_t rows) const {
+  std::uint64_t position = next_lsn_;
+  for (const std::uint64_t lsn : fronts_) {
+    if (host != nullptr && !host->rows.empty() && lsn == host->rows.front().lsn) continue;
+    position = lsn;
+    break;
+  }
+  if (host != nullptr && rows < host->rows.size()) position = std::min(position, host->rows[rows].lsn);
+  return position;
+}
+
+}  // namespace proteus::store
