@@ -110,7 +110,7 @@ CollectorOptions collector_options(const AgentConfig& config) {
 }
 
 int run(const std::string& config_file) {
-  keep_one_heap();
+  keep_heap_small();
   const Result<AgentConfig> config = load(config_file);
   if (!config) return fail(kExitUsage, config.error().message);
   if (Status ready = log::init("proteus-agent", config->log_level); !ready) {
@@ -141,9 +141,8 @@ int run(const std::string& config_file) {
   if (!collector) return fail(kExitFailed, collector.error().message);
 
   act::LibvirtHypervisor hypervisor(config->libvirt_uri);
-  collect::HostFiles host_files("/");
-  const auto memory_available_bytes = [&host_files]() -> Result<std::int64_t> {
-    const auto available = host_files.read().memory_available_bytes;
+  const auto memory_available_bytes = []() -> Result<std::int64_t> {
+    const auto available = collect::HostFiles("/").read().memory_available_bytes;
     if (!available) return Error{ErrorCode::kUnsupported, "this host does not say how much memory is available"};
     return *available;
   };

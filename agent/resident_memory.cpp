@@ -43,8 +43,11 @@ std::size_t kib_of(std::string_view line) {
 
 }  // namespace
 
-void keep_one_heap() {
+void keep_heap_small() {
   ::mallopt(M_ARENA_MAX, 1);
+  // by default both bounds grow with the largest piece ever freed, which is the kernel's types at the start
+  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
 std::size_t release_start_up_memory() {

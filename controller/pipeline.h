@@ -18,6 +18,7 @@
 namespace proteus::controller {
 
 struct PipelineOptions {
+  std::string recorded_networks;  ///< id of the networks that a recording was made with; empty: not a recording
   ViewOptions view;
   drs::ExecutorOptions executor;
 };

@@ -18,8 +18,8 @@ using std::chrono::seconds;
 
 namespace {
 
-std::string weights_id() {
-  return fmt::format("{:016x}", forecast::global::shipped_weights_id());
+std::string id_of(const forecast::EngineOptions& engine) {
+  return engine.networks ? fmt::format("{:016x}", forecast::global::weights_id(*engine.networks)) : "";
 }
 
 }  // namespace
@@ -34,13 +34,18 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   forecast.read("min_history_steps", engine.min_history_steps, 2, 1000);
   forecast.read("refit_every_steps", engine.refit_every_steps, 1, 10'000);
   bool global_model = true;
-  std::string weights;
+  std::string file;
   forecast.read("global_model", global_model);
-  forecast.read("global_weights", weights);
+  forecast.read("weights", file);
+  forecast.read("global_weights", options.recorded_networks);
   engine.networks = global_model ? forecast::global::shipped_weights() : nullptr;
-  if (global_model && !weights.empty() && weights != weights_id()) {
-    log::warning("recorded with other networks ({}) than this program has ({}): forecasts may differ", weights,
-                 weights_id());
+  if (global_model && !file.empty()) {
+    Result<forecast::global::Weights> read = forecast::global::read_weights(file);
+    if (read) {
+      engine.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
+    } else {
+      forecast.problem("weights", read.error().message);
+    }
   }
   if (engine.season < engine.step * 2) forecast.problem("season", "'season' must be at least two steps");
 
@@ -88,11 +93,20 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
              "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
              "inspect_interval = {}\nreserve_timeout = {}\n",
              executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
-             engine.min_history_steps, engine.refit_every_steps, engine.networks != nullptr, weights_id(),
+             engine.min_history_steps, engine.refit_every_steps, engine.networks != nullptr, id_of(engine),
              ns(options.view.staleness), ns(options.view.curve_half_life), ns(options.view.forget_after),
              ns(executor.accept_timeout), ns(executor.reshape_deadline), ns(executor.migrate_deadline),
              ns(executor.approval_lifetime), ns(executor.inspect_interval), ns(executor.reserve_timeout)) +
          hosts;
+}
+
+void use_networks(std::shared_ptr<const forecast::global::Weights> networks, PipelineOptions& options) {
+  forecast::EngineOptions& engine = options.view.forecast;
+  if (!engine.networks) return;
+  if (networks) engine.networks = std::move(networks);
+  if (options.recorded_networks.empty() || options.recorded_networks == id_of(engine)) return;
+  log::warning("recorded with other networks ({}) than these ({}): forecasts may differ; --weights FILE gives others",
+               options.recorded_networks, id_of(engine));
 }
 
 Status set_calendar(std::string_view toml_text, std::string_view file_name, PipelineOptions& options) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options);
 
 /// The same tables as TOML, for the journal: replay rebuilds the pipeline from it.
 std::string pipeline_options_toml(const PipelineOptions& options);
+/// If the networks take part: those given instead of the program's own; null: its own. Warns if a recording was made
+/// with others.
+void use_networks(std::shared_ptr<const forecast::global::Weights> networks, PipelineOptions& options);
 /// Gives the forecasts a calendar; empty text: none. Errors: kInvalidArgument.
 Status set_calendar(std::string_view toml_text, std::string_view file_name, PipelineOptions& options);
 /// Errors: kInvalidArgument.

@@ -3,7 +3,7 @@
  * Every CPU has its counters running all the time; when a VM's thread comes onto a CPU they are read, when it leaves they
  * are read again, and the step is the VM's. Switches between threads of no VM read nothing. Attached only where the
  * processor lets us have its counters. */
-#include "vm_threads.bpf.h"
+#include "vm_processes.bpf.h"
 
 #include "hardware_counters.h"
 
@@ -44,19 +44,27 @@ static __always_inline u64 read_event(u32 event, u32 cpu) {
   return value.counter;
 }
 
+#define SLOT_NONE 0xffffffffu
+
+/* As a number: clang would join the null checks of two pointers into one of both, which the verifier refuses. */
+static __always_inline u32 slot_of(struct task_struct *task) {
+  const u64 *entry = vm_process_of(task);
+  return entry ? vm_slot_in(entry) : SLOT_NONE;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch_counters, bool preempt, struct task_struct *prev, struct task_struct *next) {
-  struct thread_mark *leaves = prev->bpf_storage ? bpf_task_storage_get(&threads, prev, 0, 0) : 0;
-  struct thread_mark *comes = next->bpf_storage ? bpf_task_storage_get(&threads, next, 0, 0) : 0;
-  if (!leaves && !comes) return 0;
+  u32 leaves = slot_of(prev);
+  u32 comes = slot_of(next);
+  if (leaves == SLOT_NONE && comes == SLOT_NONE) return 0;
 
   u32 zero = 0;
   struct reading *arrival = bpf_map_lookup_elem(&arrivals, &zero);
   if (!arrival) return 0;
   u32 cpu = bpf_get_smp_processor_id();
   struct hardware_counters_stripe *stripe = 0;
-  if (leaves) {
-    u32 index = cpu * slots + leaves->slot;
+  if (leaves != SLOT_NONE) {
+    u32 index = cpu * slots + leaves;
     stripe = bpf_map_lookup_elem(&stripes, &index);
   }
   for (u32 event = 0; event < HARDWARE_COUNTERS_EVENTS; event++) {
@@ -64,7 +72,7 @@ int BPF_PROG(on_sched_switch_counters, bool preempt, struct task_struct *prev, s
     if (stripe && arrival->values[event] && now > arrival->values[event]) {
       stripe->counts[event] += now - arrival->values[event];
     }
-    arrival->values[event] = comes ? now : 0;
+    arrival->values[event] = comes != SLOT_NONE ? now : 0;
   }
   return 0;
 }

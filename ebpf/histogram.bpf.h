@@ -2,26 +2,18 @@
 
 #include "kernel_types.bpf.h"
 
-/* floor(log2(value)), at most 31; 0 for 0. */
+/* floor(log2(value)), at most 31; 0 for 0. Without branches but one: half of them would be guessed wrong. The barriers keep
+ * clang from seeing the comparisons behind the subtractions, and turning them into branches again. */
 static __always_inline u32 bucket_of(u64 value) {
   if (value >> 31) return 31;
-  u32 v = value;
-  u32 bucket = 0;
-  if (v >> 16) {
-    v >>= 16;
-    bucket += 16;
+  u64 bucket = 0;
+#pragma clang loop unroll(full)
+  for (u32 bit = 5; bit-- > 0;) {
+    u64 is_above = ((1ull << (1u << bit)) - 1) - value; /* its top bit, as it wraps */
+    barrier_var(is_above);
+    is_above = is_above >> 63 << bit;
+    value >>= is_above;
+    bucket += is_above;
   }
-  if (v >> 8) {
-    v >>= 8;
-    bucket += 8;
-  }
-  if (v >> 4) {
-    v >>= 4;
-    bucket += 4;
-  }
-  if (v >> 2) {
-    v >>= 2;
-    bucket += 2;
-  }
-  return bucket + (v >> 1);
+  return bucket & 31;
 }

@@ -50,6 +50,7 @@ struct cfs_rq {
 struct sched_info {
   unsigned long pcount;
   unsigned long long run_delay;
+  unsigned long long last_arrival;
 };
 
 struct sched_entity {
@@ -59,15 +60,18 @@ struct sched_entity {
   struct cfs_rq *cfs_rq;
 };
 
-struct bpf_local_storage;
-
 struct signal_struct {
   int nr_threads;
 };
 
+#define PF_IDLE 0x00000002    /* task_struct.flags: a CPU's idle thread */
+#define PF_KTHREAD 0x00200000 /* a thread of the kernel; idle ones are not marked so on all kernels */
+#define TASK_DEAD 0x00000080  /* task_struct.__state: it leaves its CPU for the last time */
+
 struct task_struct {
   int pid;
   int tgid;
+  unsigned int flags;
   unsigned int __state;
   struct sched_entity se;
   struct sched_info sched_info;
@@ -79,7 +83,6 @@ struct task_struct {
   unsigned long maj_flt;
   u64 gtime;
   u64 start_boottime;
-  struct bpf_local_storage *bpf_storage;
 };
 
 /* Before 5.14 (2f064a59a11f "sched: Change task_struct::state"). */

@@ -72,8 +72,22 @@ struct kvm_vcpu {
 
 #pragma clang attribute pop
 
-struct kvm_vcpu_place requests[KVM_COUNTERS_SLOTS];
-struct kvm_counters answers[KVM_COUNTERS_SLOTS];
+/* Both are resized by the loader. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, KVM_COUNTERS_SLOTS_MIN);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, u32);
+  __type(value, struct kvm_vcpu_place);
+} requests SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, KVM_COUNTERS_SLOTS_MIN);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, u32);
+  __type(value, struct kvm_counters);
+} answers SEC(".maps");
 
 /* The statistics of the vCPU in hand, copied in one go; runs do not overlap, as one loader makes them. */
 char stat_bytes[KVM_COUNTERS_STAT_BYTES_MAX];
@@ -122,9 +136,9 @@ static __always_inline bool still_there(const struct kvm_vcpu_place *place) {
 }
 
 static long poll_one(u32 index, void *unused) {
-  if (index >= KVM_COUNTERS_SLOTS) return 1;
-  const struct kvm_vcpu_place *place = &requests[index];
-  struct kvm_counters *out = &answers[index];
+  const struct kvm_vcpu_place *place = bpf_map_lookup_elem(&requests, &index);
+  struct kvm_counters *out = bpf_map_lookup_elem(&answers, &index);
+  if (!place || !out) return 1;
   out->valid = 0;
   if (!still_there(place)) return 0;
   struct kvm_vcpu *vcpu = (void *)place->vcpu;

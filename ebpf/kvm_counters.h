@@ -8,8 +8,10 @@
 #define static_assert _Static_assert
 #endif
 
-/* 512 VMs × 4 vCPUs. A host with more has no KVM figures for the rest, and that is counted. */
-#define KVM_COUNTERS_SLOTS 2048
+/* The loader asks for 8 VMs × 4 vCPUs per CPU within these bounds. A host with more has no KVM figures for the rest. */
+#define KVM_COUNTERS_SLOTS_MIN 512
+#define KVM_COUNTERS_SLOTS_MAX 2048
+#define KVM_COUNTERS_SLOTS_PER_CPU 32
 
 #define KVM_COUNTERS_HALT_BUCKETS 32 /* HALT_POLL_HIST_COUNT */
 

@@ -8,7 +8,7 @@
  *   on_kvm_exit_record  the tracepoint's record, which names the reason on every kernel, at 15 ns more an event
  * Raw tracepoints take their arguments without the kernel's types, so each loads on every kernel and can be fed by a test. */
 #include "histogram.bpf.h"
-#include "vm_threads.bpf.h"
+#include "vm_processes.bpf.h"
 
 #include "kvm_exits.h"
 
@@ -53,12 +53,37 @@ __u64 refused_count; /* exits for which there was no room for a cell */
 
 #define VMX_BASIC_REASON_MASK 0xffff
 
+struct stay {
+  u64 exit_began_ns; /* 0 if it runs the guest */
+  u64 exit_reason;
+  u64 user_began_ns; /* 0 if it is not in user space */
+  u32 exit_isa;
+};
+
+/* A vCPU thread's present stay outside the guest; made at its first exit, dies with it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct stay);
+} stays SEC(".maps");
+
+/* The running thread's; null if it belongs to no VM. Sets *slot. */
+static __always_inline struct stay *stay_of_current(u32 *slot) {
+  struct task_struct *task = bpf_get_current_task_btf();
+  u64 *entry = vm_process_of(task);
+  if (!entry) return 0;
+  *slot = vm_slot_in(entry);
+  return bpf_task_storage_get(&stays, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
 static __always_inline int begin(u32 isa, u64 reason) {
-  struct thread_mark *mark = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-  if (!mark) return 0;
-  mark->exit_isa = isa;
-  mark->exit_reason = reason;
-  mark->exit_began_ns = bpf_ktime_get_ns();
+  u32 slot = 0;
+  struct stay *stay = stay_of_current(&slot);
+  if (!stay) return 0;
+  stay->exit_isa = isa;
+  stay->exit_reason = reason;
+  stay->exit_began_ns = bpf_ktime_get_ns();
   return 0;
 }
 
@@ -109,20 +134,21 @@ int on_kvm_exit_record(struct kvm_exit_record *record) {
 
 SEC("raw_tp/kvm_userspace_exit")
 int on_kvm_userspace_exit(struct bpf_raw_tracepoint_args *args) {
-  struct thread_mark *mark = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-  if (!mark) return 0;
-  mark->user_began_ns = bpf_ktime_get_ns();
+  u32 slot = 0;
+  struct stay *stay = stay_of_current(&slot);
+  if (stay) stay->user_began_ns = bpf_ktime_get_ns();
   return 0;
 }
 
 SEC("raw_tp/kvm_entry")
 int on_kvm_entry(struct bpf_raw_tracepoint_args *args) {
-  struct thread_mark *mark = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-  if (!mark) return 0;
+  u32 slot = 0;
+  struct stay *stay = stay_of_current(&slot);
+  if (!stay) return 0;
   u64 now_ns = bpf_ktime_get_ns();
-  if (mark->exit_began_ns) count(mark->slot, mark->exit_isa, mark->exit_reason, now_ns - mark->exit_began_ns);
-  if (mark->user_began_ns) count(mark->slot, KVM_EXITS_USERSPACE, 0, now_ns - mark->user_began_ns);
-  mark->exit_began_ns = mark->user_began_ns = 0;
+  if (stay->exit_began_ns) count(slot, stay->exit_isa, stay->exit_reason, now_ns - stay->exit_began_ns);
+  if (stay->user_began_ns) count(slot, KVM_EXITS_USERSPACE, 0, now_ns - stay->user_began_ns);
+  stay->exit_began_ns = stay->user_began_ns = 0;
   return 0;
 }
 

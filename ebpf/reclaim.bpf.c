@@ -3,7 +3,7 @@
  * Direct reclaim, because the host has run out, and reclaim for the memory limit of a control group. Rare by nature; where
  * it is not, its own price is lost in what it measures. */
 #include "histogram.bpf.h"
-#include "vm_threads.bpf.h"
+#include "vm_processes.bpf.h"
 
 #include "reclaim.h"
 
@@ -16,18 +16,32 @@ struct {
   __type(value, u64);
 } latencies SEC(".maps");
 
+/* By thread id: when its reclaim began. Threads of VMs that reclaim now; those beyond are not timed. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, RECLAIM_THREADS);
+  __type(key, u32);
+  __type(value, u64);
+} began_ns SEC(".maps");
+
 static __always_inline int begin(void) {
-  struct thread_mark *mark = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-  if (mark) mark->reclaim_began_ns = bpf_ktime_get_ns();
+  struct task_struct *task = bpf_get_current_task_btf();
+  if (!vm_process_of(task)) return 0;
+  u32 tid = task->pid;
+  u64 now_ns = bpf_ktime_get_ns();
+  bpf_map_update_elem(&began_ns, &tid, &now_ns, BPF_ANY);
   return 0;
 }
 
 static __always_inline int end(void) {
-  struct thread_mark *mark = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-  if (!mark || !mark->reclaim_began_ns) return 0;
-  u64 now_ns = bpf_ktime_get_ns();
-  u32 cell = mark->slot * RECLAIM_BUCKETS + bucket_of(now_ns - mark->reclaim_began_ns);
-  mark->reclaim_began_ns = 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  u64 *entry = vm_process_of(task);
+  if (!entry) return 0;
+  u32 tid = task->pid;
+  u64 *began = bpf_map_lookup_elem(&began_ns, &tid);
+  if (!began) return 0;
+  u32 cell = vm_slot_in(entry) * RECLAIM_BUCKETS + bucket_of(bpf_ktime_get_ns() - *began);
+  bpf_map_delete_elem(&began_ns, &tid);
   u64 *count = bpf_map_lookup_elem(&latencies, &cell);
   if (count) __sync_fetch_and_add(count, 1);
   return 0;

@@ -1,43 +1,38 @@
 /* How long do a VM's threads wait for a CPU, how long do they keep it, and who took it from them?
  *
- * One hook, for the thread that leaves the CPU: the kernel has itself added the wait before this stay on the CPU to
- * sched_info.run_delay, and the stay to se.sum_exec_runtime, so the steps since the last departure are that wait and that
- * slice. No clock, no map of time stamps. VM threads
- * carry their VM's slot in task storage; every other thread costs one failed look-up. */
-#include "histogram.bpf.h"
-#include "vm_threads.bpf.h"
+ * One hook, at every change of the thread on a CPU, that takes down what has left: the kernel itself has added the waits to
+ * sched_info.run_delay and the stay to se.sum_exec_runtime before, so that their steps, from departure to departure and from
+ * arrival to departure, are that wait and that slice. No clock, and no look-up either: on a host with hundreds of threads,
+ * hardly anything that belongs to one of them is in the cache when it is needed, and each such place costs 200 to 400 ns, while
+ * the kernel has just used all that is read here, and the log is written line by line. Once a tick user space finds out which
+ * VM each departure was of, many at a time, for a tenth of that. */
+#include "kernel_types.bpf.h"
+#include "vm_processes.bpf.h"
 
 #include "run_queue.h"
 
-const volatile __u32 slots = RUN_QUEUE_SLOTS_MIN;
-
-struct run_queue_mark marks[RUN_QUEUE_MARK_BATCH];
-
-/* cpus × slots, resized by the loader. sched_switch runs with interrupts off, so a plain increment of a CPU's own stripe
- * loses nothing. */
+/* By CPU, resized by the loader. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_SLOTS_MIN);
+  __uint(max_entries, 1);
   __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, u32);
-  __type(value, struct run_queue_stripe);
-} stripes SEC(".maps");
+  __type(value, struct run_queue_cpu);
+} cpus SEC(".maps");
 
-/* slots × (slots + 1), resized by the loader; row: who was preempted, column: who took the CPU, the last one being any
- * thread that belongs to no VM. Shared by all CPUs, as a stripe each would be megabytes: added to atomically. */
+/* cpus × RUN_QUEUE_LOG_DEPARTURES, resized by the loader. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_SLOTS_MIN *(RUN_QUEUE_SLOTS_MIN + 1));
+  __uint(max_entries, RUN_QUEUE_LOG_DEPARTURES);
   __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, u32);
-  __type(value, u64);
-} preemptions SEC(".maps");
+  __type(value, struct run_queue_departure);
+} departures SEC(".maps");
 
-static __always_inline bool still_runnable(struct task_struct *task, bool preempt) {
-  if (preempt) return true;
-  if (bpf_core_field_exists(task->__state)) return task->__state == 0;
+static __always_inline u64 state_of(struct task_struct *task) {
+  if (bpf_core_field_exists(task->__state)) return task->__state;
   struct task_struct___before_5_14 *old = (void *)task;
-  return BPF_CORE_READ(old, state) == 0;
+  return BPF_CORE_READ(old, state);
 }
 
 /* A thread whose group has used up its quota, or stands below one that has, also leaves runnable, but nobody took its CPU. */
@@ -59,92 +54,77 @@ static __always_inline bool throttled_by_own_quota(struct task_struct *task) {
   return queue && BPF_CORE_READ_BITFIELD_PROBED(queue, throttled);
 }
 
+#define UNITS_MAX(bits) ((1ull << (bits)) - 1)
+
+static __always_inline u64 time_of(struct task_struct *task, u64 run_time_ns) {
+  u64 delay = task->sched_info.run_delay >> RUN_QUEUE_UNIT_SHIFT & UNITS_MAX(RUN_QUEUE_DELAY_BITS);
+  u64 slice = (task->se.sum_exec_runtime - run_time_ns) >> RUN_QUEUE_UNIT_SHIFT;
+  if (slice > UNITS_MAX(RUN_QUEUE_SLICE_BITS)) slice = UNITS_MAX(RUN_QUEUE_SLICE_BITS);
+  return delay << RUN_QUEUE_SLICE_BITS | slice;
+}
+
+static __always_inline u64 who_is(struct task_struct *task) {
+  return (u64)(u32)task->tgid << 32 | (u64)(u32)task->pid << 8;
+}
+
+/* User space is to see the departure before its number. x86 keeps stores in order; elsewhere an atomic addition whose result is
+ * wanted does, though nobody else adds. */
+static __always_inline void publish(u64 *head, u64 number) {
+#ifdef __TARGET_ARCH_x86
+  barrier();
+  *(volatile u64 *)head = number + 1;
+#else
+  if (__sync_fetch_and_add(head, 1) != number) *head = number + 1;
+#endif
+}
+
+static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool preempt, struct task_struct *prev,
+                                  struct task_struct *next) {
+  u64 head = here->head;
+  u64 held = head - here->tail;
+  if (!held) here->first = head;
+  u64 at = head - here->first;
+  if (held >= RUN_QUEUE_LOG_CROWDED || at >= RUN_QUEUE_LOG_DEPARTURES) {
+    bool is_of_vm = vm_process_of(prev);
+    if (is_of_vm && at >= RUN_QUEUE_LOG_DEPARTURES) here->lost_count++;
+    if (!is_of_vm || at >= RUN_QUEUE_LOG_DEPARTURES) {
+      here->has_gap = RUN_QUEUE_AFTER_GAP;
+      return;
+    }
+  }
+  u32 index = cpu * RUN_QUEUE_LOG_DEPARTURES + (u32)at;
+  struct run_queue_departure *departure = bpf_map_lookup_elem(&departures, &index);
+  if (!departure) return;
+
+  u64 flags = here->has_gap;
+  if (prev->sched_info.pcount == 1) flags |= RUN_QUEUE_FIRST_STAY;
+  u64 state = state_of(prev);
+  if (preempt || !state) {
+    if (throttled(prev)) {
+      if (throttled_by_own_quota(prev)) flags |= RUN_QUEUE_BY_OWN_QUOTA;
+    } else if (!(next->flags & PF_IDLE)) {
+      flags |= RUN_QUEUE_PREEMPTED;
+      if (next->flags & PF_KTHREAD) flags |= RUN_QUEUE_BY_KERNEL_THREAD;
+    }
+  }
+  if (state & TASK_DEAD) flags |= RUN_QUEUE_LAST_STAY;
+  departure->who = who_is(prev) | flags;
+  departure->time = time_of(prev, here->run_time_ns);
+  departure->came_ns = prev->sched_info.last_arrival;
+  here->has_gap = 0;
+  publish(&here->head, head);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
-  /* No storage at all, the case of almost every thread of no VM, is seen without calling the helper. */
-  if (!prev->bpf_storage) return 0;
-  struct thread_mark *mark = bpf_task_storage_get(&threads, prev, 0, 0);
-  if (!mark) return 0;
-
-  u64 run_delay_ns = prev->sched_info.run_delay;
-  u64 wait_ns = run_delay_ns - mark->run_delay_ns;
-  mark->run_delay_ns = run_delay_ns;
-  u64 run_time_ns = prev->se.sum_exec_runtime;
-  u64 slice_ns = run_time_ns - mark->run_time_ns;
-  mark->run_time_ns = run_time_ns;
-
-  u32 slot = mark->slot;
-  u32 index = bpf_get_smp_processor_id() * slots + slot;
-  struct run_queue_stripe *stripe = bpf_map_lookup_elem(&stripes, &index);
-  if (stripe) {
-    stripe->waits[bucket_of(wait_ns)]++;
-    stripe->slices[bucket_of(slice_ns)]++;
-    if (mark->left_by_own_quota) stripe->own_quota_wait_ns += wait_ns;
-  }
-
-  mark->left_by_own_quota = 0;
-  if (!still_runnable(prev, preempt)) return 0;
-  if (throttled(prev)) {
-    mark->left_by_own_quota = throttled_by_own_quota(prev);
-    return 0;
-  }
-  if (next->pid == 0) return 0;
-  struct thread_mark *winner = bpf_task_storage_get(&threads, next, 0, 0);
-  u32 column = winner ? winner->slot : slots;
-  u32 cell = slot * (slots + 1) + column;
-  u64 *count = bpf_map_lookup_elem(&preemptions, &cell);
-  if (count) __sync_fetch_and_add(count, 1);
-  return 0;
-}
-
-/* A mark for a live thread of the right process. Sets out->marked. */
-static __always_inline void mark_task(struct task_struct *task, struct run_queue_mark *request) {
-  if (task->tgid != request->tgid) return;
-  if (request->slot == RUN_QUEUE_SLOT_NONE) {
-    bpf_task_storage_delete(&threads, task);
-    request->marked = 1;
-    return;
-  }
-  struct thread_mark fresh = {.slot = request->slot, .run_delay_ns = task->sched_info.run_delay, .run_time_ns = task->se.sum_exec_runtime};
-  struct thread_mark *mark = bpf_task_storage_get(&threads, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
-  if (!mark) return;
-  mark->slot = request->slot; /* an older mark keeps its times */
-  request->marked = 1;
-}
-
-static long mark_one(u32 index, void *unused) {
-  if (index >= RUN_QUEUE_MARK_BATCH) return 1;
-  struct task_struct *task = bpf_task_from_pid(marks[index].tid);
-  if (!task) return 0;
-  mark_task(task, &marks[index]);
-  bpf_task_release(task);
-  return 0;
-}
-
-/* Since 6.2: carries out the first args->count marks. */
-SEC("syscall")
-int mark_threads(struct run_queue_args *args) {
-  bpf_loop(args->count, mark_one, 0, 0);
-  return 0;
-}
-
-/* Before it: a walk over all tasks; thread id -> index in marks. */
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, RUN_QUEUE_MARK_BATCH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, u32);
-  __type(value, u32);
-} wanted SEC(".maps");
-
-SEC("iter/task")
-int scan_marks(struct bpf_iter__task *context) {
-  struct task_struct *task = context->task;
-  if (!task) return 0;
-  u32 tid = task->pid;
-  u32 *index = bpf_map_lookup_elem(&wanted, &tid);
-  if (!index || *index >= RUN_QUEUE_MARK_BATCH) return 0;
-  mark_task(task, &marks[*index]);
+  u32 cpu = bpf_get_smp_processor_id();
+  struct run_queue_cpu *here = bpf_map_lookup_elem(&cpus, &cpu);
+  if (!here) return 0;
+  /* else it had come before the hook did, or is the kernel's */
+  if (here->thread == (u64)prev) leave(here, cpu, preempt, prev, next);
+  if (next->flags & (PF_IDLE | PF_KTHREAD)) return 0;
+  here->thread = (u64)next;
+  here->run_time_ns = next->se.sum_exec_runtime;
   return 0;
 }
 

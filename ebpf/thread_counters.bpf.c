@@ -7,13 +7,27 @@
 
 #include "thread_counters.h"
 
-struct thread_request requests[THREAD_COUNTERS_SLOTS];
-struct thread_counters answers[THREAD_COUNTERS_SLOTS];
+/* Both, and wanted, are resized by the loader. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, THREAD_COUNTERS_SLOTS_MIN);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, u32);
+  __type(value, struct thread_request);
+} requests SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, THREAD_COUNTERS_SLOTS_MIN);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, u32);
+  __type(value, struct thread_counters);
+} answers SEC(".maps");
 
 /* scan_threads only: thread id -> index in requests. Written by user space when the set of threads changes. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, THREAD_COUNTERS_SLOTS);
+  __uint(max_entries, THREAD_COUNTERS_SLOTS_MIN);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, u32);
   __type(value, u32);
@@ -67,14 +81,15 @@ static __always_inline void answer(struct task_struct *task, struct thread_count
 }
 
 static long poll_one(u32 index, void *unused) {
-  if (index >= THREAD_COUNTERS_SLOTS) return 1;
-  struct thread_counters *out = &answers[index];
-  struct task_struct *task = bpf_task_from_pid(requests[index].tid);
+  struct thread_request *request = bpf_map_lookup_elem(&requests, &index);
+  struct thread_counters *out = bpf_map_lookup_elem(&answers, &index);
+  if (!request || !out) return 1;
+  struct task_struct *task = bpf_task_from_pid(request->tid);
   if (!task) {
     out->start_boottime_ns = 0;
     return 0;
   }
-  if (task->tgid == requests[index].tgid) {
+  if (task->tgid == request->tgid) {
     answer(task, out);
   } else {
     out->start_boottime_ns = 0;
@@ -95,8 +110,10 @@ int scan_threads(struct bpf_iter__task *context) {
   if (!task) return 0;
   u32 tid = task->pid;
   u32 *index = bpf_map_lookup_elem(&wanted, &tid);
-  if (!index || *index >= THREAD_COUNTERS_SLOTS) return 0;
-  if (task->tgid == requests[*index].tgid) answer(task, &answers[*index]);
+  if (!index) return 0;
+  struct thread_request *request = bpf_map_lookup_elem(&requests, index);
+  struct thread_counters *out = bpf_map_lookup_elem(&answers, index);
+  if (request && out && task->tgid == request->tgid) answer(task, out);
   return 0;
 }
 

@@ -8,8 +8,11 @@
 #define static_assert _Static_assert
 #endif
 
-/* 512 VMs × 16 threads (vCPUs, main, workers). A host with more has the rest read through procfs. */
-#define THREAD_COUNTERS_SLOTS 8192
+/* The loader asks for 8 VMs × 16 threads (vCPUs, main, workers) per CPU within these bounds. A host with more has the rest
+ * read through procfs. */
+#define THREAD_COUNTERS_SLOTS_MIN 2048
+#define THREAD_COUNTERS_SLOTS_MAX 8192
+#define THREAD_COUNTERS_SLOTS_PER_CPU 128
 
 struct thread_request {
   __u32 tid;

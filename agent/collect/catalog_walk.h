@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -17,6 +18,10 @@ constexpr std::int64_t quantised(std::int64_t value, std::int64_t quantum) {
   const std::int64_t remainder = value % quantum;
   return value - (remainder < 0 ? remainder + quantum : remainder);
 }
+
+constexpr std::size_t kKpiNumbersMost = 256;
+/// The quantum of each KPI by its number: info(kpi) searches, and the walk asks for every value of every tick.
+const std::array<std::int64_t, kKpiNumbersMost>& kpi_quanta();
 
 // One walk over a host's entities and figures serves two listeners, so that the columns of a frame cannot fall out of
 // step with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure, bucket) belongs to the
@@ -49,7 +54,7 @@ class CatalogSink {
 /// Writes down the values; allocates nothing but the frame's two columns.
 class FrameSink {
  public:
-  FrameSink(const Catalog& catalog, Frame& frame) : frame_(frame) {
+  FrameSink(const Catalog& catalog, Frame& frame) : quanta_(kpi_quanta()), frame_(frame) {
     frame_.present.reserve(catalog.series.size());
     frame_.values.reserve(catalog.series.size());
   }
@@ -61,13 +66,11 @@ class FrameSink {
   }
   void value(Kpi kpi, std::optional<std::int64_t> figure, std::uint8_t = 0) {
     frame_.present.push_back(figure ? 1 : 0);
-    frame_.values.push_back(figure ? quantised(*figure, quantum(kpi)) : 0);
+    frame_.values.push_back(figure ? quantised(*figure, quanta_[static_cast<std::size_t>(kpi)]) : 0);
   }
 
  private:
-  /// info(kpi) searches; the walk asks for every value of every tick.
-  static std::int64_t quantum(Kpi kpi);
-
+  const std::array<std::int64_t, kKpiNumbersMost>& quanta_;
   Frame& frame_;
   std::uint32_t entity_count_ = 0;
 };

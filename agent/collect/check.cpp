@@ -16,6 +16,7 @@
 #include "agent/collect/kvm_reader.h"
 #include "agent/collect/libvirt_reading.h"
 #include "agent/collect/net_trace.h"
+#include "agent/collect/pressure_reader.h"
 #include "agent/collect/probe.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/resctrl.h"
@@ -36,6 +37,8 @@ struct Findings {
   Probe iterator;
   Probe trace;
   Probe kvm;
+  Probe pressure;
+  Probe vhost;
   Probe block;
   Probe reclaim;
   Probe hardware;
@@ -76,6 +79,7 @@ Probe probe_of(const Loaded& loaded, const char* good) {
 void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* trace, Findings& f) {
   f.block = probe_of(collect::BlockTrace::create(options.root), "block_rq_complete hook loads");
   f.kvm = probe_of(collect::KvmReader::create(), "kvm-vcpu descriptors are found and read");
+  f.pressure = probe_of(collect::PressureReader::create(), "bpf_cgroup_from_id; files are read where it moves");
   f.softirq = probe_of(collect::NetSoftirqTrace::create(), "hooks on soft interrupts load");
   f.drops = probe_of(collect::PacketDropTrace::create(), "kfree_skb hook loads");
   f.resctrl =
@@ -98,6 +102,8 @@ void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* 
                         ? "kvm_exit(vcpu, isa), the reason read from the vCPU"
                         : "kvm_exit(vcpu, isa), the reason from the tracepoint's record";
   f.exits = probe_of(collect::KvmExitTrace::create(*trace, *layout), how);
+  const Probe hardware = collect::probe_hardware_kvm(options.root);
+  if (f.exits.available && !hardware.available) f.exits = hardware;
 }
 
 Findings probe_all(const CollectorOptions& options) {
@@ -106,6 +112,8 @@ Findings probe_all(const CollectorOptions& options) {
              .iterator = {},
              .trace = {},
              .kvm = {},
+             .pressure = {},
+             .vhost = collect::probe_vhost(options.root),
              .block = {},
              .reclaim = {},
              .hardware = {},
@@ -173,6 +181,11 @@ CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
   if (is_of_kvm(kpi.kpi)) {
     row.available = f.kvm.available;
     row.reason = f.kvm.available ? row.reason + "; guests under TCG have none" : f.kvm.reason;
+    return row;
+  }
+  if (kpi.kpi == Kpi::kVhostTimeNs && !f.vhost.available) {
+    row.available = false;
+    row.reason = f.vhost.reason;
     return row;
   }
   if (f.thread_lane == collect::ThreadLane::kProcfs) {
@@ -346,6 +359,7 @@ std::vector<CheckRow> run_checks(const CollectorOptions& options) {
   capability("task_iterator", f.iterator);
   capability("tp_btf", f.trace);
   capability("kvm_counters", f.kvm);
+  capability("pressure_totals", f.pressure);
   capability("block_rq_complete", f.block);
   capability("reclaim_hooks", f.reclaim);
   capability("hook_statistics", f.hook_statistics);

@@ -24,6 +24,7 @@
 #include "agent/collect/kvm_reader.h"
 #include "agent/collect/net_devices.h"
 #include "agent/collect/on_demand.h"
+#include "agent/collect/pressure_reader.h"
 #include "agent/collect/probe.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/resctrl.h"
@@ -40,6 +41,7 @@ namespace {
 
 /// Figures of libvirt older than so many slow intervals are no longer called current.
 constexpr int kFactsAgeIntervals = 3;
+constexpr std::uint64_t kHooksEveryTicks = 10;
 
 std::string host_name() {
   char name[256] = {};
@@ -75,9 +77,15 @@ class CollectorOfHost final : public Collector {
         statm_(under(options_.root, "/proc/self/statm")),
         stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled")) {
     load_programs();
-    vms_.emplace(options_.root,
-                 VmSources{*thread_reader_, trace_.get(), kvm_reader_.get(), block_trace_.get(), reclaim_.get(),
-                           hardware_.get(), resctrl_ ? &*resctrl_ : nullptr, damon_ ? &*damon_ : nullptr});
+    vms_.emplace(options_.root, VmSources{.threads = *thread_reader_,
+                                          .run_queue = trace_.get(),
+                                          .kvm = kvm_reader_.get(),
+                                          .pressure = pressure_reader_.get(),
+                                          .block = block_trace_.get(),
+                                          .reclaim = reclaim_.get(),
+                                          .hardware = hardware_.get(),
+                                          .resctrl = resctrl_ ? &*resctrl_ : nullptr,
+                                          .damon = damon_ ? &*damon_ : nullptr});
     vms_->on_slot_released([this](std::uint32_t slot) { on_demand_->forget(slot); });
     fixed_labels();
     inventory_ = std::make_shared<Inventory>();
@@ -133,6 +141,7 @@ class CollectorOfHost final : public Collector {
     if (trace_ == nullptr) log::warning("no run-queue trace: {}", trace_reason_);
     if (options_.kernel_programs) {
       keep("KVM counters", KvmReader::create(), kvm_reader_);
+      keep("pressure totals", PressureReader::create(), pressure_reader_);
       keep("block latency", BlockTrace::create(options_.root), block_trace_);
       if (trace_) keep("reclaim latency", ReclaimTrace::create(*trace_), reclaim_);
       if (trace_) keep("hardware counters", HardwareCounters::create(*trace_), hardware_);
@@ -162,6 +171,7 @@ class CollectorOfHost final : public Collector {
     }
     if (trace_) hooks_.push_back({"on_sched_switch", trace_->program_fd(), {}});
     if (kvm_reader_) hooks_.push_back({"poll_vcpus", kvm_reader_->program_fd(), {}});
+    if (pressure_reader_) hooks_.push_back({"poll_pressure", pressure_reader_->program_fd(), {}});
     if (block_trace_) hooks_.push_back({"on_block_rq_complete", block_trace_->program_fd(), {}});
     if (hardware_) hooks_.push_back({"on_sched_switch_counters", hardware_->program_fd(), {}});
     ::malloc_trim(0);  // loading has parsed the kernel's types, several MiB that are not needed again
@@ -222,8 +232,17 @@ class CollectorOfHost final : public Collector {
       take_word(words);
       if (const auto pages = parse_number(take_word(words))) agent_resident_bytes_ = *pages * ::sysconf(_SC_PAGESIZE);
     }
-    const auto enabled = stats_enabled_.read();
-    run_times_counted_ = run_statistics_.has_value() || (enabled && parse_number(*enabled).value_or(0) > 0);
+    read_hooks();
+  }
+
+  /// How long the programs ran, while somebody counts that; else only now and then what they missed.
+  void read_hooks() {
+    const bool looks_again = sequence_ % kHooksEveryTicks == 0;
+    if (looks_again) {
+      const auto enabled = stats_enabled_.read();
+      run_times_counted_ = run_statistics_.has_value() || (enabled && parse_number(*enabled).value_or(0) > 0);
+    }
+    if (!looks_again && !run_times_counted_) return;
     for (Hook& hook : hooks_) hook.statistics = program_statistics(hook.program_fd);
   }
 
@@ -257,7 +276,8 @@ class CollectorOfHost final : public Collector {
       sink.value(Kpi::kAgentHookTimeNs, count(&ProgramStatistics::run_time_ns, run_times_counted_));
       sink.value(Kpi::kAgentHookRunsCount, count(&ProgramStatistics::run_count, run_times_counted_));
       auto misses = count(&ProgramStatistics::misses_count, true);
-      if (misses && trace_ && hook.program_fd == trace_->program_fd()) *misses += vms_->refused_count();
+      if (misses && trace_ && hook.program_fd == trace_->program_fd())
+        *misses += vms_->refused_count() + trace_->lost_count();
       if (misses && block_trace_ && hook.program_fd == block_trace_->program_fd()) {
         *misses += block_trace_->refused_count();
       }
@@ -318,6 +338,7 @@ class CollectorOfHost final : public Collector {
   std::unique_ptr<RunQueueTrace> trace_;  ///< null: see trace_reason_
   std::string trace_reason_;
   std::unique_ptr<KvmReader> kvm_reader_;
+  std::unique_ptr<PressureReader> pressure_reader_;
   std::unique_ptr<BlockTrace> block_trace_;
   std::unique_ptr<ReclaimTrace> reclaim_;
   std::unique_ptr<HardwareCounters> hardware_;

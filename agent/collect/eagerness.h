@@ -6,13 +6,14 @@
 
 namespace proteus::collect {
 
-/// How often a figure is worth its reading, which is dear: at every tick while it moves, at every fifth once it has
-/// stood still for ten readings. What begins to move is thus seen up to four ticks late, and then followed closely.
-/// Counters only: their sum stays right. Thread: owned by one.
+/// How often a figure is worth its reading, which is dear: at every tick while it moves, at every `calm_every_ticks`th
+/// once it has stood still for ten readings. What begins to move is thus seen that much late, and then followed
+/// closely. Counters only: their sum stays right. Thread: owned by one.
 class Eagerness {
  public:
+  explicit Eagerness(std::uint64_t calm_every_ticks) : calm_every_ticks_(calm_every_ticks) {}
   /// tick: counts up; figures whose ticks are apart are not read together.
-  bool is_due(std::uint64_t tick) const { return still_ < kReadingsUntilCalm || tick % kCalmEveryTicks == 0; }
+  bool is_due(std::uint64_t tick) const { return still_ < kReadingsUntilCalm || tick % calm_every_ticks_ == 0; }
   void saw(std::optional<std::int64_t> figure) {
     still_ = figure == last_ ? std::min(still_ + 1, kReadingsUntilCalm) : 0;
     last_ = figure;
@@ -20,8 +21,8 @@ class Eagerness {
 
  private:
   static constexpr int kReadingsUntilCalm = 10;
-  static constexpr std::uint64_t kCalmEveryTicks = 5;
 
+  std::uint64_t calm_every_ticks_;
   int still_ = 0;
   std::optional<std::int64_t> last_;
 };

@@ -23,11 +23,11 @@ class Counters final : public HardwareCounters {
     for (const int fd : event_fds_) ::close(fd);
   }
 
-  Status load(const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
+  Status load(const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
     const int cpus = libbpf_num_possible_cpus();
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
     cpus_ = static_cast<std::uint32_t>(cpus);
-    slots_ = threads.slot_count();
+    slots_ = run_queue.slot_count();
     // first whether there are counters at all: on most hosts without, that is the end of it
     const int trial = open_event(events[0], 0);
     if (trial < 0) return bpf_error("cycles cannot be counted (no PMU, as in most virtual machines)", errno);
@@ -40,9 +40,10 @@ class Counters final : public HardwareCounters {
     skeleton_->rodata->cpus = cpus_;
     bpf_map__set_max_entries(skeleton_->maps.events, HARDWARE_COUNTERS_EVENTS * cpus_);
     bpf_map__set_max_entries(skeleton_->maps.stripes, cpus_ * slots_);
-    if (const int code = bpf_map__reuse_fd(skeleton_->maps.threads, threads.threads_fd()); code != 0) {
-      return bpf_error("share the map of threads", -code);
+    if (const int code = bpf_map__reuse_fd(skeleton_->maps.vm_processes, run_queue.processes_fd()); code != 0) {
+      return bpf_error("share the table of VM processes", -code);
     }
+    skeleton_->rodata->vm_process_entries = bpf_map__max_entries(skeleton_->maps.vm_processes);
     if (const int code = hardware_counters_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load hardware_counters");
     }
@@ -106,9 +107,9 @@ class Counters final : public HardwareCounters {
 }  // namespace
 
 Result<std::unique_ptr<HardwareCounters>> HardwareCounters::create(
-    const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
+    const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
   auto counters = std::make_unique<Counters>();
-  if (const Status loaded = counters->load(threads, events); !loaded) return loaded.error();
+  if (const Status loaded = counters->load(run_queue, events); !loaded) return loaded.error();
   return std::unique_ptr<HardwareCounters>(std::move(counters));
 }
 

@@ -32,7 +32,7 @@ class HardwareCounters {
 
   /// Errors: kUnsupported if the processor has no such counters (most virtual machines), kPermissionDenied.
   static Result<std::unique_ptr<HardwareCounters>> create(
-      const RunQueueTrace& threads, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events = kHardwareEvents);
+      const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events = kHardwareEvents);
   virtual ~HardwareCounters() = default;
 
   /// Begins a slot's counts anew.

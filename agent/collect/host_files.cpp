@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kNsPerUs = 1000;
 constexpr std::int64_t kBytesPerKib = 1024;
+constexpr std::uint64_t kCalmEveryReadings = 10;
 
 std::vector<TextFile> files(const std::string& root, std::initializer_list<std::string_view> paths) {
   std::vector<TextFile> list;
@@ -71,16 +72,25 @@ HostFigures HostFiles::read() {
   figures.pressure_memory_ns = pressure(pressure_memory_);
   figures.pressure_io_ns = pressure(pressure_io_);
   figures.cpu_time_ns = cpu_time();
+  if (readings_++ % kCalmEveryReadings == 0) read_calm();
+  figures.cpu_capacity_millicores = cpu_capacity_millicores_;
+  figures.ksm_pages_sharing = ksm_sharing_;
+  read_memory(figures);
+  if (const auto text = snmp_.read()) figures.tcp_retransmits_count = parse_tcp_retransmits(*text);
+  return figures;
+}
+
+void HostFiles::read_calm() {
+  cpu_capacity_millicores_.reset();
   if (const auto online = cpus_online_.read()) {
     if (const auto cpus = count_cpu_list(*online)) {
       const auto quota = quota_millicores();
-      figures.cpu_capacity_millicores = quota ? std::min(*cpus * 1000, *quota) : *cpus * 1000;
+      cpu_capacity_millicores_ = quota ? std::min(*cpus * 1000, *quota) : *cpus * 1000;
     }
   }
-  read_memory(figures);
-  if (const auto text = snmp_.read()) figures.tcp_retransmits_count = parse_tcp_retransmits(*text);
-  if (const auto text = ksm_pages_sharing_.read()) figures.ksm_pages_sharing = parse_number(*text);
-  return figures;
+  memory_limit_bytes_ = first_number(memory_limit_);  // "max" and the kernel's v1 maximum do not bind
+  const auto text = ksm_pages_sharing_.read();
+  ksm_sharing_ = text ? parse_number(*text) : std::nullopt;
 }
 
 std::optional<std::int64_t> HostFiles::pressure(std::vector<TextFile>& candidates) {
@@ -124,7 +134,7 @@ void HostFiles::read_memory(HostFigures& figures) {
   if (const auto kib = number_after(*text, "MemTotal:")) figures.memory_total_bytes = *kib * kBytesPerKib;
   if (const auto kib = number_after(*text, "MemAvailable:")) figures.memory_available_bytes = *kib * kBytesPerKib;
 
-  const auto limit = first_number(memory_limit_);  // "max" and the kernel's v1 maximum do not bind
+  const auto limit = memory_limit_bytes_;
   if (!limit || !figures.memory_total_bytes || *limit >= *figures.memory_total_bytes) return;
   figures.memory_total_bytes = *limit;
   const auto usage = first_number(memory_usage_);

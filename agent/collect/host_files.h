@@ -24,7 +24,8 @@ struct HostFigures {
 
 /// Reads the host from the top of the control-group tree that is visible below root, and from procfs where that says
 /// less. The top is what bounds the guests: on a machine that is itself a container or a capped slice it carries a
-/// quota and a memory limit, and then the host is that slice, wherever the agent's own process sits. Files stay open.
+/// quota and a memory limit, and then the host is that slice, wherever the agent's own process sits. Files stay open;
+/// those that hardly ever change (CPUs, limits, KSM) are read at every tenth time.
 /// Thread: owned by one.
 class HostFiles {
  public:
@@ -39,6 +40,7 @@ class HostFiles {
   std::optional<std::int64_t> pressure(std::vector<TextFile>& candidates);
   std::optional<std::int64_t> cpu_time();
   std::optional<std::int64_t> quota_millicores();
+  void read_calm();
   void read_memory(HostFigures& figures);
 
   // each list in order of preference; the first that answers is used
@@ -58,6 +60,12 @@ class HostFiles {
   std::vector<TextFile> memory_stat_;
   TextFile snmp_;
   TextFile ksm_pages_sharing_;
+
+  std::uint64_t readings_ = 0;
+  // of the last reading of what hardly changes
+  std::optional<std::int64_t> cpu_capacity_millicores_;
+  std::optional<std::int64_t> memory_limit_bytes_;
+  std::optional<std::int64_t> ksm_sharing_;
 };
 
 /// The value of `total=` in the line `which` ("some" or "full") of a pressure file, in ns.

@@ -21,14 +21,15 @@ class Trace final : public KvmExitTrace {
  public:
   ~Trace() override { kvm_exits_bpf__destroy(skeleton_); }
 
-  Status load(const RunQueueTrace& threads, KvmExitLayout layout, bool attach) {
+  Status load(const RunQueueTrace& run_queue, KvmExitLayout layout, bool attach) {
     const bool is_amd = has_kernel_type("vcpu_svm") || kernel_has_module("kvm_amd");
     const BpfLog log;
     skeleton_ = kvm_exits_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open kvm_exits", errno);
-    if (const int code = bpf_map__reuse_fd(skeleton_->maps.threads, threads.threads_fd()); code != 0) {
-      return bpf_error("share the map of threads", -code);
+    if (const int code = bpf_map__reuse_fd(skeleton_->maps.vm_processes, run_queue.processes_fd()); code != 0) {
+      return bpf_error("share the table of VM processes", -code);
     }
+    skeleton_->rodata->vm_process_entries = bpf_map__max_entries(skeleton_->maps.vm_processes);
     const auto& programs = skeleton_->progs;
     exit_ = layout == KvmExitLayout::kReasonFirst ? programs.on_kvm_exit_reason
             : layout == KvmExitLayout::kVcpuFirst ? programs.on_kvm_exit_vcpu
@@ -174,10 +175,10 @@ Result<KvmExitLayout> probe_kvm_exit_layout() {
   return KvmExitLayout::kRecord;
 }
 
-Result<std::unique_ptr<KvmExitTrace>> KvmExitTrace::create(const RunQueueTrace& threads, KvmExitLayout layout,
+Result<std::unique_ptr<KvmExitTrace>> KvmExitTrace::create(const RunQueueTrace& run_queue, KvmExitLayout layout,
                                                            bool attach) {
   auto trace = std::make_unique<Trace>();
-  if (const Status loaded = trace->load(threads, layout, attach); !loaded) return loaded.error();
+  if (const Status loaded = trace->load(run_queue, layout, attach); !loaded) return loaded.error();
   return std::unique_ptr<KvmExitTrace>(std::move(trace));
 }
 

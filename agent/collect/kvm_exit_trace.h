@@ -43,7 +43,7 @@ class KvmExitTrace {
  public:
   /// attach: false only loads the programs, which a test then feeds with the events of another kernel.
   /// Errors: kUnsupported, kPermissionDenied with the kernel's reason.
-  static Result<std::unique_ptr<KvmExitTrace>> create(const RunQueueTrace& threads, KvmExitLayout layout,
+  static Result<std::unique_ptr<KvmExitTrace>> create(const RunQueueTrace& run_queue, KvmExitLayout layout,
                                                       bool attach = true);
   virtual ~KvmExitTrace() = default;
 

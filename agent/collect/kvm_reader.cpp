@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
 #include "ebpf/kvm_counters.skel.h"
 
 namespace proteus::collect {
@@ -22,8 +23,19 @@ class ProgramKvmReader final : public KvmReader {
     const BpfLog log;
     skeleton_ = kvm_counters_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open kvm_counters", errno);
+    const int cpus = libbpf_num_possible_cpus();
+    if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
+    slots_ = std::clamp<std::size_t>(static_cast<std::size_t>(cpus) * KVM_COUNTERS_SLOTS_PER_CPU,
+                                     KVM_COUNTERS_SLOTS_MIN, KVM_COUNTERS_SLOTS_MAX);
+    for (bpf_map* map : {skeleton_->maps.requests, skeleton_->maps.answers}) {
+      bpf_map__set_max_entries(map, static_cast<__u32>(slots_));
+    }
     if (const int code = kvm_counters_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load kvm_counters");
+    }
+    if (!requests_.map(bpf_map__fd(skeleton_->maps.requests), slots_) ||
+        !answers_.map(bpf_map__fd(skeleton_->maps.answers), slots_)) {
+      return bpf_error("map kvm_counters' arrays", errno);
     }
     kvm_counters_args args{0};
     if (!run(args)) return bpf_error("run poll_vcpus", errno);
@@ -50,13 +62,13 @@ class ProgramKvmReader final : public KvmReader {
   }
 
   void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) override {
-    const std::size_t count = std::min<std::size_t>(vcpus.size(), KVM_COUNTERS_SLOTS);
-    std::copy_n(vcpus.begin(), count, skeleton_->bss->requests);
+    const std::size_t count = std::min(vcpus.size(), slots_);
+    for (std::size_t i = 0; i < count; ++i) requests_[i] = vcpus[i];
     kvm_counters_args args{static_cast<__u32>(count)};
     const bool ran = count > 0 && run(args);
     for (std::size_t i = 0; i < vcpus.size(); ++i) {
       figures[i].reset();
-      if (ran && i < count && skeleton_->bss->answers[i].valid != 0) figures[i] = skeleton_->bss->answers[i];
+      if (ran && i < count && answers_[i].valid != 0) figures[i] = answers_[i];
     }
   }
 
@@ -88,6 +100,9 @@ class ProgramKvmReader final : public KvmReader {
   }
 
   kvm_counters_bpf* skeleton_ = nullptr;
+  std::size_t slots_ = 0;
+  MappedArray<kvm_vcpu_place> requests_;
+  MappedArray<kvm_counters> answers_;
 };
 
 }  // namespace

@@ -130,6 +130,28 @@ Probe probe_kvm_device(const std::string& root) {
   return {true, fmt::format("/dev/kvm, API {}", version)};
 }
 
+Probe probe_hardware_kvm(const std::string& root) {
+#if defined(__x86_64__)
+  for (const char* vendor : {"kvm_intel", "kvm_amd"}) {
+    if (exists(under(root, fmt::format("/sys/module/{}", vendor)))) return {true, vendor};
+  }
+  const bool pvm = exists(under(root, "/sys/module/kvm_pvm"));
+  return {false,
+          fmt::format("KVM runs without the processor's help here ({}), and such guests do not pass kvm_exit and "
+                      "kvm_entry",
+                      pvm ? "kvm_pvm" : "neither kvm_intel nor kvm_amd is loaded")};
+#else
+  return {exists(under(root, "/dev/kvm")), "/dev/kvm"};
+#endif
+}
+
+Probe probe_vhost(const std::string& root) {
+  const bool present = exists(under(root, "/dev/vhost-net")) ||
+                       has_module(root, kernel_config(root), "vhost", "CONFIG_VHOST").value_or(false);
+  if (present) return {true, "where a guest's network device uses it"};
+  return {false, "the kernel has no vhost, or does not tell of it (CONFIG_VHOST_NET)"};
+}
+
 Probe probe_kprobes(const std::string& root) {
   if (exists(under(root, "/sys/bus/event_source/devices/kprobe/type"))) return {true, "perf kprobe events"};
   return {false, "the kernel has none (CONFIG_KPROBES)"};

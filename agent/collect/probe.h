@@ -24,6 +24,8 @@ Probe probe_memory_groups(const std::string& root);
 Probe probe_cgroup_version(const std::string& root);
 Probe probe_btf(const std::string& root);
 Probe probe_kvm_device(const std::string& root);
+Probe probe_hardware_kvm(const std::string& root);
+Probe probe_vhost(const std::string& root);
 Probe probe_kprobes(const std::string& root);
 Probe probe_post_copy(const std::string& root);
 /// Traffic control kinds that libvirt's interface bandwidth needs: sch_htb, sch_sfq, act_police (for inbound limits).

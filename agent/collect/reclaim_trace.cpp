@@ -19,15 +19,16 @@ class Trace final : public ReclaimTrace {
  public:
   ~Trace() override { reclaim_bpf__destroy(skeleton_); }
 
-  Status load(const RunQueueTrace& threads) {
+  Status load(const RunQueueTrace& run_queue) {
     const BpfLog log;
     skeleton_ = reclaim_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open reclaim", errno);
-    const std::size_t cells = std::size_t{threads.slot_count()} * RECLAIM_BUCKETS;
+    const std::size_t cells = std::size_t{run_queue.slot_count()} * RECLAIM_BUCKETS;
     bpf_map__set_max_entries(skeleton_->maps.latencies, static_cast<__u32>(cells));
-    if (const int code = bpf_map__reuse_fd(skeleton_->maps.threads, threads.threads_fd()); code != 0) {
-      return bpf_error("share the map of threads", -code);
+    if (const int code = bpf_map__reuse_fd(skeleton_->maps.vm_processes, run_queue.processes_fd()); code != 0) {
+      return bpf_error("share the table of VM processes", -code);
     }
+    skeleton_->rodata->vm_process_entries = bpf_map__max_entries(skeleton_->maps.vm_processes);
     if (const int code = reclaim_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load reclaim");
     }
@@ -55,9 +56,9 @@ class Trace final : public ReclaimTrace {
 
 }  // namespace
 
-Result<std::unique_ptr<ReclaimTrace>> ReclaimTrace::create(const RunQueueTrace& threads) {
+Result<std::unique_ptr<ReclaimTrace>> ReclaimTrace::create(const RunQueueTrace& run_queue) {
   auto trace = std::make_unique<Trace>();
-  if (const Status loaded = trace->load(threads); !loaded) return loaded.error();
+  if (const Status loaded = trace->load(run_queue); !loaded) return loaded.error();
   return std::unique_ptr<ReclaimTrace>(std::move(trace));
 }
 

@@ -10,12 +10,12 @@
 
 namespace proteus::collect {
 
-/// The always-on hooks around memory reclaim: how long marked threads stood still for it, counted per VM slot.
+/// The always-on hooks around memory reclaim: how long threads of VMs stood still for it, counted per VM slot.
 /// Knows threads and slots from a RunQueueTrace, which must outlive it. Thread: owned by one.
 class ReclaimTrace {
  public:
   /// Errors: kUnsupported, kPermissionDenied with the kernel's reason.
-  static Result<std::unique_ptr<ReclaimTrace>> create(const RunQueueTrace& threads);
+  static Result<std::unique_ptr<ReclaimTrace>> create(const RunQueueTrace& run_queue);
   virtual ~ReclaimTrace() = default;
 
   /// Begins a slot's counts anew.

@@ -2,37 +2,35 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
+#include "agent/collect/process_table.h"
+#include "agent/collect/run_queue_ledger.h"
 #include "ebpf/run_queue.h"
 #include "ebpf/run_queue.skel.h"
 
 namespace proteus::collect {
 namespace {
 
+constexpr int kPassesMost = 4;
+
 class Trace final : public RunQueueTrace {
  public:
   static Result<std::unique_ptr<RunQueueTrace>> create() {
-    std::string reason;
-    for (const bool by_id : {true, false}) {
-      std::unique_ptr<Trace> trace(new Trace(by_id));
-      const Status loaded = trace->load();
-      if (loaded) return std::unique_ptr<RunQueueTrace>(std::move(trace));
-      if (!by_id) return loaded.error();
-    }
-    return Error{ErrorCode::kInternal, "unreachable"};
+    std::unique_ptr<Trace> trace(new Trace);
+    if (const Status loaded = trace->load(); !loaded) return loaded.error();
+    return std::unique_ptr<RunQueueTrace>(std::move(trace));
   }
 
-  ~Trace() override {
-    bpf_link__destroy(iterator_);
-    run_queue_bpf__destroy(skeleton_);
-  }
+  ~Trace() override { run_queue_bpf__destroy(skeleton_); }
 
   std::uint32_t slot_count() const override { return slots_; }
 
@@ -40,54 +38,48 @@ class Trace final : public RunQueueTrace {
     if (free_.empty()) return std::nullopt;
     const std::uint32_t slot = free_.front();
     free_.pop_front();
-    clear(slot);
+    ledger_->clear(slot);
     return slot;
   }
 
   void release_slot(std::uint32_t slot) override { free_.push_back(slot); }
 
-  void mark(std::span<ThreadMark> all) override {
-    while (!all.empty()) {
-      const auto batch = all.first(std::min<std::size_t>(all.size(), RUN_QUEUE_MARK_BATCH));
-      all = all.subspan(batch.size());
-      for (std::size_t i = 0; i < batch.size(); ++i) {
-        skeleton_->bss->marks[i] = {static_cast<__u32>(batch[i].thread.tid), static_cast<__u32>(batch[i].thread.pid),
-                                    batch[i].slot.value_or(RUN_QUEUE_SLOT_NONE), 0};
-      }
-      const bool ran = by_id_ ? run_marks(batch.size()) : scan_marks(batch.size());
-      for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done = ran && skeleton_->bss->marks[i].marked != 0;
+  bool watch(pid_t process, std::uint32_t slot) override {
+    if (!table_->enter(process, slot)) return false;
+    ledger_->watch(process, slot);
+    return true;
+  }
+  void forget(pid_t process) override {
+    table_->remove(process);
+    ledger_->forget(process);
+  }
+
+  void update() override {
+    // the hook begins a log anew only when it is empty: again for what has come meanwhile, which is little
+    for (int pass = 0; pass < kPassesMost && take_all(); ++pass) {
     }
   }
 
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
-    waits.fill(0);
-    slices.fill(0);
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      const run_queue_stripe& stripe = stripes_[static_cast<std::size_t>(cpu) * slots_ + slot];
-      for (std::size_t b = 0; b < RUN_QUEUE_BUCKETS; ++b) {
-        waits[b] += counted(stripe.waits[b]);
-        slices[b] += counted(stripe.slices[b]);
-      }
-    }
+    waits = ledger_->waits(slot);
+    slices = ledger_->slices(slot);
   }
-
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
-    return counted(preemptions_[cell(slot, winner.value_or(slots_))]);
+    return ledger_->preemptions(slot, winner);
   }
+  std::int64_t own_quota_wait_ns(std::uint32_t slot) const override { return ledger_->own_quota_wait_ns(slot); }
 
-  std::int64_t own_quota_wait_ns(std::uint32_t slot) const override {
+  std::int64_t lost_count() const override {
     std::int64_t sum = 0;
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      sum += counted(stripes_[static_cast<std::size_t>(cpu) * slots_ + slot].own_quota_wait_ns);
-    }
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) sum += counted(here_[cpu].lost_count);
     return sum;
   }
 
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch); }
-  int threads_fd() const override { return bpf_map__fd(skeleton_->maps.threads); }
+  int processes_fd() const override { return bpf_map__fd(skeleton_->maps.vm_processes); }
 
  private:
-  explicit Trace(bool by_id) : by_id_(by_id) {}
+  Trace() = default;
 
   Status load() {
     const BpfLog log;
@@ -97,24 +89,23 @@ class Trace final : public RunQueueTrace {
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
     cpus_ = static_cast<std::uint32_t>(cpus);
     slots_ = std::clamp<std::uint32_t>(cpus_ * RUN_QUEUE_SLOTS_PER_CPU, RUN_QUEUE_SLOTS_MIN, RUN_QUEUE_SLOTS_MAX);
-    skeleton_->rodata->slots = slots_;
-    bpf_map__set_max_entries(skeleton_->maps.stripes, cpus_ * slots_);
-    bpf_map__set_max_entries(skeleton_->maps.preemptions, slots_ * (slots_ + 1));
-    bpf_program__set_autoload(by_id_ ? skeleton_->progs.scan_marks : skeleton_->progs.mark_threads, false);
-    if (by_id_) bpf_map__set_autocreate(skeleton_->maps.wanted, false);
+    const std::size_t entries = ProcessTable::entries_for(slots_);
+    skeleton_->rodata->vm_process_entries = static_cast<__u32>(entries);
+    bpf_map__set_max_entries(skeleton_->maps.vm_processes, static_cast<__u32>(entries));
+    bpf_map__set_max_entries(skeleton_->maps.cpus, cpus_);
+    bpf_map__set_max_entries(skeleton_->maps.departures, cpus_ * RUN_QUEUE_LOG_DEPARTURES);
     if (const int code = run_queue_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load run_queue");
     }
-    if (!stripes_.map(bpf_map__fd(skeleton_->maps.stripes), static_cast<std::size_t>(cpus_) * slots_) ||
-        !preemptions_.map(bpf_map__fd(skeleton_->maps.preemptions), static_cast<std::size_t>(slots_) * (slots_ + 1))) {
-      return bpf_error("map run_queue's counters", errno);
+    if (!here_.map(bpf_map__fd(skeleton_->maps.cpus), cpus_) ||
+        !departures_.map(bpf_map__fd(skeleton_->maps.departures), std::size_t{cpus_} * RUN_QUEUE_LOG_DEPARTURES)) {
+      return bpf_error("map run_queue's log", errno);
     }
-    if (by_id_) {
-      if (!run_marks(0)) return bpf_error("run mark_threads", errno);
-    } else {
-      iterator_ = bpf_program__attach_iter(skeleton_->progs.scan_marks, nullptr);
-      if (iterator_ == nullptr) return bpf_error("attach scan_marks", errno);
-    }
+    ledger_.emplace(slots_, cpus_);
+    logs_.resize(cpus_);
+    table_.emplace(entries, [map = processes_fd()](__u32 index, __u64 entry) {
+      return bpf_map_update_elem(map, &index, &entry, BPF_ANY) == 0;
+    });
     skeleton_->links.on_sched_switch = bpf_program__attach(skeleton_->progs.on_sched_switch);
     if (skeleton_->links.on_sched_switch == nullptr) {
       return with_context(bpf_error(log.reason(), errno), "attach to sched_switch");
@@ -123,46 +114,35 @@ class Trace final : public RunQueueTrace {
     return {};
   }
 
-  bool run_marks(std::size_t count) {
-    run_queue_args args{static_cast<__u32>(count)};
-    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
-    return bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.mark_threads), &options) == 0;
-  }
-
-  bool scan_marks(std::size_t count) {
-    const int map = bpf_map__fd(skeleton_->maps.wanted);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto index = static_cast<__u32>(i);
-      bpf_map_update_elem(map, &skeleton_->bss->marks[i].tid, &index, BPF_ANY);
+  /// False if there was nothing.
+  bool take_all() {
+    bool any = false;
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      const run_queue_cpu& here = here_[cpu];
+      const std::uint64_t head = __atomic_load_n(&here.head, __ATOMIC_ACQUIRE);
+      const std::size_t count = head - here.tail;
+      logs_[cpu] = {};
+      if (count == 0) continue;
+      any = true;
+      const std::uint64_t first = here.first;  // stands still while there is something in the log
+      const std::size_t log = std::size_t{cpu} * RUN_QUEUE_LOG_DEPARTURES;
+      logs_[cpu] = {&departures_[log + (here.tail - first)], count};
     }
-    const int fd = bpf_iter_create(bpf_link__fd(iterator_));
-    ssize_t n = -1;
-    if (fd >= 0) {
-      char nothing[64];
-      do {
-        n = ::read(fd, nothing, sizeof nothing);
-      } while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
-      ::close(fd);
+    ledger_->take(logs_);
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      __atomic_store_n(&here_[cpu].tail, here_[cpu].tail + logs_[cpu].size(), __ATOMIC_RELEASE);
     }
-    for (std::size_t i = 0; i < count; ++i) bpf_map_delete_elem(map, &skeleton_->bss->marks[i].tid);
-    return n == 0;
+    return any;
   }
 
-  std::size_t cell(std::size_t row, std::size_t column) const { return row * (slots_ + 1) + column; }
-
-  void clear(std::uint32_t slot) {
-    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) stripes_[static_cast<std::size_t>(cpu) * slots_ + slot] = {};
-    for (std::uint32_t other = 0; other < slots_; ++other) preemptions_[cell(other, slot)] = 0;
-    for (std::uint32_t column = 0; column <= slots_; ++column) preemptions_[cell(slot, column)] = 0;
-  }
-
-  const bool by_id_;
   run_queue_bpf* skeleton_ = nullptr;
-  bpf_link* iterator_ = nullptr;
   std::uint32_t cpus_ = 0;
   std::uint32_t slots_ = 0;
-  MappedArray<run_queue_stripe> stripes_;
-  MappedArray<__u64> preemptions_;
+  MappedArray<run_queue_cpu> here_;
+  MappedArray<run_queue_departure> departures_;
+  std::optional<RunQueueLedger> ledger_;
+  std::vector<std::span<const run_queue_departure>> logs_;  // reused from update to update
+  std::optional<ProcessTable> table_;
   std::deque<std::uint32_t> free_;  // oldest release first, so a slot rests for as long as there are others
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
 #include "agent/collect/text_file.h"
 #include "common/result.h"
 #include "ebpf/thread_counters.h"
@@ -59,14 +60,14 @@ class ProgramReader final : public ThreadReader {
   int program_fd() const override { return bpf_program__fd(program_); }
 
   void read(std::span<const ThreadKey> threads, std::span<std::optional<ThreadFigures>> figures) override {
-    const std::size_t count = std::min<std::size_t>(threads.size(), THREAD_COUNTERS_SLOTS);
+    const std::size_t count = std::min(threads.size(), slots_);
     for (std::size_t i = 0; i < count; ++i) {
-      skeleton_->bss->requests[i] = {static_cast<__u32>(threads[i].tid), static_cast<__u32>(threads[i].pid)};
+      requests_[i] = {static_cast<__u32>(threads[i].tid), static_cast<__u32>(threads[i].pid)};
     }
     const bool ran = lane_ == ThreadLane::kSyscallProgram ? run_poll(count) : run_scan(threads.first(count));
     for (std::size_t i = 0; i < threads.size(); ++i) {
       if (ran && i < count) {
-        figures[i] = from_program(skeleton_->bss->answers[i]);
+        figures[i] = from_program(answers_[i]);
       } else {
         figures[i] = read_thread_from_procfs(root_, threads[i]);
       }
@@ -84,8 +85,19 @@ class ProgramReader final : public ThreadReader {
     program_ = polls ? skeleton_->progs.poll_threads : skeleton_->progs.scan_threads;
     bpf_program__set_autoload(polls ? skeleton_->progs.scan_threads : skeleton_->progs.poll_threads, false);
     if (polls) bpf_map__set_autocreate(skeleton_->maps.wanted, false);
+    const int cpus = libbpf_num_possible_cpus();
+    if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
+    slots_ = std::clamp<std::size_t>(static_cast<std::size_t>(cpus) * THREAD_COUNTERS_SLOTS_PER_CPU,
+                                     THREAD_COUNTERS_SLOTS_MIN, THREAD_COUNTERS_SLOTS_MAX);
+    for (bpf_map* map : {skeleton_->maps.requests, skeleton_->maps.answers, skeleton_->maps.wanted}) {
+      bpf_map__set_max_entries(map, static_cast<__u32>(slots_));
+    }
     if (const int code = thread_counters_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load thread_counters");
+    }
+    if (!requests_.map(bpf_map__fd(skeleton_->maps.requests), slots_) ||
+        !answers_.map(bpf_map__fd(skeleton_->maps.answers), slots_)) {
+      return bpf_error("map thread_counters' arrays", errno);
     }
     if (!polls) {
       iterator_ = bpf_program__attach_iter(program_, nullptr);
@@ -109,7 +121,7 @@ class ProgramReader final : public ThreadReader {
 
   bool run_scan(std::span<const ThreadKey> threads) {
     want(threads);
-    for (std::size_t i = 0; i < threads.size(); ++i) skeleton_->bss->answers[i].start_boottime_ns = 0;
+    for (std::size_t i = 0; i < threads.size(); ++i) answers_[i].start_boottime_ns = 0;
     const int fd = bpf_iter_create(bpf_link__fd(iterator_));
     if (fd < 0) return false;
     char nothing[64];  // the program writes no text; reading drives the walk
@@ -162,6 +174,9 @@ class ProgramReader final : public ThreadReader {
   thread_counters_bpf* skeleton_ = nullptr;
   bpf_program* program_ = nullptr;
   bpf_link* iterator_ = nullptr;
+  std::size_t slots_ = 0;
+  MappedArray<thread_request> requests_;
+  MappedArray<thread_counters> answers_;
   std::vector<ThreadKey> wanted_;
 };
 

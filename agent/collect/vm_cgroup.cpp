@@ -112,11 +112,17 @@ std::vector<std::string> list_thread_groups(const std::string& path) {
   return names;
 }
 
+std::optional<std::uint64_t> group_id(const std::string& path) {
+  struct stat status {};
+  if (path.empty() || ::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return status.st_ino;
+}
+
 std::vector<std::uint64_t> list_group_ids(const std::string& path) {
   std::vector<std::uint64_t> ids;
-  struct stat status {};
-  if (path.empty() || ::stat(path.c_str(), &status) != 0) return ids;
-  ids.push_back(status.st_ino);
+  const auto id = group_id(path);
+  if (!id) return ids;
+  ids.push_back(*id);
   for (const std::string& child : entries(path)) {
     const auto below = list_group_ids(path + "/" + child);
     ids.insert(ids.end(), below.begin(), below.end());

@@ -26,7 +26,10 @@ VmGroups find_vm_groups(const std::string& root, pid_t pid);
 /// The group's children that libvirt makes for threads, by name.
 std::vector<std::string> list_thread_groups(const std::string& path);
 
-/// The ids by which the kernel knows the group and every group below it.
+/// The id by which the kernel knows the group; nullopt if there is none at that path.
+std::optional<std::uint64_t> group_id(const std::string& path);
+
+/// The ids of the group and of every group below it.
 std::vector<std::uint64_t> list_group_ids(const std::string& path);
 
 /// How long a VM's own CPU quota has kept it from running.

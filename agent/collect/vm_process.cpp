@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -27,21 +28,28 @@ std::vector<pid_t> numeric_entries(const std::string& path) {
   return numbers;
 }
 
-bool runs_vm(const std::string& root, pid_t pid, std::string_view vm_name, std::string_view uuid) {
-  const auto groups = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
-  const auto place = groups ? parse_cgroup(*groups, "cpu") : std::nullopt;
-  if (place && is_group_of_machine(place->path, vm_name)) return true;
-  const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
-  if (!arguments) return false;
-  const std::string wanted = fmt::format("-uuid{}{}{}", '\0', uuid, '\0');
-  return arguments->find(wanted) != std::string::npos;
-}
+/// What a process says of the VM that it may run.
+struct Claim {
+  std::optional<std::string> machine;  ///< by its control group
+  std::string uuid;                    ///< by its arguments; empty: none
+  bool is_of_this_host = true;         ///< hosts may share a kernel: the other end of a migration is not ours
 
-/// Hosts may share a kernel (containers): the same VM's process at the other end of a migration is not ours.
-bool is_of_this_host(const std::string& root, pid_t pid) {
+  bool is_for(const VmName& vm) const { return machine == vm.name || uuid == vm.uuid; }
+};
+
+Claim claim_of(const std::string& root, pid_t pid) {
+  Claim claim;
   const auto groups = read_file(under(root, fmt::format("/proc/{}/cgroup", pid)));
   const auto place = groups ? parse_cgroup(*groups, "cpu") : std::nullopt;
-  return !place || !place->path.starts_with("/..");
+  if (place) {
+    claim.is_of_this_host = !place->path.starts_with("/..");
+    claim.machine = machine_of_group(place->path);
+  }
+  const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
+  constexpr std::string_view kOption("-uuid\0", 6);
+  const std::size_t at = arguments ? arguments->find(kOption) : std::string::npos;
+  if (at != std::string::npos) claim.uuid = arguments->c_str() + at + kOption.size();  // ends at the next NUL
+  return claim;
 }
 
 /// The digits that `text` consists of; nullopt if it has others, none or too many.
@@ -52,20 +60,30 @@ std::optional<int> small_number(std::string_view text) {
 
 }  // namespace
 
-std::optional<pid_t> find_vm_process(const std::string& root, std::string_view vm_name, std::string_view uuid) {
-  for (const char* directory : {"/run/libvirt/qemu", "/var/run/libvirt/qemu"}) {
-    const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vm_name)));
-    if (!text) continue;
-    const auto pid = parse_number(*text);
-    if (pid && runs_vm(root, static_cast<pid_t>(*pid), vm_name, uuid)) return static_cast<pid_t>(*pid);
+std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std::span<const VmName> vms) {
+  std::vector<std::optional<pid_t>> found(vms.size());
+  for (std::size_t i = 0; i < vms.size(); ++i) {
+    for (const char* directory : {"/run/libvirt/qemu", "/var/run/libvirt/qemu"}) {
+      const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vms[i].name)));
+      const auto pid = text ? parse_number(*text) : std::nullopt;
+      if (!pid || !claim_of(root, static_cast<pid_t>(*pid)).is_for(vms[i])) continue;
+      found[i] = static_cast<pid_t>(*pid);
+      break;
+    }
   }
+  const auto is_missing = [](const std::optional<pid_t>& pid) { return !pid; };
+  if (std::none_of(found.begin(), found.end(), is_missing)) return found;
   for (const pid_t pid : numeric_entries(under(root, "/proc"))) {
-    if (is_of_this_host(root, pid) && runs_vm(root, pid, vm_name, uuid)) return pid;
+    const Claim claim = claim_of(root, pid);
+    if (!claim.is_of_this_host || (!claim.machine && claim.uuid.empty())) continue;
+    for (std::size_t i = 0; i < vms.size(); ++i) {
+      if (!found[i] && claim.is_for(vms[i])) found[i] = pid;
+    }
   }
-  return std::nullopt;
+  return found;
 }
 
-bool is_group_of_machine(std::string_view cgroup_path, std::string_view vm_name) {
+std::optional<std::string> machine_of_group(std::string_view cgroup_path) {
   while (!cgroup_path.empty()) {
     const std::size_t slash = cgroup_path.find('/');
     const std::string_view part = cgroup_path.substr(0, slash);
@@ -89,9 +107,9 @@ bool is_group_of_machine(std::string_view cgroup_path, std::string_view vm_name)
     rest.remove_prefix(5);
     const std::size_t dash = rest.find('-');
     if (dash == std::string_view::npos || !small_number(rest.substr(0, dash))) continue;
-    if (rest.substr(dash + 1) == vm_name) return true;
+    return std::string(rest.substr(dash + 1));
   }
-  return false;
+  return std::nullopt;
 }
 
 std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
@@ -113,11 +131,14 @@ std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
   return threads;
 }
 
-std::vector<pid_t> find_vhost_kthreads(const std::string& root, pid_t pid) {
-  std::vector<pid_t> workers;
-  const std::string wanted = fmt::format("vhost-{}\n", pid);
+std::map<pid_t, std::vector<pid_t>> find_vhost_kthreads(const std::string& root) {
+  std::map<pid_t, std::vector<pid_t>> workers;
+  constexpr std::string_view kPrefix = "vhost-";
   for (const pid_t candidate : numeric_entries(under(root, "/proc"))) {
-    if (read_file(under(root, fmt::format("/proc/{}/comm", candidate))) == wanted) workers.push_back(candidate);
+    const auto name = read_file(under(root, fmt::format("/proc/{}/comm", candidate)));
+    if (!name || !name->starts_with(kPrefix)) continue;
+    const auto owner = parse_number(std::string_view(*name).substr(kPrefix.size()));
+    if (owner) workers[static_cast<pid_t>(*owner)].push_back(candidate);
   }
   return workers;
 }

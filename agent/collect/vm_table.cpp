@@ -16,10 +16,11 @@ namespace {
 constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
-/// New pairs change the catalog: they are gathered for so many ticks, and for twice as many each time that there were
-/// some, since a host whose VMs jostle finds new pairs for a long time.
+/// New pairs change the catalog, which costs as much as a tick or two: they are gathered for so many ticks, for twice
+/// as many each time that there were some, since a host whose VMs jostle finds new pairs for a long time, and for half
+/// as many when there were none.
 constexpr std::uint64_t kWinnersWaitTicksLeast = 5;
-constexpr std::uint64_t kWinnersWaitTicksMost = 80;
+constexpr std::uint64_t kWinnersWaitTicksMost = 160;
 /// Bounds the series of one VM; the winners seen first keep theirs.
 constexpr std::size_t kWinnersMost = 32;
 
@@ -32,11 +33,6 @@ bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
 
 }  // namespace
 
-bool TrackedVm::has_vhost() const {
-  return !vhost_kthreads.empty() ||
-         std::any_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.thread.vhost; });
-}
-
 VmTable::VmTable(std::string root, VmSources sources)
     : root_(std::move(root)),
       sources_(sources),
@@ -46,9 +42,10 @@ VmTable::~VmTable() = default;
 
 bool VmTable::update(const Inventory& inventory) {
   ++tick_;
+  vhost_kthreads_.reset();
   bool changed = follow(inventory);
+  changed |= find_processes();
   for (auto& [id, vm] : vms_) {
-    if (!vm.pid) changed |= find_process(vm);
     const bool young = tick_ < vm.young_until_tick;
     if (!vm.pid || (!young && vm.thread_count)) continue;
     const auto count = count_threads(root_, *vm.pid);
@@ -59,15 +56,15 @@ bool VmTable::update(const Inventory& inventory) {
     changed = true;
     read_threads();  // those that came
   }
-  if (sources_.run_queue != nullptr) mark_threads();
   if (sources_.kvm != nullptr) read_kvm();
   if (sources_.block != nullptr) read_devices(changed);
+  if (sources_.run_queue != nullptr) sources_.run_queue->update();
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
-    if (vm.files) vm.cgroup_figures = vm.files->read(tick_ + vm.number);
     if (vm.slot) read_slot(vm);
     if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);
   }
+  read_groups();
   read_working_sets();
   return changed | look_for_winners();
 }
@@ -87,6 +84,24 @@ void VmTable::read_resctrl(TrackedVm& vm) {
   vm.resctrl = sources_.resctrl->read(vm.facts->id.value);
 }
 
+void VmTable::read_groups() {
+  pressure_groups_.clear();
+  if (sources_.pressure != nullptr) {
+    for (const auto& [id, vm] : vms_) {
+      if (vm.files && vm.pressure_group) pressure_groups_.push_back(*vm.pressure_group);
+    }
+    pressures_.resize(pressure_groups_.size());
+    sources_.pressure->read(pressure_groups_, pressures_);
+  }
+  std::size_t i = 0;
+  for (auto& [id, vm] : vms_) {
+    if (!vm.files) continue;
+    VmCgroupHints hints{vm.run_queue_wait_ns, vm.faults_major_count, {}};
+    if (!pressure_groups_.empty() && vm.pressure_group) hints.pressure = pressures_[i++];
+    vm.cgroup_figures = vm.files->read(tick_ + vm.number, hints);
+  }
+}
+
 void VmTable::read_working_sets() {
   const auto now = std::chrono::steady_clock::now();
   if (sources_.damon != nullptr) {
@@ -104,28 +119,31 @@ void VmTable::read_working_sets() {
 
 bool VmTable::follow(const Inventory& inventory) {
   bool changed = false;
-  for (auto it = vms_.begin(); it != vms_.end();) {
+  auto known = vms_.begin();  // both are ordered by id
+  auto told = inventory.vms.begin();
+  while (known != vms_.end() || told != inventory.vms.end()) {
+    const bool is_told = told != inventory.vms.end();
     // Without libvirt nobody says that a VM has ended, but its process does.
-    const bool ended = !inventory.connected && !it->second.pid;
-    if (inventory.vms.count(it->first) != 0 && !ended) {
-      ++it;
-      continue;
-    }
-    drop(it->first, it->second);
-    for (auto& [id, vm] : vms_) std::erase(vm.winners, Winner{it->first, {}});
-    it = vms_.erase(it);
-    changed = true;
-  }
-  for (const auto& [id, facts] : inventory.vms) {
-    const auto known = vms_.find(id);
-    if (known != vms_.end()) {
-      known->second.facts = &facts;
-    } else if (inventory.connected) {
-      TrackedVm& vm = vms_[id];
-      vm.facts = &facts;
-      vm.number = ++last_number_;
-      vm.look_at_tick = tick_;
+    const bool ended =
+        known != vms_.end() && (!is_told || known->first < told->first || (!inventory.connected && !known->second.pid));
+    if (ended) {
+      drop(known->first, known->second);
+      for (auto& [id, vm] : vms_) std::erase(vm.winners, Winner{known->first, {}});
+      known = vms_.erase(known);
       changed = true;
+    } else if (known == vms_.end() || told->first < known->first) {
+      if (inventory.connected) {
+        TrackedVm& vm = vms_[told->first];
+        vm.facts = &told->second;
+        vm.number = ++last_number_;
+        vm.look_at_tick = tick_;
+        changed = true;
+      }
+      ++told;
+    } else {
+      known->second.facts = &told->second;
+      ++known;
+      ++told;
     }
   }
   return changed;
@@ -137,27 +155,43 @@ void VmTable::drop(const VmId& id, TrackedVm& vm) {
   if (sources_.block != nullptr) sources_.block->forget(vm.number);
   if (sources_.resctrl != nullptr) sources_.resctrl->remove(id.value);
   if (!vm.slot) return;
-  marks_.clear();
-  for (const TrackedThread& t : vm.threads) {
-    if (t.marked) marks_.push_back({.thread = {vm.pid.value_or(0), t.thread.tid}, .slot = {}});
-  }
-  sources_.run_queue->mark(marks_);  // most are gone already, and their marks with them
+  if (vm.pid) sources_.run_queue->forget(*vm.pid);
   sources_.run_queue->release_slot(*vm.slot);
   if (slot_released_) slot_released_(*vm.slot);
 }
 
-bool VmTable::find_process(TrackedVm& vm) {
-  if (tick_ < vm.look_at_tick) return false;
-  vm.pid = find_vm_process(root_, vm.facts->name, vm.facts->id.value);
-  if (!vm.pid) {
-    vm.look_at_tick = tick_ + vm.look_wait_ticks;
-    vm.look_wait_ticks = std::min(vm.look_wait_ticks * 2, kLookWaitTicksMost);
-    return false;
+/// Looks for the processes of those VMs that have none, all at once.
+bool VmTable::find_processes() {
+  std::vector<TrackedVm*> missing;
+  std::vector<VmName> names;
+  for (auto& [id, vm] : vms_) {
+    if (vm.pid || tick_ < vm.look_at_tick) continue;
+    missing.push_back(&vm);
+    names.push_back({vm.facts->name, vm.facts->id.value});
   }
+  if (missing.empty()) return false;
+  const std::vector<std::optional<pid_t>> found = find_vm_processes(root_, names);
+  bool changed = false;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    TrackedVm& vm = *missing[i];
+    if (found[i]) {
+      begin_process(vm, *found[i]);
+      changed = true;
+    } else {
+      vm.look_at_tick = tick_ + vm.look_wait_ticks;
+      vm.look_wait_ticks = std::min(vm.look_wait_ticks * 2, kLookWaitTicksMost);
+    }
+  }
+  return changed;
+}
+
+void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
+  vm.pid = pid;
   vm.look_wait_ticks = 1;
   vm.young_until_tick = tick_ + kYoungTicks;
   find_groups(vm);
-  vm.emulator_time_ns = vm.vhost_time_ns = vm.faults_major_count = vm.faults_minor_count = 0;
+  vm.emulator_time_ns = vm.vhost_time_ns = vm.run_queue_wait_ns = 0;
+  vm.faults_major_count = vm.faults_minor_count = 0;
   if (sources_.run_queue != nullptr && !vm.slot) {
     vm.slot = sources_.run_queue->acquire_slot();
     if (vm.slot && sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
@@ -170,13 +204,14 @@ bool VmTable::find_process(TrackedVm& vm) {
       }
     }
   }
-  return true;
+  if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) ++refused_count_;
 }
 
 bool VmTable::scan_threads(TrackedVm& vm) {
   const std::vector<VmThread> present = list_threads(root_, *vm.pid);
   if (present.empty()) {
     log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
+    if (vm.slot) sources_.run_queue->forget(*vm.pid);
     vm.pid.reset();
     vm.groups = {};
     update_groups(vm);
@@ -247,7 +282,10 @@ bool VmTable::find_kvm(TrackedVm& vm) {
 /// Looked for once, when the process has settled: the kernel's threads that work for its network devices.
 bool VmTable::find_vhost(TrackedVm& vm) {
   if (tick_ + 1 != vm.young_until_tick || !has_vhost_kthreads_) return false;
-  for (const pid_t worker : find_vhost_kthreads(root_, *vm.pid)) {
+  if (!vhost_kthreads_) vhost_kthreads_ = find_vhost_kthreads(root_);
+  const auto workers = vhost_kthreads_->find(*vm.pid);
+  if (workers == vhost_kthreads_->end()) return false;
+  for (const pid_t worker : workers->second) {
     vm.vhost_kthreads.push_back({.thread = {worker, std::nullopt, true}, .figures = {}});
   }
   return !vm.vhost_kthreads.empty();
@@ -265,7 +303,8 @@ void VmTable::read_kvm() {
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     for (TrackedThread& t : vm.threads) {
-      t.kvm_figures = t.kvm ? kvm_figures_[i++] : std::nullopt;
+      const std::optional<kvm_counters>* figures = t.kvm ? &kvm_figures_[i++] : nullptr;
+      t.kvm_figures = figures != nullptr && *figures ? &**figures : nullptr;
     }
   }
 }
@@ -276,8 +315,9 @@ void VmTable::find_groups(TrackedVm& vm) {
   if (vm.files && groups == vm.groups) return;
   vm.groups = std::move(groups);
   vm.throttling.emplace(vm.groups.cpu);
-  vm.throttling_eagerness = {};
+  vm.throttling_eagerness = Eagerness(kCalmThrottlingEveryTicks);
   vm.files.emplace(vm.groups);
+  vm.pressure_group = group_id(vm.groups.unified);
   update_groups(vm);
 }
 
@@ -310,27 +350,6 @@ void VmTable::read_devices(bool& changed) {
   }
 }
 
-void VmTable::mark_threads() {
-  marks_.clear();
-  for (const auto& [id, vm] : vms_) {
-    if (!vm.slot) continue;
-    for (const TrackedThread& t : vm.threads) {
-      if (!t.marked && t.figures) marks_.push_back({.thread = {*vm.pid, t.thread.tid}, .slot = vm.slot});
-    }
-  }
-  if (marks_.empty()) return;
-  sources_.run_queue->mark(marks_);
-  std::size_t i = 0;
-  for (auto& [id, vm] : vms_) {
-    if (!vm.slot) continue;
-    for (TrackedThread& t : vm.threads) {
-      if (t.marked || !t.figures) continue;
-      t.marked = marks_[i++].done;
-      if (!t.marked && !std::exchange(t.refused, true)) ++refused_count_;
-    }
-  }
-}
-
 void VmTable::read_threads() {
   keys_.clear();
   for (auto& [id, vm] : vms_) {
@@ -343,6 +362,7 @@ void VmTable::read_threads() {
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     vm.counted = false;
+    vm.has_vhost = !vm.vhost_kthreads.empty();
     vm.thread_count.reset();
     for (TrackedThread& t : vm.threads) account(vm, t, figures_[i++]);
     for (TrackedThread& t : vm.vhost_kthreads) account(vm, t, figures_[i++]);
@@ -363,12 +383,12 @@ bool VmTable::follow_threads() {
 }
 
 void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now) {
+  vm.has_vhost |= thread.thread.vhost;
   const std::optional<ThreadFigures> before = thread.figures;
   thread.figures = now;
   if (!now) return;
-  // a thread id that has been given to a new thread: its counters began at zero, and the hook does not know it
+  // else its id has been given to a new thread, whose counters began at zero
   const bool same = before && before->start_ns == now->start_ns;
-  if (!same) thread.marked = thread.refused = false;
   const ThreadFigures base = same ? *before : ThreadFigures{};
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {
@@ -376,6 +396,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   } else if (!thread.thread.vcpu) {
     vm.emulator_time_ns += ran_ns;
   }
+  vm.run_queue_wait_ns += now->run_queue_wait_ns - base.run_queue_wait_ns;
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
   if (now->thread_count) vm.thread_count = now->thread_count;
@@ -420,8 +441,8 @@ bool VmTable::look_for_winners() {
   for (auto& [id, vm] : vms_) {
     if (vm.slot) changed |= find_winners(vm, owners);
   }
-  winners_wait_ticks_ = changed ? std::clamp(2 * winners_wait_ticks_, kWinnersWaitTicksLeast, kWinnersWaitTicksMost)
-                                : kWinnersWaitTicksLeast;
+  winners_wait_ticks_ = std::clamp(changed ? 2 * winners_wait_ticks_ : winners_wait_ticks_ / 2, kWinnersWaitTicksLeast,
+                                   kWinnersWaitTicksMost);
   winners_at_tick_ = tick_ + winners_wait_ticks_;
   return changed;
 }

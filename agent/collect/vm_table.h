@@ -12,6 +12,7 @@
 #include "agent/collect/hardware_counters.h"
 #include "agent/collect/inventory.h"
 #include "agent/collect/kvm_reader.h"
+#include "agent/collect/pressure_reader.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/resctrl.h"
 #include "agent/collect/run_queue_trace.h"
@@ -24,11 +25,9 @@ namespace proteus::collect {
 
 struct TrackedThread {
   VmThread thread;
-  std::optional<ThreadFigures> figures;          ///< of this tick; nullopt if it is gone
-  bool marked = false;                           ///< the hook knows it
-  bool refused = false;                          ///< it lives, and could not be marked; tried again at every tick
-  std::optional<kvm_vcpu_place> kvm = {};        ///< the vCPU of KVM that it runs
-  std::optional<kvm_counters> kvm_figures = {};  ///< of this tick
+  std::optional<ThreadFigures> figures;       ///< of this tick; nullopt if it is gone
+  std::optional<kvm_vcpu_place> kvm = {};     ///< the vCPU of KVM that it runs
+  const kvm_counters* kvm_figures = nullptr;  ///< of this tick, in the table; null: none
 };
 
 /// A VM that took the CPU from another, with its slot in the trace; nullopt stands for any thread of no VM.
@@ -37,6 +36,9 @@ struct Winner {
   std::optional<std::uint32_t> slot;
   bool operator==(const Winner& other) const { return vm == other.vm; }
 };
+
+/// The hook tells at once when a quota binds: reading the groups besides only makes good what it cannot see.
+inline constexpr std::uint64_t kCalmThrottlingEveryTicks = 30;
 
 /// What is kept of one VM from tick to tick.
 struct TrackedVm {
@@ -49,6 +51,7 @@ struct TrackedVm {
   std::optional<VmThrottling> throttling;
   std::optional<VmCgroupFiles> files;
   VmCgroupFigures cgroup_figures;
+  std::optional<std::uint64_t> pressure_group;    ///< its group of v2, as PressureReader takes it
   std::optional<std::int64_t> working_set_bytes;  ///< by DAMON, else the active pages of its group
   std::uint32_t number = 0;                       ///< in the block trace; never given to another VM
   std::vector<std::uint64_t> group_ids;           ///< known to the block trace, sorted
@@ -63,6 +66,7 @@ struct TrackedVm {
   // Sums over threads that come and go: they never step back while the process lives.
   std::int64_t emulator_time_ns = 0;
   std::int64_t vhost_time_ns = 0;
+  std::int64_t run_queue_wait_ns = 0;
   std::int64_t faults_major_count = 0;
   std::int64_t faults_minor_count = 0;
   std::optional<std::int64_t> resident_bytes;
@@ -70,15 +74,14 @@ struct TrackedVm {
   std::optional<std::int64_t> throttled_time_ns;  ///< see VmTable::read_throttled()
   std::int64_t cgroup_throttled_ns = 0;           ///< its two sources at the last tick
   std::int64_t own_quota_wait_ns = 0;
-  Eagerness throttling_eagerness;
-  bool counted = false;  ///< at least one thread was read in this tick
+  Eagerness throttling_eagerness{kCalmThrottlingEveryTicks};
+  bool counted = false;    ///< at least one thread was read in this tick
+  bool has_vhost = false;  ///< a thread works for vhost
 
   // when to look for its process again, in ticks
   std::uint64_t look_at_tick = 0;
   std::uint64_t look_wait_ticks = 1;
   std::uint64_t young_until_tick = 0;  ///< threads get their names a moment after they start
-
-  bool has_vhost() const;
 };
 
 /// Where the figures come from. Null: this host has no such source. All outlive the table.
@@ -86,6 +89,7 @@ struct VmSources {
   ThreadReader& threads;
   RunQueueTrace* run_queue = nullptr;
   KvmReader* kvm = nullptr;
+  PressureReader* pressure = nullptr;
   BlockTrace* block = nullptr;
   ReclaimTrace* reclaim = nullptr;
   HardwareCounters* hardware = nullptr;
@@ -115,13 +119,14 @@ class VmTable {
   const std::map<VmId, TrackedVm>& vms() const { return vms_; }
   /// How often the winner took the CPU from the VM, which has a slot.
   std::int64_t preemptions(const TrackedVm& vm, const Winner& winner) const;
-  /// VMs and threads for which the kernel programs had no room, so far.
+  /// VMs and groups for which the kernel programs had no room, so far.
   std::int64_t refused_count() const { return refused_count_; }
 
  private:
   bool follow(const Inventory& inventory);
   void drop(const VmId& id, TrackedVm& vm);
-  bool find_process(TrackedVm& vm);
+  bool find_processes();
+  void begin_process(TrackedVm& vm, pid_t pid);
   bool scan_threads(TrackedVm& vm);
   bool follow_threads();
   void read_threads();
@@ -130,9 +135,9 @@ class VmTable {
   bool find_vhost(TrackedVm& vm);
   void read_kvm();
   void find_groups(TrackedVm& vm);
+  void read_groups();
   void update_groups(TrackedVm& vm);
   void read_devices(bool& changed);
-  void mark_threads();
   void read_throttled(TrackedVm& vm);
   void read_slot(TrackedVm& vm);
   void read_resctrl(TrackedVm& vm);
@@ -143,6 +148,7 @@ class VmTable {
   const std::string root_;
   const VmSources sources_;
   const bool has_vhost_kthreads_;
+  std::optional<std::map<pid_t, std::vector<pid_t>>> vhost_kthreads_;  ///< of this tick, if somebody asked for them
   std::function<void(const VmId&)> vcpus_changed_;
   std::function<void(std::uint32_t)> slot_released_;
   std::map<VmId, TrackedVm> vms_;
@@ -155,9 +161,10 @@ class VmTable {
   // reused from tick to tick
   std::vector<ThreadKey> keys_;
   std::vector<std::optional<ThreadFigures>> figures_;
-  std::vector<ThreadMark> marks_;
   std::vector<kvm_vcpu_place> places_;
   std::vector<std::optional<kvm_counters>> kvm_figures_;
+  std::vector<std::uint64_t> pressure_groups_;
+  std::vector<std::optional<group_pressure>> pressures_;
 };
 
 }  // namespace proteus::collect

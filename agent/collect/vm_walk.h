@@ -46,7 +46,7 @@ void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) {
   sink.value(Kpi::kCpuMigrationsCount, thread.figures ? thread.figures->cpu_migrations_count : std::nullopt);
   if (!thread.kvm) return;
 
-  const kvm_counters* kvm = thread.kvm_figures ? &*thread.kvm_figures : nullptr;
+  const kvm_counters* kvm = thread.kvm_figures;
   for (const auto& [kpi, which] : std::initializer_list<std::pair<Kpi, kvm_counter>>{
            {Kpi::kKvmExitsCount, KVM_COUNTER_EXITS},
            {Kpi::kHaltPollSuccessNs, KVM_COUNTER_HALT_POLL_SUCCESS_NS},
@@ -74,7 +74,7 @@ void walk_kvm(Sink& sink, const TrackedVm& vm) {
   bool has_kvm = false;
   for (const TrackedThread& t : vm.threads) {
     has_kvm |= t.kvm.has_value();
-    if (kvm == nullptr && t.kvm_figures) kvm = &*t.kvm_figures;
+    if (kvm == nullptr) kvm = t.kvm_figures;
   }
   if (!has_kvm) return;
   sink.value(Kpi::kMappedPages4k, kvm != nullptr ? counter(*kvm, KVM_COUNTER_PAGES_4K) : std::nullopt);
@@ -113,7 +113,7 @@ void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   sink.value(Kpi::kPageFaultsMinorCount, counted(vm.faults_minor_count));
   sink.value(Kpi::kMemoryResidentBytes, counted(vm.resident_bytes));
   sink.value(Kpi::kKsmMergedPages, counted(vm.ksm_merged_pages));
-  if (vm.has_vhost()) sink.value(Kpi::kVhostTimeNs, counted(vm.vhost_time_ns));
+  if (vm.has_vhost) sink.value(Kpi::kVhostTimeNs, counted(vm.vhost_time_ns));
   walk_kvm(sink, vm);
 
   sink.value(Kpi::kCpuThrottledTimeNs, vm.throttled_time_ns);

@@ -19,6 +19,7 @@
 #include "controller/ctl/simulate_command.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/top.h"
+#include "controller/ctl/tune_command.h"
 
 namespace proteus::ctl {
 namespace {
@@ -29,6 +30,7 @@ constexpr int kUsage = 2;
 constexpr int kUnreachable = 3;
 constexpr int kNotFound = 4;
 constexpr int kDifferent = 5;
+constexpr int kNotBetter = 6;
 constexpr int kInvalidPolicy = 6;
 
 constexpr const char* kFooter =
@@ -87,6 +89,7 @@ struct Options {
   ReplayCommand replay;
   SeriesRequest series;
   PolicyCommand policy;
+  TuneCommand tune;
 };
 
 /// Sends requests for one invocation, printing JSON or text.
@@ -183,6 +186,12 @@ class Session {
     return 0;
   }
 
+  int tune() {
+    const Result<bool> better = run_tune(client_, options_.tune, options_.json, std::cout);
+    if (!better) return report(better.error());
+    return *better ? 0 : kNotBetter;
+  }
+
   int watch() {
     const Status done = top(client_, options_.interval_s, options_.frames);
     return done ? 0 : report(done.error());
@@ -276,6 +285,19 @@ int run(int argc, char** argv) {
       "  proteusctl accuracy               one line a series and lead\n"
       "  proteusctl accuracy web1          every model of one VM\n"
       "  proteusctl accuracy --json        for programs");
+  CLI::App* tune = verb("tune", "train the forecasts' networks on what this cluster's VMs do");
+  tune->add_option("FILE", options.tune.file, "where the weights go")->required();
+  tune->add_option("--from", options.tune.from, "weights to begin with; default: the program's own")
+      ->check(CLI::ExistingFile);
+  tune->add_option("--epochs", options.tune.options.epochs, "at most")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  tune->add_option("--seed", options.tune.options.seed, "of everything that is drawn")->capture_default_str();
+  tune->footer(
+      "Reads the history that the controller keeps of every VM (seven days at least: [forecast] history_steps), "
+      "learns\n"
+      "from all but its newest four days, and writes FILE only if the networks are better for it on the newest two.\n"
+      "[forecast] weights = \"FILE\" gives it to the controller. Exit code 6: not better, nothing written.");
   verb("plan", "the last cycle's decision and the actions under way");
   CLI::App* explain =
       verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
@@ -329,6 +351,8 @@ int run(int argc, char** argv) {
       verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
   replay->add_option("FILE", options.replay.file, "a recording")->required();
   replay->add_option("--policy", options.replay.policy_file, "decide by this policy instead of the recorded one");
+  replay->add_option("--weights", options.replay.weights_file,
+                     "of the networks that the controller had ([forecast] weights)");
   replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
   replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
   const SimulateCommand simulate(app, options.json);
@@ -395,6 +419,7 @@ int run(int argc, char** argv) {
   if (command == "pause") return session.post("/v1/pause", Json::object(), "paused");
   if (command == "resume") return session.post("/v1/resume", Json::object(), "resumed");
   if (command == "record") return session.record();
+  if (command == "tune") return session.tune();
   if (command == "query") return session.show(query_path(options.series), print_query);
   if (command == "export") return session.download(export_path(options.series));
   return session.watch();

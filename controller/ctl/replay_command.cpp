@@ -11,6 +11,7 @@
 #include "common/toml_document.h"
 #include "controller/api/json_view.h"
 #include "controller/ctl/print.h"
+#include "controller/forecast/global/weights.h"
 #include "controller/replay/recording.h"
 #include "controller/replay/replayer.h"
 
@@ -82,6 +83,11 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     Result<ham::Policy> policy = ham::parse_policy(*text, command.policy_file);
     if (!policy) return policy.error();
     options.policy = std::move(*policy);
+  }
+  if (!command.weights_file.empty()) {
+    Result<forecast::global::Weights> read = forecast::global::read_weights(command.weights_file);
+    if (!read) return read.error();
+    options.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
   }
   if (*speed) options.before_cycle = Pacer(**speed);
   options.output = [&](const store::JournalEntry& entry) {

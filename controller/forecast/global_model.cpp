@@ -18,7 +18,14 @@ Quantiles to_quantiles(const global::ValueLevels& levels) {
   return {levels[0], levels[1], levels[2], levels[3], levels[4]};
 }
 
-/// The engine's resources are sums over directions; the networks know each by itself.
+Quantiles between(const Quantiles& a, const Quantiles& b, double share) {
+  Quantiles q;
+  for (const auto member : kQuantileMembers) q.*member = a.*member + share * (b.*member - a.*member);
+  return q;
+}
+
+}  // namespace
+
 global::Kind kind_of(Resource resource) {
   switch (resource) {
     case Resource::kCpu: return global::Kind::kCpu;
@@ -28,14 +35,6 @@ global::Kind kind_of(Resource resource) {
   }
   return global::Kind::kOther;
 }
-
-Quantiles between(const Quantiles& a, const Quantiles& b, double share) {
-  Quantiles q;
-  for (const auto member : kQuantileMembers) q.*member = a.*member + share * (b.*member - a.*member);
-  return q;
-}
-
-}  // namespace
 
 bool GlobalModel::suits(Nanoseconds step, Nanoseconds season, int horizon_steps) {
   return step > Nanoseconds{0} && kBin % step == Nanoseconds{0} && season == kDay && step * horizon_steps <= kDay;

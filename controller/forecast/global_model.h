@@ -11,6 +11,9 @@
 
 namespace proteus::forecast {
 
+/// The engine's resources are sums over directions; the networks know each by itself.
+global::Kind kind_of(Resource resource);
+
 class GlobalModel;
 /// The global models of one VM's resources, each of which looks at what the others have seen. Outlives them. Thread:
 /// owned by one.

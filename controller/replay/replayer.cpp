@@ -45,6 +45,7 @@ Status Replayer::on_raw(const store::RawMessage& message) {
 Status Replayer::begin(const store::Started& started, Timestamp time) {
   Result<controller::PipelineOptions> options = controller::parse_pipeline_options(started.options_toml);
   if (!options) return with_context(options.error(), "the recorded options");
+  controller::use_networks(options_.networks, *options);
   if (Status read = controller::set_calendar(started.calendar_toml, "recorded calendar", *options); !read) {
     return read.error();
   }

@@ -19,6 +19,8 @@ struct ReplayOptions {
   /// Decide by this policy instead of the recorded one. What the recorded cluster did then answers to other actions, so
   /// nothing is taken to be carried out: decisions are made as at level recommend, against the world as recorded.
   std::optional<ham::Policy> policy;
+  /// For the forecasts; null: the program's own.
+  std::shared_ptr<const forecast::global::Weights> networks;
   /// Called before each cycle with its recorded time; for pacing.
   std::function<void(Timestamp)> before_cycle;
   /// Each entry that the pipeline puts out, in order, with lsn 0.

@@ -1,9 +1,13 @@
 #include "controller/pipeline.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
+#include "controller/forecast/global/shipped_weights.h"
 #include "controller/pipeline_options.h"
 #include "tests/fakes/fake_telemetry.h"
 
@@ -305,6 +309,32 @@ TEST(PipelineOptions, SurviveTheJournal) {
   EXPECT_EQ(after->executor.migrate_deadline, before.executor.migrate_deadline);
   EXPECT_EQ(after->executor.controller, "test");
   EXPECT_EQ(after->view.cpu_speed, before.view.cpu_speed);
+}
+
+TEST(PipelineOptions, NetworksComeFromAFileIfThereIsOne) {
+  const std::string file = ::testing::TempDir() + "pipeline_weights.bin";
+  forecast::global::Weights tuned = *forecast::global::shipped_weights();
+  tuned.mlp.networks[0].parameters[0] += 1;
+  ASSERT_TRUE(forecast::global::write_weights(file, tuned));
+  const auto options_with = [](const std::string& weights) {
+    return parse_pipeline_options("controller = \"c\"\n[forecast]\nweights = \"" + weights + "\"\n");
+  };
+  const Result<PipelineOptions> with = options_with(file);
+  ASSERT_TRUE(with) << with.error().message;
+  EXPECT_EQ(*with->view.forecast.networks, tuned);
+
+  // A recording knows which it had, and a replay can be given them.
+  Result<PipelineOptions> recorded = parse_pipeline_options(pipeline_options_toml(*with));
+  ASSERT_TRUE(recorded) << recorded.error().message;
+  EXPECT_EQ(recorded->recorded_networks, fmt::format("{:016x}", forecast::global::weights_id(tuned)));
+  EXPECT_EQ(*recorded->view.forecast.networks, *forecast::global::shipped_weights());
+  use_networks(with->view.forecast.networks, *recorded);
+  EXPECT_EQ(*recorded->view.forecast.networks, tuned);
+
+  std::ofstream(file) << "no weights";
+  EXPECT_NE(options_with(file).error().message.find("damaged"), std::string::npos);
+  std::filesystem::remove(file);
+  EXPECT_NE(options_with(file).error().message.find(file), std::string::npos);
 }
 
 }  // namespace

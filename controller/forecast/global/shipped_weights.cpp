@@ -1,6 +1,5 @@
 #include "controller/forecast/global/shipped_weights.h"
 
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -31,12 +30,6 @@ std::shared_ptr<const Weights> shipped_weights() {
   // A test reads them, so that no program is built whose weights do not decode.
   static const auto weights = std::make_shared<const Weights>(parse_weights(bytes(), "the program's").value());
   return weights;
-}
-
-std::uint64_t shipped_weights_id() {
-  std::uint64_t id = 0;
-  std::memcpy(&id, bytes().substr(bytes().size() - sizeof id).data(), sizeof id);
-  return id;
 }
 
 }  // namespace proteus::forecast::global

@@ -129,6 +129,16 @@ bool fits(const Committee& committee, std::size_t rows, std::size_t anchors, std
   return committee.networks.empty() || committee.calibration.size() == calibrations;
 }
 
+/// The file but for its checksum.
+std::string content_of(const Weights& weights) {
+  std::string bytes(kMagic);
+  put(bytes, kVersion);
+  for (const Committee* committee : {&weights.mlp, &weights.lstm, &weights.maxima}) put(bytes, *committee);
+  put(bytes, weights.shares);
+  put(bytes, weights.prices);
+  return bytes;
+}
+
 }  // namespace
 
 const char* to_string(Member member) {
@@ -141,12 +151,13 @@ const char* to_string(Member member) {
   return "unknown";
 }
 
+std::uint64_t weights_id(const Weights& weights) {
+  const std::string bytes = content_of(weights);
+  return XXH64(bytes.data(), bytes.size(), 0);
+}
+
 Status write_weights(const std::filesystem::path& file, const Weights& weights) {
-  std::string bytes(kMagic);
-  put(bytes, kVersion);
-  for (const Committee* committee : {&weights.mlp, &weights.lstm, &weights.maxima}) put(bytes, *committee);
-  put(bytes, weights.shares);
-  put(bytes, weights.prices);
+  std::string bytes = content_of(weights);
   put(bytes, static_cast<std::uint64_t>(XXH64(bytes.data(), bytes.size(), 0)));
   std::ofstream out(file, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -51,6 +51,8 @@ struct Weights {
   bool operator==(const Weights&) const = default;
 };
 
+/// Tells one set of weights from another: the checksum at their file's end.
+std::uint64_t weights_id(const Weights& weights);
 /// Errors: kUnavailable if the file cannot be written.
 Status write_weights(const std::filesystem::path& file, const Weights& weights);
 /// Errors: kNotFound; kCorrupt for a damaged file; kUnsupported for one of another version, or made for other

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "agent/collect/probe.h"
 #include "common/kpi.h"
 #include "tests/agent/collect/fixture_root.h"
 
@@ -42,6 +43,25 @@ TEST(Check, AnEmptyHostHasNoHostFigures) {
       }
     }
   }
+}
+
+TEST(Check, KvmWithoutTheProcessorsHelpHasNoExits) {
+  const collect::FixtureRoot root;
+  root.write("/sys/module/kvm/refcnt", "1\n");
+#if defined(__x86_64__)
+  EXPECT_FALSE(collect::probe_hardware_kvm(root.path()).available);
+  root.write("/sys/module/kvm_pvm/refcnt", "1\n");
+  EXPECT_NE(collect::probe_hardware_kvm(root.path()).reason.find("kvm_pvm"), std::string::npos);
+  root.write("/sys/module/kvm_amd/refcnt", "1\n");
+  EXPECT_TRUE(collect::probe_hardware_kvm(root.path()).available);
+#endif
+}
+
+TEST(Check, VhostIsToldByItsDevice) {
+  const collect::FixtureRoot root;
+  EXPECT_FALSE(collect::probe_vhost(root.path()).reason.empty());
+  root.write("/dev/vhost-net", "");
+  EXPECT_TRUE(collect::probe_vhost(root.path()).available);
 }
 
 TEST(Check, PrintsATableAndJson) {

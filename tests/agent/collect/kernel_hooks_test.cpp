@@ -17,6 +17,7 @@
 #include "agent/collect/block_trace.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/vm_cgroup.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -74,7 +75,7 @@ bool direct_io(const std::string& path, int writes, int reads) {
 
 TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
   auto created = BlockTrace::create("/");
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   BlockTrace& trace = *created.value();
   const Group group("blkio");
   if (!group.made()) GTEST_SKIP() << "no control group of version 1 can be made here";
@@ -112,15 +113,15 @@ TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
 }
 
 TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {
-  auto threads = RunQueueTrace::create();
-  if (!threads) GTEST_SKIP() << threads.error().message;
-  auto created = ReclaimTrace::create(*threads.value());
-  if (!created) GTEST_SKIP() << created.error().message;
+  auto run_queue = RunQueueTrace::create();
+  if (!run_queue) SKIP_UNLESS_OUR_FAULT(run_queue.error().message);
+  auto created = ReclaimTrace::create(*run_queue.value());
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const Group group("memory");
   if (!group.made() || !group.write("memory.limit_in_bytes", std::to_string(16 << 20))) {
     GTEST_SKIP() << "no control group with a memory limit can be made here";
   }
-  const auto slot = threads.value()->acquire_slot();
+  const auto slot = run_queue.value()->acquire_slot();
   ASSERT_TRUE(slot);
   created.value()->clear(*slot);
   // Memory is charged to a process, so a process it must be: it waits for a byte, then sends a file that is larger than
@@ -139,8 +140,7 @@ TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {
     }
     ::_exit(0);
   }
-  ThreadMark mark{.thread = {child, child}, .slot = slot};
-  threads.value()->mark({&mark, 1});
+  ASSERT_TRUE(run_queue.value()->watch(child, *slot));
   const bool moved = group.write("cgroup.procs", std::to_string(child));
   EXPECT_EQ(::write(go[1], "g", 1), 1);
   int status = 0;
@@ -148,7 +148,7 @@ TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {
   ::close(go[0]);
   ::close(go[1]);
   ::unlink(file.c_str());
-  ASSERT_TRUE(mark.done && moved && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  ASSERT_TRUE(moved && WIFEXITED(status) && WEXITSTATUS(status) == 0);
   RunQueueTrace::Histogram histogram{};
   created.value()->read(*slot, histogram);
   EXPECT_GT(std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0}), 0);

@@ -10,6 +10,7 @@
 
 #include "agent/collect/collector.h"
 #include "tests/agent/collect/child_process.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -29,7 +30,7 @@ class KvmReaderTest : public testing::Test {
  protected:
   void SetUp() override {
     auto created = KvmReader::create();
-    if (!created) GTEST_SKIP() << created.error().message;
+    if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
     reader = std::move(created).value();
     std::string refusal;
     guest = start_guest(refusal);

@@ -19,6 +19,7 @@
 #include "agent/collect/hardware_counters.h"
 #include "ebpf/kvm_exits.h"
 #include "tests/agent/collect/fixture_root.h"
+#include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
 namespace {
@@ -37,26 +38,24 @@ std::int64_t sum(const RunQueueTrace::Histogram& histogram) {
   return std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0});
 }
 
-class MarkedThread : public testing::Test {
+class WatchedProcess : public testing::Test {
  protected:
   void SetUp() override {
     auto created = RunQueueTrace::create();
-    if (!created) GTEST_SKIP() << created.error().message;
-    threads = std::move(created).value();
-    slot = threads->acquire_slot().value();
-    ThreadMark mark{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = slot};
-    threads->mark({&mark, 1});
-    ASSERT_TRUE(mark.done);
+    if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
+    run_queue = std::move(created).value();
+    slot = run_queue->acquire_slot().value();
+    ASSERT_TRUE(run_queue->watch(::getpid(), slot));
   }
-  std::unique_ptr<RunQueueTrace> threads;
+  std::unique_ptr<RunQueueTrace> run_queue;
   std::uint32_t slot = 0;
 };
 
-class KvmExits : public MarkedThread {
+class KvmExits : public WatchedProcess {
  protected:
   /// Loaded, not attached: this kernel has one layout only, and no event of its own must count.
   std::unique_ptr<KvmExitTrace> make(KvmExitLayout layout) {
-    auto created = KvmExitTrace::create(*threads, layout, false);
+    auto created = KvmExitTrace::create(*run_queue, layout, false);
     reason = created ? "" : created.error().message;
     return created ? std::move(created).value() : nullptr;
   }
@@ -65,7 +64,7 @@ class KvmExits : public MarkedThread {
 
 TEST_F(KvmExits, OlderKernelsHandTheReasonOver) {
   const auto trace = make(KvmExitLayout::kReasonFirst);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
     ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
@@ -89,7 +88,7 @@ TEST_F(KvmExits, OlderKernelsHandTheReasonOver) {
 
 TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
   const auto trace = make(KvmExitLayout::kVcpuFirst);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   ASSERT_TRUE(feed(trace->exit_program_fd(), {0, KVM_EXITS_VMX}));  // no vCPU lies at 0
   ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
   ASSERT_TRUE(trace->read().contains(slot));
@@ -100,15 +99,14 @@ TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
 
 TEST_F(KvmExits, TheRecordOfTheTracepointLoads) {
   const auto trace = make(KvmExitLayout::kRecord);
-  if (!trace) GTEST_SKIP() << reason;
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
   EXPECT_TRUE(trace->read().empty());
 }
 
 TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
   const auto trace = make(KvmExitLayout::kReasonFirst);
-  if (!trace) GTEST_SKIP() << reason;
-  ThreadMark forget{.thread = {::getpid(), static_cast<pid_t>(::syscall(SYS_gettid))}, .slot = std::nullopt};
-  threads->mark({&forget, 1});
+  if (!trace) SKIP_UNLESS_OUR_FAULT(reason);
+  run_queue->forget(::getpid());
   ASSERT_TRUE(feed(trace->exit_program_fd(), {12, 0, KVM_EXITS_VMX}));
   ASSERT_TRUE(feed(trace->entry_program_fd(), {0}));
   EXPECT_TRUE(trace->read().empty());
@@ -116,9 +114,9 @@ TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
 
 TEST_F(KvmExits, AttachToThisKernelsLayoutOrSayWhyNot) {
   const auto layout = probe_kvm_exit_layout();
-  if (!layout) GTEST_SKIP() << layout.error().message;
-  const auto trace = KvmExitTrace::create(*threads, *layout);
-  if (!trace) GTEST_SKIP() << trace.error().message;
+  if (!layout) SKIP_UNLESS_OUR_FAULT(layout.error().message);
+  const auto trace = KvmExitTrace::create(*run_queue, *layout);
+  if (!trace) SKIP_UNLESS_OUR_FAULT(trace.error().message);
   EXPECT_TRUE((*trace)->read().empty()) << "this thread runs no guest";
 }
 
@@ -131,7 +129,7 @@ TEST(ExitReasonName, NamesTheCommonOnesAndNumbersTheRest) {
 
 TEST(NetSoftirq, CountsTheNetworksAndNoOthers) {
   auto created = NetSoftirqTrace::create();
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const NetSoftirqTrace& trace = *created.value();
   cpu_set_t all, one;
   ::sched_getaffinity(0, sizeof all, &all);
@@ -150,7 +148,7 @@ TEST(NetSoftirq, CountsTheNetworksAndNoOthers) {
 
 TEST(PacketDrops, NamesTheReason) {
   auto created = PacketDropTrace::create();
-  if (!created) GTEST_SKIP() << created.error().message;
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const auto count = [&](const std::string& reason) {
     for (const auto& [name, value] : created.value()->read()) {
       if (name == reason) return value;
@@ -168,16 +166,16 @@ TEST(PacketDrops, NamesTheReason) {
   EXPECT_GE(count("of_a_subsystem"), 1);
 }
 
-class Hardware : public MarkedThread {};
+class Hardware : public WatchedProcess {};
 
-TEST_F(Hardware, StepsOfACountersAreTheMarkedThreads) {
+TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
   // Counters that every machine has: the clock of the CPU, in ns, in the place of the processor's own.
   constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kClocks{
       {{PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}}};
-  auto created = HardwareCounters::create(*threads, kClocks);
-  if (!created) GTEST_SKIP() << created.error().message;
+  auto created = HardwareCounters::create(*run_queue, kClocks);
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
   const HardwareCounters& counters = *created.value();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   const auto started = std::chrono::steady_clock::now();

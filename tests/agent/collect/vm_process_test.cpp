@@ -26,6 +26,11 @@ TEST(ParseVcpuThreadName, KnowsQemusNames) {
   }
 }
 
+std::optional<pid_t> find_vm_process(const std::string& root, std::string_view name, std::string_view uuid) {
+  const VmName vm{name, uuid};
+  return find_vm_processes(root, {&vm, 1}).front();
+}
+
 TEST(FindVmProcess, BelievesThePidFileOnlyIfTheProcessRunsTheVm) {
   const FixtureRoot root;
   root.write("/run/libvirt/qemu/a.pid", "77\n");
@@ -54,12 +59,24 @@ TEST(FindVmProcess, LibvirtsScopeOfTheMachineIsEnough) {
   EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), std::nullopt);
 }
 
-TEST(IsGroupOfMachine, KnowsLibvirtsNames) {
-  EXPECT_TRUE(is_group_of_machine("/machine/qemu-12-a.libvirt-qemu/vcpu0", "a"));
-  EXPECT_TRUE(is_group_of_machine("/machine.slice/machine-qemu\\x2d1\\x2da.scope", "a"));
+TEST(FindVmProcess, FindsManyInOneLook) {
+  const FixtureRoot root;
+  const std::string other_uuid = "99999999-2222-3333-4444-555555555555";
+  root.write("/run/libvirt/qemu/c.pid", "63\n");
+  root.write("/proc/61/cmdline", arguments(kUuid));
+  root.write("/proc/62/cgroup", "1:cpu:/machine/qemu-2-b.libvirt-qemu/emulator\n");
+  root.write("/proc/63/cmdline", arguments(other_uuid));
+  root.write("/proc/64/cmdline", "unrelated\0"s);
+  const std::vector<VmName> vms{{"a", kUuid}, {"b", "no-uuid"}, {"c", other_uuid}, {"d", "nobody"}};
+  EXPECT_EQ(find_vm_processes(root.path(), vms), (std::vector<std::optional<pid_t>>{61, 62, 63, std::nullopt}));
+}
+
+TEST(MachineOfGroup, KnowsLibvirtsNames) {
+  EXPECT_EQ(machine_of_group("/machine/qemu-12-a.libvirt-qemu/vcpu0"), "a");
+  EXPECT_EQ(machine_of_group("/machine.slice/machine-qemu\\x2d1\\x2da\\x2db.scope"), "a-b");
   for (const char* other :
        {"/", "", "/machine/qemu-12-a", "/qemu-x-a.libvirt-qemu", "/qemu-1.libvirt-qemu", "/a.scope"}) {
-    EXPECT_FALSE(is_group_of_machine(other, "a")) << other;
+    EXPECT_EQ(machine_of_group(other), std::nullopt) << other;
   }
 }
 
@@ -73,7 +90,7 @@ TEST(ListThreads, TellsAVcpuByItsGroupAndAVhostWorkerByItsName) {
   auto threads = list_threads(root.path(), 77);
   std::sort(threads.begin(), threads.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
   EXPECT_EQ(threads, (std::vector<VmThread>{{.tid = 80, .vcpu = 2}, {.tid = 81, .vcpu = {}, .vhost = true}}));
-  EXPECT_EQ(find_vhost_kthreads(root.path(), 77), std::vector<pid_t>{90});
+  EXPECT_EQ(find_vhost_kthreads(root.path()), (std::map<pid_t, std::vector<pid_t>>{{77, {90}}, {78, {91}}}));
 }
 
 TEST(ListThreads, NamesVcpusAndOthers) {

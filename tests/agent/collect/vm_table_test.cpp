@@ -36,7 +36,7 @@ class FakeTrace final : public RunQueueTrace {
     for (std::uint32_t i = 0; i < count; ++i) free.insert(i);
   }
   std::set<std::uint32_t> free;
-  std::map<pid_t, std::uint32_t> marked;
+  std::map<pid_t, std::uint32_t> watched;
   std::map<std::pair<std::uint32_t, std::int64_t>, std::int64_t> cells;  ///< winner -1: host
 
   std::uint32_t slot_count() const override { return count_; }
@@ -47,17 +47,13 @@ class FakeTrace final : public RunQueueTrace {
     return slot;
   }
   void release_slot(std::uint32_t slot) override { EXPECT_TRUE(free.insert(slot).second); }
-  void mark(std::span<ThreadMark> marks) override {
-    for (ThreadMark& m : marks) {
-      m.done = !refuses;
-      if (refuses) continue;
-      if (m.slot) {
-        marked[m.thread.tid] = *m.slot;
-      } else {
-        marked.erase(m.thread.tid);
-      }
-    }
+  bool watch(pid_t process, std::uint32_t slot) override {
+    if (!refuses) watched[process] = slot;
+    return !refuses;
   }
+  void forget(pid_t process) override { watched.erase(process); }
+  void update() override {}
+  std::int64_t lost_count() const override { return 0; }
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
     waits.fill(slot + 1);
     slices.fill(slot + 2);
@@ -68,7 +64,7 @@ class FakeTrace final : public RunQueueTrace {
   }
   std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
-  int threads_fd() const override { return -1; }
+  int processes_fd() const override { return -1; }
   std::int64_t own_quota_ns = 0;
   bool refuses = false;
 
@@ -90,6 +86,18 @@ class FakeKvm final : public KvmReader {
       figures[i]->known = 1u << KVM_COUNTER_EXITS;
       figures[i]->counters[KVM_COUNTER_EXITS] = places[i].vcpu + 1;
     }
+  }
+  int program_fd() const override { return -1; }
+};
+
+/// All groups that it is asked for have stood still for as long as each other.
+class FakePressure final : public PressureReader {
+ public:
+  std::optional<group_pressure> all;
+  std::vector<std::uint64_t> asked;
+  void read(std::span<const std::uint64_t> groups, std::span<std::optional<group_pressure>> figures) override {
+    asked.assign(groups.begin(), groups.end());
+    std::fill(figures.begin(), figures.end(), all);
   }
   int program_fd() const override { return -1; }
 };
@@ -134,7 +142,9 @@ class VmTableTest : public testing::Test {
   FakeTrace trace{2};
   FakeKvm kvm;
   FakeBlock block;
-  VmTable table{root.path(), {reader, &trace, &kvm, &block}};
+  FakePressure pressure;
+  VmTable table{root.path(),
+                {.threads = reader, .run_queue = &trace, .kvm = &kvm, .pressure = &pressure, .block = &block}};
 };
 
 TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
@@ -149,12 +159,12 @@ TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
   EXPECT_EQ(vm.threads[0].thread.vcpu, 0);
   EXPECT_EQ(vm.threads[1].thread.vcpu, 1);
   EXPECT_EQ(vm.emulator_time_ns, 5);
-  EXPECT_EQ(trace.marked.size(), 3u);
+  EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{70, *vm.slot}}));
 
   inventory.vms.clear();
   EXPECT_TRUE(table.update(inventory));
   EXPECT_TRUE(table.vms().empty());
-  EXPECT_TRUE(trace.marked.empty());
+  EXPECT_TRUE(trace.watched.empty());
   EXPECT_EQ(trace.free.size(), 2u) << "the slot came back";
 }
 
@@ -184,10 +194,8 @@ TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
   reader.threads[75] = {};
   reader.threads[75].start_ns = 2;
   reader.threads[75].run_time_ns = 7;
-  trace.marked.clear();
   table.update(inventory);
   EXPECT_EQ(table.vms().at(kVm).emulator_time_ns, 47);
-  EXPECT_EQ(trace.marked.count(75), 1u) << "the hook must be told again";
 }
 
 TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
@@ -273,16 +281,29 @@ TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
 }
 
-TEST_F(VmTableTest, ARefusedThreadIsCountedOnceAndTriedAgain) {
+TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
   trace.refuses = true;
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   table.update(inventory);
   table.update(inventory);
   EXPECT_EQ(table.refused_count(), 1);
-  trace.refuses = false;
+}
+
+TEST_F(VmTableTest, TheHookFollowsAVmToItsNextProcess) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
   table.update(inventory);
-  EXPECT_EQ(trace.marked.count(70), 1u);
+  const auto slot = table.vms().at(kVm).slot;
+  ASSERT_TRUE(slot);
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  table.update(inventory);
+  EXPECT_TRUE(trace.watched.empty()) << "its id may be given to anybody now";
+  add_vm(kVm, "a", 80);
+  add_thread(80, 80, "qemu");
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{80, *slot}}));
 }
 
 TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
@@ -345,6 +366,23 @@ TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
   EXPECT_TRUE(block.figures.empty());
 }
 
+TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
+  add_vm(kVm, "a", 70);
+  add_vm(VmId("b"), "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  root.write("/proc/70/cgroup", "0::/machine/a\n");
+  root.write("/sys/fs/cgroup/unified/machine/a/cpu.pressure", "some total=1\n");
+  table.update(inventory);
+  ASSERT_EQ(pressure.asked, std::vector{*group_id(root.path() + "/sys/fs/cgroup/unified/machine/a")});
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 1000);
+  pressure.all =
+      group_pressure{.cpu_some_ns = 2500, .io_some_ns = 0, .memory_some_ns = 0, .memory_full_ns = 0, .valid = 1};
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 2500);
+  EXPECT_EQ(table.vms().at(VmId("b")).cgroup_figures.cpu_pressure_some_ns, std::nullopt);
+}
+
 TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
@@ -353,7 +391,7 @@ TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   reader.threads[71].run_time_ns = 30;
   table.update(inventory);
   const TrackedVm& vm = table.vms().at(kVm);
-  EXPECT_TRUE(vm.has_vhost());
+  EXPECT_TRUE(vm.has_vhost);
   EXPECT_EQ(vm.vhost_time_ns, 30);
   EXPECT_EQ(vm.emulator_time_ns, 5);
 }

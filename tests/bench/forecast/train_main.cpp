@@ -6,15 +6,47 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <string>
 
+#include "controller/forecast/global/fine_tune.h"
 #include "tests/bench/forecast/train.h"
+#include "tests/bench/forecast/training_data.h"
+
+namespace {
+
+using namespace proteus;
+
+int fail(const Error& error) {
+  fmt::print(stderr, "train-forecast: {}\n", error.message);
+  return 1;
+}
+
+int tune(const bench::DataSet& set, const std::string& from, const std::string& out, const bench::TrainChoice& choice,
+         const std::function<void(const std::string&)>& log) {
+  const Result<forecast::global::Weights> begin = forecast::global::read_weights(from);
+  if (!begin) return fail(begin.error());
+  forecast::global::FineTuneOptions options;
+  options.seed = choice.seed;
+  const Result<forecast::global::FineTuned> tuned =
+      forecast::global::fine_tune(*begin, bench::training_series(set), options, log);
+  if (!tuned) return fail(tuned.error());
+  log(fmt::format("on the newest two days: {:.4f}, before {:.4f}: {}", tuned->after.total(), tuned->before.total(),
+                  tuned->better ? "better" : "not enough better, left as it was"));
+  if (const Status written = forecast::global::write_weights(out, tuned->weights); !written)
+    return fail(written.error());
+  log("written to " + out);
+  return 0;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  using namespace proteus;
   std::string data;
   std::string out;
   std::string left_out;
+  std::string tuned_from;
+  std::string part;
   bench::TrainChoice choice;
   CLI::App app("Trains the global forecast models on a folder of series: manifest.csv and series/<vm>.csv.gz");
   app.add_option("--data", data, "the set folder")->required()->check(CLI::ExistingDirectory);
@@ -24,18 +56,22 @@ int main(int argc, char** argv) {
   app.add_option("--seed", choice.seed, "of everything that is drawn")->capture_default_str();
   app.add_option("--without", left_out,
                  "the VMs that are not looked at, for example 0/3: every third from the first on");
+  app.add_option("--tune", tuned_from, "do not begin from nothing: fine-tune these weights, as proteusctl tune does")
+      ->check(CLI::ExistingFile);
+  app.add_option("--part", part, "the VMs that are looked at, for example 0/3")->excludes("--without");
   CLI11_PARSE(app, argc, argv);
 
-  const auto fail = [](const Error& error) {
-    fmt::print(stderr, "train-forecast: {}\n", error.message);
-    return 1;
-  };
   Result<bench::DataSet> set = bench::read_data_set(data);
   if (!set) return fail(set.error());
   if (!left_out.empty()) {
-    const Result<bench::Part> part = bench::parse_part(left_out);
-    if (!part) return fail(part.error());
-    bench::drop_part(*set, *part);
+    const Result<bench::Part> dropped = bench::parse_part(left_out);
+    if (!dropped) return fail(dropped.error());
+    bench::drop_part(*set, *dropped);
+  }
+  if (!part.empty()) {
+    const Result<bench::Part> kept = bench::parse_part(part);
+    if (!kept) return fail(kept.error());
+    bench::keep_part(*set, *kept);
   }
   const auto log = [](const std::string& line) {
     timespec now{};
@@ -43,6 +79,7 @@ int main(int argc, char** argv) {
     fmt::print("{:4} s of CPU  {}\n", now.tv_sec, line);
     std::fflush(stdout);
   };
+  if (!tuned_from.empty()) return tune(*set, tuned_from, out, choice, log);
   Result<forecast::global::Weights> weights = bench::train_weights(*set, choice, log);
   if (!weights) return fail(weights.error());
   if (const Status written = forecast::global::write_weights(out, *weights); !written) return fail(written.error());

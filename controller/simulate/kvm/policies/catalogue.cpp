@@ -13,9 +13,17 @@
 namespace proteus::simulate::kvm {
 namespace {
 
-template <typename Source, typename Model>
-std::unique_ptr<Policy> search(std::unique_ptr<Source> source, std::unique_ptr<Model> response) {
-  return std::make_unique<SearchPolicy>(std::move(source), std::move(response), SearchOptions{});
+constexpr double kForecastWeight = 0.3;
+
+std::unique_ptr<Policy> proteus(std::unique_ptr<OutlookSource> source) {
+  return std::make_unique<SearchPolicy>(std::move(source), std::make_unique<LearnedResponse>(), SearchOptions{});
+}
+
+/// A baseline that knows the simulator's formulas. Its outlook is one hour and says nothing of what comes after.
+std::unique_ptr<Policy> baseline(std::unique_ptr<OutlookSource> source, const Workload& workload) {
+  SearchOptions options;
+  options.payback_h = 1;
+  return std::make_unique<SearchPolicy>(std::move(source), std::make_unique<TrueResponse>(workload), options);
 }
 
 struct Entry {
@@ -26,17 +34,11 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
-    Entry{"search-hour",
-          [](const Workload& w) { return search(std::make_unique<LastHour>(), std::make_unique<TrueResponse>(w)); }},
-    Entry{"oracle",
-          [](const Workload& w) { return search(std::make_unique<NextHour>(w), std::make_unique<TrueResponse>(w)); }},
-    Entry{"proteus-rules",
-          [](const Workload&) { return search(std::make_unique<LastHour>(), std::make_unique<LearnedResponse>()); }},
+    Entry{"search-hour", [](const Workload& w) { return baseline(std::make_unique<LastHour>(), w); }},
+    Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w), w); }},
+    Entry{"proteus-rules", [](const Workload&) { return proteus(std::make_unique<RecentPaths>(RecentWeights{})); }},
     Entry{"proteus",
-          [](const Workload&) {
-            return search(std::make_unique<ForecastSource>(ForecastSource::Weights{}),
-                          std::make_unique<LearnedResponse>());
-          }},
+          [](const Workload&) { return proteus(std::make_unique<ForecastSource>(kForecastWeight, RecentWeights{})); }},
 };
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "controller/simulate/kvm/policies/forecast_source.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <numeric>
 
-#include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/splitmix64.h"
 
 namespace proteus::simulate::kvm {
@@ -11,9 +12,6 @@ namespace {
 
 constexpr int kWarmUpTicks = 2 * kDayTicks;  ///< of the history before the first tick
 constexpr std::size_t kForecastPaths = 6;
-constexpr std::size_t kDayPaths = 8;
-constexpr std::size_t kPaths = kForecastPaths + 2 + kDayPaths;
-constexpr int kHeldTicks = 3;
 
 Timestamp time_of(int tick) {
   return Timestamp{std::chrono::seconds(kTick_s) * tick};
@@ -39,7 +37,8 @@ double at_level(const forecast::Quantiles& q, double level) {
 
 }  // namespace
 
-ForecastSource::ForecastSource(Weights weights) : weights_(weights), engine_(engine_options()) {}
+ForecastSource::ForecastSource(double forecast, RecentWeights recent)
+    : weight_(forecast), recent_(recent), engine_(engine_options()) {}
 
 void ForecastSource::feed(int v, const Console& console, int tick) {
   const VmId& id = ids_[static_cast<std::size_t>(v)];
@@ -66,48 +65,45 @@ void ForecastSource::observe(const Console& console) {
 }
 
 void ForecastSource::fill(const Console& console, Outlook& outlook) {
-  outlook.reset(console.vm_count(), kAheadTicks, kPaths);
-  for (std::size_t p = 0; p < kPaths; ++p) {
-    outlook.weights[p] = p < kForecastPaths        ? weights_.forecast / kForecastPaths
-                         : p == kForecastPaths     ? weights_.hour
-                         : p == kForecastPaths + 1 ? weights_.now
-                                                   : weights_.day / kDayPaths;
+  recent_.fill(console, lately_);
+  const std::size_t ticks = lately_.ticks;
+  const std::size_t made = kForecastPaths * ticks;  // cells of the forecast's paths, which come first
+  outlook.reset(console.vm_count(), ticks, kForecastPaths + lately_.paths);
+  for (std::size_t p = 0; p < outlook.paths; ++p) {
+    outlook.weights[p] =
+        p < kForecastPaths ? weight_ / kForecastPaths : (1 - weight_) * lately_.weights[p - kForecastPaths];
   }
+  const std::size_t stride = kAheadTicks / ticks;
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
-    const int vm = static_cast<int>(v);
-    const int first = console.first_sample(vm);
-    if (!console.vm(vm).present || first >= console.tick()) continue;
+    const std::size_t to = v * outlook.cells();
+    const std::size_t from = v * lately_.cells();
+    const auto copy = [&](auto member) {
+      const auto begin = (lately_.*member).begin() + static_cast<std::ptrdiff_t>(from);
+      const auto target = (outlook.*member).begin() + static_cast<std::ptrdiff_t>(to);
+      std::copy_n(begin, lately_.cells(), target + static_cast<std::ptrdiff_t>(made));
+      // What is not forecast is as in the last hour, path by path.
+      for (std::size_t i = 0; i < made; ++i)
+        target[static_cast<std::ptrdiff_t>(i)] = begin[static_cast<std::ptrdiff_t>(i % (2 * ticks))];
+    };
+    for (const auto member : {&Outlook::cpu_mhz, &Outlook::disk_kbs, &Outlook::network_kbs, &Outlook::need_mib}) {
+      copy(member);
+    }
+    if (!console.vm(static_cast<int>(v)).present) continue;
     const Result<forecast::Forecast> cpu = engine_.forecast(ids_[v], forecast::Resource::kCpu, time_of(console.tick()));
+    if (!cpu) continue;
     // The levels of the paths are spread evenly and dealt to each VM in an order of its own.
     std::array<std::size_t, kForecastPaths> deal{};
-    for (std::size_t p = 0; p < kForecastPaths; ++p) deal[p] = p;
+    std::iota(deal.begin(), deal.end(), 0);
     SplitMix64 random(v);
     for (std::size_t p = kForecastPaths; p-- > 1;) std::swap(deal[p], deal[random.next() % (p + 1)]);
-    for (std::size_t p = 0; p < kPaths; ++p) {
-      for (std::size_t i = 0; i < kAheadTicks; ++i) {
-        int tick = console.tick() - static_cast<int>(kAheadTicks) + static_cast<int>(i);
-        if (p == kForecastPaths + 1) tick = console.tick() - 1 - static_cast<int>(i) % kHeldTicks;
-        if (p > kForecastPaths + 1) {
-          const std::size_t back = (p - kForecastPaths - 2) * kAheadTicks + i;
-          tick = console.tick() - 1 - kDayTicks * static_cast<int>(back) / static_cast<int>(kDayPaths * kAheadTicks);
-        }
-        tick = std::max(first, tick);
-        const std::size_t at = (v * kPaths + p) * kAheadTicks + i;
-        double mhz = console.sample(vm, Series::kCpu, tick);
-        if (p < kForecastPaths && cpu && cpu->steps.size() > i + 1) {
-          mhz = at_level(cpu->steps[i + 1], (static_cast<double>(deal[p]) + 0.5) / kForecastPaths);
-        }
-        outlook.cpu_mhz[at] = static_cast<float>(mhz);
-        outlook.disk_kbs[at] = static_cast<float>(console.sample(vm, Series::kDisk, tick));
-        outlook.network_kbs[at] = static_cast<float>(console.sample(vm, Series::kNetwork, tick));
-        outlook.need_mib[at] = static_cast<float>(0.1 * console.provisioned_mib(vm));
+    for (std::size_t p = 0; p < kForecastPaths; ++p) {
+      const double level = (static_cast<double>(deal[p]) + 0.5) / kForecastPaths;
+      for (std::size_t i = 0; i < ticks; ++i) {
+        const std::size_t step = std::min(1 + i * stride, cpu->steps.size() - 1);
+        outlook.cpu_mhz[to + p * ticks + i] = static_cast<float>(at_level(cpu->steps[step], level));
       }
     }
   }
-}
-
-void ForecastSource::fill_day(const Console& console, Outlook& outlook) {
-  fill_last_day(console, outlook);
 }
 
 std::vector<double> ForecastSource::memory_needs(const Console& console) {

@@ -1,9 +1,18 @@
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 
 #include <algorithm>
+#include <array>
 
 namespace proteus::simulate::kvm {
 namespace {
+
+constexpr int kHeldTicks = 3;
+/// The week is read at ticks so far apart, counted from the traces' begin: what is expected of a usual week changes
+/// little from one step to the next. Has 8 in common with a day: times of day differ.
+constexpr int kWeekStride = 56;
+constexpr std::array kSeasonDays = {1, 2, 7};
+constexpr int kPathTicks = 6;
+constexpr std::size_t kWeekPaths = 6;
 
 /// sample(v, series, i): of tick i from now, or before now.
 template <typename Sample>
@@ -24,26 +33,36 @@ void fill_path(const Console& console, Outlook& outlook, const Sample& sample) {
   }
 }
 
-}  // namespace
+struct Path {
+  double weight = 0;
+  std::array<int, kPathTicks> ticks{};
+};
 
-/// Eight hours' worth of ticks spread evenly over the last day.
-void fill_last_day(const Console& console, Outlook& outlook) {
-  constexpr std::size_t kPaths = 8;
-  outlook.reset(console.vm_count(), kAheadTicks, kPaths);
-  for (std::size_t v = 0; v < console.vm_count(); ++v) {
-    const int vm = static_cast<int>(v);
-    const int first = console.first_sample(vm);
-    if (!console.vm(vm).present || first >= console.tick()) continue;
-    for (std::size_t i = 0; i < kPaths * kAheadTicks; ++i) {
-      const int tick = std::max(first, console.tick() - 1 - 3 * static_cast<int>(i));
-      const std::size_t at = v * kPaths * kAheadTicks + i;
-      outlook.cpu_mhz[at] = static_cast<float>(console.sample(vm, Series::kCpu, tick));
-      outlook.disk_kbs[at] = static_cast<float>(console.sample(vm, Series::kDisk, tick));
-      outlook.network_kbs[at] = static_cast<float>(console.sample(vm, Series::kNetwork, tick));
-      outlook.need_mib[at] = static_cast<float>(0.1 * console.provisioned_mib(vm));
-    }
+/// Which ticks of the past stand for the next hours.
+std::vector<Path> recent_paths(int now, const RecentWeights& weights) {
+  std::vector<Path> paths;
+  const auto add = [&](double weight, const auto& tick) {
+    if (weight <= 0) return;
+    Path& path = paths.emplace_back();
+    path.weight = weight;
+    for (int i = 0; i < kPathTicks; ++i) path.ticks[static_cast<std::size_t>(i)] = tick(i);
+  };
+  for (int half = 0; half < 2; ++half) {
+    add(weights.hour / 2, [&](int i) { return now - 2 * (kPathTicks - i) + half; });
   }
+  add(weights.now, [&](int i) { return now - kHeldTicks + i % kHeldTicks; });
+  for (const int days : kSeasonDays) {
+    add(weights.season / kSeasonDays.size(), [&](int i) { return now - days * kDayTicks + 2 * i; });
+  }
+  for (std::size_t p = 0; p < kWeekPaths; ++p) {
+    add(weights.week / kWeekPaths, [&](int i) {
+      return (now - 1) / kWeekStride * kWeekStride - kWeekStride * (static_cast<int>(p) * kPathTicks + i);
+    });
+  }
+  return paths;
 }
+
+}  // namespace
 
 std::vector<double> recent_needs(const Console& console, int ticks, double factor) {
   std::vector<double> needs(console.vm_count());
@@ -53,7 +72,7 @@ std::vector<double> recent_needs(const Console& console, int ticks, double facto
     const double size = console.provisioned_mib(vm);
     needs[v] = 0.1 * size;
     const int first = console.first_sample(vm);
-    if (console.tick() - first < ticks) needs[v] = size;
+    if (console.tick() - first < ticks && console.tick() - first < kDayTicks) needs[v] = size;
     for (int t = std::max(first, console.tick() - ticks); t < console.tick(); ++t) {
       needs[v] = std::max(needs[v], console.sample(vm, Series::kMemory, t) * factor + 0.1 * size);
     }
@@ -62,16 +81,61 @@ std::vector<double> recent_needs(const Console& console, int ticks, double facto
   return needs;
 }
 
-void LastHour::fill_day(const Console& console, Outlook& outlook) {
-  fill_last_day(console, outlook);
-}
-
-void NextHour::fill_day(const Console& console, Outlook& outlook) {
-  fill(console, outlook);
+std::vector<double> OutlookSource::memory_peaks(const Console& console) {
+  if (peaks_.empty() || console.tick() % static_cast<int>(kAheadTicks) == 0) {
+    peaks_ = recent_needs(console, 7 * kDayTicks, 1.05);
+  }
+  return peaks_;
 }
 
 std::vector<double> LastHour::memory_needs(const Console& console) {
   return recent_needs(console, kDayTicks, 1.1);
+}
+
+void LastHour::fill(const Console& console, Outlook& outlook) {
+  fill_path(console, outlook, [&](int v, Series series, std::size_t i) {
+    const int first = console.first_sample(v);
+    if (first >= console.tick()) return 0.0;
+    const int tick = console.tick() - static_cast<int>(kAheadTicks) + static_cast<int>(i);
+    return console.sample(v, series, std::max(first, tick));
+  });
+}
+
+std::vector<double> RecentPaths::memory_needs(const Console& console) {
+  return recent_needs(console, kDayTicks, 1.1);
+}
+
+void RecentPaths::fill(const Console& console, Outlook& outlook) {
+  const std::vector<Path> paths = recent_paths(console.tick(), weights_);
+  outlook.reset(console.vm_count(), kPathTicks, paths.size());
+  double sum = 0;
+  for (const Path& path : paths) sum += path.weight;
+  for (std::size_t p = 0; p < paths.size(); ++p) outlook.weights[p] = paths[p].weight / sum;
+  for (std::size_t v = 0; v < console.vm_count(); ++v) {
+    const int vm = static_cast<int>(v);
+    const int first = console.first_sample(vm);
+    if (!console.vm(vm).present || first >= console.tick()) continue;
+    const double size = console.provisioned_mib(vm);
+    const auto need = static_cast<float>(std::min(size, console.newest(vm, Series::kMemory) + 0.1 * size));
+    std::size_t at = v * outlook.cells();
+    for (const Path& path : paths) {
+      for (int tick : path.ticks) {
+        // Of a VM that is younger, what there is.
+        if (tick < first) tick = first + (first - tick) % (console.tick() - first);
+        outlook.cpu_mhz[at] = static_cast<float>(console.sample(vm, Series::kCpu, tick));
+        outlook.disk_kbs[at] = static_cast<float>(console.sample(vm, Series::kDisk, tick));
+        outlook.network_kbs[at] = static_cast<float>(console.sample(vm, Series::kNetwork, tick));
+        outlook.need_mib[at] = need;
+        ++at;
+      }
+    }
+  }
+}
+
+void NextHour::fill(const Console& console, Outlook& outlook) {
+  fill_path(console, outlook, [&](int v, Series series, std::size_t i) {
+    return workload_.sample(static_cast<std::size_t>(v), series, console.tick() + static_cast<int>(i));
+  });
 }
 
 std::vector<double> NextHour::memory_needs(const Console& console) {
@@ -84,21 +148,6 @@ std::vector<double> NextHour::memory_needs(const Console& console) {
     }
   }
   return needs;
-}
-
-void LastHour::fill(const Console& console, Outlook& outlook) {
-  fill_path(console, outlook, [&](int v, Series series, std::size_t i) {
-    const int first = console.first_sample(v);
-    if (first >= console.tick()) return 0.0;
-    const int tick = console.tick() - static_cast<int>(kAheadTicks) + static_cast<int>(i);
-    return console.sample(v, series, std::max(first, tick));
-  });
-}
-
-void NextHour::fill(const Console& console, Outlook& outlook) {
-  fill_path(console, outlook, [&](int v, Series series, std::size_t i) {
-    return workload_.sample(static_cast<std::size_t>(v), series, console.tick() + static_cast<int>(i));
-  });
 }
 
 }  // namespace proteus::simulate::kvm

@@ -1,13 +1,14 @@
 #pragma once
 
+#include <cstddef>
+#include <vector>
+
 #include "controller/simulate/kvm/policies/search_policy.h"
 
 namespace proteus::simulate::kvm {
 
 inline constexpr std::size_t kAheadTicks = 12;  ///< an hour
 
-/// Eight hours' worth of ticks spread evenly over the last day. Memory: what the kernels take.
-void fill_last_day(const Console& console, Outlook& outlook);
 /// [vm] the largest need of so many ticks, active memory times a factor; the size while that is not known.
 std::vector<double> recent_needs(const Console& console, int ticks, double factor);
 
@@ -15,8 +16,27 @@ std::vector<double> recent_needs(const Console& console, int ticks, double facto
 class LastHour final : public OutlookSource {
  public:
   void fill(const Console& console, Outlook& outlook) override;
-  void fill_day(const Console& console, Outlook& outlook) override;
   std::vector<double> memory_needs(const Console& console) override;
+};
+
+/// How likely it is that VMs go on like this, relative to each other.
+struct RecentWeights {
+  double hour = 0.3;    ///< as in the last hour
+  double now = 0.15;    ///< as in the last ticks
+  double season = 0.2;  ///< as at the time of the next hour, one, two and seven days ago
+  double week = 0.35;   ///< as at any time of the last week
+};
+
+/// What the VMs did lately, all of them together, as paths of what they may do for the next hours. Memory: what they
+/// need now.
+class RecentPaths final : public OutlookSource {
+ public:
+  explicit RecentPaths(RecentWeights weights) : weights_(weights) {}
+  void fill(const Console& console, Outlook& outlook) override;
+  std::vector<double> memory_needs(const Console& console) override;
+
+ private:
+  RecentWeights weights_;
 };
 
 /// The true next hour: for a baseline that no policy can reach.
@@ -24,7 +44,6 @@ class NextHour final : public OutlookSource {
  public:
   explicit NextHour(const Workload& workload) : workload_(workload) {}
   void fill(const Console& console, Outlook& outlook) override;
-  void fill_day(const Console& console, Outlook& outlook) override;
   std::vector<double> memory_needs(const Console& console) override;
 
  private:

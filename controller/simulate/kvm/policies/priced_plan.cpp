@@ -8,7 +8,7 @@
 namespace proteus::simulate::kvm {
 namespace {
 
-constexpr double kTick_h = kTick_s / 3600.0;
+constexpr double kTicksPerHour = 3600.0 / kTick_s;
 constexpr double kSwapSlope = 20;
 constexpr double kGuestSwapSlope = 10;
 constexpr double kContended = 0.05;
@@ -173,11 +173,13 @@ PricedPlan::Price PricedPlan::price(int h, const std::vector<int>& vms) const {
     }
   }
   Price price;
-  price.power_eur = (host.peak_w - host.idle_w) * used / 1000 * kEnergyPrice_eur_kwh * kTick_h;
+  const auto ticks = static_cast<double>(outlook.ticks);
+  price.power_eur = (host.peak_w - host.idle_w) * used / ticks / 1000 * kEnergyPrice_eur_kwh;
   price.pain_eur =
-      kLossPrice * kTick_h * lost_value + facts.options.contention_eur * contended + kDisaster_eur * disasters +
+      kLossPrice * lost_value / ticks +
+      (facts.options.contention_eur * contended + kDisaster_eur * disasters) * kTicksPerHour / ticks +
       facts.options.crowding_eur * std::max(0.0, planned_mib / host.memory_mib - facts.options.memory_comfort);
-  price.utilisation = asked / static_cast<double>(outlook.ticks);
+  price.utilisation = asked / ticks;
   return price;
 }
 
@@ -197,8 +199,7 @@ double PricedPlan::apart_price(int v) const {
   const int partner = facts_->console.partner(v);
   if (partner == kNever || !facts_->console.vm(partner).present) return 0;
   constexpr double kApartLoss = 0.07;  // a tenth, less the part that is free
-  return kLossPrice * (facts_->console.value(v) + facts_->console.value(partner)) * kApartLoss * kTick_h *
-         static_cast<double>(facts_->outlook.ticks);
+  return kLossPrice * (facts_->console.value(v) + facts_->console.value(partner)) * kApartLoss;
 }
 
 bool PricedPlan::allowed(int v, int h) const {

@@ -11,13 +11,13 @@
 namespace proteus::simulate::kvm {
 
 struct PlanOptions {
-  double memory_limit = 0.93;    ///< share of a host's memory that may be planned
-  double memory_comfort = 0.75;  ///< beyond this share guests may find no room to grow
-  double crowding_eur = 0.5;     ///< an hour, for a host planned to its comfort and once more its memory
-  double contention_eur = 0;     ///< for a VM and tick in which it waits, whatever its value
+  double memory_limit = 1.0;      ///< share of a host's memory that may be planned
+  double memory_comfort = 0.85;   ///< beyond this share guests may find no room to grow
+  double crowding_eur = 0.15;     ///< an hour, for a host planned to its comfort and once more its memory
+  double contention_eur = 0.004;  ///< for a VM and tick in which it waits or lacks CPU, whatever its value
 };
 
-/// Where every VM shall be and what that is expected to cost over the outlook, in EUR: power, loss of performance
+/// Where every VM shall be and what that is expected to cost an hour of the outlook, in EUR: power, loss of performance
 /// beyond what is free, disasters. Changes are priced by looking at the hosts that they touch. Lives for one step.
 class PricedPlan {
  public:
@@ -36,7 +36,7 @@ class PricedPlan {
   double pain(int h) const { return prices_[static_cast<std::size_t>(h)].pain_eur; }
   double cost_without(int h, int v) const;
   double cost_with(int h, int v) const;
-  /// What it costs more that a VM is not with its partner, over the outlook.
+  /// What it costs more that a VM is not with its partner, an hour.
   double apart_price(int v) const;
   /// Hard rules and memory: the VM may be planned there.
   bool allowed(int v, int h) const;

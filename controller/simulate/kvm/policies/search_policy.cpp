@@ -10,7 +10,6 @@
 namespace proteus::simulate::kvm {
 namespace {
 
-constexpr double kAhead_h = 1;  ///< what an outlook's paths cover
 constexpr double kAsleep_w = 8;
 /// A host that was woken gets its first VMs within so many ticks, or sleeps again.
 constexpr int kTicksToFill = 3;
@@ -67,11 +66,11 @@ bool SearchPolicy::begin_move(Console& console, int v, int h) const {
   return console.migrate(v, h);
 }
 
-SearchPolicy::Move SearchPolicy::best_move(const Console& console, const PricedPlan& plan, int h, double hours,
-                                           double gain_min_eur) const {
-  const double worthwhile = (gain_min_eur + kMigrationPrice_eur) / hours;
+SearchPolicy::Move SearchPolicy::best_move(const Console& console, const PricedPlan& plan, int h) const {
+  const double hours = options_.payback_h;
+  const double worthwhile = (options_.gain_min_eur + kMigrationPrice_eur) / hours;
   const bool calm = plan.pain(h) < worthwhile;
-  Move best{kNever, kNever, gain_min_eur};
+  Move best{kNever, kNever, options_.gain_min_eur};
   for (const int v : plan.vms_on(h)) {
     const VmState& state = console.vm(v);
     if (console.pinned(v) || state.migrating() || state.down(console.tick())) continue;
@@ -86,13 +85,13 @@ SearchPolicy::Move SearchPolicy::best_move(const Console& console, const PricedP
   return best;
 }
 
-void SearchPolicy::relieve(Console& console, PricedPlan& plan, double hours, double gain_min_eur) {
+void SearchPolicy::relieve(Console& console, PricedPlan& plan) {
   std::vector<int> hosts(console.host_count());
   std::iota(hosts.begin(), hosts.end(), 0);
   std::stable_sort(hosts.begin(), hosts.end(), [&](int a, int b) { return plan.pain(a) > plan.pain(b); });
   for (const int h : hosts) {
     for (int i = 0; i < kHostMigrationsMax; ++i) {
-      const Move move = best_move(console, plan, h, hours, gain_min_eur);
+      const Move move = best_move(console, plan, h);
       if (move.host == kNever || !begin_move(console, move.vm, move.host)) break;
       plan.move(move.vm, move.host);
     }
@@ -111,9 +110,9 @@ void SearchPolicy::choose_targets(const Console& console, const PricedPlan& plan
 }
 
 double SearchPolicy::wake_gain(const Console& console, PricedPlan trial, int h) const {
-  const double worthwhile = options_.gain_min_eur + kMigrationPrice_eur;
+  const double worthwhile = (options_.gain_min_eur + kMigrationPrice_eur) / options_.payback_h;
   trial.set_on(h, true);
-  double total = -console.host_class(h).idle_w / 1000 * kEnergyPrice_eur_kwh * kAhead_h;
+  double total = -console.host_class(h).idle_w / 1000 * kEnergyPrice_eur_kwh * options_.payback_h;
   for (int i = 0; i < 2 * kHostMigrationsMax; ++i) {
     Move best{kNever, kNever, options_.gain_min_eur};
     for (int from = 0; from < static_cast<int>(console.host_count()); ++from) {
@@ -123,7 +122,7 @@ double SearchPolicy::wake_gain(const Console& console, PricedPlan trial, int h) 
         if (state.migrating() || state.down(console.tick())) continue;
         const double saved = trial.cost(from) - trial.cost_without(from, v);
         if (saved < worthwhile) continue;
-        const double gain = target_gain(console, trial, v, h, saved, 1);
+        const double gain = target_gain(console, trial, v, h, saved, options_.payback_h);
         if (gain > best.gain) best = {v, h, gain};
       }
     }
@@ -167,44 +166,31 @@ bool SearchPolicy::can_empty(const Console& console, const PricedPlan& plan, int
   });
 }
 
-SearchPolicy::Move SearchPolicy::best_refuge(const Console& console, const PricedPlan& day, const PricedPlan& near,
-                                             int v) const {
-  const int from = day.host_of(v);
-  const double saved_day = day.cost(from) - day.cost_without(from, v);
-  const double saved_near = near.cost(from) - near.cost_without(from, v);
+SearchPolicy::Move SearchPolicy::best_refuge(const Console& console, const PricedPlan& plan, int v) const {
+  const int from = plan.host_of(v);
+  const double saved = plan.cost(from) - plan.cost_without(from, v);
   Move best{v, kNever, -std::numeric_limits<double>::infinity()};
   for (const int h : targets_) {
-    if (h == from || !day.allowed(v, h)) continue;
-    const double gain = target_gain(console, day, v, h, saved_day, options_.sleep_payback_h) + saved_near -
-                        (near.cost_with(h, v) - near.cost(h));
+    const double gain = target_gain(console, plan, v, h, saved, options_.sleep_payback_h);
     if (gain > best.gain) best = {v, h, gain};
   }
   return best;
 }
 
-double SearchPolicy::empty_gain(const Console& console, PricedPlan day, PricedPlan near, int h) const {
+double SearchPolicy::empty_gain(const Console& console, PricedPlan plan, int h) const {
   double total = (console.host_class(h).idle_w - kAsleep_w) / 1000 * kEnergyPrice_eur_kwh * options_.sleep_payback_h;
-  day.set_on(h, false);
-  near.set_on(h, false);
-  std::vector<int> vms = day.vms_on(h);
+  plan.set_on(h, false);
+  std::vector<int> vms = plan.vms_on(h);
   std::stable_sort(vms.begin(), vms.end(),
                    [&](int a, int b) { return console.vm(a).resident_mib > console.vm(b).resident_mib; });
   for (const int v : vms) {
-    const Move move = best_refuge(console, day, near, v);
+    const Move move = best_refuge(console, plan, v);
     if (move.host == kNever) return -std::numeric_limits<double>::infinity();
     total += move.gain;
     if (total < 0) return total;
-    day.move(v, move.host);
-    near.move(v, move.host);
+    plan.move(v, move.host);
   }
   return total;
-}
-
-PricedPlan SearchPolicy::day_plan(const Console& console, const PricedPlan& near) {
-  source_->fill_day(console, day_);
-  PricedPlan day(console, day_, *response_, need_mib_, options_.plan);
-  for (int h = 0; h < static_cast<int>(console.host_count()); ++h) day.set_on(h, near.on(h));
-  return day;
 }
 
 void SearchPolicy::choose_drain(const Console& console, const PricedPlan& plan) {
@@ -215,10 +201,9 @@ void SearchPolicy::choose_drain(const Console& console, const PricedPlan& plan) 
   std::stable_sort(hosts.begin(), hosts.end(),
                    [&](int a, int b) { return plan.vms_on(a).size() < plan.vms_on(b).size(); });
   if (hosts.size() > kDrainsLookedAt) hosts.resize(kDrainsLookedAt);
-  const PricedPlan day = day_plan(console, plan);
   double best_gain = options_.empty_gain_min_eur;
   for (const int h : hosts) {
-    const double gain = empty_gain(console, day, plan, h);
+    const double gain = empty_gain(console, plan, h);
     if (gain > best_gain) {
       best_gain = gain;
       draining_ = h;
@@ -228,7 +213,6 @@ void SearchPolicy::choose_drain(const Console& console, const PricedPlan& plan) 
 
 void SearchPolicy::drain(Console& console, PricedPlan& plan) {
   plan.set_on(draining_, false);
-  PricedPlan day = day_plan(console, plan);
   const std::vector<int> vms = console.host(draining_).vms;
   for (const int v : vms) {
     if (console.vm(v).migrating()) continue;
@@ -236,18 +220,10 @@ void SearchPolicy::drain(Console& console, PricedPlan& plan) {
       draining_ = kNever;
       return;
     }
-    const Move move = best_refuge(console, day, plan, v);
+    const Move move = best_refuge(console, plan, v);
     if (move.host == kNever || !begin_move(console, v, move.host)) continue;
     plan.move(v, move.host);
-    day.move(v, move.host);
   }
-}
-
-PricedPlan SearchPolicy::near_plan(const Console& console) {
-  PricedPlan plan(console, outlook_, *response_, need_mib_, options_.plan);
-  if (draining_ != kNever) plan.set_on(draining_, false);
-  choose_targets(console, plan);
-  return plan;
 }
 
 void SearchPolicy::manage_power(Console& console, PricedPlan& plan) {
@@ -269,15 +245,12 @@ void SearchPolicy::decide(Console& console) {
   response_->observe(console);
   source_->fill(console, outlook_);
   need_mib_ = source_->memory_needs(console);
-  PricedPlan plan = near_plan(console);
-  relieve(console, plan, kAhead_h, options_.gain_min_eur);
-  if (console.tick() % options_.look_every_ticks == options_.look_every_ticks / 2) {
-    PricedPlan day = day_plan(console, plan);
-    relieve(console, day, options_.settle_payback_h, options_.settle_gain_min_eur);
-    plan = near_plan(console);
-  }
+  PricedPlan plan(console, outlook_, *response_, need_mib_, options_.plan);
+  if (draining_ != kNever) plan.set_on(draining_, false);
+  choose_targets(console, plan);
+  relieve(console, plan);
   if (options_.may_sleep) manage_power(console, plan);
-  MemoryKeeper(options_.memory).act(console, need_mib_);
+  MemoryKeeper(options_.memory).act(console, need_mib_, source_->memory_peaks(console));
 }
 
 }  // namespace proteus::simulate::kvm

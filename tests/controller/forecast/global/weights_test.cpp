@@ -77,7 +77,7 @@ TEST(Weights, TheShippedOnesAreThoseOfTheFile) {
   const std::string bytes = content(file);
   std::uint64_t id = 0;
   std::memcpy(&id, bytes.data() + bytes.size() - sizeof id, sizeof id);
-  EXPECT_EQ(shipped_weights_id(), id);
+  EXPECT_EQ(weights_id(*shipped_weights()), id);
   EXPECT_FALSE(read->lstm.networks.empty());
   for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
 }

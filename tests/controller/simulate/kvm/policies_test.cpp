@@ -54,10 +54,26 @@ TEST(MemoryKeeper, CeilingsLeaveAHostWhatItCanStand) {
   ASSERT_EQ(cluster.hosts()[0].vms, (std::vector<int>{0, 2}));
   const TickOutcome last;
   Console console(cluster, last);
-  MemoryKeeper({.host_share = 1.0, .reclaim_share = 0.05}).act(console, {5000, 100, 3800});
+  MemoryKeeper({.host_share = 1.0, .reclaim_share = 0.05, .value_power = 0})
+      .act(console, {5000, 100, 3800}, {5000, 100, 3800});
   // 10000 less what both hold leaves 2144: the first one's likely 1200, and 944 for the other.
   EXPECT_NEAR(cluster.vms()[0].balloon_mib, 5000, 1);
   EXPECT_NEAR(cluster.vms()[2].balloon_mib, 3800 + 944, 1);
+}
+
+TEST(MemoryKeeper, PrefersWhatHasBeenSeenToWhatHasNot) {
+  SmallCluster small;
+  small.add_vm(8000, {.active_mib = 3000});  // resident 3800 each
+  small.add_vm(100, {});
+  small.add_vm(8000, {.active_mib = 3000});
+  small.workload().vms[1].vcpus = 2;
+  Cluster cluster(small.workload());
+  const TickOutcome last;
+  Console console(cluster, last);
+  MemoryKeeper({.host_share = 1.0, .reclaim_share = 0.05, .value_power = 0})
+      .act(console, {4000, 100, 3800}, {5800, 100, 3800});
+  EXPECT_NEAR(cluster.vms()[0].balloon_mib, 5800, 1);
+  EXPECT_NEAR(cluster.vms()[2].balloon_mib, 3800 + 144, 1);
 }
 
 TEST(MemoryKeeper, TakesBackWhatAGuestNoLongerNeeds) {
@@ -66,7 +82,7 @@ TEST(MemoryKeeper, TakesBackWhatAGuestNoLongerNeeds) {
   Cluster cluster(small.workload());
   const TickOutcome last;
   Console console(cluster, last);
-  MemoryKeeper({}).act(console, {2000});
+  MemoryKeeper({}).act(console, {2000}, {2000});
   EXPECT_DOUBLE_EQ(cluster.vms()[static_cast<std::size_t>(vm)].balloon_mib, 2000);
 }
 

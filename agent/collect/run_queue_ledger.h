@@ -1,0 +1,71 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/kpi.h"
+#include "ebpf/run_queue.h"
+
+namespace proteus::collect {
+
+/// What departures from CPUs, taken down by ebpf/run_queue, come to for each VM. Thread: owned by one.
+class RunQueueLedger {
+ public:
+  using Histogram = std::array<std::int64_t, kHistogramBucketCount>;
+
+  RunQueueLedger(std::size_t slots, std::size_t cpus);
+
+  /// Counts for the VM in `slot` what the threads of this process do.
+  void watch(pid_t process, std::uint32_t slot);
+  void forget(pid_t process);
+  /// Sets all that was counted for the slot, and that its VM did to others, to zero.
+  void clear(std::uint32_t slot);
+
+  /// logs[cpu]: the departures of that CPU since those taken before, in order. All CPUs as of one moment, as a thread
+  /// may have left several.
+  void take(std::span<const std::span<const run_queue_departure>> logs);
+
+  const Histogram& waits(std::uint32_t slot) const { return counts_[slot].waits; }
+  const Histogram& slices(std::uint32_t slot) const { return counts_[slot].slices; }
+  std::int64_t own_quota_wait_ns(std::uint32_t slot) const { return counts_[slot].own_quota_wait_ns; }
+  /// How often `winner` (nullopt: a thread of no VM) took the CPU from the VM in `slot`.
+  std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
+    return preemptions_[cell(slot, winner)];
+  }
+
+ private:
+  struct Counts {
+    Histogram waits{};
+    Histogram slices{};
+    std::int64_t own_quota_wait_ns = 0;
+  };
+  /// A VM's thread, as it left a CPU last.
+  struct Thread {
+    std::uint32_t process = 0;
+    std::uint32_t slot = 0;
+    std::uint64_t delay_units = 0;
+    bool by_own_quota = false;
+  };
+
+  std::size_t cell(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
+    return slot * (counts_.size() + 1) + winner.value_or(static_cast<std::uint32_t>(counts_.size()));
+  }
+  void take_next(std::size_t cpu, const run_queue_departure& departure);
+  std::optional<std::uint32_t> count(const run_queue_departure& departure);
+
+  std::unordered_map<std::uint32_t, std::uint32_t> processes_;  // process -> slot
+  std::unordered_map<std::uint32_t, Thread> threads_;           // of those processes, by thread id
+  std::vector<Counts> counts_;
+  std::vector<std::int64_t> preemptions_;  // row: from whom, column: by whom, the last one any thread of no VM
+  std::vector<std::optional<std::uint32_t>> victims_;  // by CPU: who was preempted by the thread that leaves it next
+  std::vector<std::pair<std::size_t, std::span<const run_queue_departure>>> rest_;  // CPU, what is left of its log
+};
+
+}  // namespace proteus::collect
