@@ -96,7 +96,7 @@ Result<FineTuned> fine_tune(const Weights& weights, std::span<const TrainingSeri
   tuned.windows = learn->windows;
   tuned.before = score_of(weights, *judge);
   const TrainingOptions training{
-      .epochs = options.epochs, .rate = options.rate, .weight_decay = 0.01F, .seed = options.seed};
+      .epochs = options.epochs, .rate = options.rate, .weight_decay = 0.01F, .swapped = 0.3F, .seed = options.seed};
   train_on<StepObjective>(tuned.weights.mlp, *learn, *choose, &TrainingSet::steps, training, "mlp", log);
   if (takes_part(weights, Member::kLstm)) {
     train_on<StepObjective>(tuned.weights.lstm, *learn, *choose, &TrainingSet::steps, training, "lstm", log);
