@@ -90,9 +90,15 @@ void Agent::add_workers() {
 
 void Agent::collect() {
   // Ticks fall on multiples of the interval, so that hosts with good clocks measure the same second.
-  for (;;) {
-    const Nanoseconds since_epoch = surroundings_.clock.now().time_since_epoch();
-    if (!pause_.wait(config_.tick - since_epoch % config_.tick)) return;
+  const auto until_multiple_of = [this](Nanoseconds interval) {
+    return interval - surroundings_.clock.now().time_since_epoch() % interval;
+  };
+  for (int parts = 1;; parts = surroundings_.collector.looks_due()) {
+    for (int part = 1; part < parts; ++part) {
+      if (!pause_.wait(until_multiple_of(config_.tick / parts))) return;
+      surroundings_.collector.look();
+    }
+    if (!pause_.wait(until_multiple_of(config_.tick))) return;
     queues_.samples.push(surroundings_.collector.tick(surroundings_.clock.now()));
   }
 }

@@ -95,6 +95,11 @@ class CollectorOfHost final : public Collector {
     }
   }
 
+  void look() override {
+    if (trace_) trace_->update();
+  }
+  int looks_due() override { return trace_ ? trace_->updates_due() : 1; }
+
   void refresh(const VmId& vm) override {
     if (inventory_reader_) inventory_reader_->refresh(vm);
   }

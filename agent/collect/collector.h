@@ -43,6 +43,12 @@ class Collector {
   /// Thread: the collect thread only.
   virtual Sample tick(Timestamp now) = 0;
 
+  /// Between ticks: takes in what kernel programs hold only so much of. looks_due() after a tick: into how many parts
+  /// the time to the next one is to be divided by such looks; 1, on a host that is not very busy: none. Thread: the
+  /// collect thread only.
+  virtual void look() = 0;
+  virtual int looks_due() = 0;
+
   /// Rereads one VM's static figures (state, vCPUs, quota, shares, memory) as soon as possible: called after acting on
   /// it. An empty id rereads all. Thread: any; returns at once.
   virtual void refresh(const VmId& vm) = 0;

@@ -60,6 +60,14 @@ class Trace final : public RunQueueTrace {
     }
   }
 
+  int updates_due() override {
+    const std::int64_t lost = lost_count();
+    updates_ = updates_for(*std::max_element(taken_.begin(), taken_.end()), lost > lost_before_, updates_);
+    lost_before_ = lost;
+    std::fill(taken_.begin(), taken_.end(), 0);
+    return updates_;
+  }
+
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
     waits = ledger_->waits(slot);
     slices = ledger_->slices(slot);
@@ -103,6 +111,7 @@ class Trace final : public RunQueueTrace {
     }
     ledger_.emplace(slots_, cpus_);
     logs_.resize(cpus_);
+    taken_.resize(cpus_);
     table_.emplace(entries, [map = processes_fd()](__u32 index, __u64 entry) {
       return bpf_map_update_elem(map, &index, &entry, BPF_ANY) == 0;
     });
@@ -127,6 +136,7 @@ class Trace final : public RunQueueTrace {
       const std::uint64_t first = here.first;  // stands still while there is something in the log
       const std::size_t log = std::size_t{cpu} * RUN_QUEUE_LOG_DEPARTURES;
       logs_[cpu] = {&departures_[log + (here.tail - first)], count};
+      taken_[cpu] += count;
     }
     ledger_->take(logs_);
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
@@ -142,11 +152,20 @@ class Trace final : public RunQueueTrace {
   MappedArray<run_queue_departure> departures_;
   std::optional<RunQueueLedger> ledger_;
   std::vector<std::span<const run_queue_departure>> logs_;  // reused from update to update
+  std::vector<std::uint64_t> taken_;                        // by CPU, since updates_due()
+  std::int64_t lost_before_ = 0;
+  int updates_ = 1;
   std::optional<ProcessTable> table_;
   std::deque<std::uint32_t> free_;  // oldest release first, so a slot rests for as long as there are others
 };
 
 }  // namespace
+
+int updates_for(std::uint64_t departures, bool lost, int before) {
+  constexpr std::uint64_t kHalf = RUN_QUEUE_LOG_DEPARTURES / 2;
+  const auto enough = static_cast<int>(std::min<std::uint64_t>((departures + kHalf - 1) / kHalf, kUpdatesMost));
+  return std::clamp(lost ? std::max(enough, 2 * before) : enough, 1, kUpdatesMost);
+}
 
 Result<std::unique_ptr<RunQueueTrace>> RunQueueTrace::create() {
   return Trace::create();

@@ -11,6 +11,11 @@
 
 namespace proteus::collect {
 
+/// departures: of the busiest CPU in some time. lost: some of that time's found no room, so there were more, and it is
+/// to be looked at twice as often as it was. At least 1, at most kUpdatesMost.
+int updates_for(std::uint64_t departures, bool lost, int before);
+inline constexpr int kUpdatesMost = 32;
+
 /// The always-on sched_switch hook: run-queue waits of VM threads and who took the CPU from whom, counted per VM slot.
 /// The hook takes down departures from CPUs, which update() adds up.
 /// Its maps and its hook belong to this object alone; destroying it leaves nothing in the kernel, and other loaders of
@@ -34,9 +39,11 @@ class RunQueueTrace {
   virtual bool watch(pid_t process, std::uint32_t slot) = 0;
   virtual void forget(pid_t process) = 0;
 
-  /// Takes in what the hook has seen; all figures below are as of then. At least once a second on a busy host: the hook
-  /// holds 16,384 departures of each CPU.
+  /// Takes in what the hook has seen; all figures below are as of then. The hook holds 16,384 departures of each CPU.
   virtual void update() = 0;
+  /// How often to update() in as much time as has passed since the last call of this, so that no CPU's log is ever more
+  /// than half full: updates_for() of what came meanwhile.
+  virtual int updates_due() = 0;
   /// Departures of VMs' threads for which the hook had no room, so far.
   virtual std::int64_t lost_count() const = 0;
 

@@ -36,8 +36,11 @@ class CountingCollector final : public Collector {
     return sample;
   }
   void refresh(const VmId&) override { ++refreshes_count; }
+  void look() override { ++looks_count; }
+  int looks_due() override { return 4; }
   std::atomic<std::uint64_t> ticks_count = 0;
   std::atomic<int> refreshes_count = 0;
+  std::atomic<std::uint64_t> looks_count = 0;
 
  private:
   std::shared_ptr<const Catalog> catalog_;
@@ -177,6 +180,7 @@ TEST_F(AgentTest, FollowsAControllerAndDoesWhatItSays) {
   EXPECT_TRUE(eventually([&] { return collector_.refreshes_count == 1; })) << "the collector looks at once";
   EXPECT_TRUE(eventually([&] { return agent_->command_status().leader == "c1"; }));
   EXPECT_TRUE(eventually([&] { return collector_.ticks_count >= 3; }));
+  EXPECT_TRUE(eventually([&] { return collector_.looks_count >= 6; })) << "three between two ticks";
   ASSERT_TRUE(controller_->greeted_by("c1"));
   EXPECT_EQ(controller_->hellos.back().term, 3U);
 }

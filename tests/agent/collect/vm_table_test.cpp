@@ -53,6 +53,7 @@ class FakeTrace final : public RunQueueTrace {
   }
   void forget(pid_t process) override { watched.erase(process); }
   void update() override {}
+  int updates_due() override { return 1; }
   std::int64_t lost_count() const override { return 0; }
   void read_histograms(std::uint32_t slot, Histogram& waits, Histogram& slices) const override {
     waits.fill(slot + 1);
