@@ -7,9 +7,9 @@
 namespace proteus::simulate::kvm {
 
 struct MemoryOptions {
-  double host_share = 1.03;    ///< of a host's memory that ceilings may add up to
+  double host_share = 1.08;    ///< of a host's memory that ceilings may add up to
   double reclaim_share = 0.2;  ///< of its size: less is not worth taking back from a VM
-  double value_power = 0;      ///< a guest's part of scarce room is proportional to its VM's value to this power
+  double value_power = 0.5;    ///< a guest's part of scarce room is proportional to its VM's value to this power
 };
 
 /// Keeps every host within its memory by the VMs' balloons: what a guest no longer needs is taken back by a ceiling
