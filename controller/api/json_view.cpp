@@ -20,6 +20,8 @@ template <typename... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
 };
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;  // clang 14 does not find it by itself
 
 Json to_json(const forecast::Quantiles& quantiles) {
   return {{"p10", quantiles.p10},
