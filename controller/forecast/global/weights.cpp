@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <type_traits>
 
 #include "controller/forecast/global/features.h"
@@ -159,10 +160,17 @@ std::uint64_t weights_id(const Weights& weights) {
 Status write_weights(const std::filesystem::path& file, const Weights& weights) {
   std::string bytes = content_of(weights);
   put(bytes, static_cast<std::uint64_t>(XXH64(bytes.data(), bytes.size(), 0)));
-  std::ofstream out(file, std::ios::binary);
+  // What was there stays until all of this is: a full disk costs nothing.
+  const std::filesystem::path beside = file.string() + ".new";
+  std::ofstream out(beside, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();
-  if (!out) return Error{ErrorCode::kUnavailable, "forecast weights: cannot write " + file.string()};
+  std::error_code failed;
+  if (out) std::filesystem::rename(beside, file, failed);
+  if (!out || failed) {
+    std::filesystem::remove(beside, failed);
+    return Error{ErrorCode::kUnavailable, "forecast weights: cannot write " + file.string()};
+  }
   return {};
 }
 

@@ -53,7 +53,7 @@ struct Weights {
 
 /// Tells one set of weights from another: the checksum at their file's end.
 std::uint64_t weights_id(const Weights& weights);
-/// Errors: kUnavailable if the file cannot be written.
+/// Whole or not at all. Errors: kUnavailable if the file cannot be written; what was there before stays.
 Status write_weights(const std::filesystem::path& file, const Weights& weights);
 /// Errors: kNotFound; kCorrupt for a damaged file; kUnsupported for one of another version, or made for other
 /// features than this program computes.

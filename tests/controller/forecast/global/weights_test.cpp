@@ -82,5 +82,18 @@ TEST(Weights, TheShippedOnesAreThoseOfTheFile) {
   for (const auto& band : read->shares) EXPECT_NEAR(band[0] + band[1] + band[2] + band[3], 1, 1e-5);
 }
 
+TEST(WeightsFile, AFailedWriteLeavesWhatWasThere) {
+  const std::string file = ::testing::TempDir() + "kept_weights.bin";
+  ASSERT_TRUE(write_weights(file, *shipped_weights()));
+  ASSERT_TRUE(std::filesystem::create_directory(file + ".new"));  // stands in the way of the new one
+  std::ofstream(file + ".new/full") << "x";
+  Weights other = *shipped_weights();
+  other.prices[0] += 1;
+  EXPECT_EQ(write_weights(file, other).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(*read_weights(file), *shipped_weights());
+  std::filesystem::remove_all(file + ".new");
+  std::filesystem::remove(file);
+}
+
 }  // namespace
 }  // namespace proteus::forecast::global
