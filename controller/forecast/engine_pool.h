@@ -49,6 +49,8 @@ class EnginePool {
   void on_round_done(std::function<void()> notify) { notify_ = std::move(notify); }
 
   void observe(const VmId& vm, Resource resource, Timestamp time, double value);
+  /// As Engine's.
+  void observe_pressure(const VmId& vm, Timestamp time, double waited_per_run);
   /// Makes room for a signal. Errors: kFailedPrecondition if the VM, or everybody, has as many signals as are taken.
   Status admit(const SignalPush& push);
   /// Of an admitted signal.
@@ -94,10 +96,15 @@ class EnginePool {
     Timestamp time;
     double value = 0;
   };
+  struct Pressure {
+    VmId vm;
+    Timestamp time;
+    double waited_per_run = 0;
+  };
   struct Forgotten {
     VmId vm;
   };
-  using Input = std::variant<Observation, SignalPush, Forgotten, SeriesState>;
+  using Input = std::variant<Observation, Pressure, SignalPush, Forgotten, SeriesState>;
   struct Shard;
   struct Outcome {
     SeriesKey key;
