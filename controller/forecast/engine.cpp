@@ -80,6 +80,12 @@ bool Engine::observe(const VmId& vm, Resource resource, Timestamp time, double v
   return series->observe(time, value);
 }
 
+bool Engine::observe(const VmId& vm, Resource resource, const StepTicks& ticks) {
+  std::unique_ptr<Series>& series = impl_->at(vm).series[static_cast<std::size_t>(resource)];
+  if (!series) series = impl_->make(vm, resource);
+  return series->observe(ticks);
+}
+
 void Engine::push(const SignalPush& push) {
   impl_->board.push(push);
 }
