@@ -231,7 +231,7 @@ TEST(ResponseCurve, CopiesShareTheirTable) {
   const ResponseCurve curve = prior_curve(4);
   const ResponseCurve copy = curve;
   EXPECT_EQ(curve.table(), copy.table());
-  for (double u = 0; u < 2; u += 0.01) EXPECT_NEAR(copy.table()->at(u), curve.wait_ratio(u), 1e-2) << u;
+  for (double u = 0; u < 2; u += 1.0 / 64) EXPECT_EQ(copy.table()->at(u), curve.wait_ratio(u)) << u;
   EXPECT_NEAR(copy.table()->at(2.5), curve.wait_ratio(2) + 0.5, 1e-9);
 }
 
