@@ -86,6 +86,12 @@ void Engine::observe_pressure(const VmId& vm, Timestamp time, double waited_per_
   if (found != impl_->vms.end()) found->second.pressure.observe(time, waited_per_run);
 }
 
+bool Engine::observe(const VmId& vm, Resource resource, const StepTicks& ticks) {
+  std::unique_ptr<Series>& series = impl_->at(vm).series[static_cast<std::size_t>(resource)];
+  if (!series) series = impl_->make(vm, resource);
+  return series->observe(ticks);
+}
+
 void Engine::push(const SignalPush& push) {
   impl_->board.push(push);
 }

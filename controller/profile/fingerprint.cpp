@@ -23,6 +23,8 @@ constexpr double kFactorPriorRun_s = 60;
 /// A wait ratio of this is added on both sides when host and prior are compared, so that the factor is
 /// defined, and near 1, where both wait next to nothing.
 constexpr double kFactorFloor = 0.05;
+/// A curve is fitted anew when evidence has changed by this share.
+constexpr double kKeptShare = 0.05;
 /// A slice of the kernel's scheduler on a host of eight CPUs or more (base_slice_ns).
 constexpr Nanoseconds kSlice = std::chrono::milliseconds(3);
 
@@ -58,8 +60,33 @@ double mean_wait_at(double cpus, double utilisation) {
 
 }  // namespace
 
-ResponseCurve::ResponseCurve(std::vector<Knot> knots) : knots_(std::move(knots)) {
-  std::sort(knots_.begin(), knots_.end(), [](const Knot& a, const Knot& b) { return a.utilisation < b.utilisation; });
+ResponseCurve::ResponseCurve(std::vector<Knot> knots) : shared_(std::make_shared<Shared>()) {
+  const auto by_utilisation = [](const Knot& a, const Knot& b) { return a.utilisation < b.utilisation; };
+  if (!std::is_sorted(knots.begin(), knots.end(), by_utilisation)) {
+    std::sort(knots.begin(), knots.end(), by_utilisation);
+  }
+  shared_->knots = std::move(knots);
+}
+
+std::shared_ptr<const WaitTable> ResponseCurve::table() const {
+  std::call_once(shared_->table_made, [this] { shared_->table = std::make_shared<const WaitTable>(*this); });
+  return shared_->table;
+}
+
+WaitTable::WaitTable(const ResponseCurve& curve) {
+  const int cells = static_cast<int>(ResponseCurve::kMaxUtilisation * kCellsPerUnit);
+  values_.reserve(static_cast<std::size_t>(cells) + 1);
+  ResponseCurve::Walk walk(curve);
+  for (int i = 0; i <= cells; ++i) values_.push_back(walk.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
+}
+
+double WaitTable::at(double utilisation) const {
+  const double position = std::max(0.0, utilisation) * kCellsPerUnit;
+  const auto last = static_cast<double>(values_.size() - 1);
+  if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
+  const auto cell = static_cast<std::size_t>(position);
+  const double share = position - static_cast<double>(cell);
+  return values_[cell] + share * (values_[cell + 1] - values_[cell]);
 }
 
 double ResponseCurve::wait_ratio(double utilisation) const {
@@ -141,17 +168,22 @@ ResponseCurve fit_curve(const ResponseCurve& prior, const Evidence& evidence) {
   // those it has.
   double host_s = kFactorPriorRun_s * kFactorFloor;
   double prior_s = host_s;
+  std::vector<double> prior_ratios;
+  prior_ratios.reserve(bins.size());
+  ResponseCurve::Walk walk(prior);
   for (std::size_t i = 0; i < bins.size(); ++i) {
+    prior_ratios.push_back(walk.wait_ratio(bin_centre(i)));
     host_s += bins[i].wait_s + kFactorFloor * bins[i].run_s;
-    prior_s += bins[i].run_s * (prior.wait_ratio(bin_centre(i)) + kFactorFloor);
+    prior_s += bins[i].run_s * (prior_ratios[i] + kFactorFloor);
   }
   const double factor = host_s / prior_s;
 
   std::vector<double> ratios;
   std::vector<double> weights;
   std::vector<double> errors;
+  for (std::vector<double>* each : {&ratios, &weights, &errors}) each->reserve(bins.size());
   for (std::size_t i = 0; i < bins.size(); ++i) {
-    const double expected = factor * prior.wait_ratio(bin_centre(i));
+    const double expected = factor * prior_ratios[i];
     weights.push_back(bins[i].run_s + kPriorRun_s);
     ratios.push_back((bins[i].wait_s + kPriorRun_s * expected) / weights.back());
     errors.push_back(standard_error(bins[i], expected));
@@ -159,6 +191,7 @@ ResponseCurve fit_curve(const ResponseCurve& prior, const Evidence& evidence) {
   const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
 
   std::vector<ResponseCurve::Knot> knots;
+  knots.reserve(bins.size() + 2);
   knots.push_back({0, std::min(factor * prior.wait_ratio(0), monotone.front()), 0, errors.front()});
   for (std::size_t i = 0; i < bins.size(); ++i) {
     knots.push_back({bin_centre(i), monotone[i], bins[i].run_s, errors[i]});
@@ -202,6 +235,36 @@ void CurveLearner::observe(Timestamp time, double utilisation, Nanoseconds run, 
 ResponseCurve CurveLearner::curve(const Evidence& others) const {
   if (others.run_s() <= 0) return fit_curve(prior_, evidence_);
   return fit_curve(fit_curve(prior_, others), evidence_);
+}
+
+namespace {
+
+bool moved(const Evidence& from, const Evidence& to) {
+  if (from.bins.size() != to.bins.size()) return true;
+  for (std::size_t i = 0; i < from.bins.size(); ++i) {
+    const Evidence::Bin& before = from.bins[i];
+    const Evidence::Bin& after = to.bins[i];
+    // What the prior counts as is there in any case: both as it is weighed, and as what it makes of hardly any wait.
+    const double run_s = before.run_s + kPriorRun_s;
+    if (std::abs(after.run_s - before.run_s) > kKeptShare * run_s) return true;
+    if (std::abs(after.wait_s - before.wait_s) > kKeptShare * (before.wait_s + kFactorFloor * run_s)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const ResponseCurve& KeptCurve::of(const CurveLearner& learner, const Evidence& of_class) {
+  if (!moved(own_, learner.evidence()) && !moved(of_class_, of_class) && prior_.knots() == learner.prior().knots()) {
+    return curve_;
+  }
+  own_ = learner.evidence();
+  of_class_ = of_class;
+  prior_ = learner.prior();
+  Evidence others = of_class;
+  others.remove(own_);
+  curve_ = learner.curve(others);
+  return curve_;
 }
 
 }  // namespace proteus::profile

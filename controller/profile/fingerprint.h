@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,9 +13,11 @@
 
 namespace proteus::profile {
 
+class WaitTable;
+
 /// Run-queue wait per second of CPU run (dimensionless: ns waited / ns run) as a function of host CPU
 /// utilisation. Monotone, piecewise linear, defined on [0, kMaxUtilisation]; beyond 1 the demand is more than
-/// the capacity.
+/// the capacity. Immutable; a copy costs next to nothing.
 class ResponseCurve {
  public:
   static constexpr double kMaxUtilisation = 2.0;
@@ -27,12 +31,14 @@ class ResponseCurve {
   explicit ResponseCurve(std::vector<Knot> knots);
   /// Clamped to the curve's ends. utilisation >= 0.
   double wait_ratio(double utilisation) const;
-  const std::vector<Knot>& knots() const { return knots_; }
+  const std::vector<Knot>& knots() const { return shared_->knots; }
+  /// The curve to be read often; made when it is first asked for, and the same for all copies of the curve. Any thread.
+  std::shared_ptr<const WaitTable> table() const;
 
   /// wait_ratio() of ever greater utilisations, without searching. The curve outlives it.
   class Walk {
    public:
-    explicit Walk(const ResponseCurve& curve) : knots_(curve.knots_) {}
+    explicit Walk(const ResponseCurve& curve) : knots_(curve.knots()) {}
     double wait_ratio(double utilisation);
 
    private:
@@ -41,7 +47,25 @@ class ResponseCurve {
   };
 
  private:
-  std::vector<Knot> knots_;
+  struct Shared {
+    std::vector<Knot> knots;
+    std::once_flag table_made;
+    std::shared_ptr<const WaitTable> table;
+  };
+  std::shared_ptr<Shared> shared_;  // by copies; all but the table is never written
+};
+
+/// A response curve read in constant time: sampled at 1/128 of utilisation and interpolated; beyond
+/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so
+/// that relieving a hopeless host still counts.
+class WaitTable {
+ public:
+  explicit WaitTable(const ResponseCurve& curve);
+  double at(double utilisation) const;
+
+ private:
+  static constexpr int kCellsPerUnit = 128;
+  std::vector<double> values_;
 };
 
 /// The prior for a host of `cpus` CPUs of which nothing is known yet: the mean wait of an M/M/c queue (Erlang
@@ -96,12 +120,29 @@ class CurveLearner {
   /// others: evidence of other hosts of its class; what they make of the prior is this host's prior.
   ResponseCurve curve(const Evidence& others = {}) const;
   const Evidence& evidence() const { return evidence_; }
+  const ResponseCurve& prior() const { return prior_; }
 
  private:
   ResponseCurve prior_;
   Nanoseconds half_life_;
   Timestamp newest_{};
   Evidence evidence_;
+};
+
+/// A fitted curve that is kept as long as fitting it anew would say nearly the same. Thread: owned by one.
+class KeptCurve {
+ public:
+  /// The curve of the learner and of the evidence of its whole class, its own included. Fitted anew when one of the
+  /// bins of either holds a twentieth more or less than it did, or the prior is another.
+  const ResponseCurve& of(const CurveLearner& learner, const Evidence& of_class);
+  /// Seconds of CPU run of the host's own that it rests on.
+  double run_s() const { return own_.run_s(); }
+
+ private:
+  Evidence own_;
+  Evidence of_class_;
+  ResponseCurve prior_{std::vector<ResponseCurve::Knot>{}};
+  ResponseCurve curve_{std::vector<ResponseCurve::Knot>{}};
 };
 
 }  // namespace proteus::profile
