@@ -72,6 +72,8 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   forecast.read("calendar", config.calendar_file);
   forecast.read("workers", config.pipeline.view.forecast_workers, 1, 256);
   forecast.read_duration("save_interval", config.forecast_save_interval, seconds(10), hours(24));
+  auto learning = root.table("learning");
+  learning.read("model", config.learning_file);
   config.pipeline.executor.controller = config.id;
   if (Status done = document.finish(); !done) return done.error();
   return config;

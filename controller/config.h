@@ -18,6 +18,7 @@ struct Config {
   std::string policy_file = "/etc/proteus/policy.toml";
   std::string calendar_file;                                      ///< holidays and business cycles; empty: none
   Nanoseconds forecast_save_interval = std::chrono::minutes(15);  ///< each series' state is stored this often
+  std::string learning_file;  ///< what to begin with if nothing has been learned yet; empty: nothing
   Nanoseconds cycle = std::chrono::seconds(1);
   Nanoseconds gather = std::chrono::milliseconds(250);  ///< how long a cycle waits for the slower hosts' frames
   std::string log_level = "info";

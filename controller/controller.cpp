@@ -24,6 +24,7 @@ constexpr std::size_t kTailEntries = 10'000;
 // What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
 constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
+constexpr const char* kLearningKey = "learning";  // in the store's models; ham::learning::Agent::save()
 constexpr int kPollMs = 50;
 constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
@@ -72,6 +73,7 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
     }
   }
   if (Status restored = controller->restore_forecasts(); !restored) return restored.error();
+  if (Status restored = controller->restore_learning(); !restored) return restored.error();
   if (Status warm = controller->warm_up(); !warm) return warm.error();
   if (Status written = controller->commit(controller->started_, {}, controller->started_at_); !written) {
     return with_context(written.error(), "journal the beginning");
@@ -79,6 +81,12 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
   for (store::ForecastState& state : std::exchange(controller->restored_, {})) {
     if (Status written = controller->commit(std::move(state), {}, controller->started_at_); !written) {
       return with_context(written.error(), "journal the forecasts' state");
+    }
+  }
+  if (controller->learned_) {
+    if (Status written = controller->commit(*std::exchange(controller->learned_, {}), {}, controller->started_at_);
+        !written) {
+      return with_context(written.error(), "journal what had been learned");
     }
   }
   controller->publish_snapshot(controller->started_at_, Nanoseconds{0});
@@ -119,6 +127,36 @@ Status Controller::restore_forecasts() {
   restored_ = std::move(*pieces);
   started_.restored_entries = static_cast<std::uint32_t>(restored_.size());
   return {};
+}
+
+Status Controller::restore_learning() {
+  if (pipeline_.learning() == nullptr) return {};
+  std::string stored = options_.learned;
+  const Status read = store_.visit_models(kLearningKey, [&](const std::string& key, std::string value) {
+    if (key == kLearningKey) stored = std::move(value);
+    return true;
+  });
+  if (!read) return read;
+  if (stored.empty()) return {};
+  learned_ = store::LearningState{std::move(stored)};
+  if (Status restored = pipeline_.on_learned(*learned_); !restored) {
+    log::warning("{}: it is learned anew", restored.error().message);
+    learned_.reset();
+    return {};
+  }
+  learning_revision_ = pipeline_.learning()->revision();
+  log::info("learning goes on from revision {}, {}", learning_revision_,
+            pipeline_.learning()->acting() ? "acting" : "watching");
+  return {};
+}
+
+Status Controller::save_learning() {
+  std::optional<std::string> bytes;
+  {
+    const std::lock_guard lock(learning_mutex_);
+    bytes = std::exchange(unsaved_learning_, {});
+  }
+  return bytes ? store_.put_models({{kLearningKey, std::move(*bytes)}}) : Status();
 }
 
 Status Controller::warm_up() {
@@ -212,6 +250,12 @@ void Controller::run_cycle() {
   if (Status written = commit(cycle, std::move(output), now); !written) {
     log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
   }
+  if (const ham::learning::Agent* learning = pipeline_.learning();
+      learning != nullptr && learning->revision() != learning_revision_) {
+    learning_revision_ = learning->revision();
+    const std::lock_guard lock(learning_mutex_);
+    unsaved_learning_ = learning->save();
+  }
   const auto took = std::chrono::steady_clock::now() - begun;
   publish_snapshot(now, std::chrono::duration_cast<Nanoseconds>(took));
 }
@@ -255,6 +299,12 @@ Status Controller::flush() {
       log::info("action {}: {} -> {}{}{}", step->action, drs::to_string(step->from), drs::to_string(step->to),
                 step->message.empty() ? "" : ": ", step->message);
     }
+    if (const auto* outcome = std::get_if<ham::learning::Outcome>(&entry.payload)) {
+      log::info(
+          "action {} turned out to be worth {:.2f}/h, {:.2f}/h had been expected; learning is at revision {} and {}",
+          outcome->action, outcome->realised, outcome->note.predicted, outcome->revision,
+          outcome->acting ? "acts" : "watches");
+    }
   }
   unwritten_.clear();
   for (Command& command : unsent_) {
@@ -292,6 +342,7 @@ void Controller::take_requests() {
 }
 
 Status Controller::save_forecasts(Timestamp now, bool all) {
+  if (Status saved = save_learning(); !saved) return saved;
   const std::size_t shards = forecast::EnginePool::shard_count();
   const forecast::EnginePool& pool = pipeline_.view().forecasts();
   const Nanoseconds interval = options_.forecast_save_interval / static_cast<std::int64_t>(shards);
@@ -331,6 +382,7 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   }
   std::reverse(made->actions.begin(), made->actions.end());
   made->run_queue_latency = pipeline_.view().run_queue_latency();
+  if (pipeline_.learning() != nullptr) made->learning = pipeline_.learning()->report();
   made->forecasts_behind = pipeline_.forecasts_behind();
   made->forecasts_shed_count = pipeline_.view().forecasts().shed_count();
   if (surroundings_ != nullptr) {

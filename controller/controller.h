@@ -38,6 +38,7 @@ struct ControllerOptions {
   Nanoseconds gather = std::chrono::milliseconds(250);  ///< a cycle waits this long for the slower hosts' frames
   Nanoseconds forecast_save_interval =
       std::chrono::minutes(15);  ///< in which each shard of the forecasts is stored once
+  std::string learned = {};      ///< what to begin with if the store holds nothing: ham::learning::Agent::save()
 };
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
@@ -61,8 +62,8 @@ class Controller final : public api::Backend {
   };
   /// Until the queue of requests is closed.
   void run(const Surroundings& surroundings);
-  /// Stores what of the forecasts' state is due; all of it if `all`. Call it every minute or so, from one thread other
-  /// than the pipeline's. Errors: the store's.
+  /// Stores what of the forecasts' state is due, all of it if `all`, and what has been learned since the last time.
+  /// Call it every minute or so, from one thread other than the pipeline's. Errors: the store's.
   Status save_forecasts(Timestamp now, bool all = false);
 
   std::shared_ptr<const api::Snapshot> snapshot() const override;
@@ -79,6 +80,8 @@ class Controller final : public api::Backend {
 
   Status warm_up();
   Status restore_forecasts();
+  Status restore_learning();
+  Status save_learning();
   /// The VM that a person names, and its name. Errors: kNotFound.
   static Result<std::pair<VmId, std::string>> resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid);
   void take_events();
@@ -114,7 +117,9 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> reported_since_cycle_;
   std::map<HostId, Timestamp> last_reported_;
   std::optional<Timestamp> cycle_begun_;  // forecasts of what was taken in are being made; nothing else is taken in
-  std::vector<store::ForecastState> restored_;  // until it is journalled
+  std::vector<store::ForecastState> restored_;   // until it is journalled
+  std::optional<store::LearningState> learned_;  // likewise
+  std::uint64_t learning_revision_ = 0;          // that unsaved_learning_ held last
   std::int64_t push_second_ = 0;
   int pushes_in_second_ = 0;
   bool journal_failing_ = false;
@@ -126,6 +131,9 @@ class Controller final : public api::Backend {
   // The saving thread's.
   std::optional<Timestamp> last_save_;
   std::size_t next_shard_ = 0;
+
+  std::mutex learning_mutex_;
+  std::optional<std::string> unsaved_learning_;  // guarded by learning_mutex_
 
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const api::Snapshot> snapshot_;  // guarded by snapshot_mutex_

@@ -65,6 +65,7 @@ struct Loaded {
   std::string policy_toml;
   std::string calendar_toml;
   ham::Policy policy;
+  std::string learned;  ///< ham::learning::Agent::save(); empty: none
 };
 
 Result<Loaded> load(const std::string& config_file) {
@@ -83,7 +84,17 @@ Result<Loaded> load(const std::string& config_file) {
     if (Status read = set_calendar(*calendar, config->calendar_file, config->pipeline); !read) return read.error();
     calendar_toml = std::move(*calendar);
   }
-  return Loaded{std::move(*config), std::move(*policy_toml), std::move(calendar_toml), std::move(*policy)};
+  std::string learned;
+  if (!config->learning_file.empty()) {
+    Result<std::string> bytes = read_config_file(config->learning_file);
+    if (!bytes) return bytes.error();
+    if (Status read = ham::learning::Agent().restore(*bytes); !read) {
+      return with_context(read.error(), config->learning_file);
+    }
+    learned = std::move(*bytes);
+  }
+  return Loaded{std::move(*config), std::move(*policy_toml), std::move(calendar_toml), std::move(*policy),
+                std::move(learned)};
 }
 
 int run(const std::string& config_file) {
@@ -106,8 +117,8 @@ int run(const std::string& config_file) {
   if (!store) return fail(kExitFailed, store.error().message);
 
   Queues queues;
-  ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,        config.pipeline,
-                            config.cycle, config.gather,       config.forecast_save_interval};
+  ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,         config.pipeline,
+                            config.cycle, config.gather,       config.forecast_save_interval, loaded->learned};
   Result<std::unique_ptr<Controller>> controller =
       Controller::create(std::move(options), std::move(loaded->policy), **store, clock, queues);
   if (!controller) return fail(kExitFailed, controller.error().message);

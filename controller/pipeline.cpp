@@ -18,6 +18,7 @@ Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Sta
       view_(options.view),
       executor_(options.executor, started.term, started.next_action_id, started.next_command_id),
       paused_(started.paused) {
+  if (options.learning) learning_.emplace();
   for (const HostId& host : started.maintenance) view_.set_maintenance(host, true);
   executor_.adopt(started.adopted);
 }
@@ -33,10 +34,14 @@ void Pipeline::on_presence(const store::AgentPresence& presence) {
 
 PipelineOutput Pipeline::publish(drs::Output output) {
   PipelineOutput out;
+  for (const drs::ActionRecord& record : output.new_actions) {
+    if (learning_ && last_state_) learning_->began(record.action, record.decision, *last_state_);
+  }
   for (drs::ActionRecord& action : output.new_actions) out.journal.emplace_back(std::move(action));
   for (drs::Transition& transition : output.transitions) {
+    const auto found = executor_.actions().find(transition.action);
+    if (found != executor_.actions().end()) learn_of(found->second, transition);
     if (drs::is_final(transition.to)) {
-      const auto found = executor_.actions().find(transition.action);
       // What never reached an agent has not disturbed the VM, so it starts no cooldown.
       if (found != executor_.actions().end() && found->second.executed_at) {
         view_.on_action_end(found->second.action, transition.time, transition.to == drs::ActionState::kVerified);
@@ -47,6 +52,18 @@ PipelineOutput Pipeline::publish(drs::Output output) {
   for (const Command& command : output.commands) out.journal.emplace_back(command);
   out.commands = std::move(output.commands);
   return out;
+}
+
+void Pipeline::learn_of(const drs::ActionRecord& record, const drs::Transition& transition) {
+  if (!learning_ || transition.from == transition.to) return;
+  if (transition.to == drs::ActionState::kSent) learning_->sent(record.action, record.decision, transition.time);
+  if (drs::is_final(transition.to)) {
+    learning_->ended(record.action.id, transition.to == drs::ActionState::kVerified, transition.time, record.progress);
+  }
+}
+
+Status Pipeline::on_learned(const store::LearningState& state) {
+  return learning_ ? learning_->restore(state.bytes) : Status();
 }
 
 PipelineOutput Pipeline::on_update(const Update& update, Timestamp now) {
@@ -83,8 +100,11 @@ bool Pipeline::worth_journalling(const ham::Decision& decision, bool acted) {
                                     : std::any_of(actions.begin(), actions.end(), [](const ham::Action& action) {
                                         return action.automation > ham::Automation::kObserve;
                                       });
-  const bool news = acted || (told && (decision.chosen.label != last_journalled_label_ ||
-                                       decision.time - last_journalled_at_ >= kQuietJournalInterval));
+  const bool held = std::any_of(decision.learning.held.begin(), decision.learning.held.end(),
+                                [](const ham::Held& action) { return action.examined; });
+  const bool news = acted || held ||
+                    (told && (decision.chosen.label != last_journalled_label_ ||
+                              decision.time - last_journalled_at_ >= kQuietJournalInterval));
   if (!news) return false;
   last_journalled_label_ = decision.chosen.label;
   last_journalled_at_ = decision.time;
@@ -144,8 +164,15 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   std::shared_ptr<ham::ClusterState> state = view_.state(now);
   state->in_flight = std::move(in_flight);
   state->paused = paused_;
-  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed));
+  last_state_ = state;
+  if (learning_) {
+    for (ham::learning::Outcome& outcome : learning_->observe(*state, policy_)) {
+      out.journal.emplace_back(std::move(outcome));
+    }
+  }
+  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed, learning()));
   decision->id = cycle.number;
+  if (learning_) learning_->on_decision(*decision);
 
   std::vector<ham::Action> permitted;
   for (const ham::Action& action : decision->chosen.actions) {
@@ -161,7 +188,6 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
     std::move(taken.journal.begin(), taken.journal.end(), std::back_inserter(out.journal));
     std::move(taken.commands.begin(), taken.commands.end(), std::back_inserter(out.commands));
   }
-  last_state_ = std::move(state);
   last_decision_ = std::move(decision);
   return out;
 }

@@ -12,6 +12,7 @@
 #include "controller/cluster_view.h"
 #include "controller/drs/executor.h"
 #include "controller/ham/decision.h"
+#include "controller/ham/learning/agent.h"
 #include "controller/ham/policy.h"
 #include "controller/store/journal.h"
 
@@ -21,6 +22,7 @@ struct PipelineOptions {
   std::string recorded_networks;  ///< id of the networks that a recording was made with; empty: not a recording
   ViewOptions view;
   drs::ExecutorOptions executor;
+  bool learning = true;  ///< what actions turn out to be worth is learned, and acts where it is proven better
 };
 
 /// What one input caused: entries to be journalled durably, in order, and only then commands to be sent.
@@ -44,6 +46,9 @@ class Pipeline {
   Status on_signal(const forecast::SignalPush& push);
   /// A series as an earlier run left it; before the first sample.
   void on_restored(const store::ForecastState& state, Timestamp now);
+  /// What an earlier run has learned; before the first cycle. Nothing happens if learning is off. Errors: kCorrupt,
+  /// kUnsupported; then it begins from nothing.
+  Status on_learned(const store::LearningState& state);
   /// Hands what has been taken in to the forecasting threads. Done by run_cycle(), if it has not been done since the
   /// last; nothing is to be taken in between the two.
   void begin_cycle();
@@ -65,14 +70,18 @@ class Pipeline {
   const drs::Executor& executor() const { return executor_; }
   const ham::Policy& policy() const { return policy_; }
   bool paused() const { return paused_; }
+  /// null: learning is off.
+  const ham::learning::Agent* learning() const { return learning_ ? &*learning_ : nullptr; }
 
  private:
   PipelineOutput publish(drs::Output output);
+  void learn_of(const drs::ActionRecord& record, const drs::Transition& transition);
   bool worth_journalling(const ham::Decision& decision, bool acted);
 
   ham::Policy policy_;
   ClusterView view_;
   drs::Executor executor_;
+  std::optional<ham::learning::Agent> learning_;
   std::map<HostId, bool> commandable_;
   std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
   bool cycle_begun_ = false;

@@ -65,6 +65,9 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
     }
   }
 
+  auto learning = root.table("learning");
+  learning.read("enabled", options.learning);
+
   auto drs = root.table("drs");
   drs::ExecutorOptions& executor = options.executor;
   drs.read_duration("accept_timeout", executor.accept_timeout, milliseconds(100), minutes(5));
@@ -90,13 +93,15 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
              "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
              "refit_every_steps = {}\nglobal_model = {}\nglobal_weights = \"{}\"\n"
              "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
+             "[learning]\nenabled = {}\n"
              "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
              "inspect_interval = {}\nreserve_timeout = {}\n",
              executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
              engine.min_history_steps, engine.refit_every_steps, engine.networks != nullptr, id_of(engine),
              ns(options.view.staleness), ns(options.view.curve_half_life), ns(options.view.forget_after),
-             ns(executor.accept_timeout), ns(executor.reshape_deadline), ns(executor.migrate_deadline),
-             ns(executor.approval_lifetime), ns(executor.inspect_interval), ns(executor.reserve_timeout)) +
+             options.learning, ns(executor.accept_timeout), ns(executor.reshape_deadline),
+             ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval),
+             ns(executor.reserve_timeout)) +
          hosts;
 }
 
@@ -122,6 +127,7 @@ Result<PipelineOptions> parse_pipeline_options(std::string_view toml_text) {
   TomlDocument document(toml_text, "journalled options");
   auto root = document.root();
   PipelineOptions options;
+  options.learning = false;  // a run that does not speak of it knew nothing of it
   root.read("controller", options.executor.controller);
   read_pipeline_options(root, options);
   if (Status done = document.finish(); !done) return done.error();

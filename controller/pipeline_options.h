@@ -9,8 +9,8 @@
 
 namespace proteus::controller {
 
-/// Reads the tables that shape decisions, [forecast], [view] and [drs], from the configuration file or from the
-/// journal.
+/// Reads the tables that shape decisions, [forecast], [view], [learning] and [drs], from the configuration file or from
+/// the journal.
 void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options);
 
 /// The same tables as TOML, for the journal: replay rebuilds the pipeline from it.

@@ -4,8 +4,8 @@
 # A controller writes one `Entry` per event to its own store before it acts on it; nothing here crosses the network.
 # Readers are the same controller after a restart, `proteusctl explain|history`, and `proteusctl replay`, which finds
 # entries in a recording among the telemetry. `lsn` orders entries and telemetry alike.
-# A run begins with `started`. Inputs (`cycle`, `signalInput`, `agentPresence`, `operatorInput`, `update`) stand where the pipeline took
-# them in; outputs (`decision`, `action`, `transition`, `command`) follow the input that caused them, each before it left
+# A run begins with `started`. Inputs (`cycle`, `signalInput`, `agentPresence`, `operatorInput`, `update`, and the states) stand where the pipeline took
+# them in; outputs (`decision`, `action`, `transition`, `command`, `learningOutcome`) follow the input that caused them, each before it left
 # the process. An action is journalled whole as intent, then lives on as transitions; one whose last transition is not
 # final was cut short by a crash, and is resolved by asking its hosts.
 # Values: canonical form, so that equal entries are equal bytes. Times are ns since the Unix epoch. Enumerations are
@@ -30,6 +30,8 @@ struct Entry {
     command @10 :Command.Command;
     signalInput @11 :SignalInput;
     forecastState @12 :ForecastState;
+    learningState @13 :LearningState;
+    learningOutcome @14 :LearningOutcome;
   }
 }
 
@@ -93,6 +95,55 @@ struct ForecastState {       # of some series and signals, as an earlier run lef
   }
 }
 
+struct LearningState {       # what an earlier run learned
+  state @0 :Data;            # controller/ham/learning/agent.cpp, a format of its own with a version
+}
+
+struct LearningNote {        # of an action: controller/ham/learning/note.h; currency per hour
+  kind @0 :UInt8;            # learning::Kind
+  features @1 :List(Float64);
+  predicted @2 :Float64;
+  cost @3 :Float64;
+  copiedBytes @4 :Float64;
+  scale @5 :Float64;
+  gain @6 :Float64;
+  required @7 :Float64;
+  mean @8 :Float64;
+  deviation @9 :Float64;
+  correction @10 :Float64;
+  learnedAct @11 :Bool;
+  control @12 :Bool;
+  propensity @13 :Float64;
+  horizonNs @14 :Int64;
+}
+
+struct LearningOutcome {
+  action @0 :UInt64;
+  vm @1 :Text;
+  note @2 :LearningNote;
+  realised @3 :Float64;      # currency per hour
+  weight @4 :Float64;
+  difference @5 :Float64;    # currency per hour
+  lower @6 :Float64;         # of the mean difference; −infinity: none yet
+  acting @7 :Bool;
+  revision @8 :UInt64;
+}
+
+struct HeldAction {
+  vm @0 :Text;
+  label @1 :Text;
+  note @2 :LearningNote;
+  examined @3 :Bool;
+  occasion @4 :Bool;
+}
+
+struct LearningPart {        # of a decision; null: no model was there
+  acting @0 :Bool;
+  revision @1 :UInt64;
+  held @2 :List(HeldAction);
+  rulesAlone @3 :Text;
+}
+
 struct ScoreTerms {          # currency per hour
   performance @0 :Float64;
   utilisation @1 :Float64;
@@ -117,6 +168,7 @@ struct Action {
   reserveCpuMillicores @11 :Int64;
   after @12 :List(UInt32);   # positions in the candidate's actions that must be verified first
   expectedWaitRatio @13 :Float64 = -1;  # ns waited for a CPU / ns run at a migration's target; negative: none
+  learned @14 :LearningNote; # null: none
 }
 
 struct Candidate {
@@ -164,6 +216,7 @@ struct Decision {
   outlooks @7 :List(Outlook);
   summary @8 :Text;
   power @9 :List(PowerChange);
+  learning @10 :LearningPart;
 }
 
 struct Transition {

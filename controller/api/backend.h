@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "controller/forecast/engine_pool.h"
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
+#include "controller/ham/learning/report.h"
 #include "controller/ham/policy.h"
 #include "controller/store/journal.h"
 #include "controller/store/store.h"
@@ -33,6 +35,7 @@ struct Snapshot {
   std::shared_ptr<const ham::Decision> decision;                ///< null before the first cycle
   std::vector<drs::ActionRecord> actions;                       ///< open and lately ended, by id
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency;  ///< dispatches by bucket, since the controller began
+  std::optional<ham::learning::Report> learning;                ///< nullopt: it is off
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
   std::uint64_t refused_count = 0;         ///< messages that did not decode or came from the wrong host

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "controller/api/forecast_json.h"
+#include "controller/api/learning_json.h"
 
 namespace proteus::api {
 namespace {
@@ -115,6 +116,14 @@ Json payload_json(const store::JournalPayload& payload) {
           },
           [](const store::ForecastState& state) {
             return Json{{"type", "forecast_state"}, {"series", state.series.size()}, {"signals", state.signals.size()}};
+          },
+          [](const store::LearningState& state) {
+            return Json{{"type", "learning_state"}, {"bytes", state.bytes.size()}};
+          },
+          [](const ham::learning::Outcome& outcome) {
+            Json json = api::to_json(outcome);
+            json["type"] = "outcome";
+            return json;
           },
       },
       payload);
@@ -226,7 +235,8 @@ Json to_json(const ham::Action& action) {
           {"expected_duration_s", to_seconds(action.expected_duration)},
           {"expected_downtime_ms", action.expected_downtime_ms},
           {"expected_wait_ratio", action.expected_wait_ratio ? Json(*action.expected_wait_ratio) : Json(nullptr)},
-          {"after", action.after}};
+          {"after", action.after},
+          {"learned", action.learned ? to_json(*action.learned) : Json(nullptr)}};
 }
 
 Json to_json(const ham::Candidate& candidate) {
@@ -245,7 +255,8 @@ Json to_json(const ham::Decision& decision) {
             {"alternatives", Json::array()},
             {"rejections", Json::array()},
             {"outlooks", Json::array()},
-            {"power", Json::array()}};
+            {"power", Json::array()},
+            {"learning", decision.learning.present ? to_json(decision.learning) : Json(nullptr)}};
   for (const ham::PowerChange& change : decision.power) {
     json["power"].push_back({{"host", change.host.value}, {"awake", change.awake}, {"reason", change.reason}});
   }

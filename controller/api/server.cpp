@@ -21,6 +21,7 @@
 #include "controller/api/answer.h"
 #include "controller/api/forecast_json.h"
 #include "controller/api/json_view.h"
+#include "controller/api/learning_json.h"
 #include "controller/api/series_routes.h"
 #include "controller/replay/recording.h"
 
@@ -119,6 +120,8 @@ class HttpServer final : public Server {
     http_->Get("/v1/vms", [this](const Request&, Response& out) { send(out, vms_json(*backend_.snapshot())); });
     http_->Get(R"(/v1/vms/([^/]+)/forecast)", [this](const Request& in, Response& out) { get_forecast(in, out); });
     http_->Get("/v1/accuracy", [this](const Request& in, Response& out) { get_accuracy(in, out); });
+    http_->Get("/v1/learning",
+               [this](const Request&, Response& out) { send(out, learning_json(*backend_.snapshot())); });
     http_->Post("/v1/signals", [this](const Request& in, Response& out) { post_signal(in, out); });
     http_->Get("/v1/plan", [this](const Request&, Response& out) { get_plan(out); });
     http_->Get(R"(/v1/decisions/(\d+))", [this](const Request& in, Response& out) { get_decision(in, out); });
@@ -265,6 +268,7 @@ class HttpServer final : public Server {
                             std::holds_alternative<Update>(entry.payload) ||
                             std::holds_alternative<store::SignalInput>(entry.payload) ||
                             std::holds_alternative<store::ForecastState>(entry.payload) ||
+                            std::holds_alternative<store::LearningState>(entry.payload) ||
                             std::holds_alternative<Command>(entry.payload);
         if (all || !detail) history.push_back(to_json(entry));
       }

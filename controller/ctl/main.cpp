@@ -1,5 +1,5 @@
-// proteusctl: one command of the controller's operators. Single-threaded; everything but `replay`, `simulate` and
-// `completion` is a request to the controller's HTTP API.
+// proteusctl: one command of the controller's operators. Single-threaded; everything but `replay`, `simulate`,
+// `policy`, `learning train` and `completion` is a request to the controller's HTTP API.
 
 #include <pwd.h>
 #include <unistd.h>
@@ -11,6 +11,7 @@
 
 #include "controller/ctl/client.h"
 #include "controller/ctl/completion.h"
+#include "controller/ctl/learning_command.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/policy_command.h"
 #include "controller/ctl/print.h"
@@ -90,6 +91,7 @@ struct Options {
   SeriesRequest series;
   PolicyCommand policy;
   TuneCommand tune;
+  LearningCommand learning;
 };
 
 /// Sends requests for one invocation, printing JSON or text.
@@ -230,6 +232,19 @@ void add_policy_verbs(CLI::App& policy, Options& options) {
   add_recording(diff);
 }
 
+/// proteusctl learning status|train.
+void add_learning_verbs(CLI::App& learning, Options& options) {
+  learning.require_subcommand(1);
+  CLI::App* status =
+      learning.add_subcommand("status", "what has been learned of actions' outcomes, and whether it acts");
+  status->add_flag("--json", options.json, "print the API's answer as JSON");
+  CLI::App* train = learning.add_subcommand("train", "learn from the outcomes in recordings; needs no controller");
+  train->add_option("FILE", options.learning.recordings, "recordings (proteusctl record), oldest first")->required();
+  train->add_option("--out", options.learning.out, "write the model into this file, for [learning] model");
+  train->add_option("--from", options.learning.from, "a model to begin with")->check(CLI::ExistingFile);
+  train->add_flag("--json", options.learning.json, "print JSON");
+}
+
 int run_policy(const std::string& verb, const PolicyCommand& command) {
   if (verb == "check") {
     const Result<bool> valid = check_policy(command, std::cout);
@@ -358,6 +373,8 @@ int run(int argc, char** argv) {
   const SimulateCommand simulate(app, options.json);
   CLI::App* policy = app.add_subcommand("policy", "check, try and compare policy files; needs no controller");
   add_policy_verbs(*policy, options);
+  CLI::App* learning = app.add_subcommand("learning", "what actions turned out to be worth, and what is made of it");
+  add_learning_verbs(*learning, options);
   CLI::App* watch = app.add_subcommand("top", "a live view of all of it; q leaves");
   watch->add_option("--interval", options.interval_s, "seconds between pictures")
       ->check(CLI::Range(0.2, 3600.0))
@@ -387,6 +404,11 @@ int run(int argc, char** argv) {
     return *same ? 0 : kDifferent;
   }
 
+  const bool learns = command == "learning";
+  if (learns && learning->get_subcommands().front()->get_name() == "train") {
+    const Status done = train_learning(options.learning, std::cout);
+    return done ? 0 : report(done.error());
+  }
   if (command == "simulate") {
     const Status done = simulate.run(std::cout);
     return done ? 0 : report(done.error());
@@ -395,6 +417,7 @@ int run(int argc, char** argv) {
   Result<Client> client = Client::create(options.client);
   if (!client) return report(client.error());
   Session session(std::move(*client), options);
+  if (learns) return session.show("/v1/learning", print_learning);
   if (command == "status") return session.show("/v1/status", print_status);
   if (command == "hosts") return session.show("/v1/hosts", print_hosts);
   if (command == "vms") return session.show("/v1/vms", print_vms);

@@ -187,6 +187,50 @@ std::string print_forecast(const Json& outlook) {
   return text;
 }
 
+namespace {
+
+/// What learning thought of a chosen action; empty: nothing.
+std::string learned_of(const Json& action) {
+  if (!action.contains("learned") || !action.at("learned").is_object()) return {};
+  const Json& note = action.at("learned");
+  std::string text = fmt::format(
+      "  learning: actions like it turn out to be worth {:+.2f}/h (± {:.2f}) beside the {:.2f}/h that the score "
+      "expects for "
+      "the CPU",
+      note.at("believed_error").get<double>(), note.at("believed_error_deviation").get<double>(),
+      note.at("predicted").get<double>());
+  if (note.at("control").get<bool>()) text += "; its VM is in the control group, which is left to the rules";
+  if (!note.at("learned_act").get<bool>()) text += "; learning would have held it back";
+  return text + "\n";
+}
+
+/// What learning changed.
+std::string learning_of(const Json& decision) {
+  if (!decision.contains("learning") || !decision.at("learning").is_object()) return {};
+  const Json& learning = decision.at("learning");
+  if (learning.at("held").empty()) {
+    return learning.at("acting").get<bool>() ? "\nlearning acts and held nothing back\n" : "";
+  }
+  Table held({"HELD BACK BY LEARNING", ">GAIN BY SCORE/H", ">REQUIRED", ">CERTAIN CORRECTION", "RULES ALONE"});
+  for (const Json& action : learning.at("held")) {
+    const Json& note = action.at("note");
+    const Json& alone = action.at("rules_alone_would_act");
+    held.add({action.at("label").get<std::string>(), fmt::format("{:.2f}", note.at("gain").get<double>()),
+              fmt::format("{:.2f}", note.at("gain_required").get<double>()),
+              fmt::format("{:+.2f}", note.at("correction").get<double>()),
+              alone.is_null()     ? "not looked up this time"
+              : alone.get<bool>() ? "would have done it"
+                                  : "other plan"});
+  }
+  std::string text = "\n" + held.text();
+  if (learning.at("rules_alone").is_string()) {
+    text += "the rules alone would have chosen: " + learning.at("rules_alone").get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string print_decision(const Json& decision, const VmNames& names) {
   std::string text = fmt::format("decision {} at {}, policy {}\n{}\n\n", decision.at("id").get<std::uint64_t>(),
                                  decision.at("time").get<std::string>(), decision.at("policy").get<std::string>(),
@@ -218,6 +262,7 @@ std::string print_decision(const Json& decision, const VmNames& names) {
                           format_seconds(action.at("expected_duration_s").get<double>()),
                           action.at("expected_downtime_ms").get<std::int64_t>());
     }
+    text += learned_of(action);
     std::string after;
     for (const Json& index : action.at("after")) {
       after += fmt::format("{}{}", after.empty() ? "" : ", ", index.get<std::size_t>() + 1);
@@ -227,6 +272,7 @@ std::string print_decision(const Json& decision, const VmNames& names) {
   if (actions.size() > kActionsPrinted) {
     text += fmt::format("\n… and {} more actions (--json has all)\n", actions.size() - kActionsPrinted);
   }
+  text += learning_of(decision);
   for (const Json& change : decision.at("power")) {
     text += fmt::format("\nadvice: {} {}: {}\n", change.at("awake").get<bool>() ? "wake" : "let sleep",
                         change.at("host").get<std::string>(), change.at("reason").get<std::string>());
@@ -339,6 +385,11 @@ std::string print_history(const Json& entries, const VmNames& names) {
       word = fmt::format("{} says of command {}: {} {}", entry->at("host").get<std::string>(),
                          entry->at("command").get<std::uint64_t>(), entry->at("state").get<std::string>(),
                          entry->at("message").get<std::string>());
+    } else if (type == "outcome") {
+      id = "A" + number("action");
+      vm = name_of(names, entry->at("vm").get<std::string>());
+      word = fmt::format("turned out to be worth {:.2f}/h, {:.2f}/h had been expected",
+                         entry->at("realised").get<double>(), entry->at("note").at("predicted").get<double>());
     } else if (type == "cycle") {
       id = number("number");
     }

@@ -46,6 +46,8 @@ class StateReader {
 
   bool ok() const { return ok_; }
   bool at_end() const { return in_.empty(); }
+  /// For a caller that finds what was read impossible.
+  void fail() { ok_ = false; }
 
   template <typename T>
   void operator()(T& value) {

@@ -3,16 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "controller/ham/decision.h"
 #include "controller/ham/explain.h"
+#include "controller/ham/learning/agent.h"
+#include "controller/ham/learning/features.h"
 #include "controller/ham/search/search.h"
 
 namespace proteus::ham {
 namespace {
 
 constexpr std::size_t kAlternativesMax = 8;
+/// Of what learning held back so much is told.
+constexpr std::size_t kHeldMax = 8;
 /// Longer plans are told by their first steps.
 constexpr std::size_t kStepsNamedMax = 6;
 /// Forecasts told when nothing was looked at: of the VMs nearest to their limits.
@@ -35,7 +41,8 @@ class ActionList {
   explicit ActionList(const PlanState& plan) : plan_(plan), model_(plan.model()) {}
 
   /// The orders that carry out one step, the migration first: what is given on arrival is given by the new host.
-  void append(const Step& step) {
+  void append(const Step& step, const std::optional<learning::Note>& note) {
+    const std::size_t first = actions_.size();
     const Allocation& from = step.from.allocation;
     const Allocation& to = step.change.to.allocation;
     const std::size_t source = step.from.host;
@@ -48,6 +55,7 @@ class ActionList {
     if (to.memory_bytes != from.memory_bytes) {
       append(step, SetMemory{to.memory_bytes}, target, target, from.memory_bytes);
     }
+    if (actions_.size() > first) actions_[first].learned = note;
   }
   std::vector<Action> take() && { return std::move(actions_); }
 
@@ -99,17 +107,27 @@ class ActionList {
   std::map<std::size_t, std::set<std::uint32_t>> leaving_;  ///< migrations, by the host they leave
 };
 
-Candidate make_candidate(const PlanState& plan, const std::vector<Step>& steps) {
-  Candidate candidate{{}, {}, plan.total()};
-  ActionList actions(plan);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (i < kStepsNamedMax) candidate.label += (i == 0 ? "" : ", then ") + steps[i].label;
-    actions.append(steps[i]);
+std::string label_of_steps(const std::vector<Step>& steps) {
+  std::string label;
+  for (std::size_t i = 0; i < std::min(steps.size(), kStepsNamedMax); ++i) {
+    label += (i == 0 ? "" : ", then ") + steps[i].label;
   }
   if (steps.size() > kStepsNamedMax) {
     const auto moves = std::count_if(steps.begin(), steps.end(),
                                      [](const Step& step) { return step.change.to.host != step.from.host; });
-    candidate.label += fmt::format(" and {} more steps ({} migrations in all)", steps.size() - kStepsNamedMax, moves);
+    label += fmt::format(" and {} more steps ({} migrations in all)", steps.size() - kStepsNamedMax, moves);
+  }
+  return label;
+}
+
+/// notes: one for each step; empty: none.
+using Notes = std::vector<std::optional<learning::Note>>;
+
+Candidate make_candidate(const PlanState& plan, const std::vector<Step>& steps, const Notes& notes) {
+  Candidate candidate{label_of_steps(steps), {}, plan.total()};
+  ActionList actions(plan);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    actions.append(steps[i], notes.empty() ? std::nullopt : notes[i]);
   }
   candidate.actions = std::move(actions).take();
   return candidate;
@@ -132,7 +150,7 @@ std::vector<Candidate> make_alternatives(PlanState& present, const std::vector<O
       saved.push_back(present.apply_saved(change));
     }
     if (steps.size() == option.changes.size()) {
-      Candidate candidate = make_candidate(present, steps);
+      Candidate candidate = make_candidate(present, steps, {});
       if (labels.insert(candidate.label).second) alternatives.push_back(std::move(candidate));
     }
     for (auto it = saved.rbegin(); it != saved.rend(); ++it) present.restore(*it);
@@ -141,6 +159,60 @@ std::vector<Candidate> make_alternatives(PlanState& present, const std::vector<O
                    [](const Candidate& a, const Candidate& b) { return a.score.total() > b.score.total(); });
   if (alternatives.size() > kAlternativesMax) alternatives.resize(kAlternativesMax);
   return alternatives;
+}
+
+/// What learning sees in each step of the plan.
+Notes make_notes(const ClusterModel& model, const std::vector<Step>& steps, const learning::Agent& learning) {
+  Notes notes;
+  PlanState plan(model);
+  for (const Step& step : steps) {
+    notes.push_back(learning::describe(plan, step.change, plan.evaluate(step.change)));
+    if (std::optional<learning::Note>& note = notes.back()) {
+      learning.advise(*note, model.vms[step.change.vm].state->id, model.state.now).write(*note);
+      // The others are taken in any case.
+      if (step.cause != Step::Cause::kReshape && step.cause != Step::Cause::kRelieve) note->learned_act = true;
+      note->propensity = learning.propensity(note->learned_act);
+    }
+    plan.apply(step.change);
+  }
+  return notes;
+}
+
+bool is_kind(const Step& step, learning::Kind kind) {
+  const bool moves = step.change.to.host != step.from.host;
+  if (kind == learning::Kind::kMigrate || moves) return moves && kind == learning::Kind::kMigrate;
+  const double more = step.change.to.allocation.cpu_limit_cores() - step.from.allocation.cpu_limit_cores();
+  return kind == learning::Kind::kRaise ? more > 0 : more < 0;
+}
+
+/// What learning held back, and, where that has not been looked up lately, whether the rules alone would have taken it.
+void add_held(ClusterModel& model, const SearchResult& found, std::uint64_t seed, LearningPart& part) {
+  const learning::Agent& agent = *std::exchange(model.learning, nullptr);
+  std::optional<SearchResult> alone;
+  for (const auto& [key, change] : found.held) {
+    if (part.held.size() == kHeldMax) break;
+    const auto& [v, kind] = key;
+    Held held{model.vms[v].state->id, change.label, change.note, false, false};
+    held.examined = !agent.counted(held.vm, kind, model.state.now);
+    if (held.examined) {
+      if (!alone) {
+        PlanState plan(model);
+        alone = search(plan, seed);
+        part.rules_alone = label_of_steps(alone->steps);
+      }
+      held.occasion = std::any_of(
+          alone->steps.begin(), alone->steps.end(),
+          [&, vm = v, wanted = kind](const Step& step) { return step.change.vm == vm && is_kind(step, wanted); });
+    }
+    part.held.push_back(std::move(held));
+  }
+}
+
+std::string say_held(const Held& held) {
+  return fmt::format(
+      "; learning holds back {}: it would gain {} by the score, and actions like it turned out to be "
+      "worth {} less (at least {})",
+      held.label, say_rate(held.note.gain), say_rate(-held.note.mean), say_rate(-held.note.correction));
 }
 
 void add_power(const ClusterModel& model, const SearchResult& found, Decision& decision) {
@@ -233,8 +305,8 @@ std::string summary_of_nothing(const ClusterModel& model, const SearchResult& fo
 
 }  // namespace
 
-Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed) {
-  const ClusterModel model(state, policy);
+Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed, const learning::Agent* learning) {
+  ClusterModel model(state, policy);
   PlanState plan(model);
   Decision decision;
   decision.time = state.now;
@@ -246,8 +318,18 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
     return decision;
   }
 
+  if (learning != nullptr) {
+    decision.learning.present = true;
+    decision.learning.acting = learning->acting();
+    decision.learning.revision = learning->revision();
+    if (learning->acting()) model.learning = learning;
+  }
+
   SearchResult found = search(plan, seed);
-  if (!found.steps.empty()) decision.chosen = make_candidate(plan, found.steps);
+  if (!found.steps.empty()) {
+    const Notes notes = learning != nullptr ? make_notes(model, found.steps, *learning) : Notes();
+    decision.chosen = make_candidate(plan, found.steps, notes);
+  }
   plan.rewind();
   decision.alternatives = make_alternatives(plan, found.options, decision.chosen.label);
   decision.rejections = std::move(found.rejections).take();
@@ -258,6 +340,10 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
   } else {
     decision.summary = found.steps.front().reason;
     if (found.steps.size() > 1) decision.summary += fmt::format(" (and {} more)", found.steps.size() - 1);
+  }
+  if (!found.held.empty()) {
+    add_held(model, found, seed, decision.learning);
+    decision.summary += say_held(decision.learning.held.front());
   }
   if (found.exhausted) {
     decision.summary += fmt::format("; the search stopped at its bound of {} evaluations", found.evaluations_max);

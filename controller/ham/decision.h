@@ -7,9 +7,14 @@
 #include "common/command.h"
 #include "common/ids.h"
 #include "controller/ham/cluster_state.h"
+#include "controller/ham/learning/note.h"
 #include "controller/ham/policy.h"
 
 namespace proteus::ham {
+
+namespace learning {
+class Agent;
+}
 
 /// score = performance + utilisation − cost − latency, every term in currency per hour; higher is better.
 struct ScoreTerms {
@@ -37,6 +42,7 @@ struct Action {
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
   /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
   std::vector<std::uint32_t> after;
+  std::optional<learning::Note> learned;  ///< what learning saw in the change that it belongs to; of its first action
 };
 
 /// A candidate allocation, scored.
@@ -70,6 +76,24 @@ struct PowerChange {
   std::string reason;  ///< one sentence
 };
 
+/// An option that the score finds worth taking and learning does not.
+struct Held {
+  VmId vm;
+  std::string label;
+  learning::Note note;
+  bool examined = false;  ///< it was looked up whether the rules alone would have taken it: once in a while
+  bool occasion = false;  ///< they would have
+};
+
+/// What learning did to a decision.
+struct LearningPart {
+  bool present = false;  ///< a model was there to be asked
+  bool acting = false;   ///< and may change decisions
+  std::uint64_t revision = 0;
+  std::vector<Held> held;   ///< at most 8
+  std::string rules_alone;  ///< label of what the rules alone would have chosen, if something held was examined
+};
+
 /// The outcome of one cycle, explained. `chosen` may have no actions.
 struct Decision {
   std::uint64_t id = 0;  ///< number of the cycle that made it; given by the pipeline
@@ -82,12 +106,16 @@ struct Decision {
   std::vector<Outlook> outlooks;   ///< of the VMs that candidates touch; if none does, of those nearest to their limit
   std::string summary;             ///< one sentence: why this, or why nothing
   std::vector<PowerChange> power;  ///< advice: the drs has no means to wake hosts or put them to sleep
+  LearningPart learning;
 };
 
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the
 /// same decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor
 /// one on a host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still
 /// reshaped, and never blocks a plan.
-Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed);
+/// learning: corrects the gains of single changes where it may act; notes what it thinks of them in any case. null: the
+/// score and the rules alone.
+Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed,
+                const learning::Agent* learning = nullptr);
 
 }  // namespace proteus::ham

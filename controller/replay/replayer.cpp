@@ -14,7 +14,8 @@ constexpr std::size_t kDifferencesMax = 100;
 
 bool is_output(const store::JournalPayload& payload) {
   return std::holds_alternative<ham::Decision>(payload) || std::holds_alternative<drs::ActionRecord>(payload) ||
-         std::holds_alternative<drs::Transition>(payload) || std::holds_alternative<Command>(payload);
+         std::holds_alternative<drs::Transition>(payload) || std::holds_alternative<Command>(payload) ||
+         std::holds_alternative<ham::learning::Outcome>(payload);
 }
 
 std::string to_line(const store::JournalEntry& entry) {
@@ -138,6 +139,8 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
   } else if (const auto* state = std::get_if<store::ForecastState>(&entry.payload)) {
     pipeline_->on_restored(*state, entry.time);
     if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
+  } else if (const auto* learned = std::get_if<store::LearningState>(&entry.payload)) {
+    if (Status taken = pipeline_->on_learned(*learned); !taken) return with_context(taken.error(), "recorded learning");
   } else if (const auto* signal = std::get_if<store::SignalInput>(&entry.payload)) {
     if (Status taken = pipeline_->on_signal(signal->push); !taken) return taken;
   } else if (const auto* update = std::get_if<Update>(&entry.payload)) {

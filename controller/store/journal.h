@@ -11,6 +11,7 @@
 #include "controller/drs/action_record.h"
 #include "controller/forecast/engine.h"
 #include "controller/ham/decision.h"
+#include "controller/ham/learning/outcome.h"
 
 namespace proteus::store {
 
@@ -66,10 +67,17 @@ struct ForecastState {
   std::vector<forecast::SignalPush> signals;
 };
 
-/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update, SignalInput, ForecastState.
-/// Outputs: Decision (only those with actions or whose summary changed), ActionRecord (intent), Transition, Command.
-using JournalPayload = std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision,
-                                    drs::ActionRecord, drs::Transition, Command, SignalInput, ForecastState>;
+/// What an earlier run learned of actions' outcomes, read back at the start. An input; follows Started.
+struct LearningState {
+  std::string bytes;  ///< ham::learning::Agent::save()
+};
+
+/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update, SignalInput, ForecastState, LearningState.
+/// Outputs: Decision (only those with actions or whose summary changed), ActionRecord (intent), Transition, Command,
+/// Outcome.
+using JournalPayload =
+    std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision, drs::ActionRecord,
+                 drs::Transition, Command, SignalInput, ForecastState, LearningState, ham::learning::Outcome>;
 
 /// lsn orders everything that a controller ever took in or put out, telemetry included (see store.h).
 struct JournalEntry {

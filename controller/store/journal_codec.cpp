@@ -50,6 +50,25 @@ void fill(schema::ScoreTerms::Builder to, const ham::ScoreTerms& from) {
   to.setLatency(number(from.latency));
 }
 
+void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
+  to.setKind(static_cast<std::uint8_t>(from.kind));
+  auto features = to.initFeatures(static_cast<unsigned>(from.features.size()));
+  for (unsigned i = 0; i < features.size(); ++i) features.set(i, number(from.features[i]));
+  to.setPredicted(number(from.predicted));
+  to.setCost(number(from.cost));
+  to.setCopiedBytes(number(from.copied_bytes));
+  to.setScale(number(from.scale));
+  to.setGain(number(from.gain));
+  to.setRequired(number(from.required));
+  to.setMean(number(from.mean));
+  to.setDeviation(number(from.deviation));
+  to.setCorrection(number(from.correction));
+  to.setLearnedAct(from.learned_act);
+  to.setControl(from.control);
+  to.setPropensity(number(from.propensity));
+  to.setHorizonNs(from.horizon.count());
+}
+
 void fill(schema::Action::Builder to, const ham::Action& from) {
   to.setId(from.id);
   SET_TEXT(to, Vm, from.vm.value);
@@ -67,9 +86,11 @@ void fill(schema::Action::Builder to, const ham::Action& from) {
     auto after = to.initAfter(static_cast<unsigned>(from.after.size()));
     for (unsigned i = 0; i < after.size(); ++i) after.set(i, from.after[i]);
   }
+  if (from.learned) fill(to.initLearned(), *from.learned);
 }
 
 void fill(schema::Candidate::Builder to, const ham::Candidate& from);
+void fill(schema::HeldAction::Builder to, const ham::Held& from);
 void fill(schema::Rejection::Builder to, const ham::Rejection& from);
 void fill(schema::Outlook::Builder to, const ham::Outlook& from);
 void fill(schema::PowerChange::Builder to, const ham::PowerChange& from);
@@ -136,6 +157,21 @@ void fill(schema::PowerChange::Builder to, const ham::PowerChange& from) {
   SET_TEXT(to, Reason, from.reason);
 }
 
+void fill(schema::HeldAction::Builder to, const ham::Held& from) {
+  SET_TEXT(to, Vm, from.vm.value);
+  SET_TEXT(to, Label, from.label);
+  fill(to.initNote(), from.note);
+  to.setExamined(from.examined);
+  to.setOccasion(from.occasion);
+}
+
+void fill(schema::LearningPart::Builder to, const ham::LearningPart& from) {
+  to.setActing(from.acting);
+  to.setRevision(from.revision);
+  SET_LIST(to, Held, from.held);
+  SET_TEXT(to, RulesAlone, from.rules_alone);
+}
+
 void fill(schema::Decision::Builder to, const ham::Decision& from) {
   to.setId(from.id);
   to.setTimeNs(to_unix_ns(from.time));
@@ -147,6 +183,7 @@ void fill(schema::Decision::Builder to, const ham::Decision& from) {
   SET_LIST(to, Outlooks, from.outlooks);
   SET_TEXT(to, Summary, from.summary);
   SET_LIST(to, Power, from.power);
+  if (from.learning.present) fill(to.initLearning(), from.learning);
 }
 
 void fill(schema::Transition::Builder to, const drs::Transition& from) {
@@ -230,6 +267,18 @@ void fill(schema::ForecastState::Builder to, const ForecastState& from) {
   SET_LIST(to, Signals, from.signals);
 }
 
+void fill(schema::LearningOutcome::Builder to, const ham::learning::Outcome& from) {
+  to.setAction(from.action);
+  SET_TEXT(to, Vm, from.vm.value);
+  fill(to.initNote(), from.note);
+  to.setRealised(number(from.realised));
+  to.setWeight(number(from.weight));
+  to.setDifference(number(from.difference));
+  to.setLower(number(from.lower));
+  to.setActing(from.acting);
+  to.setRevision(from.revision);
+}
+
 #undef SET_TEXT
 #undef SET_LIST
 
@@ -257,6 +306,12 @@ void fill_payload(schema::Entry::Builder to, const JournalPayload& from) {
           fill(to.initSignalInput(), payload);
         } else if constexpr (std::is_same_v<T, ForecastState>) {
           fill(to.initForecastState(), payload);
+        } else if constexpr (std::is_same_v<T, LearningState>) {
+          auto state = to.initLearningState();
+          if (payload.bytes.empty()) return;
+          state.setState({reinterpret_cast<const capnp::byte*>(payload.bytes.data()), payload.bytes.size()});
+        } else if constexpr (std::is_same_v<T, ham::learning::Outcome>) {
+          fill(to.initLearningOutcome(), payload);
         } else {
           static_assert(std::is_same_v<T, Command>);
           wire::fill(to.initCommand(), payload);
@@ -305,6 +360,60 @@ ham::ScoreTerms read_score(schema::ScoreTerms::Reader from) {
           .latency = from.getLatency()};
 }
 
+ham::learning::Note read_note(schema::LearningNote::Reader from) {
+  ham::learning::Note to;
+  to.kind = read_enum(from.getKind(), ham::learning::Kind::kMigrate, "kind of action");
+  const auto features = from.getFeatures();
+  if (features.size() != to.features.size()) {
+    throw Error{ErrorCode::kCorrupt, fmt::format("{} features of an action", features.size())};
+  }
+  for (unsigned i = 0; i < features.size(); ++i) to.features[i] = features[i];
+  to.predicted = from.getPredicted();
+  to.cost = from.getCost();
+  to.copied_bytes = from.getCopiedBytes();
+  to.scale = from.getScale();
+  to.gain = from.getGain();
+  to.required = from.getRequired();
+  to.mean = from.getMean();
+  to.deviation = from.getDeviation();
+  to.correction = from.getCorrection();
+  to.learned_act = from.getLearnedAct();
+  to.control = from.getControl();
+  to.propensity = from.getPropensity();
+  to.horizon = Nanoseconds(from.getHorizonNs());
+  return to;
+}
+
+ham::Held read_held(schema::HeldAction::Reader from) {
+  return {.vm = VmId(read_text(from.getVm())),
+          .label = read_text(from.getLabel()),
+          .note = read_note(from.getNote()),
+          .examined = from.getExamined(),
+          .occasion = from.getOccasion()};
+}
+
+ham::LearningPart read_learning(schema::LearningPart::Reader from) {
+  return {.present = true,
+          .acting = from.getActing(),
+          .revision = from.getRevision(),
+          .held = read_list(from.getHeld(), read_held),
+          .rules_alone = read_text(from.getRulesAlone())};
+}
+
+ham::learning::Outcome read_outcome(schema::LearningOutcome::Reader from) {
+  ham::learning::Outcome to;
+  to.action = from.getAction();
+  to.vm = VmId(read_text(from.getVm()));
+  to.note = read_note(from.getNote());
+  to.realised = from.getRealised();
+  to.weight = from.getWeight();
+  to.difference = from.getDifference();
+  to.lower = from.getLower();
+  to.acting = from.getActing();
+  to.revision = from.getRevision();
+  return to;
+}
+
 ham::Action read_action(schema::Action::Reader from) {
   ham::Action to;
   to.id = from.getId();
@@ -319,6 +428,7 @@ ham::Action read_action(schema::Action::Reader from) {
   if (from.getExpectedWaitRatio() >= 0) to.expected_wait_ratio = from.getExpectedWaitRatio();
   to.reserve = {.memory_bytes = from.getReserveMemoryBytes(), .cpu_millicores = from.getReserveCpuMillicores()};
   to.after = read_list(from.getAfter(), [](std::uint32_t position) { return position; });
+  if (from.hasLearned()) to.learned = read_note(from.getLearned());
   return to;
 }
 
@@ -362,6 +472,7 @@ ham::Decision read_decision(schema::Decision::Reader from) {
   to.outlooks = read_list(from.getOutlooks(), read_outlook);
   to.summary = read_text(from.getSummary());
   to.power = read_list(from.getPower(), read_power);
+  if (from.hasLearning()) to.learning = read_learning(from.getLearning());
   return to;
 }
 
@@ -470,6 +581,11 @@ JournalPayload read_payload(schema::Entry::Reader from) {
       const auto state = from.getForecastState();
       return ForecastState{read_list(state.getSeries(), read_series), read_list(state.getSignals(), read_signal)};
     }
+    case Which::LEARNING_STATE: {
+      const auto bytes = from.getLearningState().getState();
+      return LearningState{{reinterpret_cast<const char*>(bytes.begin()), bytes.size()}};
+    }
+    case Which::LEARNING_OUTCOME: return read_outcome(from.getLearningOutcome());
   }
   throw Error{ErrorCode::kCorrupt, "payload of an unknown kind"};
 }

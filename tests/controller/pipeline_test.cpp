@@ -297,6 +297,87 @@ TEST(Pipeline, GoesOnFromTheForecastsOfAnEarlierRun) {
   EXPECT_EQ(pipeline.view().forecasts().signals(), state.signals);
 }
 
+/// Carries out what the pipeline commands the ramp's host to do, as an agent does, and returns what was journalled.
+class Obedient {
+ public:
+  explicit Obedient(Pipeline& pipeline) : pipeline_(pipeline), ramp_(pipeline) {}
+
+  std::vector<store::JournalPayload> run(int seconds) {
+    std::vector<store::JournalPayload> journal;
+    for (int second = 0; second < seconds; ++second) take(ramp_.step(), journal);
+    return journal;
+  }
+  Timestamp now() const { return ramp_.now; }
+
+ private:
+  void take(PipelineOutput output, std::vector<store::JournalPayload>& journal) {
+    for (store::JournalPayload& payload : output.journal) journal.push_back(std::move(payload));
+    for (const Command& command : output.commands) {
+      FakeVm& vm = ramp_.host.vms[0];
+      if (const auto* quota = std::get_if<SetCpuQuota>(&command.operation)) vm.quota_us = quota->quota_us;
+      Update update{command.id, command.action, command.term, command.host, command.vm, {}, ramp_.now, "", {}, {}};
+      update.state = CommandState::kSucceeded;
+      if (std::holds_alternative<Inspect>(command.operation)) {
+        update.observed = DomainObservation{true, true, 1, vm.quota_us, 100000, 1024, kGiB};
+      }
+      take(pipeline_.on_update(update, ramp_.now), journal);
+    }
+  }
+
+  Pipeline& pipeline_;
+  Ramp ramp_;
+};
+
+TEST(Pipeline, LearnsWhatAnActionTurnedOutToBeWorth) {
+  Pipeline pipeline(options(), policy(ham::Automation::kAutomatic), started());
+  Obedient world(pipeline);
+  std::optional<drs::ActionRecord> taken;
+  std::optional<ham::learning::Outcome> outcome;
+  for (const store::JournalPayload& payload : world.run(120)) {
+    if (const auto* record = std::get_if<drs::ActionRecord>(&payload); record != nullptr && !outcome) taken = *record;
+    if (const auto* found = std::get_if<ham::learning::Outcome>(&payload); found != nullptr && !outcome)
+      outcome = *found;
+  }
+  ASSERT_TRUE(outcome) << "no action was followed to its end";
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(outcome->vm, VmId("uuid-web"));
+  EXPECT_EQ(outcome->note.kind, ham::learning::Kind::kRaise);
+  EXPECT_GT(outcome->note.predicted, 0) << "the score promised something";
+  EXPECT_GT(outcome->realised, 0) << "and without the raise the VM would have waited";
+  EXPECT_FALSE(outcome->acting);
+  ASSERT_NE(pipeline.learning(), nullptr);
+  EXPECT_GE(pipeline.learning()->revision(), 1u);
+}
+
+TEST(Pipeline, GoesOnFromWhatAnEarlierRunLearned) {
+  Pipeline first(options(), policy(ham::Automation::kAutomatic), started());
+  Obedient(first).run(120);
+  const store::LearningState state{first.learning()->save()};
+  Pipeline second(options(), policy(ham::Automation::kAutomatic), started());
+  ASSERT_TRUE(second.on_learned(state));
+  EXPECT_EQ(second.learning()->revision(), first.learning()->revision());
+  EXPECT_EQ(second.learning()->save(), state.bytes);
+  EXPECT_EQ(second.on_learned({"nonsense"}).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(second.learning()->save(), state.bytes);
+}
+
+TEST(Pipeline, LearnsNothingIfItIsNotTo) {
+  PipelineOptions without = options();
+  without.learning = false;
+  Pipeline pipeline(without, policy(ham::Automation::kAutomatic), started());
+  Obedient world(pipeline);
+  int actions = 0;
+  for (const store::JournalPayload& payload : world.run(120)) {
+    EXPECT_FALSE(std::holds_alternative<ham::learning::Outcome>(payload));
+    if (const auto* record = std::get_if<drs::ActionRecord>(&payload)) {
+      ++actions;
+      EXPECT_FALSE(record->action.learned);
+    }
+  }
+  EXPECT_GT(actions, 0);
+  EXPECT_EQ(pipeline.learning(), nullptr);
+}
+
 TEST(PipelineOptions, SurviveTheJournal) {
   PipelineOptions before = options();
   before.executor.migrate_deadline = std::chrono::milliseconds(61'234);
@@ -309,6 +390,8 @@ TEST(PipelineOptions, SurviveTheJournal) {
   EXPECT_EQ(after->executor.migrate_deadline, before.executor.migrate_deadline);
   EXPECT_EQ(after->executor.controller, "test");
   EXPECT_EQ(after->view.cpu_speed, before.view.cpu_speed);
+  EXPECT_TRUE(after->learning);
+  EXPECT_FALSE(parse_pipeline_options("controller = \"c\"\n")->learning) << "an older run knew nothing of it";
 }
 
 TEST(PipelineOptions, NetworksComeFromAFileIfThereIsOne) {

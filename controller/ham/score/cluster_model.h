@@ -16,6 +16,10 @@
 
 namespace proteus::ham {
 
+namespace learning {
+class Agent;
+}
+
 constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
 using profile::WaitTable;
@@ -92,6 +96,7 @@ struct ClusterModel {
 
   const ClusterState& state;
   const Policy& policy;
+  const learning::Agent* learning = nullptr;  ///< corrects gains; null: nothing does
   Horizon horizon;
   std::vector<HostModel> hosts;  ///< as in state.hosts
   std::vector<VmModel> vms;      ///< as in state.vms

@@ -32,7 +32,7 @@ class Improver {
   explicit Improver(Workspace& w) : w_(w), plan_(w.plan), examined_(w.model.hosts.size()), versions_(examined_.size()) {
     const PlanState start(w.model);
     for (std::size_t v = 0; v < w.model.vms.size(); ++v) {
-      if (!w.eligible(v) || w.reshaped[v]) continue;
+      if (!w.eligible(v) || w.reshaped[v] || w.holds(v)) continue;
       // Any other host will do: rules of this scope ask only whether it moves.
       const std::size_t elsewhere = start.placement(v).host == 0 ? 1 : 0;
       if (!refusal(start, {v, {elsewhere, start.placement(v).allocation}}, Rule::Scope::kVm, false)) {

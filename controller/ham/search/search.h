@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/ham/decision.h"
@@ -42,10 +44,19 @@ struct Option {
   bool sufficient() const { return gain > gain_required; }
 };
 
+/// A change that the score finds worth taking and learning does not.
+struct HeldChange {
+  Change change;
+  std::string label;
+  learning::Note note;
+};
+
 struct SearchResult {
   std::vector<Step> steps;
   std::vector<Option> options;  ///< the best looked at, best first, the chosen among them
   RejectionLog rejections;
+  /// What learning held back: of each VM and kind of action the one that gains most by the score.
+  std::map<std::pair<std::size_t, learning::Kind>, HeldChange> held;
   std::vector<std::size_t> wake;   ///< hosts that the steps need awake
   std::vector<std::size_t> sleep;  ///< hosts that may sleep once the steps are done
   std::int64_t evaluations = 0;

@@ -1,9 +1,12 @@
 #include "controller/ham/search/workspace.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "controller/ham/explain.h"
+#include "controller/ham/learning/agent.h"
+#include "controller/ham/learning/features.h"
 
 namespace proteus::ham {
 namespace {
@@ -71,12 +74,30 @@ double Workspace::price_min() const {
   return model.policy.prices.action_fixed / model.payback_hours() + model.gain_required(0);
 }
 
-Option Workspace::make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) const {
-  return {{change},
-          evaluation.gain(),
-          evaluation.delta.cost + evaluation.delta.latency,
-          model.gain_required(evaluation.present_cost_per_hour),
-          cause};
+Option Workspace::make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) {
+  Option option{{change},
+                evaluation.gain(),
+                evaluation.delta.cost + evaluation.delta.latency,
+                model.gain_required(evaluation.present_cost_per_hour),
+                cause};
+  const bool corrected = cause == Step::Cause::kReshape || cause == Step::Cause::kRelieve;
+  if (model.learning != nullptr && corrected) correct(option, change, evaluation);
+  return option;
+}
+
+void Workspace::correct(Option& option, const Change& change, const Evaluation& evaluation) {
+  std::optional<learning::Note> note = learning::describe(plan, change, evaluation);
+  if (!note) return;
+  const learning::Advice advice = model.learning->advise(*note, model.vms[change.vm].state->id, model.state.now);
+  if (advice.control) return;
+  const bool was_sufficient = option.sufficient();
+  option.gain += advice.correction;
+  if (advice.correction > 0) option.gain_required += advice.correction;
+  if (!was_sufficient || option.sufficient()) return;
+  HeldChange& held = result.held[{change.vm, note->kind}];
+  if (held.note.gain >= note->gain) return;
+  held = {change, label_of(plan, change), *note};
+  advice.write(held.note);
 }
 
 void Workspace::remember(const std::vector<Option>& options) {

@@ -27,7 +27,10 @@ struct Workspace {
   int moves_left() const;
   /// No single move gains anything that costs more than this.
   double price_min() const;
-  Option make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) const;
+  /// Its gain, corrected by what learning is certain of; what the score finds insufficient stays so.
+  Option make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause);
+  /// Learning holds back a move of the VM.
+  bool holds(std::size_t vm) const { return result.held.contains({vm, learning::Kind::kMigrate}); }
   void remember(const std::vector<Option>& options);
   void take(const Option& option);
   void reject(const Change& change, const Refusal& refusal);
@@ -48,6 +51,8 @@ struct Workspace {
   std::vector<Change> blocked_raises;  ///< wanted, but for the host's headroom
 
  private:
+  void correct(Option& option, const Change& change, const Evaluation& evaluation);
+
   std::uint64_t random_;
   double least_remembered_ = -std::numeric_limits<double>::infinity();  ///< what gains no more is not kept
 };

@@ -58,6 +58,34 @@ Operation operation(Random& random) {
   }
 }
 
+ham::learning::Note note(Random& random) {
+  ham::learning::Note n;
+  n.kind = static_cast<ham::learning::Kind>(random() % 3);
+  for (double& feature : n.features) feature = real(random);
+  for (double* value : {&n.predicted, &n.cost, &n.copied_bytes, &n.scale, &n.gain, &n.required, &n.mean, &n.deviation,
+                        &n.correction, &n.propensity}) {
+    *value = real(random);
+  }
+  n.learned_act = coin(random);
+  n.control = coin(random);
+  n.horizon = Nanoseconds(number(random));
+  return n;
+}
+
+ham::Held held(Random& random) {
+  return {vm(random), random_text(random), note(random), coin(random), coin(random)};
+}
+
+ham::LearningPart learning_part(Random& random) {
+  if (coin(random)) return {};
+  return {true, coin(random), random(), some<ham::Held>(random, held), random_text(random)};
+}
+
+ham::learning::Outcome outcome(Random& random) {
+  return {random(),     vm(random),   note(random), real(random), real(random),
+          real(random), real(random), coin(random), random()};
+}
+
 ham::Action action(Random& random) {
   ham::Action a;
   a.id = random();
@@ -72,6 +100,7 @@ ham::Action action(Random& random) {
   a.expected_downtime_ms = number(random);
   a.expected_wait_ratio = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.after = some<std::uint32_t>(random, [](Random& r) { return static_cast<std::uint32_t>(r()); });
+  a.learned = perhaps<ham::learning::Note>(random, note);
   return a;
 }
 
@@ -111,6 +140,7 @@ ham::Decision decision(Random& random) {
   d.outlooks = some<ham::Outlook>(random, outlook);
   d.summary = random_text(random);
   d.power = some<ham::PowerChange>(random, power_change);
+  d.learning = learning_part(random);
   return d;
 }
 
@@ -231,10 +261,10 @@ template <typename T>
 bool same_lists(const std::vector<T>& a, const std::vector<T>& b);
 
 bool same(const ham::Action& x, const ham::Action& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) ==
-         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12);
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) ==
+         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13);
 }
 bool same(const ham::Candidate& x, const ham::Candidate& y) {
   const auto& [a1, actions_a, a3] = x;
@@ -254,12 +284,31 @@ bool same(const ham::Outlook& x, const ham::Outlook& y) {
 bool same(const ham::PowerChange& x, const ham::PowerChange& y) {
   return std::tie(x.host, x.awake, x.reason) == std::tie(y.host, y.awake, y.reason);
 }
+bool same(const ham::Held& x, const ham::Held& y) {
+  const auto& [a1, a2, a3, a4, a5] = x;
+  const auto& [b1, b2, b3, b4, b5] = y;
+  return std::tie(a1, a2, a3, a4, a5) == std::tie(b1, b2, b3, b4, b5);
+}
+bool same(const ham::LearningPart& x, const ham::LearningPart& y) {
+  const auto& [a1, a2, a3, held_a, a5] = x;
+  const auto& [b1, b2, b3, held_b, b5] = y;
+  return std::tie(a1, a2, a3, a5) == std::tie(b1, b2, b3, b5) && same_lists(held_a, held_b);
+}
+bool same(const ham::learning::Outcome& x, const ham::learning::Outcome& y) {
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9);
+}
+bool same(const LearningState& x, const LearningState& y) {
+  return x.bytes == y.bytes;
+}
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, power_a] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, power_b] = y;
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, power_a, learning_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, power_b, learning_b] = y;
   return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
-         same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b);
+         same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b) &&
+         same(learning_a, learning_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;
@@ -341,6 +390,8 @@ JournalPayload random_payload(std::mt19937_64& random, std::size_t kind) {
     case 7: return transition(random);
     case 8: return command(random);
     case 9: return SignalInput{signal(random), random_text(random)};
+    case 11: return LearningState{random_text(random)};
+    case 12: return outcome(random);
     default:
       return ForecastState{some<forecast::SeriesState>(random, series_state),
                            some<forecast::SignalPush>(random, signal)};

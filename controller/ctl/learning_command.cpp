@@ -1,0 +1,129 @@
+#include "controller/ctl/learning_command.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "common/toml_document.h"
+#include "controller/api/learning_json.h"
+#include "controller/ctl/svg.h"
+#include "controller/ctl/table.h"
+#include "controller/ham/learning/agent.h"
+#include "controller/replay/recording.h"
+
+namespace proteus::ctl {
+namespace {
+
+using api::Json;
+using ham::learning::Agent;
+using ham::learning::Outcome;
+
+/// What the outcomes of one recording came to.
+struct Tally {
+  std::string file;
+  double outcomes = 0;
+  double predicted = 0;
+  double realised = 0;
+};
+
+std::string amount(const Json& value) {
+  return value.is_number() ? fmt::format("{:.2f}/h", value.get<double>()) : "not known yet";
+}
+
+Json to_json(const Tally& tally) {
+  return {{"file", tally.file},
+          {"outcomes", tally.outcomes},
+          {"predicted_mean", tally.predicted / std::max(1.0, tally.outcomes)},
+          {"realised_mean", tally.realised / std::max(1.0, tally.outcomes)}};
+}
+
+Status learn(const std::string& file, Agent& agent, Tally& tally) {
+  tally.file = file;
+  store::Store::Visitor visitor;
+  visitor.journal = [&](const store::JournalEntry& entry) {
+    if (const auto* logged = std::get_if<Outcome>(&entry.payload)) {
+      const Outcome again = agent.refine(*logged);
+      tally.outcomes += 1;
+      tally.predicted += again.note.predicted;
+      tally.realised += again.realised;
+    }
+    return true;
+  };
+  const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor);
+  return read ? Status() : Status(read.error());
+}
+
+}  // namespace
+
+std::string print_learning(const Json& learning) {
+  if (!learning.value("enabled", true)) return "learning is off ([learning] enabled in controller.toml)\n";
+  const Json& evaluation = learning.at("evaluation");
+  std::string text = fmt::format(
+      "learning {}, revision {}; {} times adopted, {} times stepped back\n"
+      "{:.0f} outcomes count; {} actions are being followed; waiting is {:.2f} of what the score's formulas say\n",
+      learning.at("acting").get<bool>() ? "acts" : "watches", learning.at("revision").get<std::uint64_t>(),
+      learning.at("adoptions").get<int>(), learning.at("retreats").get<int>(), learning.at("evidence").get<double>(),
+      learning.at("following").get<int>(), learning.at("calibration").get<double>());
+  text += fmt::format(
+      "evaluation: {:.0f} occasions, {:.0f} on which it would have done otherwise than the rules; worth {} more on the "
+      "mean of all, at least {}\n",
+      evaluation.at("occasions").get<double>(), evaluation.at("parted").get<double>(),
+      amount(evaluation.at("difference_mean")), amount(evaluation.at("difference_lower")));
+  if (learning.at("acting").get<bool>()) {
+    text += fmt::format("fallen behind by {:.2f}; at {:.1f} it steps back\n", learning.at("fall").get<double>(),
+                        learning.at("fall_max").get<double>());
+  }
+  Table table({"FEATURE", ">COEFFICIENT"});
+  for (const auto& [name, value] : learning.at("coefficients").items()) {
+    table.add({name, fmt::format("{:+.3f}", value.get<double>())});
+  }
+  return text + "\n" + table.text();
+}
+
+Status train_learning(const LearningCommand& command, std::ostream& out) {
+  Agent agent;
+  if (!command.from.empty()) {
+    const Result<std::string> bytes = read_config_file(command.from);
+    if (!bytes) return bytes.error();
+    if (Status read = agent.restore(*bytes); !read) return with_context(read.error(), command.from);
+  }
+  std::vector<Tally> tallies;
+  double outcomes = 0;
+  for (const std::string& file : command.recordings) {
+    if (Status learned = learn(file, agent, tallies.emplace_back()); !learned) return learned;
+    outcomes += tallies.back().outcomes;
+  }
+  if (outcomes == 0) {
+    return Error{
+        ErrorCode::kNotFound,
+        "no outcome of an action is journalled there: a controller that acts with [learning] enabled writes them"};
+  }
+  if (!command.out.empty()) {
+    if (Status written = write_text(command.out, agent.save()); !written) return written;
+  }
+  const Json learning = api::to_json(agent.report());
+  if (command.json) {
+    Json json{{"recordings", Json::array()}, {"learning", learning}};
+    for (const Tally& tally : tallies) json["recordings"].push_back(to_json(tally));
+    json["file"] = command.out.empty() ? Json(nullptr) : Json(command.out);
+    out << json.dump(2) << "\n";
+    return {};
+  }
+  Table table({"RECORDING", ">OUTCOMES", ">EXPECTED/H", ">REALISED/H"});
+  for (const Tally& tally : tallies) {
+    const double count = std::max(1.0, tally.outcomes);
+    table.add({tally.file, fmt::format("{:.0f}", tally.outcomes), fmt::format("{:.2f}", tally.predicted / count),
+               fmt::format("{:.2f}", tally.realised / count)});
+  }
+  out << table.text() << "\n" << print_learning(learning);
+  if (!command.out.empty()) {
+    out << "\n"
+        << command.out
+        << " written; [learning] model in controller.toml names it to a controller that has learned nothing yet\n";
+  }
+  return {};
+}
+
+}  // namespace proteus::ctl

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "controller/ham/decision.h"
+#include "controller/ham/learning/note.h"
+
+namespace proteus::ham::learning {
+
+/// What an action turned out to be worth.
+struct Realised {
+  ActionId action = 0;
+  VmId vm;
+  Note note;
+  double reward = 0;  ///< currency per hour, counted from doing nothing, on the same scale as Note::predicted
+  double weight = 0;  ///< share of the horizon it was followed for, in (0, 1]
+};
+
+/// Follows each action with a note, from when its command leaves until as much time has passed after it was verified as
+/// the score looked ahead, and compares what VMs on its hosts waited with what they would have waited had nothing been
+/// done, by the score's own formulas at the demand that really came. An action that touches one of these hosts
+/// meanwhile ends it: it counts if a third of the time has passed, else it tells nothing; likewise the other, if it
+/// begins before the first is verified. Formula: docs/learning.md. Deterministic. Thread: owned by one.
+class Follower {
+ public:
+  /// An action has been taken up; state: that it was decided on. Those without a note belong to one with a note if
+  /// decision and VM are the same.
+  void began(const Action& action, std::uint64_t decision, const ClusterState& state);
+  /// Its command leaves.
+  void sent(const Action& action, std::uint64_t decision, Timestamp when);
+  /// progress: of a migration, as last told.
+  void ended(ActionId action, bool verified, Timestamp when, const std::optional<MigrationProgress>& progress);
+  /// Looks at the cluster; returns what is known to its end, by action. state.now: not earlier than the last.
+  std::vector<Realised> observe(const ClusterState& state, const Policy& policy);
+
+  std::size_t following() const { return followed_.size(); }
+  /// By how much the score's formulas overstate (< 1) or understate (> 1) waiting at known demand, seen on hosts on
+  /// which nothing is being done.
+  double calibration() const;
+
+  template <typename Archive>
+  void archive(Archive& a) {
+    a(measured_);
+    a(modelled_);
+  }
+
+ private:
+  struct Followed {
+    VmId vm;
+    Note note;
+    std::uint64_t decision = 0;
+    HostId source;
+    HostId target;  ///< the source, if it stays
+    Allocation before;
+    Timestamp began;
+    std::optional<Timestamp> sent;
+    std::optional<Timestamp> verified;
+    std::set<ActionId> open;
+    double relief_during = 0;  ///< currency
+    double relief_after = 0;   ///< currency
+    double after_s = 0;
+    double downtime_s = 0;
+    double copied_bytes = 0;
+    bool cut = false;
+
+    bool touches(const HostId& host) const { return host == source || host == target; }
+  };
+  /// What VMs on some hosts wait, priced; currency per hour.
+  struct Waiting {
+    double measured = 0;
+    double modelled = 0;  ///< by the score's formulas, with the VM as it was
+  };
+
+  /// without: the action that is thought away; null: none. nullopt: telemetry does not tell.
+  static std::optional<Waiting> waiting(const ClusterState& state, const Policy& policy, const std::set<HostId>& hosts,
+                                        const Followed* without);
+  void calibrate(const ClusterState& state, const Policy& policy, double seconds);
+  static double reward(const Followed& followed, const Policy& policy);
+
+  std::map<ActionId, Followed> followed_;
+  std::optional<Timestamp> observed_;
+  std::size_t turn_ = 0;  ///< of the host that is compared next
+  double measured_ = 0;   ///< currency, of hosts on which nothing is done
+  double modelled_ = 0;
+};
+
+}  // namespace proteus::ham::learning
