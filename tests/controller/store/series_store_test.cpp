@@ -204,6 +204,7 @@ TEST_F(SeriesStore, OfAHostThatSendsMuchEverythingIsThereOnce) {
   EXPECT_GE(store_->pages().counters().pages, 5u * 4) << "several chunks of four pages each, and joined ones";
   for (const bool again : {false, true}) {
     if (again) open();
+    ASSERT_TRUE(store_->write_pages());
     const Samples found = samples(Kpi::kEmulatorTimeNs);
     ASSERT_EQ(found.size(), static_cast<std::size_t>(kVms));
     std::vector<std::int64_t> values;
