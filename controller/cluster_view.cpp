@@ -373,10 +373,14 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
   ham::VmState& state = written.state.vms[index];
   const forecast::EnginePool::Taken& made = vm.forecasts->taken;
   const double speed = cpu_speed(vm.state.host);
-  if (slot.vm != vm.serial || slot.speed != speed) slot = {vm.serial, speed, {}};
+  if (slot.vm != vm.serial || slot.speed != speed) {
+    slot = {vm.serial, speed, {}};
+    state.forecasts.clear();
+  }
   for (const forecast::Resource resource : forecast::kResources) {
     const auto r = static_cast<std::size_t>(resource);
     const bool is_cpu = resource == forecast::Resource::kCpu;
+    if (made.rounds[r] == 0 && !is_cpu) continue;  // never forecast, nor written
     if (made.forecasts[r]) {
       const forecast::Forecast& newest = *made.forecasts[r];
       const bool stale = forecast::is_stale(newest, now);
