@@ -85,6 +85,9 @@ struct ClusterView::Host {
   ham::HostState figures;
   double tick_run = 0;   // of all vCPUs in the frame at hand, ns
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
+  double step_run = 0;   // likewise since the forecasts' step began
+  double step_wait = 0;
+  std::int64_t step = 0;
   std::optional<profile::CurveLearner> learner;
   profile::KeptCurve curve;
   double learner_cores = 0;
@@ -252,6 +255,23 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
   }
 }
 
+/// Once a step, to the forecasts of the VMs that are on the host: how long its vCPUs have waited per time that they
+/// ran.
+void ClusterView::tell_pressure(Host& host, Timestamp time) {
+  host.step_run += host.tick_run;
+  host.step_wait += host.tick_wait;
+  const std::int64_t step = to_unix_ns(time) / std::max<std::int64_t>(1, options_.forecast.step.count());
+  if (step == host.step) return;
+  const Timestamp begun{host.step * options_.forecast.step};
+  host.step = step;
+  const double run = std::exchange(host.step_run, 0);
+  const double waited = std::exchange(host.step_wait, 0);
+  if (!(run > 0)) return;
+  for (const Vm* vm : host.vms) {
+    if (vm != nullptr && vm->speaker == &host) forecasts_.observe_pressure(vm->state.id, begun, waited / run);
+  }
+}
+
 void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   const Frame& frame = sample.frame;
   Host& host = hosts_[sample.catalog->host];
@@ -298,6 +318,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   figures.memory_available_bytes = gauge(frame, columns.memory_available).value_or(figures.memory_available_bytes);
   host.tick_run = host.tick_wait = 0;
   for (std::size_t i = 0; i < host.vms.size(); ++i) observe_vm(host, i, frame, tick_ns);
+  tell_pressure(host, frame.time);
 
   if (const auto used = host.columns.cpu_time.step(frame); used && tick_ns > 0) {
     figures.cpu_used_cores = *used / tick_ns;

@@ -74,6 +74,7 @@ class ClusterView {
   struct Written;
   struct Spares;
   void observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns);
+  void tell_pressure(Host& host, Timestamp time);
   double cpu_speed(const HostId& host) const;
   Vm& vm_of(const VmId& id);
   void forget(std::map<VmId, Vm>::iterator& vm);

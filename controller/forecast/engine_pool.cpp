@@ -94,6 +94,10 @@ void EnginePool::observe(Vm& vm, Resource resource, Timestamp time, double value
   });
 }
 
+void EnginePool::observe_pressure(const VmId& vm, Timestamp time, double waited_per_run) {
+  if (!shedding_) feed(shard_of(vm), Pressure{vm, time, waited_per_run});
+}
+
 Status EnginePool::admit(const SignalPush& push) {
   std::set<std::string>& names = signal_names_[push.vm];
   if (!names.contains(push.name)) {
@@ -246,6 +250,8 @@ void EnginePool::run_shard(Round& round, std::size_t index) {
       const bool closed = shard.engine.observe(seen->vm, seen->resource, seen->ticks);
       // Before its first step has closed, the open one is all that is known of a series.
       if (closed || shard.engine.closed_steps(seen->vm, seen->resource) == 0) changed[seen->vm].insert(seen->resource);
+    } else if (const auto* pressure = std::get_if<Pressure>(&input)) {
+      shard.engine.observe_pressure(pressure->vm, pressure->time, pressure->waited_per_run);
     } else if (const auto* push = std::get_if<SignalPush>(&input)) {
       shard.engine.push(*push);
     } else if (const auto* forgotten = std::get_if<Forgotten>(&input)) {

@@ -68,6 +68,8 @@ class EnginePool {
   void observe(const VmId& id, Resource resource, Timestamp time, double value) {
     observe(vm(id), resource, time, value);
   }
+  /// As Engine's.
+  void observe_pressure(const VmId& vm, Timestamp time, double waited_per_run);
   /// Makes room for a signal. Errors: kFailedPrecondition if the VM, or everybody, has as many signals as are taken.
   Status admit(const SignalPush& push);
   /// Of an admitted signal.
@@ -107,10 +109,15 @@ class EnginePool {
     Resource resource{};
     StepTicks ticks;
   };
+  struct Pressure {
+    VmId vm;
+    Timestamp time;
+    double waited_per_run = 0;
+  };
   struct Forgotten {
     VmId vm;
   };
-  using Input = std::variant<Observation, SignalPush, Forgotten, SeriesState>;
+  using Input = std::variant<Observation, Pressure, SignalPush, Forgotten, SeriesState>;
   struct Shard;
   struct Outcome {
     SeriesKey key;

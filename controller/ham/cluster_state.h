@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,17 +36,31 @@ struct Allocation {
   }
 };
 
+struct Scenarios;
+
+/// A disk or a network link that the VMs of a host share.
+struct Device {
+  double capacity_bytes_per_s = 0;  ///< 0: unknown; nobody is taken to wait for it
+  double rest = 1;                  ///< what an operation takes at rest, relative to the best host of the cluster
+  /// Waiting per time of service, by load. Hosts that are alike share it; none: nobody waits.
+  std::shared_ptr<const profile::ResponseCurve> wait;
+};
+
 struct HostState {
   HostId id;
   profile::Fingerprint fingerprint;
+  double core_speed = 1;  ///< what one of its CPUs does; in the unit of all cores of capacity, use and demand
+  Device disk;
+  Device network;
   std::int64_t memory_available_bytes = 0;
   double cpu_used_cores = 0;        ///< over the last tick, all of the host
   double cpu_overhead_cores = 0;    ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
   double run_queue_wait_ratio = 0;  ///< ns waited for a CPU (not for a quota) / ns run of its VMs, last tick
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
-  bool commandable = false;  ///< its agent follows this controller
-  bool asleep = false;       ///< put to sleep to save power; it sends no telemetry and can be woken
+  bool commandable = false;           ///< its agent follows this controller
+  std::optional<Timestamp> woken_at;  ///< last time that it was woken
+  bool asleep = false;                ///< put to sleep to save power; it sends no telemetry and can be woken
   Nanoseconds wake_time = std::chrono::seconds(30);  ///< from asleep until it takes VMs
   double idle_watts = 0;                             ///< measured or known; 0: unknown, a power rule may say
   double peak_watts = 0;
@@ -64,7 +79,12 @@ struct VmState {
   double run_queue_wait_ratio = 0;
   double throttled_ratio = 0;  ///< share of the last tick in which its quota held it back
   std::int64_t memory_resident_bytes = 0;
-  std::int64_t dirty_bytes_per_s = 0;         ///< 0: not measured yet
+  std::int64_t memory_peak_bytes = 0;  ///< the most that it was seen to use, over days; 0: not known
+  std::int64_t dirty_bytes_per_s = 0;  ///< 0: not measured yet
+  /// The rates at which it would spend half of its time in I/O, were it on the best host at rest; 0: unknown, then it
+  /// is taken not to wait for that.
+  double disk_half_bytes_per_s = 0;
+  double network_half_bytes_per_s = 0;
   std::optional<std::string> unmovable;       ///< reason
   std::map<std::string, std::string> groups;  ///< operator's tags from the domain's metadata
   /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
@@ -105,6 +125,8 @@ struct ClusterState {
   std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
   profile::MoveErrors move_errors;       ///< of predicted waiting, as far as moves have been followed
   bool paused = false;                   ///< kill switch
+  /// What the VMs may do together; without it, paths through their forecasts are taken (score/scenarios.h).
+  std::shared_ptr<const Scenarios> scenarios;
 
   const HostState* find_host(const HostId& id) const;
   const VmState* find_vm(const VmId& id) const;

@@ -20,11 +20,12 @@ constexpr std::size_t kOutlooksOfNothing = 5;
 
 /// What the target promises before the VM leaves: the memory it may fill, and the CPU that it is expected to want
 /// (p90).
-Reserve room_for(const VmState& vm) {
+Reserve room_for(const VmModel& model) {
+  const VmState& vm = *model.state;
   const auto made = vm.forecasts.find(forecast::Resource::kCpu);
   const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
   const double cores = std::min<double>(wanted, vm.allocation.vcpus);
-  return {vm.allocation.memory_bytes, static_cast<std::int64_t>(std::ceil(cores * 1000))};
+  return {promised_bytes(model, vm.allocation), static_cast<std::int64_t>(std::ceil(cores * 1000))};
 }
 
 /// Builds the actions of a candidate, knowing what each has to wait for.
@@ -84,7 +85,7 @@ class ActionList {
     migrate.bandwidth_bytes_per_s = limits.migration_bandwidth_bytes_per_s;
     migrate.downtime_ms_max = limits.downtime_ms_max;
     Action& action = append(step, std::move(migrate), step.from.host, step.change.to.host, std::nullopt);
-    action.reserve = room_for(*vm.state);
+    action.reserve = room_for(vm);
     action.expected_duration = from_seconds(vm.migration.duration_s);
     action.expected_downtime_ms = static_cast<std::int64_t>(vm.migration.downtime_s * 1e3);
     const std::size_t host = step.change.to.host;

@@ -153,6 +153,11 @@ std::string exchange_reason(double gain) {
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
   const std::size_t v = change.vm;
   const std::size_t from = plan.placement(v).host;
+  if (option.cause == Step::Cause::kShareMemory) {
+    return fmt::format("{} holds what it may need, and the guests of {} must not outgrow it together: {}",
+                       name_of(plan, v), host_name(plan, from),
+                       allocation_change(plan.placement(v).allocation, change.to.allocation));
+  }
   if (change.to.host == from) {
     if (option.cause != Step::Cause::kMakeRoom) return reshape_reason(plan, change, evaluation);
     return fmt::format("{}; {} uses the room made by the move before it and {}", vm_outlook(plan, v),
@@ -177,6 +182,9 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
                          host_name(plan, option.changes.back().to.host), move);
     case Step::Cause::kSwap:
       return fmt::format("{}; {}{};", host_outlook(plan, from), move, waiting_change(plan, change));
+    case Step::Cause::kOpen:
+      return fmt::format("{}; {} VMs together gain {} on {}, what it draws paid for; {}", host_outlook(plan, from),
+                         option.changes.size(), say_rate(option.gain), host_name(plan, change.to.host), move);
     case Step::Cause::kConsolidate:
       return fmt::format("{} is to be emptied so that it may sleep, which gains {} when done; {}",
                          host_name(plan, from), say_rate(option.gain), move);

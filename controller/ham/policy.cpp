@@ -78,6 +78,8 @@ void read_prices(Table table, Prices& prices) {
   table.read("downtime_per_second", prices.downtime_per_second, 0, kPriceMax);
   table.read("rule_violation_per_hour", prices.rule_violation_per_hour, 0, kPriceMax);
   table.read("energy_per_kwh", prices.energy_per_kwh, 0, kPriceMax);
+  table.read("waiting_per_vm_hour", prices.waiting_per_vm_hour, 0, kPriceMax);
+  table.read("crowding_per_host_hour", prices.crowding_per_host_hour, 0, kPriceMax);
 }
 
 void read_limits(Table table, Limits& limits) {
@@ -90,7 +92,13 @@ void read_limits(Table table, Limits& limits) {
   table.read("cpu_headroom", limits.cpu_headroom, 0, kHeadroomMax);
   table.read("memory_headroom", limits.memory_headroom, 0, kHeadroomMax);
   table.read_duration("payback", limits.payback, std::chrono::seconds(1), 30 * kDay);
+  table.read_duration("sleep_payback", limits.sleep_payback, kNone, 30 * kDay);
+  table.read_duration("awake_min", limits.awake_min, kNone, 30 * kDay);
+  table.read("slowdown_free", limits.slowdown_free, 0, 1);
+  table.read("memory_promise", limits.memory_promise, 0, 2);
+  table.read("memory_comfort", limits.memory_comfort, 0, 2);
   table.read("gain_min", limits.gain_min, 0, 1);
+  table.read("gain_floor", limits.gain_floor, 0, kPriceMax);
   table.read_duration("lookahead", limits.lookahead, kNone, 30 * kDay);
   table.read_bytes("migration_bandwidth", limits.migration_bandwidth_bytes_per_s, kMiB, 1024 * kGiB);
   table.read("downtime_ms_max", limits.downtime_ms_max, 1, 600'000);
@@ -259,6 +267,13 @@ void read_all_rules(Table rules, Policy& policy) {
   read_rules<PriorityRule>(rules, "priority", policy.priorities, [](Table& table, PriorityRule& rule) {
     table.require("weight");
     table.read("weight", rule.weight, 0.01, 100);
+  });
+  read_rules<ValueRule>(rules, "value", policy.values, [](Table& table, ValueRule& rule) {
+    table.read("per_vcpu_hour", rule.per_vcpu_hour, 0, kPriceMax);
+    table.read("per_gib_hour", rule.per_gib_hour, 0, kPriceMax);
+    if (!table.has("per_vcpu_hour") && !table.has("per_gib_hour")) {
+      table.problem("name", "a value rule needs per_vcpu_hour or per_gib_hour, else it has no effect");
+    }
   });
   read_rules<WindowRule>(rules, "window", policy.windows, read_window);
   read_rules<AffinityRule>(rules, "affinity", policy.affinity,

@@ -38,6 +38,9 @@ struct Prices {
   double downtime_per_second = 2;
   double rule_violation_per_hour = 1000;  ///< a hard rule that is broken now, per VM in the wrong place
   double energy_per_kwh = 0;              ///< of hosts whose power is known
+  /// A VM that waits for CPU, or lacks it, by more than a twentieth, whatever its value; with value rules only.
+  double waiting_per_vm_hour = 0;
+  double crowding_per_host_hour = 0;  ///< memory promised beyond memory_comfort, by as much as the host has
 };
 
 struct VmRule {
@@ -71,6 +74,11 @@ struct ReservationRule : VmRule {
 /// Whose waiting counts more (or less) than others'.
 struct PriorityRule : VmRule {
   double weight = 1;
+};
+/// What an hour of these VMs' work is worth: paid for as far as it is not done. Rules that match add up.
+struct ValueRule : VmRule {
+  double per_vcpu_hour = 0;
+  double per_gib_hour = 0;  ///< of the largest memory that they may have
 };
 /// When VMs may be changed. Times of day are minutes after midnight, UTC.
 struct WindowRule : VmRule {
@@ -114,7 +122,16 @@ struct Limits {
   double cpu_headroom = 0.10;     ///< share of capacity to be kept free of p90 demand at a migration's target
   double memory_headroom = 0.10;  ///< share of memory kept free, always
   Nanoseconds payback = std::chrono::minutes(10);  ///< time over which an action's one-off price is spread
+  /// The same for emptying a host that is to sleep, which is meant for longer; 0: as payback.
+  Nanoseconds sleep_payback = std::chrono::seconds(0);
+  Nanoseconds awake_min = std::chrono::seconds(0);  ///< a host that was woken is not emptied to sleep for so long
+  double slowdown_free = 0.05;  ///< share of its performance that a VM may lose before value is lost
+  /// Share of a host's memory that its VMs' balloon targets may add up to; then room is counted by what guests hold and
+  /// may need, and targets are set so that they cannot all grow at once. 0: room is counted by targets.
+  double memory_promise = 0;
+  double memory_comfort = 0.85;  ///< share of a host's memory beyond which its guests may find no room to grow
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
+  double gain_floor = 0;   ///< least gain within the payback time beside that, in currency: one migration, or many
   Nanoseconds lookahead = std::chrono::seconds(0);            ///< how much of the forecast counts; 0: all of it
   std::int64_t migration_bandwidth_bytes_per_s = 112 * kMiB;  ///< cap given to each migration; predictions assume it
   std::int64_t downtime_ms_max = 300;                         ///< given to each migration
@@ -134,6 +151,7 @@ struct Policy {
   std::vector<SizeRule> sizes;
   std::vector<ReservationRule> reservations;
   std::vector<PriorityRule> priorities;
+  std::vector<ValueRule> values;
   std::vector<WindowRule> windows;
   std::vector<AutomationRule> automation_rules;
   std::vector<HostGroup> host_groups;

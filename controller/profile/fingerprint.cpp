@@ -80,15 +80,6 @@ WaitTable::WaitTable(const ResponseCurve& curve) {
   for (int i = 0; i <= cells; ++i) values_.push_back(walk.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
 }
 
-double WaitTable::at(double utilisation) const {
-  const double position = std::max(0.0, utilisation) * kCellsPerUnit;
-  const auto last = static_cast<double>(values_.size() - 1);
-  if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
-  const auto cell = static_cast<std::size_t>(position);
-  const double share = position - static_cast<double>(cell);
-  return values_[cell] + share * (values_[cell + 1] - values_[cell]);
-}
-
 double ResponseCurve::wait_ratio(double utilisation) const {
   return Walk(*this).wait_ratio(utilisation);
 }

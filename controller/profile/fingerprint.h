@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -61,7 +62,14 @@ class ResponseCurve {
 class WaitTable {
  public:
   explicit WaitTable(const ResponseCurve& curve);
-  double at(double utilisation) const;
+  double at(double utilisation) const {
+    const double position = std::max(0.0, utilisation) * kCellsPerUnit;
+    const auto last = static_cast<double>(values_.size() - 1);
+    if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
+    const auto cell = static_cast<std::size_t>(position);
+    const double share = position - static_cast<double>(cell);
+    return values_[cell] + share * (values_[cell + 1] - values_[cell]);
+  }
 
  private:
   static constexpr int kCellsPerUnit = 128;

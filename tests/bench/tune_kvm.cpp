@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/ham_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/run.h"
 
@@ -27,7 +27,7 @@ constexpr double kMovesMax = 150;
 constexpr double kMovePrice = 0.05;  ///< EUR
 
 struct Setup {
-  SearchOptions search;
+  HamOptions ham;
   RecentWeights recent;
 };
 
@@ -38,18 +38,20 @@ struct Parameter {
 };
 
 const std::vector<Parameter>& parameters() {
+  static const auto hours = [](double h) { return from_seconds(h * 3600); };
   static const std::vector<Parameter> kAll = {
-      {"payback_h", {3, 6, 12}, [](Setup& s, double v) { s.search.payback_h = v; }},
-      {"gain_min_eur", {0.02, 0.05, 0.1, 0.2}, [](Setup& s, double v) { s.search.gain_min_eur = v; }},
-      {"contention_eur", {0.002, 0.004, 0.008}, [](Setup& s, double v) { s.search.plan.contention_eur = v; }},
-      {"sleep_payback_h", {6, 12, 24}, [](Setup& s, double v) { s.search.sleep_payback_h = v; }},
-      {"rest_ticks", {72, 144, 288}, [](Setup& s, double v) { s.search.rest_ticks = static_cast<int>(v); }},
-      {"memory_limit", {0.88, 0.93, 1.0}, [](Setup& s, double v) { s.search.plan.memory_limit = v; }},
-      {"memory_comfort", {0.75, 0.85}, [](Setup& s, double v) { s.search.plan.memory_comfort = v; }},
-      {"crowding_eur", {0.15, 0.3, 0.5}, [](Setup& s, double v) { s.search.plan.crowding_eur = v; }},
-      {"host_share", {1.03, 1.06, 1.08}, [](Setup& s, double v) { s.search.memory.host_share = v; }},
-      {"reclaim_share", {0.1, 0.2}, [](Setup& s, double v) { s.search.memory.reclaim_share = v; }},
-      {"value_power", {0, 0.5, 1}, [](Setup& s, double v) { s.search.memory.value_power = v; }},
+      {"payback_h", {3, 6, 12}, [](Setup& s, double v) { s.ham.limits.payback = hours(v); }},
+      {"gain_floor", {0.02, 0.05, 0.1, 0.2}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
+      {"gain_min", {0, 0.1, 0.3}, [](Setup& s, double v) { s.ham.limits.gain_min = v; }},
+      {"cooldown_h", {0, 0.5, 2}, [](Setup& s, double v) { s.ham.limits.cooldown = hours(v); }},
+      {"waiting_eur", {0.024, 0.048, 0.096}, [](Setup& s, double v) { s.ham.prices.waiting_per_vm_hour = v; }},
+      {"shortage_eur", {3, 10, 30}, [](Setup& s, double v) { s.ham.prices.memory_shortage_per_gib_hour = v; }},
+      {"sleep_payback_h", {6, 12, 24}, [](Setup& s, double v) { s.ham.limits.sleep_payback = hours(v); }},
+      {"awake_h", {6, 12, 24}, [](Setup& s, double v) { s.ham.limits.awake_min = hours(v); }},
+      {"memory_headroom", {0, 0.07, 0.12}, [](Setup& s, double v) { s.ham.limits.memory_headroom = v; }},
+      {"memory_comfort", {0.75, 0.85}, [](Setup& s, double v) { s.ham.limits.memory_comfort = v; }},
+      {"crowding_eur", {0.15, 0.3, 0.5}, [](Setup& s, double v) { s.ham.prices.crowding_per_host_hour = v; }},
+      {"memory_promise", {1.03, 1.06, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
       {"hour", {0.15, 0.3}, [](Setup& s, double v) { s.recent.hour = v; }},
       {"now", {0.05, 0.15}, [](Setup& s, double v) { s.recent.now = v; }},
       {"season", {0, 0.2, 0.4}, [](Setup& s, double v) { s.recent.season = v; }},
@@ -64,7 +66,7 @@ double try_out(const std::vector<Workload>& weeks, const Setup& setup, const std
   double slowest_s = 0;
   std::string each;
   for (const Workload& week : weeks) {
-    SearchPolicy policy(std::make_unique<RecentPaths>(setup.recent), std::make_unique<LearnedResponse>(), setup.search);
+    HamPolicy policy(std::make_unique<RecentPaths>(setup.recent), setup.ham);
     const RunResult result = run(week, policy);
     const Metrics& m = result.metrics;
     each += fmt::format(" {:.1f}", m.cost_eur);

@@ -92,7 +92,8 @@ std::optional<Refusal> check_headroom(const PlanState& plan, const Change& chang
                   : std::string()};
     }
   }
-  const std::int64_t added = moves ? to.memory_bytes : to.memory_bytes - from.memory_bytes;
+  const VmModel& vm = plan.model().vms[change.vm];
+  const std::int64_t added = promised_bytes(vm, to) - (moves ? 0 : promised_bytes(vm, from));
   if (added > 0) return check_memory_room(plan, change, added, explain);
   return std::nullopt;
 }

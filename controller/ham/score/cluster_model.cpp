@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
 #include "controller/ham/rules/selector.h"
 #include "controller/ham/score/load.h"
+#include "controller/ham/score/service.h"
 
 namespace proteus::ham {
 namespace {
@@ -70,8 +72,42 @@ void apply_windows(const Policy& policy, const VmState& state, Timestamp now, Vm
   model.window_migrate_only = against->migrate_only;
 }
 
+/// Which affinity rules a VM may match: those with patterns, and those that name it. In a large cluster most rules
+/// name a few VMs, and asking each rule about each VM would take longer than the decision.
+class AffinityIndex {
+ public:
+  explicit AffinityIndex(const std::vector<AffinityRule>& rules) {
+    for (std::uint32_t i = 0; i < rules.size(); ++i) {
+      const auto is_name = [](const std::string& text) {
+        return text.find_first_of("*?[\\") == std::string::npos && !text.starts_with('@');
+      };
+      if (std::all_of(rules[i].vms.begin(), rules[i].vms.end(), is_name)) {
+        for (const std::string& name : rules[i].vms) by_name_[name].push_back(i);
+      } else {
+        patterned_.push_back(i);
+      }
+    }
+  }
+  /// In ascending order.
+  std::vector<std::uint32_t> of(const VmState& vm, const std::vector<AffinityRule>& rules) const {
+    std::set<std::uint32_t> found;
+    for (const std::string* name : {&vm.name, &vm.id.value}) {
+      const auto named = by_name_.find(*name);
+      if (named != by_name_.end()) found.insert(named->second.begin(), named->second.end());
+    }
+    for (const std::uint32_t rule : patterned_) {
+      if (selects_vm(rules[rule].vms, vm)) found.insert(rule);
+    }
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  std::map<std::string, std::vector<std::uint32_t>> by_name_;
+  std::vector<std::uint32_t> patterned_;
+};
+
 /// What the policy says about one VM.
-void apply_vm_rules(const Policy& p, const VmState& vm, VmModel& model) {
+void apply_vm_rules(const Policy& p, const AffinityIndex& affinities, const VmState& vm, VmModel& model) {
   model.automation = p.automation;
   for (const AutomationRule& rule : p.automation_rules) {
     if (selects_vm(rule.vms, vm)) model.automation = std::min(model.automation, rule.level);
@@ -80,12 +116,15 @@ void apply_vm_rules(const Policy& p, const VmState& vm, VmModel& model) {
   for (const PriorityRule& rule : p.priorities) {
     if (selects_vm(rule.vms, vm)) model.priority *= rule.weight;
   }
+  for (const ValueRule& rule : p.values) {
+    if (!selects_vm(rule.vms, vm)) continue;
+    model.value_per_hour += rule.per_vcpu_hour * vm.allocation.vcpus +
+                            rule.per_gib_hour * static_cast<double>(vm.allocation.memory_max_bytes) / kGiB;
+  }
   for (const ExcludeRule& rule : p.exclusions) {
     if (model.exclusion.empty() && selects_vm(rule.vms, vm)) model.exclusion = rule.name;
   }
-  for (std::uint32_t i = 0; i < p.affinity.size(); ++i) {
-    if (selects_vm(p.affinity[i].vms, vm)) model.affinity.push_back(i);
-  }
+  model.affinity = affinities.of(vm, p.affinity);
   for (std::uint32_t i = 0; i < p.pins.size(); ++i) {
     if (selects_vm(p.pins[i].vms, vm)) model.pins.push_back(i);
   }
@@ -158,6 +197,18 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     }
   }
 
+  std::map<const profile::ResponseCurve*, std::shared_ptr<const WaitTable>> devices;
+  const auto table_of = [&](const Device& device) {
+    if (device.capacity_bytes_per_s <= 0 || device.wait == nullptr) return std::shared_ptr<const WaitTable>();
+    auto& table = devices[device.wait.get()];
+    if (table == nullptr) table = std::make_shared<const WaitTable>(*device.wait);
+    return table;
+  };
+  for (HostModel& host : hosts) {
+    host.disk_wait = table_of(host.state->disk);
+    host.network_wait = table_of(host.state->network);
+  }
+
   for (const PinRule& pin : p.pins) {
     std::vector<bool>& allows = pin_allows.emplace_back();
     for (const HostState& host : s.hosts) allows.push_back(selects_host(pin.hosts, host.id));
@@ -165,6 +216,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
 
   std::unordered_map<std::string_view, std::size_t> host_indices;
   for (std::size_t h = 0; h < hosts.size(); ++h) host_indices.emplace(s.hosts[h].id.value, h);
+  const AffinityIndex affinities(p.affinity);
   for (std::size_t v = 0; v < vms.size(); ++v) {
     const VmState& vm = s.vms[v];
     VmModel& model = vms[v];
@@ -178,7 +230,11 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
                                         static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
                                         static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
-    apply_vm_rules(p, vm, model);
+    if (p.limits.memory_promise > 0 && model.demand.memory_known) {
+      model.memory_need_bytes =
+          std::max(vm.memory_resident_bytes, static_cast<std::int64_t>(model.demand.memory_max.p99));
+    }
+    apply_vm_rules(p, affinities, vm, model);
     apply_reservations(p, vm, model);
     apply_windows(p, vm, s.now, model);
     if (!model.active) continue;
@@ -203,7 +259,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     if (v != kNowhere && target != kNowhere && vms[v].host != target) {
       hosts[target].transit_cpu_cores +=
           std::min(vms[v].demand.cpu_max.p90, vms[v].state->allocation.cpu_limit_cores());
-      hosts[target].transit_memory_bytes += vms[v].state->allocation.memory_bytes;
+      hosts[target].transit_memory_bytes += promised_bytes(vms[v], vms[v].state->allocation);
     }
   }
   for (const RecentMove& move : s.recent_moves) {
@@ -216,10 +272,17 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
       if (h != kNowhere) ++hosts[h].moves_last_hour;
     }
   }
+  if (!p.values.empty()) service = std::make_unique<const ServicePrices>(*this);
 }
+
+ClusterModel::~ClusterModel() = default;
 
 double ClusterModel::payback_hours() const {
   return to_seconds(policy.limits.payback) / 3600;
+}
+
+double ClusterModel::gain_required(double present_cost_per_hour) const {
+  return policy.limits.gain_min * present_cost_per_hour + policy.limits.gain_floor / payback_hours();
 }
 
 bool ClusterModel::pins_allow(std::size_t vm, std::size_t host) const {

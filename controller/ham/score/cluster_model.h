@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,8 @@ struct HostModel {
   std::int64_t memory_bytes = 0;
   double cpu_headroom = 0;  ///< share of the capacity to be kept free
   double memory_headroom = 0;
+  std::shared_ptr<const WaitTable> disk_wait;  ///< none: nobody waits for it
+  std::shared_ptr<const WaitTable> network_wait;
   double idle_watts = 0;
   double peak_watts = 0;
   std::size_t fault_domain = kNowhere;    ///< index into Policy::fault_domains, or beyond them: a host of its own
@@ -59,6 +63,10 @@ struct VmModel {
   Automation automation = Automation::kObserve;
   SizeBounds size;
   double priority = 1;        ///< multiplies what its waiting costs
+  double value_per_hour = 0;  ///< of its work
+  /// What the guest holds and may need: that counts against its host's memory instead of its balloon target, if the
+  /// policy counts so (Limits::memory_promise).
+  std::optional<std::int64_t> memory_need_bytes;
   double reserved_cores = 0;  ///< counted at its host whether it uses them or not
   int moves_last_hour = 0;
   std::string window;                   ///< name of the rule by which it may not be changed at this time; empty: none
@@ -68,9 +76,17 @@ struct VmModel {
   std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
 };
 
+class ServicePrices;
+
+/// What a VM with such an allocation counts against its host's memory.
+inline std::int64_t promised_bytes(const VmModel& vm, const Allocation& allocation) {
+  return vm.memory_need_bytes.value_or(allocation.memory_bytes);
+}
+
 /// Everything that does not change while a decision is searched for. Borrows state and policy.
 struct ClusterModel {
   ClusterModel(const ClusterState& state, const Policy& policy);
+  ~ClusterModel();
   ClusterModel(const ClusterModel&) = delete;
   ClusterModel& operator=(const ClusterModel&) = delete;
 
@@ -81,10 +97,13 @@ struct ClusterModel {
   std::vector<VmModel> vms;      ///< as in state.vms
   int migrations_running = 0;    ///< in flight, in the cluster
   int moves_last_hour = 0;
+  std::unique_ptr<const ServicePrices> service;    ///< none: the policy gives no VM's work a value
   std::vector<std::vector<bool>> pin_allows;       ///< [pin][host]
   std::vector<std::vector<std::size_t>> rule_vms;  ///< [affinity rule]: the active VMs that it is about
 
   double payback_hours() const;
+  /// Currency per hour that a change must gain if what it touches costs so much now.
+  double gain_required(double present_cost_per_hour) const;
   /// Where the VMs of an affinity rule are together or apart: a host, or all hosts of a fault domain.
   std::size_t zone(std::uint32_t affinity_rule, std::size_t host) const {
     return policy.affinity[affinity_rule].by_fault_domain ? hosts[host].fault_domain : host;

@@ -63,7 +63,7 @@ void Load::add(const Load& other, double sign) {
 }
 
 double HostScore::performance() const {
-  return mean(contention) + memory_shortage;
+  return mean(contention) + memory_shortage + slowdown;
 }
 double VmScore::performance() const {
   return mean(unserved) + memory_shortage;
@@ -96,7 +96,7 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
   const double used =
       demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
   load.memory_used_bytes = std::min(memory, used);
-  load.memory_bytes = allocation.memory_bytes;
+  load.memory_bytes = promised_bytes(vm, allocation);
   return load;
 }
 
@@ -137,6 +137,13 @@ double waiting_cores(const HostModel& host, double vcpus, double cores) {
   return host.curve_trust * by_curve + (1 - host.curve_trust) * std::min(by_curve, finite);
 }
 
+double energy_cost(const Policy& policy, const HostModel& host, double used) {
+  // A host that will not be put to sleep draws its idle power in any case.
+  const double watts =
+      (policy.strategies.consolidate ? host.idle_watts : 0) + (host.peak_watts - host.idle_watts) * used;
+  return policy.prices.energy_per_kwh * watts / kWattsPerKilowatt;
+}
+
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load) {
   HostScore score;
   if (load.vms == 0) return score;
@@ -167,10 +174,7 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
     }
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
                       std::max(host.cpu_headroom, 0.01);
-    // A host that will not be put to sleep draws its idle power in any case.
-    const double watts = (policy.strategies.consolidate ? host.idle_watts : 0) +
-                         (host.peak_watts - host.idle_watts) * used / static_cast<double>(kSlots);
-    score.energy = prices.energy_per_kwh * watts / kWattsPerKilowatt;
+    score.energy = energy_cost(policy, host, used / static_cast<double>(kSlots));
   }
   if (host.memory_bytes > 0) {
     const auto memory = static_cast<double>(host.memory_bytes);
@@ -178,6 +182,8 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
         prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
     const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - host.memory_headroom);
     score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(host.memory_headroom, 0.01);
+    score.imbalance += prices.crowding_per_host_hour *
+                       std::max(0.0, static_cast<double>(load.memory_bytes) / memory - policy.limits.memory_comfort);
   }
   return score;
 }

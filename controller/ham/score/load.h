@@ -48,6 +48,7 @@ struct HostScore {
   double memory_shortage = 0;
   double imbalance = 0;
   double energy = 0;
+  double slowdown = 0;  ///< value of work that its VMs do not get done (score/service.h); score_host() leaves it 0
   double performance() const;
   double utilisation() const { return imbalance + energy; }
 };
@@ -64,6 +65,8 @@ struct VmScore {
 Load load_of(const VmModel& vm, const Allocation& allocation);
 VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation);
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
+/// Of a host with VMs, in currency per hour; used: share of its CPU.
+double energy_cost(const Policy& policy, const HostModel& host, double used);
 /// How many of `vcpus` vCPUs wait for a CPU of the host, on average, while they want so many cores.
 double waiting_cores(const HostModel& host, double vcpus, double cores);
 

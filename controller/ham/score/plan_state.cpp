@@ -8,6 +8,8 @@ namespace proteus::ham {
 namespace {
 
 constexpr double kBytesPerGib = static_cast<double>(kGiB);
+/// Share of its performance that a VM loses while its memory is copied. Source: Beloglazov & Buyya (2012).
+constexpr double kMigrationSlowdown = 0.1;
 
 /// Number of separate orders that the change needs besides the move.
 int count_reshapes(const Allocation& from, const Allocation& to) {
@@ -51,8 +53,21 @@ void PlanState::recompute(std::size_t h) {
     host.load.add(vm_loads_[v], 1);
     host.vm_performance += vm_scores_[v].performance();
   }
-  host.score = score_host(policy(), model_->hosts[h], host.load);
+  if (model_->service != nullptr) host.service_load = model_->service->load_of(h, host.vms);
+  host.score = score_of(h, host.load, kNowhere, kNowhere);
   host.peak_cores = host.load.peak.most();
+}
+
+HostScore PlanState::score_of(std::size_t h, const Load& load, std::size_t leaves, std::size_t comes) const {
+  HostScore score = score_host(policy(), model_->hosts[h], load);
+  if (model_->service == nullptr || load.vms == 0) return score;
+  ServiceLoad service_load = hosts_[h].service_load;
+  if (leaves != kNowhere) model_->service->add(service_load, h, leaves, -1);
+  if (comes != kNowhere) model_->service->add(service_load, h, comes, 1);
+  const ServicePrice price = model_->service->price(h, hosts_[h].vms, leaves, comes, service_load);
+  score.slowdown = price.slowdown_per_hour;
+  score.energy = energy_cost(policy(), model_->hosts[h], price.used);
+  return score;
 }
 
 void PlanState::count_affinity(std::size_t v, std::size_t host, int sign) {
@@ -146,8 +161,9 @@ ScoreTerms PlanState::move_terms(std::size_t v) const {
   ScoreTerms terms;
   terms.cost = (prices.action_fixed + prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib) / payback_h;
   const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
+  const double slowed_h = (kMigrationSlowdown * vm.migration.duration_s + vm.migration.downtime_s) / 3600;
   terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
-                   vm.priority * prices.contention_per_core_hour * throttled_core_h) /
+                   vm.priority * prices.contention_per_core_hour * throttled_core_h + vm.value_per_hour * slowed_h) /
                   payback_h;
   return terms;
 }
@@ -178,7 +194,7 @@ Departure PlanState::depart(std::size_t v) const {
   Load load = hosts_[h].load;
   load.add(vm_loads_[v], -1);
   const HostScore& before = hosts_[h].score;
-  const HostScore after = score_host(policy(), model_->hosts[h], load);
+  const HostScore after = score_of(h, load, v, kNowhere);
   Departure departure;
   departure.vm = v;
   departure.performance = before.performance() - after.performance();
@@ -196,7 +212,7 @@ Evaluation PlanState::evaluate(const Change& change) const {
   load.add(vm_loads_[v], -1);
   load.add(load_of(vm, change.to.allocation), 1);
   const HostScore& before = hosts_[h].score;
-  const HostScore after = score_host(policy(), model_->hosts[h], load);
+  const HostScore after = score_of(h, load, kNowhere, kNowhere);
   const VmScore& old_vm_score = vm_scores_[v];
   const VmScore new_vm_score = score_vm(policy(), vm, change.to.allocation);
   Evaluation result;
@@ -235,7 +251,7 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   Load load = hosts_[change.to.host].load;
   load.add(reshapes ? load_of(vm, change.to.allocation) : vm_loads_[v], 1);
   const HostScore& before = hosts_[change.to.host].score;
-  const HostScore after = score_host(policy(), model_->hosts[change.to.host], load);
+  const HostScore after = score_of(change.to.host, load, kNowhere, v);
   result.delta.performance += before.performance() - after.performance();
   result.delta.utilisation += before.utilisation() - after.utilisation();
   result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
@@ -272,7 +288,7 @@ double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
     load.add(vm_loads_[leaves], -1);
     load.add(vm_loads_[comes], 1);
     const HostScore& before = hosts_[h].score;
-    const HostScore after = score_host(policy(), model_->hosts[h], load);
+    const HostScore after = score_of(h, load, leaves, comes);
     gain += before.performance() - after.performance() + before.utilisation() - after.utilisation();
   };
   exchange(home_a, a, b);
@@ -304,7 +320,7 @@ void PlanState::book(std::size_t v, int sign) {
   const Placement& now = placements_[v];
   if (now.host == vm.host) {
     hosts_[now.host].memory_growth_bytes +=
-        sign * std::max<std::int64_t>(0, now.allocation.memory_bytes - vm.state->allocation.memory_bytes);
+        sign * std::max<std::int64_t>(0, promised_bytes(vm, now.allocation) - promised_bytes(vm, vm.state->allocation));
     return;
   }
   migrations_planned_ += sign * migrations_of(v);
@@ -315,7 +331,7 @@ void PlanState::book(std::size_t v, int sign) {
     leave(stop, v, sign);
   }
   hosts_[now.host].migrations += sign;
-  hosts_[now.host].memory_arriving_bytes += sign * now.allocation.memory_bytes;
+  hosts_[now.host].memory_arriving_bytes += sign * promised_bytes(vm, now.allocation);
   hosts_[vm.host].memory_leaving_bytes += sign * held_bytes(*vm.state);
 }
 

@@ -7,6 +7,7 @@
 #include "controller/ham/decision.h"
 #include "controller/ham/score/cluster_model.h"
 #include "controller/ham/score/load.h"
+#include "controller/ham/score/service.h"
 
 namespace proteus::ham {
 
@@ -127,6 +128,7 @@ class PlanState {
   struct HostPlan {
     std::vector<std::size_t> vms;  ///< ascending
     Load load;
+    ServiceLoad service_load;
     HostScore score;
     double peak_cores = 0;
     double vm_performance = 0;  ///< of its VMs, as a cost
@@ -153,6 +155,8 @@ class PlanState {
   void book(std::size_t vm, int sign);
   void leave(std::size_t host, std::size_t vm, int sign);
   void recompute(std::size_t host);
+  /// Of a host with such a load: its VMs but for `leaves`, and `comes`; kNowhere: none.
+  HostScore score_of(std::size_t host, const Load& load, std::size_t leaves, std::size_t comes) const;
   void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);
 
   const ClusterModel* model_;

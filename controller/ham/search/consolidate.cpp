@@ -8,16 +8,20 @@ namespace {
 /// Hosts tried for emptying in one cycle.
 constexpr std::size_t kDrainsMax = 16;
 
-bool takes_part(const HostModel& host) {
-  return host.state->fresh && host.state->commandable && !host.state->maintenance;
+/// It was woken not long ago.
+bool rests(const Policy& policy, const HostState& host, Timestamp now) {
+  return host.woken_at && now - *host.woken_at < policy.limits.awake_min;
 }
 
-/// Rules that only wait are not asked here: emptying a host may take several cycles.
-bool lasting_refusal(const PlanState& plan, const Change& change) {
-  for (const Rule& rule : rules()) {
-    if (!only_waits(rule.name) && rule.check(plan, change, false)) return true;
-  }
-  return false;
+/// By how much more of its price a move pays that is meant to last for sleep_payback instead of payback.
+double price_spared(const Policy& policy) {
+  const Limits& limits = policy.limits;
+  if (limits.sleep_payback <= limits.payback) return 0;
+  return 1 - to_seconds(limits.payback) / to_seconds(limits.sleep_payback);
+}
+
+bool takes_part(const HostModel& host) {
+  return host.state->fresh && host.state->commandable && !host.state->maintenance;
 }
 
 /// Where all VMs of the host would go, best fit; changes empty: not all find a place, or it does not pay.
@@ -30,6 +34,8 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
     return w.plan.placement(a).allocation.memory_bytes > w.plan.placement(b).allocation.memory_bytes;
   });
   double touched_cost = w.plan.cost_of_host(h);
+  // What the last VM's leaving saves.
+  const double at_rest = energy_cost(w.policy(), w.model.hosts[h], 0);
   bool all_placed = true;
   for (const std::size_t v : vms) {
     Evaluation best;
@@ -54,22 +60,30 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
       all_placed = false;
       break;
     }
-    option.gain += best.gain();
+    option.gain += best.gain() + price_spared(w.policy()) * w.plan.move_price(v);
+    if (option.gain + at_rest < 0) {
+      all_placed = false;
+      break;
+    }
     option.price += best.delta.cost + best.delta.latency;
     touched_cost += w.plan.cost_of_host(best_move.to.host);
     option.changes.push_back(best_move);
     saved.push_back(w.plan.apply_saved(best_move));
   }
   for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
-  option.gain_required = w.model.policy.limits.gain_min * touched_cost;
+  option.gain_required = w.model.gain_required(touched_cost);
   if (!all_placed || !option.sufficient() || option.gain <= 0) option.changes.clear();
   return option;
 }
 
-/// As much of the emptying as the limits allow now; the rest follows in later cycles.
-void take_what_is_allowed(Workspace& w, Targets& targets, const Option& option) {
+/// As much of the emptying as the limits allow now; the rest follows in later cycles. False: there is a rest.
+bool take_what_is_allowed(Workspace& w, Targets& targets, const Option& option) {
+  bool all = true;
   for (const Change& change : option.changes) {
-    if (refusal(w.plan, change, false)) continue;
+    if (refusal(w.plan, change, false)) {
+      all = false;
+      continue;
+    }
     Option part = option;
     part.changes = {change};
     const std::size_t from = w.plan.placement(change.vm).host;
@@ -77,17 +91,17 @@ void take_what_is_allowed(Workspace& w, Targets& targets, const Option& option) 
     targets.update(from);
     targets.update(change.to.host);
   }
+  return all;
 }
 
-}  // namespace
-
-void consolidate(Workspace& w) {
-  if (w.moves_left() <= 0) return;
-  Targets targets(w);
+/// Hosts that may be emptied, those with the fewest VMs first.
+std::vector<std::size_t> drainable_hosts(const Workspace& w) {
   std::vector<std::size_t> hosts;
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     const std::vector<std::size_t>& vms = w.plan.vms_on(h);
     if (vms.empty() || !takes_part(w.model.hosts[h]) || w.model.hosts[h].idle_watts <= 0) continue;
+    if (rests(w.policy(), *w.model.hosts[h].state, w.model.state.now)) continue;
+    // A host that others have been sent to in this plan stays.
     const bool whole = std::all_of(vms.begin(), vms.end(),
                                    [&](std::size_t v) { return w.eligible(v) && !w.plan.moved(v) && !w.reshaped[v]; });
     if (whole) hosts.push_back(h);
@@ -95,13 +109,21 @@ void consolidate(Workspace& w) {
   std::stable_sort(hosts.begin(), hosts.end(),
                    [&](std::size_t a, std::size_t b) { return w.plan.vms_on(a).size() < w.plan.vms_on(b).size(); });
   if (hosts.size() > kDrainsMax) hosts.resize(kDrainsMax);
-  for (const std::size_t h : hosts) {
-    if (w.moves_left() <= 0) return;
-    // A host that others have been sent to in this plan stays.
-    const std::vector<std::size_t>& vms = w.plan.vms_on(h);
-    if (std::any_of(vms.begin(), vms.end(), [&](std::size_t v) { return w.plan.moved(v); })) continue;
-    const Option option = drain_option(w, targets, h);
-    if (!option.changes.empty()) take_what_is_allowed(w, targets, option);
+  return hosts;
+}
+
+}  // namespace
+
+void consolidate(Workspace& w) {
+  Targets targets(w);
+  while (w.moves_left() > 0) {
+    Option best;
+    for (const std::size_t h : drainable_hosts(w)) {
+      Option option = drain_option(w, targets, h);
+      if (!option.changes.empty() && (best.changes.empty() || option.gain > best.gain)) best = std::move(option);
+    }
+    // One host after the other: those that are still there are no place for the next one's VMs.
+    if (best.changes.empty() || !take_what_is_allowed(w, targets, best)) return;
   }
 }
 
@@ -110,7 +132,7 @@ void choose_power(Workspace& w) {
   std::vector<std::size_t> asleep;
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     const HostModel& host = w.model.hosts[h];
-    const bool used = !w.plan.vms_on(h).empty();
+    const bool used = !w.plan.vms_on(h).empty() || w.opened[h];
     if (host.state->asleep) {
       if (used) {
         w.result.wake.push_back(h);

@@ -87,13 +87,13 @@ class Improver {
   }
 
   double required(std::size_t a, std::size_t b) const {
-    return std::max(kEpsilon, w_.model.policy.limits.gain_min * (plan_.cost_of_host(a) + plan_.cost_of_host(b)));
+    return std::max(kEpsilon, w_.model.gain_required(plan_.cost_of_host(a) + plan_.cost_of_host(b)));
   }
 
   /// Keeps the plan at hand, as far as an order exists for it, if it is enough better than the best so far; else goes
   /// back to that.
   bool adopt(PlanState& best, double& best_total) {
-    const double least = std::max(kEpsilon, w_.model.policy.limits.gain_min * touched_cost(best));
+    const double least = std::max(kEpsilon, w_.model.gain_required(touched_cost(best)));
     bool better = plan_.total().total() > best_total + least;
     if (better) {
       reset(in_order({}, best_total + least));
@@ -374,6 +374,8 @@ void improve(Workspace& w) {
   if (!w.thorough || w.model.hosts.size() < 2) return;
   const Limits& limits = w.model.policy.limits;
   if (limits.concurrent_migrations_per_host < 2 && w.plan.migrations_planned() < 2) return;
+  // Scenarios are dear to price, and packing knows loads alone.
+  if (w.model.service != nullptr) return;
   Improver improver(w);
   if (!improver.run()) return;
 

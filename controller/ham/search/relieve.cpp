@@ -155,12 +155,11 @@ class Reliever {
     for (const Change& raise : raises) {
       if (refusal(w_.plan, raise, false)) continue;
       const Evaluation two = w_.plan.evaluate(raise);
-      options.push_back(
-          {{move, raise},
-           one.gain() + two.gain(),
-           one.delta.cost + one.delta.latency + two.delta.cost + two.delta.latency,
-           w_.model.policy.limits.gain_min * std::max(one.present_cost_per_hour, two.present_cost_per_hour),
-           Step::Cause::kMakeRoom});
+      options.push_back({{move, raise},
+                         one.gain() + two.gain(),
+                         one.delta.cost + one.delta.latency + two.delta.cost + two.delta.latency,
+                         w_.model.gain_required(std::max(one.present_cost_per_hour, two.present_cost_per_hour)),
+                         Step::Cause::kMakeRoom});
       w_.remember({options.back()});
     }
     w_.plan.restore(saved);
@@ -175,17 +174,31 @@ class Reliever {
 
 }  // namespace
 
+namespace {
+
+/// What soft rules could cost a VM at most.
+double soft_price(const Workspace& w, std::size_t v) {
+  double price = 0;
+  for (const std::uint32_t rule : w.model.vms[v].affinity) {
+    const AffinityRule& affinity = w.model.policy.affinity[rule];
+    if (!affinity.hard) price += affinity.price_per_hour;
+  }
+  return price;
+}
+
+}  // namespace
+
 void move_options(Workspace& w, const Targets& targets, std::size_t v, bool explain, std::vector<Option>& out) {
-  const VmModel& vm = w.model.vms[v];
   const Departure departure = w.plan.depart(v);
-  // In a large cluster a VM is not priced on any host if leaving its own cannot pay: no host is better off for having
-  // it, and its own cost changes only where it is given more.
-  if (!w.thorough && vm.affinity.empty() && !w.plan.moved(v)) {
+  // In a large cluster, or where prices are dear to work out, a VM is not priced on any host if leaving its own cannot
+  // pay: no host is better off for having it, and its own cost changes only where it is given more.
+  const bool in_place = w.plan.hard_violations_of(v) == 0;
+  if ((!w.thorough || w.model.service != nullptr) && in_place && !w.plan.moved(v)) {
     const bool raises = wants_cpu(w.plan, v) && w.model.policy.strategies.reshape;
-    const double gain_at_most =
-        departure.performance + departure.utilisation + (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
+    const double gain_at_most = departure.performance + departure.utilisation + soft_price(w, v) +
+                                (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
     const double present_cost = w.plan.cost_of_host(w.plan.placement(v).host);
-    if (gain_at_most <= w.model.policy.limits.gain_min * present_cost) return;
+    if (gain_at_most <= w.model.gain_required(present_cost)) return;
   }
   std::size_t asked = 0;
   std::size_t accepted = 0;

@@ -40,11 +40,13 @@ class Reshaper {
     if (!w_.eligible(v) || w_.reshaped[v]) return options;
     std::vector<Change> proposals;
     propose_cpu_raise(w_.plan, v, proposals);
-    propose_memory_raise(w_.plan, v, proposals);
+    // Where memory is counted by need, share_memory() sets all targets.
+    const bool by_target = w_.policy().limits.memory_promise <= 0;
+    if (by_target) propose_memory_raise(w_.plan, v, proposals);
     const std::size_t raises = proposals.size();
     if (!lowered_[w_.plan.placement(v).host]) {
       propose_cpu_lower(w_.plan, v, proposals);
-      propose_memory_lower(w_.plan, v, proposals);
+      if (by_target) propose_memory_lower(w_.plan, v, proposals);
     }
     for (std::size_t i = 0; i < proposals.size(); ++i) {
       const Change& change = proposals[i];

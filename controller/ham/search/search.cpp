@@ -19,7 +19,7 @@ void prune(Workspace& w) {
   bool any = false;
   for (std::size_t i = steps.size(); i-- > 0;) {
     // A host that is only half empty does not pay yet.
-    if (steps[i].cause == Step::Cause::kConsolidate) continue;
+    if (steps[i].cause == Step::Cause::kConsolidate || steps[i].cause == Step::Cause::kShareMemory) continue;
     const std::size_t vm = steps[i].change.vm;
     const auto same_vm = [&](const Step& step) { return step.change.vm == vm; };
     if (std::count_if(steps.begin(), steps.end(), same_vm) > 1) continue;
@@ -59,7 +59,11 @@ SearchResult search(PlanState& plan, std::uint64_t seed) {
     if (strategies.reshape) reshape(w);
     if (strategies.migrate) relieve(w);
     if (strategies.migrate) improve(w);
-    if (strategies.migrate && strategies.consolidate) consolidate(w);
+    if (strategies.migrate && strategies.consolidate) {
+      open_host(w);
+      consolidate(w);
+    }
+    if (strategies.reshape && w.policy().limits.memory_promise > 0) share_memory(w);
     if (strategies.reshape && strategies.migrate && plan.migrations_planned() > 0) reshape(w);
   }
   prune(w);

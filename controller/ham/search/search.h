@@ -12,7 +12,18 @@ namespace proteus::ham {
 
 /// One step of the plan.
 struct Step {
-  enum class Cause { kReshape, kRepair, kRelieve, kMakeRoom, kUseRoom, kSwap, kStop, kConsolidate };
+  enum class Cause {
+    kReshape,
+    kRepair,
+    kRelieve,
+    kMakeRoom,
+    kUseRoom,
+    kSwap,
+    kStop,
+    kConsolidate,
+    kOpen,
+    kShareMemory
+  };
   Change change;
   Placement from;
   ScoreTerms delta;  ///< when it was chosen, given the steps before it
@@ -26,7 +37,7 @@ struct Option {
   std::vector<Change> changes;
   double gain = 0;           ///< currency per hour over the plan at that time
   double price = 0;          ///< cost and latency in it
-  double gain_required = 0;  ///< by gain_min
+  double gain_required = 0;  ///< by gain_min and gain_floor
   Step::Cause cause = Step::Cause::kReshape;
   bool sufficient() const { return gain > gain_required; }
 };

@@ -35,11 +35,19 @@ const Option* choose(const std::vector<Option>& options) {
   return chosen;
 }
 
+bool lasting_refusal(const PlanState& plan, const Change& change) {
+  for (const Rule& rule : rules()) {
+    if (!only_waits(rule.name) && rule.check(plan, change, false)) return true;
+  }
+  return false;
+}
+
 Workspace::Workspace(PlanState& p, std::uint64_t seed)
     : plan(p),
       model(p.model()),
       thorough(p.model().hosts.size() <= kThoroughHosts),
       reshaped(p.model().vms.size()),
+      opened(p.model().hosts.size()),
       random_(seed) {
   result.evaluations_max = kEvaluationsMax + kEvaluationsPerVm * static_cast<std::int64_t>(model.vms.size());
 }
@@ -60,14 +68,14 @@ int Workspace::moves_left() const {
 }
 
 double Workspace::price_min() const {
-  return model.policy.prices.action_fixed / model.payback_hours();
+  return model.policy.prices.action_fixed / model.payback_hours() + model.gain_required(0);
 }
 
 Option Workspace::make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause) const {
   return {{change},
           evaluation.gain(),
           evaluation.delta.cost + evaluation.delta.latency,
-          model.policy.limits.gain_min * evaluation.present_cost_per_hour,
+          model.gain_required(evaluation.present_cost_per_hour),
           cause};
 }
 

@@ -36,12 +36,15 @@ struct Workspace {
   /// Next number of the seed's sequence, below n.
   std::size_t random_below(std::size_t n);
 
+  const Policy& policy() const { return model.policy; }
+
   PlanState& plan;
   const ClusterModel& model;
   const bool thorough;  ///< the cluster is small enough to try everything
   SearchResult result;
   Automation level = Automation::kAutomatic;
   std::vector<bool> reshaped;          ///< by VM: has been reshaped in this plan
+  std::vector<bool> opened;            ///< by host: without VMs, it is to get some
   std::vector<Change> blocked_raises;  ///< wanted, but for the host's headroom
 
  private:
@@ -94,11 +97,18 @@ void reshape(Workspace& w);
 void relieve(Workspace& w);
 /// Other places for the VMs that move, exchanges and chains: local search around the plan so far.
 void improve(Workspace& w);
+/// Fills a host without VMs, asleep or not, if several VMs together gain more there than it draws.
+void open_host(Workspace& w);
 /// Empties hosts whose power costs more than their VMs do elsewhere.
 void consolidate(Workspace& w);
+/// Sets balloon targets so that the guests of a host cannot outgrow it together, where the policy counts memory by what
+/// guests need (Limits::memory_promise).
+void share_memory(Workspace& w);
 /// Which hosts the plan needs awake, and which may sleep after it.
 void choose_power(Workspace& w);
 
+/// A rule forbids the change, and not only for now: what takes several cycles asks no others.
+bool lasting_refusal(const PlanState& plan, const Change& change);
 /// The moves of one VM that rules allow, evaluated; explain: refusals are logged.
 void move_options(Workspace& w, const Targets& targets, std::size_t vm, bool explain, std::vector<Option>& out);
 /// What each host in maintenance cannot get rid of, whatever the limits on concurrency, goes to the log's front.

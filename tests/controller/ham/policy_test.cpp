@@ -25,8 +25,10 @@ std::string figures(const Policy& p) {
       << p.strategies.consolidate << ' ' << c.contention_per_core_hour << ' ' << c.shortfall_per_core_hour << ' '
       << c.memory_shortage_per_gib_hour << ' ' << c.capacity_per_core_hour << ' ' << c.imbalance_per_host_hour << ' '
       << c.migration_per_gib << ' ' << c.action_fixed << ' ' << c.downtime_per_second << ' '
-      << c.rule_violation_per_hour << ' ' << c.energy_per_kwh << ' ' << l.cooldown.count() << ' '
-      << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
+      << c.rule_violation_per_hour << ' ' << c.energy_per_kwh << ' ' << c.waiting_per_vm_hour << ' '
+      << c.crowding_per_host_hour << ' ' << l.sleep_payback.count() << ' ' << l.awake_min.count() << ' ' << l.gain_floor
+      << ' ' << l.slowdown_free << ' ' << l.memory_promise << ' ' << l.memory_comfort << ' ' << l.cooldown.count()
+      << ' ' << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
       << l.moves_per_hour_per_host << ' ' << l.moves_per_hour_per_vm << ' ' << l.spare_hosts << ' ' << l.cpu_headroom
       << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
       << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
@@ -42,6 +44,7 @@ std::string figures(const Policy& p) {
   }
   for (const auto& r : p.reservations) out << "\nreservation " << r.name << ' ' << r.cpu_cores << ' ' << r.memory_bytes;
   for (const auto& r : p.priorities) out << "\npriority " << r.name << ' ' << r.weight;
+  for (const auto& r : p.values) out << "\nvalue " << r.name << ' ' << r.per_vcpu_hour << ' ' << r.per_gib_hour;
   for (const auto& r : p.windows) {
     out << "\nwindow " << r.name << ' ' << r.forbid << r.migrate_only << ' ' << r.days << ' ' << r.from_minute << ' '
         << r.to_minute;
@@ -100,6 +103,7 @@ TEST(Policy, ShippedSampleShowsTheTrueDefaults) {
   EXPECT_EQ(without_rules.powers.size(), 1u);
   without_rules.reservations.clear();
   without_rules.priorities.clear();
+  without_rules.values.clear();
   without_rules.windows.clear();
   without_rules.host_groups.clear();
   without_rules.fault_domains.clear();
@@ -155,6 +159,11 @@ memory = "4GiB"
 name = "gold"
 vms = ["a"]
 weight = 5
+[[rules.value]]
+name = "gold"
+vms = ["a"]
+per_vcpu_hour = 0.5
+per_gib_hour = 0.25
 [[rules.window]]
 name = "office"
 vms = ["*"]
@@ -167,10 +176,11 @@ to = "17:30"
                                    "p.toml");
   ASSERT_TRUE(policy) << policy.error().message;
   EXPECT_EQ(policy->pins[0].hosts, (std::set<std::string>{"h1", "h2", "h9"}));
-  EXPECT_EQ(figures(*policy).substr(figures(*policy).find("\naffinity")),
-            "\naffinity replicas 111 10 1\npin licensed 1 3\nreservation gold 2 4294967296\npriority gold 5\n"
-            "window office 10 17 480 1050\nhost_group big 2\nfault_domain rack1 2\nheadroom old 0.3 -1\n"
-            "power all 120 300");
+  EXPECT_EQ(
+      figures(*policy).substr(figures(*policy).find("\naffinity")),
+      "\naffinity replicas 111 10 1\npin licensed 1 3\nreservation gold 2 4294967296\npriority gold 5\n"
+      "value gold 0.5 0.25\nwindow office 10 17 480 1050\nhost_group big 2\nfault_domain rack1 2\nheadroom old 0.3 -1\n"
+      "power all 120 300");
   EXPECT_TRUE(policy->strategies.consolidate);
   EXPECT_EQ(policy->limits.moves_per_hour_per_host, 4);
   EXPECT_EQ(policy->limits.moves_per_hour_per_vm, 2);
@@ -186,6 +196,7 @@ TEST(Policy, RulesOfHostsAndTimesAreChecked) {
               HasSubstr("p.toml:5: the window is empty"));
   EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\ndays=['monday']\n"), HasSubstr("p.toml:4: days holds"));
   EXPECT_THAT(error_of("[[rules.window]]\nname='w'\nvms=['a']\neffect='deny'\n"), HasSubstr("p.toml:4: effect must"));
+  EXPECT_THAT(error_of("[[rules.value]]\nname='w'\nvms=['a']\n"), HasSubstr("per_vcpu_hour"));
   EXPECT_THAT(error_of("[[rules.priority]]\nname='w'\nvms=['a']\n"), HasSubstr("weight"));
   EXPECT_THAT(error_of("[[rules.power]]\nname='w'\nhosts=['a']\nidle_watts=9\npeak_watts=8\n"),
               HasSubstr("p.toml:5: peak_watts is less"));

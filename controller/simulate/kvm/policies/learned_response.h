@@ -2,6 +2,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,20 @@ class LearnedResponse final : public Response {
   double disk_share(double disk_kbs) const override { return disk_.share(disk_kbs); }
   double network_share(double network_kbs) const override { return network_.share(network_kbs); }
 
+  /// Hosts of a class share their curves.
+  std::shared_ptr<const profile::ResponseCurve> cpu_curve(std::size_t host) const { return class_of_[host]->cpu.curve; }
+  std::shared_ptr<const profile::ResponseCurve> disk_curve(std::size_t host) const {
+    return class_of_[host]->disk.curve;
+  }
+  std::shared_ptr<const profile::ResponseCurve> network_curve(std::size_t host) const {
+    return class_of_[host]->network.curve;
+  }
+  double cpu_evidence_s(std::size_t host) const { return class_of_[host]->cpu.learner.evidence().run_s(); }
+  double disk_rest(std::size_t host) const { return class_of_[host]->disk_rest; }
+  /// KB/s at which a VM spends half of its time in I/O; 0: not seen yet.
+  double disk_half_kbs() const { return disk_.half(); }
+  double network_half_kbs() const { return network_.half(); }
+
  private:
   /// A curve, read at even steps of utilisation because it is read very often.
   struct Curve {
@@ -33,6 +48,7 @@ class LearnedResponse final : public Response {
     double wait_ratio(double utilisation) const;
     profile::CurveLearner learner;
     std::array<float, 201> ratios{};
+    std::shared_ptr<const profile::ResponseCurve> curve;  ///< as of the last refresh
   };
   struct Class {
     Curve cpu;
@@ -48,6 +64,7 @@ class LearnedResponse final : public Response {
     double odds_sum = 0;
     void observe(double rate_kbs, double share);
     double share(double rate_kbs) const;
+    double half() const { return odds_sum > 0 ? rate_sum / odds_sum : 0; }
   };
   void begin(const Console& console);
 

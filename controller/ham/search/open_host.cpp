@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include "controller/ham/search/workspace.h"
+
+namespace proteus::ham {
+namespace {
+
+/// VMs that are looked for to fill a host with, in one cycle.
+constexpr std::size_t kFillMax = 8;
+
+/// Without VMs, and able to take some, at once or once it is awake.
+bool may_open(const Workspace& w, std::size_t h) {
+  const HostModel& host = w.model.hosts[h];
+  if (!w.plan.vms_on(h).empty() || host.state->maintenance || host.idle_watts <= 0) return false;
+  return host.state->asleep || (host.state->fresh && host.state->commandable);
+}
+
+/// The VMs that gain most by being on the host together, each given those before it. changes empty: it does not pay.
+Option fill_option(Workspace& w, std::size_t h) {
+  Option option;
+  option.cause = Step::Cause::kOpen;
+  std::vector<PlanState::Saved> saved;
+  double touched_cost = 0;
+  while (option.changes.size() < kFillMax) {
+    Evaluation best;
+    Change best_move;
+    double best_gain = 0;
+    for (std::size_t from = 0; from < w.model.hosts.size(); ++from) {
+      if (from == h || w.plan.cost_of_host(from) <= w.price_min()) continue;
+      for (const std::size_t v : w.plan.vms_on(from)) {
+        if (!w.eligible(v) || w.plan.moved(v) || w.reshaped[v]) continue;
+        const Departure departure = w.plan.depart(v);
+        if (departure.performance + departure.utilisation - w.plan.move_price(v) <= best_gain) continue;
+        const Change move{v, {h, w.plan.placement(v).allocation}};
+        if (lasting_refusal(w.plan, move) || !w.spend()) continue;
+        const Evaluation evaluation = w.plan.evaluate(move, departure);
+        // The first one pays what the host draws at rest; others share that.
+        const double gain =
+            evaluation.gain() + (option.changes.empty() ? energy_cost(w.policy(), w.model.hosts[h], 0) : 0);
+        if (evaluation.hard_violations > 0 || gain <= best_gain) continue;
+        best = evaluation;
+        best_gain = gain;
+        best_move = move;
+      }
+    }
+    if (best_gain <= 0) break;
+    option.gain += best.gain();
+    option.price += best.delta.cost + best.delta.latency;
+    touched_cost += w.plan.cost_of_host(w.plan.placement(best_move.vm).host);
+    option.changes.push_back(best_move);
+    saved.push_back(w.plan.apply_saved(best_move));
+  }
+  for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
+  option.gain_required = w.model.gain_required(touched_cost);
+  if (!option.sufficient() || option.gain <= 0) option.changes.clear();
+  return option;
+}
+
+}  // namespace
+
+void open_host(Workspace& w) {
+  if (w.moves_left() <= 0) return;
+  Option best;
+  std::size_t host = kNowhere;
+  std::vector<std::tuple<double, double, std::int64_t, double, bool>> tried;  // hosts without VMs are mostly alike
+  for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
+    if (!may_open(w, h)) continue;
+    const HostModel& model = w.model.hosts[h];
+    const std::tuple kind(model.capacity_cores, model.state->core_speed, model.memory_bytes, model.idle_watts,
+                          model.state->asleep);
+    if (std::find(tried.begin(), tried.end(), kind) != tried.end()) continue;
+    tried.push_back(kind);
+    Option option = fill_option(w, h);
+    if (option.changes.empty() || (host != kNowhere && option.gain <= best.gain)) continue;
+    best = std::move(option);
+    host = h;
+  }
+  if (host == kNowhere) return;
+  w.opened[host] = true;
+  for (const Change& change : best.changes) {
+    if (refusal(w.plan, change, false)) continue;
+    Option part = best;
+    part.changes = {change};
+    w.take(part);
+  }
+}
+
+}  // namespace proteus::ham

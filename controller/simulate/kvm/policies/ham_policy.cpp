@@ -1,0 +1,265 @@
+#include "controller/simulate/kvm/policies/ham_policy.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "controller/simulate/kvm/metrics.h"
+
+namespace proteus::simulate::kvm {
+namespace {
+
+constexpr double kApartLoss = 0.07;  ///< a tenth, less most of what is free
+constexpr double kVcpuValue = 0.01;
+constexpr double kGibValue = 0.003;
+constexpr double kBytesPerKb = 1024;
+constexpr int kNoLimit = 1'000'000;
+
+Timestamp time_of(int tick) {
+  return Timestamp{std::chrono::seconds(kTick_s) * tick};
+}
+
+std::int64_t bytes_of(double mib) {
+  return static_cast<std::int64_t>(mib * static_cast<double>(kMiB));
+}
+
+const char* class_name(VmClass vm_class) {
+  switch (vm_class) {
+    case VmClass::kGold: return "gold";
+    case VmClass::kSilver: return "silver";
+    case VmClass::kBronze: return "bronze";
+  }
+  return "";
+}
+
+/// One step that is the same for all of the next hour.
+forecast::Forecast flat_forecast(Timestamp now, double value) {
+  const forecast::Quantiles q{value, value, value, value, value};
+  return {now, std::chrono::hours(1), {q}, q, "need", false};
+}
+
+void add_affinities(const Console& console, const std::vector<VmId>& ids, ham::Policy& policy) {
+  std::vector<std::vector<int>> groups;
+  for (std::size_t v = 0; v < console.vm_count(); ++v) {
+    const int vm = static_cast<int>(v);
+    if (const int group = console.group(vm); group != kNever) {
+      if (groups.size() <= static_cast<std::size_t>(group)) groups.resize(static_cast<std::size_t>(group) + 1);
+      groups[static_cast<std::size_t>(group)].push_back(vm);
+    }
+    if (const int partner = console.partner(vm); partner > vm) {
+      ham::AffinityRule rule;
+      rule.name = fmt::format("pair{}", vm);
+      rule.vms = {ids[v].value, ids[static_cast<std::size_t>(partner)].value};
+      rule.hard = false;
+      rule.price_per_hour = kLossPrice * kApartLoss * (console.value(vm) + console.value(partner));
+      policy.affinity.push_back(std::move(rule));
+    }
+  }
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    ham::AffinityRule rule;
+    rule.name = fmt::format("group{}", g);
+    rule.apart = true;
+    for (const int vm : groups[g]) rule.vms.insert(ids[static_cast<std::size_t>(vm)].value);
+    policy.affinity.push_back(std::move(rule));
+  }
+}
+
+/// The benchmark's bill as an operator would write it down. Currency: EUR.
+ham::Policy make_policy(const Console& console, const std::vector<VmId>& ids, const HamOptions& options) {
+  ham::Policy policy;
+  policy.name = "kvm";
+  policy.automation = ham::Automation::kAutomatic;
+  policy.strategies.consolidate = true;
+  policy.prices = options.prices;
+  policy.limits = options.limits;
+  for (const VmClass vm_class : {VmClass::kGold, VmClass::kSilver, VmClass::kBronze}) {
+    ham::ValueRule rule;
+    rule.name = class_name(vm_class);
+    rule.vms = {"@class=" + rule.name};
+    rule.per_vcpu_hour = kLossPrice * kVcpuValue * class_factor(vm_class);
+    rule.per_gib_hour = kLossPrice * kGibValue * class_factor(vm_class);
+    policy.values.push_back(std::move(rule));
+  }
+  add_affinities(console, ids, policy);
+  return policy;
+}
+
+}  // namespace
+
+HamOptions::HamOptions() {
+  prices.contention_per_core_hour = 0;  // what waiting costs is the value of the work that is not done
+  prices.shortfall_per_core_hour = 0;
+  prices.memory_shortage_per_gib_hour = 10;
+  prices.capacity_per_core_hour = 0;
+  prices.imbalance_per_host_hour = 0;
+  prices.migration_per_gib = 0;
+  prices.action_fixed = kMigrationPrice_eur;
+  prices.downtime_per_second = 0;
+  prices.energy_per_kwh = kEnergyPrice_eur_kwh;
+  prices.waiting_per_vm_hour = 0.048;
+  prices.crowding_per_host_hour = 0.15;
+  limits.cooldown = std::chrono::seconds(0);
+  limits.concurrent_migrations = kNoLimit;
+  limits.concurrent_migrations_per_host = kHostMigrationsMax;
+  limits.moves_per_hour = kNoLimit;
+  limits.moves_per_hour_per_host = kNoLimit;
+  limits.moves_per_hour_per_vm = kNoLimit;
+  limits.cpu_headroom = 0;
+  limits.memory_headroom = 0;
+  limits.memory_promise = 1.08;
+  limits.memory_comfort = 0.85;
+  limits.payback = std::chrono::hours(6);
+  limits.sleep_payback = std::chrono::hours(12);
+  limits.awake_min = std::chrono::hours(12);
+  limits.migration_bandwidth_bytes_per_s = 95 * kMiB;
+  limits.gain_min = 0;
+  limits.gain_floor = 0.05;
+  limits.slowdown_free = kLossFree;
+  limits.spare_hosts = 0;
+}
+
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options)
+    : source_(std::move(source)), options_(std::move(options)) {}
+
+void HamPolicy::begin(const Console& console) {
+  for (std::size_t h = 0; h < console.host_count(); ++h) host_ids_.emplace_back(fmt::format("h{:05}", h));
+  for (std::size_t v = 0; v < console.vm_count(); ++v) vm_ids_.emplace_back(fmt::format("v{:06}", v));
+  woken_at_.assign(console.host_count(), kNever);
+  core_mhz_ = console.host_class(0).core_mhz;
+  policy_ = make_policy(console, vm_ids_, options_);
+}
+
+void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) const {
+  for (std::size_t h = 0; h < console.host_count(); ++h) {
+    const HostClass& kind = console.host_class(static_cast<int>(h));
+    const HostState& now = console.host(static_cast<int>(h));
+    ham::HostState& host = state.hosts.emplace_back();
+    host.id = host_ids_[h];
+    host.fingerprint.host = host.id;
+    host.fingerprint.cpu_capacity_cores = kind.cpu_mhz() / core_mhz_;
+    host.fingerprint.memory_capacity_bytes = bytes_of(kind.memory_mib);
+    host.fingerprint.run_queue_wait = *response_.cpu_curve(h);
+    host.fingerprint.evidence_s = response_.cpu_evidence_s(h);
+    host.core_speed = kind.core_mhz / core_mhz_;
+    host.disk = {kind.disk_kbs * kBytesPerKb, response_.disk_rest(h), response_.disk_curve(h)};
+    host.network = {kind.network_kbs * kBytesPerKb, 1, response_.network_curve(h)};
+    host.memory_available_bytes = bytes_of(kind.memory_mib - now.used_mib);
+    host.fresh = host.commandable = now.power == Power::kOn;
+    host.asleep = now.power == Power::kAsleep;
+    host.wake_time = std::chrono::seconds(kTick_s);
+    if (woken_at_[h] != kNever) host.woken_at = time_of(woken_at_[h]);
+    host.idle_watts = kind.idle_w;
+    host.peak_watts = kind.peak_w;
+  }
+}
+
+void HamPolicy::add_vms(const Console& console, ham::ClusterState& state) const {
+  for (std::size_t v = 0; v < console.vm_count(); ++v) {
+    const int number = static_cast<int>(v);
+    const VmState& now = console.vm(number);
+    if (!now.present) continue;
+    ham::VmState& vm = state.vms.emplace_back();
+    vm.id = vm_ids_[v];
+    // What is on its way counts where it is going to be.
+    vm.host = host_ids_[static_cast<std::size_t>(now.migrating() ? now.target : now.host)];
+    // QEMU's own memory is part of what a VM holds.
+    vm.allocation.vcpus = vm.allocation.vcpus_max = console.vcpus(number);
+    vm.allocation.memory_bytes = bytes_of(now.balloon_mib + kVmOverhead_mib);
+    vm.allocation.memory_max_bytes = bytes_of(console.provisioned_mib(number) + kVmOverhead_mib);
+    vm.memory_resident_bytes = bytes_of(now.resident_mib + kVmOverhead_mib);
+    vm.memory_peak_bytes = bytes_of(peak_mib_[v] + kVmOverhead_mib);
+    vm.running = !now.down(console.tick());
+    vm.cpu_used_cores = vm.cpu_demand_cores = console.newest(number, Series::kCpu) / core_mhz_;
+    vm.disk_half_bytes_per_s = response_.disk_half_kbs() * kBytesPerKb;
+    vm.network_half_bytes_per_s = response_.network_half_kbs() * kBytesPerKb;
+    if (console.pinned(number)) vm.unmovable = "it is pinned";
+    vm.groups["class"] = class_name(console.vm_class(number));
+    vm.forecasts[forecast::Resource::kMemory] =
+        flat_forecast(state.now, static_cast<double>(bytes_of(need_mib_[v] + kVmOverhead_mib)));
+    if (now.moved_at != kNever) vm.last_action_end = time_of(now.moved_at);
+    if (now.migrating()) {
+      ham::InFlight flight;
+      flight.vm = vm.id;
+      flight.source = host_ids_[static_cast<std::size_t>(now.host)];
+      flight.target = vm.host;
+      state.in_flight.push_back(std::move(flight));
+    }
+  }
+}
+
+std::shared_ptr<const ham::Scenarios> HamPolicy::scenarios(const Console& console) const {
+  auto made = std::make_shared<ham::Scenarios>();
+  std::vector<std::size_t> present;
+  for (std::size_t v = 0; v < console.vm_count(); ++v) {
+    if (console.vm(static_cast<int>(v)).present) present.push_back(v);
+  }
+  made->reset(present.size(), outlook_.ticks, outlook_.paths);
+  made->weights = outlook_.weights;
+  const std::size_t cells = made->cells();
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    for (std::size_t cell = 0; cell < cells; ++cell) {
+      const std::size_t from = present[i] * cells + cell;
+      const std::size_t to = i * cells + cell;
+      made->cpu_cores[to] = outlook_.cpu_mhz[from] / static_cast<float>(core_mhz_);
+      made->disk_bytes_per_s[to] = outlook_.disk_kbs[from] * static_cast<float>(kBytesPerKb);
+      made->network_bytes_per_s[to] = outlook_.network_kbs[from] * static_cast<float>(kBytesPerKb);
+    }
+  }
+  return made;
+}
+
+ham::ClusterState HamPolicy::observe(const Console& console) {
+  source_->observe(console);
+  response_.observe(console);
+  source_->fill(console, outlook_);
+  need_mib_ = source_->memory_needs(console);
+  peak_mib_ = source_->memory_peaks(console);
+  ham::ClusterState state;
+  state.now = time_of(console.tick());
+  add_hosts(console, state);
+  add_vms(console, state);
+  state.scenarios = scenarios(console);
+  return state;
+}
+
+void HamPolicy::begin_move(Console& console, int v, int h) const {
+  const VmState& vm = console.vm(v);
+  // What has to wait for another migration, or for a host to wake, is decided anew at the next step.
+  if (console.migration_refusal(v, h) != Refusal::kNone) return;
+  // While it moves its ceiling cannot be changed, and both hosts must be able to stand it and three more like it.
+  const auto room = [&](int host) { return console.host_class(host).memory_mib - console.host(host).used_mib; };
+  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / kHostMigrationsMax;
+  const double wanted = need_mib_[static_cast<std::size_t>(v)] - vm.resident_mib;
+  console.set_balloon(v, vm.resident_mib + std::clamp(wanted, 0.0, std::max(0.0, growth)));
+  console.migrate(v, h);
+}
+
+void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
+  const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
+  for (const ham::Action& action : decision.chosen.actions) {
+    if (const auto* move = std::get_if<Migrate>(&action.operation)) {
+      begin_move(console, number(action.vm), number(move->target));
+    }
+  }
+  for (const ham::Action& action : decision.chosen.actions) {
+    if (const auto* memory = std::get_if<SetMemory>(&action.operation)) {
+      console.set_balloon(number(action.vm), static_cast<double>(memory->bytes) / kMiB - kVmOverhead_mib);
+    }
+  }
+  for (const ham::PowerChange& change : decision.power) {
+    const int host = number(change.host);
+    if (change.awake && console.wake(host)) woken_at_[static_cast<std::size_t>(host)] = console.tick();
+    if (!change.awake && console.host(host).vms.empty() && console.host(host).incoming.empty()) console.sleep(host);
+  }
+}
+
+void HamPolicy::decide(Console& console) {
+  if (host_ids_.empty()) begin(console);
+  const ham::ClusterState state = observe(console);
+  carry_out(console, ham::decide(state, policy_, static_cast<std::uint64_t>(console.tick())));
+}
+
+}  // namespace proteus::simulate::kvm

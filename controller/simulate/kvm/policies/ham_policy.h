@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "controller/ham/decision.h"
+#include "controller/ham/policy.h"
+#include "controller/ham/score/scenarios.h"
+#include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/outlook.h"
+#include "controller/simulate/kvm/policies/search_policy.h"
+#include "controller/simulate/kvm/policy.h"
+
+namespace proteus::simulate::kvm {
+
+struct HamOptions {
+  HamOptions();
+  ham::Prices prices;  ///< the benchmark's bill, and what is not on it: EUR
+  ham::Limits limits;
+  int awake_ticks = 0;
+};
+
+/// The Hypervisor Adaptation Manager on the simulated cluster: what the cluster lets be observed becomes a
+/// ham::ClusterState, ham::decide() decides, and its actions are carried out here. Prices are those of the benchmark's
+/// bill; how hosts respond is learned from what ticks bring.
+class HamPolicy final : public Policy {
+ public:
+  HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options);
+  void decide(Console& console) override;
+
+ private:
+  void begin(const Console& console);
+  ham::ClusterState observe(const Console& console);
+  void add_hosts(const Console& console, ham::ClusterState& state) const;
+  void add_vms(const Console& console, ham::ClusterState& state) const;
+  std::shared_ptr<const ham::Scenarios> scenarios(const Console& console) const;
+  void carry_out(Console& console, const ham::Decision& decision);
+  void begin_move(Console& console, int vm, int host) const;
+
+  std::unique_ptr<OutlookSource> source_;
+  LearnedResponse response_;
+  HamOptions options_;
+  ham::Policy policy_;
+  double core_mhz_ = 0;  ///< of the unit that cores are counted in
+  Outlook outlook_;
+  std::vector<double> need_mib_;  ///< [vm]
+  std::vector<double> peak_mib_;  ///< [vm]
+  std::vector<HostId> host_ids_;
+  std::vector<VmId> vm_ids_;
+  std::vector<int> woken_at_;  ///< [host] tick; kNever: not yet
+};
+
+}  // namespace proteus::simulate::kvm
