@@ -405,8 +405,8 @@ Json hosts_json(const Snapshot& snapshot) {
     }
     Json knots = Json::array();
     for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {
-      knots.push_back({{"utilisation", knot.utilisation},
-                       {"wait_ratio", knot.wait_ratio},
+      knots.push_back({{"utilisation", knot.load},
+                       {"wait_ratio", knot.response},
                        {"error", knot.error},
                        {"weight_s", knot.weight}});
     }

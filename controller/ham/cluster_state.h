@@ -14,6 +14,7 @@
 #include "controller/forecast/forecast.h"
 #include "controller/profile/fingerprint.h"
 #include "controller/profile/move_accuracy.h"
+#include "controller/profile/signature.h"
 
 namespace proteus::ham {
 
@@ -63,6 +64,7 @@ struct VmState {
   double cpu_demand_cores = 0;  ///< run + wait beyond what is normal: what it would use if nothing held it back
   double run_queue_wait_ratio = 0;
   double throttled_ratio = 0;  ///< share of the last tick in which its quota held it back
+  profile::Signature signature;  ///< what it depends on, of late
   std::int64_t memory_resident_bytes = 0;
   std::int64_t dirty_bytes_per_s = 0;         ///< 0: not measured yet
   std::optional<std::string> unmovable;       ///< reason

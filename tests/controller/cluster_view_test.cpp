@@ -230,7 +230,7 @@ TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
 TEST(ClusterView, CalibrationIsThePriorOfTheResponse) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
-  const auto ratio_at_rest = [&] { return view.state(kStart)->hosts.at(0).fingerprint.run_queue_wait.wait_ratio(0.1); };
+  const auto ratio_at_rest = [&] { return view.state(kStart)->hosts.at(0).fingerprint.run_queue_wait.at(0.1); };
   view.on_sample(host.sample(kStart), kStart);
   const double before = ratio_at_rest();
   host.labels = {{"calibration.wake_up_latency_ns", "300000"}, {"calibration.page_fault_ns", "nonsense"}};
@@ -257,7 +257,7 @@ TEST(ClusterView, AHostBeginsWhereItsClassIs) {
     now += std::chrono::seconds(1);
   }
   const ham::ClusterState state = *view.state(now);
-  const auto ratio = [&](std::size_t h) { return state.hosts.at(h).fingerprint.run_queue_wait.wait_ratio(0.45); };
+  const auto ratio = [&](std::size_t h) { return state.hosts.at(h).fingerprint.run_queue_wait.at(0.45); };
   EXPECT_GT(ratio(0), 0.8);
   EXPECT_GT(ratio(1), 0.6) << "one like it has been seen to wait";
   EXPECT_LT(ratio(2), 0.4);

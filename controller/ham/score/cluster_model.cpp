@@ -136,7 +136,7 @@ WaitTable::WaitTable(const profile::ResponseCurve& curve) {
   const int cells = static_cast<int>(profile::ResponseCurve::kMaxUtilisation * kCellsPerUnit);
   values_.reserve(static_cast<std::size_t>(cells) + 1);
   profile::ResponseCurve::Walk walk(curve);
-  for (int i = 0; i <= cells; ++i) values_.push_back(walk.wait_ratio(static_cast<double>(i) / kCellsPerUnit));
+  for (int i = 0; i <= cells; ++i) values_.push_back(walk.at(static_cast<double>(i) / kCellsPerUnit));
 }
 
 double WaitTable::at(double utilisation) const {

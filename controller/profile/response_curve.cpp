@@ -1,0 +1,168 @@
+#include "controller/profile/response_curve.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "controller/profile/isotonic.h"
+
+namespace proteus::profile {
+
+ResponseCurve::ResponseCurve(std::vector<Knot> knots) : knots_(std::move(knots)) {
+  std::sort(knots_.begin(), knots_.end(), [](const Knot& a, const Knot& b) { return a.load < b.load; });
+}
+
+namespace {
+
+using Knot = ResponseCurve::Knot;
+
+/// Between two neighbours, of which `right` is the first beyond the load.
+double between(const Knot& left, const Knot& right, double Knot::*what, double load) {
+  const double share = (load - left.load) / (right.load - left.load);
+  return left.*what + share * (right.*what - left.*what);
+}
+
+}  // namespace
+
+double ResponseCurve::read(double load, double Knot::*what) const {
+  if (knots_.empty()) return 0;
+  if (!(load > knots_.front().load)) return knots_.front().*what;
+  if (load >= knots_.back().load) return knots_.back().*what;
+  const auto right =
+      std::upper_bound(knots_.begin(), knots_.end(), load, [](double x, const Knot& knot) { return x < knot.load; });
+  return between(*(right - 1), *right, what, load);
+}
+
+double ResponseCurve::Walk::at(double load) {
+  if (knots_.empty()) return 0;
+  if (!(load > knots_.front().load)) return knots_.front().response;
+  if (load >= knots_.back().load) return knots_.back().response;
+  while (knots_[right_].load <= load) ++right_;
+  return between(knots_[right_ - 1], knots_[right_], &Knot::response, load);
+}
+
+std::size_t CurveShape::bin_of(double load) const {
+  const double widths = load / bin_width;
+  // Bin b of a doubling scale is [2^b − 1, 2^(b+1) − 1) widths.
+  const double bin = scale == Scale::kLinear ? widths : static_cast<double>(std::ilogb(1 + std::min(widths, 1e300)));
+  return bin < static_cast<double>(bins) ? static_cast<std::size_t>(bin) : bins - 1;
+}
+
+double CurveShape::centre(std::size_t bin) const {
+  if (scale == Scale::kLinear) return (static_cast<double>(bin) + 0.5) * bin_width;
+  return (1.5 * std::ldexp(1.0, static_cast<int>(bin)) - 1) * bin_width;
+}
+
+double CurveShape::end() const {
+  if (scale == Scale::kLinear) return static_cast<double>(bins) * bin_width;
+  return (std::ldexp(1.0, static_cast<int>(bins)) - 1) * bin_width;
+}
+
+void Evidence::add(const Evidence& other) {
+  if (bins.size() < other.bins.size()) bins.resize(other.bins.size());
+  for (std::size_t i = 0; i < other.bins.size(); ++i) {
+    bins[i].weight += other.bins[i].weight;
+    bins[i].amount += other.bins[i].amount;
+    bins[i].weight_squares += other.bins[i].weight_squares;
+    bins[i].amount_squares += other.bins[i].amount_squares;
+  }
+}
+
+void Evidence::remove(const Evidence& part) {
+  // Rounding must not leave less than nothing.
+  const auto less = [](double& from, double by) { from = std::max(0.0, from - by); };
+  for (std::size_t i = 0; i < std::min(bins.size(), part.bins.size()); ++i) {
+    less(bins[i].weight, part.bins[i].weight);
+    less(bins[i].amount, part.bins[i].amount);
+    less(bins[i].weight_squares, part.bins[i].weight_squares);
+    less(bins[i].amount_squares, part.bins[i].amount_squares);
+  }
+}
+
+double Evidence::weight() const {
+  double sum = 0;
+  for (const Bin& bin : bins) sum += bin.weight;
+  return sum;
+}
+
+namespace {
+
+/// Standard error of the bin's mean answer once the prior has been mixed in, which may be wrong by as much as it says.
+double standard_error(const Evidence::Bin& bin, double prior_weight, double expected) {
+  double squares = prior_weight * expected * prior_weight * expected;
+  if (bin.weight > 0) {
+    const double ratio = bin.amount / bin.weight;
+    const double variance = std::max(0.0, bin.amount_squares / bin.weight - ratio * ratio);
+    squares += variance * bin.weight_squares;  // weight² · variance / (weight² / Σ weight²)
+  }
+  return std::sqrt(squares) / (bin.weight + prior_weight);
+}
+
+}  // namespace
+
+ResponseCurve fit_curve(const CurveShape& shape, const ResponseCurve& prior, const Evidence& evidence) {
+  const std::vector<Evidence::Bin>& bins = evidence.bins;
+  if (bins.empty()) return prior;
+  // How the host compares with the prior on the whole, so that bins it has not been in yet move along with
+  // those it has.
+  double host_amount = shape.factor_prior_weight * shape.factor_floor;
+  double prior_amount = host_amount;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    host_amount += bins[i].amount + shape.factor_floor * bins[i].weight;
+    prior_amount += bins[i].weight * (prior.at(shape.centre(i)) + shape.factor_floor);
+  }
+  const double factor = host_amount / prior_amount;
+
+  std::vector<double> ratios;
+  std::vector<double> weights;
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    const double expected = factor * prior.at(shape.centre(i));
+    weights.push_back(bins[i].weight + shape.prior_weight);
+    ratios.push_back((bins[i].amount + shape.prior_weight * expected) / weights.back());
+    errors.push_back(standard_error(bins[i], shape.prior_weight, expected));
+  }
+  const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
+
+  std::vector<ResponseCurve::Knot> knots;
+  knots.push_back({0, std::min(factor * prior.at(0), monotone.front()), 0, errors.front()});
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    knots.push_back({shape.centre(i), monotone[i], bins[i].weight, errors[i]});
+  }
+  const double last = factor * prior.at(shape.end());
+  knots.push_back({shape.end(), std::max(last, monotone.back()), 0, errors.back()});
+  return ResponseCurve(std::move(knots));
+}
+
+CurveLearner::CurveLearner(ResponseCurve prior, Nanoseconds half_life, CurveShape shape)
+    : prior_(std::move(prior)), half_life_(half_life), shape_(shape) {
+  evidence_.bins.resize(shape_.bins);
+}
+
+void CurveLearner::observe(Timestamp time, double load, double weight, double amount) {
+  if (!std::isfinite(load) || load < 0 || !(weight > 0) || !(amount >= 0)) return;
+  double counts = 1;
+  if (time > newest_) {
+    const double faded = std::exp2(-to_seconds(time - newest_) / to_seconds(half_life_));
+    for (Evidence::Bin& bin : evidence_.bins) {
+      bin.weight *= faded;
+      bin.amount *= faded;
+      bin.weight_squares *= faded * faded;
+      bin.amount_squares *= faded;
+    }
+    newest_ = time;
+  } else {
+    counts = std::exp2(-to_seconds(newest_ - time) / to_seconds(half_life_));
+  }
+  Evidence::Bin& bin = evidence_.bins[shape_.bin_of(load)];
+  bin.weight += counts * weight;
+  bin.amount += counts * amount;
+  bin.weight_squares += counts * counts * weight * weight;
+  bin.amount_squares += counts * amount * amount / weight;
+}
+
+ResponseCurve CurveLearner::curve(const Evidence& others) const {
+  if (others.weight() <= 0) return fit_curve(shape_, prior_, evidence_);
+  return fit_curve(shape_, fit_curve(shape_, prior_, others), evidence_);
+}
+
+}  // namespace proteus::profile
