@@ -290,6 +290,7 @@ void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const Di
   columns.last_storage_tick = time;
   const double seconds = to_seconds(since);
   vm.storage_requests_per_s = tick.requests / seconds;
+  storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
   const profile::HostCurve& storage = host.figures.fingerprint.storage;
   vm.signature.observe(profile::SignatureLearner::StorageTick{
       .seconds = seconds,
@@ -432,6 +433,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     if (verified && action.expected_wait_ratio) {
       move_accuracy_.arrived(action.vm, move->target, *action.expected_wait_ratio, when);
     }
+    if (verified && action.expected_storage_s) {
+      storage_accuracy_.arrived(action.vm, move->target, *action.expected_storage_s, when);
+    }
   }
 }
 
@@ -509,6 +513,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.recent_moves = recent_moves_;
   state.paused = false;
   state.move_errors = move_accuracy_.errors();
+  state.storage_move_errors = storage_accuracy_.errors();
   fit_answers(now);
   std::map<std::string, profile::Evidence> of_class;
   for (const auto& [id, host] : hosts_) {
@@ -530,6 +535,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
     // Its history waits a while for its return.
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       move_accuracy_.forget(vm->first);
+      storage_accuracy_.forget(vm->first);
       forget(vm);
       made = forecasts_.taken().lower_bound(vm == vms_.end() ? VmId() : vm->first);
       continue;

@@ -96,6 +96,7 @@ class ClusterView {
   std::uint64_t serials_ = 0;  // given to catalogs and VMs
   std::shared_ptr<Spares> spares_;
   profile::MoveAccuracy move_accuracy_;
+  profile::MoveAccuracy storage_accuracy_{profile::kStorageMoves};
   std::optional<Timestamp> last_fit_;
 };
 

@@ -10,7 +10,6 @@ namespace {
 
 /// Cores' worth of vCPUs that wait for storage, below which nobody wants to read of it.
 constexpr double kStorageWaitTold = 0.02;
-constexpr double kNormal90 = 1.645;
 
 std::string say_milliseconds(double seconds) {
   return fmt::format("{:.2g} ms", seconds * 1e3);
@@ -100,11 +99,13 @@ std::string storage_change(const PlanState& plan, const Change& change) {
       answer_of(change.to.host, plan.load(change.to.host).storage_requests_per_s + vm.storage_requests_per_s);
   if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
   const bool bound = vm.bound_by() == profile::Resource::kStorage;
-  return fmt::format(
-      "; {} {}: storage of {} answers in {} (90 %: {} to {}), here in {}", name_of(plan, change.vm),
-      bound ? "is I/O-bound" : "waits for storage", host_name(plan, change.to.host), say_milliseconds(there.response),
-      say_milliseconds(std::max(0.0, there.response - kNormal90 * there.response_error)),
-      say_milliseconds(there.response + kNormal90 * there.response_error), say_milliseconds(here.response));
+  const profile::MoveErrors& errors = plan.model().state.storage_move_errors;
+  const profile::MoveErrors::Interval interval =
+      errors.interval(there.response, there.response > 0 ? there.response_error / there.response : 0);
+  return fmt::format("; {} {}: storage of {} answers in {} (90 %: {} to {}), here in {}", name_of(plan, change.vm),
+                     bound ? "is I/O-bound" : "waits for storage", host_name(plan, change.to.host),
+                     say_milliseconds(there.response), say_milliseconds(interval.low), say_milliseconds(interval.high),
+                     say_milliseconds(here.response));
 }
 
 std::string move_price(const PlanState& plan, std::size_t v) {

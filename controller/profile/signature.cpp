@@ -118,7 +118,8 @@ Signature SignatureLearner::signature() const {
     const double prior_s = kFactorPriorRequests * storage_.host_response_s / storage_.requests;
     const double expected_s = storage_.host_response_s + prior_s;
     const double factor = expected_s > 0 ? (storage_.request_time_s + prior_s) / expected_s : 1;
-    s.storage_lean_per_s = s.storage_requests_per_s * waited_for * std::clamp(factor, 1 / kFactorMax, kFactorMax);
+    s.storage_factor = std::clamp(factor, 1 / kFactorMax, kFactorMax);
+    s.storage_lean_per_s = s.storage_requests_per_s * waited_for * s.storage_factor;
   }
   return s;
 }

@@ -13,6 +13,7 @@ struct Signature {
   double memory_stall = 0;
   double storage_requests_per_s = 0;
   double storage_bytes_per_request = 0;
+  double storage_factor = 1;  ///< how much longer its requests take than others' on the same host
   /// Requests that its vCPUs may be waiting for, each counted by how much longer the VM's take than others' on the same
   /// host: no more wait at once than there are vCPUs, however many are in flight.
   double storage_lean_per_s = 0;

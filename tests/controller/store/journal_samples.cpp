@@ -71,6 +71,7 @@ ham::Action action(Random& random) {
   a.expected_duration = Nanoseconds(number(random));
   a.expected_downtime_ms = number(random);
   a.expected_wait_ratio = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
+  a.expected_storage_s = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.after = some<std::uint32_t>(random, [](Random& r) { return static_cast<std::uint32_t>(r()); });
   return a;
 }
