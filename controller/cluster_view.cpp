@@ -90,6 +90,9 @@ struct ClusterView::Host {
   ham::HostState figures;
   double tick_run = 0;   // of all vCPUs in the frame at hand, ns
   double tick_wait = 0;  // for a CPU, not for the VM's own quota
+  double step_run = 0;   // likewise since the forecasts' step began
+  double step_wait = 0;
+  std::int64_t step = 0;
   DiskTick tick_disks;
   NetworkTick tick_network;
   ExitTick tick_exits;
@@ -98,6 +101,7 @@ struct ClusterView::Host {
   bool fitted = false;                     // `answers` are in `figures`, as they were not long ago
   std::optional<profile::HostLearner> answers;
   std::optional<profile::CurveLearner> learner;
+  profile::KeptCurve curve;
   double learner_cores = 0;
   std::int64_t learner_wake_up_ns = 0;
   Timestamp disturbed_until{};  // by a migration; controller's clock
@@ -120,7 +124,8 @@ struct ClusterView::Host {
 };
 
 struct ClusterView::Vm {
-  std::uint64_t serial = 0;       // of all VMs that this object has known
+  std::uint64_t serial = 0;  // of all VMs that this object has known
+  forecast::EnginePool::Vm* forecasts = nullptr;
   ham::VmState state;             // without forecasts
   const Host* speaker = nullptr;  // the host that state.host names
   std::uint64_t listed_in = 0;    // the speaker's catalog that lists it
@@ -171,6 +176,7 @@ ClusterView::Vm& ClusterView::vm_of(const VmId& id) {
   Vm& vm = vms_[id];
   if (vm.serial == 0) {
     vm.serial = ++serials_;
+    vm.forecasts = &forecasts_.vm(id);
     vm.state.id = id;
   }
   return vm;
@@ -263,22 +269,23 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     host.tick_wait += cpu_wait;
     move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, cpu_wait);
     if (running) {
-      forecasts_.observe(columns.vm, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
+      forecasts_.observe(*vm.forecasts, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
     }
   }
   if (!running) return;
   if (network.measured)
-    forecasts_.observe(columns.vm, forecast::Resource::kNetwork, frame.time, network.bytes / tick_ns * 1e9);
+    forecasts_.observe(*vm.forecasts, forecast::Resource::kNetwork, frame.time, network.bytes / tick_ns * 1e9);
   if (disks.bytes > 0 || !columns.last_disk_change) {
     if (columns.last_disk_change) {
       const double seconds = to_seconds(frame.time - *columns.last_disk_change);
-      if (seconds > 0) forecasts_.observe(columns.vm, forecast::Resource::kBlockIo, frame.time, disks.bytes / seconds);
+      if (seconds > 0)
+        forecasts_.observe(*vm.forecasts, forecast::Resource::kBlockIo, frame.time, disks.bytes / seconds);
     }
     columns.last_disk_change = frame.time;
   }
   const std::optional<std::int64_t> usable = gauge(frame, columns.usable);
   if (usable && allocation.memory_bytes > *usable) {
-    forecasts_.observe(columns.vm, forecast::Resource::kMemory, frame.time,
+    forecasts_.observe(*vm.forecasts, forecast::Resource::kMemory, frame.time,
                        static_cast<double>(allocation.memory_bytes - *usable));
   }
 }
@@ -347,6 +354,23 @@ void ClusterView::fit_answers(Timestamp now) {
   }
 }
 
+/// Once a step, to the forecasts of the VMs that are on the host: how long its vCPUs have waited per time that they
+/// ran.
+void ClusterView::tell_pressure(Host& host, Timestamp time) {
+  host.step_run += host.tick_run;
+  host.step_wait += host.tick_wait;
+  const std::int64_t step = to_unix_ns(time) / std::max<std::int64_t>(1, options_.forecast.step.count());
+  if (step == host.step) return;
+  const Timestamp begun{host.step * options_.forecast.step};
+  host.step = step;
+  const double run = std::exchange(host.step_run, 0);
+  const double waited = std::exchange(host.step_wait, 0);
+  if (!(run > 0)) return;
+  for (const Vm* vm : host.vms) {
+    if (vm != nullptr && vm->speaker == &host) forecasts_.observe_pressure(vm->state.id, begun, waited / run);
+  }
+}
+
 void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   const Frame& frame = sample.frame;
   Host& host = hosts_[sample.catalog->host];
@@ -395,6 +419,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   figures.memory_available_bytes = gauge(frame, columns.memory_available).value_or(figures.memory_available_bytes);
   host.begin_tick();
   for (std::size_t i = 0; i < host.vms.size(); ++i) observe_vm(host, i, frame, tick_ns);
+  tell_pressure(host, frame.time);
 
   if (const auto used = host.columns.cpu_time.step(frame); used && tick_ns > 0) {
     figures.cpu_used_cores = *used / tick_ns;
@@ -453,8 +478,7 @@ double ClusterView::cpu_speed_of(const VmId& vm) const {
   return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
 }
 
-void ClusterView::write(const Host& host, Timestamp now, const profile::Evidence& of_class,
-                        ham::HostState& state) const {
+void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const {
   state = host.figures;
   state.commandable = host.commandable;
   state.maintenance = host.maintenance;
@@ -462,30 +486,28 @@ void ClusterView::write(const Host& host, Timestamp now, const profile::Evidence
   const Nanoseconds age = now - host.received;
   state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
   if (host.learner) {
-    profile::Evidence others = of_class;
-    others.remove(host.learner->evidence());
-    state.fingerprint.run_queue_wait = host.learner->curve(others);
-    state.fingerprint.evidence_s = host.learner->evidence().weight();
+    state.fingerprint.run_queue_wait = host.curve.of(*host.learner, of_class);
+    state.fingerprint.evidence_s = host.curve.weight();
   } else {
     state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
   }
 }
 
-/// made: what is forecast of it; null: nothing. What the state holds already is left as it is.
-void ClusterView::write_forecasts(const Vm& vm, const forecast::EnginePool::Taken* made, Timestamp now,
-                                  Written& written, std::size_t index) const {
+/// What the state holds already is left as it is.
+void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written, std::size_t index) const {
   Written::Slot& slot = written.slots[index];
   ham::VmState& state = written.state.vms[index];
+  const forecast::EnginePool::Taken& made = vm.forecasts->taken;
   const double speed = cpu_speed(vm.state.host);
   if (slot.vm != vm.serial || slot.speed != speed) slot = {vm.serial, speed, {}};
   for (const forecast::Resource resource : forecast::kResources) {
     const auto r = static_cast<std::size_t>(resource);
     const bool is_cpu = resource == forecast::Resource::kCpu;
-    if (made != nullptr && made->forecasts[r]) {
-      const forecast::Forecast& newest = *made->forecasts[r];
+    if (made.forecasts[r]) {
+      const forecast::Forecast& newest = *made.forecasts[r];
       const bool stale = forecast::is_stale(newest, now);
-      if (!stale && slot.rounds[r] == made->rounds[r]) continue;
-      slot.rounds[r] = stale ? 0 : made->rounds[r];
+      if (!stale && slot.rounds[r] == made.rounds[r]) continue;
+      slot.rounds[r] = stale ? 0 : made.rounds[r];
       forecast::Forecast& forecast = state.forecasts[resource];
       forecast = newest;
       if (stale) forecast = forecast::aged(std::move(forecast), now);
@@ -521,7 +543,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   }
   std::size_t hosts = 0;
   state.hosts.resize(hosts_.size());
-  for (const auto& [id, host] : hosts_) {
+  for (auto& [id, host] : hosts_) {
     if (host.catalog != nullptr) write(host, now, of_class[host.figures.fingerprint.host_class], state.hosts[hosts++]);
   }
   state.hosts.resize(hosts);
@@ -529,7 +551,6 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   std::size_t vms = 0;
   state.vms.resize(vms_.size());
   written->slots.resize(vms_.size());
-  auto made = forecasts_.taken().begin();  // by VM as well
   for (auto vm = vms_.begin(); vm != vms_.end();) {
     const bool listed = vm->second.listed();
     // Its history waits a while for its return.
@@ -537,17 +558,14 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
       move_accuracy_.forget(vm->first);
       storage_accuracy_.forget(vm->first);
       forget(vm);
-      made = forecasts_.taken().lower_bound(vm == vms_.end() ? VmId() : vm->first);
       continue;
     }
     if (listed) {
-      while (made != forecasts_.taken().end() && made->first < vm->first) ++made;
       ham::VmState& to = state.vms[vms];
       std::map<forecast::Resource, forecast::Forecast> kept = std::move(to.forecasts);
       to = vm->second.state;
       to.forecasts = std::move(kept);
-      const bool known = made != forecasts_.taken().end() && made->first == vm->first;
-      write_forecasts(vm->second, known ? &made->second : nullptr, now, *written, vms);
+      write_forecasts(vm->second, now, *written, vms);
       ++vms;
     } else {
       vm->second.state.running = false;  // whichever host lists it next speaks for it

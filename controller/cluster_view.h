@@ -81,12 +81,12 @@ class ClusterView {
   void observe_disks(Host& host, Vm& vm, VmColumns& columns, const DiskTick& tick, Timestamp time);
   void observe_answers(Host& host, const Frame& frame, double tick_ns);
   void fit_answers(Timestamp now);
+  void tell_pressure(Host& host, Timestamp time);
   double cpu_speed(const HostId& host) const;
   Vm& vm_of(const VmId& id);
   void forget(std::map<VmId, Vm>::iterator& vm);
-  void write(const Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const;
-  void write_forecasts(const Vm& vm, const forecast::EnginePool::Taken* made, Timestamp now, Written& written,
-                       std::size_t index) const;
+  void write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const;
+  void write_forecasts(const Vm& vm, Timestamp now, Written& written, std::size_t index) const;
 
   ViewOptions options_;
   forecast::EnginePool forecasts_;

@@ -41,6 +41,7 @@ struct Engine::Impl {
   SignalBoard board;
   struct Vm {
     Siblings siblings{};
+    HostPressure pressure;
     Shared shared;
     std::array<std::unique_ptr<Series>, kResources.size()> series;  // go before what they share
   };
@@ -59,7 +60,7 @@ struct Engine::Impl {
   /// Made anew if it has none.
   Vm& at(const VmId& id) {
     Vm& vm = vms[id];
-    vm.shared = {kin, networks.get(), &vm.siblings};
+    vm.shared = {kin, networks.get(), &vm.siblings, &vm.pressure};
     return vm;
   }
   std::unique_ptr<Series> make(const VmId& vm, Resource resource) {
@@ -78,6 +79,17 @@ bool Engine::observe(const VmId& vm, Resource resource, Timestamp time, double v
   std::unique_ptr<Series>& series = impl_->at(vm).series[static_cast<std::size_t>(resource)];
   if (!series) series = impl_->make(vm, resource);
   return series->observe(time, value);
+}
+
+void Engine::observe_pressure(const VmId& vm, Timestamp time, double waited_per_run) {
+  const auto found = impl_->vms.find(vm);
+  if (found != impl_->vms.end()) found->second.pressure.observe(time, waited_per_run);
+}
+
+bool Engine::observe(const VmId& vm, Resource resource, const StepTicks& ticks) {
+  std::unique_ptr<Series>& series = impl_->at(vm).series[static_cast<std::size_t>(resource)];
+  if (!series) series = impl_->make(vm, resource);
+  return series->observe(ticks);
 }
 
 void Engine::push(const SignalPush& push) {

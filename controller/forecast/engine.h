@@ -11,6 +11,7 @@
 #include "controller/forecast/kin.h"
 #include "controller/forecast/model.h"
 #include "controller/forecast/signals.h"
+#include "controller/forecast/step_ticks.h"
 
 namespace proteus::forecast {
 
@@ -60,6 +61,10 @@ class Engine {
   /// (memory) into steps on a grid aligned to the epoch. Older than the open step: ignored. Returns true if a
   /// step closed.
   bool observe(const VmId& vm, Resource resource, Timestamp time, double value);
+  /// How short of CPU the VM's host is (HostPressure), once a step or so. Of a VM without series: ignored.
+  void observe_pressure(const VmId& vm, Timestamp time, double waited_per_run);
+  /// Several ticks at once.
+  bool observe(const VmId& vm, Resource resource, const StepTicks& ticks);
   /// An external signal, see SignalBoard.
   void push(const SignalPush& push);
 

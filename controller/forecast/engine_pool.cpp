@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,8 @@ struct EnginePool::Shard {
   mutable std::mutex mutex;  // guards engine: a worker holds it during a round, readers between
 };
 
-EnginePool::EnginePool(EngineOptions options, int workers) : fed_(kShards), kin_(options.horizon_steps) {
+EnginePool::EnginePool(EngineOptions options, int workers)
+    : step_(std::max(options.step, Nanoseconds{1})), fed_(kShards), kin_(options.horizon_steps) {
   for (std::size_t i = 0; i < kShards; ++i) shards_.push_back(std::make_unique<Shard>(Engine(options, &kin_)));
   for (int i = 0; i < std::max(1, workers); ++i) {
     workers_.emplace_back([this, i] {
@@ -70,12 +72,30 @@ void EnginePool::feed(std::size_t shard, Input input) {
   if (++fed_count_ >= kRoundInputsMax) begin_round();
 }
 
-void EnginePool::observe(const VmId& vm, Resource resource, Timestamp time, double value) {
+EnginePool::Vm& EnginePool::vm(const VmId& id) {
+  Vm& vm = vms_[id];
+  if (vm.id.empty()) {
+    vm.id = id;
+    vm.shard = shard_of(id);
+  }
+  return vm;
+}
+
+void EnginePool::observe(Vm& vm, Resource resource, Timestamp time, double value) {
   if (shedding_) {
     ++shed_count_;
     return;
   }
-  feed(shard_of(vm), Observation{vm, resource, time, value});
+  observed_ = true;
+  if (!std::isfinite(value)) return;
+  const std::int64_t step = to_unix_ns(time) / step_.count();
+  vm.ticks[static_cast<std::size_t>(resource)].add(resource, step, std::max(0.0, value), [&](const StepTicks& ticks) {
+    feed(vm.shard, Observation{vm.id, resource, ticks});
+  });
+}
+
+void EnginePool::observe_pressure(const VmId& vm, Timestamp time, double waited_per_run) {
+  if (!shedding_) feed(shard_of(vm), Pressure{vm, time, waited_per_run});
 }
 
 Status EnginePool::admit(const SignalPush& push) {
@@ -100,24 +120,35 @@ void EnginePool::push(const SignalPush& push) {
 }
 
 void EnginePool::forget(const VmId& vm) {
-  signal_names_.erase(vm);
-  taken_.erase(vm);
   feed(shard_of(vm), Forgotten{vm});
+  signal_names_.erase(vm);
+  vms_.erase(vm);
 }
 
 void EnginePool::restore(SeriesState state) {
-  const std::size_t shard = shard_of(state.key.vm);
-  feed(shard, std::move(state));
+  Vm& of = vm(state.key.vm);
+  of.ticks[static_cast<std::size_t>(state.key.resource)].clear();
+  feed(of.shard, std::move(state));
 }
 
 void EnginePool::begin_round() {
-  if (fed_count_ == 0) return;
+  if (fed_count_ == 0 && !observed_) return;
   auto round = std::make_unique<Round>();
+  const bool idle = fed_count_ == 0;
+  observed_ = false;
+  ++rounds_begun_;
+  if (idle) {
+    const std::lock_guard lock(mutex_);
+    if (rounds_.empty()) {
+      finished_.push_back(std::move(round));
+      ++rounds_done_;
+      return;
+    }
+  }
   round->inputs = std::exchange(fed_, std::vector<std::vector<Input>>(kShards));
   round->outcomes.resize(kShards);
   round->samples.resize(kShards);
   fed_count_ = 0;
-  ++rounds_begun_;
   {
     const std::lock_guard lock(mutex_);
     rounds_.push_back(std::move(round));
@@ -144,35 +175,28 @@ void EnginePool::take(std::uint64_t rounds) {
       finished_.pop_front();
     }
   }
-  std::set<VmId> gone;
   std::uint64_t number = rounds_taken_ - taken.size();
   for (const std::unique_ptr<Round>& round : taken) {
     ++number;
     for (std::vector<Outcome>& outcomes : round->outcomes) {
       for (Outcome& outcome : outcomes) {
-        Taken& of_vm = taken_[outcome.key.vm];
+        const auto found = vms_.find(outcome.key.vm);
+        if (found == vms_.end()) continue;  // forgotten since
         const auto resource = static_cast<std::size_t>(outcome.key.resource);
-        of_vm.forecasts[resource] = std::move(outcome.forecast);
-        of_vm.rounds[resource] = number;
-        if (!outcome.forecast) gone.insert(outcome.key.vm);
+        found->second.taken.forecasts[resource] = std::move(outcome.forecast);
+        found->second.taken.rounds[resource] = number;
       }
     }
-  }
-  for (const VmId& vm : gone) {
-    const auto found = taken_.find(vm);
-    const auto& left = found->second.forecasts;
-    const bool empty = std::none_of(left.begin(), left.end(), [](const auto& f) { return f.has_value(); });
-    if (empty) taken_.erase(found);
   }
 }
 
 Result<Forecast> EnginePool::forecast(const VmId& vm, Resource resource, Timestamp now) const {
-  const auto found = taken_.find(vm);
+  const auto found = vms_.find(vm);
   const auto index = static_cast<std::size_t>(resource);
-  if (found == taken_.end() || !found->second.forecasts[index]) {
+  if (found == vms_.end() || !found->second.taken.forecasts[index]) {
     return Error{ErrorCode::kNotFound, std::string("no ") + to_string(resource) + " forecast of " + vm.value};
   }
-  return aged(*found->second.forecasts[index], now);
+  return aged(*found->second.taken.forecasts[index], now);
 }
 
 Result<SeriesReport> EnginePool::report(const VmId& vm, Resource resource, Timestamp now) const {
@@ -223,9 +247,11 @@ void EnginePool::run_shard(Round& round, std::size_t index) {
   std::map<VmId, std::set<Resource>> changed;
   for (const Input& input : round.inputs[index]) {
     if (const auto* seen = std::get_if<Observation>(&input)) {
-      const bool closed = shard.engine.observe(seen->vm, seen->resource, seen->time, seen->value);
+      const bool closed = shard.engine.observe(seen->vm, seen->resource, seen->ticks);
       // Before its first step has closed, the open one is all that is known of a series.
       if (closed || shard.engine.closed_steps(seen->vm, seen->resource) == 0) changed[seen->vm].insert(seen->resource);
+    } else if (const auto* pressure = std::get_if<Pressure>(&input)) {
+      shard.engine.observe_pressure(pressure->vm, pressure->time, pressure->waited_per_run);
     } else if (const auto* push = std::get_if<SignalPush>(&input)) {
       shard.engine.push(*push);
     } else if (const auto* forgotten = std::get_if<Forgotten>(&input)) {

@@ -45,10 +45,31 @@ class EnginePool {
   EnginePool(const EnginePool&) = delete;
   EnginePool& operator=(const EnginePool&) = delete;
 
-  /// Called by a worker after each round; set it before the first.
+  /// Called by a worker after each round that it has worked off; set it before the first.
   void on_round_done(std::function<void()> notify) { notify_ = std::move(notify); }
 
-  void observe(const VmId& vm, Resource resource, Timestamp time, double value);
+  /// What has been taken of one VM.
+  struct Taken {
+    std::array<std::optional<Forecast>, kResources.size()> forecasts;  ///< not aged
+    std::array<std::uint64_t, kResources.size()> rounds{};             ///< that each came with; from 1
+  };
+  /// A VM as the pool knows it: who feeds it each tick need not look it up each time.
+  struct Vm {
+    VmId id;
+    std::size_t shard = 0;
+    std::array<TickGatherer, kResources.size()> ticks;
+    Taken taken;
+  };
+  /// Known from now on; stays where it is until forget().
+  Vm& vm(const VmId& id);
+
+  /// As Engine's. Ticks are gathered into steps; those of a step that is still open may not have been handed over.
+  void observe(Vm& vm, Resource resource, Timestamp time, double value);
+  void observe(const VmId& id, Resource resource, Timestamp time, double value) {
+    observe(vm(id), resource, time, value);
+  }
+  /// As Engine's.
+  void observe_pressure(const VmId& vm, Timestamp time, double waited_per_run);
   /// Makes room for a signal. Errors: kFailedPrecondition if the VM, or everybody, has as many signals as are taken.
   Status admit(const SignalPush& push);
   /// Of an admitted signal.
@@ -59,7 +80,8 @@ class EnginePool {
   void shed(bool on) { shedding_ = on; }
   std::uint64_t shed_count() const { return shed_count_; }
 
-  /// Hands over what was fed. No new round if that is nothing. A feed of very many begins rounds by itself.
+  /// Hands over what was fed. No new round if that is nothing; one that gives the workers nothing to do is done at
+  /// once, if they are not behind. A feed of very many begins rounds by itself.
   void begin_round();
   /// Rounds handed over so far.
   std::uint64_t rounds_begun() const { return rounds_begun_; }
@@ -70,12 +92,6 @@ class EnginePool {
   /// Waits while more than a few rounds are not worked off; for feeding faster than in real time.
   void catch_up();
 
-  /// What has been taken of one VM.
-  struct Taken {
-    std::array<std::optional<Forecast>, kResources.size()> forecasts;  ///< not aged
-    std::array<std::uint64_t, kResources.size()> rounds{};             ///< that each came with; from 1
-  };
-  const std::map<VmId, Taken>& taken() const { return taken_; }
   /// From the rounds taken; aged. Errors: kNotFound.
   Result<Forecast> forecast(const VmId& vm, Resource resource, Timestamp now) const;
 
@@ -91,13 +107,17 @@ class EnginePool {
   struct Observation {
     VmId vm;
     Resource resource{};
+    StepTicks ticks;
+  };
+  struct Pressure {
+    VmId vm;
     Timestamp time;
-    double value = 0;
+    double waited_per_run = 0;
   };
   struct Forgotten {
     VmId vm;
   };
-  using Input = std::variant<Observation, SignalPush, Forgotten, SeriesState>;
+  using Input = std::variant<Observation, Pressure, SignalPush, Forgotten, SeriesState>;
   struct Shard;
   struct Outcome {
     SeriesKey key;
@@ -116,15 +136,18 @@ class EnginePool {
   void work();
   void run_shard(Round& round, std::size_t shard);
 
+  const Nanoseconds step_;
+
   // The feeding thread's.
   std::vector<std::vector<Input>> fed_;  ///< by shard
   std::size_t fed_count_ = 0;
+  bool observed_ = false;  ///< since the last round began
   std::uint64_t rounds_begun_ = 0;
   std::uint64_t rounds_taken_ = 0;
   bool shedding_ = false;
   std::uint64_t shed_count_ = 0;
   std::map<VmId, std::set<std::string>> signal_names_;
-  std::map<VmId, Taken> taken_;
+  std::map<VmId, Vm> vms_;
 
   KinTable kin_;  ///< written between rounds, read by the shards of one
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -41,10 +42,11 @@ bool GlobalModel::suits(Nanoseconds step, Nanoseconds season, int horizon_steps)
 }
 
 GlobalModel::GlobalModel(global::Forecaster& forecaster, Resource resource, Nanoseconds step, int horizon_steps,
-                         Siblings* siblings)
+                         Siblings* siblings, const HostPressure* pressure)
     : forecaster_(forecaster),
       resource_(resource),
       siblings_(siblings),
+      pressure_(pressure),
       bin_steps_(static_cast<std::size_t>(std::max<std::int64_t>(1, kBin / step))),
       // The first step may be the last of its bin.
       horizon_bins_(
@@ -68,6 +70,35 @@ std::vector<global::Past::Companion> GlobalModel::companions() const {
     found.push_back({kind_of(other->resource_), other->bins_});
   }
   return found;
+}
+
+/// Signals over the newest `bins` bins and those ahead, each the mean of what is known within it. Empty: there are
+/// none.
+std::vector<float> GlobalModel::signal_rows(std::size_t bins) const {
+  std::vector<float> rows;
+  if (covariates_ == nullptr || covariates_->names().empty()) return rows;
+  const std::size_t count = covariates_->names().size();
+  rows.reserve((bins + global::kHorizon) * count);
+  std::vector<double> now(count);
+  std::vector<double> sums(count);
+  std::vector<int> known(count);
+  for (std::size_t bin = 0; bin < bins + global::kHorizon; ++bin) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    std::fill(known.begin(), known.end(), 0);
+    const Timestamp begin = bins_end_ + kBin * (static_cast<std::int64_t>(bin) - static_cast<std::int64_t>(bins));
+    for (std::size_t i = 0; i < bin_steps_; ++i) {
+      covariates_->at(begin + step_ * static_cast<std::int64_t>(i), now);
+      for (std::size_t k = 0; k < count; ++k) {
+        if (!std::isfinite(now[k])) continue;
+        sums[k] += now[k];
+        ++known[k];
+      }
+    }
+    for (std::size_t k = 0; k < count; ++k) {
+      rows.push_back(known[k] > 0 ? static_cast<float>(sums[k] / known[k]) : std::numeric_limits<float>::quiet_NaN());
+    }
+  }
+  return rows;
 }
 
 Status GlobalModel::fit(const History& history) {
@@ -115,10 +146,14 @@ Result<Forecast> GlobalModel::forecast(int steps) const {
   if (!made_) {
     const std::size_t count = std::min(bins_.size(), global::kHistoryMax);
     const std::vector<global::Past::Companion> others = companions();
+    const std::vector<float> signals = signal_rows(count);
+    const std::vector<float> pressure = pressure_ != nullptr ? pressure_->hour_until(bins_end_) : std::vector<float>();
     const global::Past past{.kind = kind_of(resource_),
                             .values = std::span(bins_).last(count),
                             .companions = others,
-                            .next_epoch_s = to_unix_ns(bins_end_) / 1'000'000'000};
+                            .next_epoch_s = to_unix_ns(bins_end_) / 1'000'000'000,
+                            .signals = {signals.size() / (count + global::kHorizon), signals},
+                            .pressure = pressure};
     Result<global::MixedForecast> made = forecaster_.forecast_mixed(past, horizon_bins_);
     if (!made) return made.error();
     made_ = std::move(*made);

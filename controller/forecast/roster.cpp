@@ -37,7 +37,8 @@ std::vector<Contestant> make_models(const EngineOptions& options, Resource resou
   add(std::make_unique<Naive>(horizon));
   add_learned(std::make_unique<AsinhAr>(AsinhAr::Options{.horizon_steps = horizon}), season);
   if (shared.networks != nullptr && GlobalModel::suits(options.step, options.season, horizon)) {
-    add_learned(std::make_unique<GlobalModel>(*shared.networks, resource, options.step, horizon, shared.siblings),
+    add_learned(std::make_unique<GlobalModel>(*shared.networks, resource, options.step, horizon, shared.siblings,
+                                              shared.pressure),
                 season, kStandingOfNetworks);
   }
   add_learned(std::make_unique<Regression>(season, horizon), 0);  // signals, not the past, are what it knows

@@ -18,6 +18,7 @@ struct Shared {
   const KinTable* kin = nullptr;
   global::Forecaster* networks = nullptr;
   Siblings* siblings = nullptr;  ///< this VM's own
+  const HostPressure* pressure = nullptr;
 };
 
 /// A model as it is entered for a series.

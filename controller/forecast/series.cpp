@@ -43,7 +43,9 @@ Series::Series(const EngineOptions& options, Resource resource, std::uint64_t ph
 
 void Series::reset() {
   candidates_.clear();
-  for (Contestant& contestant : make_models(options_, resource_, shared_)) {
+  std::vector<Contestant> models = make_models(options_, resource_, shared_);
+  candidates_.reserve(models.size());
+  for (Contestant& contestant : models) {
     contestant.model->set_covariates(covariates_);
     candidates_.emplace_back(std::move(contestant), options_.horizon_steps);
   }
@@ -68,9 +70,26 @@ std::size_t Series::index_of(std::string_view model) const {
 
 bool Series::observe(Timestamp time, double value) {
   if (!std::isfinite(value)) return false;
-  value = std::max(0.0, value);
   const std::int64_t step = to_unix_ns(time) / options_.step.count();
-  if (begun_ && step < open_step_) return false;
+  return observe({step, 1, std::max(0.0, value), step});
+}
+
+bool Series::observe(const StepTicks& ticks) {
+  if (begun_ && ticks.step < open_step_) return false;
+  bool closed = false;
+  if (ticks.count > 0) {
+    closed = open(ticks.step);
+    const bool first = open_count_ == 0;
+    const double before = first ? 0 : open_value_;
+    open_value_ = resource_ == Resource::kMemory ? std::max(before, ticks.value) : before + ticks.value;
+    open_count_ += ticks.count;
+  }
+  if (begun_ && ticks.next > open_step_) closed = open(ticks.next) || closed;
+  return closed;
+}
+
+/// Closes what lies in front of the step. False: nothing did.
+bool Series::open(std::int64_t step) {
   bool closed = false;
   if (begun_ && step > open_step_) {
     const std::int64_t missing = step - open_step_ - 1;
@@ -87,11 +106,8 @@ bool Series::observe(Timestamp time, double value) {
     closed = true;
     open_count_ = 0;
   }
-  if (open_count_ == 0) open_value_ = 0;
   begun_ = true;
   open_step_ = step;
-  ++open_count_;
-  open_value_ = resource_ == Resource::kMemory ? std::max(open_value_, value) : open_value_ + value;
   return closed;
 }
 

@@ -8,6 +8,7 @@
 #include "controller/forecast/blend.h"
 #include "controller/forecast/candidate.h"
 #include "controller/forecast/engine.h"
+#include "controller/forecast/step_ticks.h"
 
 namespace proteus::forecast {
 
@@ -26,6 +27,7 @@ class Series {
 
   /// As Engine's.
   bool observe(Timestamp time, double value);
+  bool observe(const StepTicks& ticks);
   Forecast forecast() const;
   History history() const;
   std::int64_t closed_steps() const { return closed_steps_; }
@@ -43,6 +45,7 @@ class Series {
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
   void reset();
+  bool open(std::int64_t step);
   double open_step_value() const;
   void close_step(double value, bool predict_next);
   void predict(bool refit);

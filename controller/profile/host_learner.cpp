@@ -5,7 +5,7 @@
 
 namespace proteus::profile {
 
-HostLearner::HostLearner(Nanoseconds half_life) {
+HostLearner::HostLearner(Nanoseconds half_life) : kept_(kCurveResources.size()) {
   for (const Resource resource : kCurveResources) {
     Prior prior = prior_of(resource, {});
     learners_.emplace_back(std::move(prior.curve), half_life, shape_of(resource));
@@ -31,14 +31,14 @@ void HostLearner::add_evidence(EvidenceByResource& to) const {
   for (std::size_t i = 0; i < learners_.size(); ++i) to[i].add(learners_[i].evidence());
 }
 
-void HostLearner::write(EvidenceByResource of_class, Fingerprint& fingerprint) const {
+void HostLearner::write(const EvidenceByResource& of_class, Fingerprint& fingerprint) {
   for (std::size_t i = 0; i < learners_.size(); ++i) {
-    const Evidence& own = learners_[i].evidence();
-    of_class[i].remove(own);
     HostCurve& answer = *fingerprint.curve_of(kCurveResources[i]);
-    answer.curve = learners_[i].curve(of_class[i]);
-    answer.evidence = own.weight();
-    answer.prior = of_class[i].weight() > 0 ? "hosts of its class; " + priors_[i] : priors_[i];
+    answer.curve = kept_[i].of(learners_[i], of_class[i]);
+    answer.evidence = kept_[i].weight();
+    // Rounding apart.
+    const bool others_seen = of_class[i].weight() > 1.000001 * learners_[i].evidence().weight();
+    answer.prior = others_seen ? "hosts of its class; " + priors_[i] : priors_[i];
   }
 }
 

@@ -23,11 +23,12 @@ class HostLearner {
   void observe(Resource resource, Timestamp time, double load, double weight, double amount);
   void add_evidence(EvidenceByResource& to) const;
   /// of_class: evidence of all hosts of its class, this one's included.
-  void write(EvidenceByResource of_class, Fingerprint& fingerprint) const;
+  void write(const EvidenceByResource& of_class, Fingerprint& fingerprint);
 
  private:
   std::vector<CurveLearner> learners_;  ///< as in kCurveResources
-  std::vector<std::string> priors_;     ///< what they rest on
+  std::vector<KeptCurve> kept_;
+  std::vector<std::string> priors_;  ///< what they rest on
 };
 
 }  // namespace proteus::profile

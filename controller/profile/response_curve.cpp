@@ -6,9 +6,38 @@
 #include "controller/profile/isotonic.h"
 
 namespace proteus::profile {
+namespace {
 
-ResponseCurve::ResponseCurve(std::vector<Knot> knots) : knots_(std::move(knots)) {
-  std::sort(knots_.begin(), knots_.end(), [](const Knot& a, const Knot& b) { return a.load < b.load; });
+/// A curve is fitted anew when evidence has changed by this share.
+constexpr double kKeptShare = 0.05;
+
+}  // namespace
+
+ResponseCurve::ResponseCurve(std::vector<Knot> knots) : shared_(std::make_shared<Shared>()) {
+  const auto by_load = [](const Knot& a, const Knot& b) { return a.load < b.load; };
+  if (!std::is_sorted(knots.begin(), knots.end(), by_load)) std::sort(knots.begin(), knots.end(), by_load);
+  shared_->knots = std::move(knots);
+}
+
+std::shared_ptr<const WaitTable> ResponseCurve::table() const {
+  std::call_once(shared_->table_made, [this] { shared_->table = std::make_shared<const WaitTable>(*this); });
+  return shared_->table;
+}
+
+WaitTable::WaitTable(const ResponseCurve& curve) {
+  const int cells = static_cast<int>(ResponseCurve::kMaxUtilisation * kCellsPerUnit);
+  values_.reserve(static_cast<std::size_t>(cells) + 1);
+  ResponseCurve::Walk walk(curve);
+  for (int i = 0; i <= cells; ++i) values_.push_back(walk.at(static_cast<double>(i) / kCellsPerUnit));
+}
+
+double WaitTable::at(double utilisation) const {
+  const double position = std::max(0.0, utilisation) * kCellsPerUnit;
+  const auto last = static_cast<double>(values_.size() - 1);
+  if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
+  const auto cell = static_cast<std::size_t>(position);
+  const double share = position - static_cast<double>(cell);
+  return values_[cell] + share * (values_[cell + 1] - values_[cell]);
 }
 
 namespace {
@@ -24,11 +53,12 @@ double between(const Knot& left, const Knot& right, double Knot::*what, double l
 }  // namespace
 
 double ResponseCurve::read(double load, double Knot::*what) const {
-  if (knots_.empty()) return 0;
-  if (!(load > knots_.front().load)) return knots_.front().*what;
-  if (load >= knots_.back().load) return knots_.back().*what;
+  const std::vector<Knot>& knots = shared_->knots;
+  if (knots.empty()) return 0;
+  if (!(load > knots.front().load)) return knots.front().*what;
+  if (load >= knots.back().load) return knots.back().*what;
   const auto right =
-      std::upper_bound(knots_.begin(), knots_.end(), load, [](double x, const Knot& knot) { return x < knot.load; });
+      std::upper_bound(knots.begin(), knots.end(), load, [](double x, const Knot& knot) { return x < knot.load; });
   return between(*(right - 1), *right, what, load);
 }
 
@@ -106,17 +136,22 @@ ResponseCurve fit_curve(const CurveShape& shape, const ResponseCurve& prior, con
   // those it has.
   double host_amount = shape.factor_prior_weight * shape.factor_floor;
   double prior_amount = host_amount;
+  std::vector<double> priors;
+  priors.reserve(bins.size());
+  ResponseCurve::Walk walk(prior);
   for (std::size_t i = 0; i < bins.size(); ++i) {
+    priors.push_back(walk.at(shape.centre(i)));
     host_amount += bins[i].amount + shape.factor_floor * bins[i].weight;
-    prior_amount += bins[i].weight * (prior.at(shape.centre(i)) + shape.factor_floor);
+    prior_amount += bins[i].weight * (priors[i] + shape.factor_floor);
   }
   const double factor = host_amount / prior_amount;
 
   std::vector<double> ratios;
   std::vector<double> weights;
   std::vector<double> errors;
+  for (std::vector<double>* each : {&ratios, &weights, &errors}) each->reserve(bins.size());
   for (std::size_t i = 0; i < bins.size(); ++i) {
-    const double expected = factor * prior.at(shape.centre(i));
+    const double expected = factor * priors[i];
     weights.push_back(bins[i].weight + shape.prior_weight);
     ratios.push_back((bins[i].amount + shape.prior_weight * expected) / weights.back());
     errors.push_back(standard_error(bins[i], shape.prior_weight, expected));
@@ -124,6 +159,7 @@ ResponseCurve fit_curve(const CurveShape& shape, const ResponseCurve& prior, con
   const std::vector<double> monotone = pool_adjacent_violators(ratios, weights);
 
   std::vector<ResponseCurve::Knot> knots;
+  knots.reserve(bins.size() + 2);
   knots.push_back({0, std::min(factor * prior.at(0), monotone.front()), 0, errors.front()});
   for (std::size_t i = 0; i < bins.size(); ++i) {
     knots.push_back({shape.centre(i), monotone[i], bins[i].weight, errors[i]});
@@ -163,6 +199,38 @@ void CurveLearner::observe(Timestamp time, double load, double weight, double am
 ResponseCurve CurveLearner::curve(const Evidence& others) const {
   if (others.weight() <= 0) return fit_curve(shape_, prior_, evidence_);
   return fit_curve(shape_, fit_curve(shape_, prior_, others), evidence_);
+}
+
+namespace {
+
+bool moved(const CurveShape& shape, const Evidence& from, const Evidence& to) {
+  if (from.bins.size() != to.bins.size()) return true;
+  for (std::size_t i = 0; i < from.bins.size(); ++i) {
+    const Evidence::Bin& before = from.bins[i];
+    const Evidence::Bin& after = to.bins[i];
+    // What the prior counts as is there in any case: both as it is weighed, and as what it makes of next to nothing.
+    const double weight = before.weight + shape.prior_weight;
+    if (std::abs(after.weight - before.weight) > kKeptShare * weight) return true;
+    if (std::abs(after.amount - before.amount) > kKeptShare * (before.amount + shape.factor_floor * weight))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const ResponseCurve& KeptCurve::of(const CurveLearner& learner, const Evidence& of_class) {
+  if (!moved(learner.shape(), own_, learner.evidence()) && !moved(learner.shape(), of_class_, of_class) &&
+      prior_.knots() == learner.prior().knots()) {
+    return curve_;
+  }
+  own_ = learner.evidence();
+  of_class_ = of_class;
+  prior_ = learner.prior();
+  Evidence others = of_class;
+  others.remove(own_);
+  curve_ = learner.curve(others);
+  return curve_;
 }
 
 }  // namespace proteus::profile

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -8,8 +10,11 @@
 
 namespace proteus::profile {
 
+class WaitTable;
+
 /// How a host answers on one of its resources as a function of the load on it. Monotone, piecewise linear, clamped
 /// beyond its ends. What load and answer are, in which units, each resource says (`resource.h`).
+/// Immutable; a copy costs next to nothing.
 class ResponseCurve {
  public:
   /// Of the CPU's curve, whose load is utilisation: beyond 1 the demand is more than the capacity.
@@ -25,13 +30,15 @@ class ResponseCurve {
   /// load >= 0. A curve without knots answers 0.
   double at(double load) const { return read(load, &Knot::response); }
   double error_at(double load) const { return read(load, &Knot::error); }
-  const std::vector<Knot>& knots() const { return knots_; }
-  bool operator==(const ResponseCurve&) const = default;
+  const std::vector<Knot>& knots() const { return shared_->knots; }
+  /// The CPU's curve to be read often; made when it is first asked for, and the same for all copies of the curve. Any
+  /// thread.
+  std::shared_ptr<const WaitTable> table() const;
 
   /// at() of ever greater loads, without searching. The curve outlives it.
   class Walk {
    public:
-    explicit Walk(const ResponseCurve& curve) : knots_(curve.knots_) {}
+    explicit Walk(const ResponseCurve& curve) : knots_(curve.knots()) {}
     double at(double load);
 
    private:
@@ -42,7 +49,25 @@ class ResponseCurve {
  private:
   double read(double load, double Knot::*what) const;
 
-  std::vector<Knot> knots_;
+  struct Shared {
+    std::vector<Knot> knots;
+    std::once_flag table_made;
+    std::shared_ptr<const WaitTable> table;
+  };
+  std::shared_ptr<Shared> shared_;  // by copies; all but the table is never written
+};
+
+/// The CPU's curve read in constant time: sampled at 1/128 of utilisation and interpolated; beyond
+/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so
+/// that relieving a hopeless host still counts.
+class WaitTable {
+ public:
+  explicit WaitTable(const ResponseCurve& curve);
+  double at(double utilisation) const;
+
+ private:
+  static constexpr int kCellsPerUnit = 128;
+  std::vector<double> values_;
 };
 
 /// How the evidence of one resource is kept and how much a prior counts against it. Weights are in the unit of what the
@@ -102,6 +127,8 @@ class CurveLearner {
   /// others: evidence of other hosts of its class; what they make of the prior is this host's prior.
   ResponseCurve curve(const Evidence& others = {}) const;
   const Evidence& evidence() const { return evidence_; }
+  const ResponseCurve& prior() const { return prior_; }
+  const CurveShape& shape() const { return shape_; }
 
  private:
   ResponseCurve prior_;
@@ -109,6 +136,22 @@ class CurveLearner {
   CurveShape shape_;
   Timestamp newest_{};
   Evidence evidence_;
+};
+
+/// A fitted curve that is kept as long as fitting it anew would say nearly the same. Thread: owned by one.
+class KeptCurve {
+ public:
+  /// The curve of the learner and of the evidence of its whole class, its own included. Fitted anew when one of the
+  /// bins of either holds a twentieth more or less than it did, or the prior is another.
+  const ResponseCurve& of(const CurveLearner& learner, const Evidence& of_class);
+  /// The host's own evidence that it rests on.
+  double weight() const { return own_.weight(); }
+
+ private:
+  Evidence own_;
+  Evidence of_class_;
+  ResponseCurve prior_{std::vector<ResponseCurve::Knot>{}};
+  ResponseCurve curve_{std::vector<ResponseCurve::Knot>{}};
 };
 
 }  // namespace proteus::profile

@@ -87,6 +87,7 @@ int run(int argc, char** argv) {
   for (int i = 0; i < warmed_series; ++i) demands.emplace_back(static_cast<unsigned>(i));
   const auto feed = [&](int step) {
     for (std::size_t i = 0; i < demands.size(); ++i) {
+      if (i % 4 == 0) pool.observe_pressure(vms[i / 4], kStart + step * kStep, 0.02);
       pool.observe(vms[i / 4], kResources[i % 4], kStart + step * kStep, demands[i].at(step));
     }
     pool.begin_round();

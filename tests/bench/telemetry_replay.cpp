@@ -1,9 +1,13 @@
 // Replay against real time: 100 hosts with 1,000 VMs between them, a frame of each host and a decision each second, the
 // default policy, every agent ready to take commands. JSON lines; CPU time of all threads, forecasting included.
-// Usage: bench_telemetry_replay [SECONDS]   recorded seconds; default 120
+// Usage: bench_telemetry_replay [SECONDS [hash]]   recorded seconds; default 120. hash: tells, instead of the time, a hash
+// of all that the replay put out.
+
+#include <xxhash.h>
 
 #include <cstdlib>
 #include <random>
+#include <string_view>
 
 #include "common/wire/telemetry_codec.h"
 #include "controller/pipeline_options.h"
@@ -79,7 +83,7 @@ void record(store::Store& store, int seconds) {
   }
 }
 
-int run(int seconds) {
+int run(int seconds, bool hashed) {
   const TemporaryDirectory directory;
   {
     auto store = store::Store::open({.directory = directory / "store"});
@@ -89,7 +93,15 @@ int run(int seconds) {
         **store, {.from = {}, .to = kBegin + std::chrono::seconds(seconds + 1), .hosts = {}}, directory / "recording");
     if (!written) must(written.error());
   }
-  replay::Replayer replayer({});
+  XXH64_hash_t hash = 0;
+  replay::ReplayOptions options;
+  if (hashed) {
+    options.output = [&hash](const store::JournalEntry& entry) {
+      const std::string bytes = store::encode(entry);
+      hash = XXH64(bytes.data(), bytes.size(), hash);
+    };
+  }
+  replay::Replayer replayer(options);
   Status replayed;
   const double cpu = process_cpu_s();
   const auto read = replay::read_recording(
@@ -100,6 +112,10 @@ int run(int seconds) {
   if (!read) must(read.error());
   must(replayed);
   if (replayer.cycles() != static_cast<std::uint64_t>(seconds)) must(Error{ErrorCode::kInternal, "cycles are missing"});
+  if (hashed) {
+    fmt::print("{:016x} {} decisions, {} actions\n", hash, replayer.decisions(), replayer.actions());
+    return EXIT_SUCCESS;
+  }
   report("replay_speedup", seconds / spent, "x");
   report("replay_ms_per_cycle", 1e3 * spent / seconds, "ms");
   return EXIT_SUCCESS;
@@ -110,5 +126,6 @@ int run(int seconds) {
 
 int main(int argc, char** argv) {
   const int seconds = argc > 1 ? std::atoi(argv[1]) : 120;
-  return seconds > 0 ? proteus::bench::run(seconds) : EXIT_FAILURE;
+  const bool hashed = argc > 2 && std::string_view(argv[2]) == "hash";
+  return seconds > 0 ? proteus::bench::run(seconds, hashed) : EXIT_FAILURE;
 }

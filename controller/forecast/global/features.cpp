@@ -8,6 +8,7 @@
 
 #include "controller/forecast/global/history_view.h"
 #include "controller/forecast/global/max_features.h"
+#include "controller/forecast/global/signal_features.h"
 #include "controller/forecast/sample_quantiles.h"
 
 namespace proteus::forecast::global {
@@ -264,6 +265,7 @@ Result<Features> make_features(const Past& past, std::span<const std::size_t> st
   result.step_anchors.reserve(steps.size() * kStepAnchors * kLevels.size());
   for (const std::size_t h : steps) put_step(view, past, h, result);
   put_maxima(view, result);
+  put_signals(view, past, steps, result);
   assert(result.window.size() == kWindowInputs && result.steps.size() == steps.size() * kStepInputs);
   return result;
 }

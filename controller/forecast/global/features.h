@@ -29,7 +29,14 @@ inline constexpr std::array<std::size_t, 2> kWindows = {kHour, kDay};
 enum class Kind : std::uint8_t { kCpu, kCpuMax, kMemory, kDiskRead, kDiskWrite, kNetReceived, kNetSent, kOther };
 inline constexpr std::size_t kKinds = 8;
 
-/// All that a global model may look at: nothing at or after the first step to be forecast.
+/// External signals along a series, step by step, each with its lead taken into account (covariates.h).
+struct SignalRows {
+  std::size_t count = 0;          ///< of signals; only the first kSignalsMax are looked at
+  std::span<const float> values;  ///< rows × count, oldest first, NaN: not known. The last kHorizon rows lie ahead.
+};
+inline constexpr std::size_t kSignalsMax = 16;
+
+/// All that a global model may look at: nothing at or after the first step to be forecast, but what signals say of it.
 struct Past {
   struct Companion {
     Kind kind;
@@ -40,12 +47,17 @@ struct Past {
   std::span<const double> values;            ///< oldest first, finite
   std::span<const Companion> companions;     ///< other series of the same VM
   std::optional<std::int64_t> next_epoch_s;  ///< UTC seconds at which the first step to be forecast begins
+  SignalRows signals{};                      ///< the row before those ahead belongs to the newest value
+  /// Time that the vCPUs of the VM's host waited for a CPU, per time that they ran; by step, oldest first, the newest
+  /// belonging to the newest value. The newest hour is looked at; empty: not known.
+  std::span<const float> pressure{};
 };
 
 /// Sizes of the inputs below.
 inline constexpr std::size_t kWindowInputs = 78;
 inline constexpr std::size_t kStepInputs = 38;
 inline constexpr std::size_t kMaxInputs = 28;
+inline constexpr std::size_t kSignalInputs = 7;
 /// Simple forecasts that the models mix.
 inline constexpr std::size_t kStepAnchors = 8;
 inline constexpr std::size_t kMaxAnchors = 6;
@@ -66,6 +78,10 @@ struct Features {
   std::vector<float> maxima;       ///< × kMaxInputs
   std::vector<float> max_anchors;  ///< × kMaxAnchors × levels, z
   std::vector<float> max_spread;   ///< z
+  // What signals and the host's pressure tell, empty if the past has neither. Likewise a row for each step and each of
+  // kWindows: kSignalInputs, and an anchor's levels (the seasonal autoregression with the signals' part; z).
+  std::vector<float> step_signals, step_signal_anchors;
+  std::vector<float> max_signals, max_signal_anchors;
 };
 
 /// steps: which steps ahead (1 … kHorizon), ascending. Thread: pure.

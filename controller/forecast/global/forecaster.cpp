@@ -17,6 +17,12 @@ std::vector<Network> networks_of(const Committee& committee) {
   return networks;
 }
 
+/// Null if the window has none, or the networks know of none.
+const float* signals_for(const Committee& committee, const std::vector<float>& signals) {
+  const bool known = !committee.networks.empty() && committee.networks.front().shape.signal_inputs > 0;
+  return known && !signals.empty() ? signals.data() : nullptr;
+}
+
 Path path_of_anchor(const Features& features, std::size_t anchor, std::size_t horizon) {
   Path path;
   path.reserve(horizon);
@@ -51,7 +57,7 @@ Forecaster::Forecaster(std::shared_ptr<const Weights> weights)
 
 std::vector<float> Forecaster::answer(std::vector<Network>& networks, const Committee& committee,
                                       const NetworkInput& input, std::size_t anchors) {
-  const Mixture mixture(anchors);
+  const Mixture mixture(anchors, input.signals != nullptr);
   std::vector<float> sum(input.windows * input.rows_per_window * mixture.outputs(), 0.0F);
   std::vector<float> weights;
   for (std::size_t n = 0; n < networks.size(); ++n) {
@@ -76,13 +82,16 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
                            .window = features.window.data(),
                            .rows = features.steps.data(),
                            .sequence = features.sequence.data()};
+  const Anchors step_anchors{features.step_anchors.data(), features.step_spread.data(),
+                             features.step_signal_anchors.data()};
   const auto put = [&](Member member, std::vector<Network>& networks, const Committee& committee) {
     if (!wants(member) || networks.empty()) return;
-    const Mixture mixture(kStepAnchors);
-    const std::vector<float> weights = answer(networks, committee, input, kStepAnchors);
+    NetworkInput seen = input;
+    seen.signals = signals_for(committee, features.step_signals);
+    const std::vector<float> weights = answer(networks, committee, seen, kStepAnchors);
     std::vector<float> z(horizon * kLevels.size());
-    mixture.mix(weights.data(), features.step_anchors.data(), features.step_spread.data(),
-                {z.data(), horizon, kLevels.size()});
+    Mixture(kStepAnchors, seen.signals != nullptr)
+        .mix(weights.data(), step_anchors, {z.data(), horizon, kLevels.size()});
     path(member).reserve(horizon);
     for (std::size_t h = 1; h <= horizon; ++h) {
       path(member).push_back(
@@ -98,11 +107,14 @@ Result<MemberForecasts> Forecaster::forecast(const Past& past, const std::array<
                                   .rows_per_window = kWindows.size(),
                                   .window = features.window.data(),
                                   .rows = features.maxima.data(),
-                                  .sequence = features.sequence.data()};
+                                  .sequence = features.sequence.data(),
+                                  .signals = signals_for(weights_->maxima, features.max_signals)};
+  const Anchors max_anchors{features.max_anchors.data(), features.max_spread.data(),
+                            features.max_signal_anchors.data()};
   std::array<float, kWindows.size() * kLevels.size()> z{};
-  Mixture(kMaxAnchors)
-      .mix(answer(maxima_, weights_->maxima, maxima_input, kMaxAnchors).data(), features.max_anchors.data(),
-           features.max_spread.data(), {z.data(), kWindows.size(), kLevels.size()});
+  Mixture(kMaxAnchors, maxima_input.signals != nullptr)
+      .mix(answer(maxima_, weights_->maxima, maxima_input, kMaxAnchors).data(), max_anchors,
+           {z.data(), kWindows.size(), kLevels.size()});
   for (std::size_t w = 0; w < kWindows.size(); ++w) {
     result.maxima[w] = calibrated(z.data() + w * kLevels.size(), features.scale, weights_->maxima.calibration[w]);
   }

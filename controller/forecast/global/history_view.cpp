@@ -27,23 +27,28 @@ std::span<const float> HistoryView::newest(std::size_t n) const {
   return std::span<const float>(z_).last(std::min(n, z_.size()));
 }
 
+std::vector<float> daily_profile(std::span<const float> values, std::size_t first) {
+  const std::size_t count = values.size();
+  std::vector<float> profile(count - first + kHorizon, 0.0F);
+  std::vector<float> days_seen(profile.size(), 0.0F);
+  for (std::size_t day = 1; day <= kDaysMax; ++day) {
+    for (std::size_t i = 0; i < profile.size(); ++i) {
+      const std::size_t target = first + i;
+      if (target < day * kDay + 1) continue;
+      const std::size_t at = target - day * kDay;
+      profile[i] += values[at - 1] + values[std::min(at, count - 1)] + values[std::min(at + 1, count - 1)];
+      days_seen[i] += 3;
+    }
+  }
+  for (std::size_t i = 0; i < profile.size(); ++i) profile[i] /= days_seen[i];
+  return profile;
+}
+
 void HistoryView::learn_profile() {
   const std::size_t count = z_.size();
   const std::size_t first = std::max(kDay + 1, count - std::min(count, kWeek));  // has a day before it
   profile_begin_ = static_cast<std::ptrdiff_t>(count) - static_cast<std::ptrdiff_t>(first);
-  profile_.assign(count - first + kHorizon, 0.0F);
-  std::vector<float> days_seen(profile_.size(), 0.0F);
-  for (std::size_t day = 1; day <= kDaysMax; ++day) {
-    for (std::size_t i = 0; i < profile_.size(); ++i) {
-      const std::size_t target = first + i;
-      if (target < day * kDay + 1) continue;
-      const std::size_t at = target - day * kDay;
-      profile_[i] += z_[at - 1] + z_[std::min(at, count - 1)] + z_[std::min(at + 1, count - 1)];
-      days_seen[i] += 3;
-    }
-  }
-  for (std::size_t i = 0; i < profile_.size(); ++i) profile_[i] /= days_seen[i];
-
+  profile_ = daily_profile(z_, first);
   const std::span<const float> past = std::span<const float>(z_).subspan(first);
   const std::span<const float> fitted = std::span<const float>(profile_).first(past.size());
   const float past_mean = mean(past);
@@ -58,10 +63,10 @@ void HistoryView::learn_profile() {
   seasonal_share_ = variance > 1e-6F ? std::clamp(dot(a, b) / variance, 0.0F, 1.0F) : 0.0F;
   for (std::size_t i = 0; i < past.size(); ++i) a[i] = past[i] - seasonal_share_ * fitted[i];
   seasonal_ = autoregress(a, kHorizon);
-}
-
-float HistoryView::seasonal_path(std::size_t h) const {
-  return seasonal_.path[h - 1] + seasonal_share_ * profile(static_cast<std::ptrdiff_t>(h) - 1);
+  without_profile_ = std::move(a);
+  for (std::size_t h = 1; h <= kHorizon; ++h) {
+    seasonal_path_.push_back(seasonal_.path[h - 1] + seasonal_share_ * profile(static_cast<std::ptrdiff_t>(h) - 1));
+  }
 }
 
 void HistoryView::learn_quantiles() {

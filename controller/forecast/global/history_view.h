@@ -11,6 +11,10 @@
 
 namespace proteus::forecast::global {
 
+/// For each of values[first …] and of the kHorizon steps after the newest: the mean over up to seven days before of the
+/// same time of day ±1 step. first: more than a day.
+std::vector<float> daily_profile(std::span<const float> values, std::size_t first);
+
 /// A window's history on its asinh scale, with the simple forecasts made of it: what the features are read from.
 /// Steps are named by their distance from the first step to be forecast: z(−1) is the newest value.
 class HistoryView {
@@ -33,8 +37,11 @@ class HistoryView {
   /// Plain, and after the daily profile's share has been taken out; both h steps ahead, [h − 1].
   const ArForecast& plain() const { return plain_; }
   const ArForecast& seasonal() const { return seasonal_; }
-  float seasonal_path(std::size_t h) const;
+  float seasonal_path(std::size_t h) const { return seasonal_path_[h - 1]; }
+  const std::vector<float>& seasonal_path() const { return seasonal_path_; }  ///< [h − 1]
   float seasonal_share() const { return seasonal_share_; }
+  /// What seasonal() was fitted on: the newest values without the profile's share, oldest first.
+  std::span<const float> without_profile() const { return without_profile_; }
 
   /// Quantiles of the newest day and of the newest week.
   const Levels& day_quantiles() const { return day_quantiles_; }
@@ -56,8 +63,10 @@ class HistoryView {
   std::vector<float> profile_;
   std::ptrdiff_t profile_begin_ = 0;
   float seasonal_share_ = 0;
+  std::vector<float> without_profile_;
   ArForecast plain_;
   ArForecast seasonal_;
+  std::vector<float> seasonal_path_;
   Levels day_quantiles_{};
   Levels week_quantiles_{};
   std::array<Levels, kHour> hour_quantiles_{};

@@ -27,23 +27,11 @@ std::vector<float> rolling_max(std::span<const float> values, std::size_t width)
   return result;
 }
 
-/// By level, the largest h-step quantile of the window.
-Levels largest_of(const ArForecast& model, std::size_t width, auto&& path) {
-  Levels result;
-  result.fill(-1e9F);
-  for (std::size_t h = 1; h <= width; ++h) {
-    for (std::size_t k = 0; k < kLevels.size(); ++k) {
-      result[k] = std::max(result[k], path(h) + model.errors[h - 1][k]);
-    }
-  }
-  return result;
-}
-
 void put_window(const HistoryView& view, std::size_t width, Features& out) {
   const auto week = view.newest(kWeek);
   const std::vector<float> tops = rolling_max(week, width);
-  const Levels plain = largest_of(view.plain(), width, [&](std::size_t h) { return view.plain().path[h - 1]; });
-  const Levels seasonal = largest_of(view.seasonal(), width, [&](std::size_t h) { return view.seasonal_path(h); });
+  const Levels plain = largest_of(view.plain().path, view.plain().errors, width);
+  const Levels seasonal = largest_of(view.seasonal_path(), view.seasonal().errors, width);
 
   // How far the largest step rose above the three steps before it, every third origin.
   const float now = mean(view.newest(3));
@@ -84,6 +72,15 @@ void put_window(const HistoryView& view, std::size_t width, Features& out) {
 }
 
 }  // namespace
+
+Levels largest_of(std::span<const float> path, std::span<const Levels> errors, std::size_t width) {
+  Levels result;
+  result.fill(-1e9F);
+  for (std::size_t h = 0; h < width; ++h) {
+    for (std::size_t k = 0; k < kLevels.size(); ++k) result[k] = std::max(result[k], path[h] + errors[h][k]);
+  }
+  return result;
+}
 
 void put_maxima(const HistoryView& view, Features& out) {
   for (const std::size_t width : kWindows) put_window(view, width, out);

@@ -20,6 +20,7 @@ struct TrainingOptions {
   /// Share of the window inputs that a window of a batch takes from another, drawn anew each time: so that a network
   /// does not learn its series by heart.
   float swapped = 0;
+  std::size_t first_parameter = 0;  ///< those before stay as they are
   std::uint32_t seed = 1;
 };
 

@@ -18,6 +18,10 @@ struct TrainingSeries {
   std::span<const double> values;             ///< oldest first, finite
   std::vector<Past::Companion> companions;    ///< same length as values
   std::optional<std::int64_t> start_epoch_s;  ///< UTC seconds of values[0]
+  std::size_t signals = 0;                    ///< external ones
+  std::span<const float> signal_rows{};       ///< for each value a row of them, NaN: never known
+  std::size_t signals_ahead = 0;              ///< so many steps beyond the newest value they are known at any time
+  std::span<const float> pressure{};          ///< as Past's, for each value; empty: not known
 };
 
 /// Inputs of one kind of network: for each window the same number of rows.
@@ -28,6 +32,8 @@ struct TrainingRows {
   std::vector<float> input;   ///< windows · per_window × inputs
   std::vector<float> anchor;  ///< × anchors × levels
   std::vector<float> spread;
+  std::vector<float> signal{};         ///< windows · per_window × kSignalInputs; empty: no series had any
+  std::vector<float> signal_anchor{};  ///< × levels
 };
 
 /// Windows cut from many series, as features with what came after. Values are in units of the window's spread

@@ -18,11 +18,12 @@
 // The file, all numbers little-endian:
 //
 //   8 bytes   "PRTSFCST"
-//   u32       version, 1
+//   u32       version, 2
 //   3 ×       committee (mlp, lstm, maxima):
 //     u32       networks
-//     each:     8 × u32 shape (window inputs, row inputs, hidden 1, hidden 2, outputs, LSTM hidden, LSTM inputs,
-//               LSTM steps), then its parameters as f32; their number follows from the shape
+//     each:     10 × u32 shape (window inputs, row inputs, hidden 1, hidden 2, outputs, LSTM hidden, LSTM inputs,
+//               LSTM steps, signal inputs, signal outputs; the last two are missing in version 1, whose networks know
+//               of no signals), then its parameters as f32; their number follows from the shape
 //     u32       calibrations
 //     each:     5 × f32, one for each level
 //   3 × 4 ×   f32 shares, by band of steps ahead, then member
@@ -36,7 +37,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file is copied to and from memory as it is");
 
 constexpr std::string_view kMagic = "PRTSFCST";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kCountMax = 64;   // networks of a committee
 constexpr std::uint32_t kSizeMax = 4096;  // of a layer
 
@@ -50,8 +51,8 @@ void put(std::string& out, const Committee& committee) {
   put(out, static_cast<std::uint32_t>(committee.networks.size()));
   for (const TrainedNetwork& network : committee.networks) {
     const NetworkShape& s = network.shape;
-    for (const std::uint32_t size :
-         {s.window_inputs, s.row_inputs, s.hidden1, s.hidden2, s.outputs, s.lstm_hidden, s.lstm_inputs, s.lstm_steps}) {
+    for (const std::uint32_t size : {s.window_inputs, s.row_inputs, s.hidden1, s.hidden2, s.outputs, s.lstm_hidden,
+                                     s.lstm_inputs, s.lstm_steps, s.signal_inputs, s.signal_outputs}) {
       put(out, size);
     }
     for (const float parameter : network.parameters) put(out, parameter);
@@ -92,16 +93,17 @@ bool all_finite(std::span<const float> values) {
   return true;
 }
 
-/// False if the bytes are no committee.
-bool take(Reader& reader, Committee& committee) {
+/// False if the bytes are no committee of that version.
+bool take(Reader& reader, std::uint32_t version, Committee& committee) {
   const auto networks = reader.take<std::uint32_t>();
   if (networks > kCountMax) return false;
   for (std::uint32_t i = 0; i < networks && reader.good(); ++i) {
     TrainedNetwork network;
     NetworkShape& s = network.shape;
     for (std::uint32_t* size : {&s.window_inputs, &s.row_inputs, &s.hidden1, &s.hidden2, &s.outputs, &s.lstm_hidden,
-                                &s.lstm_inputs, &s.lstm_steps}) {
-      *size = reader.take<std::uint32_t>();
+                                &s.lstm_inputs, &s.lstm_steps, &s.signal_inputs, &s.signal_outputs}) {
+      const bool about_signals = size == &s.signal_inputs || size == &s.signal_outputs;
+      *size = version == 1 && about_signals ? 0 : reader.take<std::uint32_t>();
       if (*size > kSizeMax) return false;
     }
     if (s.parameter_count() > reader.left() / sizeof(float)) return false;
@@ -125,6 +127,9 @@ bool fits(const Committee& committee, std::size_t rows, std::size_t anchors, std
     if (s.window_inputs != kWindowInputs || s.row_inputs != rows || s.outputs != Mixture(anchors).outputs()) {
       return false;
     }
+    if (s.signal_inputs != (s.signal_outputs > 0 ? kSignalInputs : 0)) return false;
+    if (s.signal_outputs != 0 && s.signal_outputs != kLevels.size()) return false;
+    if (s.signal_outputs != committee.networks.front().shape.signal_outputs) return false;  // they answer together
     if (s.lstm_hidden > 0 && (s.lstm_inputs != kSequenceInputs || s.lstm_steps != kSequenceSteps)) return false;
   }
   return committee.networks.empty() || committee.calibration.size() == calibrations;
@@ -190,13 +195,14 @@ Result<Weights> parse_weights(std::string_view bytes, const std::string& name) {
     return damaged;
   }
   Reader reader(bytes.substr(kMagic.size(), content - kMagic.size()));
-  if (const auto version = reader.take<std::uint32_t>(); version != kVersion) {
+  const auto version = reader.take<std::uint32_t>();
+  if (version == 0 || version > kVersion) {
     return Error{ErrorCode::kUnsupported, "forecast weights: " + name + " is of version " + std::to_string(version) +
                                               ", not " + std::to_string(kVersion)};
   }
   Weights weights;
   for (Committee* committee : {&weights.mlp, &weights.lstm, &weights.maxima}) {
-    if (!take(reader, *committee)) return damaged;
+    if (!take(reader, version, *committee)) return damaged;
   }
   weights.shares = reader.take<decltype(weights.shares)>();
   weights.prices = reader.take<std::array<float, kWindows.size()>>();

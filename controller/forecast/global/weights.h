@@ -51,7 +51,7 @@ struct Weights {
   bool operator==(const Weights&) const = default;
 };
 
-/// Tells one set of weights from another: the checksum at their file's end.
+/// Tells one set of weights from another: the checksum at the end of the file that write_weights() makes of them.
 std::uint64_t weights_id(const Weights& weights);
 /// Whole or not at all. Errors: kUnavailable if the file cannot be written; what was there before stays.
 Status write_weights(const std::filesystem::path& file, const Weights& weights);

@@ -132,22 +132,6 @@ void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
 
 }  // namespace
 
-WaitTable::WaitTable(const profile::ResponseCurve& curve) {
-  const int cells = static_cast<int>(profile::ResponseCurve::kMaxUtilisation * kCellsPerUnit);
-  values_.reserve(static_cast<std::size_t>(cells) + 1);
-  profile::ResponseCurve::Walk walk(curve);
-  for (int i = 0; i <= cells; ++i) values_.push_back(walk.at(static_cast<double>(i) / kCellsPerUnit));
-}
-
-double WaitTable::at(double utilisation) const {
-  const double position = std::max(0.0, utilisation) * kCellsPerUnit;
-  const auto last = static_cast<double>(values_.size() - 1);
-  if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
-  const auto cell = static_cast<std::size_t>(position);
-  const double share = position - static_cast<double>(cell);
-  return values_[cell] + share * (values_[cell + 1] - values_[cell]);
-}
-
 ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     : state(s),
       policy(p),
@@ -170,7 +154,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
       }
       hosts[h].wait = prior;
     } else {
-      hosts[h].wait = std::make_shared<const WaitTable>(host.fingerprint.run_queue_wait);
+      hosts[h].wait = host.fingerprint.run_queue_wait.table();
     }
   }
 

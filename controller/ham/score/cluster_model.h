@@ -16,18 +16,7 @@ namespace proteus::ham {
 
 constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
-/// A host's response curve read in constant time: sampled at 1/128 of utilisation and interpolated; beyond
-/// ResponseCurve::kMaxUtilisation it continues with slope 1 (every further share of the capacity demanded waits), so
-/// that relieving a hopeless host still counts.
-class WaitTable {
- public:
-  explicit WaitTable(const profile::ResponseCurve& curve);
-  double at(double utilisation) const;
-
- private:
-  static constexpr int kCellsPerUnit = 128;
-  std::vector<double> values_;
-};
+using profile::WaitTable;
 
 /// A host, ready for arithmetic.
 struct HostModel {

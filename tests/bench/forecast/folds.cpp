@@ -20,6 +20,8 @@ void for_each_block(const TrainingSet& from, TrainingSet& to, const Each& each) 
     each(a.input, b.input);
     each(a.anchor, b.anchor);
     each(a.spread, b.spread);
+    each(a.signal, b.signal);
+    each(a.signal_anchor, b.signal_anchor);
   };
   each(from.series, to.series);
   each(from.window, to.window);

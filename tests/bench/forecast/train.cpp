@@ -8,6 +8,7 @@
 #include "controller/forecast/global/trainer.h"
 #include "tests/bench/forecast/calibrate.h"
 #include "tests/bench/forecast/recipe.h"
+#include "tests/bench/forecast/train_signals.h"
 #include "tests/bench/forecast/training_data.h"
 
 namespace proteus::bench {
@@ -112,6 +113,7 @@ Result<Weights> train_weights(const DataSet& set, const TrainChoice& choice, con
     log(fmt::format("shares: mlp {:.1f}, lstm {:.1f}, ar {:.1f}, seasonal_ar {:.1f}", shares[0], shares[1], shares[2],
                     shares[3]));
   }
+  if (const Status taught = train_signals(weights, series, choice, log); !taught) return taught.error();
   auto prices = find_prices(series, weights);
   if (!prices) return prices.error();
   weights.prices = *prices;

@@ -11,6 +11,7 @@
 
 #include "controller/forecast/global/fine_tune.h"
 #include "tests/bench/forecast/train.h"
+#include "tests/bench/forecast/train_signals.h"
 #include "tests/bench/forecast/training_data.h"
 
 namespace {
@@ -39,6 +40,17 @@ int tune(const bench::DataSet& set, const std::string& from, const std::string& 
   return 0;
 }
 
+int teach_signals(const bench::DataSet& set, const std::string& from, const std::string& out,
+                  const bench::TrainChoice& choice, const std::function<void(const std::string&)>& log) {
+  Result<forecast::global::Weights> weights = forecast::global::read_weights(from);
+  if (!weights) return fail(weights.error());
+  if (const Status taught = bench::train_signals(*weights, bench::training_series(set), choice, log); !taught)
+    return fail(taught.error());
+  if (const Status written = forecast::global::write_weights(out, *weights); !written) return fail(written.error());
+  log("written to " + out);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +58,7 @@ int main(int argc, char** argv) {
   std::string out;
   std::string left_out;
   std::string tuned_from;
+  std::string signals_from;
   std::string part;
   bench::TrainChoice choice;
   CLI::App app("Trains the global forecast models on a folder of series: manifest.csv and series/<vm>.csv.gz");
@@ -58,6 +71,11 @@ int main(int argc, char** argv) {
                  "the VMs that are not looked at, for example 0/3: every third from the first on");
   app.add_option("--tune", tuned_from, "do not begin from nothing: fine-tune these weights, as proteusctl tune does")
       ->check(CLI::ExistingFile);
+  app.add_option(
+         "--signals", signals_from,
+         "only teach these weights' networks (again) what signals and pressure tell, as training does in the end")
+      ->check(CLI::ExistingFile)
+      ->excludes("--tune");
   app.add_option("--part", part, "the VMs that are looked at, for example 0/3")->excludes("--without");
   CLI11_PARSE(app, argc, argv);
 
@@ -80,6 +98,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   };
   if (!tuned_from.empty()) return tune(*set, tuned_from, out, choice, log);
+  if (!signals_from.empty()) return teach_signals(*set, signals_from, out, choice, log);
   Result<forecast::global::Weights> weights = bench::train_weights(*set, choice, log);
   if (!weights) return fail(weights.error());
   if (const Status written = forecast::global::write_weights(out, *weights); !written) return fail(written.error());

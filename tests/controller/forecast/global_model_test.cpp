@@ -5,6 +5,9 @@
 #include <cmath>
 #include <memory>
 #include <random>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "controller/forecast/engine.h"
 #include "controller/forecast/global/shipped_weights.h"
@@ -114,6 +117,110 @@ TEST_F(GlobalModelTest, TakesGapsAndRefusesWhatCannotBeComputedWith) {
   EXPECT_FALSE(model.forecast(12));
 }
 
+/// Batch jobs of which a scheduler tells hours before, at times that no day repeats.
+struct Jobs final : Covariates {
+  explicit Jobs(unsigned seed) {
+    std::mt19937_64 random(seed);
+    for (std::size_t t = 0; t < 12 * kDay;) {
+      const std::size_t pause = 30 + random() % 150;
+      const std::size_t length = 10 + random() % 60;
+      on.insert(on.end(), pause, false);
+      on.insert(on.end(), length, true);
+      t = on.size();
+    }
+  }
+  const std::vector<std::string>& names() const override { return names_; }
+  void at(Timestamp begin, std::span<double> out) const override {
+    const auto t = static_cast<std::size_t>((begin - kStart) / minutes(5));
+    out[0] = known && t < on.size() ? (on[t] ? 1.0 : 0.0) : std::nan("");
+  }
+  std::vector<bool> on;
+  bool known = true;
+  std::vector<std::string> names_ = {"jobs"};
+};
+
+/// Mean pinball loss over an hour's forecasts each two hours of two days; the demand is that of `jobs`, the signal may
+/// be another's. covariates, pressure: null for none.
+double loss_of(global::Forecaster& forecaster, const Jobs& jobs, const Covariates* covariates,
+               const HostPressure* pressure = nullptr) {
+  constexpr int kFirst = 6 * kDay;
+  std::mt19937_64 random(9);
+  History history{kStart, minutes(5), {}};
+  for (int t = 0; t < kFirst + 2 * kDay; ++t) {
+    history.values.push_back(0.4 * office(t, random) + (jobs.on[static_cast<std::size_t>(t)] ? 1.5 : 0.0));
+  }
+  double loss = 0;
+  for (int origin = kFirst; origin + 12 <= kFirst + 2 * kDay; origin += 24) {
+    GlobalModel model(forecaster, Resource::kCpu, minutes(5), 12, nullptr, pressure);
+    model.set_covariates(covariates);
+    const auto end = history.values.begin() + origin;
+    EXPECT_TRUE(model.fit({kStart + minutes(5) * origin, minutes(5), {history.values.begin(), end}}));
+    const Forecast forecast = model.forecast(12).value();
+    for (std::size_t h = 0; h < 12; ++h) {
+      for (std::size_t k = 0; k < kQuantileLevels.size(); ++k) {
+        const double error = end[static_cast<std::ptrdiff_t>(h)] - forecast.steps[h].*kQuantileMembers[k];
+        loss += error > 0 ? kQuantileLevels[k] * error : (kQuantileLevels[k] - 1) * error;
+      }
+    }
+  }
+  return loss;
+}
+
+TEST_F(GlobalModelTest, ASignalThatDecidesIsUsedAndAUselessOneDoesNoHarm) {
+  const Jobs jobs(1);
+  const Jobs others(2);
+  Jobs silent(3);
+  silent.known = false;
+  const double without = loss_of(forecaster_, jobs, nullptr);
+  EXPECT_LT(loss_of(forecaster_, jobs, &jobs), 0.75 * without);
+  EXPECT_LT(loss_of(forecaster_, jobs, &others), 1.03 * without);
+  EXPECT_LT(loss_of(forecaster_, jobs, &silent), 1.03 * without);
+}
+
+TEST_F(GlobalModelTest, AHostWithoutPressureIsNoNews) {
+  HostPressure none;
+  HostPressure calm;
+  const Jobs jobs(1);
+  for (int t = 0; t < 8 * kDay; ++t) calm.observe(kStart + minutes(5) * t, 0);
+  const double unknown = loss_of(forecaster_, jobs, nullptr, &none);
+  EXPECT_EQ(unknown, loss_of(forecaster_, jobs, nullptr));
+  EXPECT_LT(loss_of(forecaster_, jobs, nullptr, &calm), 1.03 * unknown);
+}
+
+TEST_F(GlobalModelTest, PressureOnTheHostIsAnInput) {
+  const auto with = [&](double pressure) {
+    HostPressure host;
+    for (int t = 0; t < 12; ++t) host.observe(kStart + hours(4 * 24) - minutes(3 + 5 * t), pressure);
+    GlobalModel model(forecaster_, Resource::kCpu, minutes(5), 12, nullptr, &host);
+    EXPECT_TRUE(model.fit(history_of(4 * kDay, 1)));
+    return model.forecast(12)->steps;
+  };
+  EXPECT_NE(with(0), with(1.5));
+}
+
+TEST_F(GlobalModelTest, SignalsOfMinutesAreAveragedByBin) {
+  /// Known in one minute of five only.
+  struct Sparse final : Covariates {
+    const std::vector<std::string>& names() const override { return names_; }
+    void at(Timestamp begin, std::span<double> out) const override {
+      const auto minute = (begin - kStart) / minutes(1);
+      out[0] = minute % 5 == 2 && jobs.on[static_cast<std::size_t>(minute / 5)] ? 1.0
+               : minute % 5 == 2                                                ? 0.0
+                                                                                : std::nan("");
+    }
+    Jobs jobs{4};
+    std::vector<std::string> names_ = {"jobs"};
+  } sparse;
+  const auto with = [&](const Covariates* covariates) {
+    GlobalModel model(forecaster_, Resource::kCpu, minutes(1), 30);
+    model.set_covariates(covariates);
+    EXPECT_TRUE(model.fit(history_of(3 * kDay * 5, 5)));
+    return model.forecast(30)->steps;
+  };
+  EXPECT_EQ(with(&sparse), with(&sparse));
+  EXPECT_NE(with(&sparse), with(nullptr));
+}
+
 TEST(EngineWithNetworks, BlendsThemInWhereTheyAreBetterAndSurvivesALevelShift) {
   EngineOptions options;
   options.step = minutes(5);
@@ -152,6 +259,38 @@ TEST(EngineWithNetworks, BlendsThemInWhereTheyAreBetterAndSurvivesALevelShift) {
   const Forecast later = engine.forecast(vm, Resource::kCpu, kStart + minutes(5) * step).value();
   EXPECT_NEAR(later.steps[3].p50, 8, 2);
   EXPECT_GT(later.window_max.p90, 7.5);
+}
+
+/// What an engine says of the next hour after five days of jobs, and three days of its networks' record.
+Forecast after_jobs(const Jobs* told, double pressure) {
+  EngineOptions options;
+  options.step = minutes(5);
+  options.horizon_steps = 12;
+  options.networks = global::shipped_weights();
+  Engine engine(options);
+  const VmId vm("vm");
+  const Jobs jobs(1);
+  std::mt19937_64 random(1);
+  for (int step = 0; step <= 5 * kDay; ++step) {
+    const Timestamp time = kStart + minutes(5) * step;
+    if (told != nullptr) {
+      SignalPush push{"jobs", vm, hours(2), {}};
+      push.points.push_back({time, told->on[static_cast<std::size_t>(step) + 24] ? 1.0 : 0.0});
+      engine.push(push);
+    }
+    engine.observe_pressure(vm, time, pressure);
+    engine.observe(vm, Resource::kCpu, time,
+                   0.4 * office(step, random) + (jobs.on[static_cast<std::size_t>(step)] ? 1.5 : 0.0));
+  }
+  return engine.forecast(vm, Resource::kCpu, kStart + minutes(5) * 5 * kDay).value();
+}
+
+TEST(EngineWithNetworks, GiveThemSignalsAndPressure) {
+  const Jobs jobs(1);
+  const Forecast blind = after_jobs(nullptr, 0);
+  EXPECT_EQ(blind.steps, after_jobs(nullptr, 0).steps);
+  EXPECT_NE(blind.steps, after_jobs(&jobs, 0).steps);
+  EXPECT_NE(blind.steps, after_jobs(nullptr, 2).steps);
 }
 
 }  // namespace

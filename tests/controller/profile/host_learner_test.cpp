@@ -14,11 +14,11 @@ using std::chrono::seconds;
 const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
 
 /// A host alone in its class.
-Fingerprint fingerprint_of(const HostLearner& learner) {
+Fingerprint fingerprint_of(HostLearner& learner) {
   EvidenceByResource own;
   learner.add_evidence(own);
   Fingerprint fingerprint;
-  learner.write(std::move(own), fingerprint);
+  learner.write(own, fingerprint);
   return fingerprint;
 }
 
@@ -58,7 +58,8 @@ TEST(Prior, RestsOnWhatWasCalibrated) {
 }
 
 TEST(HostLearner, SaysThatItKnowsNothingYet) {
-  const Fingerprint fingerprint = fingerprint_of(HostLearner(hours(24)));
+  HostLearner learner(hours(24));
+  const Fingerprint fingerprint = fingerprint_of(learner);
   for (const Resource resource : kCurveResources) {
     EXPECT_EQ(fingerprint.curve_of(resource)->evidence, 0) << to_string(resource);
     EXPECT_EQ(fingerprint.curve_of(resource)->prior, "assumed") << to_string(resource);

@@ -202,5 +202,40 @@ TEST(CurveLearner, KnowsHowSureItIs) {
   }
 }
 
+TEST(KeptCurve, IsFittedAnewWhenItWouldSayAnother) {
+  CurveLearner learner(prior_curve(8), hours(24));
+  const auto truth = [](double u) { return u * u; };
+  Timestamp now = feed(learner, kStart, 200, 0.4, 0.5, 8, truth);
+  KeptCurve kept;
+  const Evidence first = learner.evidence();
+  EXPECT_EQ(kept.of(learner, first).knots(), learner.curve().knots());
+  EXPECT_EQ(kept.weight(), first.weight());
+  // One tick more of what there are two hundred of.
+  now = feed(learner, now, 1, 0.4, 0.5, 8, truth);
+  EXPECT_NE(kept.of(learner, learner.evidence()).knots(), learner.curve().knots());
+  EXPECT_EQ(kept.weight(), first.weight());
+  EXPECT_NEAR(kept.of(learner, learner.evidence()).at(0.45), learner.curve().at(0.45), 0.01);
+  // A utilisation that was not there before, though little of it.
+  feed(learner, now, 1, 0.90, 0.92, 8, truth);
+  EXPECT_EQ(kept.of(learner, learner.evidence()).knots(), learner.curve().knots());
+  // Others of its class.
+  Evidence of_class = learner.evidence();
+  of_class.bins[30].weight += 20;
+  of_class.bins[30].amount += 40;
+  Evidence others = of_class;
+  others.remove(learner.evidence());
+  EXPECT_EQ(kept.of(learner, of_class).knots(), learner.curve(others).knots());
+  learner.set_prior(prior_curve(8, std::chrono::milliseconds(1)));
+  EXPECT_EQ(kept.of(learner, of_class).knots(), learner.curve(others).knots());
+}
+
+TEST(ResponseCurve, CopiesShareTheirTable) {
+  const ResponseCurve curve = prior_curve(4);
+  const ResponseCurve copy = curve;
+  EXPECT_EQ(curve.table(), copy.table());
+  for (double u = 0; u < 2; u += 1.0 / 64) EXPECT_EQ(copy.table()->at(u), curve.at(u)) << u;
+  EXPECT_NEAR(copy.table()->at(2.5), curve.at(2) + 0.5, 1e-9);
+}
+
 }  // namespace
 }  // namespace proteus::profile

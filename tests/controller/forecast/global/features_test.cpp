@@ -81,6 +81,36 @@ TEST(Features, TooShortOrNotFiniteIsOneClearError) {
   EXPECT_EQ(missing.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST(Features, SignalsAndPressureChangeNothingElse) {
+  const std::vector<double> values = wave(3 * kDay);
+  std::vector<float> rows(values.begin(), values.end());
+  rows.resize(3 * kDay + kHorizon, std::numeric_limits<float>::quiet_NaN());
+  const std::vector<float> pressure(kHour, 0.5F);
+  const Past alone{.values = values, .companions = {}, .next_epoch_s = {}};
+  Past past = alone;
+  past.signals = {1, rows};
+  past.pressure = pressure;
+  Result<Features> with = make_features(past, all_steps());
+  Result<Features> without = make_features(alone, all_steps());
+  ASSERT_TRUE(with && without);
+  EXPECT_EQ(with->step_signals.size(), kHorizon * kSignalInputs);
+  EXPECT_EQ(with->step_signal_anchors.size(), kHorizon * kLevels.size());
+  EXPECT_EQ(with->max_signals.size(), kWindows.size() * kSignalInputs);
+  EXPECT_EQ(with->max_signal_anchors.size(), kWindows.size() * kLevels.size());
+  EXPECT_TRUE(finite(with->step_signals) && finite(with->max_signals));
+  EXPECT_TRUE(without->step_signals.empty() && without->max_signals.empty());
+  EXPECT_EQ(with->steps, without->steps);
+  EXPECT_EQ(with->window, without->window);
+  EXPECT_EQ(with->max_anchors, without->max_anchors);
+
+  past.signals = {};
+  Result<Features> pressed = make_features(past, all_steps());
+  ASSERT_TRUE(pressed);
+  const float* seasonal = pressed->step_anchors.data() + kLevels.size();  // of the first step
+  EXPECT_TRUE(std::equal(seasonal, seasonal + kLevels.size(), pressed->step_signal_anchors.begin()))
+      << "without signals the anchor is the seasonal autoregression's";
+}
+
 TEST(Features, AScaledSeriesLooksTheSame) {
   const std::vector<double> values = wave(kWeek + 50);
   std::vector<double> larger = values;

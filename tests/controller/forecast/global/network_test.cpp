@@ -17,7 +17,7 @@ constexpr std::size_t kAnchors = 3;
 
 /// Random inputs for a network and the mixture behind it.
 struct Problem {
-  explicit Problem(std::uint32_t lstm_hidden)
+  explicit Problem(std::uint32_t lstm_hidden, bool with_signals = false)
       : shape{.window_inputs = 4,
               .row_inputs = 3,
               .hidden1 = 7,
@@ -25,7 +25,10 @@ struct Problem {
               .outputs = static_cast<std::uint32_t>(Mixture(kAnchors).outputs()),
               .lstm_hidden = lstm_hidden,
               .lstm_inputs = lstm_hidden > 0 ? 2U : 0U,
-              .lstm_steps = lstm_hidden > 0 ? 5U : 0U} {
+              .lstm_steps = lstm_hidden > 0 ? 5U : 0U,
+              .signal_inputs = with_signals ? 2U : 0U,
+              .signal_outputs = with_signals ? static_cast<std::uint32_t>(kLevels.size()) : 0U},
+        mixture(kAnchors, with_signals) {
     std::mt19937 random(3);
     std::normal_distribution<float> normal;
     const auto fill = [&](std::vector<float>& values, std::size_t count) {
@@ -38,6 +41,9 @@ struct Problem {
     fill(anchors, kRows * kAnchors * kLevels.size());
     fill(spread, kRows);
     fill(pull, kRows * kLevels.size());
+    if (!with_signals) return;
+    fill(signals, kRows * shape.signal_inputs);
+    fill(signal_anchors, kRows * kLevels.size());
   }
 
   /// A smooth function of the levels: sum of pull · level + level² / 2.
@@ -45,8 +51,8 @@ struct Problem {
     Network network(shape);
     std::vector<float> weights;
     std::vector<float> levels(kRows * kLevels.size());
-    Mixture(kAnchors).weigh(network.forward(parameters, input()), weights);
-    Mixture(kAnchors).mix(weights.data(), anchors.data(), spread.data(), {levels.data(), kRows, kLevels.size()});
+    mixture.weigh(network.forward(parameters, input()), weights);
+    mixture.mix(weights.data(), anchors_of_rows(), {levels.data(), kRows, kLevels.size()});
     double sum = 0;
     for (std::size_t i = 0; i < levels.size(); ++i) {
       sum += static_cast<double>(pull[i]) * levels[i] + 0.5 * static_cast<double>(levels[i]) * levels[i];
@@ -56,17 +62,16 @@ struct Problem {
 
   std::vector<float> gradient(const std::vector<float>& parameters) {
     Network network(shape);
-    const Mixture mixture(kAnchors);
     std::vector<float> weights;
     std::vector<float> levels(kRows * kLevels.size());
     mixture.weigh(network.forward(parameters, input()), weights);
-    mixture.mix(weights.data(), anchors.data(), spread.data(), {levels.data(), kRows, kLevels.size()});
+    mixture.mix(weights.data(), anchors_of_rows(), {levels.data(), kRows, kLevels.size()});
     for (std::size_t i = 0; i < levels.size(); ++i) levels[i] += pull[i];
-    std::vector<float> d_outputs(kRows * shape.outputs);
-    mixture.gradient(anchors.data(), spread.data(), weights, {levels.data(), kRows, kLevels.size()},
-                     {d_outputs.data(), kRows, shape.outputs});
+    std::vector<float> d_outputs(kRows * mixture.outputs());
+    mixture.gradient(anchors_of_rows(), weights, {levels.data(), kRows, kLevels.size()},
+                     {d_outputs.data(), kRows, mixture.outputs()});
     std::vector<float> gradients(parameters.size(), 0.0F);
-    network.backward(parameters, input(), {d_outputs.data(), kRows, shape.outputs}, gradients);
+    network.backward(parameters, input(), {d_outputs.data(), kRows, mixture.outputs()}, gradients);
     return gradients;
   }
 
@@ -75,23 +80,33 @@ struct Problem {
             .rows_per_window = kRows / kWindowCount,
             .window = window.data(),
             .rows = rows.data(),
-            .sequence = sequence.data()};
+            .sequence = sequence.data(),
+            .signals = signals.empty() ? nullptr : signals.data()};
+  }
+  Anchors anchors_of_rows() const {
+    return {anchors.data(), spread.data(), signal_anchors.empty() ? nullptr : signal_anchors.data()};
   }
 
   static constexpr std::size_t kWindowCount = 4;
   static constexpr std::size_t kRows = 12;
   NetworkShape shape;
-  std::vector<float> window, rows, sequence, anchors, spread, pull;
+  Mixture mixture;
+  std::vector<float> window, rows, sequence, anchors, spread, pull, signals, signal_anchors;
 };
 
-void expect_gradient_matches_differences(std::uint32_t lstm_hidden) {
-  Problem problem(lstm_hidden);
-  const std::vector<float> parameters = Network(problem.shape).initial_parameters(11);
+void expect_gradient_matches_differences(std::uint32_t lstm_hidden, bool with_signals = false) {
+  Problem problem(lstm_hidden, with_signals);
+  std::vector<float> parameters = Network(problem.shape).initial_parameters(11);
+  std::mt19937 random(13);
+  std::normal_distribution<float> normal(0, 0.5F);
+  for (std::size_t i = problem.shape.signal_parameters_begin(); i < parameters.size(); ++i) {
+    parameters[i] = normal(random);
+  }
   const std::vector<float> gradient = problem.gradient(parameters);
   double squares = 0;
   double error_squares = 0;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    constexpr float kStep = 3e-3F;
+    constexpr float kStep = 1e-3F;
     std::vector<float> moved = parameters;
     moved[i] = parameters[i] + kStep;
     const double above = problem.loss(moved);
@@ -111,6 +126,27 @@ TEST(Network, GradientOfTheMlpMatchesDifferences) {
 
 TEST(Network, GradientThroughTheLstmMatchesDifferences) {
   expect_gradient_matches_differences(5);
+}
+
+TEST(Network, GradientsThroughSignalsMatchDifferences) {
+  expect_gradient_matches_differences(0, true);
+  expect_gradient_matches_differences(5, true);
+}
+
+TEST(Network, ThatKnowsOfSignalsAnswersAsBeforeWithoutThem) {
+  Problem blind(5);
+  const std::vector<float> parameters = Network(blind.shape).initial_parameters(11);
+  NetworkShape shape = blind.shape;
+  shape.signal_inputs = 2;
+  shape.signal_outputs = kLevels.size();
+  const std::vector<float> more = with_signals(shape, parameters, -2);
+  EXPECT_EQ(more.size(), shape.parameter_count());
+  Network before(blind.shape);
+  Network after(shape);
+  const ConstMatrix a = before.forward(parameters, blind.input());
+  const ConstMatrix b = after.forward(more, blind.input());
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_TRUE(std::equal(a.data, a.data + a.size(), b.data));
 }
 
 /// A set in which the right answer is the second anchor where the window's input is positive, else the first.

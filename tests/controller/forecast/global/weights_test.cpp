@@ -1,6 +1,7 @@
 #include "controller/forecast/global/weights.h"
 
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include <cstdint>
 #include <cstring>
@@ -36,7 +37,7 @@ TEST(Weights, WhatIsWrittenIsReadAndDamageIsNoticed) {
 
   const std::string good = content(file);
   EXPECT_EQ(good.substr(0, 8), "PRTSFCST");
-  EXPECT_EQ(good[8], 1) << "the version";
+  EXPECT_EQ(good[8], 2) << "the version";
   for (const std::size_t at : {std::size_t{0}, std::size_t{9}, good.size() / 2, good.size() - 1}) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 0x40);
@@ -53,6 +54,56 @@ TEST(Weights, WhatIsWrittenIsReadAndDamageIsNoticed) {
   Result<Weights> absent = read_weights(file);
   ASSERT_FALSE(absent);
   EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);
+}
+
+/// As fine-tuned ones may lie on a disk.
+TEST(Weights, ThoseOfVersionOneKnowOfNoSignals) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "weights_v1_test.bin";
+  const Weights weights = small_weights();
+  ASSERT_TRUE(write_weights(file, weights));
+  const std::string now = content(file);
+  // Without the last two sizes of each network.
+  std::string old = now.substr(0, 8) + std::string("\1\0\0\0", 4);
+  std::size_t at = 12;
+  for (const Committee* committee : {&weights.mlp, &weights.lstm, &weights.maxima}) {
+    old += now.substr(at, 4);
+    at += 4;
+    for (const TrainedNetwork& network : committee->networks) {
+      old += now.substr(at, 32);
+      old += now.substr(at + 40, network.parameters.size() * sizeof(float));
+      at += 40 + network.parameters.size() * sizeof(float);
+    }
+    const std::size_t rest = 4 + committee->calibration.size() * sizeof(Calibration);
+    old += now.substr(at, rest);
+    at += rest;
+  }
+  old += now.substr(at, now.size() - 8 - at);
+  const std::uint64_t hash = XXH64(old.data(), old.size(), 0);
+  old.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+  const Result<Weights> read = parse_weights(old, "old");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, weights);
+  std::filesystem::remove(file);
+}
+
+TEST(Weights, NetworksThatKnowOfSignalsAnswerTogether) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "weights_signals_test.bin";
+  Weights weights = small_weights();
+  const auto teach = [](TrainedNetwork& network) {
+    network.shape.signal_inputs = kSignalInputs;
+    network.shape.signal_outputs = kLevels.size();
+    network.parameters = with_signals(network.shape, network.parameters, -2);
+  };
+  weights.mlp.networks.push_back(weights.mlp.networks.front());
+  teach(weights.mlp.networks[0]);
+  ASSERT_TRUE(write_weights(file, weights));
+  EXPECT_EQ(read_weights(file).error().code, ErrorCode::kUnsupported) << "one of two";
+  teach(weights.mlp.networks[1]);
+  ASSERT_TRUE(write_weights(file, weights));
+  const Result<Weights> read = read_weights(file);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, weights);
+  std::filesystem::remove(file);
 }
 
 TEST(Weights, MadeForOtherFeaturesAreRefused) {
