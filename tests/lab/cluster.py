@@ -100,6 +100,7 @@ class Lab:
                                        "cpus": nth(CPUS, index, None), "memory_mib": MEMORY_MIB,
                                        "storage_delay_ms": float(nth(storage_delay_ms, index, 0))})
             record = state["hosts"][index]
+            record.setdefault("storage_delay_ms", 0.0)  # raised before there were such
             record["cpus"] = float(nth(cpus, index, record["cpus"]))
             record["memory_mib"] = int(nth(memory_mib, index, record["memory_mib"]))
             if not 0.02 <= record["cpus"] <= os.cpu_count() or record["memory_mib"] < 64:
