@@ -95,6 +95,8 @@ constexpr std::array kTable = {
             "block_rq_complete, by blkcg"},
     KpiInfo{Kpi::kIoPressureSomeNs, "io_pressure_some_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile, kMicrosecond,
             "cgroup io.pressure, some total"},
+    KpiInfo{Kpi::kBlockTimeNs, "block_time_ns", "ns", kCounter, EntityKind::kDisk, Lane::kSlow, kMicrosecond,
+            "libvirt block.N.rd.times + wr.times + fl.times: what requests and flushes took, each for itself"},
     KpiInfo{Kpi::kNetRxBytes, "net_rx_bytes", "bytes", kCounter, EntityKind::kTap, Lane::kFile, 1,
             "procfs net/dev, seen from the guest"},
     KpiInfo{Kpi::kNetTxBytes, "net_tx_bytes", "bytes", kCounter, EntityKind::kTap, Lane::kFile, 1,

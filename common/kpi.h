@@ -49,6 +49,7 @@ enum class Kpi : std::uint16_t {
   kBlockDeviceWriteBytes = 46,
   kBlockDeviceOpsCount = 47,
   kIoPressureSomeNs = 48,
+  kBlockTimeNs = 49,
   kNetRxBytes = 50,
   kNetTxBytes = 51,
   kNetRxDropsCount = 52,

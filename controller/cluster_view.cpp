@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "controller/device_ticks.h"
 #include "controller/forecast/cold_start.h"
 #include "controller/forecast/staleness.h"
 #include "controller/frame_columns.h"
@@ -24,7 +25,11 @@ constexpr std::string_view kCalibrationPrefix = "calibration.";
 constexpr const char* kWakeUp = "wake_up_latency_ns";
 constexpr std::string_view kGroupPrefix = "group.";
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
-constexpr std::size_t kSpareStates = 2;                      // one is read while the next is written
+// The host's answers on what is not its CPU are fitted anew this often.
+constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
+// Disks of which nothing new has come for so long are idle, though the slow lane may be slower.
+constexpr Nanoseconds kDisksQuiet = std::chrono::seconds(20);
+constexpr std::size_t kSpareStates = 2;  // one is read while the next is written
 
 std::string label(const Entity& entity, const std::string& key) {
   const auto found = entity.labels.find(key);
@@ -88,11 +93,34 @@ struct ClusterView::Host {
   double step_run = 0;   // likewise since the forecasts' step began
   double step_wait = 0;
   std::int64_t step = 0;
+  DiskTick tick_disks;
+  NetworkTick tick_network;
+  ExitTick tick_exits;
+  double storage_requests_per_s = 0;       // of all VMs in the frame at hand, each as it last was
+  double last_storage_requests_per_s = 0;  // the same of the frame before
+  bool fitted = false;                     // `answers` are in `figures`, as they were not long ago
+  std::optional<profile::HostLearner> answers;
   std::optional<profile::CurveLearner> learner;
   profile::KeptCurve curve;
   double learner_cores = 0;
   std::int64_t learner_wake_up_ns = 0;
   Timestamp disturbed_until{};  // by a migration; controller's clock
+
+  void begin_tick() {
+    tick_run = tick_wait = storage_requests_per_s = 0;
+    tick_disks = {};
+    tick_network = {};
+    tick_exits = {};
+  }
+  void add(const NetworkTick& network, const DiskTick& disks, const ExitTick& exits) {
+    tick_network.bytes += network.bytes;
+    tick_network.packets += network.packets;
+    tick_network.drops += network.drops;
+    tick_disks.requests += disks.requests;
+    tick_disks.time_s += disks.time_s;
+    tick_exits.timed_count += exits.timed_count;
+    tick_exits.time_s += exits.time_s;
+  }
 };
 
 struct ClusterView::Vm {
@@ -103,6 +131,8 @@ struct ClusterView::Vm {
   std::uint64_t listed_in = 0;    // the speaker's catalog that lists it
   Timestamp last_seen{};          // controller's clock
   double calm_demand_cores = 0;   // the last that no migration disturbed
+  double storage_requests_per_s = 0;
+  profile::SignatureLearner signature;
   std::vector<std::int64_t> latency;
 
   /// A VM that its host no longer lists is gone from there.
@@ -204,22 +234,27 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     demand += vcpu_demand_cores(*ran, waited.value_or(0), tick_ns);
   }
   const std::optional<double> throttled = columns.throttled.step(frame);
-  double network = 0;
-  bool network_measured = false;
-  for (auto& [name, counters] : columns.taps) {
-    for (Counter& counter : counters) {
-      if (const auto step = counter.step(frame)) {
-        network += *step;
-        network_measured = true;
-      }
-    }
-  }
-  // Disk counters come from the slow lane: they step when it ran, and the step covers the time since the last one.
-  double disk = 0;
-  for (auto& [name, counters] : columns.disks) {
-    for (Counter& counter : counters) disk += counter.step(frame).value_or(0);
-  }
+  const NetworkTick network = read_network(columns, frame);
+  const DiskTick disks = read_disks(columns, frame);
+  const ExitTick exits = read_exits(columns, frame);
+  const double stalled = columns.memory_stalled.step(frame).value_or(0);
   if (tick_ns <= 0) return;
+  const double tick_s = tick_ns * 1e-9;
+  const double cpu_wait = std::max(0.0, wait - throttled.value_or(0));
+  if (measured) {
+    vm.signature.observe({.seconds = tick_s,
+                          .run_s = run * 1e-9,
+                          .cpu_wait_s = cpu_wait * 1e-9,
+                          .memory_stall_s = stalled * 1e-9,
+                          .network_bytes = network.bytes,
+                          .packets = network.packets,
+                          .packets_dropped = network.drops,
+                          .exits = exits.count});
+  }
+  observe_disks(host, vm, columns, disks, frame.time);
+  host.add(network, disks, exits);
+  host.storage_requests_per_s += vm.storage_requests_per_s;
+  state.signature = vm.signature.signature();
 
   if (measured) {
     state.cpu_used_cores = run / tick_ns;
@@ -231,20 +266,20 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
-    const double waited = std::max(0.0, wait - throttled.value_or(0));
-    host.tick_wait += waited;
-    move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, waited);
+    host.tick_wait += cpu_wait;
+    move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, cpu_wait);
     if (running) {
       forecasts_.observe(*vm.forecasts, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
     }
   }
   if (!running) return;
-  if (network_measured)
-    forecasts_.observe(*vm.forecasts, forecast::Resource::kNetwork, frame.time, network / tick_ns * 1e9);
-  if (disk > 0 || !columns.last_disk_change) {
+  if (network.measured)
+    forecasts_.observe(*vm.forecasts, forecast::Resource::kNetwork, frame.time, network.bytes / tick_ns * 1e9);
+  if (disks.bytes > 0 || !columns.last_disk_change) {
     if (columns.last_disk_change) {
       const double seconds = to_seconds(frame.time - *columns.last_disk_change);
-      if (seconds > 0) forecasts_.observe(*vm.forecasts, forecast::Resource::kBlockIo, frame.time, disk / seconds);
+      if (seconds > 0)
+        forecasts_.observe(*vm.forecasts, forecast::Resource::kBlockIo, frame.time, disks.bytes / seconds);
     }
     columns.last_disk_change = frame.time;
   }
@@ -252,6 +287,70 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
   if (usable && allocation.memory_bytes > *usable) {
     forecasts_.observe(*vm.forecasts, forecast::Resource::kMemory, frame.time,
                        static_cast<double>(allocation.memory_bytes - *usable));
+  }
+}
+
+void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const DiskTick& tick, Timestamp time) {
+  if (!columns.last_storage_tick) columns.last_storage_tick = time;
+  const Nanoseconds since = time - *columns.last_storage_tick;
+  if (since <= Nanoseconds::zero() || (tick.requests <= 0 && since < kDisksQuiet)) return;
+  columns.last_storage_tick = time;
+  const double seconds = to_seconds(since);
+  vm.storage_requests_per_s = tick.requests / seconds;
+  storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
+  const profile::HostCurve& storage = host.figures.fingerprint.storage;
+  vm.signature.observe(profile::SignatureLearner::StorageTick{
+      .seconds = seconds,
+      .requests = tick.requests,
+      .bytes = tick.bytes,
+      .request_time_s = tick.time_s,
+      .host_response_s = storage.evidence > 0 ? storage.curve.at(host.last_storage_requests_per_s) : 0,
+      .vcpus = static_cast<double>(vm.state.allocation.vcpus)});
+}
+
+/// What the frame says of the host's answers beside that of its CPU.
+void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns) {
+  const std::optional<double> stalled = host.columns.memory_stalled.step(frame);
+  host.last_storage_requests_per_s = host.storage_requests_per_s;
+  // What a migration disturbs is not the host's own.
+  if (tick_ns <= 0 || host.received < host.disturbed_until) return;
+  using profile::Resource;
+  profile::HostLearner& answers = *host.answers;
+  const ham::HostState& figures = host.figures;
+  const double tick_s = tick_ns * 1e-9;
+  const auto memory = static_cast<double>(figures.fingerprint.memory_capacity_bytes);
+  if (stalled && memory > 0) {
+    const double used = 1 - static_cast<double>(figures.memory_available_bytes) / memory;
+    answers.observe(Resource::kMemory, frame.time, std::max(0.0, used), tick_s, *stalled * 1e-9);
+  }
+  if (host.tick_disks.requests > 0) {
+    answers.observe(Resource::kStorage, frame.time, host.storage_requests_per_s, host.tick_disks.requests,
+                    host.tick_disks.time_s);
+  }
+  if (host.tick_network.packets > 0) {
+    answers.observe(Resource::kNetwork, frame.time, host.tick_network.bytes / tick_s,
+                    host.tick_network.packets + host.tick_network.drops, host.tick_network.drops);
+  }
+  if (host.tick_exits.timed_count > 0 && figures.fingerprint.cpu_capacity_cores > 0) {
+    answers.observe(Resource::kExits, frame.time, figures.cpu_used_cores / figures.fingerprint.cpu_capacity_cores,
+                    host.tick_exits.timed_count, host.tick_exits.time_s);
+  }
+}
+
+void ClusterView::fit_answers(Timestamp now) {
+  // A host that has just come must not wait for its priors.
+  const bool all_fitted = std::all_of(hosts_.begin(), hosts_.end(),
+                                      [](const auto& host) { return host.second.fitted || !host.second.answers; });
+  if (all_fitted && last_fit_ && now >= *last_fit_ && now - *last_fit_ < kFitInterval) return;
+  last_fit_ = now;
+  std::map<std::string, profile::EvidenceByResource> of_class;
+  for (const auto& [id, host] : hosts_) {
+    if (host.answers) host.answers->add_evidence(of_class[host.figures.fingerprint.host_class]);
+  }
+  for (auto& [id, host] : hosts_) {
+    if (!host.answers) continue;
+    host.fitted = true;
+    host.answers->write(of_class[host.figures.fingerprint.host_class], host.figures.fingerprint);
   }
 }
 
@@ -309,6 +408,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     host.learner_cores = cores;
     host.learner_wake_up_ns = wake_up_ns;
   }
+  if (!host.answers) host.answers.emplace(options_.curve_half_life);
+  if (new_catalog) host.answers->set_calibration(figures.fingerprint.calibration);
   if (new_catalog || cores != figures.fingerprint.cpu_capacity_cores) {
     figures.fingerprint.host_class = class_of(host.catalog->entities[0], cores);
   }
@@ -316,7 +417,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
   figures.fingerprint.memory_capacity_bytes =
       gauge(frame, columns.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
   figures.memory_available_bytes = gauge(frame, columns.memory_available).value_or(figures.memory_available_bytes);
-  host.tick_run = host.tick_wait = 0;
+  host.begin_tick();
   for (std::size_t i = 0; i < host.vms.size(); ++i) observe_vm(host, i, frame, tick_ns);
   tell_pressure(host, frame.time);
 
@@ -331,6 +432,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
                             Nanoseconds{static_cast<std::int64_t>(host.tick_wait)});
     }
   }
+  observe_answers(host, frame, tick_ns);
 }
 
 void ClusterView::on_presence(const HostId& host, bool commandable) {
@@ -355,6 +457,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     recent_moves_.emplace_back(when, action.vm, action.host, move->target);
     if (verified && action.expected_wait_ratio) {
       move_accuracy_.arrived(action.vm, move->target, *action.expected_wait_ratio, when);
+    }
+    if (verified && action.expected_storage_s) {
+      storage_accuracy_.arrived(action.vm, move->target, *action.expected_storage_s, when);
     }
   }
 }
@@ -382,7 +487,7 @@ void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_c
   state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
   if (host.learner) {
     state.fingerprint.run_queue_wait = host.curve.of(*host.learner, of_class);
-    state.fingerprint.evidence_s = host.curve.run_s();
+    state.fingerprint.evidence_s = host.curve.weight();
   } else {
     state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
   }
@@ -394,10 +499,14 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
   ham::VmState& state = written.state.vms[index];
   const forecast::EnginePool::Taken& made = vm.forecasts->taken;
   const double speed = cpu_speed(vm.state.host);
-  if (slot.vm != vm.serial || slot.speed != speed) slot = {vm.serial, speed, {}};
+  if (slot.vm != vm.serial || slot.speed != speed) {
+    slot = {vm.serial, speed, {}};
+    state.forecasts.clear();
+  }
   for (const forecast::Resource resource : forecast::kResources) {
     const auto r = static_cast<std::size_t>(resource);
     const bool is_cpu = resource == forecast::Resource::kCpu;
+    if (made.rounds[r] == 0 && !is_cpu) continue;  // never forecast, nor written
     if (made.forecasts[r]) {
       const forecast::Forecast& newest = *made.forecasts[r];
       const bool stale = forecast::is_stale(newest, now);
@@ -430,6 +539,8 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.recent_moves = recent_moves_;
   state.paused = false;
   state.move_errors = move_accuracy_.errors();
+  state.storage_move_errors = storage_accuracy_.errors();
+  fit_answers(now);
   std::map<std::string, profile::Evidence> of_class;
   for (const auto& [id, host] : hosts_) {
     if (host.learner) of_class[host.figures.fingerprint.host_class].add(host.learner->evidence());
@@ -449,6 +560,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
     // Its history waits a while for its return.
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       move_accuracy_.forget(vm->first);
+      storage_accuracy_.forget(vm->first);
       forget(vm);
       continue;
     }

@@ -12,9 +12,13 @@
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
 #include "controller/profile/fingerprint.h"
+#include "controller/profile/host_learner.h"
 #include "controller/profile/move_accuracy.h"
 
 namespace proteus::controller {
+
+struct DiskTick;
+struct VmColumns;
 
 struct ViewOptions {
   forecast::EngineOptions forecast;
@@ -74,6 +78,9 @@ class ClusterView {
   struct Written;
   struct Spares;
   void observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns);
+  void observe_disks(Host& host, Vm& vm, VmColumns& columns, const DiskTick& tick, Timestamp time);
+  void observe_answers(Host& host, const Frame& frame, double tick_ns);
+  void fit_answers(Timestamp now);
   void tell_pressure(Host& host, Timestamp time);
   double cpu_speed(const HostId& host) const;
   Vm& vm_of(const VmId& id);
@@ -89,6 +96,8 @@ class ClusterView {
   std::uint64_t serials_ = 0;  // given to catalogs and VMs
   std::shared_ptr<Spares> spares_;
   profile::MoveAccuracy move_accuracy_;
+  profile::MoveAccuracy storage_accuracy_{profile::kStorageMoves};
+  std::optional<Timestamp> last_fit_;
 };
 
 }  // namespace proteus::controller

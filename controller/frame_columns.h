@@ -47,15 +47,29 @@ struct VmColumns {
     std::string name;
     Counter run;
     Counter wait;
+    std::array<Counter, 2> exits;  // to user space: for a port, for memory of a device
+  };
+  struct Disk {
+    std::array<Counter, 2> bytes;     // read, written
+    std::array<Counter, 2> requests;  // reads and writes, flushes
+    Counter time;
+  };
+  struct Tap {
+    std::array<Counter, 2> bytes;  // received, sent
+    Counter packets;
+    std::array<Counter, 2> drops;  // received, sent
   };
   VmId vm;
   std::size_t entity = 0;  ///< index in the catalog
   std::vector<Vcpu> vcpus;
   Counter throttled;
-  std::map<std::string, std::array<Counter, 2>> disks;  // by target: read, written bytes
-  std::map<std::string, std::array<Counter, 2>> taps;   // by device: received, sent bytes
+  Counter memory_stalled;
+  std::map<std::string, Disk> disks;  // by target
+  std::map<std::string, Tap> taps;    // by device
   std::optional<Timestamp> last_disk_change;
-  std::vector<Counter> latency;  // by histogram bucket; empty without the trace lane
+  std::optional<Timestamp> last_storage_tick;
+  std::vector<Counter> latency;       // by histogram bucket; empty without the trace lane
+  std::vector<Counter> exit_latency;  // the same, of exits to user space; empty unless somebody asks
   std::size_t state = kNoColumn;
   std::size_t vcpus_count = kNoColumn;
   std::size_t vcpus_max = kNoColumn;
@@ -73,6 +87,7 @@ struct VmColumns {
 struct HostColumns {
   std::vector<VmColumns> vms;
   Counter cpu_time;
+  Counter memory_stalled;
   std::size_t capacity = kNoColumn;
   std::size_t memory_total = kNoColumn;
   std::size_t memory_available = kNoColumn;

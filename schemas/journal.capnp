@@ -168,7 +168,8 @@ struct Action {
   reserveCpuMillicores @11 :Int64;
   after @12 :List(UInt32);   # positions in the candidate's actions that must be verified first
   expectedWaitRatio @13 :Float64 = -1;  # ns waited for a CPU / ns run at a migration's target; negative: none
-  learned @14 :LearningNote; # null: none
+  expectedStorageS @14 :Float64 = -1;   # s that a request of the VM to storage takes at a migration's target; negative: none
+  learned @15 :LearningNote; # null: none
 }
 
 struct Candidate {

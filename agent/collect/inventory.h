@@ -21,6 +21,7 @@ struct DiskFacts {
   std::optional<std::int64_t> write_bytes;
   std::optional<std::int64_t> ops_count;
   std::optional<std::int64_t> flushes_count;
+  std::optional<std::int64_t> time_ns;
   bool operator==(const DiskFacts&) const = default;
 };
 

@@ -60,10 +60,14 @@ void take_disks(const virDomainStatsRecord& record, VmFacts& facts) {
                    .read_bytes = get("rd.bytes"),
                    .write_bytes = get("wr.bytes"),
                    .ops_count = {},
-                   .flushes_count = get("fl.reqs")};
+                   .flushes_count = get("fl.reqs"),
+                   .time_ns = {}};
     const auto reads = get("rd.reqs");
     const auto writes = get("wr.reqs");
     if (reads && writes) disk.ops_count = *reads + *writes;
+    const auto read_ns = get("rd.times");
+    const auto write_ns = get("wr.times");
+    if (read_ns && write_ns) disk.time_ns = *read_ns + *write_ns + get("fl.times").value_or(0);
     disks.push_back(std::move(disk));
   }
   facts.disks = std::move(disks);

@@ -188,6 +188,7 @@ void walk_vm(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
     sink.value(Kpi::kBlockWriteBytes, current ? disk.write_bytes : std::nullopt);
     sink.value(Kpi::kBlockOpsCount, current ? disk.ops_count : std::nullopt);
     sink.value(Kpi::kGuestFlushesCount, current ? disk.flushes_count : std::nullopt);
+    sink.value(Kpi::kBlockTimeNs, current ? disk.time_ns : std::nullopt);
   }
   for (const DeviceFigures& device : vm.devices) {
     sink.entity([&] { return Entity{EntityKind::kVmDisk, index, device.device, {}, {}}; });

@@ -234,6 +234,7 @@ Json to_json(const ham::Action& action) {
           {"reason", action.reason},
           {"expected_duration_s", to_seconds(action.expected_duration)},
           {"expected_downtime_ms", action.expected_downtime_ms},
+          {"expected_storage_s", action.expected_storage_s ? Json(*action.expected_storage_s) : Json(nullptr)},
           {"expected_wait_ratio", action.expected_wait_ratio ? Json(*action.expected_wait_ratio) : Json(nullptr)},
           {"after", action.after},
           {"learned", action.learned ? to_json(*action.learned) : Json(nullptr)}};
@@ -359,6 +360,7 @@ Json to_json(const SeriesOutlook& outlook) {
 
 Json status_json(const Snapshot& snapshot) {
   const profile::MoveErrors errors = snapshot.state ? snapshot.state->move_errors : profile::MoveErrors{};
+  const profile::MoveErrors of_storage = snapshot.state ? snapshot.state->storage_move_errors : profile::MoveErrors{};
   std::size_t fresh = 0;
   std::size_t commandable = 0;
   if (snapshot.state) {
@@ -390,7 +392,11 @@ Json status_json(const Snapshot& snapshot) {
         {"problem", snapshot.ingest_problem}}},
       {"forecasts",
        {{"rounds_behind", snapshot.forecasts_behind}, {"observations_dropped", snapshot.forecasts_shed_count}}},
-      {"move_errors", {{"moves", errors.moves}, {"bias", errors.bias}, {"deviation", errors.deviation}}},
+      {"move_errors",
+       {{"moves", errors.moves},
+        {"bias", errors.bias},
+        {"deviation", errors.deviation},
+        {"storage", {{"moves", of_storage.moves}, {"bias", of_storage.bias}, {"deviation", of_storage.deviation}}}}},
       {"store",
        {{"raw_messages", snapshot.store.raw_messages},
         {"raw_bytes", snapshot.store.raw_bytes},
@@ -414,10 +420,22 @@ Json hosts_json(const Snapshot& snapshot) {
       const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
       p90 += std::min<double>(wanted, vm.allocation.vcpus_max);
     }
+    Json answers = Json::object();
+    for (const profile::Resource resource : profile::kCurveResources) {
+      const profile::HostCurve& answer = *host.fingerprint.curve_of(resource);
+      Json points = Json::array();
+      for (const auto& knot : answer.curve.knots()) {
+        if (knot.weight <= 0) continue;  // nobody has seen it
+        points.push_back(
+            {{"load", knot.load}, {"response", knot.response}, {"error", knot.error}, {"weight", knot.weight}});
+      }
+      answers[profile::to_string(resource)] = {
+          {"prior", answer.prior}, {"evidence", answer.evidence}, {"curve", std::move(points)}};
+    }
     Json knots = Json::array();
     for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {
-      knots.push_back({{"utilisation", knot.utilisation},
-                       {"wait_ratio", knot.wait_ratio},
+      knots.push_back({{"utilisation", knot.load},
+                       {"wait_ratio", knot.response},
                        {"error", knot.error},
                        {"weight_s", knot.weight}});
     }
@@ -441,7 +459,8 @@ Json hosts_json(const Snapshot& snapshot) {
                      {"fingerprint",
                       {{"class", host.fingerprint.host_class},
                        {"evidence_s", host.fingerprint.evidence_s},
-                       {"run_queue_wait", knots}}}});
+                       {"run_queue_wait", knots},
+                       {"answers", std::move(answers)}}}});
   }
   return hosts;
 }
@@ -468,6 +487,18 @@ Json vms_json(const Snapshot& snapshot) {
            {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
            {"throttled_ratio", vm.throttled_ratio}}},
          {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
+         {"signature",
+          {{"bound_by", profile::to_string(vm.signature.bound_by())},
+           {"run_cores", vm.signature.run_cores},
+           {"cpu_wait", vm.signature.cpu_wait},
+           {"memory_stall", vm.signature.memory_stall},
+           {"storage_wait", vm.signature.storage_wait},
+           {"storage_requests_per_s", vm.signature.storage_requests_per_s},
+           {"storage_factor", vm.signature.storage_factor},
+           {"network_bytes_per_s", vm.signature.network_bytes_per_s},
+           {"packets_per_s", vm.signature.packets_per_s},
+           {"packets_dropped_per_s", vm.signature.packets_dropped_per_s},
+           {"exits_per_s", vm.signature.exits_per_s}}},
          {"memory_resident_bytes", vm.memory_resident_bytes},
          {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
          {"allocation", to_json(vm.allocation)},

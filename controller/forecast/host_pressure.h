@@ -16,6 +16,15 @@ class HostPressure {
   void observe(Timestamp time, double waited_per_run);
   /// Bins until `end`, oldest first, NaN: not known. Empty if none of an hour is.
   std::vector<float> hour_until(Timestamp end) const;
+  template <typename Archive>
+  void archive(Archive& a) {
+    a(newest_);
+    for (Bin& bin : bins_) {
+      a(bin.index);
+      a(bin.sum);
+      a(bin.count);
+    }
+  }
 
  private:
   static constexpr std::int64_t kBins = 12;

@@ -18,7 +18,7 @@ struct Shared {
   const KinTable* kin = nullptr;
   global::Forecaster* networks = nullptr;
   Siblings* siblings = nullptr;  ///< this VM's own
-  const HostPressure* pressure = nullptr;
+  HostPressure* pressure = nullptr;  ///< on its host; kept with each of its series
 };
 
 /// A model as it is entered for a series.

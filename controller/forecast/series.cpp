@@ -404,6 +404,19 @@ void Series::archive(Archive& a) {
   std::string chosen = chosen_ == kNone ? "" : candidates_[chosen_].name();
   a(chosen);
   if (Archive::kReading) chosen_ = index_of(chosen);
+  std::string pressure;
+  if (!Archive::kReading && shared_.pressure != nullptr) {
+    StateWriter writer(pressure);
+    shared_.pressure->archive(writer);
+  }
+  a(pressure);
+  if (Archive::kReading && shared_.pressure != nullptr && !pressure.empty()) {
+    StateReader reader(pressure);
+    HostPressure kept;
+    kept.archive(reader);
+    scores_ok_ = scores_ok_ && reader.ok() && reader.at_end();
+    if (scores_ok_) *shared_.pressure = kept;
+  }
 }
 
 std::string Series::save() {

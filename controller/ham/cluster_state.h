@@ -15,6 +15,7 @@
 #include "controller/forecast/forecast.h"
 #include "controller/profile/fingerprint.h"
 #include "controller/profile/move_accuracy.h"
+#include "controller/profile/signature.h"
 
 namespace proteus::ham {
 
@@ -77,7 +78,8 @@ struct VmState {
   double cpu_used_cores = 0;    ///< run time of vCPUs per second, last tick
   double cpu_demand_cores = 0;  ///< run + wait beyond what is normal: what it would use if nothing held it back
   double run_queue_wait_ratio = 0;
-  double throttled_ratio = 0;  ///< share of the last tick in which its quota held it back
+  double throttled_ratio = 0;    ///< share of the last tick in which its quota held it back
+  profile::Signature signature;  ///< what it depends on, of late
   std::int64_t memory_resident_bytes = 0;
   std::int64_t memory_peak_bytes = 0;  ///< the most that it was seen to use, over days; 0: not known
   std::int64_t dirty_bytes_per_s = 0;  ///< 0: not measured yet
@@ -123,8 +125,9 @@ struct ClusterState {
   std::vector<VmState> vms;
   std::vector<InFlight> in_flight;
   std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
-  profile::MoveErrors move_errors;       ///< of predicted waiting, as far as moves have been followed
-  bool paused = false;                   ///< kill switch
+  profile::MoveErrors move_errors;       ///< of predicted waiting for a CPU, as far as moves have been followed
+  profile::MoveErrors storage_move_errors{profile::MoveErrors::kStorageFloor_s};  ///< of what requests to storage take
+  bool paused = false;                                                            ///< kill switch
   /// What the VMs may do together; without it, paths through their forecasts are taken (score/scenarios.h).
   std::shared_ptr<const Scenarios> scenarios;
 

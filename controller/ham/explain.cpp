@@ -8,6 +8,13 @@
 namespace proteus::ham {
 namespace {
 
+/// Cores' worth of vCPUs that wait for storage, below which nobody wants to read of it.
+constexpr double kStorageWaitTold = 0.02;
+
+std::string say_milliseconds(double seconds) {
+  return fmt::format("{:.2g} ms", seconds * 1e3);
+}
+
 /// "needs 0.95 of 0.90 cores in 24 s", from the state of a host's own forecast sum.
 std::string host_outlook(const PlanState& plan, std::size_t host) {
   const double peak = plan.cpu_peak_cores(host);
@@ -76,6 +83,29 @@ std::string waiting_change(const PlanState& plan, const Change& change) {
       "{:.2f} s where it is",
       after, interval.low, interval.high,
       errors.moves < 0.5 ? std::string() : fmt::format(", after {:.0f} moves followed", errors.moves), before);
+}
+
+/// What storage answers there and here, if the VM waits for it and the two differ; else empty.
+std::string storage_change(const PlanState& plan, const Change& change) {
+  const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
+  if (vm.storage_wait < kStorageWaitTold) return {};
+  const std::size_t from = plan.placement(change.vm).host;
+  const auto answer_of = [&](std::size_t host, double requests_per_s) {
+    return profile::expected_storage(vm, plan.model().hosts[host].state->fingerprint.storage, requests_per_s,
+                                     plan.placement(change.vm).allocation.vcpus);
+  };
+  const profile::Expected here = answer_of(from, plan.load(from).storage_requests_per_s);
+  const profile::Expected there =
+      answer_of(change.to.host, plan.load(change.to.host).storage_requests_per_s + vm.storage_requests_per_s);
+  if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
+  const bool bound = vm.bound_by() == profile::Resource::kStorage;
+  const profile::MoveErrors& errors = plan.model().state.storage_move_errors;
+  const profile::MoveErrors::Interval interval =
+      errors.interval(there.response, there.response > 0 ? there.response_error / there.response : 0);
+  return fmt::format("; {} {}: storage of {} answers in {} (90 %: {} to {}), here in {}", name_of(plan, change.vm),
+                     bound ? "is I/O-bound" : "waits for storage", host_name(plan, change.to.host),
+                     say_milliseconds(there.response), say_milliseconds(interval.low), say_milliseconds(interval.high),
+                     say_milliseconds(here.response));
 }
 
 std::string move_price(const PlanState& plan, std::size_t v) {
@@ -181,7 +211,8 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
       return fmt::format("no order of moves takes {} straight to {}; {} lets others pass first;", name_of(plan, v),
                          host_name(plan, option.changes.back().to.host), move);
     case Step::Cause::kSwap:
-      return fmt::format("{}; {}{};", host_outlook(plan, from), move, waiting_change(plan, change));
+      return fmt::format("{}; {}{}{};", host_outlook(plan, from), move, storage_change(plan, change),
+                         waiting_change(plan, change));
     case Step::Cause::kOpen:
       return fmt::format("{}; {} VMs together gain {} on {}, what it draws paid for; {}", host_outlook(plan, from),
                          option.changes.size(), say_rate(option.gain), host_name(plan, change.to.host), move);
@@ -189,8 +220,8 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
       return fmt::format("{} is to be emptied so that it may sleep, which gains {} when done; {}",
                          host_name(plan, from), say_rate(option.gain), move);
     default:
-      return fmt::format("{}; {} {}{}", host_outlook(plan, from), move, money(evaluation),
-                         waiting_change(plan, change));
+      return fmt::format("{}; {} {}{}{}", host_outlook(plan, from), move, money(evaluation),
+                         storage_change(plan, change), waiting_change(plan, change));
   }
 }
 

@@ -71,6 +71,8 @@ void read_prices(Table table, Prices& prices) {
   table.read("contention_per_core_hour", prices.contention_per_core_hour, 0, kPriceMax);
   table.read("shortfall_per_core_hour", prices.shortfall_per_core_hour, 0, kPriceMax);
   table.read("memory_shortage_per_gib_hour", prices.memory_shortage_per_gib_hour, 0, kPriceMax);
+  table.read("storage_wait_per_core_hour", prices.storage_wait_per_core_hour, 0, kPriceMax);
+  table.read("network_wait_per_core_hour", prices.network_wait_per_core_hour, 0, kPriceMax);
   table.read("capacity_per_core_hour", prices.capacity_per_core_hour, 0, kPriceMax);
   table.read("imbalance_per_host_hour", prices.imbalance_per_host_hour, 0, kPriceMax);
   table.read("migration_per_gib", prices.migration_per_gib, 0, kPriceMax);

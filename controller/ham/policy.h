@@ -31,10 +31,12 @@ struct Prices {
   double contention_per_core_hour = 100;  ///< one core's worth of vCPUs is runnable and does not run, for an hour
   double shortfall_per_core_hour = 200;   ///< demand for one core is left undone by a limit or a full host; on top
   double memory_shortage_per_gib_hour = 400;
-  double capacity_per_core_hour = 1;   ///< one core allocated beyond the p99 demand, for an hour
-  double imbalance_per_host_hour = 2;  ///< a host whose p90 demand uses up its headroom exactly; linear beyond
-  double migration_per_gib = 0.5;      ///< bytes copied: link and CPU of both hosts
-  double action_fixed = 0.05;          ///< any change at all: risk and audit
+  double storage_wait_per_core_hour = 50;  ///< one core's worth of vCPUs waits for storage, for an hour
+  double network_wait_per_core_hour = 50;  ///< the same for packets that were dropped
+  double capacity_per_core_hour = 1;       ///< one core allocated beyond the p99 demand, for an hour
+  double imbalance_per_host_hour = 2;      ///< a host whose p90 demand uses up its headroom exactly; linear beyond
+  double migration_per_gib = 0.5;          ///< bytes copied: link and CPU of both hosts
+  double action_fixed = 0.05;              ///< any change at all: risk and audit
   double downtime_per_second = 2;
   double rule_violation_per_hour = 1000;  ///< a hard rule that is broken now, per VM in the wrong place
   double energy_per_kwh = 0;              ///< of hosts whose power is known

@@ -7,14 +7,17 @@
 
 namespace proteus::profile {
 
-/// How far what VMs waited after a move was from what had been predicted for them, as the logarithm of realised over
-/// predicted wait ratio (both + kFloor, so that next to nothing predicted and next to nothing seen agree).
+/// How far what VMs met with after a move was from what had been predicted for them, as the logarithm of realised over
+/// predicted (both + floor, so that next to nothing predicted and next to nothing seen agree).
 struct MoveErrors {
-  /// Wait ratios below this are next to nothing.
+  /// Wait ratios for a CPU below this are next to nothing.
   static constexpr double kFloor = 0.01;
+  /// The same for a request to storage [s].
+  static constexpr double kStorageFloor_s = 50e-6;
 
+  double floor = kFloor;
   double moves = 0;        ///< that were followed; the older, the less each counts
-  double bias = 0;         ///< mean; > 0: VMs wait more than predicted
+  double bias = 0;         ///< mean; > 0: more than predicted
   double deviation = 1.0;  ///< standard deviation around 0 before, around the bias after it has been taken off
   bool operator==(const MoveErrors&) const = default;
 
@@ -22,18 +25,29 @@ struct MoveErrors {
     double low = 0;
     double high = 0;
   };
-  /// Where the wait ratio will be in nine of ten cases (normal errors).
-  Interval interval(double predicted) const;
+  /// Where it will be in nine of ten cases (normal errors). relative_error: of the prediction, beside that of moves so
+  /// far.
+  Interval interval(double predicted, double relative_error = 0) const;
 };
 
-/// Follows each VM that has moved for a while and compares. Deterministic. Thread: owned by one.
+struct MoveUnit {
+  double floor = 0;       ///< answers below this are next to nothing
+  double weight_min = 0;  ///< who asks for less meanwhile tells nothing
+};
+/// ns waited for a CPU, for each ns run.
+constexpr MoveUnit kCpuMoves{MoveErrors::kFloor, 1e9};
+/// s that a request to storage takes, by the request.
+constexpr MoveUnit kStorageMoves{MoveErrors::kStorageFloor_s, 50};
+
+/// Follows each VM that has moved for a while and compares, for one resource. Deterministic. Thread: owned by one.
 class MoveAccuracy {
  public:
-  /// The VM has arrived on the host; predicted: its wait ratio there (ns waited for a CPU / ns run). A VM that is
+  explicit MoveAccuracy(MoveUnit unit = kCpuMoves) : unit_(unit) {}
+  /// The VM has arrived on the host; predicted: what it will meet with there, amount for each weight. A VM that is
   /// followed already is followed anew.
   void arrived(const VmId& vm, const HostId& host, double predicted, Timestamp when);
-  /// One tick of a VM [ns]; from whichever host it is on. time: not earlier than the last.
-  void observe(const VmId& vm, const HostId& host, Timestamp time, double run_ns, double wait_ns);
+  /// One tick of a VM; from whichever host it is on. time: not earlier than the last.
+  void observe(const VmId& vm, const HostId& host, Timestamp time, double weight, double amount);
   void forget(const VmId& vm) { followed_.erase(vm); }
   MoveErrors errors() const;
 
@@ -42,11 +56,12 @@ class MoveAccuracy {
     HostId host;
     double predicted = 0;
     Timestamp from{};
-    double run_ns = 0;
-    double wait_ns = 0;
+    double weight = 0;
+    double amount = 0;
   };
   void close(const Followed& followed);
 
+  MoveUnit unit_;
   std::map<VmId, Followed> followed_;
   double weight_ = 0;
   double sum_ = 0;

@@ -7,6 +7,9 @@
 namespace proteus::store {
 namespace {
 
+/// Of a host that ticks faster than once a second.
+constexpr std::size_t kChunkTicksMax = 640;
+
 /// Where in the window of ten minutes a host's windows begin. The same in every process.
 std::int64_t window_offset_us(const HostId& host) {
   std::uint64_t hash = 14695981039346656037u;  // FNV-1a
@@ -19,6 +22,10 @@ std::int64_t window_of(const HostId& host, Timestamp time) {
 }
 bool ends_window(const HostId& host, const EncodedRow& before, const EncodedRow& row) {
   return row.time_us() <= before.time_us() || window_of(host, row.frame->time) != window_of(host, before.frame->time);
+}
+
+bool is_full(std::size_t rows, std::size_t bytes) {
+  return rows >= kChunkTicksMax || (rows >= kChunkTicksMin && bytes >= kChunkBytesMax);
 }
 
 }  // namespace
@@ -44,19 +51,21 @@ std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::Frame
 Cut cut(const HostId& host, std::span<const EncodedRow> rows) {
   Cut chunk;
   if (rows.empty()) return chunk;
-  for (chunk.rows = 1; chunk.rows < std::min(rows.size(), kChunkTicks); ++chunk.rows) {
+  std::size_t bytes = rows.front().bytes();
+  for (chunk.rows = 1; chunk.rows < rows.size() && !is_full(chunk.rows, bytes); ++chunk.rows) {
     if (ends_window(host, rows[chunk.rows - 1], rows[chunk.rows])) {
       chunk.complete = chunk.ends_window = true;
       return chunk;
     }
+    bytes += rows[chunk.rows].bytes();
   }
-  chunk.complete = chunk.rows == kChunkTicks;
+  chunk.complete = is_full(chunk.rows, bytes);
   chunk.ends_window = chunk.rows < rows.size() && ends_window(host, rows[chunk.rows - 1], rows[chunk.rows]);
   return chunk;
 }
 
-bool completes(const HostId& host, std::span<const EncodedRow> rows) {
-  return rows.size() >= kChunkTicks || (rows.size() > 1 && ends_window(host, rows[rows.size() - 2], rows.back()));
+bool completes(const HostId& host, std::span<const EncodedRow> rows, std::size_t bytes) {
+  return is_full(rows.size(), bytes) || (rows.size() > 1 && ends_window(host, rows[rows.size() - 2], rows.back()));
 }
 
 }  // namespace proteus::store

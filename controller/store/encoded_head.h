@@ -20,7 +20,14 @@ struct EncodedRow {
   std::shared_ptr<const wire::EncodedFrame> frame;  ///< shared with copies that queries take
 
   std::int64_t time_us() const { return to_us(frame->time); }
+  /// Memory of its values.
+  std::size_t bytes() const { return frame->presence.size() + frame->values.size(); }
 };
+
+/// A chunk is as long as its window, so that it need not be read and written again when that ends; of more ticks than
+/// the former only while it holds fewer bytes (EncodedRow::bytes) than the latter.
+constexpr std::size_t kChunkTicksMin = 128;
+constexpr std::size_t kChunkBytesMax = 3u << 19;
 
 /// Decodes rows that follow each other. bases: what the first of them builds on; left as the last one leaves it.
 /// rows: their memory is used again; what is behind the returned ones means nothing.
@@ -39,6 +46,7 @@ struct Cut {
 };
 Cut cut(const HostId& host, std::span<const EncodedRow> rows);
 /// Whether the newest row makes what is in front of it, or itself, complete; the others were looked at before.
-bool completes(const HostId& host, std::span<const EncodedRow> rows);
+/// bytes: of all rows.
+bool completes(const HostId& host, std::span<const EncodedRow> rows, std::size_t bytes);
 
 }  // namespace proteus::store

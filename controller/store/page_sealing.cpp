@@ -69,6 +69,7 @@ Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
   std::lock_guard lock(state_mutex_);
   host.entities.clear_changed();
   fronts_.erase(host.rows.front().lsn);
+  for (std::size_t i = 0; i < count; ++i) host.row_bytes -= host.rows[i].bytes();
   host.rows.erase(host.rows.begin(), host.rows.begin() + static_cast<std::ptrdiff_t>(count));
   if (!host.rows.empty()) fronts_.insert(host.rows.front().lsn);
   host.bases = std::move(bases);

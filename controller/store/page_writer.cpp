@@ -225,9 +225,10 @@ Status PageWriter::take(const RawMessage& message) {
     counters_.samples += catalog.series.size();
     if (host.rows.empty()) fronts_.insert(message.lsn);
     host.rows.push_back({message.lsn, message.received, host.known, host.catalog, std::move(taken->frame)});
+    host.row_bytes += host.rows.back().bytes();
     host.last_received = message.received;
   }
-  if (completes(message.host, host.rows)) {
+  if (completes(message.host, host.rows, host.row_bytes)) {
     if (const Status written = write_out(host, message.host, false); !written) {
       blocked_ = true;
       return written;

@@ -28,10 +28,10 @@ namespace proteus::store {
 /// holds in memory is read again after a crash, and how far each host has come is written with its pages, so that
 /// nothing is lost and nothing is there twice.
 ///
-/// A host's ticks are gathered in memory as they came (head). 128 of them, or fewer when its window of ten minutes
-/// ends, are sealed into a chunk: one page for each KPI. The chunks of a window that has ended are joined, and each
-/// hour that is over is rolled up, again if its clock was set back into it. Windows of different hosts end at different
-/// moments, so that the work is spread.
+/// A host's ticks are gathered in memory as they came (head) until its window of ten minutes ends, and sealed into a
+/// chunk: one page for each KPI. A host that sends much (encoded_head.h) has several chunks in a window; they are
+/// joined when it has ended. Each hour that is over is rolled up, again if the host's clock was set back into it.
+/// Windows of different hosts end at different moments, so that the work is spread.
 ///
 /// Whatever cannot be written (full disk) stays in memory, bounded: reading stops until it can.
 /// Thread: its own, `pages`, once started; the public interface from any. Two files: page_writer.cpp reads and answers,
@@ -90,6 +90,7 @@ class PageWriter {
     wire::KnownCatalogs catalogs;
     wire::FrameBases bases;  // what the first row builds on
     std::vector<EncodedRow> rows;
+    std::size_t row_bytes = 0;  // of all rows
     std::shared_ptr<const wire::KnownCatalog> known;  // of the last frame
     std::shared_ptr<const PlacedCatalog> catalog;     // likewise
     std::uint32_t seen_day = 0;                       // that its entities were last marked with

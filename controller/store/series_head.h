@@ -13,9 +13,6 @@
 /// Ticks of one host on their way into pages. Thread: owned by one, or guarded by its owner.
 namespace proteus::store {
 
-/// Ticks that are sealed together.
-constexpr std::size_t kChunkTicks = 128;
-
 /// A catalog with where its columns stand in pages.
 struct PlacedCatalog {
   std::shared_ptr<const Catalog> catalog;

@@ -47,6 +47,7 @@ class LiveCase(unittest.TestCase):
     """Guests and hosts are raised once per class; controller and agents once per test."""
 
     HOST_CPUS = [0.9, 0.6]
+    STORAGE_DELAY_MS = [0]
     GUESTS = []
 
     @classmethod
@@ -57,7 +58,8 @@ class LiveCase(unittest.TestCase):
         cls.lab = Lab("e2e", say=lambda text: None)
         cls.addClassCleanup(cls.lab.down)
         cls.lab.down()
-        cls.lab.up(hosts=len(cls.HOST_CPUS), cpus=cls.HOST_CPUS, memory_mib=[2048])
+        cls.lab.up(hosts=len(cls.HOST_CPUS), cpus=cls.HOST_CPUS, memory_mib=[2048],
+                   storage_delay_ms=cls.STORAGE_DELAY_MS)
         cls.lab.start_all(cls.GUESTS)
 
     def setUp(self):

@@ -24,6 +24,10 @@ struct FakeVm {
   std::int64_t memory_bytes = 512 * kMiB;
   std::int64_t usable_bytes = 256 * kMiB;
   std::map<std::string, std::string> labels;
+  // Of a disk, which it has once it has made a request.
+  std::int64_t disk_bytes = 0;
+  std::int64_t disk_requests = 0;
+  std::int64_t disk_time_ns = 0;
 };
 
 /// A small host that reports what it is told, tick by tick.
@@ -43,6 +47,7 @@ class FakeHost {
     for (const auto& [label, value] : labels) key.push_back(label + "=" + value);
     for (const FakeVm& vm : vms) {
       key.push_back(vm.uuid);
+      if (vm.disk_requests > 0) key.push_back("disk");
       for (const auto& [label, value] : vm.labels) key.push_back(label + "=" + value);
     }
     if (catalog_ == nullptr || key != key_ || catalog_->boot_id != boot_id) {
@@ -61,6 +66,8 @@ class FakeHost {
             vm.usable_bytes, vm.throttled_ns, vm.run_ns, vm.wait_ns}) {
         frame.values.push_back(value);
       }
+      if (vm.disk_requests == 0) continue;
+      for (const std::int64_t value : {vm.disk_bytes, vm.disk_requests, vm.disk_time_ns}) frame.values.push_back(value);
     }
     frame.present.assign(frame.values.size(), 1);
     return {catalog_, std::move(frame)};
@@ -115,6 +122,15 @@ class FakeHost {
       }
       catalog->series.push_back({index + 1, Kpi::kCpuRunTimeNs, 0});
       catalog->series.push_back({index + 1, Kpi::kRunQueueWaitNs, 0});
+      if (vm.disk_requests == 0) continue;
+      Entity disk;
+      disk.kind = EntityKind::kDisk;
+      disk.parent = index;
+      disk.name = "vda";
+      catalog->entities.push_back(disk);
+      for (const Kpi kpi : {Kpi::kBlockReadBytes, Kpi::kBlockOpsCount, Kpi::kBlockTimeNs}) {
+        catalog->series.push_back({index + 2, kpi, 0});
+      }
     }
     return catalog;
   }

@@ -8,7 +8,7 @@ from . import cgroup, guest, network, remains, storage
 from .host import Host, start_process
 from .image import Image
 from .load import LoadAgent
-from .names import GUESTS_MAX, HOSTS_MAX, SINK_PORT, Names, check_guest_name, subnets_in_use
+from .names import GUESTS_MAX, HOSTS_MAX, SINK_PORT, STORAGE_NAME, Names, check_guest_name, subnets_in_use
 from .shell import LabError, Lock, alive, kill, read, read_json, run, wait_for, write_json
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -54,10 +54,12 @@ class Lab:
 
     # -- the lab as a whole
 
-    def up(self, hosts=None, cpus=None, memory_mib=None):
+    def up(self, hosts=None, cpus=None, memory_mib=None, storage_delay_ms=None):
         """Raises the lab, or mends and adjusts the one that is up.
 
         hosts: how many (2). cpus: capacity per host in CPUs, the last one repeated (0.9, 0.5). memory_mib: likewise (2048).
+        storage_delay_ms: how much later than at once each request to shared storage gets there, per host (0); stays as it was
+        when the host was raised.
         """
         self._check_machine()
         known = read_json(self._file, {}).get("hosts", [])
@@ -70,7 +72,7 @@ class Lab:
         image.prepare(self.say)
         with self._lock():
             state = read_json(self._file, None) or self._new_state()
-            self._adjust(state, hosts, cpus, memory_mib)
+            self._adjust(state, hosts, cpus, memory_mib, storage_delay_ms)
             self._raise(state, image)
 
     def _check_machine(self):
@@ -89,14 +91,16 @@ class Lab:
             self._write(state)
         return state
 
-    def _adjust(self, state, count, cpus, memory_mib):
+    def _adjust(self, state, count, cpus, memory_mib, storage_delay_ms):
         def nth(values, index, default):
             return values[min(index, len(values) - 1)] if values else default
         for index in range(count):
             if index == len(state["hosts"]):
                 state["hosts"].append({"name": f"h{index + 1}", "address": f"10.99.{state['subnet']}.{index + 1}",
-                                       "cpus": nth(CPUS, index, None), "memory_mib": MEMORY_MIB})
+                                       "cpus": nth(CPUS, index, None), "memory_mib": MEMORY_MIB,
+                                       "storage_delay_ms": float(nth(storage_delay_ms, index, 0))})
             record = state["hosts"][index]
+            record.setdefault("storage_delay_ms", 0.0)  # raised before there were such
             record["cpus"] = float(nth(cpus, index, record["cpus"]))
             record["memory_mib"] = int(nth(memory_mib, index, record["memory_mib"]))
             if not 0.02 <= record["cpus"] <= os.cpu_count() or record["memory_mib"] < 64:
@@ -109,8 +113,12 @@ class Lab:
         cgroup.weigh_cpu(self.names.cgroup, 20)
         cgroup.weigh_cpu(f"{self.names.cgroup}/lab", 2)
         network.create_bridge(self.names, state["subnet"])
-        with open(f"{self.names.state}/hosts", "w") as file:  # in place: the hosts have this very file mounted
-            file.write("127.0.0.1 localhost\n" + "".join(f"{host['address']} {host['name']}\n" for host in state["hosts"]))
+        for host in state["hosts"]:
+            os.makedirs(f"{self.names.state}/{host['name']}", exist_ok=True)
+            with open(f"{self.names.state}/{host['name']}/hosts", "w") as file:  # in place: the host has this very file mounted
+                file.write("127.0.0.1 localhost\n" +
+                           f"{'127.0.0.1' if host['storage_delay_ms'] else state['address']} {STORAGE_NAME}\n" +
+                           "".join(f"{other['address']} {other['name']}\n" for other in state["hosts"]))
         state["figures"] = image.figures()
         state["images"] = image.folder
         self._write(state)
@@ -119,13 +127,13 @@ class Lab:
                                           f"{self.names.cgroup}/lab", f"{self.names.state}/sink.log")
         hosts = self._hosts(state)
         with ThreadPoolExecutor(len(hosts)) as workers:
-            fates = list(workers.map(lambda host: self._raise_host(host, image), hosts))
+            fates = list(workers.map(lambda host: self._raise_host(host, image, state["address"]), hosts))
         self._write(state)
         self._set_limits(state)
         for host, fate in zip(hosts, fates):
             self.say(f"{host.name}: {fate}; {host.record['cpus']:g} CPUs, {host.record['memory_mib']} MiB, {host.uri}")
 
-    def _raise_host(self, host, image):
+    def _raise_host(self, host, image, storage_address):
         if host.anchor and host.libvirtd:
             return "already up"
         fate = "libvirtd started again"
@@ -133,6 +141,7 @@ class Lab:
             host.stop()
             host.create(image.folder)
             fate = "up"
+        host.delay_storage(storage_address)
         host.start_libvirtd(image.capabilities)
         host.wait_libvirtd()
         if host.name == "h1" or os.path.isdir(image.capabilities):
@@ -315,7 +324,7 @@ class Lab:
             self._set_limits(state)
         hosts, places = [], {}
         for host in self._hosts(state):
-            record = {key: host.record[key] for key in ("name", "address", "cpus", "memory_mib")}
+            record = {key: host.record[key] for key in ("name", "address", "cpus", "memory_mib", "storage_delay_ms")}
             record.update(uri=host.uri, anchor=host.anchor, libvirtd=host.libvirtd)
             if host.anchor:
                 record.update(host.usage())

@@ -58,6 +58,8 @@ def parser():
     up.add_argument("--hosts", type=int, help="how many hosts (default 2)")
     up.add_argument("--cpus", type=numbers(float), help="CPU capacity per host, as 0.9,0.5 (default); the last is repeated")
     up.add_argument("--memory-mib", type=numbers(int), help="memory per host (default 2048); the last is repeated")
+    up.add_argument("--storage-delay-ms", type=numbers(float), help="how late each request of a host to shared storage gets "
+                    "there (default 0), fixed when the host is raised; the last is repeated")
     verb(verbs, "down", "Remove the lab whole, also one that is half up or broken.", lab_down)
     status = verb(verbs, "status", "Hosts with capacity and use, guests with place and work.", lab_status)
     status.add_argument("--json", action="store_true")
@@ -139,7 +141,7 @@ def table(header, rows):
 
 def lab_up(lab, options):
     begun = time.monotonic()
-    lab.up(options.hosts, options.cpus, options.memory_mib)
+    lab.up(options.hosts, options.cpus, options.memory_mib, options.storage_delay_ms)
     lab.say(f"lab {lab.name} is up ({time.monotonic() - begun:.1f} s)")
 
 

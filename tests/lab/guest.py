@@ -9,7 +9,7 @@ except ImportError:
 
 from . import cgroup, storage
 from .image import COMMAND_LINE
-from .names import SINK_PORT
+from .names import SINK_PORT, STORAGE_NAME
 from .shell import LabError
 
 # QEMU before 9.0 loses writes of an emulated guest that migrates, and the guest then crashes: where it fetches the record of
@@ -80,7 +80,7 @@ def describe(names, subnet, figures, name, record, local_disk=None):
         disk_type, source, cache = "file", f"<source file='{local_disk}'/>", "writeback"
     else:
         port = storage.port_of(record["number"])
-        source = f"<source protocol='nbd' name='disk'><host name='{lab_address}' port='{port}'/></source>"
+        source = f"<source protocol='nbd' name='disk'><host name='{STORAGE_NAME}' port='{port}'/></source>"
         disk_type, cache = "network", "none"
     return DOMAIN.format(
         name=name, uuid=uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{names.lab}.guest.proteus-lab"), quota=quota,

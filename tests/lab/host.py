@@ -3,9 +3,11 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import uuid
 
 from . import cgroup, network
+from .names import DISK_PORT, GUESTS_MAX
 from .shell import LabError, alive, kill, read, run, wait_for, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -95,6 +97,14 @@ class Host:
         self.record["libvirtd"] = self.start([*self.entry_command(), "libvirtd", "--listen"], self.system_cgroup,
                                              "libvirtd", self.root_cgroup)
 
+    def delay_storage(self, address):
+        """What the host asks of the shared storage at `address` gets there later, if it is to."""
+        pid = self.record.get("slow_storage")
+        if self.record["storage_delay_ms"] and not (pid and alive(pid, self.names.token)):
+            self.record["slow_storage"] = self.start(
+                [*self.entry_command(), sys.executable, f"{HERE}/slow_storage.py", self.record["storage_delay_ms"], address,
+                 DISK_PORT + 1, GUESTS_MAX], self.system_cgroup, "slow_storage")
+
     def wait_libvirtd(self):
         def answers():
             if not alive(self.record["libvirtd"]):
@@ -149,8 +159,8 @@ class Host:
                 "memory_used_bytes": cgroup.memory_used(self.root_cgroup)}
 
     def stop(self):
-        for pid in (self.libvirtd, self.anchor):
-            if pid:
+        for pid in (self.libvirtd, self.record.get("slow_storage"), self.anchor):
+            if pid and alive(pid, self.names.token):
                 kill(pid)
 
 

@@ -17,6 +17,7 @@ GUESTS_MAX = 150
 LOAD_PORT = 7777
 SINK_PORT = 9
 DISK_PORT = 10800
+STORAGE_NAME = "storage"  # of the shared storage, as each host knows it
 
 
 class Names:

@@ -21,8 +21,10 @@ double mean(const SlotValues& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(kSlots);
 }
 
+/// Of the CPU alone: what is waited for devices stands among contention as well.
 double contention(const PlanState& plan, std::size_t host, const Load& load) {
-  return mean(score_host(plan.policy(), plan.model().hosts[host], load).contention);
+  const HostModel& model = plan.model().hosts[host];
+  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, load);
 }
 
 /// CPU contention and work left undone that the change takes away, currency per hour.
@@ -56,10 +58,10 @@ double utilisation(const PlanState& plan, std::size_t host, const Load& load) {
 double curve_error(const HostModel& host, double at) {
   const profile::ResponseCurve::Knot* nearest = nullptr;
   for (const profile::ResponseCurve::Knot& knot : host.state->fingerprint.run_queue_wait.knots()) {
-    if (nearest == nullptr || std::abs(knot.utilisation - at) < std::abs(nearest->utilisation - at)) nearest = &knot;
+    if (nearest == nullptr || std::abs(knot.load - at) < std::abs(nearest->load - at)) nearest = &knot;
   }
   if (nearest == nullptr || nearest->weight <= 0) return 1;
-  return nearest->error / (nearest->wait_ratio + kWaitFloor);
+  return nearest->error / (nearest->response + kWaitFloor);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "controller/ham/score/demand.h"
 
 #include <algorithm>
+#include <array>
 
 namespace proteus::ham {
 namespace {
@@ -22,11 +23,15 @@ const Forecast* usable_forecast(const VmState& vm, Resource resource, Timestamp 
   return !f.steps.empty() && f.step.count() > 0 && end_of(f) > now ? &f : nullptr;
 }
 
-/// A model may see a ramp go on for ever; no VM runs on more CPUs than it can have.
-Quantiles at_most(const Quantiles& q, double cores) {
-  Quantiles cut = q;
-  for (const auto member : forecast::kQuantileMembers) cut.*member = std::min(cut.*member, cores);
-  return cut;
+/// The levels of a Quantiles in a row, for arithmetic on all of them alike.
+using Levels = std::array<double, forecast::kQuantileLevels.size()>;
+
+Levels levels_of(const Quantiles& q) {
+  return {q.p10, q.p50, q.p90, q.p95, q.p99};
+}
+
+Quantiles quantiles_of(const Levels& levels) {
+  return {levels[0], levels[1], levels[2], levels[3], levels[4]};
 }
 
 void raise_to(Quantiles& q, const Quantiles& other) {
@@ -80,17 +85,23 @@ Demand make_demand(const VmState& vm, const Horizon& horizon) {
     const double most = std::max(vm.allocation.vcpus, vm.allocation.vcpus_max);
     for (std::size_t slot = 0; slot < kSlots; ++slot) {
       const Timestamp from = horizon.start + horizon.slot() * static_cast<std::int64_t>(slot);
-      Quantiles& mean = demand.cpu_mean[slot];
-      Quantiles& peak = demand.cpu_peak[slot];
+      Levels mean{};
+      Levels peak{};
       double seconds = 0;
       for_each_step(*f, from, from + horizon.slot(), [&](const Quantiles& said, double overlap_s) {
-        const Quantiles q = at_most(said, most);
-        for (const auto member : forecast::kQuantileMembers) mean.*member += q.*member * overlap_s;
+        Levels q = levels_of(said);
+        for (std::size_t i = 0; i < q.size(); ++i) {
+          // A model may see a ramp go on for ever; no VM runs on more CPUs than it can have.
+          q[i] = std::min(q[i], most);
+          mean[i] += q[i] * overlap_s;
+          peak[i] = std::max(peak[i], q[i]);
+        }
         seconds += overlap_s;
-        raise_to(peak, q);
       });
-      for (const auto member : forecast::kQuantileMembers) mean.*member /= seconds;
-      raise_to(demand.cpu_max, peak);
+      for (double& level : mean) level /= seconds;
+      demand.cpu_mean[slot] = quantiles_of(mean);
+      demand.cpu_peak[slot] = quantiles_of(peak);
+      raise_to(demand.cpu_max, demand.cpu_peak[slot]);
     }
   } else {
     fill_flat(demand, std::max(vm.cpu_demand_cores, vm.cpu_used_cores));

@@ -57,6 +57,10 @@ void Load::add(const Load& other, double sign) {
   }
   peak.add(other.peak, sign);
   vcpus += sign * other.vcpus;
+  storage_requests_per_s += sign * other.storage_requests_per_s;
+  storage_lean_per_s += sign * other.storage_lean_per_s;
+  network_bytes_per_s += sign * other.network_bytes_per_s;
+  packets_per_s += sign * other.packets_per_s;
   memory_used_bytes += sign * other.memory_used_bytes;
   memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
   vms += sign > 0 ? other.vms : -other.vms;
@@ -92,6 +96,11 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
     load.peak.spread90[i] = peak_spread;
     load.peak.square90[i] = peak_spread * peak_spread;
   }
+  const profile::Signature& signature = vm.state->signature;
+  load.storage_requests_per_s = signature.storage_requests_per_s;
+  load.storage_lean_per_s = vm.priority * signature.storage_lean_per_s;
+  load.network_bytes_per_s = signature.network_bytes_per_s;
+  load.packets_per_s = vm.priority * signature.packets_per_s;
   const auto memory = static_cast<double>(allocation.memory_bytes);
   const double used =
       demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
@@ -144,10 +153,40 @@ double energy_cost(const Policy& policy, const HostModel& host, double used) {
   return policy.prices.energy_per_kwh * watts / kWattsPerKilowatt;
 }
 
+namespace {
+
+/// by: at(), or error_at().
+double device_price(const Policy& policy, const HostModel& host, const Load& load,
+                    double (profile::ResponseCurve::*by)(double) const) {
+  double price = 0;
+  const profile::Fingerprint& answers = host.state->fingerprint;
+  // Taking a VM off leaves rounding behind.
+  if (load.storage_lean_per_s > 1e-9) {
+    const double response_s = (answers.storage.curve.*by)(std::max(0.0, load.storage_requests_per_s));
+    price += policy.prices.storage_wait_per_core_hour * load.storage_lean_per_s * response_s;
+  }
+  if (load.packets_per_s > 1e-9) {
+    const double dropped = (answers.network.curve.*by)(std::max(0.0, load.network_bytes_per_s));
+    price += policy.prices.network_wait_per_core_hour * load.packets_per_s * dropped * profile::kDropCost_s;
+  }
+  return price;
+}
+
+}  // namespace
+
+double device_cost(const Policy& policy, const HostModel& host, const Load& load) {
+  return device_price(policy, host, load, &profile::ResponseCurve::at);
+}
+
+double device_error(const Policy& policy, const HostModel& host, const Load& load) {
+  return device_price(policy, host, load, &profile::ResponseCurve::error_at);
+}
+
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load) {
   HostScore score;
   if (load.vms == 0) return score;
   const Prices& prices = policy.prices;
+  score.contention.fill(device_cost(policy, host, load));
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
     // The roots of all slots first: they are independent of each other, which the processor likes.
@@ -168,7 +207,7 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
     for (std::size_t i = 0; i < kSlots; ++i) {
       const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
       const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
-      score.contention[i] = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
+      score.contention[i] += priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
       beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
       used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
     }

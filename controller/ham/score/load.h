@@ -36,6 +36,10 @@ struct Load {
   SlotValues weighted{};  ///< median × the VM's priority: who suffers when the host is contended
   PeakLoad peak;
   double vcpus = 0;
+  double storage_requests_per_s = 0;  ///< made of the host's storage
+  double storage_lean_per_s = 0;      ///< of them those that vCPUs wait for, × the VM's priority (profile::Signature)
+  double network_bytes_per_s = 0;
+  double packets_per_s = 0;  ///< × the VM's priority
   double memory_used_bytes = 0;
   std::int64_t memory_bytes = 0;
   int vms = 0;
@@ -49,7 +53,7 @@ struct HostScore {
   double imbalance = 0;
   double energy = 0;
   double slowdown = 0;  ///< value of work that its VMs do not get done (score/service.h); score_host() leaves it 0
-  double performance() const;
+  double performance() const;  ///< contention holds what is waited for devices as well
   double utilisation() const { return imbalance + energy; }
 };
 
@@ -67,6 +71,11 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
 /// Of a host with VMs, in currency per hour; used: share of its CPU.
 double energy_cost(const Policy& policy, const HostModel& host, double used);
+/// What VMs wait for the host's storage and network [currency per hour]; 0 where nothing is known of the host or its
+/// VMs.
+double device_cost(const Policy& policy, const HostModel& host, const Load& load);
+/// Standard error of that, as far as the host's curves are uncertain.
+double device_error(const Policy& policy, const HostModel& host, const Load& load);
 /// How many of `vcpus` vCPUs wait for a CPU of the host, on average, while they want so many cores.
 double waiting_cores(const HostModel& host, double vcpus, double cores);
 

@@ -10,6 +10,8 @@ namespace {
 constexpr double kBytesPerGib = static_cast<double>(kGiB);
 /// Share of its performance that a VM loses while its memory is copied. Source: Beloglazov & Buyya (2012).
 constexpr double kMigrationSlowdown = 0.1;
+/// Standard errors that a move has to be better by: nine of ten are, if errors are normal.
+constexpr double kDoubtDeviations = 1.28;
 
 /// Number of separate orders that the change needs besides the move.
 int count_reshapes(const Allocation& from, const Allocation& to) {
@@ -27,6 +29,7 @@ PlanState::PlanState(const ClusterModel& model)
       placements_(model.vms.size()),
       stops_(model.vms.size()),
       arrival_s_(model.vms.size()),
+      doubts_(model.vms.size()),
       vm_loads_(model.vms.size()),
       vm_scores_(model.vms.size()),
       vm_one_off_(model.vms.size()),
@@ -189,6 +192,20 @@ double PlanState::arrival_s(const Change& move) const {
   return start_s + model_->vms[move.vm].migration.duration_s;
 }
 
+/// What the move may bring less than expected because of what its two hosts are not known well for: the change of
+/// their errors, which are independent of each other. Home again is where the VM is known.
+double PlanState::doubt(const Change& move) const {
+  if (move.to.host == model_->vms[move.vm].host) return 0;
+  const Load& vm = vm_loads_[move.vm];
+  if (vm.storage_lean_per_s <= 0 && vm.packets_per_s <= 0) return 0;
+  const auto change_of = [&](std::size_t h, double sign) {
+    Load load = hosts_[h].load;
+    load.add(vm, sign);
+    return device_error(policy(), model_->hosts[h], load) - device_error(policy(), model_->hosts[h], hosts_[h].load);
+  };
+  return kDoubtDeviations * std::hypot(change_of(placements_[move.vm].host, -1), change_of(move.to.host, 1));
+}
+
 Departure PlanState::depart(std::size_t v) const {
   const std::size_t h = placements_[v].host;
   Load load = hosts_[h].load;
@@ -244,6 +261,8 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
     result.delta.cost = one_off.cost - vm_one_off_[v].cost;
     result.delta.latency = one_off.latency - vm_one_off_[v].latency;
   }
+  result.doubt = doubt(change);
+  result.delta.cost += result.doubt;
   result.delta.performance = departure.performance;
   result.delta.utilisation = departure.utilisation;
   SlotValues relief = departure.relief;
@@ -360,15 +379,18 @@ void PlanState::place(std::size_t v, const Placement& to, std::vector<std::size_
 
 PlanState::Saved PlanState::apply_saved(const Change& change) {
   const std::size_t v = change.vm;
-  Saved saved{v, placements_[v], vm_one_off_[v], stops_[v], arrival_s_[v]};
+  Saved saved{v, placements_[v], vm_one_off_[v], stops_[v], arrival_s_[v], doubts_[v]};
   std::vector<std::size_t> stops;
   if (change.to.host != model_->vms[v].host) stops = stops_[v];
   if (moves_on(change)) stops.push_back(placements_[v].host);
   double arrival = arrival_s_[v];
   if (change.to.host != placements_[v].host) arrival = change.to.host == model_->vms[v].host ? 0 : arrival_s(change);
-  // Rules broken and mended are counted afresh by total(); only what is paid once is kept.
-  vm_one_off_[v].latency += evaluate(change).delta.latency;
-  vm_one_off_[v].cost = one_off_terms(v, change.to).cost + static_cast<double>(stops.size()) * move_terms(v).cost;
+  // Rules broken and mended are counted afresh by total(); only what is paid once, and the doubt, is kept.
+  const Evaluation evaluation = evaluate(change);
+  vm_one_off_[v].latency += evaluation.delta.latency;
+  if (change.to.host != placements_[v].host) doubts_[v] = (moves_on(change) ? doubts_[v] : 0) + evaluation.doubt;
+  vm_one_off_[v].cost =
+      one_off_terms(v, change.to).cost + static_cast<double>(stops.size()) * move_terms(v).cost + doubts_[v];
   place(v, change.to, std::move(stops), arrival);
   return saved;
 }
@@ -380,12 +402,14 @@ void PlanState::apply(const Change& change) {
 void PlanState::restore(const Saved& saved) {
   place(saved.vm, saved.placement, saved.stops, saved.arrival_s);
   vm_one_off_[saved.vm] = saved.one_off;
+  doubts_[saved.vm] = saved.doubt;
 }
 
 void PlanState::rewind() {
   for (std::size_t v = 0; v < placements_.size(); ++v) {
     const VmModel& vm = model_->vms[v];
     vm_one_off_[v] = {};
+    doubts_[v] = 0;
     const Placement home{vm.host, vm.state->allocation};
     if (vm.active && !(placements_[v] == home)) place(v, home, {}, 0);
   }

@@ -29,6 +29,7 @@ struct Change {
 struct Evaluation {
   ScoreTerms delta;
   double present_cost_per_hour = 0;  ///< performance and imbalance of what it touches, now; >= 0
+  double doubt = 0;                  ///< part of delta.cost: what the move may bring less than expected
   int hard_violations = 0;           ///< added to (or, negative, taken from) the cluster
   double gain() const { return delta.total(); }
 };
@@ -77,6 +78,7 @@ class PlanState {
     ScoreTerms one_off;
     std::vector<std::size_t> stops;
     double arrival_s = 0;
+    double doubt = 0;
   };
   Saved apply_saved(const Change& change);
   void restore(const Saved& saved);
@@ -149,6 +151,7 @@ class PlanState {
   ScoreTerms move_terms(std::size_t vm) const;
   bool moves_on(const Change& change) const;
   double arrival_s(const Change& move) const;
+  double doubt(const Change& move) const;
   double rule_cost_change(std::size_t vm, std::size_t from, std::size_t to, int& hard) const;
   int violations(std::uint32_t rule) const;
   void count_affinity(std::size_t vm, std::size_t host, int sign);
@@ -163,6 +166,7 @@ class PlanState {
   std::vector<Placement> placements_;
   std::vector<std::vector<std::size_t>> stops_;  ///< by VM
   std::vector<double> arrival_s_;                ///< by VM that moves: when it has arrived, from the plan's beginning
+  std::vector<double> doubts_;                   ///< by VM that moves
   std::vector<Load> vm_loads_;
   std::vector<VmScore> vm_scores_;
   std::vector<ScoreTerms> vm_one_off_;

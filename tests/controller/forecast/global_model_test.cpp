@@ -292,5 +292,25 @@ TEST(EngineWithNetworks, GiveThemSignalsAndPressure) {
   EXPECT_NE(blind.steps, after_jobs(nullptr, 2).steps);
 }
 
+TEST(EngineWithNetworks, PressureIsKeptWithTheState) {
+  EngineOptions options;
+  options.step = minutes(5);
+  options.horizon_steps = 12;
+  options.networks = global::shipped_weights();
+  const VmId vm("vm");
+  const auto restored = [&](double pressure) {
+    Engine engine(options);
+    std::mt19937_64 random(1);
+    for (int step = 0; step <= 3 * kDay; ++step) {
+      engine.observe(vm, Resource::kCpu, kStart + minutes(5) * step, office(step, random));
+      if (step > 3 * kDay - 12) engine.observe_pressure(vm, kStart + minutes(5) * step, pressure);
+    }
+    Engine anew(options);
+    EXPECT_TRUE(anew.restore(engine.save({vm, Resource::kCpu}).value()));
+    return anew.forecast(vm, Resource::kCpu, kStart + minutes(5) * 3 * kDay)->steps;
+  };
+  EXPECT_NE(restored(0.0), restored(2.0));
+}
+
 }  // namespace
 }  // namespace proteus::forecast

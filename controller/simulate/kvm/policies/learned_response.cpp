@@ -19,7 +19,7 @@ LearnedResponse::Curve::Curve(double cpus) : learner(profile::prior_curve(cpus),
 void LearnedResponse::Curve::refresh() {
   curve = std::make_shared<const profile::ResponseCurve>(learner.curve());
   for (std::size_t i = 0; i < ratios.size(); ++i) {
-    ratios[i] = static_cast<float>(curve->wait_ratio(static_cast<double>(i) * kStep));
+    ratios[i] = static_cast<float>(curve->at(static_cast<double>(i) * kStep));
   }
 }
 

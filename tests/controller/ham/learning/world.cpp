@@ -62,7 +62,7 @@ void World::pass_minute() {
     const double total = demand[vm.host];
     const HostState& host = cluster_.find_host(vm.host.value);
     vm.cpu_used_cores = vm.cpu_demand_cores * std::min(1.0, kCores / total);
-    double waits = vm.cpu_demand_cores * host.fingerprint.run_queue_wait.wait_ratio(total / kCores);
+    double waits = vm.cpu_demand_cores * host.fingerprint.run_queue_wait.at(total / kCores);
     waits *= truth.waiting * (0.8 + 0.4 * uniform(random_));
     if (harmed_until_[vm.host] > minute_) waits += truth.arrival_harm_cores;
     waits = std::min(waits, vm.allocation.vcpus - vm.cpu_used_cores);

@@ -1,10 +1,12 @@
-#include "controller/profile/fingerprint.h"
+#include "controller/profile/response_curve.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include "controller/profile/resource.h"
 
 namespace proteus::profile {
 namespace {
@@ -17,7 +19,7 @@ const Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
 void expect_monotone(const ResponseCurve& curve) {
   double previous = 0;
   for (double u = 0; u <= 2.2; u += 0.01) {
-    const double wait = curve.wait_ratio(u);
+    const double wait = curve.at(u);
     ASSERT_TRUE(std::isfinite(wait));
     ASSERT_GE(wait, previous) << "at " << u;
     previous = wait;
@@ -42,36 +44,36 @@ Timestamp feed(CurveLearner& learner, Timestamp from, int count, double low, dou
 
 TEST(ResponseCurve, InterpolatesAndClamps) {
   const ResponseCurve curve({{0.5, 1, 0}, {1.0, 3, 0}});
-  EXPECT_DOUBLE_EQ(curve.wait_ratio(0), 1);
-  EXPECT_DOUBLE_EQ(curve.wait_ratio(0.75), 2);
-  EXPECT_DOUBLE_EQ(curve.wait_ratio(1.0), 3);
-  EXPECT_DOUBLE_EQ(curve.wait_ratio(5), 3);
-  EXPECT_DOUBLE_EQ(ResponseCurve({}).wait_ratio(0.5), 0);
+  EXPECT_DOUBLE_EQ(curve.at(0), 1);
+  EXPECT_DOUBLE_EQ(curve.at(0.75), 2);
+  EXPECT_DOUBLE_EQ(curve.at(1.0), 3);
+  EXPECT_DOUBLE_EQ(curve.at(5), 3);
+  EXPECT_DOUBLE_EQ(ResponseCurve({}).at(0.5), 0);
 }
 
 TEST(PriorCurve, IsTheKnownWaitOfAQueue) {
   // M/M/1: rho / (1 - rho). M/M/2: rho^2 / (1 - rho^2).
-  EXPECT_NEAR(prior_curve(1).wait_ratio(0.5), 1.0, 1e-12);
-  EXPECT_NEAR(prior_curve(1).wait_ratio(0.8), 4.0, 1e-12);
-  EXPECT_NEAR(prior_curve(2).wait_ratio(0.6), 0.36 / 0.64, 1e-12);
-  EXPECT_DOUBLE_EQ(prior_curve(4).wait_ratio(0), 0);
+  EXPECT_NEAR(prior_curve(1).at(0.5), 1.0, 1e-12);
+  EXPECT_NEAR(prior_curve(1).at(0.8), 4.0, 1e-12);
+  EXPECT_NEAR(prior_curve(2).at(0.6), 0.36 / 0.64, 1e-12);
+  EXPECT_DOUBLE_EQ(prior_curve(4).at(0), 0);
 }
 
 TEST(PriorCurve, RisesWithUtilisationAndFallsWithCpus) {
   for (double cpus : {0.5, 1.0, 1.5, 2.0, 3.7, 16.0, 128.0}) expect_monotone(prior_curve(cpus));
-  EXPECT_GT(prior_curve(1).wait_ratio(0.8), prior_curve(1.5).wait_ratio(0.8));
-  EXPECT_GT(prior_curve(1.5).wait_ratio(0.8), prior_curve(2).wait_ratio(0.8));
-  EXPECT_GT(prior_curve(2).wait_ratio(0.8), prior_curve(64).wait_ratio(0.8));
+  EXPECT_GT(prior_curve(1).at(0.8), prior_curve(1.5).at(0.8));
+  EXPECT_GT(prior_curve(1.5).at(0.8), prior_curve(2).at(0.8));
+  EXPECT_GT(prior_curve(2).at(0.8), prior_curve(64).at(0.8));
   const ResponseCurve curve = prior_curve(8);
-  EXPECT_NEAR(curve.wait_ratio(1.9) - curve.wait_ratio(1.4), 0.5, 1e-9);
+  EXPECT_NEAR(curve.at(1.9) - curve.at(1.4), 0.5, 1e-9);
 }
 
 TEST(CurveLearner, StartsFromThePrior) {
   const CurveLearner learner(prior_curve(2), hours(1));
   const ResponseCurve curve = learner.curve();
   const ResponseCurve prior = prior_curve(2);
-  for (double u : {0.125, 0.425, 0.825, 1.525}) EXPECT_NEAR(curve.wait_ratio(u), prior.wait_ratio(u), 1e-9);
-  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 0);
+  for (double u : {0.125, 0.425, 0.825, 1.525}) EXPECT_NEAR(curve.at(u), prior.at(u), 1e-9);
+  EXPECT_DOUBLE_EQ(learner.evidence().weight(), 0);
   expect_monotone(curve);
 }
 
@@ -80,20 +82,20 @@ TEST(CurveLearner, ConvergesToTheTruth) {
   CurveLearner learner(prior_curve(4), hours(24));
   feed(learner, kStart, 20'000, 0, 1.2, 4, truth);
   const ResponseCurve curve = learner.curve();
-  for (double u = 0.2; u < 1.15; u += 0.05) EXPECT_NEAR(curve.wait_ratio(u), truth(u), 0.05 * truth(u) + 0.01) << u;
+  for (double u = 0.2; u < 1.15; u += 0.05) EXPECT_NEAR(curve.at(u), truth(u), 0.05 * truth(u) + 0.01) << u;
   expect_monotone(curve);
 }
 
 TEST(CurveLearner, ShrinksLessWithMoreEvidence) {
   const auto truth = [](double) { return 3.0; };
-  const double prior = prior_curve(2).wait_ratio(0.625);
+  const double prior = prior_curve(2).at(0.625);
   double error = std::abs(prior - 3.0);
   for (int ticks : {5, 50, 500}) {
     CurveLearner learner(prior_curve(2), hours(24));
     feed(learner, kStart, ticks, 0.62, 0.63, 2, truth);
-    const double left = std::abs(learner.curve().wait_ratio(0.625) - 3.0);
+    const double left = std::abs(learner.curve().at(0.625) - 3.0);
     EXPECT_LT(left, error) << ticks;
-    EXPECT_GT(learner.curve().wait_ratio(0.625), prior);
+    EXPECT_GT(learner.curve().at(0.625), prior);
     error = left;
   }
   EXPECT_LT(error, 0.3);
@@ -102,8 +104,8 @@ TEST(CurveLearner, ShrinksLessWithMoreEvidence) {
 TEST(CurveLearner, MovesUtilisationsThatItHasNotSeenAlong) {
   const ResponseCurve prior = prior_curve(2);
   CurveLearner learner(prior_curve(2), hours(24));
-  feed(learner, kStart, 3600, 0.2, 0.6, 2, [&](double u) { return prior.wait_ratio(u) / 2; });
-  EXPECT_LT(learner.curve().wait_ratio(0.875), 0.75 * prior.wait_ratio(0.875));
+  feed(learner, kStart, 3600, 0.2, 0.6, 2, [&](double u) { return prior.at(u) / 2; });
+  EXPECT_LT(learner.curve().at(0.875), 0.75 * prior.at(0.875));
   expect_monotone(learner.curve());
 }
 
@@ -111,16 +113,16 @@ TEST(CurveLearner, ForgetsByHalfLife) {
   CurveLearner learner(prior_curve(1), seconds(100));
   learner.observe(kStart, 0.5, seconds(64), seconds(64));
   learner.observe(kStart + seconds(300), 0.9, seconds(1), seconds(1));
-  EXPECT_NEAR(learner.evidence().run_s(), 64.0 / 8 + 1, 1e-6);
+  EXPECT_NEAR(learner.evidence().weight(), 64.0 / 8 + 1, 1e-6);
   // Late evidence counts as if it had come in time.
   learner.observe(kStart + seconds(200), 0.5, seconds(2), seconds(2));
-  EXPECT_NEAR(learner.evidence().run_s(), 64.0 / 8 + 1 + 1, 1e-6);
+  EXPECT_NEAR(learner.evidence().weight(), 64.0 / 8 + 1 + 1, 1e-6);
 
   CurveLearner host(prior_curve(2), seconds(600));
   Timestamp now = feed(host, kStart, 3000, 0.7, 0.75, 2, [](double) { return 5.0; });
-  EXPECT_GT(host.curve().wait_ratio(0.725), 4.0);
+  EXPECT_GT(host.curve().at(0.725), 4.0);
   feed(host, now, 6000, 0.7, 0.75, 2, [](double) { return 1.0; });
-  EXPECT_LT(host.curve().wait_ratio(0.725), 1.2);
+  EXPECT_LT(host.curve().at(0.725), 1.2);
 }
 
 TEST(CurveLearner, IgnoresWhatIsNoEvidence) {
@@ -129,15 +131,15 @@ TEST(CurveLearner, IgnoresWhatIsNoEvidence) {
   learner.observe(kStart, -0.1, seconds(1), seconds(1));
   learner.observe(kStart, 0.5, seconds(0), seconds(1));
   learner.observe(kStart, 0.5, seconds(1), seconds(-1));
-  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 0);
+  EXPECT_DOUBLE_EQ(learner.evidence().weight(), 0);
   learner.observe(kStart, 50, seconds(1), seconds(1));
-  EXPECT_DOUBLE_EQ(learner.evidence().run_s(), 1);
+  EXPECT_DOUBLE_EQ(learner.evidence().weight(), 1);
 }
 
 TEST(PriorCurve, WakingUpIsWaitedForInEverySlice) {
   const ResponseCurve plain = prior_curve(2);
   const ResponseCurve slow = prior_curve(2, std::chrono::microseconds(300));
-  for (const double u : {0.0, 0.5, 1.5}) EXPECT_NEAR(slow.wait_ratio(u), plain.wait_ratio(u) + 0.1, 1e-12);
+  for (const double u : {0.0, 0.5, 1.5}) EXPECT_NEAR(slow.at(u), plain.at(u) + 0.1, 1e-12);
 }
 
 TEST(CurveLearner, BeginsWhereItsClassIs) {
@@ -145,11 +147,11 @@ TEST(CurveLearner, BeginsWhereItsClassIs) {
   CurveLearner other(prior_curve(4), hours(24));
   feed(other, kStart, 20000, 0.1, 0.9, 4, truth);
   CurveLearner fresh(prior_curve(4), hours(24));
-  EXPECT_NEAR(fresh.curve(other.evidence()).wait_ratio(0.5), 1.5, 0.1);
-  EXPECT_LT(fresh.curve().wait_ratio(0.5), 0.3) << "the queue's own prior";
+  EXPECT_NEAR(fresh.curve(other.evidence()).at(0.5), 1.5, 0.1);
+  EXPECT_LT(fresh.curve().at(0.5), 0.3) << "the queue's own prior";
   // What it sees itself outweighs the class.
   feed(fresh, kStart, 20000, 0.1, 0.9, 4, [](double u) { return u; });
-  EXPECT_NEAR(fresh.curve(other.evidence()).wait_ratio(0.5), 0.5, 0.05);
+  EXPECT_NEAR(fresh.curve(other.evidence()).at(0.5), 0.5, 0.05);
   expect_monotone(fresh.curve(other.evidence()));
 }
 
@@ -164,11 +166,11 @@ TEST(Evidence, IsTheRestWithoutAPart) {
   EXPECT_EQ(a.curve(all).knots(), a.curve(a.evidence()).knots());
   all.add(b.evidence());
   all.remove(b.evidence());
-  EXPECT_NEAR(all.run_s(), a.evidence().run_s(), 1e-6);
+  EXPECT_NEAR(all.weight(), a.evidence().weight(), 1e-6);
   all.remove(a.evidence());
-  EXPECT_NEAR(all.run_s(), 0, 1e-6);
+  EXPECT_NEAR(all.weight(), 0, 1e-6);
   all.remove(a.evidence());
-  EXPECT_EQ(all.run_s(), 0) << "never less than nothing";
+  EXPECT_EQ(all.weight(), 0) << "never less than nothing";
 }
 
 // The error tells how far the curve is from the truth: over many hosts, about as far as it says.
@@ -186,7 +188,7 @@ TEST(CurveLearner, KnowsHowSureItIs) {
     const ResponseCurve curve = learner.curve();
     for (const ResponseCurve::Knot& knot : curve.knots()) {
       if (knot.weight < 1) continue;
-      squares += (knot.wait_ratio - truth(0.425)) * (knot.wait_ratio - truth(0.425)) / 200;
+      squares += (knot.response - truth(0.425)) * (knot.response - truth(0.425)) / 200;
       stated += knot.error * knot.error / 200;
     }
   }
@@ -194,8 +196,8 @@ TEST(CurveLearner, KnowsHowSureItIs) {
   EXPECT_LT(std::sqrt(stated), 1.5 * std::sqrt(squares));
   const ResponseCurve unseen = CurveLearner(prior_curve(4), hours(24)).curve();
   for (const ResponseCurve::Knot& knot : unseen.knots()) {
-    if (knot.wait_ratio > 0.01) {
-      EXPECT_NEAR(knot.error / knot.wait_ratio, 1, 0.2) << "nothing seen: it may be anything like that";
+    if (knot.response > 0.01) {
+      EXPECT_NEAR(knot.error / knot.response, 1, 0.2) << "nothing seen: it may be anything like that";
     }
   }
 }
@@ -207,19 +209,19 @@ TEST(KeptCurve, IsFittedAnewWhenItWouldSayAnother) {
   KeptCurve kept;
   const Evidence first = learner.evidence();
   EXPECT_EQ(kept.of(learner, first).knots(), learner.curve().knots());
-  EXPECT_EQ(kept.run_s(), first.run_s());
+  EXPECT_EQ(kept.weight(), first.weight());
   // One tick more of what there are two hundred of.
   now = feed(learner, now, 1, 0.4, 0.5, 8, truth);
   EXPECT_NE(kept.of(learner, learner.evidence()).knots(), learner.curve().knots());
-  EXPECT_EQ(kept.run_s(), first.run_s());
-  EXPECT_NEAR(kept.of(learner, learner.evidence()).wait_ratio(0.45), learner.curve().wait_ratio(0.45), 0.01);
+  EXPECT_EQ(kept.weight(), first.weight());
+  EXPECT_NEAR(kept.of(learner, learner.evidence()).at(0.45), learner.curve().at(0.45), 0.01);
   // A utilisation that was not there before, though little of it.
   feed(learner, now, 1, 0.90, 0.92, 8, truth);
   EXPECT_EQ(kept.of(learner, learner.evidence()).knots(), learner.curve().knots());
   // Others of its class.
   Evidence of_class = learner.evidence();
-  of_class.bins[30].run_s += 20;
-  of_class.bins[30].wait_s += 40;
+  of_class.bins[30].weight += 20;
+  of_class.bins[30].amount += 40;
   Evidence others = of_class;
   others.remove(learner.evidence());
   EXPECT_EQ(kept.of(learner, of_class).knots(), learner.curve(others).knots());
@@ -231,8 +233,8 @@ TEST(ResponseCurve, CopiesShareTheirTable) {
   const ResponseCurve curve = prior_curve(4);
   const ResponseCurve copy = curve;
   EXPECT_EQ(curve.table(), copy.table());
-  for (double u = 0; u < 2; u += 1.0 / 64) EXPECT_EQ(copy.table()->at(u), curve.wait_ratio(u)) << u;
-  EXPECT_NEAR(copy.table()->at(2.5), curve.wait_ratio(2) + 0.5, 1e-9);
+  for (double u = 0; u < 2; u += 1.0 / 64) EXPECT_EQ(copy.table()->at(u), curve.at(u)) << u;
+  EXPECT_NEAR(copy.table()->at(2.5), curve.at(2) + 0.5, 1e-9);
 }
 
 }  // namespace

@@ -1,0 +1,141 @@
+#include <gtest/gtest.h>
+
+#include "controller/ham/decision.h"
+#include "controller/ham/score/plan_state.h"
+#include "tests/controller/ham/cluster.h"
+
+// What VMs wait for storage and network, in score and decision.
+
+namespace proteus::ham {
+namespace {
+
+profile::HostCurve answers(double response, double error) {
+  const std::vector<profile::ResponseCurve::Knot> knots{{0, response, 1e5, error}, {1e4, 2 * response, 1e5, error}};
+  return {profile::ResponseCurve(knots), 1e6, "test"};
+}
+
+/// Makes requests one after the other, so that it waits all the time where each takes `takes_s`.
+void lean_on_storage(VmState& vm, double requests_per_s, double takes_s) {
+  vm.signature.seconds = 600;
+  vm.signature.run_cores = 0.1;
+  vm.signature.storage_requests_per_s = vm.signature.storage_lean_per_s = requests_per_s;
+  vm.signature.storage_wait = requests_per_s * takes_s;
+}
+
+/// Storage of h1 takes 2 ms, that of h2 0.3 ms; "db" makes 400 requests a second.
+Cluster unequal_storage(double error_there) {
+  Cluster cluster;
+  cluster.host("h1", 4.0).fingerprint.storage = answers(0.002, 0.0001);
+  cluster.host("h2", 4.0).fingerprint.storage = answers(0.0003, error_there);
+  set_flat_cpu(cluster.vm("db", "h1", 1), cluster.state.now, 0.1);
+  lean_on_storage(cluster.find("db"), 400, 0.002);
+  set_flat_cpu(cluster.vm("web", "h1", 1), cluster.state.now, 0.1);
+  cluster.ready();
+  return cluster;
+}
+
+TEST(Devices, WaitingForStorageIsPriced) {
+  Cluster cluster = unequal_storage(0.0001);
+  Policy policy;
+  const auto performance = [&] {
+    const ClusterModel model(cluster.state, policy);
+    return PlanState(model).total().performance;
+  };
+  const double with = performance();
+  policy.prices.storage_wait_per_core_hour = 0;
+  const double without = performance();
+  EXPECT_NEAR(without - with, 50 * 400 * 0.002 * (1 + 400 / 1e4), 1e-6);
+}
+
+TEST(Devices, DroppedPacketsArePriced) {
+  Cluster cluster;
+  cluster.host("h1", 4.0).fingerprint.network = answers(0.001, 0);
+  VmState& vm = cluster.vm("a", "h1", 1);
+  set_flat_cpu(vm, cluster.state.now, 0.1);
+  cluster.ready();
+  Policy policy;
+  const auto performance = [&] {
+    const ClusterModel model(cluster.state, policy);
+    return PlanState(model).total().performance;
+  };
+  const double before = performance();
+  cluster.state.vms[0].signature.packets_per_s = 1000;
+  EXPECT_NEAR(before - performance(), 50 * 1000 * 0.001 * profile::kDropCost_s, 1e-6);
+}
+
+TEST(Devices, AnIoBoundVmGoesWhereStorageIsBetterAndTheReasonSaysSo) {
+  const Cluster cluster = unequal_storage(0.0001);
+  const Decision decision = decide(cluster.state, eager_policy(), 1);
+  ASSERT_EQ(moves_of(decision.chosen), std::vector<std::string>{"db->h2"});
+  EXPECT_NE(decision.chosen.actions[0].reason.find("db is I/O-bound: storage of h2 answers in 0.31 ms"),
+            std::string::npos)
+      << decision.chosen.actions[0].reason;
+  EXPECT_NE(decision.chosen.actions[0].reason.find("here in 2.1 ms"), std::string::npos);
+  Policy indifferent = eager_policy();
+  indifferent.prices.storage_wait_per_core_hour = 0;
+  EXPECT_TRUE(decide(cluster.state, indifferent, 1).chosen.actions.empty());
+}
+
+TEST(Devices, AHostOfWhichLittleIsKnownDoesNotWin) {
+  // Nothing seen of h2: its prior may be wrong by as much as it says, and more.
+  const Cluster vague = unequal_storage(0.002);
+  EXPECT_TRUE(decide(vague.state, eager_policy(), 1).chosen.actions.empty());
+  const Cluster fair = unequal_storage(0.0005);
+  EXPECT_EQ(moves_of(decide(fair.state, eager_policy(), 1).chosen), std::vector<std::string>{"db->h2"});
+  Cluster none = unequal_storage(0);
+  none.find_host("h2").fingerprint.storage = {profile::prior_of(profile::Resource::kStorage, {}).curve, 0, "assumed"};
+  EXPECT_EQ(moves_of(decide(none.state, eager_policy(), 1).chosen).size(), 1u) << "a bare curve says no error";
+}
+
+TEST(Devices, CpuBoundAndIoBoundEachGoWhereTheyRunBetter) {
+  Cluster cluster;
+  cluster.host("fast-cpu", 4.0).fingerprint.storage = answers(0.005, 0.0002);
+  cluster.host("fast-disk", 1.0).fingerprint.storage = answers(0.0005, 0.0001);
+  set_flat_cpu(cluster.vm("db", "fast-cpu", 1), cluster.state.now, 0.1);
+  lean_on_storage(cluster.find("db"), 150, 0.005);
+  for (const char* name : {"render", "encode"}) {
+    set_flat_cpu(cluster.vm(name, "fast-disk", 1), cluster.state.now, 0.8);
+    cluster.find(name).signature.run_cores = 0.5;
+  }
+  cluster.ready();
+  const Decision decision = decide(cluster.state, eager_policy(), 1);
+  carry_out(cluster.state, decision.chosen.actions);
+  EXPECT_EQ(cluster.find("db").host.value, "fast-disk") << decision.summary;
+  EXPECT_EQ(cluster.find("render").host.value, "fast-cpu") << decision.summary;
+  EXPECT_EQ(cluster.find("encode").host.value, "fast-cpu") << decision.summary;
+  EXPECT_TRUE(decide(cluster.state, eager_policy(), 1).chosen.actions.empty()) << "and they stay";
+}
+
+TEST(Devices, EvaluationIsWhatApplyingDoesAndRestoringTakesBack) {
+  Cluster cluster = unequal_storage(0.0004);
+  cluster.host("h3", 4.0).fingerprint.storage = answers(0.001, 0.0003);
+  lean_on_storage(cluster.find("web"), 50, 0.002);
+  cluster.ready();
+  const Policy policy;
+  const ClusterModel model(cluster.state, policy);
+  PlanState plan(model);
+  const double at_first = plan.total().total();
+  const Allocation as_is = cluster.state.vms[0].allocation;
+  // To h2, on to h3, where it stays for a while, and home; web passes it.
+  for (const Change& change : {Change{0, {1, as_is}}, Change{1, {1, as_is}}, Change{0, {2, as_is}}}) {
+    const double before = plan.total().total();
+    const Evaluation evaluation = plan.evaluate(change);
+    EXPECT_GT(evaluation.doubt, 0);
+    const PlanState::Saved saved = plan.apply_saved(change);
+    EXPECT_NEAR(plan.total().total() - before, evaluation.gain(), 1e-9);
+    plan.restore(saved);
+    EXPECT_NEAR(plan.total().total(), before, 1e-9);
+    plan.apply(change);
+  }
+  for (const std::size_t vm : {0, 1}) {
+    const double before = plan.total().total();
+    const Evaluation evaluation = plan.evaluate({vm, {0, as_is}});
+    EXPECT_EQ(evaluation.doubt, 0);
+    plan.apply({vm, {0, as_is}});
+    EXPECT_NEAR(plan.total().total() - before, evaluation.gain(), 1e-9);
+  }
+  EXPECT_NEAR(plan.total().total(), at_first, 1e-9);
+}
+
+}  // namespace
+}  // namespace proteus::ham
