@@ -165,6 +165,7 @@ struct Decision {
   outlooks @7 :List(Outlook);
   summary @8 :Text;
   power @9 :List(PowerChange);
+  emptying @10 :List(Text);  # hosts
 }
 
 struct Transition {

@@ -46,8 +46,9 @@ struct SearchResult {
   std::vector<Step> steps;
   std::vector<Option> options;  ///< the best looked at, best first, the chosen among them
   RejectionLog rejections;
-  std::vector<std::size_t> wake;   ///< hosts that the steps need awake
-  std::vector<std::size_t> sleep;  ///< hosts that may sleep once the steps are done
+  std::vector<std::size_t> wake;      ///< hosts that the steps need awake
+  std::vector<std::size_t> sleep;     ///< hosts that may sleep once the steps are done
+  std::vector<std::size_t> emptying;  ///< hosts that the steps empty, or begin to
   std::int64_t evaluations = 0;
   std::int64_t evaluations_max = 0;
   bool exhausted = false;  ///< the bound on evaluations was reached
