@@ -8,7 +8,6 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
 #include "controller/simulate/kvm/policies/ham_policy.h"
-#include "controller/simulate/kvm/policies/mfped.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/policies/threshold.h"
 
@@ -37,7 +36,6 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
-    Entry{"mfped", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<MfpedPolicy>(); }},
     Entry{"search-hour", [](const Workload&) { return baseline(std::make_unique<LastHour>()); }},
     Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w)); }},
     Entry{"proteus-rules", [](const Workload&) { return proteus(std::make_unique<RecentPaths>(RecentWeights{})); }},

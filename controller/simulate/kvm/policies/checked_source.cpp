@@ -8,7 +8,8 @@
 namespace proteus::simulate::kvm {
 namespace {
 
-constexpr int kHour_ticks = static_cast<int>(kAheadTicks);
+/// Moves are meant to pay within so long.
+constexpr int kCheck_ticks = 6 * static_cast<int>(kAheadTicks);
 
 /// E|X − y| − ½ E|X − X'| for X that takes these values with these weights, Σ = 1.
 double ranked_probability_score(const std::vector<double>& values, const std::vector<double>& weights, double y) {
@@ -60,14 +61,14 @@ void CheckedSource::score(const Console& console, Candidate& candidate) {
     }
   }
   if (count == 0) return;
-  const double fading = std::exp2(-1.0 * kHour_ticks / kDayTicks);
+  const double fading = std::exp2(-1.0 * kCheck_ticks / kDayTicks);
   candidate.score = checks_ == 0 ? sum / count : fading * candidate.score + (1 - fading) * sum / count;
 }
 
 void CheckedSource::observe(const Console& console) {
   plain_.source->observe(console);
   forecasts_.source->observe(console);
-  if (checked_at_ != kNever && console.tick() - checked_at_ < kHour_ticks) return;
+  if (checked_at_ != kNever && console.tick() - checked_at_ < kCheck_ticks) return;
   if (checked_at_ != kNever) {
     score(console, plain_);
     score(console, forecasts_);

@@ -7,8 +7,8 @@
 
 namespace proteus::simulate::kvm {
 
-/// Two outlooks, of which the one counts that has lately said better what came: every hour, what each says of the CPU
-/// that the VMs of each host will want together is kept, and an hour later scored against what they did (continuous
+/// Two outlooks, of which the one counts that has lately said better what came: every six hours, what each says of the
+/// CPU that the VMs of each host will want together is kept, and an hour later scored against what they did (continuous
 /// ranked probability score, a proper one: Gneiting & Raftery, 2007; of the host's capacity). Older scores fade with a
 /// half-life of a day. Until a day has been scored, and where they are equal, the plain one counts.
 class CheckedSource final : public OutlookSource {
@@ -21,7 +21,7 @@ class CheckedSource final : public OutlookSource {
   bool forecasts_count() const { return checks_ >= kChecksMin && forecasts_.score < plain_.score; }
 
  private:
-  static constexpr int kChecksMin = 24;
+  static constexpr int kChecksMin = 4;
   struct Candidate {
     std::unique_ptr<OutlookSource> source;
     double score = 0;                       ///< of what was checked, fading

@@ -50,24 +50,6 @@ TEST(Threshold, GivesTheLargestThatFitsToTheLeastLoaded) {
   EXPECT_FALSE(cluster.vms()[2].migrating());
 }
 
-TEST(Mfped, EmptiesTheLeastUsedHostAndWakesItWhenNothingFits) {
-  SmallCluster small;
-  for (int i = 0; i < 4; ++i) small.add_vm(100, {.cpu_mhz = 100});
-  constexpr int kBusyFrom = 36;
-  for (int vm = 0; vm < 4; ++vm) small.set(vm, Series::kCpu, kFirstTick + kBusyFrom, 800);
-  const auto policy = make_policy("mfped", small.workload());
-  ASSERT_TRUE(policy);
-  std::vector<int> on;
-  const auto count = [&](const Cluster& cluster, const TickOutcome&, const Tally&) {
-    int sum = 0;
-    for (const HostState& host : cluster.hosts()) sum += host.power == Power::kOn ? 1 : 0;
-    on.push_back(sum);
-  };
-  run(small.workload(), **policy, {.ticks_max = 48, .on_tick = count});
-  EXPECT_EQ(on[kBusyFrom - 1], 1);
-  EXPECT_EQ(on.back(), 2);
-}
-
 TEST(Decider, GuestsThatGrowTogetherDoNotKillEachOther) {
   for (const char* name : {"none", "proteus-rules"}) {
     SmallCluster small;
