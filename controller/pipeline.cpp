@@ -164,6 +164,12 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   std::shared_ptr<ham::ClusterState> state = view_.state(now);
   state->in_flight = std::move(in_flight);
   state->paused = paused_;
+  if (last_decision_ != nullptr) {
+    const std::vector<HostId>& emptying = last_decision_->emptying;
+    for (ham::HostState& host : state->hosts) {
+      host.emptying = std::find(emptying.begin(), emptying.end(), host.id) != emptying.end();
+    }
+  }
   last_state_ = state;
   if (learning_) {
     for (ham::learning::Outcome& outcome : learning_->observe(*state, policy_)) {

@@ -217,7 +217,8 @@ struct Decision {
   outlooks @7 :List(Outlook);
   summary @8 :Text;
   power @9 :List(PowerChange);
-  learning @10 :LearningPart;
+  emptying @10 :List(Text);  # hosts
+  learning @11 :LearningPart;
 }
 
 struct Transition {

@@ -60,6 +60,7 @@ struct HostState {
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
   bool commandable = false;           ///< its agent follows this controller
+  bool emptying = false;              ///< by the decision before, so that it may sleep (Decision::emptying)
   std::optional<Timestamp> woken_at;  ///< last time that it was woken
   bool asleep = false;                ///< put to sleep to save power; it sends no telemetry and can be woken
   Nanoseconds wake_time = std::chrono::seconds(30);  ///< from asleep until it takes VMs

@@ -342,6 +342,7 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
   decision.rejections = std::move(found.rejections).take();
   decision.outlooks = make_outlooks(model, decision);
   add_power(model, found, decision);
+  for (const std::size_t h : found.emptying) decision.emptying.push_back(model.hosts[h].state->id);
   if (found.steps.empty()) {
     decision.summary = summary_of_nothing(model, found, decision, plan);
   } else {

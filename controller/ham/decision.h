@@ -107,6 +107,7 @@ struct Decision {
   std::vector<Rejection> rejections;    ///< at most 32
   std::vector<Outlook> outlooks;   ///< of the VMs that candidates touch; if none does, of those nearest to their limit
   std::string summary;             ///< one sentence: why this, or why nothing
+  std::vector<HostId> emptying;    ///< hosts that are being emptied to sleep, over several cycles; for the next state
   std::vector<PowerChange> power;  ///< advice: the drs has no means to wake hosts or put them to sleep
   LearningPart learning;
 };

@@ -88,6 +88,7 @@ void read_limits(Table table, Limits& limits) {
   table.read_duration("cooldown", limits.cooldown, kNone, 30 * kDay);
   table.read("concurrent_migrations", limits.concurrent_migrations, 0, kCountMax);
   table.read("concurrent_migrations_per_host", limits.concurrent_migrations_per_host, 0, kCountMax);
+  table.read("settle_hosts", limits.settle_hosts);
   table.read("moves_per_hour", limits.moves_per_hour, 0, kCountMax);
   table.read("moves_per_hour_per_host", limits.moves_per_hour_per_host, 0, kCountMax);
   table.read("moves_per_hour_per_vm", limits.moves_per_hour_per_vm, 0, kCountMax);

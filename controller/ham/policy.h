@@ -118,6 +118,7 @@ struct Limits {
   Nanoseconds cooldown = std::chrono::minutes(5);  ///< per VM, after an action ended
   int concurrent_migrations = 2;                   ///< in the cluster
   int concurrent_migrations_per_host = 1;          ///< in or out
+  bool settle_hosts = true;  ///< a host that takes part in a running migration is left alone until it has ended
   int moves_per_hour = 60;
   int moves_per_hour_per_host = 60;  ///< in and out
   int moves_per_hour_per_vm = 60;

@@ -184,6 +184,10 @@ void fill(schema::Decision::Builder to, const ham::Decision& from) {
   SET_LIST(to, Outlooks, from.outlooks);
   SET_TEXT(to, Summary, from.summary);
   SET_LIST(to, Power, from.power);
+  if (!from.emptying.empty()) {
+    auto hosts = to.initEmptying(static_cast<unsigned>(from.emptying.size()));
+    for (unsigned i = 0; i < hosts.size(); ++i) hosts.set(i, text(from.emptying[i].value));
+  }
   if (from.learning.present) fill(to.initLearning(), from.learning);
 }
 
@@ -474,6 +478,7 @@ ham::Decision read_decision(schema::Decision::Reader from) {
   to.outlooks = read_list(from.getOutlooks(), read_outlook);
   to.summary = read_text(from.getSummary());
   to.power = read_list(from.getPower(), read_power);
+  to.emptying = read_list(from.getEmptying(), [](capnp::Text::Reader host) { return HostId(read_text(host)); });
   if (from.hasLearning()) to.learning = read_learning(from.getLearning());
   return to;
 }

@@ -11,6 +11,16 @@ std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& ch
                          : std::string()};
 }
 
+std::optional<Refusal> check_emptying(const PlanState& plan, const Change& change, bool explain) {
+  const HostState& target = *plan.model().hosts[change.to.host].state;
+  if (!is_move(plan, change) || !target.emptying || !plan.policy().strategies.consolidate) return std::nullopt;
+  // One without VMs is empty: filling it anew is another matter.
+  if (plan.vms_on(change.to.host).empty()) return std::nullopt;
+  return Refusal{"emptying",
+                 explain ? fmt::format("{} is being emptied so that it may sleep", host_name(plan, change.to.host))
+                         : std::string()};
+}
+
 std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain) {
   if (!is_move(plan, change)) return std::nullopt;
   const ClusterModel& model = plan.model();

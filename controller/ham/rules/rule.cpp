@@ -20,6 +20,7 @@ constexpr std::array kRules = {
     Rule{"staleness", Rule::Scope::kChange, check_stale_target},
     Rule{"in_flight", Rule::Scope::kChange, check_in_flight_target},
     Rule{"maintenance", Rule::Scope::kChange, check_maintenance},
+    Rule{"emptying", Rule::Scope::kChange, check_emptying},
     Rule{"pin", Rule::Scope::kChange, check_pin},
     Rule{"affinity", Rule::Scope::kChange, check_affinity},
     Rule{"size", Rule::Scope::kChange, check_size},

@@ -61,6 +61,7 @@ std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& ch
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_emptying(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_affinity(const PlanState& plan, const Change& change, bool explain);
 // Rules about how much (capacity_rules.cpp).

@@ -55,7 +55,7 @@ std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& c
                                                       vm.awaiting_approval ? "awaits approval" : "is under way")
                                         : std::string()};
   }
-  if (plan.model().hosts[vm.host].migrations_running > 0) {
+  if (plan.policy().limits.settle_hosts && plan.model().hosts[vm.host].migrations_running > 0) {
     return Refusal{"in_flight",
                    explain ? fmt::format("{} takes part in a migration that is under way", host_name(plan, vm.host))
                            : std::string()};
@@ -64,7 +64,10 @@ std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& c
 }
 
 std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change) || plan.model().hosts[change.to.host].migrations_running == 0) return std::nullopt;
+  if (!is_move(plan, change) || !plan.policy().limits.settle_hosts ||
+      plan.model().hosts[change.to.host].migrations_running == 0) {
+    return std::nullopt;
+  }
   return Refusal{"in_flight", explain ? fmt::format("{} takes part in a migration that is under way",
                                                     host_name(plan, change.to.host))
                                       : std::string()};

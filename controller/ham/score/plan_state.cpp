@@ -44,10 +44,10 @@ PlanState::PlanState(const ClusterModel& model)
     vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
     count_affinity(v, vm.host, 1);
   }
-  for (std::size_t h = 0; h < hosts_.size(); ++h) recompute(h);
+  for (std::size_t h = 0; h < hosts_.size(); ++h) recompute(h, false);
 }
 
-void PlanState::recompute(std::size_t h) {
+void PlanState::recompute(std::size_t h, bool same_vms) {
   // From the beginning each time: adding and subtracting for a whole search would let rounding pile up.
   HostPlan& host = hosts_[h];
   host.load = Load{};
@@ -56,21 +56,28 @@ void PlanState::recompute(std::size_t h) {
     host.load.add(vm_loads_[v], 1);
     host.vm_performance += vm_scores_[v].performance();
   }
-  if (model_->service != nullptr) host.service_load = model_->service->load_of(h, host.vms);
-  host.score = score_of(h, host.load, kNowhere, kNowhere);
+  if (model_->service != nullptr && !same_vms) {
+    host.service_load = model_->service->load_of(h, host.vms);
+    host.service = model_->service->price(h, host.vms, kNowhere, kNowhere, host.service_load);
+  }
+  host.score = score_of(h, host.load, host.service);
   host.peak_cores = host.load.peak.most();
 }
 
-HostScore PlanState::score_of(std::size_t h, const Load& load, std::size_t leaves, std::size_t comes) const {
+HostScore PlanState::score_of(std::size_t h, const Load& load, const ServicePrice& service) const {
   HostScore score = score_host(policy(), model_->hosts[h], load);
   if (model_->service == nullptr || load.vms == 0) return score;
+  score.slowdown = service.slowdown_per_hour;
+  score.energy = energy_cost(policy(), model_->hosts[h], service.used);
+  return score;
+}
+
+HostScore PlanState::score_of(std::size_t h, const Load& load, std::size_t leaves, std::size_t comes) const {
+  if (model_->service == nullptr) return score_of(h, load, ServicePrice{});
   ServiceLoad service_load = hosts_[h].service_load;
   if (leaves != kNowhere) model_->service->add(service_load, h, leaves, -1);
   if (comes != kNowhere) model_->service->add(service_load, h, comes, 1);
-  const ServicePrice price = model_->service->price(h, hosts_[h].vms, leaves, comes, service_load);
-  score.slowdown = price.slowdown_per_hour;
-  score.energy = energy_cost(policy(), model_->hosts[h], price.used);
-  return score;
+  return score_of(h, load, model_->service->price(h, hosts_[h].vms, leaves, comes, service_load));
 }
 
 void PlanState::count_affinity(std::size_t v, std::size_t host, int sign) {
@@ -229,7 +236,7 @@ Evaluation PlanState::evaluate(const Change& change) const {
   load.add(vm_loads_[v], -1);
   load.add(load_of(vm, change.to.allocation), 1);
   const HostScore& before = hosts_[h].score;
-  const HostScore after = score_of(h, load, kNowhere, kNowhere);
+  const HostScore after = score_of(h, load, hosts_[h].service);
   const VmScore& old_vm_score = vm_scores_[v];
   const VmScore new_vm_score = score_vm(policy(), vm, change.to.allocation);
   Evaluation result;
@@ -372,9 +379,10 @@ void PlanState::place(std::size_t v, const Placement& to, std::vector<std::size_
     joined.insert(std::lower_bound(joined.begin(), joined.end(), v), v);
     count_affinity(v, from_host, -1);
     count_affinity(v, to.host, 1);
-    recompute(from_host);
+    recompute(from_host, false);
   }
-  recompute(to.host);
+  // What the VMs get done does not hang on how much memory each may have.
+  recompute(to.host, to.host == from_host);
 }
 
 PlanState::Saved PlanState::apply_saved(const Change& change) {

@@ -131,6 +131,7 @@ class PlanState {
     std::vector<std::size_t> vms;  ///< ascending
     Load load;
     ServiceLoad service_load;
+    ServicePrice service;
     HostScore score;
     double peak_cores = 0;
     double vm_performance = 0;  ///< of its VMs, as a cost
@@ -157,7 +158,8 @@ class PlanState {
   void count_affinity(std::size_t vm, std::size_t host, int sign);
   void book(std::size_t vm, int sign);
   void leave(std::size_t host, std::size_t vm, int sign);
-  void recompute(std::size_t host);
+  void recompute(std::size_t host, bool same_vms);
+  HostScore score_of(std::size_t host, const Load& load, const ServicePrice& service) const;
   /// Of a host with such a load: its VMs but for `leaves`, and `comes`; kNowhere: none.
   HostScore score_of(std::size_t host, const Load& load, std::size_t leaves, std::size_t comes) const;
   void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);

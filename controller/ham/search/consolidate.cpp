@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "controller/ham/search/workspace.h"
 
@@ -8,20 +10,19 @@ namespace {
 /// Hosts tried for emptying in one cycle.
 constexpr std::size_t kDrainsMax = 16;
 
+bool takes_part(const HostModel& host) {
+  return host.state->fresh && host.state->commandable && !host.state->maintenance;
+}
+
 /// It was woken not long ago.
 bool rests(const Policy& policy, const HostState& host, Timestamp now) {
   return host.woken_at && now - *host.woken_at < policy.limits.awake_min;
 }
 
-/// By how much more of its price a move pays that is meant to last for sleep_payback instead of payback.
-double price_spared(const Policy& policy) {
-  const Limits& limits = policy.limits;
-  if (limits.sleep_payback <= limits.payback) return 0;
-  return 1 - to_seconds(limits.payback) / to_seconds(limits.sleep_payback);
-}
-
-bool takes_part(const HostModel& host) {
-  return host.state->fresh && host.state->commandable && !host.state->maintenance;
+/// For how long emptying a host is meant to last.
+double sleep_payback_hours(const Workspace& w) {
+  const Limits& limits = w.policy().limits;
+  return std::max(w.model.payback_hours(), to_seconds(limits.sleep_payback) / 3600);
 }
 
 /// Where all VMs of the host would go, best fit; changes empty: not all find a place, or it does not pay.
@@ -34,6 +35,8 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
     return w.plan.placement(a).allocation.memory_bytes > w.plan.placement(b).allocation.memory_bytes;
   });
   double touched_cost = w.plan.cost_of_host(h);
+  // How much of its price a move is spared that is paid back over a longer time.
+  const double price_spared = 1 - w.model.payback_hours() / sleep_payback_hours(w);
   // What the last VM's leaving saves.
   const double at_rest = energy_cost(w.policy(), w.model.hosts[h], 0);
   bool all_placed = true;
@@ -60,7 +63,7 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
       all_placed = false;
       break;
     }
-    option.gain += best.gain() + price_spared(w.policy()) * w.plan.move_price(v);
+    option.gain += best.gain() + price_spared * w.plan.move_price(v);
     if (option.gain + at_rest < 0) {
       all_placed = false;
       break;
@@ -112,18 +115,37 @@ std::vector<std::size_t> drainable_hosts(const Workspace& w) {
   return hosts;
 }
 
+/// The host of these whose emptying gains most.
+struct Drain {
+  std::size_t host = kNowhere;
+  Option option;
+};
+Drain best_drain(Workspace& w, const Targets& targets, std::span<const std::size_t> hosts) {
+  Drain best;
+  for (const std::size_t h : hosts) {
+    Option option = drain_option(w, targets, h);
+    if (option.changes.empty() || (best.host != kNowhere && option.gain <= best.option.gain)) continue;
+    best = {h, std::move(option)};
+  }
+  return best;
+}
+
 }  // namespace
 
 void consolidate(Workspace& w) {
   Targets targets(w);
-  while (w.moves_left() > 0) {
-    Option best;
-    for (const std::size_t h : drainable_hosts(w)) {
-      Option option = drain_option(w, targets, h);
-      if (!option.changes.empty() && (best.changes.empty() || option.gain > best.gain)) best = std::move(option);
-    }
+  while (true) {
+    std::vector<std::size_t> hosts = drainable_hosts(w);
+    // What was begun goes before what may be begun.
+    const auto others = std::stable_partition(hosts.begin(), hosts.end(),
+                                              [&](std::size_t h) { return w.model.hosts[h].state->emptying; });
+    Drain best = best_drain(w, targets, {hosts.begin(), others});
+    if (best.host == kNowhere) best = best_drain(w, targets, {others, hosts.end()});
+    if (best.host == kNowhere) return;
+    const bool all = take_what_is_allowed(w, targets, best.option);
+    w.result.emptying.push_back(best.host);
     // One host after the other: those that are still there are no place for the next one's VMs.
-    if (best.changes.empty() || !take_what_is_allowed(w, targets, best)) return;
+    if (!all) return;
   }
 }
 

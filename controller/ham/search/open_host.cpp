@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <limits>
 #include <tuple>
+#include <utility>
 
 #include "controller/ham/search/workspace.h"
 
@@ -9,6 +9,8 @@ namespace {
 
 /// VMs that are looked for to fill a host with, in one cycle.
 constexpr std::size_t kFillMax = 8;
+/// VMs that are looked at for that.
+constexpr std::size_t kLeaversMax = 64;
 
 /// Without VMs, and able to take some, at once or once it is awake.
 bool may_open(const Workspace& w, std::size_t h) {
@@ -17,8 +19,27 @@ bool may_open(const Workspace& w, std::size_t h) {
   return host.state->asleep || (host.state->fresh && host.state->commandable);
 }
 
+/// The VMs whose leaving gains most where they are, the best first.
+std::vector<std::size_t> leavers(const Workspace& w) {
+  std::vector<std::pair<double, std::size_t>> found;
+  for (std::size_t from = 0; from < w.model.hosts.size(); ++from) {
+    if (w.plan.cost_of_host(from) <= w.price_min()) continue;
+    for (const std::size_t v : w.plan.vms_on(from)) {
+      if (!w.eligible(v) || w.plan.moved(v) || w.reshaped[v]) continue;
+      const Departure departure = w.plan.depart(v);
+      const double gain_at_most = departure.performance + departure.utilisation - w.plan.move_price(v);
+      if (gain_at_most > 0) found.emplace_back(-gain_at_most, v);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > kLeaversMax) found.resize(kLeaversMax);
+  std::vector<std::size_t> vms;
+  for (const auto& [loss, v] : found) vms.push_back(v);
+  return vms;
+}
+
 /// The VMs that gain most by being on the host together, each given those before it. changes empty: it does not pay.
-Option fill_option(Workspace& w, std::size_t h) {
+Option fill_option(Workspace& w, std::size_t h, const std::vector<std::size_t>& candidates) {
   Option option;
   option.cause = Step::Cause::kOpen;
   std::vector<PlanState::Saved> saved;
@@ -27,23 +48,17 @@ Option fill_option(Workspace& w, std::size_t h) {
     Evaluation best;
     Change best_move;
     double best_gain = 0;
-    for (std::size_t from = 0; from < w.model.hosts.size(); ++from) {
-      if (from == h || w.plan.cost_of_host(from) <= w.price_min()) continue;
-      for (const std::size_t v : w.plan.vms_on(from)) {
-        if (!w.eligible(v) || w.plan.moved(v) || w.reshaped[v]) continue;
-        const Departure departure = w.plan.depart(v);
-        if (departure.performance + departure.utilisation - w.plan.move_price(v) <= best_gain) continue;
-        const Change move{v, {h, w.plan.placement(v).allocation}};
-        if (lasting_refusal(w.plan, move) || !w.spend()) continue;
-        const Evaluation evaluation = w.plan.evaluate(move, departure);
-        // The first one pays what the host draws at rest; others share that.
-        const double gain =
-            evaluation.gain() + (option.changes.empty() ? energy_cost(w.policy(), w.model.hosts[h], 0) : 0);
-        if (evaluation.hard_violations > 0 || gain <= best_gain) continue;
-        best = evaluation;
-        best_gain = gain;
-        best_move = move;
-      }
+    for (const std::size_t v : candidates) {
+      const Change move{v, {h, w.plan.placement(v).allocation}};
+      if (w.plan.moved(v) || lasting_refusal(w.plan, move) || !w.spend()) continue;
+      const Evaluation evaluation = w.plan.evaluate(move);
+      // The first one pays what the host draws at rest; others share that.
+      const double gain =
+          evaluation.gain() + (option.changes.empty() ? energy_cost(w.policy(), w.model.hosts[h], 0) : 0);
+      if (evaluation.hard_violations > 0 || gain <= best_gain) continue;
+      best = evaluation;
+      best_gain = gain;
+      best_move = move;
     }
     if (best_gain <= 0) break;
     option.gain += best.gain();
@@ -64,6 +79,7 @@ void open_host(Workspace& w) {
   if (w.moves_left() <= 0) return;
   Option best;
   std::size_t host = kNowhere;
+  std::vector<std::size_t> candidates;
   std::vector<std::tuple<double, double, std::int64_t, double, bool>> tried;  // hosts without VMs are mostly alike
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     if (!may_open(w, h)) continue;
@@ -71,8 +87,9 @@ void open_host(Workspace& w) {
     const std::tuple kind(model.capacity_cores, model.state->core_speed, model.memory_bytes, model.idle_watts,
                           model.state->asleep);
     if (std::find(tried.begin(), tried.end(), kind) != tried.end()) continue;
+    if (tried.empty()) candidates = leavers(w);
     tried.push_back(kind);
-    Option option = fill_option(w, h);
+    Option option = fill_option(w, h, candidates);
     if (option.changes.empty() || (host != kNowhere && option.gain <= best.gain)) continue;
     best = std::move(option);
     host = h;

@@ -57,8 +57,9 @@ struct SearchResult {
   RejectionLog rejections;
   /// What learning held back: of each VM and kind of action the one that gains most by the score.
   std::map<std::pair<std::size_t, learning::Kind>, HeldChange> held;
-  std::vector<std::size_t> wake;   ///< hosts that the steps need awake
-  std::vector<std::size_t> sleep;  ///< hosts that may sleep once the steps are done
+  std::vector<std::size_t> wake;      ///< hosts that the steps need awake
+  std::vector<std::size_t> sleep;     ///< hosts that may sleep once the steps are done
+  std::vector<std::size_t> emptying;  ///< hosts that the steps empty, or begin to
   std::int64_t evaluations = 0;
   std::int64_t evaluations_max = 0;
   bool exhausted = false;  ///< the bound on evaluations was reached

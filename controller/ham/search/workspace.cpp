@@ -153,7 +153,8 @@ Targets::Targets(const Workspace& workspace) : workspace_(workspace), use_(works
   std::size_t asleep = 0;
   for (std::size_t h = 0; h < model.hosts.size(); ++h) {
     const HostState& host = *model.hosts[h].state;
-    if (host.maintenance || model.hosts[h].migrations_running > 0 || model.hosts[h].capacity_cores <= 0) continue;
+    const bool busy = model.policy.limits.settle_hosts && model.hosts[h].migrations_running > 0;
+    if (host.maintenance || busy || model.hosts[h].capacity_cores <= 0) continue;
     if (host.asleep) {
       if (!model.policy.strategies.consolidate || ++asleep > kTargetsMax) continue;
     } else if (!host.fresh || !host.commandable) {

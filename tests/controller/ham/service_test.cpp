@@ -300,5 +300,27 @@ TEST(SleepPayback, LeavesAHostThatWasJustWoken) {
   EXPECT_FALSE(decide(two.cluster.state, two.policy, 1).chosen.actions.empty());
 }
 
+TEST(Emptying, IsToldForTheNextDecision) {
+  TwoHosts two;
+  two.policy.limits.sleep_payback = std::chrono::hours(12);
+  EXPECT_EQ(decide(two.cluster.state, two.policy, 1).emptying, std::vector<HostId>{HostId("h1")});
+}
+
+TEST(Emptying, AHostThatIsEmptiedTakesNobodyIn) {
+  Cluster cluster;
+  cluster.host("slow", 4).core_speed = 1;
+  cluster.host("fast", 4).core_speed = 1.25;
+  set_flat_cpu(cluster.vm("busy", "slow", 1), cluster.state.now, 1.25);
+  set_flat_cpu(cluster.vm("last", "fast", 1), cluster.state.now, 0.1);
+  cluster.ready();
+  set_paths(cluster.state, {{1.25F, 0.1F}});
+  Policy policy = value_policy();
+  policy.strategies.consolidate = true;
+  cluster.find_host("fast").emptying = true;
+  EXPECT_TRUE(decide(cluster.state, policy, 1).chosen.actions.empty());
+  cluster.find_host("fast").emptying = false;
+  EXPECT_EQ(moves_of(decide(cluster.state, policy, 1).chosen), std::vector<std::string>{"busy->fast"});
+}
+
 }  // namespace
 }  // namespace proteus::ham

@@ -141,6 +141,7 @@ ham::Decision decision(Random& random) {
   d.outlooks = some<ham::Outlook>(random, outlook);
   d.summary = random_text(random);
   d.power = some<ham::PowerChange>(random, power_change);
+  d.emptying = some<HostId>(random, [](Random& g) { return HostId(random_text(g)); });
   d.learning = learning_part(random);
   return d;
 }
@@ -304,9 +305,9 @@ bool same(const LearningState& x, const LearningState& y) {
   return x.bytes == y.bytes;
 }
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, power_a, learning_a] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, power_b, learning_b] = y;
-  return std::tie(a1, a2, a3, a9) == std::tie(b1, b2, b3, b9) && same(chosen_a, chosen_b) &&
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, a10, power_a, learning_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, b10, power_b, learning_b] = y;
+  return std::tie(a1, a2, a3, a9, a10) == std::tie(b1, b2, b3, b9, b10) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
          same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b) &&
          same(learning_a, learning_b);

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <utility>
 
+#include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
-#include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/ham_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
-#include "controller/simulate/kvm/policies/search_policy.h"
 #include "controller/simulate/kvm/policies/threshold.h"
-#include "controller/simulate/kvm/policies/true_response.h"
 
 namespace proteus::simulate::kvm {
 namespace {
@@ -16,14 +17,15 @@ namespace {
 constexpr double kForecastWeight = 0.3;
 
 std::unique_ptr<Policy> proteus(std::unique_ptr<OutlookSource> source) {
-  return std::make_unique<SearchPolicy>(std::move(source), std::make_unique<LearnedResponse>(), SearchOptions{});
+  return std::make_unique<HamPolicy>(std::move(source), HamOptions{});
 }
 
-/// A baseline that knows the simulator's formulas. Its outlook is one hour and says nothing of what comes after.
-std::unique_ptr<Policy> baseline(std::unique_ptr<OutlookSource> source, const Workload& workload) {
-  SearchOptions options;
-  options.payback_h = 1;
-  return std::make_unique<SearchPolicy>(std::move(source), std::make_unique<TrueResponse>(workload), options);
+/// A baseline whose outlook is one hour and says nothing of what comes after.
+std::unique_ptr<Policy> baseline(std::unique_ptr<OutlookSource> source) {
+  HamOptions options;
+  options.limits.gain_floor /= static_cast<double>(options.limits.payback / std::chrono::hours(1));
+  options.limits.payback = std::chrono::hours(1);
+  return std::make_unique<HamPolicy>(std::move(source), options);
 }
 
 struct Entry {
@@ -34,11 +36,15 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
-    Entry{"search-hour", [](const Workload& w) { return baseline(std::make_unique<LastHour>(), w); }},
-    Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w), w); }},
+    Entry{"search-hour", [](const Workload&) { return baseline(std::make_unique<LastHour>()); }},
+    Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w)); }},
     Entry{"proteus-rules", [](const Workload&) { return proteus(std::make_unique<RecentPaths>(RecentWeights{})); }},
     Entry{"proteus",
-          [](const Workload&) { return proteus(std::make_unique<ForecastSource>(kForecastWeight, RecentWeights{})); }},
+          [](const Workload&) {
+            return proteus(
+                std::make_unique<CheckedSource>(std::make_unique<RecentPaths>(RecentWeights{}),
+                                                std::make_unique<ForecastSource>(kForecastWeight, RecentWeights{})));
+          }},
 };
 
 }  // namespace

@@ -104,6 +104,7 @@ HamOptions::HamOptions() {
   limits.cooldown = std::chrono::seconds(0);
   limits.concurrent_migrations = kNoLimit;
   limits.concurrent_migrations_per_host = kHostMigrationsMax;
+  limits.settle_hosts = false;
   limits.moves_per_hour = kNoLimit;
   limits.moves_per_hour_per_host = kNoLimit;
   limits.moves_per_hour_per_vm = kNoLimit;
@@ -148,6 +149,7 @@ void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) cons
     host.network = {kind.network_kbs * kBytesPerKb, 1, response_.network_curve(h)};
     host.memory_available_bytes = bytes_of(kind.memory_mib - now.used_mib);
     host.fresh = host.commandable = now.power == Power::kOn;
+    host.emptying = std::find(emptying_.begin(), emptying_.end(), host.id) != emptying_.end();
     host.asleep = now.power == Power::kAsleep;
     host.wake_time = std::chrono::seconds(kTick_s);
     if (woken_at_[h] != kNever) host.woken_at = time_of(woken_at_[h]);
@@ -239,6 +241,7 @@ void HamPolicy::begin_move(Console& console, int v, int h) const {
 
 void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
   const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
+  emptying_ = decision.emptying;
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
       begin_move(console, number(action.vm), number(move->target));

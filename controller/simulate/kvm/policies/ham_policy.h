@@ -8,7 +8,7 @@
 #include "controller/ham/score/scenarios.h"
 #include "controller/simulate/kvm/policies/learned_response.h"
 #include "controller/simulate/kvm/policies/outlook.h"
-#include "controller/simulate/kvm/policies/search_policy.h"
+#include "controller/simulate/kvm/policies/outlook_source.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -47,7 +47,8 @@ class HamPolicy final : public Policy {
   std::vector<double> peak_mib_;  ///< [vm]
   std::vector<HostId> host_ids_;
   std::vector<VmId> vm_ids_;
-  std::vector<int> woken_at_;  ///< [host] tick; kNever: not yet
+  std::vector<HostId> emptying_;  ///< by the last decision
+  std::vector<int> woken_at_;     ///< [host] tick; kNever: not yet
 };
 
 }  // namespace proteus::simulate::kvm

@@ -8,7 +8,6 @@ namespace {
 
 constexpr Nanoseconds kHalfLife = std::chrono::hours(48);
 constexpr int kRefreshTicks = 12;
-constexpr double kStep = profile::ResponseCurve::kMaxUtilisation / 200;
 
 }  // namespace
 
@@ -18,26 +17,12 @@ LearnedResponse::Curve::Curve(double cpus) : learner(profile::prior_curve(cpus),
 
 void LearnedResponse::Curve::refresh() {
   curve = std::make_shared<const profile::ResponseCurve>(learner.curve());
-  for (std::size_t i = 0; i < ratios.size(); ++i) {
-    ratios[i] = static_cast<float>(curve->at(static_cast<double>(i) * kStep));
-  }
-}
-
-double LearnedResponse::Curve::wait_ratio(double utilisation) const {
-  const double at = std::clamp(utilisation / kStep, 0.0, static_cast<double>(ratios.size() - 2));
-  const auto i = static_cast<std::size_t>(at);
-  return ratios[i] + (at - static_cast<double>(i)) * (ratios[i + 1] - ratios[i]);
 }
 
 void LearnedResponse::Half::observe(double rate_kbs, double share) {
   if (rate_kbs <= 0 || share <= 0 || share >= 1) return;
   rate_sum += rate_kbs;
   odds_sum += share / (1 - share);
-}
-
-double LearnedResponse::Half::share(double rate_kbs) const {
-  if (odds_sum <= 0) return 0;
-  return rate_kbs / (rate_kbs + rate_sum / odds_sum);
 }
 
 void LearnedResponse::begin(const Console& console) {
@@ -81,21 +66,6 @@ void LearnedResponse::observe(const Console& console) {
   for (auto& [name, host] : classes_) {
     for (Curve* curve : {&host.cpu, &host.disk, &host.network}) curve->refresh();
   }
-}
-
-double LearnedResponse::wait(std::size_t host, const BusyFractions& busy) const {
-  const Class& c = *class_of_[host];
-  const double ratio = c.cpu.wait_ratio(busy.sum * c.core_mhz / c.cpu_mhz);
-  return ratio / (1 + ratio);
-}
-
-double LearnedResponse::disk_stretch(std::size_t host, double load) const {
-  const Class& c = *class_of_[host];
-  return c.disk_rest * (1 + c.disk.wait_ratio(load));
-}
-
-double LearnedResponse::network_stretch(std::size_t host, double load) const {
-  return 1 + class_of_[host]->network.wait_ratio(load);
 }
 
 }  // namespace proteus::simulate::kvm

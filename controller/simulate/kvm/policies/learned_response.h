@@ -1,14 +1,11 @@
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "controller/profile/fingerprint.h"
-#include "controller/simulate/kvm/policies/response.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -17,14 +14,10 @@ namespace proteus::simulate::kvm {
 /// CPUs' run queue, the disk and the network. A device is to the profiler a host with one CPU: its service time is
 /// what an operation takes at rest, the rest of the latency is waiting. What a VM's I/O costs it is learned as the
 /// rate at which it would spend half of its time in it, from the shares that were seen.
-class LearnedResponse final : public Response {
+class LearnedResponse {
  public:
-  void observe(const Console& console) override;
-  double wait(std::size_t host, const BusyFractions& busy) const override;
-  double disk_stretch(std::size_t host, double load) const override;
-  double network_stretch(std::size_t host, double load) const override;
-  double disk_share(double disk_kbs) const override { return disk_.share(disk_kbs); }
-  double network_share(double network_kbs) const override { return network_.share(network_kbs); }
+  /// Once a step: what the last tick showed.
+  void observe(const Console& console);
 
   /// Hosts of a class share their curves.
   std::shared_ptr<const profile::ResponseCurve> cpu_curve(std::size_t host) const { return class_of_[host]->cpu.curve; }
@@ -34,20 +27,17 @@ class LearnedResponse final : public Response {
   std::shared_ptr<const profile::ResponseCurve> network_curve(std::size_t host) const {
     return class_of_[host]->network.curve;
   }
-  double cpu_evidence_s(std::size_t host) const { return class_of_[host]->cpu.learner.evidence().run_s(); }
+  double cpu_evidence_s(std::size_t host) const { return class_of_[host]->cpu.learner.evidence().weight(); }
   double disk_rest(std::size_t host) const { return class_of_[host]->disk_rest; }
   /// KB/s at which a VM spends half of its time in I/O; 0: not seen yet.
   double disk_half_kbs() const { return disk_.half(); }
   double network_half_kbs() const { return network_.half(); }
 
  private:
-  /// A curve, read at even steps of utilisation because it is read very often.
   struct Curve {
     explicit Curve(double cpus);
     void refresh();
-    double wait_ratio(double utilisation) const;
     profile::CurveLearner learner;
-    std::array<float, 201> ratios{};
     std::shared_ptr<const profile::ResponseCurve> curve;  ///< as of the last refresh
   };
   struct Class {
@@ -63,7 +53,6 @@ class LearnedResponse final : public Response {
     double rate_sum = 0;
     double odds_sum = 0;
     void observe(double rate_kbs, double share);
-    double share(double rate_kbs) const;
     double half() const { return odds_sum > 0 ? rate_sum / odds_sum : 0; }
   };
   void begin(const Console& console);

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "controller/simulate/kvm/policies/search_policy.h"
+#include "controller/simulate/kvm/policies/outlook_source.h"
 
 namespace proteus::simulate::kvm {
 

@@ -1,7 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <tuple>
+#include <vector>
+
 #include "controller/simulate/kvm/policies/catalogue.h"
-#include "controller/simulate/kvm/policies/memory_keeper.h"
+#include "controller/simulate/kvm/policies/checked_source.h"
+#include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/run.h"
 #include "tests/controller/simulate/kvm/small_cluster.h"
 
@@ -44,50 +50,64 @@ TEST(Threshold, GivesTheLargestThatFitsToTheLeastLoaded) {
   EXPECT_FALSE(cluster.vms()[2].migrating());
 }
 
-TEST(MemoryKeeper, CeilingsLeaveAHostWhatItCanStand) {
-  SmallCluster small;
-  small.add_vm(8000, {.active_mib = 3000});  // resident 3800 each
-  small.add_vm(100, {});
-  small.add_vm(8000, {.active_mib = 3000});
-  small.workload().vms[1].vcpus = 2;
-  Cluster cluster(small.workload());
-  ASSERT_EQ(cluster.hosts()[0].vms, (std::vector<int>{0, 2}));
-  const TickOutcome last;
-  Console console(cluster, last);
-  MemoryKeeper({.host_share = 1.0, .reclaim_share = 0.05, .value_power = 0})
-      .act(console, {5000, 100, 3800}, {5000, 100, 3800});
-  // 10000 less what both hold leaves 2144: the first one's likely 1200, and 944 for the other.
-  EXPECT_NEAR(cluster.vms()[0].balloon_mib, 5000, 1);
-  EXPECT_NEAR(cluster.vms()[2].balloon_mib, 3800 + 944, 1);
+TEST(Decider, GuestsThatGrowTogetherDoNotKillEachOther) {
+  for (const char* name : {"none", "proteus-rules"}) {
+    SmallCluster small;
+    small.add_vm(8000, {.active_mib = 3000});
+    small.add_vm(100, {});
+    small.add_vm(8000, {.active_mib = 3000});
+    small.workload().vms[1].vcpus = 2;
+    for (const int vm : {0, 2}) {
+      small.workload().vms[static_cast<std::size_t>(vm)].pinned = true;
+      small.set(vm, Series::kMemory, kFirstTick + 20, 6000);  // 6800 each of a host's 10000 MiB
+    }
+    const auto policy = make_policy(name, small.workload());
+    ASSERT_TRUE(policy);
+    const RunResult result = run(small.workload(), **policy, {.ticks_max = 48, .on_tick = {}});
+    EXPECT_EQ(result.metrics.disasters > 0, std::string_view(name) == "none") << name;
+  }
 }
 
-TEST(MemoryKeeper, PrefersWhatHasBeenSeenToWhatHasNot) {
-  SmallCluster small;
-  small.add_vm(8000, {.active_mib = 3000});  // resident 3800 each
-  small.add_vm(100, {});
-  small.add_vm(8000, {.active_mib = 3000});
-  small.workload().vms[1].vcpus = 2;
-  Cluster cluster(small.workload());
-  const TickOutcome last;
-  Console console(cluster, last);
-  MemoryKeeper({.host_share = 1.0, .reclaim_share = 0.05, .value_power = 0})
-      .act(console, {4000, 100, 3800}, {5800, 100, 3800});
-  EXPECT_NEAR(cluster.vms()[0].balloon_mib, 5800, 1);
-  EXPECT_NEAR(cluster.vms()[2].balloon_mib, 3800 + 144, 1);
-}
+/// Says that every VM will want so much.
+class FlatSource final : public OutlookSource {
+ public:
+  explicit FlatSource(double cpu_mhz) : cpu_mhz_(cpu_mhz) {}
+  void fill(const Console& console, Outlook& outlook) override {
+    outlook.reset(console.vm_count(), kAheadTicks, 1);
+    std::fill(outlook.cpu_mhz.begin(), outlook.cpu_mhz.end(), static_cast<float>(cpu_mhz_));
+  }
+  std::vector<double> memory_needs(const Console& console) override { return std::vector<double>(console.vm_count()); }
 
-TEST(MemoryKeeper, TakesBackWhatAGuestNoLongerNeeds) {
+ private:
+  double cpu_mhz_;
+};
+
+/// Only watches.
+class Observer final : public Policy {
+ public:
+  explicit Observer(CheckedSource& source) : source_(source) {}
+  void decide(Console& console) override { source_.observe(console); }
+
+ private:
+  CheckedSource& source_;
+};
+
+TEST(CheckedSource, ForecastsCountOnlyWhereTheyHaveSaidBetterWhatCame) {
   SmallCluster small;
-  const int vm = small.add_vm(8000, {.active_mib = 3000});
-  Cluster cluster(small.workload());
-  const TickOutcome last;
-  Console console(cluster, last);
-  MemoryKeeper({}).act(console, {2000}, {2000});
-  EXPECT_DOUBLE_EQ(cluster.vms()[static_cast<std::size_t>(vm)].balloon_mib, 2000);
+  small.add_vm(100, {.cpu_mhz = 500});
+  constexpr int kDay = kDayTicks + 1;
+  for (const auto& [plain, forecast, ticks, count] :
+       {std::tuple(300, 450, kDay, true), std::tuple(300, 450, kDay - 1, false), std::tuple(450, 300, kDay, false),
+        std::tuple(450, 450, kDay, false)}) {
+    CheckedSource source(std::make_unique<FlatSource>(plain), std::make_unique<FlatSource>(forecast));
+    Observer observer(source);
+    run(small.workload(), observer, {.ticks_max = ticks, .on_tick = {}});
+    EXPECT_EQ(source.forecasts_count(), count) << plain << ' ' << forecast << ' ' << ticks;
+  }
 }
 
 /// A host has more to do than it can from some tick on, the other one nothing.
-TEST(Search, RelievesAnOverloadedHost) {
+TEST(Decider, RelievesAnOverloadedHost) {
   SmallCluster small;
   for (int i = 0; i < 5; ++i) small.add_vm(100, {.cpu_mhz = 50});
   for (const int vm : {0, 2, 4}) small.set(vm, Series::kCpu, kFirstTick, 900);
@@ -101,7 +121,7 @@ TEST(Search, RelievesAnOverloadedHost) {
   }
 }
 
-TEST(Search, LetsAHostSleepThatIsNotNeeded) {
+TEST(Decider, LetsAHostSleepThatIsNotNeeded) {
   SmallCluster small;
   for (int i = 0; i < 4; ++i) small.add_vm(100, {.cpu_mhz = 50});
   for (const char* name : {"search-hour", "proteus-rules", "proteus"}) {
