@@ -13,7 +13,7 @@ hosts = ["h2"]
 
 
 class Unequal(LiveCase):
-    HOST_CPUS = [1.2, 0.7]
+    HOST_CPUS = [1.5, 0.7]
     STORAGE_DELAY_MS = [25, 0]
     GUESTS = [
         {"name": "db", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
