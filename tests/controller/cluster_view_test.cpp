@@ -353,6 +353,32 @@ TEST(ClusterView, ComparesWhatRequestsTakeAfterAMoveWithWhatWasExpected) {
   EXPECT_EQ(state.move_errors.moves, 0) << "no wait for a CPU was predicted";
 }
 
+TEST(ClusterView, TellsTheForecastsOfThePressureOnTheHost) {
+  // Waiting that is no demand: the vCPU idles as well. So states differ by the pressure that they keep.
+  const auto states_with = [](double wait) {
+    ClusterView view(options());
+    FakeHost host("h1", 2, 4 * kGiB);
+    host.vms = {vm("a")};
+    for (int second = 0; second < 30; ++second) {
+      host.pass(1, {{0.3, wait}});
+      const Timestamp now = kStart + std::chrono::seconds(second);
+      view.on_sample(host.sample(now), now);
+      view.forecasts().begin_round();
+      view.forecasts().take(view.forecasts().rounds_begun());
+    }
+    std::string bytes;
+    for (std::size_t shard = 0; shard < forecast::EnginePool::shard_count(); ++shard) {
+      for (const forecast::SeriesState& state : view.forecasts().save(shard)) {
+        if (state.key.resource == forecast::Resource::kCpu) bytes += state.bytes;
+      }
+    }
+    return bytes;
+  };
+  EXPECT_FALSE(states_with(0.1).empty());
+  EXPECT_EQ(states_with(0.1), states_with(0.1));
+  EXPECT_NE(states_with(0.1), states_with(0.2));
+}
+
 TEST(ClusterView, FeedsTheForecasts) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
