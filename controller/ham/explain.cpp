@@ -35,7 +35,7 @@ std::string host_outlook(const PlanState& plan, std::size_t host) {
 std::string vm_outlook(const PlanState& plan, std::size_t v) {
   const VmModel& vm = plan.model().vms[v];
   const double limit = plan.placement(v).allocation.cpu_limit_cores();
-  const auto until = time_until_above(*vm.state, plan.model().horizon, limit);
+  const auto until = time_until_above(*vm.state, plan.model().horizon, plan.model().state.now, limit);
   if (until && until->count() > 0) {
     return fmt::format("{}'s CPU demand is forecast ({} p90) to reach {:.2f} of {:.2f} cores; it exceeds them in {}",
                        name_of(plan, v), vm.demand.model, vm.demand.cpu_max.p90, limit,

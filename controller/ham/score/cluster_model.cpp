@@ -8,6 +8,7 @@
 
 #include "controller/ham/rules/selector.h"
 #include "controller/ham/score/load.h"
+#include "controller/ham/score/memory.h"
 #include "controller/ham/score/service.h"
 
 namespace proteus::ham {
@@ -171,13 +172,14 @@ void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
 
 }  // namespace
 
-ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
+ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memory)
     : state(s),
       policy(p),
       horizon(make_horizon(s, p)),
       hosts(s.hosts.size()),
       vms(s.vms.size()),
       rule_vms(p.affinity.size()) {
+  if (memory != nullptr) memory->begin(s, horizon);
   std::map<double, std::shared_ptr<const WaitTable>> priors;
   for (std::size_t h = 0; h < hosts.size(); ++h) {
     const HostState& host = s.hosts[h];
@@ -195,6 +197,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     } else {
       hosts[h].wait = host.fingerprint.run_queue_wait.table();
     }
+    if (memory != nullptr) hosts[h].version = memory->version_of(h, hosts[h]);
   }
 
   std::map<const profile::ResponseCurve*, std::shared_ptr<const WaitTable>> devices;
@@ -224,7 +227,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     const auto host = host_indices.find(vm.host.value);
     model.host = host == host_indices.end() ? kNowhere : host->second;
     model.active = vm.running && model.host != kNowhere;
-    model.demand = make_demand(vm, horizon);
+    model.demand = memory != nullptr ? memory->demand_of(v, vm, horizon) : make_demand(vm, horizon);
     const auto memory_bytes =
         static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
     model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
@@ -237,6 +240,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     apply_vm_rules(p, affinities, vm, model);
     apply_reservations(p, vm, model);
     apply_windows(p, vm, s.now, model);
+    if (memory != nullptr) model.version = memory->version_of(v, model);
     if (!model.active) continue;
     for (const std::uint32_t rule : model.affinity) rule_vms[rule].push_back(v);
   }

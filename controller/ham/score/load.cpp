@@ -22,6 +22,15 @@ double quantile_of_sum(double median, double spread, double square) {
   return median + std::sqrt(std::max(0.0, (1 - kErrorCorrelation) * square + kErrorCorrelation * spread * spread));
 }
 
+/// Two slots of a load ask the same of a host.
+bool same_slots(const Load& load, std::size_t a, std::size_t b) {
+  for (const SlotValues* values : {&load.median, &load.spread90, &load.square90, &load.spread99, &load.square99,
+                                   &load.weighted, &load.peak.median, &load.peak.spread90, &load.peak.square90}) {
+    if ((*values)[a] != (*values)[b]) return false;
+  }
+  return true;
+}
+
 double expectation(double p50, double p90, double p99) {
   return kQuantileWeights[0] * p50 + kQuantileWeights[1] * p90 + kQuantileWeights[2] * p99;
 }
@@ -189,11 +198,15 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
   score.contention.fill(device_cost(policy, host, load));
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
-    // The roots of all slots first: they are independent of each other, which the processor likes.
+    // The roots of all slots first: they are independent of each other, which the processor likes. A forecast that is
+    // the same all the time is priced once.
     SlotValues p90;
     SlotValues p99;
     SlotValues peak;
+    std::array<bool, kSlots> repeats{};
     for (std::size_t i = 0; i < kSlots; ++i) {
+      repeats[i] = i > 0 && same_slots(load, i - 1, i);
+      if (repeats[i]) continue;
       p90[i] = quantile_of_sum(load.median[i], load.spread90[i], load.square90[i]);
       p99[i] = quantile_of_sum(load.median[i], load.spread99[i], load.square99[i]);
       peak[i] = load.peak.at(i);
@@ -204,12 +217,20 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
     };
     double beyond_headroom = 0;
     double used = 0;
+    double slot_cost = 0;
+    double slot_beyond = 0;
+    double slot_used = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
-      const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
-      const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
-      score.contention[i] += priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
-      beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
-      used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
+      if (!repeats[i]) {
+        const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
+        const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
+        slot_cost = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
+        slot_beyond = std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
+        slot_used = std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
+      }
+      score.contention[i] += slot_cost;
+      beyond_headroom += slot_beyond;
+      used += slot_used;
     }
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
                       std::max(host.cpu_headroom, 0.01);
