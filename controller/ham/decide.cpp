@@ -102,8 +102,8 @@ class ActionList {
       action.expected_wait_ratio = plan_.wait_ratio(host);
       const profile::Signature& signature = vm.state->signature;
       if (signature.storage_requests_per_s > 0 && target.fingerprint.storage.evidence > 0) {
-        action.expected_storage_s =
-            signature.storage_factor * target.fingerprint.storage.curve.at(plan_.load(host).storage_requests_per_s);
+        action.expected_storage_s = signature.storage_factor * target.fingerprint.storage.curve.at(
+                                                                   plan_.load(host).devices.storage_requests_per_s);
       }
     }
   }

@@ -94,9 +94,9 @@ std::string storage_change(const PlanState& plan, const Change& change) {
     return profile::expected_storage(vm, plan.model().hosts[host].state->fingerprint.storage, requests_per_s,
                                      plan.placement(change.vm).allocation.vcpus);
   };
-  const profile::Expected here = answer_of(from, plan.load(from).storage_requests_per_s);
+  const profile::Expected here = answer_of(from, plan.load(from).devices.storage_requests_per_s);
   const profile::Expected there =
-      answer_of(change.to.host, plan.load(change.to.host).storage_requests_per_s + vm.storage_requests_per_s);
+      answer_of(change.to.host, plan.load(change.to.host).devices.storage_requests_per_s + vm.storage_requests_per_s);
   if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
   const bool bound = vm.bound_by() == profile::Resource::kStorage;
   const profile::MoveErrors& errors = plan.model().state.storage_move_errors;

@@ -1,6 +1,7 @@
 #include "controller/ham/score/cluster_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string_view>
@@ -170,6 +171,13 @@ void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
   }
 }
 
+/// memory_other_bytes: less what its VMs hold. It changes a little all the time; what depends on it must not.
+void finish_memory(HostModel& host) {
+  const double step = static_cast<double>(host.memory_bytes) / 256;
+  const double in_use = static_cast<double>(host.memory_bytes - host.state->memory_available_bytes);
+  host.memory_other_bytes = step > 0 ? step * std::max(0.0, std::round((in_use + host.memory_other_bytes) / step)) : 0;
+}
+
 }  // namespace
 
 ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memory)
@@ -197,7 +205,6 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     } else {
       hosts[h].wait = host.fingerprint.run_queue_wait.table();
     }
-    if (memory != nullptr) hosts[h].version = memory->version_of(h, hosts[h]);
   }
 
   std::map<const profile::ResponseCurve*, std::shared_ptr<const WaitTable>> devices;
@@ -242,7 +249,13 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     apply_windows(p, vm, s.now, model);
     if (memory != nullptr) model.version = memory->version_of(v, model);
     if (!model.active) continue;
+    hosts[model.host].memory_other_bytes -= memory_bytes;
     for (const std::uint32_t rule : model.affinity) rule_vms[rule].push_back(v);
+  }
+
+  for (std::size_t h = 0; h < hosts.size(); ++h) {
+    finish_memory(hosts[h]);
+    if (memory != nullptr) hosts[h].version = memory->version_of(h, hosts[h]);
   }
 
   for (const InFlight& flight : s.in_flight) {

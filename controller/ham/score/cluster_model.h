@@ -31,7 +31,8 @@ struct HostModel {
   double curve_trust = 0;                 ///< how far `wait` is believed, beside what a finite number of vCPUs can wait
   double capacity_cores = 0;
   std::int64_t memory_bytes = 0;
-  double cpu_headroom = 0;  ///< share of the capacity to be kept free
+  double memory_other_bytes = 0;  ///< in use, and not by VMs that are there; to 1/256 of its memory
+  double cpu_headroom = 0;        ///< share of the capacity to be kept free
   double memory_headroom = 0;
   std::shared_ptr<const WaitTable> disk_wait;  ///< none: nobody waits for it
   std::shared_ptr<const WaitTable> network_wait;

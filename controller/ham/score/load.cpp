@@ -55,6 +55,16 @@ double PeakLoad::most() const {
   return peak;
 }
 
+void DeviceLoad::add(const DeviceLoad& other, double sign) {
+  storage_requests_per_s += sign * other.storage_requests_per_s;
+  storage_lean_per_s += sign * other.storage_lean_per_s;
+  network_bytes_per_s += sign * other.network_bytes_per_s;
+  packets_per_s += sign * other.packets_per_s;
+  exits_per_s += sign * other.exits_per_s;
+  mean_cores += sign * other.mean_cores;
+  memory_used_bytes += sign * other.memory_used_bytes;
+}
+
 void Load::add(const Load& other, double sign) {
   for (std::size_t i = 0; i < kSlots; ++i) {
     median[i] += sign * other.median[i];
@@ -66,11 +76,7 @@ void Load::add(const Load& other, double sign) {
   }
   peak.add(other.peak, sign);
   vcpus += sign * other.vcpus;
-  storage_requests_per_s += sign * other.storage_requests_per_s;
-  storage_lean_per_s += sign * other.storage_lean_per_s;
-  network_bytes_per_s += sign * other.network_bytes_per_s;
-  packets_per_s += sign * other.packets_per_s;
-  memory_used_bytes += sign * other.memory_used_bytes;
+  devices.add(other.devices, sign);
   memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
   vms += sign > 0 ? other.vms : -other.vms;
 }
@@ -106,14 +112,16 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
     load.peak.square90[i] = peak_spread * peak_spread;
   }
   const profile::Signature& signature = vm.state->signature;
-  load.storage_requests_per_s = signature.storage_requests_per_s;
-  load.storage_lean_per_s = vm.priority * signature.storage_lean_per_s;
-  load.network_bytes_per_s = signature.network_bytes_per_s;
-  load.packets_per_s = vm.priority * signature.packets_per_s;
+  load.devices = {.storage_requests_per_s = signature.storage_requests_per_s,
+                  .storage_lean_per_s = vm.priority * signature.storage_lean_per_s,
+                  .network_bytes_per_s = signature.network_bytes_per_s,
+                  .packets_per_s = vm.priority * signature.packets_per_s,
+                  .exits_per_s = vm.priority * signature.exits_per_s,
+                  .mean_cores = mean(load.median)};
   const auto memory = static_cast<double>(allocation.memory_bytes);
   const double used =
       demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
-  load.memory_used_bytes = std::min(memory, used);
+  load.devices.memory_used_bytes = std::min(memory, used);
   load.memory_bytes = promised_bytes(vm, allocation);
   return load;
 }
@@ -165,7 +173,7 @@ double energy_cost(const Policy& policy, const HostModel& host, double used) {
 namespace {
 
 /// by: at(), or error_at().
-double device_price(const Policy& policy, const HostModel& host, const Load& load,
+double device_price(const Policy& policy, const HostModel& host, const DeviceLoad& load,
                     double (profile::ResponseCurve::*by)(double) const) {
   double price = 0;
   const profile::Fingerprint& answers = host.state->fingerprint;
@@ -178,16 +186,25 @@ double device_price(const Policy& policy, const HostModel& host, const Load& loa
     const double dropped = (answers.network.curve.*by)(std::max(0.0, load.network_bytes_per_s));
     price += policy.prices.network_wait_per_core_hour * load.packets_per_s * dropped * profile::kDropCost_s;
   }
+  if (load.exits_per_s > 1e-9 && host.capacity_cores > 0) {
+    const double utilisation = (load.mean_cores + host.state->cpu_overhead_cores) / host.capacity_cores;
+    const double exit_s = (answers.exits.curve.*by)(std::max(0.0, utilisation));
+    price += policy.prices.exit_wait_per_core_hour * load.exits_per_s * exit_s;
+  }
+  if (host.memory_bytes > 0 && !answers.memory.curve.knots().empty()) {
+    const double used = (host.memory_other_bytes + load.memory_used_bytes) / static_cast<double>(host.memory_bytes);
+    price += policy.prices.memory_wait_per_core_hour * (answers.memory.curve.*by)(std::max(0.0, used));
+  }
   return price;
 }
 
 }  // namespace
 
-double device_cost(const Policy& policy, const HostModel& host, const Load& load) {
+double device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
   return device_price(policy, host, load, &profile::ResponseCurve::at);
 }
 
-double device_error(const Policy& policy, const HostModel& host, const Load& load) {
+double device_error(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
   return device_price(policy, host, load, &profile::ResponseCurve::error_at);
 }
 
@@ -195,7 +212,7 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
   HostScore score;
   if (load.vms == 0) return score;
   const Prices& prices = policy.prices;
-  score.contention.fill(device_cost(policy, host, load));
+  score.contention.fill(device_cost(policy, host, load.devices));
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
     // The roots of all slots first: they are independent of each other, which the processor likes. A forecast that is
@@ -239,7 +256,7 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
   if (host.memory_bytes > 0) {
     const auto memory = static_cast<double>(host.memory_bytes);
     score.memory_shortage =
-        prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
+        prices.memory_shortage_per_gib_hour * std::max(0.0, load.devices.memory_used_bytes - memory) / kBytesPerGib;
     const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - host.memory_headroom);
     score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(host.memory_headroom, 0.01);
     score.imbalance += prices.crowding_per_host_hour *

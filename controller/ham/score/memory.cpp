@@ -42,10 +42,13 @@ std::uint64_t Memory::version_of(std::size_t h, const HostModel& model) {
   HostInputs inputs{.wait = model.wait,
                     .storage = fingerprint.storage.curve,
                     .network = fingerprint.network.curve,
+                    .exits = fingerprint.exits.curve,
+                    .memory = fingerprint.memory.curve,
                     .curve_trust = model.curve_trust,
                     .capacity_cores = model.capacity_cores,
                     .cpu_overhead_cores = model.state->cpu_overhead_cores,
                     .memory_bytes = model.memory_bytes,
+                    .memory_other_bytes = model.memory_other_bytes,
                     .cpu_headroom = model.cpu_headroom,
                     .memory_headroom = model.memory_headroom,
                     .idle_watts = model.idle_watts,
@@ -68,7 +71,8 @@ std::uint64_t Memory::version_of(std::size_t v, const VmModel& model) {
                         .storage_requests_per_s = state.signature.storage_requests_per_s,
                         .storage_lean_per_s = state.signature.storage_lean_per_s,
                         .network_bytes_per_s = state.signature.network_bytes_per_s,
-                        .packets_per_s = state.signature.packets_per_s};
+                        .packets_per_s = state.signature.packets_per_s,
+                        .exits_per_s = state.signature.exits_per_s};
   if (kept.version != 0 && kept.demand_kept && kept.inputs == inputs) return kept.version;
   kept.inputs = inputs;
   return kept.version = ++versions_;

@@ -17,7 +17,7 @@ struct Memory {
   /// A decision begins. What is kept of other VMs and hosts than those of the state, in that order, is dropped.
   void begin(const ClusterState& state, const Horizon& horizon);
   const Demand& demand_of(std::size_t v, const VmState& vm, const Horizon& horizon);
-  /// model: ready but for what is in flight and has moved.
+  // model: ready but for what is in flight and has moved.
   std::uint64_t version_of(std::size_t h, const HostModel& model);
   std::uint64_t version_of(std::size_t v, const VmModel& model);
 
@@ -30,10 +30,13 @@ struct Memory {
     std::shared_ptr<const WaitTable> wait;
     profile::ResponseCurve storage{std::vector<profile::ResponseCurve::Knot>{}};
     profile::ResponseCurve network{std::vector<profile::ResponseCurve::Knot>{}};
+    profile::ResponseCurve exits{std::vector<profile::ResponseCurve::Knot>{}};
+    profile::ResponseCurve memory{std::vector<profile::ResponseCurve::Knot>{}};
     double curve_trust = 0;
     double capacity_cores = 0;
     double cpu_overhead_cores = 0;
     std::int64_t memory_bytes = 0;
+    double memory_other_bytes = 0;
     double cpu_headroom = 0;
     double memory_headroom = 0;
     double idle_watts = 0;
@@ -53,6 +56,7 @@ struct Memory {
     double storage_lean_per_s = 0;
     double network_bytes_per_s = 0;
     double packets_per_s = 0;
+    double exits_per_s = 0;
     bool operator==(const VmInputs&) const = default;
   };
   struct Host {

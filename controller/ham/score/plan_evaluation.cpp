@@ -68,12 +68,13 @@ double PlanState::arrival_s(const Change& move) const {
 /// their errors, which are independent of each other. Home again is where the VM is known.
 double PlanState::doubt(const Change& move) const {
   if (move.to.host == model_->vms[move.vm].host) return 0;
-  const Load& vm = vm_loads_[move.vm];
-  if (vm.storage_lean_per_s <= 0 && vm.packets_per_s <= 0) return 0;
+  const DeviceLoad& vm = vm_loads_[move.vm].devices;
   const auto change_of = [&](std::size_t h, double sign) {
-    Load load = hosts_[h].load;
+    const HostModel& host = model_->hosts[h];
+    DeviceLoad load = hosts_[h].load.devices;
+    const double before = device_error(policy(), host, load);
     load.add(vm, sign);
-    return device_error(policy(), model_->hosts[h], load) - device_error(policy(), model_->hosts[h], hosts_[h].load);
+    return device_error(policy(), host, load) - before;
   };
   return kDoubtDeviations * std::hypot(change_of(placements_[move.vm].host, -1), change_of(move.to.host, 1));
 }
