@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <set>
 
 #include "controller/store/page_scan.h"
@@ -53,12 +54,12 @@ std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
 
 /// Rows that share a catalog, as a page would hold one of their columns.
 Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
-                 const std::function<Status(const SeriesKey&, const std::vector<std::int64_t>&,
+                 const std::function<Status(std::size_t run, const SeriesKey&, const std::vector<std::int64_t>&,
                                             std::span<const std::int64_t>, std::span<const std::uint32_t>)>& take) {
   std::vector<std::int64_t> times_us;
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
-  for (std::size_t begin = 0; begin < rows.size();) {
+  for (std::size_t begin = 0, run = 0; begin < rows.size(); ++run) {
     std::size_t end = begin;
     times_us.clear();
     for (; end < rows.size() && rows[end].catalog == rows[begin].catalog; ++end) {
@@ -74,7 +75,7 @@ Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntiti
         at.push_back(static_cast<std::uint32_t>(i - begin));
       }
       if (values.empty()) continue;
-      if (const Status taken = take(column.key, times_us, values, at); !taken) return taken;
+      if (const Status taken = take(run, column.key, times_us, values, at); !taken) return taken;
     }
     begin = end;
   }
@@ -104,6 +105,7 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
                                 std::int64_t from_us, std::int64_t to_us, const Take& take) const {
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
+  std::size_t page_number = 0;
   const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t later_us) -> Status {
     const auto take_entry = [&](const PageEntry& entry) -> Status {
       if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
@@ -111,7 +113,7 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
       if (entry.presence != Presence::kAll) {
         if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
       }
-      return take({entry.key, times_us, values, at, entry.monotone, later_us});
+      return take({page_number, entry.key, times_us, values, at, entry.monotone, later_us});
     };
     if (entities.size() * 4 < page.entries().size()) {
       for (const auto& [number, entity] : entities) {
@@ -119,12 +121,17 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
           if (const Status taken = take_entry(entry); !taken) return taken;
         }
       }
+      ++page_number;
       return {};
     }
+    auto entity = entities.begin();  // both ascend
     for (const PageEntry& entry : page.entries()) {
-      if (!entities.contains(entry.key.entity)) continue;
+      while (entity != entities.end() && entity->first < entry.key.entity) ++entity;
+      if (entity == entities.end()) break;
+      if (entity->first != entry.key.entity) continue;
       if (const Status taken = take_entry(entry); !taken) return taken;
     }
+    ++page_number;
     return {};
   };
   const Status scanned = scan_pages(db_, &view, static_cast<std::uint16_t>(kpi), host, from_us, to_us, visit);
@@ -134,12 +141,12 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
     const std::int64_t time = store::to_us(row.frame.time);
     if (time >= from_us && time < to_us) rows.push_back(row);
   }
-  return take_head(
-      rows, kpi, entities,
-      [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> head_values,
-          std::span<const std::uint32_t> head_at) {
-        return take({key, times_us, head_values, head_at, false, std::numeric_limits<std::int64_t>::min()});
-      });
+  return take_head(rows, kpi, entities,
+                   [&](std::size_t run, const SeriesKey& key, const std::vector<std::int64_t>& times_us,
+                       std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
+                     constexpr auto kAnyTime = std::numeric_limits<std::int64_t>::min();
+                     return take({page_number + run, key, times_us, head_values, head_at, false, kAnyTime});
+                   });
 }
 
 Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const HostId& host,
@@ -158,10 +165,13 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
     std::map<SeriesKey, StepCollector> collectors;
     std::optional<StepTicks> ticks;  // of the page under way
+    std::size_t page = 0;
     const Status read = read_range(view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
                                    [&](const Piece& piece) -> Status {
-                                     if (!ticks || ticks->times_us != piece.times_us)
+                                     if (!ticks || page != piece.page) {
                                        ticks.emplace(grid, from_us, to_us, piece.times_us);
+                                       page = piece.page;
+                                     }
                                      collectors.try_emplace(piece.key, kind, step_wants, grid)
                                          .first->second.add(*ticks, piece.values, piece.at, piece.monotone);
                                      return {};
@@ -229,48 +239,50 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   for (const HeadRow& row : *head) head_us = std::min(head_us, store::to_us(row.frame.time));
 
   struct Stream {
+    SeriesKey key;
     StepCollector collector;
     std::size_t number = 0;
     const SelectedEntity& entity;
   };
-  std::map<SeriesKey, Stream> streams;
-  auto next = streams.end();       // whose turn it is if a page holds the series that the one before it held
-  std::optional<StepTicks> ticks;  // of the page under way
+  std::vector<std::unique_ptr<Stream>> streams;  // by key
+  std::size_t next = 0;                          // in front of it are those of keys that the page under way has passed
+  std::optional<StepTicks> ticks;                // of that page
+  std::size_t page = 0;
   // Steps in front of it get no more values.
   const auto complete_at = [&](std::int64_t later_us) {
     const std::int64_t least_us = std::clamp(std::min(later_us, head_us), grid.from_us, grid.to_us);
     return least_us == grid.to_us ? grid.size() : grid.step_of(least_us);
   };
   std::size_t complete = 0;  // once the page under way is read
-  const auto give_out = [&](const SeriesKey& key, Stream& stream, std::size_t end) {
+  const auto give_out = [&](Stream& stream, std::size_t end) {
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
-      visit({host, stream.entity, key, stream.number, first, steps});
+      visit({host, stream.entity, stream.key, stream.number, first, steps});
     });
   };
   const KpiKind kind = info(selector.kpi).kind;
   const Status read = read_range(
       view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, [&](const Piece& piece) -> Status {
-        if (!ticks || ticks->times_us != piece.times_us) {
+        if (!ticks || page != piece.page) {
           ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us);
           complete = std::max(complete, complete_at(piece.later_us));
-          next = streams.begin();
+          page = piece.page;
+          next = 0;
         }
-        if (next == streams.end() || next->first != piece.key) {
-          next = streams
-                     .try_emplace(piece.key, Stream{StepCollector(kind, wants_of(figures)), streams.size(),
-                                                    entities.at(piece.key.entity)})
-                     .first;
+        while (next < streams.size() && streams[next]->key < piece.key) ++next;
+        if (next == streams.size() || streams[next]->key != piece.key) {
+          streams.insert(streams.begin() + static_cast<std::ptrdiff_t>(next),
+                         std::make_unique<Stream>(Stream{piece.key, StepCollector(kind, wants_of(figures)),
+                                                         streams.size(), entities.at(piece.key.entity)}));
         }
-        Stream& stream = next->second;
-        ++next;
+        Stream& stream = *streams[next++];
         stream.collector.make_room(ticks->steps_end);
         stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
         // At once, while they are in the processor's cache.
-        give_out(piece.key, stream, complete);
+        give_out(stream, complete);
         return {};
       });
   if (!read) return read;
-  for (auto& [key, stream] : streams) give_out(key, stream, grid.size());
+  for (const auto& stream : streams) give_out(*stream, grid.size());
   return {};
 }
 

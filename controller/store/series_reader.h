@@ -67,6 +67,7 @@ class SeriesReader {
  private:
   /// Of one series, what a page or the head holds.
   struct Piece {
+    std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0
     const SeriesKey& key;
     const std::vector<std::int64_t>& times_us;  // of the page's ticks
     std::span<const std::int64_t> values;
