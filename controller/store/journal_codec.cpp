@@ -57,6 +57,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setPredicted(number(from.predicted));
   to.setCost(number(from.cost));
   to.setCopiedBytes(number(from.copied_bytes));
+  to.setUtilisation(number(from.utilisation));
   to.setScale(number(from.scale));
   to.setGain(number(from.gain));
   to.setRequired(number(from.required));
@@ -66,6 +67,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setLearnedAct(from.learned_act);
   to.setControl(from.control);
   to.setPropensity(number(from.propensity));
+  to.setPreferred(from.preferred);
   to.setHorizonNs(from.horizon.count());
 }
 
@@ -170,6 +172,8 @@ void fill(schema::LearningPart::Builder to, const ham::LearningPart& from) {
   to.setActing(from.acting);
   to.setRevision(from.revision);
   SET_LIST(to, Held, from.held);
+  to.setCorrected(from.corrected);
+  if (from.opinion) fill(to.initOpinion(), *from.opinion);
   SET_TEXT(to, RulesAlone, from.rules_alone);
 }
 
@@ -376,6 +380,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.predicted = from.getPredicted();
   to.cost = from.getCost();
   to.copied_bytes = from.getCopiedBytes();
+  to.utilisation = from.getUtilisation();
   to.scale = from.getScale();
   to.gain = from.getGain();
   to.required = from.getRequired();
@@ -385,6 +390,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.learned_act = from.getLearnedAct();
   to.control = from.getControl();
   to.propensity = from.getPropensity();
+  to.preferred = from.getPreferred();
   to.horizon = Nanoseconds(from.getHorizonNs());
   return to;
 }
@@ -402,6 +408,8 @@ ham::LearningPart read_learning(schema::LearningPart::Reader from) {
           .acting = from.getActing(),
           .revision = from.getRevision(),
           .held = read_list(from.getHeld(), read_held),
+          .corrected = from.getCorrected(),
+          .opinion = from.hasOpinion() ? std::optional(read_held(from.getOpinion())) : std::nullopt,
           .rules_alone = read_text(from.getRulesAlone())};
 }
 
