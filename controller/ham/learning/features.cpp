@@ -10,7 +10,8 @@ namespace {
 constexpr double kLargest = 3;
 /// Cores waiting for a CPU all the time that are too few to matter: the least scale.
 constexpr double kScaleFloorCores = 1e-3;
-/// No more than this share of what a change promises may be memory, of which only stalls are measured.
+/// No more than this share of what a change promises may be memory and exits to user space, whose outcomes are not
+/// measured as they are priced.
 constexpr double kOtherShareMax = 0.1;
 constexpr double kLongMigration_s = 600;
 constexpr double kRecent_s = 600;
@@ -23,7 +24,10 @@ double mean(const SlotValues& values) {
 
 /// For CPUs, storage and network.
 double contention(const PlanState& plan, std::size_t host, const Load& load) {
-  return mean(score_host(plan.policy(), plan.model().hosts[host], load).contention);
+  const HostModel& model = plan.model().hosts[host];
+  DeviceLoad unmeasured = load.devices;  // what is waited for exits and for memory
+  unmeasured.storage_lean_per_s = unmeasured.packets_per_s = 0;
+  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, unmeasured);
 }
 
 /// Contention and work left undone that the change takes away, currency per hour.

@@ -116,11 +116,11 @@ std::optional<double> measured(const ClusterModel& model, std::size_t v, const V
   return model.vms[v].value_per_hour * lost + (vm.served->kept_waiting ? prices.waiting_per_vm_hour : 0);
 }
 
-/// What it cannot run for because the host has to find memory for it, priced like waiting for a CPU. By the work that
-/// gets done it is measured already.
+/// What it cannot run for because the host has to find memory for it. By the work that gets done it is measured
+/// already.
 double stalled_for_memory(const ClusterModel& model, std::size_t v, const VmState& vm) {
   if (model.service != nullptr) return 0;
-  return model.vms[v].priority * model.policy.prices.contention_per_core_hour * vm.stalls.memory;
+  return model.vms[v].priority * model.policy.prices.memory_wait_per_core_hour * vm.stalls.memory;
 }
 
 /// What the VMs want now, and nothing else; [vm] as in the part of the state that is looked at.
@@ -162,8 +162,10 @@ std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, co
     there.host = vm.host;
     there.running = true;
     there.allocation = vm.allocation;
-    there.signature = vm.signature;
-    if (by_value) {
+    if (!by_value) {
+      there.signature = vm.signature;
+      there.signature.exits_per_s = 0;  // what they take is not measured
+    } else {
       there.memory_resident_bytes = vm.memory_resident_bytes;
       there.disk_half_bytes_per_s = vm.disk_half_bytes_per_s;
       there.network_half_bytes_per_s = vm.network_half_bytes_per_s;

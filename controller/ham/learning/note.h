@@ -26,8 +26,8 @@ struct Note {
   Kind kind = Kind::kRaise;
   Features features{};
   /// What the score expects of it: contention for CPUs, storage and network and work left undone that it takes away,
-  /// less what it costs once. Without memory, idle allocation, headroom and energy: those are prices of what is, not
-  /// forecasts of what will be. Where the policy gives VMs' work a value: all that the score expects.
+  /// less what it costs once. Without memory, exits, idle allocation, headroom and energy: those are prices of what is,
+  /// not forecasts of what will be. Where the policy gives VMs' work a value: all that the score expects.
   double predicted = 0;
   double cost = 0;          ///< part of it: one-off prices but downtime and delay
   double copied_bytes = 0;  ///< that a migration is expected to copy; part of the cost

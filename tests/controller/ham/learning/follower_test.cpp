@@ -200,7 +200,7 @@ TEST_F(FollowerTest, ChargesStallsForMemoryThatCameWithIt) {
     const auto known = pass(minutes(11));
     ASSERT_EQ(known.size(), 1u);
     // A second went by before it had arrived: that little was lost.
-    EXPECT_NEAR(known[0].reward, modelled() - 3 - (0.3 - before) * policy_.prices.contention_per_core_hour, 0.2);
+    EXPECT_NEAR(known[0].reward, modelled() - 3 - (0.3 - before) * policy_.prices.memory_wait_per_core_hour, 0.2);
     cluster_.find("c").host = HostId("h1");
     cluster_.find("c").stalls.memory = 0;
   }
