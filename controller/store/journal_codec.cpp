@@ -81,6 +81,7 @@ void fill(schema::Action::Builder to, const ham::Action& from) {
   to.setExpectedDowntimeMs(from.expected_downtime_ms);
   if (from.expected_wait_ratio) to.setExpectedWaitRatio(number(*from.expected_wait_ratio));
   if (from.expected_storage_s) to.setExpectedStorageS(number(*from.expected_storage_s));
+  if (from.expected_drop_share) to.setExpectedDropShare(number(*from.expected_drop_share));
   to.setReserveMemoryBytes(from.reserve.memory_bytes);
   to.setReserveCpuMillicores(from.reserve.cpu_millicores);
   if (!from.after.empty()) {
@@ -432,6 +433,7 @@ ham::Action read_action(schema::Action::Reader from) {
   to.expected_downtime_ms = from.getExpectedDowntimeMs();
   if (from.getExpectedWaitRatio() >= 0) to.expected_wait_ratio = from.getExpectedWaitRatio();
   if (from.getExpectedStorageS() >= 0) to.expected_storage_s = from.getExpectedStorageS();
+  if (from.getExpectedDropShare() >= 0) to.expected_drop_share = from.getExpectedDropShare();
   to.reserve = {.memory_bytes = from.getReserveMemoryBytes(), .cpu_millicores = from.getReserveCpuMillicores()};
   to.after = read_list(from.getAfter(), [](std::uint32_t position) { return position; });
   if (from.hasLearned()) to.learned = read_note(from.getLearned());
