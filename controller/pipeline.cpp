@@ -176,7 +176,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
       out.journal.emplace_back(std::move(outcome));
     }
   }
-  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed, learning()));
+  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed, learning(), &memory_));
   decision->id = cycle.number;
   if (learning_) learning_->on_decision(*decision);
 

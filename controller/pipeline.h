@@ -14,6 +14,7 @@
 #include "controller/ham/decision.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/ham/policy.h"
+#include "controller/ham/score/memory.h"
 #include "controller/store/journal.h"
 
 namespace proteus::controller {
@@ -82,6 +83,7 @@ class Pipeline {
   ClusterView view_;
   drs::Executor executor_;
   std::optional<ham::learning::Agent> learning_;
+  ham::Memory memory_;
   std::map<HostId, bool> commandable_;
   std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
   bool cycle_begun_ = false;

@@ -93,6 +93,8 @@ struct VmState {
   /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
   /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
+  /// The same as in a state before only if the forecasts are; 0: not known.
+  std::uint64_t forecasts_version = 0;
   std::optional<Timestamp> last_action_end;  ///< for cooldown
   bool last_action_failed = false;           ///< the one that ended then
 };

@@ -11,6 +11,7 @@
 #include "controller/ham/explain.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/ham/learning/features.h"
+#include "controller/ham/score/memory.h"
 #include "controller/ham/search/search.h"
 
 namespace proteus::ham {
@@ -101,8 +102,8 @@ class ActionList {
       action.expected_wait_ratio = plan_.wait_ratio(host);
       const profile::Signature& signature = vm.state->signature;
       if (signature.storage_requests_per_s > 0 && target.fingerprint.storage.evidence > 0) {
-        action.expected_storage_s =
-            signature.storage_factor * target.fingerprint.storage.curve.at(plan_.load(host).storage_requests_per_s);
+        action.expected_storage_s = signature.storage_factor * target.fingerprint.storage.curve.at(
+                                                                   plan_.load(host).devices.storage_requests_per_s);
       }
     }
   }
@@ -272,7 +273,7 @@ std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& de
     outlook.cpu_window_max = vm.demand.cpu_max;
     outlook.cpu_limit_cores = vm.state->allocation.cpu_limit_cores();
     outlook.model = vm.demand.model;
-    outlook.until_limit = time_until_above(*vm.state, model.horizon, outlook.cpu_limit_cores);
+    outlook.until_limit = time_until_above(*vm.state, model.horizon, model.state.now, outlook.cpu_limit_cores);
     outlooks.push_back(std::move(outlook));
   }
   return outlooks;
@@ -312,9 +313,11 @@ std::string summary_of_nothing(const ClusterModel& model, const SearchResult& fo
 
 }  // namespace
 
-Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed, const learning::Agent* learning) {
-  ClusterModel model(state, policy);
-  PlanState plan(model);
+Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed, const learning::Agent* learning,
+                Memory* memory) {
+  ClusterModel model(state, policy, memory);
+  std::optional<PlanState> own;
+  PlanState& plan = memory != nullptr ? memory->plan_of(model) : own.emplace(model);
   Decision decision;
   decision.time = state.now;
   decision.policy = policy.name;

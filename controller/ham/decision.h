@@ -112,13 +112,16 @@ struct Decision {
   LearningPart learning;
 };
 
+struct Memory;
+
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the
 /// same decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor
 /// one on a host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still
 /// reshaped, and never blocks a plan.
 /// learning: corrects the gains of single changes where it may act; notes what it thinks of them in any case. null: the
 /// score and the rules alone.
+/// memory: makes the decision cheaper, not another one (score/memory.h); null: everything is worked out anew.
 Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed,
-                const learning::Agent* learning = nullptr);
+                const learning::Agent* learning = nullptr, Memory* memory = nullptr);
 
 }  // namespace proteus::ham

@@ -35,7 +35,7 @@ std::string host_outlook(const PlanState& plan, std::size_t host) {
 std::string vm_outlook(const PlanState& plan, std::size_t v) {
   const VmModel& vm = plan.model().vms[v];
   const double limit = plan.placement(v).allocation.cpu_limit_cores();
-  const auto until = time_until_above(*vm.state, plan.model().horizon, limit);
+  const auto until = time_until_above(*vm.state, plan.model().horizon, plan.model().state.now, limit);
   if (until && until->count() > 0) {
     return fmt::format("{}'s CPU demand is forecast ({} p90) to reach {:.2f} of {:.2f} cores; it exceeds them in {}",
                        name_of(plan, v), vm.demand.model, vm.demand.cpu_max.p90, limit,
@@ -94,9 +94,9 @@ std::string storage_change(const PlanState& plan, const Change& change) {
     return profile::expected_storage(vm, plan.model().hosts[host].state->fingerprint.storage, requests_per_s,
                                      plan.placement(change.vm).allocation.vcpus);
   };
-  const profile::Expected here = answer_of(from, plan.load(from).storage_requests_per_s);
+  const profile::Expected here = answer_of(from, plan.load(from).devices.storage_requests_per_s);
   const profile::Expected there =
-      answer_of(change.to.host, plan.load(change.to.host).storage_requests_per_s + vm.storage_requests_per_s);
+      answer_of(change.to.host, plan.load(change.to.host).devices.storage_requests_per_s + vm.storage_requests_per_s);
   if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
   const bool bound = vm.bound_by() == profile::Resource::kStorage;
   const profile::MoveErrors& errors = plan.model().state.storage_move_errors;

@@ -33,6 +33,8 @@ struct Prices {
   double memory_shortage_per_gib_hour = 400;
   double storage_wait_per_core_hour = 50;  ///< one core's worth of vCPUs waits for storage, for an hour
   double network_wait_per_core_hour = 50;  ///< the same for packets that were dropped
+  double exit_wait_per_core_hour = 50;     ///< the same for exits to user space
+  double memory_wait_per_core_hour = 100;  ///< some task of a host stalls for want of memory, for an hour
   double capacity_per_core_hour = 1;       ///< one core allocated beyond the p99 demand, for an hour
   double imbalance_per_host_hour = 2;      ///< a host whose p90 demand uses up its headroom exactly; linear beyond
   double migration_per_gib = 0.5;          ///< bytes copied: link and CPU of both hosts

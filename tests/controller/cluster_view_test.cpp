@@ -399,5 +399,55 @@ TEST(ClusterView, FeedsTheForecasts) {
   EXPECT_NEAR(forecasts.at(forecast::Resource::kMemory).window_max.p50, 256.0 * kMiB, 1.0 * kMiB);
 }
 
+TEST(ClusterView, ForecastsHaveTheSameVersionUntilTheyAreRenewed) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  Timestamp now = kStart;
+  const auto pass_a_second = [&] {
+    host.pass(1, {{0.5, 0}});
+    now += std::chrono::seconds(1);
+    view.on_sample(host.sample(now), now);
+  };
+  for (int second = 0; second < 5; ++second) pass_a_second();
+  const auto version = [&] { return view.state(now)->vms.at(0).forecasts_version; };
+  EXPECT_EQ(version(), 0u);  // none is there yet: what stands for it is of this moment
+  const auto forecast = [&] {
+    view.forecasts().begin_round();
+    view.forecasts().take(view.forecasts().rounds_begun());
+  };
+  forecast();
+  const std::uint64_t first = version();
+  EXPECT_NE(first, 0u);
+  const auto held = view.state(now);  // the next is written into other memory
+  EXPECT_EQ(version(), first);
+  pass_a_second();
+  EXPECT_EQ(version(), first);
+  pass_a_second();
+  forecast();
+  EXPECT_NE(version(), first);
+  EXPECT_EQ(version(), version());
+  now += std::chrono::minutes(10);  // too old to be taken as it was made
+  EXPECT_EQ(version(), 0u);
+}
+
+TEST(ClusterView, TellsTheOverheadAnewOnlyWhenItHasChanged) {
+  ClusterView view(options());
+  FakeHost host("h1", 10, 4 * kGiB);
+  Timestamp now = kStart;
+  const auto overhead_after = [&](double used_cores, int seconds) {
+    for (int second = 0; second < seconds; ++second) {
+      host.cpu_time_ns += static_cast<std::int64_t>(used_cores * 1e9);
+      now += std::chrono::seconds(1);
+      view.on_sample(host.sample(now), now);
+    }
+    return view.state(now)->hosts.at(0).cpu_overhead_cores;
+  };
+  const double told = overhead_after(0.5, 60);
+  EXPECT_NEAR(told, 0.5, 0.03);
+  EXPECT_EQ(overhead_after(0.51, 60), told);
+  EXPECT_NEAR(overhead_after(0.6, 60), 0.6, 0.03);
+}
+
 }  // namespace
 }  // namespace proteus::controller

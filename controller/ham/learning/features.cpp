@@ -24,7 +24,7 @@ double mean(const SlotValues& values) {
 /// Of the CPU alone: what is waited for devices stands among contention as well.
 double contention(const PlanState& plan, std::size_t host, const Load& load) {
   const HostModel& model = plan.model().hosts[host];
-  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, load);
+  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, load.devices);
 }
 
 /// CPU contention and work left undone that the change takes away, currency per hour.
