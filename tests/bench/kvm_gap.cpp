@@ -1,8 +1,8 @@
 // How far single decisions on the KVM-cluster benchmark are from the best placement of that step, on the same
 // forecasts, and what a week costs that is decided by the exact solver:
-//   bench_kvm_gap gap DATA_DIR FIRST LAST EVERY [PRICED]   scenario small, seeds FIRST to LAST, each EVERYth decision
-//   bench_kvm_gap run DATA_DIR FIRST LAST [PRICED]         the whole of them, by ham::decide() and by the solver
-// PRICED: host sets that the solver may price for one decision (300000). What is compared: docs/simulate_kvm.md.
+//   bench_kvm_gap gap DATA_DIR FIRST LAST EVERY [NODES]   scenario small, seeds FIRST to LAST, each EVERYth decision
+//   bench_kvm_gap run DATA_DIR FIRST LAST [NODES]         the whole of them, by ham::decide() and by the solver
+// NODES: of the search tree of one decision (200000). What is compared: docs/simulate_kvm.md.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -80,7 +80,7 @@ struct Gaps {
 /// The plan of ham::decide(), all of it at once, against the best placement.
 class Comparison {
  public:
-  Comparison(int every, std::int64_t priced_max) : every_(every), priced_max_(priced_max) {}
+  Comparison(int every, std::int64_t nodes_max) : every_(every), nodes_max_(nodes_max) {}
 
   ham::Decision decide(const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
     if (static_cast<int>(seed) % every_ == 0) compare(state, policy, seed);
@@ -94,7 +94,7 @@ class Comparison {
     const ham::ClusterModel model(state, policy);
     const std::vector<std::size_t> hosts = placement_of(model, ham::decide(state, policy, seed));
     ham::StepCosts costs(model);
-    const ham::StepResult result = ham::solve_step(costs, hosts, priced_max_);
+    const ham::StepResult result = ham::solve_step(costs, hosts, nodes_max_);
     const std::vector<std::size_t> home = home_of(model);
     for (const auto& placement : {hosts, result.hosts}) {
       ham::PlanState plan(model);
@@ -116,18 +116,18 @@ class Comparison {
   }
 
   int every_;
-  std::int64_t priced_max_;
+  std::int64_t nodes_max_;
 };
 
 /// The solver's placement in place of the search's; balloons as the search sets them.
 ham::Decision decide_exactly(const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed,
-                             std::int64_t priced_max) {
+                             std::int64_t nodes_max) {
   ham::Policy unlimited = policy;
   unlimited.limits.concurrent_migrations_per_host = kNoLimit;
   ham::Decision decision = ham::decide(state, unlimited, seed);
   const ham::ClusterModel model(state, unlimited);
   ham::StepCosts costs(model);
-  const ham::StepResult result = ham::solve_step(costs, placement_of(model, decision), priced_max);
+  const ham::StepResult result = ham::solve_step(costs, placement_of(model, decision), nodes_max);
   std::vector<ham::Action> actions;
   for (std::size_t v = 0; v < result.hosts.size(); ++v) {
     if (result.hosts[v] == model.vms[v].host) continue;
@@ -163,7 +163,7 @@ int main_with(const std::vector<std::string>& arguments) {
   const bool whole = !arguments.empty() && arguments[0] == "run";
   if (arguments.size() < (whole ? 4 : 5) || (!whole && arguments[0] != "gap")) {
     fmt::print(stderr,
-               "usage: bench_kvm_gap gap DATA_DIR FIRST LAST EVERY [PRICED] | run DATA_DIR FIRST LAST [PRICED]\n");
+               "usage: bench_kvm_gap gap DATA_DIR FIRST LAST EVERY [NODES] | run DATA_DIR FIRST LAST [NODES]\n");
     return 2;
   }
   const Result<Traces> traces = read_traces(arguments[1]);
@@ -171,8 +171,8 @@ int main_with(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "bench_kvm_gap: {}\n", traces.error().message);
     return 1;
   }
-  const std::size_t priced_at = whole ? 4 : 5;
-  const std::int64_t priced = arguments.size() > priced_at ? std::stoll(arguments[priced_at]) : 300'000;
+  const std::size_t nodes_at = whole ? 4 : 5;
+  const std::int64_t nodes = arguments.size() > nodes_at ? std::stoll(arguments[nodes_at]) : 200'000;
   for (std::uint64_t seed = std::stoull(arguments[2]); seed <= std::stoull(arguments[3]); ++seed) {
     const Result<Workload> workload = generate(*traces, "small", seed);
     if (!workload) {
@@ -183,14 +183,14 @@ int main_with(const std::vector<std::string>& arguments) {
       const double ours =
           run_with(*workload, [](const auto&... decision) { return ham::decide(decision...); }).metrics.cost_eur;
       const double exact = run_with(*workload, [&](const auto&... decision) {
-                             return decide_exactly(decision..., priced);
+                             return decide_exactly(decision..., nodes);
                            }).metrics.cost_eur;
       fmt::print("seed {}: {:.3f} EUR by ham::decide(), {:.3f} by the solver ({:+.2f} %)\n", seed, ours, exact,
                  100 * (ours - exact) / exact);
       std::fflush(stdout);
       continue;
     }
-    Comparison comparison(std::stoi(arguments[4]), priced);
+    Comparison comparison(std::stoi(arguments[4]), nodes);
     run_with(*workload, [&](const auto&... decision) { return comparison.decide(decision...); });
     comparison.gaps.print(fmt::format("seed {}", seed).c_str());
   }

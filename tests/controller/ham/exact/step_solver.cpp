@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <queue>
 #include <utility>
 
 namespace proteus::ham {
@@ -14,6 +15,8 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kSame = 1e-9;
 /// Sets kept for one host; beyond that the case is given up.
 constexpr std::size_t kSetsMax = 200'000;
+/// Nodes looked at for one bound.
+constexpr int kNodesOfBound = 200;
 
 std::vector<std::size_t> members(VmSet set) {
   std::vector<std::size_t> vms;
@@ -37,7 +40,7 @@ struct Leaving {
 
 class StepSolver {
  public:
-  StepSolver(StepCosts& costs, std::int64_t priced_max) : costs_(costs), priced_max_(costs.priced() + priced_max) {
+  StepSolver(StepCosts& costs, std::int64_t nodes_max) : costs_(costs), nodes_max_(nodes_max) {
     for (std::size_t rule = 0; rule < model().policy.affinity.size(); ++rule) {
       const AffinityRule& affinity = model().policy.affinity[rule];
       if (pair_.empty() && !affinity.apart && !affinity.hard && model().rule_vms[rule].size() == 2) {
@@ -57,8 +60,18 @@ class StepSolver {
       best_ = home;
       best_cost_ = stays;
     }
-    std::vector<Case> cases = all_cases();
+    descend(home);
+    descend(best_);
+    for (std::size_t h = 0; h < costs_.hosts(); ++h) {
+      if (costs_.home(h) == 0) {
+        descend(with_opened(h));
+      } else if ((costs_.home(h) & ~costs_.movable()) == 0) {
+        descend(with_emptied(h));
+      }
+    }
+    const std::vector<Case> cases = all_cases();
     double bound = kNever;
+    exploring_ = true;
     for (const Case& next : cases) {
       if (next.bound >= best_cost_ - kSame) break;
       if (!explore(next)) bound = std::min(bound, next.bound);
@@ -73,7 +86,86 @@ class StepSolver {
 
  private:
   const ClusterModel& model() const { return costs_.model(); }
-  bool spent() const { return exploring_ && costs_.priced() >= priced_max_; }
+  /// Counts one node; true: there are to be no more.
+  bool spent() { return exploring_ && ++nodes_ > nodes_max_; }
+
+  // Local search, for a good plan to begin with: moves, exchanges, hosts emptied or opened.
+
+  bool may_be(std::size_t v, std::size_t h) const {
+    return h == model().vms[v].host || (costs_.may_take(h) && (costs_.movable() & one(v)) != 0);
+  }
+  bool allowed(const std::vector<std::size_t>& hosts, std::size_t h) const {
+    VmSet set = 0;
+    for (std::size_t v = 0; v < hosts.size(); ++v) {
+      if (model().vms[v].active && hosts[v] == h) set |= one(v);
+    }
+    return costs_.allowed(h, set);
+  }
+  /// Takes the best move or exchange as long as there is one.
+  void descend(std::vector<std::size_t> hosts) {
+    double cost = costs_.total(hosts);
+    while (true) {
+      std::vector<std::size_t> best;
+      const auto look = [&](std::size_t a, std::size_t b, std::size_t to_a, std::size_t to_b) {
+        if (!may_be(a, to_a) || !may_be(b, to_b)) return;
+        std::vector<std::size_t> trial = hosts;
+        trial[a] = to_a;
+        trial[b] = to_b;
+        const double trial_cost = costs_.total(trial);
+        if (trial_cost >= cost - kSame || !allowed(trial, to_a) || !allowed(trial, to_b)) return;
+        cost = trial_cost;
+        best = std::move(trial);
+      };
+      for (std::size_t a = 0; a < hosts.size(); ++a) {
+        if (!model().vms[a].active) continue;
+        for (std::size_t h = 0; h < costs_.hosts(); ++h) {
+          if (h != hosts[a]) look(a, a, h, h);
+        }
+        for (std::size_t b = a + 1; b < hosts.size(); ++b) {
+          if (model().vms[b].active && hosts[a] != hosts[b]) look(a, b, hosts[b], hosts[a]);
+        }
+      }
+      if (best.empty()) break;
+      hosts = std::move(best);
+    }
+    if (cost >= best_cost_ - kSame) return;
+    best_cost_ = cost;
+    best_ = std::move(hosts);
+  }
+  /// Its VMs where they cost least, one by one; some stay if there is no room.
+  std::vector<std::size_t> with_emptied(std::size_t h) {
+    std::vector<std::size_t> hosts = best_;
+    for (std::size_t v = 0; v < hosts.size(); ++v) {
+      if (!model().vms[v].active || hosts[v] != h) continue;
+      double least = kNever;
+      std::size_t place = h;
+      for (std::size_t t = 0; t < costs_.hosts(); ++t) {
+        if (t == h || costs_.home(t) == 0 || !may_be(v, t)) continue;
+        hosts[v] = t;
+        const double cost = costs_.total(hosts);
+        if (cost >= least || !allowed(hosts, t)) continue;
+        least = cost;
+        place = t;
+      }
+      hosts[v] = place;
+    }
+    return hosts;
+  }
+  /// With the one VM there that costs least by going there.
+  std::vector<std::size_t> with_opened(std::size_t h) {
+    std::vector<std::size_t> best = best_;
+    double least = kNever;
+    for (std::size_t v = 0; v < best_.size(); ++v) {
+      if (!model().vms[v].active || !may_be(v, h)) continue;
+      std::vector<std::size_t> hosts = best_;
+      hosts[v] = h;
+      const double cost = costs_.total(hosts);
+      if (cost >= least || !allowed(hosts, h)) continue;
+      least = cost;
+      best = std::move(hosts);
+    }
+    return best;
+  }
 
   bool usable(std::size_t h) const {
     const unsigned bit = 1U << h;
@@ -123,7 +215,7 @@ class StepSolver {
       now_ = next;
       begin();
       next.bound = case_bound();
-      if (next.bound < kNever) cases.push_back(next);
+      if (next.bound < best_cost_) cases.push_back(next);
     };
     for (unsigned emptied = filled;; emptied = (emptied - 1) & filled) {
       for (unsigned opened = empty;; opened = (opened - 1) & empty) {
@@ -185,51 +277,97 @@ class StepSolver {
   double case_bound() {
     if (impossible_) return kNever;
     double bound = settled_ + forced_rest_[0];
-    for (std::size_t h = 0; h < costs_.hosts() && bound < kNever; ++h) {
+    for (std::size_t h = 0; h < costs_.hosts(); ++h) {
+      if (usable(h)) bound += Ways(*this, h).rest[0] + costs_.stress(h, fixed_[h]);
+    }
+    if (bound >= best_cost_) return kNever;
+    bound = settled_ + forced_rest_[0];
+    for (std::size_t h = 0; h < costs_.hosts(); ++h) {
       if (usable(h)) bound += least(h, fixed_[h]);
     }
     return bound;
   }
 
-  /// The cheapest that the host can be with these VMs beside those of its own that may stay or leave.
+  /// The least that the host can cost with these VMs beside those of its own that may stay or leave; a bound where that
+  /// is long to find.
   double least(std::size_t h, VmSet base) {
     const auto [entry, added] = least_.try_emplace({h, base}, 0);
     if (!added) return entry->second;
-    double best = stress(h, base | free_[h], base);
-    for (const std::size_t v : members(free_[h])) best += price(v, h);
-    const auto found = leaving(h, base, best, nullptr);
-    return least_[{h, base}] = std::min(best, found);
+    const double all = stress(h, base | free_[h], base);
+    double stay = 0;
+    double penalty = kNever;
+    for (const std::size_t v : members(free_[h])) {
+      stay += price(v, h);
+      penalty = std::min(penalty, cheapest_away(v) - price(v, h));
+    }
+    // Whoever leaves pays more than all who stay could save.
+    if (penalty >= all - costs_.stress(h, base)) return entry->second = all + stay;
+    return least_[{h, base}] = std::min(all + stay, search_least(h, base));
   }
 
-  /// Enumerates who could leave the host at a cost below `limit`; all: into it, else the limit falls to the best so
-  /// far.
-  double leaving(std::size_t h, VmSet base, double limit, std::vector<Leaving>* all) {
-    const std::vector<std::size_t> vms = by_use(h);
-    std::vector<double> rest(vms.size() + 1, 0.0);
-    std::vector<double> away;
-    for (const std::size_t v : vms) away.push_back(cheapest_away(v));
-    for (std::size_t i = vms.size(); i-- > 0;) rest[i] = rest[i + 1] + std::min(price(vms[i], h), away[i]);
-    double best = kNever;
+  /// Best first: who leaves and who stays, those first that use the host most.
+  double search_least(std::size_t h, VmSet base) {
+    struct Node {
+      double bound;
+      std::size_t decided;
+      VmSet kept;
+      double cost;
+      bool operator<(const Node& other) const {
+        return bound != other.bound ? bound > other.bound : decided < other.decided;
+      }
+    };
+    const Ways ways(*this, h);
+    std::priority_queue<Node> open;
+    open.push({costs_.stress(h, base) + ways.rest[0], 0, 0, 0});
+    for (int popped = 0;; ++popped) {
+      const Node node = open.top();
+      if (node.decided == ways.vms.size() || popped == kNodesOfBound) return node.bound;
+      open.pop();
+      const std::size_t i = node.decided;
+      const auto push = [&](VmSet kept, double cost) {
+        const double bound = stress(h, base | kept, base) + cost + ways.rest[i + 1];
+        if (bound < kNever) open.push({std::max(bound, node.bound), i + 1, kept, cost});
+      };
+      push(node.kept | one(ways.vms[i]), node.cost + ways.stay[i]);
+      if (ways.away[i] < kNever) push(node.kept, node.cost + ways.away[i]);
+    }
+  }
+
+  /// Everybody who could leave the host at a cost below `limit`.
+  std::vector<Leaving> leaving(std::size_t h, VmSet base, double limit) {
+    const Ways ways(*this, h);
+    std::vector<Leaving> all;
     const auto look = [&](const auto& self, std::size_t i, VmSet kept, VmSet gone, double cost) -> void {
       const double stressed = stress(h, base | kept, base);
-      if (stressed + cost + rest[i] >= limit || spent()) return;
-      if (i == vms.size()) {
-        best = std::min(best, stressed + cost);
-        if (all == nullptr) {
-          limit = best;
-        } else if (all->size() < kSetsMax) {
-          all->push_back({gone, stressed + cost});
-        } else {
-          overflow_ = true;
-        }
+      if (stressed + cost + ways.rest[i] >= limit || spent()) return;
+      if (i == ways.vms.size()) {
+        overflow_ = overflow_ || all.size() >= kSetsMax;
+        if (!overflow_) all.push_back({gone, stressed + cost});
         return;
       }
-      self(self, i + 1, kept | one(vms[i]), gone, cost + price(vms[i], h));
-      if (away[i] < kNever) self(self, i + 1, kept, gone | one(vms[i]), cost + away[i]);
+      const VmSet vm = one(ways.vms[i]);
+      self(self, i + 1, kept | vm, gone, cost + ways.stay[i]);
+      if (ways.away[i] < kNever) self(self, i + 1, kept, gone | vm, cost + ways.away[i]);
     };
     look(look, 0, 0, 0, 0);
-    return best;
+    std::stable_sort(all.begin(), all.end(), [](const Leaving& a, const Leaving& b) { return a.cost < b.cost; });
+    return all;
   }
+
+  /// What the free VMs of a host cost there and at their cheapest elsewhere.
+  struct Ways {
+    Ways(const StepSolver& solver, std::size_t h) : vms(solver.by_use(h)), rest(vms.size() + 1, 0.0) {
+      for (const std::size_t v : vms) {
+        stay.push_back(solver.price(v, h));
+        away.push_back(solver.cheapest_away(v));
+      }
+      for (std::size_t i = vms.size(); i-- > 0;) rest[i] = rest[i + 1] + std::min(stay[i], away[i]);
+    }
+    std::vector<std::size_t> vms;
+    std::vector<double> stay;
+    std::vector<double> away;
+    std::vector<double> rest;  ///< of those from here on, at the lesser of both
+  };
 
   /// Free VMs of the host, what uses it most first.
   std::vector<std::size_t> by_use(std::size_t h) const {
@@ -243,11 +381,10 @@ class StepSolver {
   bool explore(const Case& next) {
     now_ = next;
     begin();
-    exploring_ = true;
     overflow_ = false;
     std::vector<VmSet> bases = fixed_;
     place_forced(0, bases, settled_);
-    return !spent() && !overflow_;
+    return nodes_ <= nodes_max_ && !overflow_;
   }
 
   void place_forced(std::size_t i, std::vector<VmSet>& bases, double cost) {
@@ -281,10 +418,8 @@ class StepSolver {
     for (std::size_t h = 0; h < costs_.hosts(); ++h) {
       if (!usable(h)) continue;
       hosts.push_back(h);
-      const double limit = best_cost_ - kSame - bound + least(h, bases[h]);
-      leaving(h, bases[h], limit + kSame, &choices.emplace_back());
-      std::stable_sort(choices.back().begin(), choices.back().end(),
-                       [](const Leaving& a, const Leaving& b) { return a.cost < b.cost; });
+      const double limit = best_cost_ - bound + least(h, bases[h]);
+      choices.push_back(leaving(h, bases[h], limit));
       if (choices.back().empty()) return;
     }
     rest.assign(hosts.size() + 1, 0.0);
@@ -349,7 +484,7 @@ class StepSolver {
   }
 
   StepCosts& costs_;
-  const std::int64_t priced_max_;
+  std::int64_t nodes_max_;
   std::vector<std::size_t> pair_;
   double pair_price_ = 0;
 
@@ -361,6 +496,7 @@ class StepSolver {
   std::vector<std::size_t> forced_;  ///< VMs that must leave
   std::vector<double> forced_rest_;  ///< of those from here on, at their cheapest
   std::map<std::pair<std::size_t, VmSet>, double> least_;
+  std::int64_t nodes_ = 0;
   bool exploring_ = false;
   bool overflow_ = false;
 
@@ -371,8 +507,8 @@ class StepSolver {
 
 }  // namespace
 
-StepResult solve_step(StepCosts& costs, const std::vector<std::size_t>& known, std::int64_t priced_max) {
-  return StepSolver(costs, priced_max).solve(known);
+StepResult solve_step(StepCosts& costs, const std::vector<std::size_t>& known, std::int64_t nodes_max) {
+  return StepSolver(costs, nodes_max).solve(known);
 }
 
 }  // namespace proteus::ham

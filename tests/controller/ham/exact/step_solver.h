@@ -33,7 +33,8 @@ struct StepResult {
 /// Constraints: pins and whatever else keeps a VM, hosts that take no VMs, anti-affinity, memory and CPU headroom. Left
 /// out, so that the optimum may be better than anything that can be done: the order of moves, and how many may run at
 /// once (a plan may take several steps to carry out).
-/// known: [vm] a placement to begin with. priced_max: work after which the bound is left as it is.
-StepResult solve_step(StepCosts& costs, const std::vector<std::size_t>& known, std::int64_t priced_max);
+/// A local search by moves, exchanges, emptying and opening gives the plan to begin with.
+/// known: [vm] a placement. nodes_max: of the search tree; after these the bound is left as it is, and is loose.
+StepResult solve_step(StepCosts& costs, const std::vector<std::size_t>& known, std::int64_t nodes_max);
 
 }  // namespace proteus::ham
