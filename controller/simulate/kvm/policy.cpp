@@ -23,4 +23,10 @@ void Console::set_balloon(int v, double ceiling_mib) {
   if (count(cluster_.set_balloon(v, ceiling_mib))) ++reshapes_;
 }
 
+bool Console::start_helper(int v, int h) {
+  const bool started = count(cluster_.start_helper(v, h));
+  if (started) ++helpers_;
+  return started;
+}
+
 }  // namespace proteus::simulate::kvm

@@ -30,6 +30,7 @@ class Console {
   bool pinned(int v) const { return spec(v).pinned; }
   int group(int v) const { return spec(v).group; }
   int partner(int v) const { return spec(v).partner; }
+  bool scalable(int v) const { return spec(v).scalable; }
 
   /// The first tick of which a policy may see a VM's samples.
   int first_sample(int v) const { return spec(v).arrives == kFirstTick ? 0 : spec(v).arrives; }
@@ -48,9 +49,12 @@ class Console {
   bool sleep(int h);
   bool wake(int h);
   void set_balloon(int v, double ceiling_mib);
+  bool start_helper(int v, int h);
+  void end_helper(int v) { cluster_.end_helper(v); }
 
   int refused() const { return refused_; }
   int reshapes() const { return reshapes_; }
+  int helpers() const { return helpers_; }
 
  private:
   const Vm& spec(int v) const { return cluster_.workload().vms[static_cast<std::size_t>(v)]; }
@@ -60,6 +64,7 @@ class Console {
   const TickOutcome& last_;
   int refused_ = 0;
   int reshapes_ = 0;
+  int helpers_ = 0;
 };
 
 /// Decides for a cluster, one step at a time. May remember; knows no clock but the steps. Thread: owned by one.

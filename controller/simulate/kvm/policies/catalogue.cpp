@@ -8,6 +8,7 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
 #include "controller/simulate/kvm/policies/ham_policy.h"
+#include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/policies/threshold.h"
 
@@ -56,6 +57,11 @@ std::string policy_names() {
 }
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload) {
+  if (name.ends_with(kWithHelpers)) {
+    Result<std::unique_ptr<Policy>> policy = make_policy(name.substr(0, name.size() - kWithHelpers.size()), workload);
+    if (!policy) return policy.error();
+    return std::unique_ptr<Policy>(std::make_unique<HelperPolicy>(std::move(*policy)));
+  }
   const auto* const entry =
       std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& e) { return e.name == name; });
   if (entry == kEntries.end()) {

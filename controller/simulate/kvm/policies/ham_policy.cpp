@@ -123,7 +123,13 @@ HamOptions::HamOptions() {
 }
 
 HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options)
-    : source_(std::move(source)), options_(std::move(options)) {}
+    : HamPolicy(std::move(source), std::move(options),
+                [](const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
+                  return ham::decide(state, policy, seed);
+                }) {}
+
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider)
+    : source_(std::move(source)), options_(std::move(options)), decider_(std::move(decider)) {}
 
 void HamPolicy::begin(const Console& console) {
   for (std::size_t h = 0; h < console.host_count(); ++h) host_ids_.emplace_back(fmt::format("h{:05}", h));
@@ -263,7 +269,7 @@ void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
 void HamPolicy::decide(Console& console) {
   if (host_ids_.empty()) begin(console);
   const ham::ClusterState state = observe(console);
-  carry_out(console, ham::decide(state, policy_, static_cast<std::uint64_t>(console.tick())));
+  carry_out(console, decider_(state, policy_, static_cast<std::uint64_t>(console.tick())));
 }
 
 }  // namespace proteus::simulate::kvm

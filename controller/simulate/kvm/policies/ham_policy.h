@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,12 +22,16 @@ struct HamOptions {
   int awake_ticks = 0;
 };
 
+/// What decides: ham::decide(), or what it is compared with.
+using Decider = std::function<ham::Decision(const ham::ClusterState&, const ham::Policy&, std::uint64_t seed)>;
+
 /// The Hypervisor Adaptation Manager on the simulated cluster: what the cluster lets be observed becomes a
 /// ham::ClusterState, ham::decide() decides, and its actions are carried out here. Prices are those of the benchmark's
 /// bill; how hosts respond is learned from what ticks bring.
 class HamPolicy final : public Policy {
  public:
   HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options);
+  HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider);
   void decide(Console& console) override;
 
  private:
@@ -40,6 +46,7 @@ class HamPolicy final : public Policy {
   std::unique_ptr<OutlookSource> source_;
   LearnedResponse response_;
   HamOptions options_;
+  Decider decider_;
   ham::Policy policy_;
   double core_mhz_ = 0;  ///< of the unit that cores are counted in
   Outlook outlook_;
