@@ -250,7 +250,6 @@ void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
   emptying_ = decision.emptying;
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
-      if (getenv("DBGM")) fprintf(stderr, "MV %d %s->%s %s\n", console.tick(), action.vm.value.c_str(), move->target.value.c_str(), action.reason.c_str());
       begin_move(console, number(action.vm), number(move->target));
     }
   }
