@@ -276,6 +276,8 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
+    state.stalls.memory = stalled / tick_ns;
+    state.stalls.network = network.drops / tick_s * profile::kDropCost_s;
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
@@ -309,6 +311,7 @@ void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const Di
   columns.last_storage_tick = time;
   const double seconds = to_seconds(since);
   vm.storage_requests_per_s = tick.requests / seconds;
+  vm.state.stalls.storage = std::min(tick.time_s / seconds, static_cast<double>(vm.state.allocation.vcpus));
   storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
   const profile::HostCurve& storage = host.figures.fingerprint.storage;
   vm.signature.observe(profile::SignatureLearner::StorageTick{

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "controller/api/learning_json.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/table.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
@@ -56,14 +57,18 @@ Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
   if (!traces) return traces.error();
   const Result<kvm::Workload> workload = kvm::generate(*traces, command.scenario, command.seed);
   if (!workload) return workload.error();
-  const Result<std::unique_ptr<kvm::Policy>> policy = kvm::make_policy(command.policy, *workload);
+  const Result<std::shared_ptr<ham::learning::Agent>> agent = kvm::learning_agent(command.policy);
+  if (!agent) return agent.error();
+  const Result<std::unique_ptr<kvm::Policy>> policy =
+      *agent != nullptr ? kvm::make_learning_policy(*agent) : kvm::make_policy(command.policy, *workload);
   if (!policy) return policy.error();
   ProgressBar progress(command.policy);
   kvm::RunOptions options;
   options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally&) {
     progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
   };
-  const nlohmann::ordered_json result = to_json(command, kvm::run(*workload, **policy, options));
+  nlohmann::ordered_json result = to_json(command, kvm::run(*workload, **policy, options));
+  if (*agent != nullptr) result["learning"] = api::to_json((*agent)->report());
   if (json) {
     out << result.dump(2) << "\n";
     return {};

@@ -94,7 +94,10 @@ struct LearningPart {
   bool present = false;  ///< a model was there to be asked
   bool acting = false;   ///< and may change decisions
   std::uint64_t revision = 0;
-  std::vector<Held> held;   ///< at most 8
+  std::vector<Held> held;       ///< at most 8
+  std::uint64_t corrected = 0;  ///< changes looked at whose gain it has changed
+  /// Nothing was done: the best change of one VM that was looked at, and what learning thinks of it.
+  std::optional<Held> opinion;
   std::string rules_alone;  ///< label of what the rules alone would have chosen, if something held was examined
 };
 

@@ -18,6 +18,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setPredicted(number(from.predicted));
   to.setCost(number(from.cost));
   to.setCopiedBytes(number(from.copied_bytes));
+  to.setUtilisation(number(from.utilisation));
   to.setScale(number(from.scale));
   to.setGain(number(from.gain));
   to.setRequired(number(from.required));
@@ -27,6 +28,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setLearnedAct(from.learned_act);
   to.setControl(from.control);
   to.setPropensity(number(from.propensity));
+  to.setPreferred(from.preferred);
   to.setHorizonNs(from.horizon.count());
 }
 
@@ -95,6 +97,8 @@ void fill(schema::LearningPart::Builder to, const ham::LearningPart& from) {
   to.setActing(from.acting);
   to.setRevision(from.revision);
   JOURNAL_SET_LIST(to, Held, from.held, fill);
+  to.setCorrected(from.corrected);
+  if (from.opinion) fill(to.initOpinion(), *from.opinion);
   JOURNAL_SET_TEXT(to, RulesAlone, from.rules_alone);
 }
 
@@ -146,6 +150,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.predicted = from.getPredicted();
   to.cost = from.getCost();
   to.copied_bytes = from.getCopiedBytes();
+  to.utilisation = from.getUtilisation();
   to.scale = from.getScale();
   to.gain = from.getGain();
   to.required = from.getRequired();
@@ -155,6 +160,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.learned_act = from.getLearnedAct();
   to.control = from.getControl();
   to.propensity = from.getPropensity();
+  to.preferred = from.getPreferred();
   to.horizon = Nanoseconds(from.getHorizonNs());
   return to;
 }
@@ -172,6 +178,8 @@ ham::LearningPart read_learning(schema::LearningPart::Reader from) {
           .acting = from.getActing(),
           .revision = from.getRevision(),
           .held = read_list(from.getHeld(), read_held),
+          .corrected = from.getCorrected(),
+          .opinion = from.hasOpinion() ? std::optional(read_held(from.getOpinion())) : std::nullopt,
           .rules_alone = read_text(from.getRulesAlone())};
 }
 
