@@ -259,6 +259,10 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
                           .packets_dropped = network.drops,
                           .exits = exits.count});
   }
+  if (network.measured) {
+    network_accuracy_.observe(columns.vm, host.catalog->host, host.received, network.packets + network.drops,
+                              network.drops);
+  }
   observe_disks(host, vm, columns, disks, frame.time);
   host.add(network, disks, exits);
   host.storage_requests_per_s += vm.storage_requests_per_s;
@@ -475,6 +479,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     if (verified && action.expected_storage_s) {
       storage_accuracy_.arrived(action.vm, move->target, *action.expected_storage_s, when);
     }
+    if (verified && action.expected_drop_share) {
+      network_accuracy_.arrived(action.vm, move->target, *action.expected_drop_share, when);
+    }
   }
 }
 
@@ -563,6 +570,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.paused = false;
   state.move_errors = move_accuracy_.errors();
   state.storage_move_errors = storage_accuracy_.errors();
+  state.network_move_errors = network_accuracy_.errors();
   fit_answers(now);
   std::map<std::string, profile::Evidence> of_class;
   for (const auto& [id, host] : hosts_) {
@@ -584,6 +592,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       move_accuracy_.forget(vm->first);
       storage_accuracy_.forget(vm->first);
+      network_accuracy_.forget(vm->first);
       forget(vm);
       continue;
     }

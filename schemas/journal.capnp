@@ -174,6 +174,7 @@ struct Action {
   expectedWaitRatio @13 :Float64 = -1;  # ns waited for a CPU / ns run at a migration's target; negative: none
   expectedStorageS @14 :Float64 = -1;   # s that a request of the VM to storage takes at a migration's target; negative: none
   learned @15 :LearningNote; # null: none
+  expectedDropShare @16 :Float64 = -1;  # of the VM's packets at a migration's target; negative: none
 }
 
 struct Candidate {

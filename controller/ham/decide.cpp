@@ -105,6 +105,9 @@ class ActionList {
         action.expected_storage_s = signature.storage_factor * target.fingerprint.storage.curve.at(
                                                                    plan_.load(host).devices.storage_requests_per_s);
       }
+      if (signature.packets_per_s > 0 && target.fingerprint.network.evidence > 0) {
+        action.expected_drop_share = target.fingerprint.network.curve.at(plan_.load(host).devices.network_bytes_per_s);
+      }
     }
   }
 

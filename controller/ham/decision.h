@@ -41,6 +41,8 @@ struct Action {
   std::optional<double> expected_wait_ratio;  ///< of a Migrate to where the VM stays: ns it waits there / ns it runs
   std::optional<double>
       expected_storage_s;  ///< of the same, if its VM uses storage: s that a request of its takes there
+  std::optional<double>
+      expected_drop_share;  ///< of the same, if its VM uses the network: share of packets dropped there
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
   /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
   std::vector<std::uint32_t> after;

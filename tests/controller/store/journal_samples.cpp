@@ -107,6 +107,7 @@ ham::Action action(Random& random) {
   a.expected_downtime_ms = number(random);
   a.expected_wait_ratio = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.expected_storage_s = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
+  a.expected_drop_share = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.after = some<std::uint32_t>(random, [](Random& r) { return static_cast<std::uint32_t>(r()); });
   a.learned = perhaps<ham::learning::Note>(random, note);
   return a;
@@ -270,10 +271,10 @@ template <typename T>
 bool same_lists(const std::vector<T>& a, const std::vector<T>& b);
 
 bool same(const ham::Action& x, const ham::Action& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) ==
-         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14);
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15) ==
+         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15);
 }
 bool same(const ham::Candidate& x, const ham::Candidate& y) {
   const auto& [a1, actions_a, a3] = x;

@@ -9,6 +9,7 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
 #include "controller/simulate/kvm/policies/ham_policy.h"
+#include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/policies/threshold.h"
 
@@ -81,6 +82,11 @@ std::string policy_names() {
 }
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload) {
+  if (name.ends_with(kWithHelpers)) {
+    Result<std::unique_ptr<Policy>> policy = make_policy(name.substr(0, name.size() - kWithHelpers.size()), workload);
+    if (!policy) return policy.error();
+    return std::unique_ptr<Policy>(std::make_unique<HelperPolicy>(std::move(*policy)));
+  }
   Result<std::shared_ptr<ham::learning::Agent>> agent = learning_agent(name);
   if (!agent) return agent.error();
   if (*agent != nullptr) return make_learning_policy(std::move(*agent));

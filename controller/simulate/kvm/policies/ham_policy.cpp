@@ -123,7 +123,15 @@ HamOptions::HamOptions() {
 }
 
 HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner)
-    : source_(std::move(source)), options_(std::move(options)), learner_(std::move(learner)) {}
+    : source_(std::move(source)),
+      options_(std::move(options)),
+      learner_(std::move(learner)),
+      decider_([](const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
+        return ham::decide(state, policy, seed);
+      }) {}
+
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider)
+    : source_(std::move(source)), options_(std::move(options)), decider_(std::move(decider)) {}
 
 void HamPolicy::begin(const Console& console) {
   for (std::size_t h = 0; h < console.host_count(); ++h) host_ids_.emplace_back(fmt::format("h{:05}", h));
@@ -266,10 +274,11 @@ void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, cons
 void HamPolicy::decide(Console& console) {
   if (host_ids_.empty()) begin(console);
   const ham::ClusterState state = observe(console);
-  if (learner_) learner_->before(console, state, policy_);
-  const ham::learning::Agent* learning = learner_ ? &learner_->agent() : nullptr;
-  const ham::Decision decision = ham::decide(state, policy_, static_cast<std::uint64_t>(console.tick()), learning);
-  if (learner_) learner_->decided(decision);
+  const auto seed = static_cast<std::uint64_t>(console.tick());
+  if (!learner_) return carry_out(console, state, decider_(state, policy_, seed));
+  learner_->before(console, state, policy_);
+  const ham::Decision decision = ham::decide(state, policy_, seed, &learner_->agent());
+  learner_->decided(decision);
   carry_out(console, state, decision);
 }
 

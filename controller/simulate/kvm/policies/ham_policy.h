@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,6 +24,9 @@ struct HamOptions {
   int awake_ticks = 0;
 };
 
+/// What decides: ham::decide(), or what it is compared with.
+using Decider = std::function<ham::Decision(const ham::ClusterState&, const ham::Policy&, std::uint64_t seed)>;
+
 /// The Hypervisor Adaptation Manager on the simulated cluster: what the cluster lets be observed becomes a
 /// ham::ClusterState, ham::decide() decides, and its actions are carried out here. Prices are those of the benchmark's
 /// bill; how hosts respond is learned from what ticks bring.
@@ -29,6 +34,7 @@ class HamPolicy final : public Policy {
  public:
   /// learner: none: the rules alone.
   HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner = std::nullopt);
+  HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider);
   void decide(Console& console) override;
 
  private:
@@ -45,6 +51,7 @@ class HamPolicy final : public Policy {
   LearnedResponse response_;
   HamOptions options_;
   std::optional<Learner> learner_;
+  Decider decider_;  ///< where nothing is learned
   ham::Policy policy_;
   double core_mhz_ = 0;  ///< of the unit that cores are counted in
   Outlook outlook_;

@@ -121,6 +121,33 @@ TEST(Decider, RelievesAnOverloadedHost) {
   }
 }
 
+/// A VM wants more than its vCPU can do, another likewise but may not be helped.
+TEST(Helpers, AreStartedWhereTheyPayAndEndedWhenTheyDoNot) {
+  SmallCluster small;
+  small.add_vm(100, {.cpu_mhz = 1200});
+  small.add_vm(100, {.cpu_mhz = 50});
+  small.add_vm(100, {.cpu_mhz = 1200});
+  small.add_vm(100, {.cpu_mhz = 50});
+  small.workload().vms[0].scalable = true;
+  small.set(0, Series::kCpu, kFirstTick + 100, 100);
+  const auto alone = make_policy("none", small.workload());
+  const auto helped = make_policy("none+helpers", small.workload());
+  ASSERT_TRUE(helped);
+  int last_tick = 0;
+  RunOptions options{.ticks_max = 144, .on_tick = {}};
+  options.on_tick = [&](const Cluster& cluster, const TickOutcome&, const Tally&) {
+    EXPECT_EQ(cluster.vms()[2].helper, kNever);
+    if (cluster.vms()[0].helper != kNever) last_tick = cluster.tick();
+  };
+  const Metrics with = run(small.workload(), **helped, options).metrics;
+  const Metrics without = run(small.workload(), **alone, {.ticks_max = 144, .on_tick = {}}).metrics;
+  EXPECT_EQ(with.helpers, 1);
+  EXPECT_EQ(without.helpers, 0);
+  EXPECT_LT(with.cost_eur, without.cost_eur);
+  EXPECT_GT(last_tick, kFirstTick + 95);
+  EXPECT_LT(last_tick, kFirstTick + 140);
+}
+
 /// A host has more to do than it can: what the move that relieves it is worth is seen, and learned.
 TEST(Learning, SeesWhatMovesTurnOutToBeWorth) {
   SmallCluster small;
