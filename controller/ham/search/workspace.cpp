@@ -53,6 +53,7 @@ Workspace::Workspace(PlanState& p, std::uint64_t seed)
       opened(p.model().hosts.size()),
       random_(seed) {
   result.evaluations_max = kEvaluationsMax + kEvaluationsPerVm * static_cast<std::int64_t>(model.vms.size());
+  if (model.service != nullptr) result.evaluations_max /= kServiceEvaluationCost;
 }
 
 bool Workspace::spend() {
