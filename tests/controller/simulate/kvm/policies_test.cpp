@@ -95,11 +95,11 @@ class Observer final : public Policy {
 
 TEST(CheckedSource, ForecastsCountOnlyWhereTheyHaveSaidBetterWhatCame) {
   SmallCluster small;
-  small.add_vm(100, {.cpu_mhz = 500});
+  for (int i = 0; i < 6; ++i) small.add_vm(100, {.cpu_mhz = 600});  // three on each host of 2000 MHz
   constexpr int kDay = kDayTicks + 1;
   for (const auto& [plain, forecast, ticks, count] :
-       {std::tuple(300, 450, kDay, true), std::tuple(300, 450, kDay - 1, false), std::tuple(450, 300, kDay, false),
-        std::tuple(450, 450, kDay, false)}) {
+       {std::tuple(300, 550, kDay, true), std::tuple(300, 550, kDay - 1, false), std::tuple(550, 300, kDay, false),
+        std::tuple(550, 550, kDay, false)}) {
     CheckedSource source(std::make_unique<FlatSource>(plain), std::make_unique<FlatSource>(forecast));
     Observer observer(source);
     run(small.workload(), observer, {.ticks_max = ticks, .on_tick = {}});
