@@ -78,6 +78,8 @@ struct SearchResult {
 /// and so many more for each VM.
 constexpr std::int64_t kEvaluationsMax = 400'000;
 constexpr std::int64_t kEvaluationsPerVm = 40;
+/// Where VMs' work has a value, an evaluation takes so many times as long, and so many times fewer are made.
+constexpr std::int64_t kServiceEvaluationCost = 6;
 /// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in
 /// larger clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
 constexpr std::size_t kThoroughHosts = 32;

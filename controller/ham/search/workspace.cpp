@@ -70,6 +70,7 @@ Workspace::Workspace(PlanState& p, std::uint64_t seed)
       seed_(seed),
       random_(seed) {
   result.evaluations_max = kEvaluationsMax + kEvaluationsPerVm * static_cast<std::int64_t>(model.vms.size());
+  if (model.service != nullptr) result.evaluations_max /= kServiceEvaluationCost;
 }
 
 bool Workspace::spend() {

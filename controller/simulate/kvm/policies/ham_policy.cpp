@@ -110,14 +110,15 @@ HamOptions::HamOptions() {
   limits.moves_per_hour_per_vm = kNoLimit;
   limits.cpu_headroom = 0;
   limits.memory_headroom = 0;
-  limits.memory_promise = 1.08;
+  limits.memory_promise = 1;
+  limits.memory_bursts = 3;
   limits.memory_comfort = 0.85;
   limits.payback = std::chrono::hours(6);
   limits.sleep_payback = std::chrono::hours(12);
   limits.awake_min = std::chrono::hours(12);
   limits.migration_bandwidth_bytes_per_s = 95 * kMiB;
   limits.gain_min = 0;
-  limits.gain_floor = 0.05;
+  limits.gain_floor = 0.12;
   limits.slowdown_free = kLossFree;
   limits.spare_hosts = 0;
 }
@@ -241,10 +242,11 @@ bool HamPolicy::begin_move(Console& console, int v, int h) const {
   const VmState& vm = console.vm(v);
   // What has to wait for another migration, or for a host to wake, is decided anew at the next step.
   if (console.migration_refusal(v, h) != Refusal::kNone) return false;
-  // While it moves its ceiling cannot be changed, and both hosts must be able to stand it and three more like it.
+  // While it moves its ceiling cannot be changed, so that it gets what it may need at all, as far as both hosts can
+  // stand it and another one.
   const auto room = [&](int host) { return console.host_class(host).memory_mib - console.host(host).used_mib; };
-  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / kHostMigrationsMax;
-  const double wanted = need_mib_[static_cast<std::size_t>(v)] - vm.resident_mib;
+  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / 2;
+  const double wanted = console.provisioned_mib(v) - vm.resident_mib;
   console.set_balloon(v, vm.resident_mib + std::clamp(wanted, 0.0, std::max(0.0, growth)));
   return console.migrate(v, h);
 }
