@@ -5,13 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <mutex>
 #include <utility>
 
-#include "controller/device_ticks.h"
-#include "controller/forecast/cold_start.h"
-#include "controller/forecast/staleness.h"
-#include "controller/frame_columns.h"
+#include "controller/cluster_view_parts.h"
 
 namespace proteus::controller {
 namespace {
@@ -32,7 +28,6 @@ constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a mig
 constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
 // Disks of which nothing new has come for so long are idle, though the slow lane may be slower.
 constexpr Nanoseconds kDisksQuiet = std::chrono::seconds(20);
-constexpr std::size_t kSpareStates = 2;  // one is read while the next is written
 
 std::string label(const Entity& entity, const std::string& key) {
   const auto found = entity.labels.find(key);
@@ -79,102 +74,6 @@ double vcpu_demand_cores(double run, double wait, double tick) {
   const double saturation = std::clamp((busy - kBusyFrom) / (1.0 - kBusyFrom), 0.0, 1.0);
   return std::min((run + saturation * wait) / tick, 1.0);
 }
-
-struct ClusterView::Host {
-  std::shared_ptr<const Catalog> catalog;
-  std::uint64_t catalog_serial = 0;  // of all catalogs that this object has seen
-  HostColumns columns;
-  std::vector<Vm*> vms;  // as in columns.vms; null: not looked up yet
-  std::uint64_t boot_id = 0;
-  Timestamp last_time{};
-  Timestamp received{};
-  bool commandable = false;
-  bool maintenance = false;
-  ham::HostState figures;     // cpu_overhead_cores: as last told
-  double overhead_cores = 0;  // smoothed
-  double tick_run = 0;        // of all vCPUs in the frame at hand, ns
-  double tick_wait = 0;       // for a CPU, not for the VM's own quota
-  double step_run = 0;        // likewise since the forecasts' step began
-  double step_wait = 0;
-  std::int64_t step = 0;
-  DiskTick tick_disks;
-  NetworkTick tick_network;
-  ExitTick tick_exits;
-  double storage_requests_per_s = 0;       // of all VMs in the frame at hand, each as it last was
-  double last_storage_requests_per_s = 0;  // the same of the frame before
-  bool fitted = false;                     // `answers` are in `figures`, as they were not long ago
-  std::optional<profile::HostLearner> answers;
-  std::optional<profile::CurveLearner> learner;
-  profile::KeptCurve curve;
-  double learner_cores = 0;
-  std::int64_t learner_wake_up_ns = 0;
-  Timestamp disturbed_until{};  // by a migration; controller's clock
-
-  void begin_tick() {
-    tick_run = tick_wait = storage_requests_per_s = 0;
-    tick_disks = {};
-    tick_network = {};
-    tick_exits = {};
-  }
-  void add(const NetworkTick& network, const DiskTick& disks, const ExitTick& exits) {
-    tick_network.bytes += network.bytes;
-    tick_network.packets += network.packets;
-    tick_network.drops += network.drops;
-    tick_disks.requests += disks.requests;
-    tick_disks.time_s += disks.time_s;
-    tick_exits.timed_count += exits.timed_count;
-    tick_exits.time_s += exits.time_s;
-  }
-};
-
-struct ClusterView::Vm {
-  std::uint64_t serial = 0;  // of all VMs that this object has known
-  forecast::EnginePool::Vm* forecasts = nullptr;
-  ham::VmState state;             // without forecasts
-  const Host* speaker = nullptr;  // the host that state.host names
-  std::uint64_t listed_in = 0;    // the speaker's catalog that lists it
-  Timestamp last_seen{};          // controller's clock
-  double calm_demand_cores = 0;   // the last that no migration disturbed
-  double storage_requests_per_s = 0;
-  profile::SignatureLearner signature;
-  std::vector<std::int64_t> latency;
-  // Of the forecasts last told: what they are made of, and the number that says that they are the same.
-  std::array<std::uint64_t, forecast::kResources.size()> told_rounds{};
-  double told_speed = 0;
-  std::uint64_t told_version = 0;
-
-  /// A VM that its host no longer lists is gone from there.
-  bool listed() const { return speaker != nullptr && listed_in == speaker->catalog_serial; }
-};
-
-/// A state that has been handed out before, and which forecasts of which VM it holds.
-struct ClusterView::Written {
-  struct Slot {
-    std::uint64_t vm = 0;  ///< serial
-    double speed = 0;
-    std::array<std::uint64_t, forecast::kResources.size()> rounds{};  ///< 0: to be written anew in any case
-  };
-  ham::ClusterState state;
-  std::vector<Slot> slots;  ///< as in state.vms
-};
-
-/// Filled by whoever drops a state last, in any thread.
-struct ClusterView::Spares {
-  std::mutex mutex;
-  std::vector<std::unique_ptr<Written>> states;  // guarded by mutex
-
-  std::unique_ptr<Written> take() {
-    const std::lock_guard lock(mutex);
-    if (states.empty()) return std::make_unique<Written>();
-    std::unique_ptr<Written> spare = std::move(states.back());
-    states.pop_back();
-    return spare;
-  }
-  void give(std::unique_ptr<Written> written) {
-    const std::lock_guard lock(mutex);
-    if (states.size() < kSpareStates) states.push_back(std::move(written));
-  }
-};
 
 ClusterView::ClusterView(ViewOptions options)
     : options_(options), forecasts_(options.forecast, options.forecast_workers), spares_(std::make_shared<Spares>()) {}
@@ -259,6 +158,10 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
                           .packets_dropped = network.drops,
                           .exits = exits.count});
   }
+  if (network.measured) {
+    network_accuracy_.observe(columns.vm, host.catalog->host, host.received, network.packets + network.drops,
+                              network.drops);
+  }
   observe_disks(host, vm, columns, disks, frame.time);
   host.add(network, disks, exits);
   host.storage_requests_per_s += vm.storage_requests_per_s;
@@ -272,6 +175,8 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
+    state.stalls.memory = stalled / tick_ns;
+    state.stalls.network = network.drops / tick_s * profile::kDropCost_s;
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
@@ -305,6 +210,7 @@ void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const Di
   columns.last_storage_tick = time;
   const double seconds = to_seconds(since);
   vm.storage_requests_per_s = tick.requests / seconds;
+  vm.state.stalls.storage = std::min(tick.time_s / seconds, static_cast<double>(vm.state.allocation.vcpus));
   storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
   const profile::HostCurve& storage = host.figures.fingerprint.storage;
   vm.signature.observe(profile::SignatureLearner::StorageTick{
@@ -472,6 +378,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     if (verified && action.expected_storage_s) {
       storage_accuracy_.arrived(action.vm, move->target, *action.expected_storage_s, when);
     }
+    if (verified && action.expected_drop_share) {
+      network_accuracy_.arrived(action.vm, move->target, *action.expected_drop_share, when);
+    }
   }
 }
 
@@ -487,148 +396,6 @@ void ClusterView::expect(const VmId& vm, Timestamp now) {
 double ClusterView::cpu_speed_of(const VmId& vm) const {
   const auto found = vms_.find(vm);
   return found == vms_.end() ? 1 : cpu_speed(found->second.state.host);
-}
-
-void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const {
-  state = host.figures;
-  state.commandable = host.commandable;
-  state.maintenance = host.maintenance;
-  // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
-  const Nanoseconds age = now - host.received;
-  state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
-  if (host.learner) {
-    state.fingerprint.run_queue_wait = host.curve.of(*host.learner, of_class);
-    state.fingerprint.evidence_s = host.curve.weight();
-  } else {
-    state.fingerprint.run_queue_wait = profile::prior_curve(std::max(1.0, state.fingerprint.cpu_capacity_cores));
-  }
-}
-
-/// What the state holds already is left as it is.
-void ClusterView::write_forecasts(Vm& vm, Timestamp now, Written& written, std::size_t index) {
-  Written::Slot& slot = written.slots[index];
-  ham::VmState& state = written.state.vms[index];
-  const forecast::EnginePool::Taken& made = vm.forecasts->taken;
-  const double speed = cpu_speed(vm.state.host);
-  if (slot.vm != vm.serial || slot.speed != speed) {
-    slot = {vm.serial, speed, {}};
-    state.forecasts.clear();
-  }
-  bool of_this_moment = false;
-  for (const forecast::Resource resource : forecast::kResources) {
-    const auto r = static_cast<std::size_t>(resource);
-    const bool is_cpu = resource == forecast::Resource::kCpu;
-    if (made.rounds[r] == 0 && !is_cpu) continue;  // never forecast, nor written
-    if (made.forecasts[r]) {
-      const forecast::Forecast& newest = *made.forecasts[r];
-      const bool stale = forecast::is_stale(newest, now);
-      of_this_moment = of_this_moment || stale;
-      if (!stale && slot.rounds[r] == made.rounds[r]) continue;
-      slot.rounds[r] = stale ? 0 : made.rounds[r];
-      forecast::Forecast& forecast = state.forecasts[resource];
-      forecast = newest;
-      if (stale) forecast = forecast::aged(std::move(forecast), now);
-      if (is_cpu) scale(forecast, 1 / speed);
-      continue;
-    }
-    slot.rounds[r] = 0;
-    if (is_cpu && vm.state.running) {
-      // Its first forecast is being made.
-      of_this_moment = true;
-      state.forecasts[resource] = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
-                                                       vm.state.cpu_demand_cores * speed, 0);
-      scale(state.forecasts[resource], 1 / speed);
-    } else {
-      state.forecasts.erase(resource);
-    }
-  }
-  if (vm.told_version == 0 || vm.told_rounds != slot.rounds || vm.told_speed != speed) {
-    vm.told_rounds = slot.rounds;
-    vm.told_speed = speed;
-    vm.told_version = ++serials_;
-  }
-  state.forecasts_version = of_this_moment ? 0 : vm.told_version;
-}
-
-std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
-  std::erase_if(recent_moves_, [&](const ham::RecentMove& move) { return now - move.end > std::chrono::hours(1); });
-  std::unique_ptr<Written> written = spares_->take();
-  ham::ClusterState& state = written->state;
-  state.now = now;
-  state.in_flight.clear();
-  state.recent_moves = recent_moves_;
-  state.paused = false;
-  state.move_errors = move_accuracy_.errors();
-  state.storage_move_errors = storage_accuracy_.errors();
-  fit_answers(now);
-  std::map<std::string, profile::Evidence> of_class;
-  for (const auto& [id, host] : hosts_) {
-    if (host.learner) of_class[host.figures.fingerprint.host_class].add(host.learner->evidence());
-  }
-  std::size_t hosts = 0;
-  state.hosts.resize(hosts_.size());
-  for (auto& [id, host] : hosts_) {
-    if (host.catalog != nullptr) write(host, now, of_class[host.figures.fingerprint.host_class], state.hosts[hosts++]);
-  }
-  state.hosts.resize(hosts);
-
-  std::size_t vms = 0;
-  state.vms.resize(vms_.size());
-  written->slots.resize(vms_.size());
-  for (auto vm = vms_.begin(); vm != vms_.end();) {
-    const bool listed = vm->second.listed();
-    // Its history waits a while for its return.
-    if (!listed && now - vm->second.last_seen > options_.forget_after) {
-      move_accuracy_.forget(vm->first);
-      storage_accuracy_.forget(vm->first);
-      forget(vm);
-      continue;
-    }
-    if (listed) {
-      ham::VmState& to = state.vms[vms];
-      std::map<forecast::Resource, forecast::Forecast> kept = std::move(to.forecasts);
-      to = vm->second.state;
-      to.forecasts = std::move(kept);
-      write_forecasts(vm->second, now, *written, vms);
-      ++vms;
-    } else {
-      vm->second.state.running = false;  // whichever host lists it next speaks for it
-    }
-    ++vm;
-  }
-  state.vms.resize(vms);
-  written->slots.resize(vms);
-  return {&state, [spares = spares_, whole = written.release()](ham::ClusterState*) {
-            spares->give(std::unique_ptr<Written>(whole));
-          }};
-}
-
-std::map<VmId, std::vector<std::int64_t>> ClusterView::run_queue_latency() const {
-  std::map<VmId, std::vector<std::int64_t>> histograms;
-  for (const auto& [id, vm] : vms_) {
-    if (!vm.latency.empty()) histograms.emplace(id, vm.latency);
-  }
-  return histograms;
-}
-
-Timestamp ClusterView::last_frame_time(const HostId& host) const {
-  const auto found = hosts_.find(host);
-  return found == hosts_.end() ? Timestamp{} : found->second.last_time;
-}
-
-std::vector<HostId> ClusterView::maintenance() const {
-  std::vector<HostId> on;
-  for (const auto& [id, host] : hosts_) {
-    if (host.maintenance) on.push_back(id);
-  }
-  return on;
-}
-
-VmId ClusterView::find_vm(const std::string& name_or_uuid) const {
-  for (const auto& [id, vm] : vms_) {
-    if (id.value == name_or_uuid || vm.state.name == name_or_uuid) return id;
-  }
-  return {};
 }
 
 }  // namespace proteus::controller

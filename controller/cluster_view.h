@@ -97,6 +97,7 @@ class ClusterView {
   std::shared_ptr<Spares> spares_;
   profile::MoveAccuracy move_accuracy_;
   profile::MoveAccuracy storage_accuracy_{profile::kStorageMoves};
+  profile::MoveAccuracy network_accuracy_{profile::kNetworkMoves};
   std::optional<Timestamp> last_fit_;
 };
 

@@ -24,6 +24,7 @@ struct PipelineOptions {
   ViewOptions view;
   drs::ExecutorOptions executor;
   bool learning = true;  ///< what actions turn out to be worth is learned, and acts where it is proven better
+  bool explore = false;  ///< learning draws among choices that the score holds equal
 };
 
 /// What one input caused: entries to be journalled durably, in order, and only then commands to be sent.

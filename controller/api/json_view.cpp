@@ -24,29 +24,6 @@ struct Overloaded : Ts... {
 template <typename... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;  // clang 14 does not find it by itself
 
-Json to_json(const forecast::Quantiles& quantiles) {
-  return {{"p10", quantiles.p10},
-          {"p50", quantiles.p50},
-          {"p90", quantiles.p90},
-          {"p95", quantiles.p95},
-          {"p99", quantiles.p99}};
-}
-
-Json time_or_null(const std::optional<Timestamp>& time) {
-  return time ? Json(to_rfc3339(*time)) : Json(nullptr);
-}
-
-Json to_json(const ham::Allocation& allocation) {
-  return {{"vcpus", allocation.vcpus},
-          {"vcpus_max", allocation.vcpus_max},
-          {"cpu_quota_us", allocation.cpu_quota_us},
-          {"cpu_period_us", allocation.cpu_period_us},
-          {"cpu_shares", allocation.cpu_shares},
-          {"cpu_limit_cores", allocation.cpu_limit_cores()},
-          {"memory_bytes", allocation.memory_bytes},
-          {"memory_max_bytes", allocation.memory_max_bytes}};
-}
-
 Json payload_json(const store::JournalPayload& payload) {
   return std::visit(
       Overloaded{
@@ -130,6 +107,18 @@ Json payload_json(const store::JournalPayload& payload) {
 }
 
 }  // namespace
+
+Json to_json(const forecast::Quantiles& quantiles) {
+  return {{"p10", quantiles.p10},
+          {"p50", quantiles.p50},
+          {"p90", quantiles.p90},
+          {"p95", quantiles.p95},
+          {"p99", quantiles.p99}};
+}
+
+Json time_or_null(const std::optional<Timestamp>& time) {
+  return time ? Json(to_rfc3339(*time)) : Json(nullptr);
+}
 
 std::string to_rfc3339(Timestamp time) {
   const std::int64_t ns = to_unix_ns(time);
@@ -235,6 +224,7 @@ Json to_json(const ham::Action& action) {
           {"expected_duration_s", to_seconds(action.expected_duration)},
           {"expected_downtime_ms", action.expected_downtime_ms},
           {"expected_storage_s", action.expected_storage_s ? Json(*action.expected_storage_s) : Json(nullptr)},
+          {"expected_drop_share", action.expected_drop_share ? Json(*action.expected_drop_share) : Json(nullptr)},
           {"expected_wait_ratio", action.expected_wait_ratio ? Json(*action.expected_wait_ratio) : Json(nullptr)},
           {"after", action.after},
           {"learned", action.learned ? to_json(*action.learned) : Json(nullptr)}};
@@ -356,158 +346,6 @@ Json to_json(const SeriesOutlook& outlook) {
     json["history"].push_back(std::isfinite(value) ? Json(value) : Json(nullptr));
   }
   return json;
-}
-
-Json status_json(const Snapshot& snapshot) {
-  const profile::MoveErrors errors = snapshot.state ? snapshot.state->move_errors : profile::MoveErrors{};
-  const profile::MoveErrors of_storage = snapshot.state ? snapshot.state->storage_move_errors : profile::MoveErrors{};
-  std::size_t fresh = 0;
-  std::size_t commandable = 0;
-  if (snapshot.state) {
-    for (const ham::HostState& host : snapshot.state->hosts) {
-      fresh += host.fresh ? 1 : 0;
-      commandable += host.commandable ? 1 : 0;
-    }
-  }
-  return {
-      {"controller", snapshot.controller},
-      {"version", snapshot.version},
-      {"term", snapshot.term},
-      {"started_at", to_rfc3339(snapshot.started_at)},
-      {"paused", snapshot.paused},
-      {"policy", snapshot.policy},
-      {"automation", ham::to_string(snapshot.automation)},
-      {"cycle",
-       {{"number", snapshot.cycle},
-        {"time", to_rfc3339(snapshot.cycle_time)},
-        {"duration_ms", to_seconds(snapshot.cycle_duration) * 1e3}}},
-      {"hosts",
-       {{"known", snapshot.state ? snapshot.state->hosts.size() : 0}, {"fresh", fresh}, {"commandable", commandable}}},
-      {"vms", snapshot.state ? snapshot.state->vms.size() : 0},
-      {"ingest",
-       {{"frames", snapshot.frames_count},
-        {"repeats", snapshot.repeats_count},
-        {"refused", snapshot.refused_count},
-        {"refused_keys", snapshot.refused_keys_count},
-        {"problem", snapshot.ingest_problem}}},
-      {"forecasts",
-       {{"rounds_behind", snapshot.forecasts_behind}, {"observations_dropped", snapshot.forecasts_shed_count}}},
-      {"move_errors",
-       {{"moves", errors.moves},
-        {"bias", errors.bias},
-        {"deviation", errors.deviation},
-        {"storage", {{"moves", of_storage.moves}, {"bias", of_storage.bias}, {"deviation", of_storage.deviation}}}}},
-      {"store",
-       {{"raw_messages", snapshot.store.raw_messages},
-        {"raw_bytes", snapshot.store.raw_bytes},
-        {"journal_entries", snapshot.store.journal_entries},
-        {"disk_bytes", snapshot.store.disk_bytes},
-        {"series_problem", snapshot.store.series_problem}}}};
-}
-
-Json hosts_json(const Snapshot& snapshot) {
-  Json hosts = Json::array();
-  if (!snapshot.state) return hosts;
-  for (const ham::HostState& host : snapshot.state->hosts) {
-    const double capacity = host.fingerprint.cpu_capacity_cores;
-    double p90 = host.cpu_overhead_cores;
-    Json vms = Json::array();
-    for (const ham::VmState& vm : snapshot.state->vms) {
-      if (vm.host != host.id) continue;
-      vms.push_back(vm.name);
-      const auto made = vm.forecasts.find(forecast::Resource::kCpu);
-      // A model may expect more than a VM's vCPUs can run; a host is never asked for that.
-      const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
-      p90 += std::min<double>(wanted, vm.allocation.vcpus_max);
-    }
-    Json answers = Json::object();
-    for (const profile::Resource resource : profile::kCurveResources) {
-      const profile::HostCurve& answer = *host.fingerprint.curve_of(resource);
-      Json points = Json::array();
-      for (const auto& knot : answer.curve.knots()) {
-        if (knot.weight <= 0) continue;  // nobody has seen it
-        points.push_back(
-            {{"load", knot.load}, {"response", knot.response}, {"error", knot.error}, {"weight", knot.weight}});
-      }
-      answers[profile::to_string(resource)] = {
-          {"prior", answer.prior}, {"evidence", answer.evidence}, {"curve", std::move(points)}};
-    }
-    Json knots = Json::array();
-    for (const auto& knot : host.fingerprint.run_queue_wait.knots()) {
-      knots.push_back({{"utilisation", knot.load},
-                       {"wait_ratio", knot.response},
-                       {"error", knot.error},
-                       {"weight_s", knot.weight}});
-    }
-    hosts.push_back({{"id", host.id.value},
-                     {"fresh", host.fresh},
-                     {"commandable", host.commandable},
-                     {"maintenance", host.maintenance},
-                     {"cpu",
-                      {{"capacity_cores", capacity},
-                       {"used_cores", host.cpu_used_cores},
-                       {"overhead_cores", host.cpu_overhead_cores},
-                       {"utilisation", capacity > 0 ? host.cpu_used_cores / capacity : 0},
-                       {"forecast_p90_cores", p90}}},
-                     {"memory",
-                      {{"capacity_bytes", host.fingerprint.memory_capacity_bytes},
-                       {"available_bytes", host.memory_available_bytes}}},
-                     {"run_queue_wait_ratio", host.run_queue_wait_ratio},
-                     {"vms", vms},
-                     {"capabilities", host.fingerprint.capabilities},
-                     {"calibration", host.fingerprint.calibration},
-                     {"fingerprint",
-                      {{"class", host.fingerprint.host_class},
-                       {"evidence_s", host.fingerprint.evidence_s},
-                       {"run_queue_wait", knots},
-                       {"answers", std::move(answers)}}}});
-  }
-  return hosts;
-}
-
-Json vms_json(const Snapshot& snapshot) {
-  Json vms = Json::array();
-  if (!snapshot.state) return vms;
-  for (const ham::VmState& vm : snapshot.state->vms) {
-    Json forecasts = Json::object();
-    for (const auto& [resource, made] : vm.forecasts) {
-      forecasts[forecast::to_string(resource)] = {
-          {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
-    }
-    const auto latency = snapshot.run_queue_latency.find(vm.id);
-    vms.push_back(
-        {{"id", vm.id.value},
-         {"name", vm.name},
-         {"host", vm.host.value},
-         {"running", vm.running},
-         {"cpu",
-          {{"used_cores", vm.cpu_used_cores},
-           {"demand_cores", vm.cpu_demand_cores},
-           {"limit_cores", vm.allocation.cpu_limit_cores()},
-           {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
-           {"throttled_ratio", vm.throttled_ratio}}},
-         {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
-         {"signature",
-          {{"bound_by", profile::to_string(vm.signature.bound_by())},
-           {"run_cores", vm.signature.run_cores},
-           {"cpu_wait", vm.signature.cpu_wait},
-           {"memory_stall", vm.signature.memory_stall},
-           {"storage_wait", vm.signature.storage_wait},
-           {"storage_requests_per_s", vm.signature.storage_requests_per_s},
-           {"storage_factor", vm.signature.storage_factor},
-           {"network_bytes_per_s", vm.signature.network_bytes_per_s},
-           {"packets_per_s", vm.signature.packets_per_s},
-           {"packets_dropped_per_s", vm.signature.packets_dropped_per_s},
-           {"exits_per_s", vm.signature.exits_per_s}}},
-         {"memory_resident_bytes", vm.memory_resident_bytes},
-         {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
-         {"allocation", to_json(vm.allocation)},
-         {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
-         {"groups", vm.groups},
-         {"forecasts", forecasts},
-         {"last_action_end", time_or_null(vm.last_action_end)}});
-  }
-  return vms;
 }
 
 Json error_json(const Error& error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "common/result.h"
@@ -17,6 +18,8 @@ std::string to_rfc3339(Timestamp time);
 /// Errors: kInvalidArgument. Also takes seconds since the epoch, "now" and "-15m" (before `now`).
 Result<Timestamp> parse_time(const std::string& text, Timestamp now);
 
+Json time_or_null(const std::optional<Timestamp>& time);
+Json to_json(const forecast::Quantiles& quantiles);
 /// {"kind": "set_cpu_quota", …}
 Json to_json(const Operation& operation);
 Json to_json(const ham::ScoreTerms& terms);

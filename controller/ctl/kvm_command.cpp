@@ -2,9 +2,16 @@
 
 #include <fmt/core.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+#include <vector>
 
+#include "controller/api/learning_json.h"
+#include "controller/ctl/kvm_picture.h"
 #include "controller/ctl/progress_bar.h"
+#include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
 #include "controller/simulate/kvm/run.h"
@@ -14,12 +21,12 @@ namespace {
 
 namespace kvm = simulate::kvm;
 
-nlohmann::ordered_json to_json(const KvmCommand& command, const kvm::RunResult& run) {
+nlohmann::ordered_json to_json(const KvmCommand& command, const std::string& policy, const kvm::RunResult& run) {
   const kvm::Metrics& m = run.metrics;
   return {
       {"scenario", command.scenario},
       {"seed", command.seed},
-      {"policy", command.policy},
+      {"policy", policy},
       {"ticks", m.ticks},
       {"cost_eur", m.cost_eur},
       {"sla_eur", m.sla_eur},
@@ -43,10 +50,57 @@ nlohmann::ordered_json to_json(const KvmCommand& command, const kvm::RunResult& 
       {"migrated_gib", m.migrated_gib},
       {"refused", m.refused},
       {"reshapes", m.reshapes},
+      {"helpers", m.helpers},
       {"mean_hosts_on", m.mean_hosts_on},
       {"decision_cpu_s_mean", run.decision_cpu_s_mean},
       {"decision_cpu_s_max", run.decision_cpu_s_max},
   };
+}
+
+std::string to_table(const std::vector<nlohmann::ordered_json>& runs) {
+  std::vector<std::string> header = {"METRIC"};
+  for (const auto& run : runs) header.push_back(runs.size() > 1 ? ">" + run["policy"].get<std::string>() : ">VALUE");
+  Table table(header);
+  for (const auto& [name, value] : runs.front().items()) {
+    std::vector<std::string> row = {name};
+    for (const auto& run : runs) {
+      const nlohmann::ordered_json& of_run = run[name];
+      row.push_back(of_run.is_number_float() ? fmt::format("{:.6g}", of_run.get<double>())
+                    : of_run.is_string()     ? of_run.get<std::string>()
+                                             : of_run.dump());
+    }
+    table.add(row);
+  }
+  return table.text();
+}
+
+/// Notes what the picture shows.
+class Recorder {
+ public:
+  explicit Recorder(KvmCourse& course) : course_(course) {}
+  void note(const kvm::Cluster& cluster, const kvm::Tally& tally) {
+    const kvm::Metrics& sums = tally.sums();
+    KvmCourse::Tick& tick = course_.ticks.emplace_back();
+    for (const kvm::HostState& host : cluster.hosts()) tick.hosts_on += host.power != kvm::Power::kAsleep ? 1 : 0;
+    tick.energy_eur = sums.energy_kwh * kvm::kEnergyPrice_eur_kwh;
+    tick.sla_eur = sums.sla_eur;
+    tick.moves = sums.migrations - migrations_;
+    tick.disasters = sums.disasters - disasters_;
+    migrations_ = sums.migrations;
+    disasters_ = sums.disasters;
+  }
+
+ private:
+  KvmCourse& course_;
+  int migrations_ = 0;
+  int disasters_ = 0;
+};
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream in(text);
+  for (std::string word; std::getline(in, word, ',');) words.push_back(word);
+  return words;
 }
 
 }  // namespace
@@ -56,25 +110,46 @@ Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
   if (!traces) return traces.error();
   const Result<kvm::Workload> workload = kvm::generate(*traces, command.scenario, command.seed);
   if (!workload) return workload.error();
-  const Result<std::unique_ptr<kvm::Policy>> policy = kvm::make_policy(command.policy, *workload);
-  if (!policy) return policy.error();
-  ProgressBar progress(command.policy);
-  kvm::RunOptions options;
-  options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally&) {
-    progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
-  };
-  const nlohmann::ordered_json result = to_json(command, kvm::run(*workload, **policy, options));
-  if (json) {
-    out << result.dump(2) << "\n";
-    return {};
+  std::vector<std::unique_ptr<kvm::Policy>> policies;
+  std::vector<std::string> names = split(command.policy);
+  if (command.helpers) {
+    for (std::string& name : names) name += kvm::kWithHelpers;
   }
-  Table table({"METRIC", ">VALUE"});
-  for (const auto& [name, value] : result.items()) {
-    table.add({name, value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
-                     : value.is_string()     ? value.get<std::string>()
-                                             : value.dump()});
+  std::vector<std::shared_ptr<ham::learning::Agent>> agents;
+  for (const std::string& name : names) {
+    Result<std::shared_ptr<ham::learning::Agent>> agent = kvm::learning_agent(name);
+    if (!agent) return agent.error();
+    Result<std::unique_ptr<kvm::Policy>> policy =
+        *agent != nullptr ? kvm::make_learning_policy(*agent) : kvm::make_policy(name, *workload);
+    if (!policy) return policy.error();
+    agents.push_back(std::move(*agent));
+    policies.push_back(std::move(*policy));
   }
-  out << table.text();
+  if (policies.empty()) return Error{ErrorCode::kInvalidArgument, "--policy names none"};
+
+  std::vector<nlohmann::ordered_json> results;
+  std::vector<KvmCourse> courses(policies.size());
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    courses[i].policy = names[i];
+    Recorder recorder(courses[i]);
+    ProgressBar progress(names[i]);
+    kvm::RunOptions options;
+    options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally& tally) {
+      progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
+      recorder.note(cluster, tally);
+    };
+    results.push_back(to_json(command, names[i], kvm::run(*workload, *policies[i], options)));
+    if (agents[i] != nullptr) results.back()["learning"] = api::to_json(agents[i]->report());
+  }
+  if (!command.svg.empty()) {
+    const std::string title = fmt::format("{} cluster, seed {}", command.scenario, command.seed);
+    if (const Status written = write_text(command.svg, svg_kvm(title, courses, kvm::kTick_s)); !written) return written;
+  }
+  if (!json) {
+    out << to_table(results);
+  } else {
+    out << (results.size() == 1 ? results.front() : nlohmann::ordered_json(results)).dump(2) << "\n";
+  }
   return {};
 }
 

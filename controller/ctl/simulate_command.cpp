@@ -24,8 +24,12 @@ void add_options(CLI::App& scenario, PlanetlabCommand& options) {
 void add_options(CLI::App& scenario, KvmCommand& options) {
   scenario.add_option("--data", options.data, "folder with vms.csv and the traces")->required();
   scenario.add_option("--scenario", options.scenario, "small, normal or large")->capture_default_str();
-  scenario.add_option("--policy", options.policy, simulate::kvm::policy_names())->required();
+  scenario.add_option("--policy", options.policy, simulate::kvm::policy_names() + "; several with commas between")
+      ->required();
   scenario.add_option("--seed", options.seed, "which VMs, when")->capture_default_str();
+  scenario.add_flag("--helpers", options.helpers,
+                    "scalable VMs may get helper micro-VMs (no scored benchmark has them)");
+  scenario.add_option("--svg", options.svg, "draw hosts on, costs and moves into this file, as SVG");
 }
 
 }  // namespace

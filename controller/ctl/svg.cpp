@@ -14,6 +14,7 @@
 #include <sstream>
 #include <vector>
 
+#include "controller/ctl/svg_canvas.h"
 #include "controller/ctl/table.h"
 
 namespace proteus::ctl {
@@ -36,21 +37,6 @@ constexpr const char* kBandP90 = "#a9c7e8";
 constexpr const char* kMedian = "#1f5fa8";
 constexpr const char* kPast = "#333333";
 
-/// Text of a document: names come from guests' owners.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 /// Seconds since 1970 of "2026-01-31T08:15:30.123Z".
 double parse_seconds(const std::string& text) {
   std::tm utc{};
@@ -66,15 +52,6 @@ std::string clock_text(double seconds, bool with_date, bool with_seconds) {
   std::string text = with_date ? fmt::format("{:02}-{:02} ", utc.tm_mon + 1, utc.tm_mday) : "";
   text += fmt::format("{:02}:{:02}", utc.tm_hour, utc.tm_min);
   return with_seconds ? text + fmt::format(":{:02}", utc.tm_sec) : text;
-}
-
-/// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`.
-double round_up(double value) {
-  const double power = std::pow(10, std::floor(std::log10(value)));
-  for (const double factor : {1.0, 2.0, 2.5, 5.0}) {
-    if (factor * power >= value * (1 - 1e-9)) return factor * power;
-  }
-  return 10 * power;
 }
 
 /// Between two marks of the time axis: a length that people count in, so that there are six or so.
@@ -96,16 +73,6 @@ struct Scale {
   std::string point(double seconds, double value) const { return fmt::format("{:.1f},{:.1f} ", x(seconds), y(value)); }
 };
 
-std::string line(const std::string& points, const char* colour, double width) {
-  return fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\"/>\n", points, colour,
-                     width);
-}
-
-std::string text_at(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more,
-                     escaped(text));
-}
-
 std::string axes(const Scale& scale, double tick_value, const std::string& unit) {
   std::string text;
   const auto label = [&](double value) {
@@ -114,14 +81,14 @@ std::string axes(const Scale& scale, double tick_value, const std::string& unit)
   for (double value = 0; value <= scale.top * (1 + 1e-9); value += tick_value) {
     text += fmt::format("<line x1=\"{0}\" y1=\"{2:.1f}\" x2=\"{1}\" y2=\"{2:.1f}\" stroke=\"#e4e4e4\"/>\n", kLeft,
                         kWidth - kRight, scale.y(value));
-    text += text_at(kLeft - 8, scale.y(value) + 4, "end", label(value));
+    text += svg_text(kLeft - 8, scale.y(value) + 4, "end", label(value));
   }
   const double every = tick_seconds(scale.to_s - scale.from_s);
   const bool dated = scale.to_s - scale.from_s > 20 * 3600;
   for (double t = std::ceil(scale.from_s / every) * every; t <= scale.to_s; t += every) {
     text += fmt::format("<line x1=\"{0:.1f}\" y1=\"{1}\" x2=\"{0:.1f}\" y2=\"{2}\" stroke=\"#888888\"/>\n", scale.x(t),
                         kHeight - kBottom, kHeight - kBottom + 5);
-    text += text_at(scale.x(t), kHeight - kBottom + 19, "middle", clock_text(t, dated, every < 60));
+    text += svg_text(scale.x(t), kHeight - kBottom + 19, "middle", clock_text(t, dated, every < 60));
   }
   return text;
 }
@@ -133,14 +100,14 @@ std::string legend(const char* peak) {
   const auto entry = [&](const char* colour, double height, const char* name, double width) {
     text += fmt::format("<rect x=\"{}\" y=\"{:.1f}\" width=\"18\" height=\"{}\" fill=\"{}\"/>\n", x, y - 4 - height / 2,
                         height, colour);
-    text += text_at(x + 24, y, "start", name);
+    text += svg_text(x + 24, y, "start", name);
     x += width;
   };
   entry(kPast, 2, "observed", 108);
   entry(kMedian, 2.5, "p50", 74);
   entry(kBandP90, 11, "to p90", 90);
   entry(kBandP99, 11, "to p99", 90);
-  return text + text_at(kWidth - kRight, y, "end", peak);
+  return text + svg_text(kWidth - kRight, y, "end", peak);
 }
 
 }  // namespace
@@ -165,19 +132,15 @@ std::string svg_forecast(const Json& outlook) {
                     now + step_s * static_cast<double>(std::max<std::size_t>(steps.size(), 1)),
                     tick * std::ceil(highest > 0 ? highest / tick : kTicks)};
 
-  std::string text = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\" fill=\"#333333\">\n<rect width=\"{0}\" height=\"{1}\" "
-      "fill=\"white\"/>\n",
-      kWidth, kHeight);
-  text +=
-      text_at(kLeft, 24, "start",
-              fmt::format("{} of {}", outlook.at("resource").get<std::string>(), outlook.at("name").get<std::string>()),
-              " font-size=\"16\" font-weight=\"bold\"");
-  text += text_at(kLeft, 42, "start",
-                  fmt::format("{}, model {}{}, made at {}", unit, outlook.at("model").get<std::string>(),
-                              outlook.at("stale").get<bool>() ? " (stale, widened)" : "",
-                              outlook.at("made_at").get<std::string>()));
+  std::string text = svg_begin(kWidth, kHeight);
+  text += svg_text(
+      kLeft, 24, "start",
+      fmt::format("{} of {}", outlook.at("resource").get<std::string>(), outlook.at("name").get<std::string>()),
+      " font-size=\"16\" font-weight=\"bold\"");
+  text += svg_text(kLeft, 42, "start",
+                   fmt::format("{}, model {}{}, made at {}", unit, outlook.at("model").get<std::string>(),
+                               outlook.at("stale").get<bool>() ? " (stale, widened)" : "",
+                               outlook.at("made_at").get<std::string>()));
   text += axes(scale, tick, unit);
 
   // A band is drawn as steps are: each from its beginning to its end.
@@ -200,7 +163,7 @@ std::string svg_forecast(const Json& outlook) {
     const double value = steps[i].at("p50").get<double>();
     median += scale.point(from, value) + scale.point(from + step_s, value);
   }
-  text += line(median, kMedian, 2);
+  text += svg_line(median, kMedian, 2);
   // Gaps in the history stay gaps.
   std::string run;
   for (std::size_t i = 0; i <= past.size(); ++i) {
@@ -208,7 +171,7 @@ std::string svg_forecast(const Json& outlook) {
       const double from = now - step_s * static_cast<double>(past.size() - i);
       run += scale.point(from, *past[i]) + scale.point(from + step_s, *past[i]);
     } else if (!run.empty()) {
-      text += line(run, kPast, 1.3);
+      text += svg_line(run, kPast, 1.3);
       run.clear();
     }
   }

@@ -41,6 +41,8 @@ struct Action {
   std::optional<double> expected_wait_ratio;  ///< of a Migrate to where the VM stays: ns it waits there / ns it runs
   std::optional<double>
       expected_storage_s;  ///< of the same, if its VM uses storage: s that a request of its takes there
+  std::optional<double>
+      expected_drop_share;  ///< of the same, if its VM uses the network: share of packets dropped there
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
   /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
   std::vector<std::uint32_t> after;
@@ -92,7 +94,10 @@ struct LearningPart {
   bool present = false;  ///< a model was there to be asked
   bool acting = false;   ///< and may change decisions
   std::uint64_t revision = 0;
-  std::vector<Held> held;   ///< at most 8
+  std::vector<Held> held;       ///< at most 8
+  std::uint64_t corrected = 0;  ///< changes looked at whose gain it has changed
+  /// Nothing was done: the best change of one VM that was looked at, and what learning thinks of it.
+  std::optional<Held> opinion;
   std::string rules_alone;  ///< label of what the rules alone would have chosen, if something held was examined
 };
 

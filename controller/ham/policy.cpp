@@ -101,6 +101,7 @@ void read_limits(Table table, Limits& limits) {
   table.read_duration("awake_min", limits.awake_min, kNone, 30 * kDay);
   table.read("slowdown_free", limits.slowdown_free, 0, 1);
   table.read("memory_promise", limits.memory_promise, 0, 2);
+  table.read("memory_bursts", limits.memory_bursts, 0, kCountMax);
   table.read("memory_comfort", limits.memory_comfort, 0, 2);
   table.read("gain_min", limits.gain_min, 0, 1);
   table.read("gain_floor", limits.gain_floor, 0, kPriceMax);

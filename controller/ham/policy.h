@@ -134,6 +134,9 @@ struct Limits {
   /// Share of a host's memory that its VMs' balloon targets may add up to; then room is counted by what guests hold and
   /// may need, and targets are set so that they cannot all grow at once. 0: room is counted by targets.
   double memory_promise = 0;
+  /// Guests of a host that may outgrow what they may need (p99) at the same time: no more have to fit under
+  /// memory_promise together; 0: any number.
+  int memory_bursts = 0;
   double memory_comfort = 0.85;  ///< share of a host's memory beyond which its guests may find no room to grow
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   double gain_floor = 0;   ///< least gain within the payback time beside that, in currency: one migration, or many

@@ -18,6 +18,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setPredicted(number(from.predicted));
   to.setCost(number(from.cost));
   to.setCopiedBytes(number(from.copied_bytes));
+  to.setUtilisation(number(from.utilisation));
   to.setScale(number(from.scale));
   to.setGain(number(from.gain));
   to.setRequired(number(from.required));
@@ -27,6 +28,7 @@ void fill(schema::LearningNote::Builder to, const ham::learning::Note& from) {
   to.setLearnedAct(from.learned_act);
   to.setControl(from.control);
   to.setPropensity(number(from.propensity));
+  to.setPreferred(from.preferred);
   to.setHorizonNs(from.horizon.count());
 }
 
@@ -42,6 +44,7 @@ void fill(schema::Action::Builder to, const ham::Action& from) {
   to.setExpectedDowntimeMs(from.expected_downtime_ms);
   if (from.expected_wait_ratio) to.setExpectedWaitRatio(number(*from.expected_wait_ratio));
   if (from.expected_storage_s) to.setExpectedStorageS(number(*from.expected_storage_s));
+  if (from.expected_drop_share) to.setExpectedDropShare(number(*from.expected_drop_share));
   to.setReserveMemoryBytes(from.reserve.memory_bytes);
   to.setReserveCpuMillicores(from.reserve.cpu_millicores);
   if (!from.after.empty()) {
@@ -94,6 +97,8 @@ void fill(schema::LearningPart::Builder to, const ham::LearningPart& from) {
   to.setActing(from.acting);
   to.setRevision(from.revision);
   JOURNAL_SET_LIST(to, Held, from.held, fill);
+  to.setCorrected(from.corrected);
+  if (from.opinion) fill(to.initOpinion(), *from.opinion);
   JOURNAL_SET_TEXT(to, RulesAlone, from.rules_alone);
 }
 
@@ -145,6 +150,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.predicted = from.getPredicted();
   to.cost = from.getCost();
   to.copied_bytes = from.getCopiedBytes();
+  to.utilisation = from.getUtilisation();
   to.scale = from.getScale();
   to.gain = from.getGain();
   to.required = from.getRequired();
@@ -154,6 +160,7 @@ ham::learning::Note read_note(schema::LearningNote::Reader from) {
   to.learned_act = from.getLearnedAct();
   to.control = from.getControl();
   to.propensity = from.getPropensity();
+  to.preferred = from.getPreferred();
   to.horizon = Nanoseconds(from.getHorizonNs());
   return to;
 }
@@ -171,6 +178,8 @@ ham::LearningPart read_learning(schema::LearningPart::Reader from) {
           .acting = from.getActing(),
           .revision = from.getRevision(),
           .held = read_list(from.getHeld(), read_held),
+          .corrected = from.getCorrected(),
+          .opinion = from.hasOpinion() ? std::optional(read_held(from.getOpinion())) : std::nullopt,
           .rules_alone = read_text(from.getRulesAlone())};
 }
 
@@ -201,6 +210,7 @@ ham::Action read_action(schema::Action::Reader from) {
   to.expected_downtime_ms = from.getExpectedDowntimeMs();
   if (from.getExpectedWaitRatio() >= 0) to.expected_wait_ratio = from.getExpectedWaitRatio();
   if (from.getExpectedStorageS() >= 0) to.expected_storage_s = from.getExpectedStorageS();
+  if (from.getExpectedDropShare() >= 0) to.expected_drop_share = from.getExpectedDropShare();
   to.reserve = {.memory_bytes = from.getReserveMemoryBytes(), .cpu_millicores = from.getReserveCpuMillicores()};
   to.after = read_list(from.getAfter(), [](std::uint32_t position) { return position; });
   if (from.hasLearned()) to.learned = read_note(from.getLearned());

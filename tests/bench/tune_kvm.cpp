@@ -41,7 +41,7 @@ const std::vector<Parameter>& parameters() {
   static const auto hours = [](double h) { return from_seconds(h * 3600); };
   static const std::vector<Parameter> kAll = {
       {"payback_h", {3, 6, 12}, [](Setup& s, double v) { s.ham.limits.payback = hours(v); }},
-      {"gain_floor", {0.02, 0.05, 0.1, 0.2}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
+      {"gain_floor", {0.05, 0.08, 0.12, 0.2}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
       {"gain_min", {0, 0.1, 0.3}, [](Setup& s, double v) { s.ham.limits.gain_min = v; }},
       {"cooldown_h", {0, 0.5, 2}, [](Setup& s, double v) { s.ham.limits.cooldown = hours(v); }},
       {"waiting_eur", {0.024, 0.048, 0.096}, [](Setup& s, double v) { s.ham.prices.waiting_per_vm_hour = v; }},
@@ -51,11 +51,12 @@ const std::vector<Parameter>& parameters() {
       {"memory_headroom", {0, 0.07, 0.12}, [](Setup& s, double v) { s.ham.limits.memory_headroom = v; }},
       {"memory_comfort", {0.75, 0.85}, [](Setup& s, double v) { s.ham.limits.memory_comfort = v; }},
       {"crowding_eur", {0.15, 0.3, 0.5}, [](Setup& s, double v) { s.ham.prices.crowding_per_host_hour = v; }},
-      {"memory_promise", {1.03, 1.06, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
-      {"hour", {0.15, 0.3}, [](Setup& s, double v) { s.recent.hour = v; }},
-      {"now", {0.05, 0.15}, [](Setup& s, double v) { s.recent.now = v; }},
-      {"season", {0, 0.2, 0.4}, [](Setup& s, double v) { s.recent.season = v; }},
-      {"week", {0.2, 0.35, 0.6}, [](Setup& s, double v) { s.recent.week = v; }},
+      {"memory_promise", {0.97, 1, 1.04, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
+      {"memory_bursts", {0, 2, 3, 5}, [](Setup& s, double v) { s.ham.limits.memory_bursts = static_cast<int>(v); }},
+      {"now", {0.2, 0.4, 0.6}, [](Setup& s, double v) { s.recent.now = v; }},
+      {"hours", {0, 0.15, 0.3}, [](Setup& s, double v) { s.recent.hours = v; }},
+      {"season", {0, 0.25, 0.4}, [](Setup& s, double v) { s.recent.season = v; }},
+      {"week", {0.1, 0.2, 0.35}, [](Setup& s, double v) { s.recent.week = v; }},
   };
   return kAll;
 }

@@ -353,6 +353,36 @@ TEST(ClusterView, ComparesWhatRequestsTakeAfterAMoveWithWhatWasExpected) {
   EXPECT_EQ(state.move_errors.moves, 0) << "no wait for a CPU was predicted";
 }
 
+TEST(ClusterView, ComparesWhatIsDroppedAfterAMoveWithWhatWasExpected) {
+  ClusterView view(options());
+  FakeHost target("h2", 2, 4 * kGiB);
+  target.vms = {vm("a")};
+  target.vms[0].net_packets = 1;
+  Timestamp now = kStart;
+  view.on_sample(target.sample(now), now);
+  ham::Action action;
+  action.vm = VmId("uuid-a");
+  action.host = HostId("h1");
+  Migrate migrate;
+  migrate.target = HostId("h2");
+  action.operation = migrate;
+  action.expected_drop_share = 1e-4;
+  view.on_action_end(action, now, true);
+  for (int second = 0; second < 100; ++second) {
+    now += std::chrono::seconds(1);
+    target.vms[0].net_bytes += 1'000'000;
+    target.vms[0].net_packets += 1000;
+    target.vms[0].net_drops += 5;
+    view.on_sample(target.sample(now), now);
+    (void)view.state(now);
+  }
+  const ham::ClusterState state = *view.state(now);
+  EXPECT_EQ(state.network_move_errors.moves, 1);
+  EXPECT_GT(state.network_move_errors.bias, 0.2) << "five of a thousand instead of one of ten thousand";
+  EXPECT_EQ(state.storage_move_errors.moves, 0);
+  EXPECT_NEAR(state.vms[0].signature.packets_dropped_per_s, 5, 0.1);
+}
+
 TEST(ClusterView, TellsTheForecastsOfThePressureOnTheHost) {
   // Waiting that is no demand: the vCPU idles as well. So states differ by the pressure that they keep.
   const auto states_with = [](double wait) {

@@ -104,6 +104,7 @@ struct ClusterModel {
   const ClusterState& state;
   const Policy& policy;
   const learning::Agent* learning = nullptr;  ///< corrects gains; null: nothing does
+  bool explores = false;                      ///< among equal choices one is drawn
   Horizon horizon;
   std::vector<HostModel> hosts;  ///< as in state.hosts
   std::vector<VmModel> vms;      ///< as in state.vms

@@ -61,7 +61,7 @@ class Reliever {
     std::vector<Option> options;
     move_options(w_, targets_, v, explain, options);
     w_.remember(options);
-    if (const Option* best = choose(options)) {
+    if (const Option* best = w_.pick(options, v)) {
       Row& row = rows_[v];
       row.best = *best;
       row.to = best->changes.front().to.host;

@@ -128,6 +128,34 @@ int Cluster::default_place(int vm, double memory_mib) const {
   return best;
 }
 
+Refusal Cluster::start_helper(int vm, int host) {
+  VmState& v = vms_[index(vm)];
+  HostState& target = hosts_[index(host)];
+  if (!workload_->vms[index(vm)].scalable) return Refusal::kNotScalable;
+  if (v.helper != kNever) return Refusal::kHelped;
+  if (v.down(tick_)) return Refusal::kDown;
+  if (target.power != Power::kOn) return Refusal::kHostOff;
+  if (target.used_mib + kHelperMemory_mib + kVmOverhead_mib > workload_->hosts[index(host)]->memory_mib) {
+    return Refusal::kMemory;
+  }
+  v.helper = host;
+  v.helper_from = tick_ + 1;
+  insert_sorted(target.helped, vm);
+  target.used_mib += kHelperMemory_mib + kVmOverhead_mib;
+  ++target.vcpus;
+  return Refusal::kNone;
+}
+
+void Cluster::end_helper(int vm) {
+  VmState& v = vms_[index(vm)];
+  if (v.helper == kNever) return;
+  HostState& host = hosts_[index(v.helper)];
+  remove(host.helped, vm);
+  host.used_mib -= kHelperMemory_mib + kVmOverhead_mib;
+  --host.vcpus;
+  v.helper = v.helper_from = kNever;
+}
+
 void Cluster::finish_wakes() {
   for (HostState& host : hosts_) {
     if (host.power == Power::kWaking) host.power = Power::kOn;
@@ -138,6 +166,7 @@ void Cluster::depart() {
   for (std::size_t v = 0; v < vms_.size(); ++v) {
     if (!vms_[v].present || workload_->vms[v].departs != tick_) continue;
     cancel_migration(static_cast<int>(v));
+    end_helper(static_cast<int>(v));
     take(static_cast<int>(v), vms_[v].host);
     vms_[v].present = false;
     vms_[v].host = kNever;
@@ -194,7 +223,7 @@ Refusal Cluster::migrate(int vm, int host) {
 Refusal Cluster::sleep(int host) {
   HostState& h = hosts_[index(host)];
   if (h.power != Power::kOn) return Refusal::kHostOff;
-  if (!h.vms.empty() || !h.incoming.empty()) return Refusal::kNotEmpty;
+  if (!h.vms.empty() || !h.incoming.empty() || !h.helped.empty()) return Refusal::kNotEmpty;
   h.power = Power::kAsleep;
   return Refusal::kNone;
 }

@@ -11,6 +11,7 @@ namespace proteus::simulate::kvm {
 
 inline constexpr double kVmOverhead_mib = 128;  ///< QEMU's own memory
 inline constexpr int kHostMigrationsMax = 4;
+inline constexpr double kHelperMemory_mib = 512;
 
 enum class Power : std::uint8_t { kOn, kAsleep, kWaking };
 
@@ -24,21 +25,26 @@ struct VmState {
   int down_until = kNever;  ///< tick at which it runs again
   int moved_at = kNever;    ///< tick at which its last migration began
 
-  int target = kNever;  ///< host it is migrating to
+  int target = kNever;       ///< host it is migrating to
+  int helper = kNever;       ///< host of its helper, a micro-VM that takes part of its CPU demand
+  int helper_from = kNever;  ///< first tick in which that works
+
   double remaining_s = 0;
   double rate_mibs = 0;
   double downtime_s = 0;
 
   bool migrating() const { return target != kNever; }
   bool down(int tick) const { return tick < down_until; }
+  bool helped(int tick) const { return helper != kNever && tick >= helper_from && !down(tick); }
 };
 
 struct HostState {
   Power power = Power::kOn;
   std::vector<int> vms;       ///< here, migrating away included; ascending
   std::vector<int> incoming;  ///< migrating to here
+  std::vector<int> helped;    ///< VMs whose helper is here; ascending
   int outgoing = 0;           ///< migrations from here
-  double used_mib = 0;        ///< resident and overhead of all of these
+  double used_mib = 0;        ///< resident and overhead of all of these, helpers too
   int vcpus = 0;              ///< of all of these
   int migrations() const { return outgoing + static_cast<int>(incoming.size()); }
 };
@@ -54,6 +60,8 @@ enum class Refusal : std::uint8_t {
   kBusy,
   kMemory,
   kSameHost,
+  kNotScalable,
+  kHelped,
   kNotEmpty,
 };
 
@@ -101,6 +109,9 @@ class Cluster {
   Refusal set_balloon(int vm, double ceiling_mib);
   void set_weight(int vm, double weight);
   void set_cap(int vm, double cap_mhz);
+  /// A helper for a scalable VM, which works from the next tick on until it is ended or the VM departs.
+  Refusal start_helper(int vm, int host);
+  void end_helper(int vm);
   bool anti_affinity_kept(int vm, int host) const;
 
   /// Rates and durations of what was begun in this tick.

@@ -64,7 +64,8 @@ void Tally::add(const Cluster& cluster, int tick, const TickOutcome& outcome, co
   sums_.migrated_gib += migrations.copied_mib / 1024;
 }
 
-void Tally::add_actions(int refused, int reshapes) {
+void Tally::add_actions(int refused, int reshapes, int helpers) {
+  sums_.helpers += helpers;
   sums_.refused += refused;
   sums_.reshapes += reshapes;
 }
@@ -72,7 +73,8 @@ void Tally::add_actions(int refused, int reshapes) {
 Metrics Tally::metrics() const {
   Metrics m = sums_;
   const auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
-  m.cost_eur = m.energy_kwh * kEnergyPrice_eur_kwh + m.sla_eur + kMigrationPrice_eur * m.migrations;
+  m.cost_eur = m.energy_kwh * kEnergyPrice_eur_kwh + m.sla_eur + kMigrationPrice_eur * m.migrations +
+               kHelperPrice_eur * m.helpers;
   m.contention_share = share(m.contention_s, up_s_);
   m.unmet_cpu_share = share(m.unmet_cpu_mhz_s, demand_mhz_s_);
   m.unmet_disk_share = share(m.unmet_disk_mib, disk_mib_);

@@ -10,6 +10,7 @@ namespace proteus::simulate::kvm {
 
 inline constexpr double kEnergyPrice_eur_kwh = 0.35;  ///< 0.25 times a PUE of 1.4
 inline constexpr double kMigrationPrice_eur = 0.01;
+inline constexpr double kHelperPrice_eur = 0.002;
 inline constexpr double kDisasterPrice_eur = 10;  ///< times the class factor
 inline constexpr double kLossFree = 0.05;         ///< of performance; what is lost beyond is paid
 inline constexpr double kLossPrice = 10;          ///< times the VM's value
@@ -40,6 +41,7 @@ struct Metrics {
   double migrated_gib = 0;
   int refused = 0;
   int reshapes = 0;
+  int helpers = 0;  ///< started
   double mean_hosts_on = 0;
 };
 
@@ -48,8 +50,10 @@ class Tally {
  public:
   /// tick: the one that `outcome` is of; the cluster has already advanced.
   void add(const Cluster& cluster, int tick, const TickOutcome& outcome, const MigrationTally& migrations);
-  void add_actions(int refused, int reshapes);
+  void add_actions(int refused, int reshapes, int helpers);
   Metrics metrics() const;
+  /// What has added up so far; shares, percentiles, means and cost are not worked out yet.
+  const Metrics& sums() const { return sums_; }
 
  private:
   void add_vm(const Workload& workload, int tick, std::size_t vm, const VmTick& outcome);

@@ -1,13 +1,6 @@
 #include "controller/simulate/kvm/policy.h"
 
-#include <cstdlib>
-
 namespace proteus::simulate::kvm {
-
-double Console::sample(int v, Series series, int at) const {
-  if (at >= tick() || at < first_sample(v)) std::abort();
-  return cluster_.workload().sample(static_cast<std::size_t>(v), series, at);
-}
 
 bool Console::count(Refusal refusal) {
   if (refusal != Refusal::kNone) ++refused_;
@@ -28,6 +21,12 @@ bool Console::wake(int h) {
 
 void Console::set_balloon(int v, double ceiling_mib) {
   if (count(cluster_.set_balloon(v, ceiling_mib))) ++reshapes_;
+}
+
+bool Console::start_helper(int v, int h) {
+  const bool started = count(cluster_.start_helper(v, h));
+  if (started) ++helpers_;
+  return started;
 }
 
 }  // namespace proteus::simulate::kvm

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -29,11 +30,15 @@ class Console {
   bool pinned(int v) const { return spec(v).pinned; }
   int group(int v) const { return spec(v).group; }
   int partner(int v) const { return spec(v).partner; }
+  bool scalable(int v) const { return spec(v).scalable; }
 
   /// The first tick of which a policy may see a VM's samples.
   int first_sample(int v) const { return spec(v).arrives == kFirstTick ? 0 : spec(v).arrives; }
-  /// tick in [first_sample(v), tick()); outside of it the program is wrong and ends.
-  double sample(int v, Series series, int tick) const;
+  /// at: in [first_sample(v), tick()); outside of it the program is wrong and ends.
+  double sample(int v, Series series, int at) const {
+    if (at >= tick() || at < first_sample(v)) std::abort();
+    return cluster_.workload().sample(static_cast<std::size_t>(v), series, at);
+  }
   /// Of the last tick; nothing for a VM that arrives now.
   double newest(int v, Series series) const { return first_sample(v) < tick() ? sample(v, series, tick() - 1) : 0; }
   const TickOutcome& last() const { return last_; }
@@ -44,9 +49,12 @@ class Console {
   bool sleep(int h);
   bool wake(int h);
   void set_balloon(int v, double ceiling_mib);
+  bool start_helper(int v, int h);
+  void end_helper(int v) { cluster_.end_helper(v); }
 
   int refused() const { return refused_; }
   int reshapes() const { return reshapes_; }
+  int helpers() const { return helpers_; }
 
  private:
   const Vm& spec(int v) const { return cluster_.workload().vms[static_cast<std::size_t>(v)]; }
@@ -56,6 +64,7 @@ class Console {
   const TickOutcome& last_;
   int refused_ = 0;
   int reshapes_ = 0;
+  int helpers_ = 0;
 };
 
 /// Decides for a cluster, one step at a time. May remember; knows no clock but the steps. Thread: owned by one.

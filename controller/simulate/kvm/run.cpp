@@ -41,7 +41,7 @@ RunResult run(const Workload& workload, Policy& policy, const RunOptions& option
     const double took_s = cpu_seconds() - begun_s;
     result.decision_cpu_s_mean += took_s;
     result.decision_cpu_s_max = std::max(result.decision_cpu_s_max, took_s);
-    tally.add_actions(console.refused(), console.reshapes());
+    tally.add_actions(console.refused(), console.reshapes(), console.helpers());
     const MigrationTally migrations = cluster.start_migrations();
     last = simulate_tick(cluster);
     tally.add(cluster, tick, last, migrations);

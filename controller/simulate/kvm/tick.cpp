@@ -22,11 +22,16 @@ std::size_t index(int i) {
   return static_cast<std::size_t>(i);
 }
 
-/// A VM on one of its hosts.
+/// What a helper does of its VM's work at most, and what each MHz of it costs where it does it.
+constexpr double kHelperShare = 0.5;
+constexpr double kHelperCost = 1.1;
+
+/// A VM on one of its hosts, or its helper on the helper's.
 struct Presence {
   std::size_t vm;
   double time = 1;  ///< share of the tick
   double demand_mhz = 0;
+  bool helper = false;
 };
 
 /// The share of the tick that a VM spends at its source.
@@ -40,6 +45,8 @@ class Tick {
 
   void run(TickOutcome& outcome) {
     performance_.assign(workload_.vms.size(), 0);
+    surroundings_.assign(workload_.vms.size(), 0);
+    helped_.assign(workload_.vms.size(), 0);
     for (std::size_t h = 0; h < workload_.hosts.size(); ++h) run_host(h, outcome);
     for (std::size_t v = 0; v < workload_.vms.size(); ++v) {
       if (cluster_.vms()[v].present) finish_vm(v, outcome.vms[v]);
@@ -49,6 +56,16 @@ class Tick {
  private:
   double sample(std::size_t vm, Series series) const { return workload_.sample(vm, series, cluster_.tick()); }
 
+  /// Of the VM's work, what its helper takes on.
+  double helper_mhz(std::size_t vm) const {
+    const VmState& state = cluster_.vms()[vm];
+    if (!state.helped(cluster_.tick())) return 0;
+    const double core_mhz = workload_.hosts[index(state.helper)]->core_mhz;
+    return std::min(kHelperShare * sample(vm, Series::kCpu), core_mhz / kHelperCost);
+  }
+
+  int vcpus_of(const Presence& p) const { return p.helper ? 1 : workload_.vms[p.vm].vcpus; }
+
   std::vector<Presence> presences(std::size_t host) const {
     std::vector<Presence> list;
     const HostState& h = cluster_.hosts()[host];
@@ -56,12 +73,17 @@ class Tick {
       if (cluster_.vms()[index(vm)].down(cluster_.tick()) || time <= 0) return;
       const VmState& state = cluster_.vms()[index(vm)];
       const double most = workload_.vms[index(vm)].vcpus * workload_.hosts[host]->core_mhz;
-      const double wanted = std::min({sample(index(vm), Series::kCpu), state.cap_mhz, most});
+      const double own = sample(index(vm), Series::kCpu) - helper_mhz(index(vm));
+      const double wanted = std::min({own, state.cap_mhz, most});
       list.push_back({index(vm), time, time * wanted});
     };
     for (const int vm : h.vms) add(vm, time_at_source(cluster_.vms()[index(vm)]));
     for (const int vm : h.incoming) add(vm, 1 - time_at_source(cluster_.vms()[index(vm)]));
-    std::sort(list.begin(), list.end(), [](const Presence& a, const Presence& b) { return a.vm < b.vm; });
+    for (const int vm : h.helped) {
+      const double work = helper_mhz(index(vm));
+      if (work > 0) list.push_back({index(vm), 1, kHelperCost * work, true});
+    }
+    std::stable_sort(list.begin(), list.end(), [](const Presence& a, const Presence& b) { return a.vm < b.vm; });
     return list;
   }
 
@@ -98,7 +120,8 @@ class Tick {
       const double cores = p.demand_mhz / host.core_mhz;
       out.demand_mhz += p.demand_mhz;
       busy.sum += cores;
-      busy.squares += cores * cores / (p.time * workload_.vms[p.vm].vcpus);
+      busy.squares += cores * cores / (p.time * vcpus_of(p));
+      if (p.helper) continue;
       out.disk_kbs += p.time * sample(p.vm, Series::kDisk);
       out.network_kbs += p.time * sample(p.vm, Series::kNetwork);
     }
@@ -121,7 +144,8 @@ class Tick {
     if (out.demand_mhz > capacity) {
       std::vector<Claim> claims;
       for (const Presence& p : present) {
-        claims.push_back({p.demand_mhz, p.time * workload_.vms[p.vm].vcpus * cluster_.vms()[p.vm].weight});
+        const double weight = p.helper ? 1 : cluster_.vms()[p.vm].weight;
+        claims.push_back({p.demand_mhz, p.time * vcpus_of(p) * weight});
       }
       shares = fair_shares(claims, capacity);
     } else {
@@ -131,20 +155,29 @@ class Tick {
       const Presence& p = present[i];
       VmTick& vm = outcome.vms[p.vm];
       const double cpu = sample(p.vm, Series::kCpu);
+      out.cpu_mhz += shares[i];
+      if (p.helper) {
+        const double done = shares[i] / kHelperCost;
+        helped_[p.vm] = done / cpu * (1 - out.wait) / (1 + kHostSwapSlope * out.memory_excess);
+        vm.cpu_mhz += done;
+        vm.wait += helper_mhz(p.vm) / cpu * out.wait;
+        continue;
+      }
       const double disk = sample(p.vm, Series::kDisk);
       const double network = sample(p.vm, Series::kNetwork);
       const double served = cpu > 0 ? shares[i] / (p.time * cpu) : 1;
       vm.disk_share = disk / (disk + kDiskHalf_kbs);
       vm.network_share = network / (network + kNetworkHalf_kbs);
-      performance_[p.vm] += p.time * served * (1 - out.wait) / (1 + kHostSwapSlope * out.memory_excess) *
-                            guest_factor(p.vm, vm) *
-                            io_factor(vm.disk_share, out.disk_latency_ms / kBestDiskLatency_ms) *
-                            io_factor(vm.network_share, out.network_stretch);
+      const double guest = guest_factor(p.vm, vm);
+      const double disk_factor = io_factor(vm.disk_share, out.disk_latency_ms / kBestDiskLatency_ms);
+      const double network_factor = io_factor(vm.network_share, out.network_stretch);
+      performance_[p.vm] += p.time * served * (1 - out.wait) / (1 + kHostSwapSlope * out.memory_excess) * guest *
+                            disk_factor * network_factor;
+      surroundings_[p.vm] += p.time * guest * disk_factor * network_factor;
       vm.demand_mhz = cpu;
       vm.cpu_mhz += shares[i];
-      vm.wait += p.time * out.wait;
+      vm.wait += (cpu > 0 ? 1 - helper_mhz(p.vm) / cpu : 1) * p.time * out.wait;
       if (out.memory_excess > 0) vm.host_swap += p.time;
-      out.cpu_mhz += shares[i];
     }
   }
 
@@ -163,7 +196,7 @@ class Tick {
       vm.loss = 1;
       return;
     }
-    double performance = performance_[v];
+    double performance = performance_[v] + helped_[v] * surroundings_[v];
     if (state.migrating()) {
       performance *= 1 - kMigrationSlowdown * time_at_source(state);
       if (state.remaining_s <= kTick_s) performance *= 1 - std::min(1.0, state.downtime_s / kTick_s);
@@ -178,7 +211,9 @@ class Tick {
 
   const Cluster& cluster_;
   const Workload& workload_;
-  std::vector<double> performance_;
+  std::vector<double> performance_;   ///< [vm] of what it does itself
+  std::vector<double> surroundings_;  ///< [vm] what memory, disk and network leave of it
+  std::vector<double> helped_;        ///< [vm] share of its work that its helper does
 };
 
 }  // namespace

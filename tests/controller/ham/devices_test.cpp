@@ -137,6 +137,26 @@ TEST(Devices, AnIoBoundVmGoesWhereStorageIsBetterAndTheReasonSaysSo) {
   EXPECT_TRUE(decide(cluster.state, indifferent, 1).chosen.actions.empty());
 }
 
+TEST(Devices, AVmWhosePacketsAreDroppedGoesWhereFewerAreAndTheReasonSaysSo) {
+  Cluster cluster;
+  cluster.host("h1", 4.0).fingerprint.network = answers(0.01, 0.0005);
+  cluster.host("h2", 4.0).fingerprint.network = answers(0.0001, 0.00001);
+  VmState& vm = cluster.vm("proxy", "h1", 2);
+  set_flat_cpu(vm, cluster.state.now, 0.3);
+  vm.signature.network_bytes_per_s = 5e6;
+  vm.signature.packets_per_s = 2000;
+  vm.signature.packets_dropped_per_s = 20;
+  set_flat_cpu(cluster.vm("batch", "h1", 1), cluster.state.now, 0.1);
+  cluster.ready();
+  const Decision decision = decide(cluster.state, eager_policy(), 1);
+  ASSERT_EQ(moves_of(decision.chosen), std::vector<std::string>{"proxy->h2"});
+  const Action& move = decision.chosen.actions[0];
+  EXPECT_NE(move.reason.find("proxy waits for dropped packets: h2 drops 0.2 of a thousand"), std::string::npos)
+      << move.reason;
+  EXPECT_NEAR(move.expected_drop_share.value(), 0.0002, 1e-9);
+  EXPECT_FALSE(move.expected_storage_s.has_value());
+}
+
 TEST(Devices, AHostOfWhichLittleIsKnownDoesNotWin) {
   // Nothing seen of h2: its prior may be wrong by as much as it says, and more.
   const Cluster vague = unequal_storage(0.002);

@@ -1,5 +1,6 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -11,15 +12,10 @@ namespace {
 /// Moves are meant to pay within so long.
 constexpr int kCheck_ticks = 6 * static_cast<int>(kAheadTicks);
 
-/// E|X − y| − ½ E|X − X'| for X that takes these values with these weights, Σ = 1.
-double ranked_probability_score(const std::vector<double>& values, const std::vector<double>& weights, double y) {
-  double distance = 0;
-  double spread = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    distance += weights[i] * std::abs(values[i] - y);
-    for (std::size_t j = 0; j < i; ++j) spread += weights[i] * weights[j] * std::abs(values[i] - values[j]);
-  }
-  return distance - spread;
+constexpr double kCertain = 1.64;  ///< standard errors: one of twenty is ahead by so much by chance
+
+double squared(double x) {
+  return x * x;
 }
 
 }  // namespace
@@ -27,6 +23,11 @@ double ranked_probability_score(const std::vector<double>& values, const std::ve
 CheckedSource::CheckedSource(std::unique_ptr<OutlookSource> plain, std::unique_ptr<OutlookSource> forecasts) {
   plain_.source = std::move(plain);
   forecasts_.source = std::move(forecasts);
+}
+
+double CheckedSource::waiting_mhz(const Console& console, std::size_t h, double demand_mhz) const {
+  const double ratio = response_.cpu_curve(h)->at(demand_mhz / console.host_class(static_cast<int>(h)).cpu_mhz());
+  return demand_mhz * ratio / (1 + ratio);
 }
 
 void CheckedSource::keep(const Console& console, Candidate& candidate) {
@@ -45,35 +46,43 @@ void CheckedSource::keep(const Console& console, Candidate& candidate) {
   }
 }
 
-void CheckedSource::score(const Console& console, Candidate& candidate) {
+double CheckedSource::expected_mhz(const Console& console, const Candidate& candidate, std::size_t h) const {
   double sum = 0;
-  double count = 0;
-  for (std::size_t h = 0; h < vms_.size(); ++h) {
-    if (vms_[h].empty()) continue;
-    for (int tick = checked_at_; tick < console.tick(); ++tick) {
-      double wanted = 0;
-      for (const int v : vms_[h]) {
-        if (console.vm(v).present) wanted += console.sample(v, Series::kCpu, tick);
-      }
-      sum += ranked_probability_score(candidate.said[h], candidate.weights, wanted) /
-             console.host_class(static_cast<int>(h)).cpu_mhz();
-      ++count;
-    }
+  for (std::size_t cell = 0; cell < candidate.weights.size(); ++cell) {
+    sum += candidate.weights[cell] * waiting_mhz(console, h, candidate.said[h][cell]);
   }
-  if (count == 0) return;
+  return sum;
+}
+
+void CheckedSource::score(const Console& console) {
+  double ahead = 0;
+  for (std::size_t h = 0; h < vms_.size(); ++h) {
+    double came = 0;
+    for (int tick = checked_at_; tick < console.tick(); ++tick) {
+      double demand = 0;
+      for (const int v : vms_[h]) {
+        if (console.vm(v).present) demand += console.sample(v, Series::kCpu, tick);
+      }
+      came += waiting_mhz(console, h, demand) / (console.tick() - checked_at_);
+    }
+    ahead += squared(expected_mhz(console, plain_, h) - came) - squared(expected_mhz(console, forecasts_, h) - came);
+  }
   const double fading = std::exp2(-1.0 * kCheck_ticks / kDayTicks);
-  candidate.score = checks_ == 0 ? sum / count : fading * candidate.score + (1 - fading) * sum / count;
+  ahead_ = fading * ahead_ + ahead;
+  ahead_squares_ = squared(fading) * ahead_squares_ + squared(ahead);
+  ++checks_;
+}
+
+bool CheckedSource::forecasts_count() const {
+  return checks_ >= kChecksMin && ahead_ > kCertain * std::sqrt(ahead_squares_);
 }
 
 void CheckedSource::observe(const Console& console) {
   plain_.source->observe(console);
   forecasts_.source->observe(console);
+  response_.observe(console);
   if (checked_at_ != kNever && console.tick() - checked_at_ < kCheck_ticks) return;
-  if (checked_at_ != kNever) {
-    score(console, plain_);
-    score(console, forecasts_);
-    ++checks_;
-  }
+  if (checked_at_ != kNever) score(console);
   checked_at_ = console.tick();
   vms_.assign(console.host_count(), {});
   for (std::size_t h = 0; h < vms_.size(); ++h) {

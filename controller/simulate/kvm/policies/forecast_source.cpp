@@ -81,9 +81,9 @@ void ForecastSource::fill(const Console& console, Outlook& outlook) {
       const auto begin = (lately_.*member).begin() + static_cast<std::ptrdiff_t>(from);
       const auto target = (outlook.*member).begin() + static_cast<std::ptrdiff_t>(to);
       std::copy_n(begin, lately_.cells(), target + static_cast<std::ptrdiff_t>(made));
-      // What is not forecast is as in the last hour, path by path.
+      // What is not forecast is as in the last ticks: the first path.
       for (std::size_t i = 0; i < made; ++i)
-        target[static_cast<std::ptrdiff_t>(i)] = begin[static_cast<std::ptrdiff_t>(i % (2 * ticks))];
+        target[static_cast<std::ptrdiff_t>(i)] = begin[static_cast<std::ptrdiff_t>(i % ticks)];
     };
     for (const auto member : {&Outlook::cpu_mhz, &Outlook::disk_kbs, &Outlook::network_kbs, &Outlook::need_mib}) {
       copy(member);

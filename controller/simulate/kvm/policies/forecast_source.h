@@ -10,7 +10,7 @@ namespace proteus::simulate::kvm {
 
 /// The next hour as the Demand Prediction Engine forecasts it, beside what the VMs did lately (RecentPaths). CPU: paths
 /// through the engine's quantiles, each VM at its own level, so that spreads add as those of independent VMs. Memory:
-/// the engine's p99 of the hour's largest step. Disk and network: as in the last hour.
+/// the engine's p99 of the hour's largest step. Disk and network: as in the last ticks.
 class ForecastSource final : public OutlookSource {
  public:
   /// forecast: the likelihood of the forecast's paths; the rest is left to what was lately.

@@ -110,20 +110,29 @@ HamOptions::HamOptions() {
   limits.moves_per_hour_per_vm = kNoLimit;
   limits.cpu_headroom = 0;
   limits.memory_headroom = 0;
-  limits.memory_promise = 1.08;
+  limits.memory_promise = 1;
+  limits.memory_bursts = 3;
   limits.memory_comfort = 0.85;
   limits.payback = std::chrono::hours(6);
   limits.sleep_payback = std::chrono::hours(12);
   limits.awake_min = std::chrono::hours(12);
   limits.migration_bandwidth_bytes_per_s = 95 * kMiB;
   limits.gain_min = 0;
-  limits.gain_floor = 0.05;
+  limits.gain_floor = 0.12;
   limits.slowdown_free = kLossFree;
   limits.spare_hosts = 0;
 }
 
-HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options)
-    : source_(std::move(source)), options_(std::move(options)) {}
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner)
+    : source_(std::move(source)),
+      options_(std::move(options)),
+      learner_(std::move(learner)),
+      decider_([](const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
+        return ham::decide(state, policy, seed);
+      }) {}
+
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider)
+    : source_(std::move(source)), options_(std::move(options)), decider_(std::move(decider)) {}
 
 void HamPolicy::begin(const Console& console) {
   for (std::size_t h = 0; h < console.host_count(); ++h) host_ids_.emplace_back(fmt::format("h{:05}", h));
@@ -200,6 +209,7 @@ std::shared_ptr<const ham::Scenarios> HamPolicy::scenarios(const Console& consol
   }
   made->reset(present.size(), outlook_.ticks, outlook_.paths);
   made->weights = outlook_.weights;
+  made->tick = std::chrono::seconds(kTick_s);
   const std::size_t cells = made->cells();
   for (std::size_t i = 0; i < present.size(); ++i) {
     for (std::size_t cell = 0; cell < cells; ++cell) {
@@ -224,27 +234,31 @@ ham::ClusterState HamPolicy::observe(const Console& console) {
   add_hosts(console, state);
   add_vms(console, state);
   state.scenarios = scenarios(console);
+  if (learner_) Learner::add_served(console, state);
   return state;
 }
 
-void HamPolicy::begin_move(Console& console, int v, int h) const {
+bool HamPolicy::begin_move(Console& console, int v, int h) const {
   const VmState& vm = console.vm(v);
   // What has to wait for another migration, or for a host to wake, is decided anew at the next step.
-  if (console.migration_refusal(v, h) != Refusal::kNone) return;
-  // While it moves its ceiling cannot be changed, and both hosts must be able to stand it and three more like it.
+  if (console.migration_refusal(v, h) != Refusal::kNone) return false;
+  // While it moves its ceiling cannot be changed, so that it gets what it may need at all, as far as both hosts can
+  // stand it and another one.
   const auto room = [&](int host) { return console.host_class(host).memory_mib - console.host(host).used_mib; };
-  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / kHostMigrationsMax;
-  const double wanted = need_mib_[static_cast<std::size_t>(v)] - vm.resident_mib;
+  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / 2;
+  const double wanted = console.provisioned_mib(v) - vm.resident_mib;
   console.set_balloon(v, vm.resident_mib + std::clamp(wanted, 0.0, std::max(0.0, growth)));
-  console.migrate(v, h);
+  return console.migrate(v, h);
 }
 
-void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
+void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, const ham::Decision& decision) {
   const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
   emptying_ = decision.emptying;
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
-      begin_move(console, number(action.vm), number(move->target));
+      const int vm = number(action.vm);
+      const bool begun = begin_move(console, vm, number(move->target));
+      if (begun && learner_) learner_->moving(vm, action, state, static_cast<std::uint64_t>(console.tick()));
     }
   }
   for (const ham::Action& action : decision.chosen.actions) {
@@ -262,7 +276,12 @@ void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
 void HamPolicy::decide(Console& console) {
   if (host_ids_.empty()) begin(console);
   const ham::ClusterState state = observe(console);
-  carry_out(console, ham::decide(state, policy_, static_cast<std::uint64_t>(console.tick())));
+  const auto seed = static_cast<std::uint64_t>(console.tick());
+  if (!learner_) return carry_out(console, state, decider_(state, policy_, seed));
+  learner_->before(console, state, policy_);
+  const ham::Decision decision = ham::decide(state, policy_, seed, &learner_->agent());
+  learner_->decided(decision);
+  carry_out(console, state, decision);
 }
 
 }  // namespace proteus::simulate::kvm

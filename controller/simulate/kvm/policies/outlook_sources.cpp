@@ -7,10 +7,11 @@ namespace proteus::simulate::kvm {
 namespace {
 
 constexpr int kHeldTicks = 3;
+constexpr int kHoursTicks = 36;
+constexpr int kSeasonTicks = 72;
 /// The week is read at ticks so far apart, counted from the traces' begin: what is expected of a usual week changes
 /// little from one step to the next. Has 8 in common with a day: times of day differ.
 constexpr int kWeekStride = 56;
-constexpr std::array kSeasonDays = {1, 2, 7};
 constexpr int kPathTicks = 6;
 constexpr std::size_t kWeekPaths = 6;
 
@@ -47,12 +48,10 @@ std::vector<Path> recent_paths(int now, const RecentWeights& weights) {
     path.weight = weight;
     for (int i = 0; i < kPathTicks; ++i) path.ticks[static_cast<std::size_t>(i)] = tick(i);
   };
-  for (int half = 0; half < 2; ++half) {
-    add(weights.hour / 2, [&](int i) { return now - 2 * (kPathTicks - i) + half; });
-  }
   add(weights.now, [&](int i) { return now - kHeldTicks + i % kHeldTicks; });
-  for (const int days : kSeasonDays) {
-    add(weights.season / kSeasonDays.size(), [&](int i) { return now - days * kDayTicks + 2 * i; });
+  for (int half = 0; half < 2; ++half) {
+    add(weights.hours / 2, [&](int i) { return now - kHoursTicks / kPathTicks * (kPathTicks - i) + 3 * half; });
+    add(weights.season / 2, [&](int i) { return now - 7 * kDayTicks + kSeasonTicks / kPathTicks * i + 6 * half; });
   }
   for (std::size_t p = 0; p < kWeekPaths; ++p) {
     add(weights.week / kWeekPaths, [&](int i) {

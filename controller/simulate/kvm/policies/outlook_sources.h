@@ -21,10 +21,10 @@ class LastHour final : public OutlookSource {
 
 /// How likely it is that VMs go on like this, relative to each other.
 struct RecentWeights {
-  double hour = 0.3;    ///< as in the last hour
-  double now = 0.15;    ///< as in the last ticks
-  double season = 0.2;  ///< as at the time of the next hour, one, two and seven days ago
-  double week = 0.35;   ///< as at any time of the last week
+  double now = 0.4;      ///< as in the last ticks
+  double hours = 0.15;   ///< as in the last three hours
+  double season = 0.25;  ///< as at the time of the next six hours a week ago
+  double week = 0.2;     ///< as at any time of the last week
 };
 
 /// What the VMs did lately, all of them together, as paths of what they may do for the next hours. Memory: what they

@@ -136,5 +136,48 @@ TEST(Memory, ATenthTooMuchKillsTheLargestWhichIsBackAfterTwoTicks) {
   EXPECT_FALSE(cluster.vms()[0].down(cluster.tick()));
 }
 
+TEST(Helper, TakesRoomOnItsHostUntilItEnds) {
+  SmallCluster small;
+  const int vm = small.add_vm(2000, {.active_mib = 1000});
+  const int other = small.add_vm(9000, {.active_mib = 8500});  // on host 1: 9000 + 128 of 10000 MiB
+  small.workload().vms[0].scalable = true;
+  Cluster cluster(small.workload());
+  EXPECT_EQ(cluster.start_helper(other, 0), Refusal::kNotScalable);
+  EXPECT_EQ(cluster.start_helper(vm, 1), Refusal::kNone);
+  EXPECT_EQ(cluster.start_helper(vm, 0), Refusal::kHelped);
+  EXPECT_DOUBLE_EQ(cluster.hosts()[1].used_mib, 9000 + 128 + 512 + 128);
+  EXPECT_THAT(cluster.hosts()[1].helped, ElementsAre(vm));
+  EXPECT_EQ(cluster.hosts()[1].vcpus, 2);
+  cluster.end_helper(vm);
+  cluster.end_helper(vm);
+  EXPECT_DOUBLE_EQ(cluster.hosts()[1].used_mib, 9000 + 128);
+  EXPECT_TRUE(cluster.hosts()[1].helped.empty());
+  EXPECT_EQ(cluster.hosts()[1].vcpus, 1);
+}
+
+TEST(Helper, KeepsItsHostAwakeAndNeedsOneThatIs) {
+  SmallCluster small;
+  const int vm = small.add_vm(2000, {});
+  small.workload().vms[0].scalable = true;
+  Cluster cluster(small.workload());
+  EXPECT_EQ(cluster.start_helper(vm, 1), Refusal::kNone);
+  EXPECT_EQ(cluster.sleep(1), Refusal::kNotEmpty);
+  cluster.end_helper(vm);
+  EXPECT_EQ(cluster.sleep(1), Refusal::kNone);
+  EXPECT_EQ(cluster.start_helper(vm, 1), Refusal::kHostOff);
+}
+
+TEST(Helper, EndsWithItsVm) {
+  SmallCluster small;
+  const int vm = small.add_vm(2000, {});
+  small.workload().vms[0].scalable = true;
+  small.workload().vms[0].departs = kFirstTick;
+  Cluster cluster(small.workload());
+  EXPECT_EQ(cluster.start_helper(vm, 1), Refusal::kNone);
+  cluster.depart();
+  EXPECT_DOUBLE_EQ(cluster.hosts()[1].used_mib, 0);
+  EXPECT_TRUE(cluster.hosts()[1].helped.empty());
+}
+
 }  // namespace
 }  // namespace proteus::simulate::kvm

@@ -9,6 +9,7 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/run.h"
+#include "controller/simulate/kvm/splitmix64.h"
 #include "tests/controller/simulate/kvm/small_cluster.h"
 
 namespace proteus::simulate::kvm {
@@ -94,11 +95,11 @@ class Observer final : public Policy {
 
 TEST(CheckedSource, ForecastsCountOnlyWhereTheyHaveSaidBetterWhatCame) {
   SmallCluster small;
-  small.add_vm(100, {.cpu_mhz = 500});
+  for (int i = 0; i < 6; ++i) small.add_vm(100, {.cpu_mhz = 600});  // three on each host of 2000 MHz
   constexpr int kDay = kDayTicks + 1;
   for (const auto& [plain, forecast, ticks, count] :
-       {std::tuple(300, 450, kDay, true), std::tuple(300, 450, kDay - 1, false), std::tuple(450, 300, kDay, false),
-        std::tuple(450, 450, kDay, false)}) {
+       {std::tuple(300, 550, kDay, true), std::tuple(300, 550, kDay - 1, false), std::tuple(550, 300, kDay, false),
+        std::tuple(550, 550, kDay, false)}) {
     CheckedSource source(std::make_unique<FlatSource>(plain), std::make_unique<FlatSource>(forecast));
     Observer observer(source);
     run(small.workload(), observer, {.ticks_max = ticks, .on_tick = {}});
@@ -121,6 +122,75 @@ TEST(Decider, RelievesAnOverloadedHost) {
   }
 }
 
+/// A VM wants more than its vCPU can do, another likewise but may not be helped.
+TEST(Helpers, AreStartedWhereTheyPayAndEndedWhenTheyDoNot) {
+  SmallCluster small;
+  small.add_vm(100, {.cpu_mhz = 1200});
+  small.add_vm(100, {.cpu_mhz = 50});
+  small.add_vm(100, {.cpu_mhz = 1200});
+  small.add_vm(100, {.cpu_mhz = 50});
+  small.workload().vms[0].scalable = true;
+  small.set(0, Series::kCpu, kFirstTick + 100, 100);
+  const auto alone = make_policy("none", small.workload());
+  const auto helped = make_policy("none+helpers", small.workload());
+  ASSERT_TRUE(helped);
+  int last_tick = 0;
+  RunOptions options{.ticks_max = 144, .on_tick = {}};
+  options.on_tick = [&](const Cluster& cluster, const TickOutcome&, const Tally&) {
+    EXPECT_EQ(cluster.vms()[2].helper, kNever);
+    if (cluster.vms()[0].helper != kNever) last_tick = cluster.tick();
+  };
+  const Metrics with = run(small.workload(), **helped, options).metrics;
+  const Metrics without = run(small.workload(), **alone, {.ticks_max = 144, .on_tick = {}}).metrics;
+  EXPECT_EQ(with.helpers, 1);
+  EXPECT_EQ(without.helpers, 0);
+  EXPECT_LT(with.cost_eur, without.cost_eur);
+  EXPECT_GT(last_tick, kFirstTick + 95);
+  EXPECT_LT(last_tick, kFirstTick + 140);
+}
+
+/// A host has more to do than it can: what the move that relieves it is worth is seen, and learned.
+TEST(Learning, SeesWhatMovesTurnOutToBeWorth) {
+  SmallCluster small;
+  for (int i = 0; i < 5; ++i) small.add_vm(100, {.cpu_mhz = 50});
+  for (const int vm : {0, 2, 4}) small.set(vm, Series::kCpu, kFirstTick, 900);
+  const auto cost = [&](Policy& policy) {
+    return run(small.workload(), policy, {.ticks_max = 48, .on_tick = {}}).metrics.cost_eur;
+  };
+  const double rules = cost(**make_policy("proteus-rules", small.workload()));
+
+  auto agent = std::make_shared<ham::learning::Agent>();
+  std::vector<ham::learning::Outcome> outcomes;
+  const auto learning = make_learning_policy(agent, [&](const auto& outcome) { outcomes.push_back(outcome); });
+  EXPECT_EQ(cost(*learning), rules) << "as long as it does not act nothing is decided otherwise";
+  ASSERT_FALSE(outcomes.empty());
+  EXPECT_FALSE(agent->acting());
+  const ham::learning::Outcome& first = outcomes.front();
+  EXPECT_EQ(first.note.kind, ham::learning::Kind::kMigrate);
+  EXPECT_GT(first.note.predicted, 0);
+  // What the outlook gives little weight to, because the week before was calm, goes on.
+  EXPECT_GT(first.realised, first.note.predicted);
+  EXPECT_LT(first.realised, 3 * 10 * 0.0103) << "no more than the work of all three is worth";
+
+  // One that has learned the contrary elsewhere, and acts, does otherwise.
+  for (int i = 0; i < 200 && !agent->acting(); ++i) {
+    ham::learning::Outcome bad = first;
+    bad.realised = -3 * first.note.scale;
+    agent->refine(bad);
+  }
+  ASSERT_TRUE(agent->acting());
+  const auto hesitant = make_learning_policy(agent);
+  EXPECT_NE(cost(*hesitant), rules);
+}
+
+TEST(Learning, GoesOnFromAFile) {
+  EXPECT_EQ(make_policy("proteus-learning=none.bin", SmallCluster().workload()).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(make_policy("proteus-learning", SmallCluster().workload()));
+  EXPECT_TRUE((*learning_agent("proteus-exploring"))->explores());
+  EXPECT_FALSE((*learning_agent("proteus-learning"))->explores());
+  EXPECT_EQ(*learning_agent("proteus-rules"), nullptr);
+}
+
 TEST(Decider, LetsAHostSleepThatIsNotNeeded) {
   SmallCluster small;
   for (int i = 0; i < 4; ++i) small.add_vm(100, {.cpu_mhz = 50});
@@ -131,6 +201,23 @@ TEST(Decider, LetsAHostSleepThatIsNotNeeded) {
     EXPECT_LT(result.metrics.mean_hosts_on, 1.5) << name;
     EXPECT_LE(result.metrics.migrations, 4) << name;
     EXPECT_LT(result.metrics.sla_eur, 0.1) << name;
+  }
+}
+
+/// Both hosts are needed, and every VM wants a tenth more or less each tick.
+TEST(Decider, NoiseAloneMovesNothingInADay) {
+  SmallCluster small;
+  SplitMix64 random(1);
+  for (int i = 0; i < 6; ++i) {
+    const int vm = small.add_vm(1000, {.cpu_mhz = 250, .active_mib = 500});
+    for (int t = 0; t < kTraceTicks; ++t) small.set(vm, Series::kCpu, t, 225 + 50 * random.uniform());
+  }
+  for (const char* name : {"proteus-rules", "proteus"}) {
+    const auto policy = make_policy(name, small.workload());
+    ASSERT_TRUE(policy);
+    const RunResult result = run(small.workload(), **policy, {.ticks_max = kDayTicks, .on_tick = {}});
+    EXPECT_EQ(result.metrics.migrations, 0) << name;
+    EXPECT_EQ(result.metrics.mean_hosts_on, 2) << name;
   }
 }
 

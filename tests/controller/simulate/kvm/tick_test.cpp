@@ -37,6 +37,47 @@ TEST(Tick, DiskAndNetworkStretchWhatAVmDoes) {
   EXPECT_NEAR(outcome.vms[0].loss, 1 - 1 / (1 + disk) / (1 + network), 1e-12);  // both stretched to 2
 }
 
+TEST(Tick, AHelperTakesHalfOfTheWorkFromTheNextTickOn) {
+  SmallCluster small;
+  const int vm = small.add_vm(1000, {.cpu_mhz = 1250});
+  small.workload().vms[0].scalable = true;
+  Cluster cluster(small.workload());
+  cluster.start_helper(vm, 1);
+  EXPECT_NEAR(simulate_tick(cluster).vms[0].loss, 0.2, 1e-12);  // its one vCPU gets a core of 1000 MHz
+  const TickOutcome outcome = simulate_tick(cluster);
+  EXPECT_NEAR(outcome.vms[0].loss, 0, 1e-12);
+  EXPECT_NEAR(outcome.vms[0].cpu_mhz, 1250, 1e-9);
+  EXPECT_NEAR(outcome.hosts[0].demand_mhz, 625, 1e-9);
+  EXPECT_NEAR(outcome.hosts[1].demand_mhz, 1.1 * 625, 1e-9);
+  cluster.end_helper(vm);
+  EXPECT_NEAR(simulate_tick(cluster).vms[0].loss, 0.2, 1e-12);
+}
+
+TEST(Tick, AHelperHasOneCore) {
+  SmallCluster small;
+  const int vm = small.add_vm(1000, {.cpu_mhz = 2000});
+  small.workload().vms[0].scalable = true;
+  small.workload().vms[0].vcpus = 2;
+  Cluster cluster(small.workload());
+  cluster.start_helper(vm, 1);
+  simulate_tick(cluster);
+  const TickOutcome outcome = simulate_tick(cluster);
+  EXPECT_NEAR(outcome.hosts[1].demand_mhz, 1000, 1e-9);
+  EXPECT_NEAR(outcome.hosts[0].demand_mhz, 2000 - 1000 / 1.1, 1e-9);
+}
+
+TEST(Tick, AHelperSharesWhatSurroundsItsVm) {
+  SmallCluster small;
+  const int vm = small.add_vm(4000, {.cpu_mhz = 500, .active_mib = 100});
+  small.workload().vms[0].scalable = true;
+  Cluster cluster(small.workload());
+  cluster.set_balloon(vm, 400);  // needs 500
+  const double alone = simulate_tick(cluster).vms[0].loss;
+  cluster.start_helper(vm, 1);
+  simulate_tick(cluster);
+  EXPECT_NEAR(simulate_tick(cluster).vms[0].loss, alone, 1e-12);
+}
+
 TEST(Tick, PartnersApartLoseATenth) {
   SmallCluster small;
   small.add_vm(1000, {});
