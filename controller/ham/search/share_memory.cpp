@@ -116,6 +116,8 @@ class Host {
     room_ -= static_cast<double>(w.model.hosts[h].transit_memory_bytes);
   }
 
+  /// A VM on its way from here to where it counts already.
+  void add_leaving(std::size_t v) { room_ -= static_cast<double>(w_.model.vms[v].state->allocation.memory_bytes); }
   /// A VM that is here now.
   void add_present(std::size_t v) {
     const VmModel& vm = w_.model.vms[v];
@@ -181,6 +183,16 @@ void share_memory(Workspace& w) {
     if (!w.model.vms[v].active) continue;
     hosts[w.model.vms[v].host].add_present(v);
     if (w.plan.moved(v)) hosts[w.plan.placement(v).host].add_arriving(v);
+  }
+  for (const InFlight& flight : w.model.state.in_flight) {
+    if (flight.awaiting_approval) continue;
+    const auto is_source = [&](const HostModel& host) { return host.state->id == flight.source; };
+    const auto source = std::find_if(w.model.hosts.begin(), w.model.hosts.end(), is_source);
+    const auto is_vm = [&](const VmModel& vm) { return vm.state->id == flight.vm; };
+    const auto vm = std::find_if(w.model.vms.begin(), w.model.vms.end(), is_vm);
+    if (source == w.model.hosts.end() || vm == w.model.vms.end()) continue;
+    const auto h = static_cast<std::size_t>(source - w.model.hosts.begin());
+    if (vm->active && vm->host != h) hosts[h].add_leaving(static_cast<std::size_t>(vm - w.model.vms.begin()));
   }
   for (Host& host : hosts) host.share();
 }

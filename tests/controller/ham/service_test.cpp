@@ -271,6 +271,22 @@ TEST(ShareMemory, LittleIsTakenBackOnlyWhereMemoryIsScarce) {
   }
 }
 
+/// It counts on h2, but holds what it has on h1 until it has arrived.
+TEST(ShareMemory, WhatIsStillLeavingHasItsMemory) {
+  TightHost tight;
+  tight.cluster.host("h2", 8, 10 * kGiB);
+  VmState& vm = tight.cluster.vm("c", "h2", 1, -1, 2 * kGiB);
+  set_memory(vm, tight.cluster.state.now, 2 * kGiB);
+  vm.memory_resident_bytes = 2 * kGiB;
+  InFlight flight;
+  flight.vm = vm.id;
+  flight.source = HostId("h1");
+  flight.target = HostId("h2");
+  tight.cluster.state.in_flight.push_back(flight);
+  carry_out(tight.cluster.state, decide(tight.cluster.ready(), tight.policy, 1).chosen.actions);
+  for (const char* name : {"a", "b"}) EXPECT_EQ(tight.cluster.find(name).allocation.memory_bytes, 4 * kGiB) << name;
+}
+
 TEST(ShareMemory, RoomIsCountedByNeed) {
   TightHost tight;
   tight.cluster.host("h2", 8, 10 * kGiB).core_speed = 2;

@@ -243,9 +243,9 @@ bool HamPolicy::begin_move(Console& console, int v, int h) const {
   // What has to wait for another migration, or for a host to wake, is decided anew at the next step.
   if (console.migration_refusal(v, h) != Refusal::kNone) return false;
   // While it moves its ceiling cannot be changed, so that it gets what it may need at all, as far as both hosts can
-  // stand it and another one.
+  // stand it and three more like it.
   const auto room = [&](int host) { return console.host_class(host).memory_mib - console.host(host).used_mib; };
-  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / 2;
+  const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / kHostMigrationsMax;
   const double wanted = console.provisioned_mib(v) - vm.resident_mib;
   console.set_balloon(v, vm.resident_mib + std::clamp(wanted, 0.0, std::max(0.0, growth)));
   return console.migrate(v, h);
