@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
@@ -20,6 +21,8 @@ constexpr std::int64_t kRunningState = 1;  // libvirt VIR_DOMAIN_RUNNING
 constexpr double kBusyFrom = 0.85;
 // Weight of the newest tick in smoothed figures of a host.
 constexpr double kSmoothing = 0.2;
+// A host's overhead is told anew when it has changed by this share of its capacity: less makes no other decision.
+constexpr double kOverheadTold = 0.002;
 constexpr std::string_view kCapabilityPrefix = "capability.";
 constexpr std::string_view kCalibrationPrefix = "calibration.";
 constexpr const char* kWakeUp = "wake_up_latency_ns";
@@ -87,10 +90,11 @@ struct ClusterView::Host {
   Timestamp received{};
   bool commandable = false;
   bool maintenance = false;
-  ham::HostState figures;
-  double tick_run = 0;   // of all vCPUs in the frame at hand, ns
-  double tick_wait = 0;  // for a CPU, not for the VM's own quota
-  double step_run = 0;   // likewise since the forecasts' step began
+  ham::HostState figures;     // cpu_overhead_cores: as last told
+  double overhead_cores = 0;  // smoothed
+  double tick_run = 0;        // of all vCPUs in the frame at hand, ns
+  double tick_wait = 0;       // for a CPU, not for the VM's own quota
+  double step_run = 0;        // likewise since the forecasts' step began
   double step_wait = 0;
   std::int64_t step = 0;
   DiskTick tick_disks;
@@ -134,6 +138,10 @@ struct ClusterView::Vm {
   double storage_requests_per_s = 0;
   profile::SignatureLearner signature;
   std::vector<std::int64_t> latency;
+  // Of the forecasts last told: what they are made of, and the number that says that they are the same.
+  std::array<std::uint64_t, forecast::kResources.size()> told_rounds{};
+  double told_speed = 0;
+  std::uint64_t told_version = 0;
 
   /// A VM that its host no longer lists is gone from there.
   bool listed() const { return speaker != nullptr && listed_in == speaker->catalog_serial; }
@@ -251,6 +259,10 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
                           .packets_dropped = network.drops,
                           .exits = exits.count});
   }
+  if (network.measured) {
+    network_accuracy_.observe(columns.vm, host.catalog->host, host.received, network.packets + network.drops,
+                              network.drops);
+  }
   observe_disks(host, vm, columns, disks, frame.time);
   host.add(network, disks, exits);
   host.storage_requests_per_s += vm.storage_requests_per_s;
@@ -264,6 +276,8 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     state.cpu_demand_cores = demand;
     state.run_queue_wait_ratio = run > 0 ? wait / run : 0;
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
+    state.stalls.memory = stalled / tick_ns;
+    state.stalls.network = network.drops / tick_s * profile::kDropCost_s;
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
@@ -297,6 +311,7 @@ void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const Di
   columns.last_storage_tick = time;
   const double seconds = to_seconds(since);
   vm.storage_requests_per_s = tick.requests / seconds;
+  vm.state.stalls.storage = std::min(tick.time_s / seconds, static_cast<double>(vm.state.allocation.vcpus));
   storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
   const profile::HostCurve& storage = host.figures.fingerprint.storage;
   vm.signature.observe(profile::SignatureLearner::StorageTick{
@@ -425,7 +440,10 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     figures.cpu_used_cores = *used / tick_ns;
     figures.run_queue_wait_ratio = host.tick_run > 0 ? host.tick_wait / host.tick_run : 0;
     const double overhead = std::max(0.0, figures.cpu_used_cores - host.tick_run / tick_ns);
-    figures.cpu_overhead_cores += kSmoothing * (overhead - figures.cpu_overhead_cores);
+    host.overhead_cores += kSmoothing * (overhead - host.overhead_cores);
+    if (std::abs(host.overhead_cores - figures.cpu_overhead_cores) > kOverheadTold * cores) {
+      figures.cpu_overhead_cores = host.overhead_cores;
+    }
     if (host.learner && cores > 0 && host.tick_run > 0) {
       host.learner->observe(frame.time, figures.cpu_used_cores / cores,
                             Nanoseconds{static_cast<std::int64_t>(host.tick_run)},
@@ -461,6 +479,9 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     if (verified && action.expected_storage_s) {
       storage_accuracy_.arrived(action.vm, move->target, *action.expected_storage_s, when);
     }
+    if (verified && action.expected_drop_share) {
+      network_accuracy_.arrived(action.vm, move->target, *action.expected_drop_share, when);
+    }
   }
 }
 
@@ -494,7 +515,7 @@ void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_c
 }
 
 /// What the state holds already is left as it is.
-void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written, std::size_t index) const {
+void ClusterView::write_forecasts(Vm& vm, Timestamp now, Written& written, std::size_t index) {
   Written::Slot& slot = written.slots[index];
   ham::VmState& state = written.state.vms[index];
   const forecast::EnginePool::Taken& made = vm.forecasts->taken;
@@ -503,6 +524,7 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
     slot = {vm.serial, speed, {}};
     state.forecasts.clear();
   }
+  bool of_this_moment = false;
   for (const forecast::Resource resource : forecast::kResources) {
     const auto r = static_cast<std::size_t>(resource);
     const bool is_cpu = resource == forecast::Resource::kCpu;
@@ -510,6 +532,7 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
     if (made.forecasts[r]) {
       const forecast::Forecast& newest = *made.forecasts[r];
       const bool stale = forecast::is_stale(newest, now);
+      of_this_moment = of_this_moment || stale;
       if (!stale && slot.rounds[r] == made.rounds[r]) continue;
       slot.rounds[r] = stale ? 0 : made.rounds[r];
       forecast::Forecast& forecast = state.forecasts[resource];
@@ -521,6 +544,7 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
     slot.rounds[r] = 0;
     if (is_cpu && vm.state.running) {
       // Its first forecast is being made.
+      of_this_moment = true;
       state.forecasts[resource] = forecast::cold_start(now, options_.forecast.step, options_.forecast.horizon_steps,
                                                        vm.state.cpu_demand_cores * speed, 0);
       scale(state.forecasts[resource], 1 / speed);
@@ -528,6 +552,12 @@ void ClusterView::write_forecasts(const Vm& vm, Timestamp now, Written& written,
       state.forecasts.erase(resource);
     }
   }
+  if (vm.told_version == 0 || vm.told_rounds != slot.rounds || vm.told_speed != speed) {
+    vm.told_rounds = slot.rounds;
+    vm.told_speed = speed;
+    vm.told_version = ++serials_;
+  }
+  state.forecasts_version = of_this_moment ? 0 : vm.told_version;
 }
 
 std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
@@ -540,6 +570,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.paused = false;
   state.move_errors = move_accuracy_.errors();
   state.storage_move_errors = storage_accuracy_.errors();
+  state.network_move_errors = network_accuracy_.errors();
   fit_answers(now);
   std::map<std::string, profile::Evidence> of_class;
   for (const auto& [id, host] : hosts_) {
@@ -561,6 +592,7 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
     if (!listed && now - vm->second.last_seen > options_.forget_after) {
       move_accuracy_.forget(vm->first);
       storage_accuracy_.forget(vm->first);
+      network_accuracy_.forget(vm->first);
       forget(vm);
       continue;
     }

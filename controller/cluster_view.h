@@ -86,17 +86,18 @@ class ClusterView {
   Vm& vm_of(const VmId& id);
   void forget(std::map<VmId, Vm>::iterator& vm);
   void write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const;
-  void write_forecasts(const Vm& vm, Timestamp now, Written& written, std::size_t index) const;
+  void write_forecasts(Vm& vm, Timestamp now, Written& written, std::size_t index);
 
   ViewOptions options_;
   forecast::EnginePool forecasts_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
   std::vector<ham::RecentMove> recent_moves_;
-  std::uint64_t serials_ = 0;  // given to catalogs and VMs
+  std::uint64_t serials_ = 0;  // given to catalogs, VMs and their forecasts
   std::shared_ptr<Spares> spares_;
   profile::MoveAccuracy move_accuracy_;
   profile::MoveAccuracy storage_accuracy_{profile::kStorageMoves};
+  profile::MoveAccuracy network_accuracy_{profile::kNetworkMoves};
   std::optional<Timestamp> last_fit_;
 };
 

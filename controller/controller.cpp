@@ -24,6 +24,7 @@ constexpr std::size_t kTailEntries = 10'000;
 // What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
 constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
+constexpr Nanoseconds kLearningKept = std::chrono::minutes(1);
 constexpr const char* kLearningKey = "learning";  // in the store's models; ham::learning::Agent::save()
 constexpr int kPollMs = 50;
 constexpr int kForecastPollMs = 5;
@@ -144,10 +145,24 @@ Status Controller::restore_learning() {
     learned_.reset();
     return {};
   }
-  learning_revision_ = pipeline_.learning()->revision();
-  log::info("learning goes on from revision {}, {}", learning_revision_,
-            pipeline_.learning()->acting() ? "acting" : "watching");
+  const ham::learning::Agent& learning = *pipeline_.learning();
+  learning_changes_ = learning.changes();
+  log::info("learning goes on from revision {}, {}; {} actions are followed on", learning.revision(),
+            learning.acting() ? "acting" : "watching", learning.follower().following());
   return {};
+}
+
+void Controller::keep_learning(Timestamp now) {
+  const ham::learning::Agent* learning = pipeline_.learning();
+  if (learning == nullptr) return;
+  // What is being followed grows with every cycle: a crash may cost a minute of it.
+  const bool grown =
+      learning->follower().following() > 0 && (now - learning_kept_at_ >= kLearningKept || now < learning_kept_at_);
+  if (learning->changes() == learning_changes_ && !grown) return;
+  learning_changes_ = learning->changes();
+  learning_kept_at_ = now;
+  const std::lock_guard lock(learning_mutex_);
+  unsaved_learning_ = learning->save();
 }
 
 Status Controller::save_learning() {
@@ -250,12 +265,7 @@ void Controller::run_cycle() {
   if (Status written = commit(cycle, std::move(output), now); !written) {
     log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
   }
-  if (const ham::learning::Agent* learning = pipeline_.learning();
-      learning != nullptr && learning->revision() != learning_revision_) {
-    learning_revision_ = learning->revision();
-    const std::lock_guard lock(learning_mutex_);
-    unsaved_learning_ = learning->save();
-  }
+  keep_learning(now);
   const auto took = std::chrono::steady_clock::now() - begun;
   publish_snapshot(now, std::chrono::duration_cast<Nanoseconds>(took));
 }

@@ -82,6 +82,8 @@ class Controller final : public api::Backend {
   Status restore_forecasts();
   Status restore_learning();
   Status save_learning();
+  /// What is to be stored next, if it differs from what was.
+  void keep_learning(Timestamp now);
   /// The VM that a person names, and its name. Errors: kNotFound.
   static Result<std::pair<VmId, std::string>> resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid);
   void take_events();
@@ -119,7 +121,8 @@ class Controller final : public api::Backend {
   std::optional<Timestamp> cycle_begun_;  // forecasts of what was taken in are being made; nothing else is taken in
   std::vector<store::ForecastState> restored_;   // until it is journalled
   std::optional<store::LearningState> learned_;  // likewise
-  std::uint64_t learning_revision_ = 0;          // that unsaved_learning_ held last
+  std::uint64_t learning_changes_ = 0;           // that unsaved_learning_ held last
+  Timestamp learning_kept_at_{};
   std::int64_t push_second_ = 0;
   int pushes_in_second_ = 0;
   bool journal_failing_ = false;

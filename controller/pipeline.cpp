@@ -1,6 +1,7 @@
 #include "controller/pipeline.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace proteus::controller {
@@ -18,7 +19,7 @@ Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Sta
       view_(options.view),
       executor_(options.executor, started.term, started.next_action_id, started.next_command_id),
       paused_(started.paused) {
-  if (options.learning) learning_.emplace();
+  if (options.learning) learning_.emplace().explore(options.explore);
   for (const HostId& host : started.maintenance) view_.set_maintenance(host, true);
   executor_.adopt(started.adopted);
 }
@@ -63,7 +64,15 @@ void Pipeline::learn_of(const drs::ActionRecord& record, const drs::Transition& 
 }
 
 Status Pipeline::on_learned(const store::LearningState& state) {
-  return learning_ ? learning_->restore(state.bytes) : Status();
+  if (!learning_) return {};
+  if (Status restored = learning_->restore(state.bytes); !restored) return restored;
+  // What ended while nobody looked will never be told.
+  std::set<ActionId> open;
+  for (const auto& [id, record] : executor_.actions()) {
+    if (!drs::is_final(record.state)) open.insert(id);
+  }
+  learning_->keep_open(open);
+  return {};
 }
 
 PipelineOutput Pipeline::on_update(const Update& update, Timestamp now) {
@@ -176,7 +185,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
       out.journal.emplace_back(std::move(outcome));
     }
   }
-  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed, learning()));
+  auto decision = std::make_shared<ham::Decision>(ham::decide(*state, policy_, cycle.seed, learning(), &memory_));
   decision->id = cycle.number;
   if (learning_) learning_->on_decision(*decision);
 

@@ -14,6 +14,7 @@
 #include "controller/ham/decision.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/ham/policy.h"
+#include "controller/ham/score/memory.h"
 #include "controller/store/journal.h"
 
 namespace proteus::controller {
@@ -23,6 +24,7 @@ struct PipelineOptions {
   ViewOptions view;
   drs::ExecutorOptions executor;
   bool learning = true;  ///< what actions turn out to be worth is learned, and acts where it is proven better
+  bool explore = false;  ///< learning draws among choices that the score holds equal
 };
 
 /// What one input caused: entries to be journalled durably, in order, and only then commands to be sent.
@@ -82,6 +84,7 @@ class Pipeline {
   ClusterView view_;
   drs::Executor executor_;
   std::optional<ham::learning::Agent> learning_;
+  ham::Memory memory_;
   std::map<HostId, bool> commandable_;
   std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
   bool cycle_begun_ = false;

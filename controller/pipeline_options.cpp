@@ -67,6 +67,7 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
 
   auto learning = root.table("learning");
   learning.read("enabled", options.learning);
+  learning.read("explore", options.explore);
 
   auto drs = root.table("drs");
   drs::ExecutorOptions& executor = options.executor;
@@ -93,13 +94,13 @@ std::string pipeline_options_toml(const PipelineOptions& options) {
              "[forecast]\nstep = {}\nhorizon_steps = {}\nhistory_steps = {}\nseason = {}\nmin_history_steps = {}\n"
              "refit_every_steps = {}\nglobal_model = {}\nglobal_weights = \"{}\"\n"
              "[view]\nstaleness = {}\ncurve_half_life = {}\nforget_after = {}\n"
-             "[learning]\nenabled = {}\n"
+             "[learning]\nenabled = {}\nexplore = {}\n"
              "[drs]\naccept_timeout = {}\nreshape_deadline = {}\nmigrate_deadline = {}\napproval_lifetime = {}\n"
              "inspect_interval = {}\nreserve_timeout = {}\n",
              executor.controller, ns(engine.step), engine.horizon_steps, engine.history_steps, ns(engine.season),
              engine.min_history_steps, engine.refit_every_steps, engine.networks != nullptr, id_of(engine),
              ns(options.view.staleness), ns(options.view.curve_half_life), ns(options.view.forget_after),
-             options.learning, ns(executor.accept_timeout), ns(executor.reshape_deadline),
+             options.learning, options.explore, ns(executor.accept_timeout), ns(executor.reshape_deadline),
              ns(executor.migrate_deadline), ns(executor.approval_lifetime), ns(executor.inspect_interval),
              ns(executor.reserve_timeout)) +
          hosts;

@@ -115,6 +115,8 @@ struct LearningNote {        # of an action: controller/ham/learning/note.h; cur
   control @12 :Bool;
   propensity @13 :Float64;
   horizonNs @14 :Int64;
+  utilisation @15 :Float64;
+  preferred @16 :Bool = true;
 }
 
 struct LearningOutcome {
@@ -142,6 +144,8 @@ struct LearningPart {        # of a decision; null: no model was there
   revision @1 :UInt64;
   held @2 :List(HeldAction);
   rulesAlone @3 :Text;
+  corrected @4 :UInt64;
+  opinion @5 :HeldAction;    # null: none
 }
 
 struct ScoreTerms {          # currency per hour
@@ -170,6 +174,7 @@ struct Action {
   expectedWaitRatio @13 :Float64 = -1;  # ns waited for a CPU / ns run at a migration's target; negative: none
   expectedStorageS @14 :Float64 = -1;   # s that a request of the VM to storage takes at a migration's target; negative: none
   learned @15 :LearningNote; # null: none
+  expectedDropShare @16 :Float64 = -1;  # of the VM's packets at a migration's target; negative: none
 }
 
 struct Candidate {

@@ -235,6 +235,7 @@ Json to_json(const ham::Action& action) {
           {"expected_duration_s", to_seconds(action.expected_duration)},
           {"expected_downtime_ms", action.expected_downtime_ms},
           {"expected_storage_s", action.expected_storage_s ? Json(*action.expected_storage_s) : Json(nullptr)},
+          {"expected_drop_share", action.expected_drop_share ? Json(*action.expected_drop_share) : Json(nullptr)},
           {"expected_wait_ratio", action.expected_wait_ratio ? Json(*action.expected_wait_ratio) : Json(nullptr)},
           {"after", action.after},
           {"learned", action.learned ? to_json(*action.learned) : Json(nullptr)}};
@@ -361,6 +362,7 @@ Json to_json(const SeriesOutlook& outlook) {
 Json status_json(const Snapshot& snapshot) {
   const profile::MoveErrors errors = snapshot.state ? snapshot.state->move_errors : profile::MoveErrors{};
   const profile::MoveErrors of_storage = snapshot.state ? snapshot.state->storage_move_errors : profile::MoveErrors{};
+  const profile::MoveErrors of_network = snapshot.state ? snapshot.state->network_move_errors : profile::MoveErrors{};
   std::size_t fresh = 0;
   std::size_t commandable = 0;
   if (snapshot.state) {
@@ -396,7 +398,8 @@ Json status_json(const Snapshot& snapshot) {
        {{"moves", errors.moves},
         {"bias", errors.bias},
         {"deviation", errors.deviation},
-        {"storage", {{"moves", of_storage.moves}, {"bias", of_storage.bias}, {"deviation", of_storage.deviation}}}}},
+        {"storage", {{"moves", of_storage.moves}, {"bias", of_storage.bias}, {"deviation", of_storage.deviation}}},
+        {"network", {{"moves", of_network.moves}, {"bias", of_network.bias}, {"deviation", of_network.deviation}}}}},
       {"store",
        {{"raw_messages", snapshot.store.raw_messages},
         {"raw_bytes", snapshot.store.raw_bytes},

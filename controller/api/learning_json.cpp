@@ -23,6 +23,7 @@ Json to_json(const ham::learning::Note& note) {
           {"predicted", note.predicted},
           {"cost", note.cost},
           {"copied_bytes", note.copied_bytes},
+          {"utilisation", note.utilisation},
           {"scale", note.scale},
           {"gain", note.gain},
           {"gain_required", note.required},
@@ -32,22 +33,31 @@ Json to_json(const ham::learning::Note& note) {
           {"learned_act", note.learned_act},
           {"control", note.control},
           {"propensity", note.propensity},
+          {"preferred", note.preferred},
           {"horizon_s", to_seconds(note.horizon)},
           {"features", features}};
 }
 
+namespace {
+
+Json held_json(const ham::Held& action) {
+  return {{"vm", action.vm.value},
+          {"label", action.label},
+          {"examined", action.examined},
+          {"rules_alone_would_act", action.examined ? Json(action.occasion) : Json(nullptr)},
+          {"note", to_json(action.note)}};
+}
+
+}  // namespace
+
 Json to_json(const ham::LearningPart& part) {
   Json held = Json::array();
-  for (const ham::Held& action : part.held) {
-    held.push_back({{"vm", action.vm.value},
-                    {"label", action.label},
-                    {"examined", action.examined},
-                    {"rules_alone_would_act", action.examined ? Json(action.occasion) : Json(nullptr)},
-                    {"note", to_json(action.note)}});
-  }
+  for (const ham::Held& action : part.held) held.push_back(held_json(action));
   return {{"acting", part.acting},
           {"revision", part.revision},
+          {"corrected", part.corrected},
           {"held", held},
+          {"best_not_done", part.opinion ? held_json(*part.opinion) : Json(nullptr)},
           {"rules_alone", part.rules_alone.empty() ? Json(nullptr) : Json(part.rules_alone)}};
 }
 

@@ -4,14 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "common/toml_document.h"
 #include "controller/api/learning_json.h"
+#include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/replay/recording.h"
+#include "controller/simulate/kvm/policies/catalogue.h"
+#include "controller/simulate/kvm/run.h"
 
 namespace proteus::ctl {
 namespace {
@@ -20,12 +24,18 @@ using api::Json;
 using ham::learning::Agent;
 using ham::learning::Outcome;
 
-/// What the outcomes of one recording came to.
+/// What the outcomes of one recording, or one simulated week, came to.
 struct Tally {
   std::string file;
   double outcomes = 0;
   double predicted = 0;
   double realised = 0;
+
+  void add(const Outcome& outcome) {
+    outcomes += 1;
+    predicted += outcome.note.predicted;
+    realised += outcome.realised;
+  }
 };
 
 std::string amount(const Json& value) {
@@ -44,15 +54,33 @@ Status learn(const std::string& file, Agent& agent, Tally& tally) {
   store::Store::Visitor visitor;
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (const auto* logged = std::get_if<Outcome>(&entry.payload)) {
-      const Outcome again = agent.refine(*logged);
-      tally.outcomes += 1;
-      tally.predicted += again.note.predicted;
-      tally.realised += again.realised;
+      tally.add(agent.refine(*logged));
     }
     return true;
   };
   const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor);
   return read ? Status() : Status(read.error());
+}
+
+Status learn_weeks(const SimulatedWeeks& weeks, const std::shared_ptr<Agent>& agent, std::vector<Tally>& tallies) {
+  namespace kvm = simulate::kvm;
+  const Result<kvm::Traces> traces = kvm::read_traces(weeks.data);
+  if (!traces) return traces.error();
+  for (std::uint64_t seed = weeks.first_seed; seed <= weeks.last_seed; ++seed) {
+    const Result<kvm::Workload> workload = kvm::generate(*traces, weeks.scenario, seed);
+    if (!workload) return workload.error();
+    Tally& tally = tallies.emplace_back();
+    tally.file = fmt::format("{}, seed {}", weeks.scenario, seed);
+    const auto policy = kvm::make_learning_policy(agent, [&](const Outcome& outcome) { tally.add(outcome); });
+    ProgressBar progress(tally.file);
+    kvm::RunOptions options;
+    options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally&) {
+      progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
+    };
+    kvm::run(*workload, *policy, options);
+  }
+  agent->begin_elsewhere();  // what was being followed when the last week ended has no end
+  return {};
 }
 
 }  // namespace
@@ -83,27 +111,34 @@ std::string print_learning(const Json& learning) {
 }
 
 Status train_learning(const LearningCommand& command, std::ostream& out) {
-  Agent agent;
+  if (command.recordings.empty() && command.weeks.data.empty()) {
+    return Error{ErrorCode::kInvalidArgument, "recordings, or --simulate with a directory of traces, must be given"};
+  }
+  const auto agent = std::make_shared<Agent>();
   if (!command.from.empty()) {
     const Result<std::string> bytes = read_config_file(command.from);
     if (!bytes) return bytes.error();
-    if (Status read = agent.restore(*bytes); !read) return with_context(read.error(), command.from);
+    if (Status read = agent->restore(*bytes); !read) return with_context(read.error(), command.from);
   }
+  agent->begin_elsewhere();
   std::vector<Tally> tallies;
-  double outcomes = 0;
   for (const std::string& file : command.recordings) {
-    if (Status learned = learn(file, agent, tallies.emplace_back()); !learned) return learned;
-    outcomes += tallies.back().outcomes;
+    if (Status learned = learn(file, *agent, tallies.emplace_back()); !learned) return learned;
   }
+  if (!command.weeks.data.empty()) {
+    if (Status learned = learn_weeks(command.weeks, agent, tallies); !learned) return learned;
+  }
+  double outcomes = 0;
+  for (const Tally& tally : tallies) outcomes += tally.outcomes;
   if (outcomes == 0) {
     return Error{
         ErrorCode::kNotFound,
         "no outcome of an action is journalled there: a controller that acts with [learning] enabled writes them"};
   }
   if (!command.out.empty()) {
-    if (Status written = write_text(command.out, agent.save()); !written) return written;
+    if (Status written = write_text(command.out, agent->save()); !written) return written;
   }
-  const Json learning = api::to_json(agent.report());
+  const Json learning = api::to_json(agent->report());
   if (command.json) {
     Json json{{"recordings", Json::array()}, {"learning", learning}};
     for (const Tally& tally : tallies) json["recordings"].push_back(to_json(tally));
@@ -111,11 +146,11 @@ Status train_learning(const LearningCommand& command, std::ostream& out) {
     out << json.dump(2) << "\n";
     return {};
   }
-  Table table({"RECORDING", ">OUTCOMES", ">EXPECTED/H", ">REALISED/H"});
+  Table table({"FROM", ">OUTCOMES", ">EXPECTED/H", ">REALISED/H"});
   for (const Tally& tally : tallies) {
     const double count = std::max(1.0, tally.outcomes);
-    table.add({tally.file, fmt::format("{:.0f}", tally.outcomes), fmt::format("{:.2f}", tally.predicted / count),
-               fmt::format("{:.2f}", tally.realised / count)});
+    table.add({tally.file, fmt::format("{:.0f}", tally.outcomes), fmt::format("{:.3f}", tally.predicted / count),
+               fmt::format("{:.3f}", tally.realised / count)});
   }
   out << table.text() << "\n" << print_learning(learning);
   if (!command.out.empty()) {

@@ -238,8 +238,14 @@ void add_learning_verbs(CLI::App& learning, Options& options) {
   CLI::App* status =
       learning.add_subcommand("status", "what has been learned of actions' outcomes, and whether it acts");
   status->add_flag("--json", options.json, "print the API's answer as JSON");
-  CLI::App* train = learning.add_subcommand("train", "learn from the outcomes in recordings; needs no controller");
-  train->add_option("FILE", options.learning.recordings, "recordings (proteusctl record), oldest first")->required();
+  CLI::App* train = learning.add_subcommand(
+      "train", "learn from the outcomes in recordings, or in simulated weeks; needs no controller");
+  train->add_option("FILE", options.learning.recordings, "recordings (proteusctl record), oldest first");
+  SimulatedWeeks& weeks = options.learning.weeks;
+  train->add_option("--simulate", weeks.data, "learn in weeks of simulate kvm: the directory of its traces");
+  train->add_option("--scenario", weeks.scenario, "of these weeks: small, normal or large")->capture_default_str();
+  train->add_option("--first-seed", weeks.first_seed, "of these weeks")->capture_default_str();
+  train->add_option("--last-seed", weeks.last_seed, "of these weeks")->capture_default_str();
   train->add_option("--out", options.learning.out, "write the model into this file, for [learning] model");
   train->add_option("--from", options.learning.from, "a model to begin with")->check(CLI::ExistingFile);
   train->add_flag("--json", options.learning.json, "print JSON");

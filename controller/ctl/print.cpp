@@ -195,22 +195,41 @@ std::string learned_of(const Json& action) {
   const Json& note = action.at("learned");
   std::string text = fmt::format(
       "  learning: actions like it turn out to be worth {:+.2f}/h (± {:.2f}) beside the {:.2f}/h that the score "
-      "expects for "
-      "the CPU",
+      "expects",
       note.at("believed_error").get<double>(), note.at("believed_error_deviation").get<double>(),
       note.at("predicted").get<double>());
   if (note.at("control").get<bool>()) text += "; its VM is in the control group, which is left to the rules";
+  if (!note.at("preferred").get<bool>()) text += "; it was drawn among what the score holds equal";
   if (!note.at("learned_act").get<bool>()) text += "; learning would have held it back";
   return text + "\n";
+}
+
+/// What learning thinks of the best change that was not made.
+std::string opinion_of(const Json& best) {
+  const Json& note = best.at("note");
+  return fmt::format(
+      "of the best change that was not made, {}: it would gain {:.2f}/h by the score, {:.2f}/h are asked for; actions "
+      "like it turn out to be worth {:+.2f}/h (± {:.2f}) beside what the score expects, {:+.2f}/h of that is certain. "
+      "What the score finds insufficient stays so\n",
+      best.at("label").get<std::string>(), note.at("gain").get<double>(), note.at("gain_required").get<double>(),
+      note.at("believed_error").get<double>(), note.at("believed_error_deviation").get<double>(),
+      note.at("correction").get<double>());
 }
 
 /// What learning changed.
 std::string learning_of(const Json& decision) {
   if (!decision.contains("learning") || !decision.at("learning").is_object()) return {};
   const Json& learning = decision.at("learning");
-  if (learning.at("held").empty()) {
-    return learning.at("acting").get<bool>() ? "\nlearning acts and held nothing back\n" : "";
+  std::string text = fmt::format("\nlearning {} (revision {})", learning.at("acting").get<bool>() ? "acts" : "watches",
+                                 learning.at("revision").get<std::uint64_t>());
+  if (!learning.at("acting").get<bool>()) {
+    text += ": the rules decided alone\n";
+  } else {
+    text += fmt::format(": it corrected the gains of {} of the changes looked at and held {} back\n",
+                        learning.at("corrected").get<std::uint64_t>(), learning.at("held").size());
   }
+  if (learning.at("best_not_done").is_object()) text += opinion_of(learning.at("best_not_done"));
+  if (learning.at("held").empty()) return text;
   Table held({"HELD BACK BY LEARNING", ">GAIN BY SCORE/H", ">REQUIRED", ">CERTAIN CORRECTION", "RULES ALONE"});
   for (const Json& action : learning.at("held")) {
     const Json& note = action.at("note");
@@ -222,7 +241,7 @@ std::string learning_of(const Json& decision) {
               : alone.get<bool>() ? "would have done it"
                                   : "other plan"});
   }
-  std::string text = "\n" + held.text();
+  text += "\n" + held.text();
   if (learning.at("rules_alone").is_string()) {
     text += "the rules alone would have chosen: " + learning.at("rules_alone").get<std::string>() + "\n";
   }

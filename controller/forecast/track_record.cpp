@@ -57,8 +57,19 @@ TrackRecord::TrackRecord(int horizon_steps, bool calibrated)
   for (std::size_t i = 0; i < kLeads; ++i) {
     leads_[i].steps = steps[i];
     leads_[i].stride = stride_of(steps[i]);
-    leads_[i].pending.resize(static_cast<std::size_t>(steps[i] / leads_[i].stride));
   }
+}
+
+/// Records of series by the thousand begin together: what they will hold is taken up as it comes.
+TrackRecord::Prediction* TrackRecord::slot_to_fill(Lead& lead) const {
+  if (tick_ % lead.stride != 0) return nullptr;
+  const std::size_t index = slot_index(lead);
+  if (index >= lead.pending.size()) {
+    const auto whole = static_cast<std::size_t>(lead.steps / lead.stride);
+    lead.pending.reserve(std::min(whole, std::max<std::size_t>(4, 2 * lead.pending.size())));
+    lead.pending.resize(index + 1);
+  }
+  return &lead.pending[index];
 }
 
 TrackRecord::PerLead TrackRecord::loss_caps() const {
@@ -128,7 +139,7 @@ void TrackRecord::skip() {
 
 void TrackRecord::put(const Forecast& forecast, Quantiles Prediction::*which) {
   for (Lead& lead : leads_) {
-    Prediction* const prediction = slot(lead);
+    Prediction* const prediction = slot_to_fill(lead);
     if (prediction == nullptr) continue;
     prediction->valid = true;
     prediction->*which =

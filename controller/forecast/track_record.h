@@ -92,7 +92,7 @@ class TrackRecord {
   struct Lead {
     int steps = 1;
     int stride = 1;                   ///< only each such step is remembered; divides `steps`
-    std::vector<Prediction> pending;  ///< ring, in strides; see slot()
+    std::vector<Prediction> pending;  ///< ring, in strides, as far as it has been filled; see slot()
     Correction p90{0.9};
     Correction p99{0.99};
     double loss = 0;     ///< weighted sum
@@ -113,11 +113,14 @@ class TrackRecord {
       a(scored);
     }
   };
-  /// What was predicted `steps` ticks ago, and then what is predicted now; null if this step is not remembered.
+  std::size_t slot_index(const Lead& lead) const { return static_cast<std::size_t>(tick_ % lead.steps / lead.stride); }
+  /// What was predicted `steps` ticks ago; null if nothing was, or this step is not remembered.
   Prediction* slot(Lead& lead) const {
-    return tick_ % lead.stride == 0 ? &lead.pending[static_cast<std::size_t>(tick_ % lead.steps / lead.stride)]
-                                    : nullptr;
+    return tick_ % lead.stride == 0 && slot_index(lead) < lead.pending.size() ? &lead.pending[slot_index(lead)]
+                                                                              : nullptr;
   }
+  /// For what is predicted now; null if this step is not remembered.
+  Prediction* slot_to_fill(Lead& lead) const;
   void score(Lead& lead, double actual, double cap);
   void put(const Forecast& forecast, Quantiles Prediction::*which);
   void correct(Forecast& forecast) const;

@@ -70,6 +70,21 @@ struct HostState {
   std::string migrate_uri;
 };
 
+/// What a VM's vCPUs waited for in the last tick, beside CPUs: cores' worth.
+struct Stalls {
+  double memory = 0;   ///< the host had to find memory for it
+  double storage = 0;  ///< no more than vCPUs, however many requests are in flight
+  double network = 0;  ///< packets dropped, each by what it holds up
+};
+
+/// What a VM's work came to in the last tick, for whoever compares it with what was expected.
+struct Served {
+  double performance = 1;     ///< share of its work that got done, whatever held it back, in [0, 1]
+  bool kept_waiting = false;  ///< it waited for CPU, or lacked it, by more than a twentieth
+  double disk_bytes_per_s = 0;
+  double network_bytes_per_s = 0;
+};
+
 struct VmState {
   VmId id;
   std::string name;
@@ -79,6 +94,7 @@ struct VmState {
   double cpu_used_cores = 0;    ///< run time of vCPUs per second, last tick
   double cpu_demand_cores = 0;  ///< run + wait beyond what is normal: what it would use if nothing held it back
   double run_queue_wait_ratio = 0;
+  Stalls stalls;
   double throttled_ratio = 0;    ///< share of the last tick in which its quota held it back
   profile::Signature signature;  ///< what it depends on, of late
   std::int64_t memory_resident_bytes = 0;
@@ -93,6 +109,9 @@ struct VmState {
   /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
   /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
+  std::optional<Served> served;  ///< none: not measured
+  /// The same as in a state before only if the forecasts are; 0: not known.
+  std::uint64_t forecasts_version = 0;
   std::optional<Timestamp> last_action_end;  ///< for cooldown
   bool last_action_failed = false;           ///< the one that ended then
 };
@@ -128,6 +147,7 @@ struct ClusterState {
   std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
   profile::MoveErrors move_errors;       ///< of predicted waiting for a CPU, as far as moves have been followed
   profile::MoveErrors storage_move_errors{profile::MoveErrors::kStorageFloor_s};  ///< of what requests to storage take
+  profile::MoveErrors network_move_errors{profile::MoveErrors::kDropFloor};       ///< of the share of packets dropped
   bool paused = false;                                                            ///< kill switch
   /// What the VMs may do together; without it, paths through their forecasts are taken (score/scenarios.h).
   std::shared_ptr<const Scenarios> scenarios;

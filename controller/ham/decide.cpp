@@ -11,6 +11,7 @@
 #include "controller/ham/explain.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/ham/learning/features.h"
+#include "controller/ham/score/memory.h"
 #include "controller/ham/search/search.h"
 
 namespace proteus::ham {
@@ -101,8 +102,11 @@ class ActionList {
       action.expected_wait_ratio = plan_.wait_ratio(host);
       const profile::Signature& signature = vm.state->signature;
       if (signature.storage_requests_per_s > 0 && target.fingerprint.storage.evidence > 0) {
-        action.expected_storage_s =
-            signature.storage_factor * target.fingerprint.storage.curve.at(plan_.load(host).storage_requests_per_s);
+        action.expected_storage_s = signature.storage_factor * target.fingerprint.storage.curve.at(
+                                                                   plan_.load(host).devices.storage_requests_per_s);
+      }
+      if (signature.packets_per_s > 0 && target.fingerprint.network.evidence > 0) {
+        action.expected_drop_share = target.fingerprint.network.curve.at(plan_.load(host).devices.network_bytes_per_s);
       }
     }
   }
@@ -152,8 +156,13 @@ std::vector<Candidate> make_alternatives(PlanState& present, const std::vector<O
     for (const Change& change : option.changes) {
       if (present.placement(change.vm) == change.to || refusal(present, change, false)) break;
       const Evaluation evaluation = present.evaluate(change);
-      steps.push_back({change, present.placement(change.vm), evaluation.delta, option.cause, label_of(present, change),
-                       reason_of(present, option, change, evaluation)});
+      steps.push_back({change,
+                       present.placement(change.vm),
+                       evaluation.delta,
+                       option.cause,
+                       label_of(present, change),
+                       reason_of(present, option, change, evaluation),
+                       {}});
       saved.push_back(present.apply_saved(change));
     }
     if (steps.size() == option.changes.size()) {
@@ -178,7 +187,8 @@ Notes make_notes(const ClusterModel& model, const std::vector<Step>& steps, cons
       learning.advise(*note, model.vms[step.change.vm].state->id, model.state.now).write(*note);
       // The others are taken in any case.
       if (step.cause != Step::Cause::kReshape && step.cause != Step::Cause::kRelieve) note->learned_act = true;
-      note->propensity = learning.propensity(note->learned_act);
+      note->propensity = learning.propensity(note->learned_act) / static_cast<double>(step.draw.among);
+      note->preferred = step.draw.preferred;
     }
     plan.apply(step.change);
   }
@@ -213,6 +223,19 @@ void add_held(ClusterModel& model, const SearchResult& found, std::uint64_t seed
     }
     part.held.push_back(std::move(held));
   }
+}
+
+/// What learning thinks of the best change that the score finds insufficient.
+std::optional<Held> opinion_of_best(const PlanState& plan, const std::vector<Option>& options,
+                                    const learning::Agent& learning) {
+  const auto best = std::find_if(options.begin(), options.end(), [](const Option& o) { return o.changes.size() == 1; });
+  if (best == options.end()) return std::nullopt;
+  const Change& change = best->changes.front();
+  std::optional<learning::Note> note = learning::describe(plan, change, plan.evaluate(change));
+  if (!note) return std::nullopt;
+  const VmId& vm = plan.model().vms[change.vm].state->id;
+  learning.advise(*note, vm, plan.model().state.now).write(*note);
+  return Held{vm, label_of(plan, change), *note, false, false};
 }
 
 std::string say_held(const Held& held) {
@@ -272,7 +295,7 @@ std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& de
     outlook.cpu_window_max = vm.demand.cpu_max;
     outlook.cpu_limit_cores = vm.state->allocation.cpu_limit_cores();
     outlook.model = vm.demand.model;
-    outlook.until_limit = time_until_above(*vm.state, model.horizon, outlook.cpu_limit_cores);
+    outlook.until_limit = time_until_above(*vm.state, model.horizon, model.state.now, outlook.cpu_limit_cores);
     outlooks.push_back(std::move(outlook));
   }
   return outlooks;
@@ -312,9 +335,11 @@ std::string summary_of_nothing(const ClusterModel& model, const SearchResult& fo
 
 }  // namespace
 
-Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed, const learning::Agent* learning) {
-  ClusterModel model(state, policy);
-  PlanState plan(model);
+Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed, const learning::Agent* learning,
+                Memory* memory) {
+  ClusterModel model(state, policy, memory);
+  std::optional<PlanState> own;
+  PlanState& plan = memory != nullptr ? memory->plan_of(model) : own.emplace(model);
   Decision decision;
   decision.time = state.now;
   decision.policy = policy.name;
@@ -330,6 +355,7 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
     decision.learning.acting = learning->acting();
     decision.learning.revision = learning->revision();
     if (learning->acting()) model.learning = learning;
+    model.explores = learning->explores();
   }
 
   SearchResult found = search(plan, seed);
@@ -338,6 +364,10 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
     decision.chosen = make_candidate(plan, found.steps, notes);
   }
   plan.rewind();
+  if (learning != nullptr) {
+    decision.learning.corrected = static_cast<std::uint64_t>(found.corrected);
+    if (found.steps.empty()) decision.learning.opinion = opinion_of_best(plan, found.options, *learning);
+  }
   decision.alternatives = make_alternatives(plan, found.options, decision.chosen.label);
   decision.rejections = std::move(found.rejections).take();
   decision.outlooks = make_outlooks(model, decision);

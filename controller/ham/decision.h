@@ -41,6 +41,8 @@ struct Action {
   std::optional<double> expected_wait_ratio;  ///< of a Migrate to where the VM stays: ns it waits there / ns it runs
   std::optional<double>
       expected_storage_s;  ///< of the same, if its VM uses storage: s that a request of its takes there
+  std::optional<double>
+      expected_drop_share;  ///< of the same, if its VM uses the network: share of packets dropped there
   /// Positions in Candidate::actions, all before this one, that must be verified before this one may start (the room it
   /// needs, or the same VM's move). If one of them fails, this one is dropped. Others may run side by side.
   std::vector<std::uint32_t> after;
@@ -92,7 +94,10 @@ struct LearningPart {
   bool present = false;  ///< a model was there to be asked
   bool acting = false;   ///< and may change decisions
   std::uint64_t revision = 0;
-  std::vector<Held> held;   ///< at most 8
+  std::vector<Held> held;       ///< at most 8
+  std::uint64_t corrected = 0;  ///< changes looked at whose gain it has changed
+  /// Nothing was done: the best change of one VM that was looked at, and what learning thinks of it.
+  std::optional<Held> opinion;
   std::string rules_alone;  ///< label of what the rules alone would have chosen, if something held was examined
 };
 
@@ -112,13 +117,16 @@ struct Decision {
   LearningPart learning;
 };
 
+struct Memory;
+
 /// One cycle of the Hypervisor Adaptation Manager. Pure and deterministic: the same state, policy and seed give the
 /// same decision, bit for bit. Never proposes an action for a VM that is in flight, excluded or on a stale host, nor
 /// one on a host that takes part in a running migration. An unmovable VM only loses its own migrations: it is still
 /// reshaped, and never blocks a plan.
 /// learning: corrects the gains of single changes where it may act; notes what it thinks of them in any case. null: the
 /// score and the rules alone.
+/// memory: makes the decision cheaper, not another one (score/memory.h); null: everything is worked out anew.
 Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t seed,
-                const learning::Agent* learning = nullptr);
+                const learning::Agent* learning = nullptr, Memory* memory = nullptr);
 
 }  // namespace proteus::ham

@@ -10,6 +10,8 @@ namespace {
 
 /// Cores' worth of vCPUs that wait for storage, below which nobody wants to read of it.
 constexpr double kStorageWaitTold = 0.02;
+/// The same for packets that were dropped.
+constexpr double kNetworkWaitTold = 0.02;
 
 std::string say_milliseconds(double seconds) {
   return fmt::format("{:.2g} ms", seconds * 1e3);
@@ -35,7 +37,7 @@ std::string host_outlook(const PlanState& plan, std::size_t host) {
 std::string vm_outlook(const PlanState& plan, std::size_t v) {
   const VmModel& vm = plan.model().vms[v];
   const double limit = plan.placement(v).allocation.cpu_limit_cores();
-  const auto until = time_until_above(*vm.state, plan.model().horizon, limit);
+  const auto until = time_until_above(*vm.state, plan.model().horizon, plan.model().state.now, limit);
   if (until && until->count() > 0) {
     return fmt::format("{}'s CPU demand is forecast ({} p90) to reach {:.2f} of {:.2f} cores; it exceeds them in {}",
                        name_of(plan, v), vm.demand.model, vm.demand.cpu_max.p90, limit,
@@ -94,9 +96,9 @@ std::string storage_change(const PlanState& plan, const Change& change) {
     return profile::expected_storage(vm, plan.model().hosts[host].state->fingerprint.storage, requests_per_s,
                                      plan.placement(change.vm).allocation.vcpus);
   };
-  const profile::Expected here = answer_of(from, plan.load(from).storage_requests_per_s);
+  const profile::Expected here = answer_of(from, plan.load(from).devices.storage_requests_per_s);
   const profile::Expected there =
-      answer_of(change.to.host, plan.load(change.to.host).storage_requests_per_s + vm.storage_requests_per_s);
+      answer_of(change.to.host, plan.load(change.to.host).devices.storage_requests_per_s + vm.storage_requests_per_s);
   if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
   const bool bound = vm.bound_by() == profile::Resource::kStorage;
   const profile::MoveErrors& errors = plan.model().state.storage_move_errors;
@@ -106,6 +108,32 @@ std::string storage_change(const PlanState& plan, const Change& change) {
                      bound ? "is I/O-bound" : "waits for storage", host_name(plan, change.to.host),
                      say_milliseconds(there.response), say_milliseconds(interval.low), say_milliseconds(interval.high),
                      say_milliseconds(here.response));
+}
+
+/// How many packets are dropped there and here, if the VM waits for those that are and the two differ; else empty.
+std::string network_change(const PlanState& plan, const Change& change) {
+  const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
+  if (vm.packets_dropped_per_s * profile::kDropCost_s < kNetworkWaitTold) return {};
+  const std::size_t from = plan.placement(change.vm).host;
+  const auto answer_of = [&](std::size_t host, double bytes_per_s) {
+    return profile::expected_network(vm, plan.model().hosts[host].state->fingerprint.network, bytes_per_s,
+                                     plan.placement(change.vm).allocation.vcpus);
+  };
+  const profile::Expected here = answer_of(from, plan.load(from).devices.network_bytes_per_s);
+  const profile::Expected there =
+      answer_of(change.to.host, plan.load(change.to.host).devices.network_bytes_per_s + vm.network_bytes_per_s);
+  if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
+  const profile::MoveErrors::Interval interval = plan.model().state.network_move_errors.interval(
+      there.response, there.response > 0 ? there.response_error / there.response : 0);
+  return fmt::format(
+      "; {} waits for dropped packets: {} drops {:.2g} of a thousand (90 %: {:.2g} to {:.2g}), here {:.2g}",
+      name_of(plan, change.vm), host_name(plan, change.to.host), 1e3 * there.response, 1e3 * interval.low,
+      1e3 * interval.high, 1e3 * here.response);
+}
+
+/// What the VM's devices have to do with the move.
+std::string device_change(const PlanState& plan, const Change& change) {
+  return storage_change(plan, change) + network_change(plan, change);
 }
 
 std::string move_price(const PlanState& plan, std::size_t v) {
@@ -211,7 +239,7 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
       return fmt::format("no order of moves takes {} straight to {}; {} lets others pass first;", name_of(plan, v),
                          host_name(plan, option.changes.back().to.host), move);
     case Step::Cause::kSwap:
-      return fmt::format("{}; {}{}{};", host_outlook(plan, from), move, storage_change(plan, change),
+      return fmt::format("{}; {}{}{};", host_outlook(plan, from), move, device_change(plan, change),
                          waiting_change(plan, change));
     case Step::Cause::kOpen:
       return fmt::format("{}; {} VMs together gain {} on {}, what it draws paid for; {}", host_outlook(plan, from),
@@ -221,7 +249,7 @@ std::string reason_of(const PlanState& plan, const Option& option, const Change&
                          host_name(plan, from), say_rate(option.gain), move);
     default:
       return fmt::format("{}; {} {}{}{}", host_outlook(plan, from), move, money(evaluation),
-                         storage_change(plan, change), waiting_change(plan, change));
+                         device_change(plan, change), waiting_change(plan, change));
   }
 }
 

@@ -73,6 +73,8 @@ void read_prices(Table table, Prices& prices) {
   table.read("memory_shortage_per_gib_hour", prices.memory_shortage_per_gib_hour, 0, kPriceMax);
   table.read("storage_wait_per_core_hour", prices.storage_wait_per_core_hour, 0, kPriceMax);
   table.read("network_wait_per_core_hour", prices.network_wait_per_core_hour, 0, kPriceMax);
+  table.read("exit_wait_per_core_hour", prices.exit_wait_per_core_hour, 0, kPriceMax);
+  table.read("memory_wait_per_core_hour", prices.memory_wait_per_core_hour, 0, kPriceMax);
   table.read("capacity_per_core_hour", prices.capacity_per_core_hour, 0, kPriceMax);
   table.read("imbalance_per_host_hour", prices.imbalance_per_host_hour, 0, kPriceMax);
   table.read("migration_per_gib", prices.migration_per_gib, 0, kPriceMax);
@@ -99,6 +101,7 @@ void read_limits(Table table, Limits& limits) {
   table.read_duration("awake_min", limits.awake_min, kNone, 30 * kDay);
   table.read("slowdown_free", limits.slowdown_free, 0, 1);
   table.read("memory_promise", limits.memory_promise, 0, 2);
+  table.read("memory_bursts", limits.memory_bursts, 0, kCountMax);
   table.read("memory_comfort", limits.memory_comfort, 0, 2);
   table.read("gain_min", limits.gain_min, 0, 1);
   table.read("gain_floor", limits.gain_floor, 0, kPriceMax);

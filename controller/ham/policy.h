@@ -33,6 +33,8 @@ struct Prices {
   double memory_shortage_per_gib_hour = 400;
   double storage_wait_per_core_hour = 50;  ///< one core's worth of vCPUs waits for storage, for an hour
   double network_wait_per_core_hour = 50;  ///< the same for packets that were dropped
+  double exit_wait_per_core_hour = 50;     ///< the same for exits to user space
+  double memory_wait_per_core_hour = 100;  ///< some task of a host stalls for want of memory, for an hour
   double capacity_per_core_hour = 1;       ///< one core allocated beyond the p99 demand, for an hour
   double imbalance_per_host_hour = 2;      ///< a host whose p90 demand uses up its headroom exactly; linear beyond
   double migration_per_gib = 0.5;          ///< bytes copied: link and CPU of both hosts
@@ -132,6 +134,9 @@ struct Limits {
   /// Share of a host's memory that its VMs' balloon targets may add up to; then room is counted by what guests hold and
   /// may need, and targets are set so that they cannot all grow at once. 0: room is counted by targets.
   double memory_promise = 0;
+  /// Guests of a host that may outgrow what they may need (p99) at the same time: no more have to fit under
+  /// memory_promise together; 0: any number.
+  int memory_bursts = 0;
   double memory_comfort = 0.85;  ///< share of a host's memory beyond which its guests may find no room to grow
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   double gain_floor = 0;   ///< least gain within the payback time beside that, in currency: one migration, or many

@@ -14,6 +14,8 @@ struct MoveErrors {
   static constexpr double kFloor = 0.01;
   /// The same for a request to storage [s].
   static constexpr double kStorageFloor_s = 50e-6;
+  /// The same for the share of packets dropped.
+  static constexpr double kDropFloor = 1e-4;
 
   double floor = kFloor;
   double moves = 0;        ///< that were followed; the older, the less each counts
@@ -38,6 +40,8 @@ struct MoveUnit {
 constexpr MoveUnit kCpuMoves{MoveErrors::kFloor, 1e9};
 /// s that a request to storage takes, by the request.
 constexpr MoveUnit kStorageMoves{MoveErrors::kStorageFloor_s, 50};
+/// Packets dropped, by the packet.
+constexpr MoveUnit kNetworkMoves{MoveErrors::kDropFloor, 10e3};
 
 /// Follows each VM that has moved for a while and compares, for one resource. Deterministic. Thread: owned by one.
 class MoveAccuracy {

@@ -32,6 +32,8 @@ class ResponseCurve {
   double at(double load) const { return read(load, &Knot::response); }
   double error_at(double load) const { return read(load, &Knot::error); }
   const std::vector<Knot>& knots() const { return shared_->knots; }
+  /// One is a copy of the other.
+  bool operator==(const ResponseCurve& other) const { return shared_ == other.shared_; }
   /// The CPU's curve to be read often; made when it is first asked for, and the same for all copies of the curve. Any
   /// thread.
   std::shared_ptr<const WaitTable> table() const;

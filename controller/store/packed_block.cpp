@@ -22,19 +22,19 @@ constexpr std::size_t packed_bytes(std::size_t count, unsigned width) {
   return (count * width + 7) / 8;
 }
 
+struct Width {
+  unsigned width = 0;
+  std::size_t bits = 0;  // of offsets and exceptions
+};
 /// The width that makes the block smallest.
-unsigned best_width(const std::array<std::uint8_t, 65>& lengths, std::size_t count, unsigned longest) {
-  unsigned best = longest;
-  std::size_t best_bits = count * longest;
+Width best_width(const std::array<std::uint8_t, 65>& lengths, std::size_t count, unsigned longest) {
+  Width best{longest, count * longest};
   for (unsigned width = longest; width-- > 0;) {
     std::size_t bits = count * width + 8;
     for (unsigned length = width + 1; length <= longest; ++length) {
       bits += lengths[length] * (8 + 8 * std::size_t{(length - width + 6) / 7});
     }
-    if (bits < best_bits) {
-      best_bits = bits;
-      best = width;
-    }
+    if (bits < best.bits) best = {width, bits};
   }
   return best;
 }
@@ -107,6 +107,12 @@ void unpack(const unsigned char* from, std::size_t count, unsigned width, std::i
 
 }  // namespace
 
+std::size_t packed_bits(const std::array<std::uint8_t, 65>& lengths, std::size_t count) {
+  unsigned longest = 64;
+  while (longest > 0 && lengths[longest] == 0) --longest;
+  return best_width(lengths, count, longest).bits;
+}
+
 void put_block(std::string& out, std::span<const std::int64_t> values) {
   const std::int64_t reference = *std::min_element(values.begin(), values.end());
   std::array<std::uint64_t, kBlockValues> offsets;
@@ -117,7 +123,7 @@ void put_block(std::string& out, std::span<const std::int64_t> values) {
     ++lengths[static_cast<std::size_t>(std::bit_width(offsets[i]))];
     all |= offsets[i];
   }
-  const unsigned width = best_width(lengths, values.size(), static_cast<unsigned>(std::bit_width(all)));
+  const unsigned width = best_width(lengths, values.size(), static_cast<unsigned>(std::bit_width(all))).width;
   std::array<unsigned char, kBlockValues> exceptions;
   std::size_t count = 0;
   if (width < 64) {

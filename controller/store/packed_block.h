@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +23,9 @@ namespace proteus::store {
 constexpr std::size_t kBlockValues = 128;
 /// Bytes behind `end` that decoding may read (and ignores).
 constexpr std::size_t kBlockPadding = 8;
+
+/// Bits of a block without its head. lengths: how many of the `count` offsets have so many bits.
+std::size_t packed_bits(const std::array<std::uint8_t, 65>& lengths, std::size_t count);
 
 /// values.size() is 1 … kBlockValues.
 void put_block(std::string& out, std::span<const std::int64_t> values);

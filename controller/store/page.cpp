@@ -6,6 +6,7 @@
 #include <bit>
 #include <memory>
 
+#include "controller/store/classed_values.h"
 #include "controller/store/packed_block.h"
 #include "controller/store/page_head.h"
 #include "controller/store/page_series.h"
@@ -38,11 +39,18 @@ ByteSpan span_of(std::string_view bytes) {
   return {begin, begin + bytes.size()};
 }
 
+/// False: it does not become `size` bytes.
+bool uncompress(std::string_view bytes, char* to, std::size_t size) {
+  static thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
+  const std::size_t got = ZSTD_decompressDCtx(decompressor.get(), to, size, bytes.data(), bytes.size());
+  return ZSTD_isError(got) == 0 && got == size;
+}
+
 /// form and presence columns of one entry. False: they are impossible.
 bool read_form(unsigned char form, PageEntry& entry) {
   const unsigned mode = form & 7;
   const unsigned presence = form >> 3 & 3;
-  if (mode > static_cast<unsigned>(Mode::kDeltaOfDelta) || presence > static_cast<unsigned>(Presence::kBitmap)) {
+  if (mode > static_cast<unsigned>(Mode::kClassed) || presence > static_cast<unsigned>(Presence::kBitmap)) {
     return false;
   }
   entry.mode = static_cast<Mode>(mode);
@@ -68,19 +76,41 @@ Result<Page> Page::open(std::string_view bytes) {
   if (!head) return head.error();
   const std::string_view body = bytes.substr(kPageHeadBytes);
   if (head->body_bytes > kPageBodyBytesMax) return corrupt("a page's body is too large");
-  if (!head->compressed) {
+  if (head->format == kPageFormat && !head->compressed) {
     if (body.size() != head->body_bytes) return corrupt("a page's body has the wrong size");
     return from_body(body, head->ticks, head->series);
   }
   Page page;
   page.ticks_ = head->ticks;
   page.make_body(head->body_bytes);
-  static thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
-  const std::size_t size =
-      ZSTD_decompressDCtx(decompressor.get(), page.body_.get(), head->body_bytes, body.data(), body.size());
-  if (ZSTD_isError(size) != 0 || size != head->body_bytes) return corrupt("a page's body does not uncompress");
+  if (head->format == kPageFormatClassed) {
+    if (const Status parts = page.uncompress_parts(body); !parts) return parts.error();
+  } else if (!uncompress(body, page.body_.get(), head->body_bytes)) {
+    return corrupt("a page's body does not uncompress");
+  }
   if (const Status read = page.read_directory(head->series); !read) return read.error();
   return page;
+}
+
+Status Page::uncompress_parts(std::string_view stored) {
+  const auto parts = take_parts(stored);
+  if (!parts) return parts.error();
+  const std::string_view rests = stored.substr(parts->front_stored + parts->symbols_stored);
+  if (parts->front > body_bytes_ || rests.size() > body_bytes_ - parts->front) {
+    return corrupt("a page's parts do not fit its body");
+  }
+  const std::size_t symbols = body_bytes_ - parts->front - rests.size();
+  const auto take = [](std::string_view part, char* to, std::size_t size) {
+    if (part.size() != size) return uncompress(part, to, size);
+    std::copy(part.begin(), part.end(), to);
+    return true;
+  };
+  if (!take(stored.substr(0, parts->front_stored), body_.get(), parts->front) ||
+      !take(stored.substr(parts->front_stored, parts->symbols_stored), body_.get() + parts->front, symbols)) {
+    return corrupt("a page's parts do not uncompress");
+  }
+  std::copy(rests.begin(), rests.end(), body_.get() + parts->front + symbols);
+  return {};
 }
 
 Result<Page> Page::from_body(std::string_view body, std::uint32_t ticks, std::uint32_t series) {
@@ -153,10 +183,29 @@ Status Page::read_directory(std::uint32_t series) {
     entry.payload_bytes = static_cast<std::uint32_t>(size);
     payload_at += size;
   }
-  if (!in.ok || in.remaining() != payload_at) return corrupt("a page's directory does not fit its payloads");
-  const auto payloads_at = static_cast<std::uint32_t>(body_bytes_ - payload_at);
+  std::uint64_t symbols = 0;
+  std::uint64_t rests = 0;
+  for (PageEntry& entry : entries_) {
+    if (entry.mode != Mode::kClassed) continue;
+    const std::uint64_t size = in.varint();
+    if (size > kPageBodyBytesMax - rests || entry.count < 2) return corrupt("a page's rests are impossible");
+    entry.symbols_at = static_cast<std::uint32_t>(symbols);
+    entry.rests_at = static_cast<std::uint32_t>(rests);
+    entry.rests_bytes = static_cast<std::uint32_t>(size);
+    symbols += entry.count - 1;
+    rests += size;
+    if (symbols > kPageBodyBytesMax) return corrupt("a page has too many symbols");
+  }
+  if (!in.ok || in.remaining() != payload_at + symbols + rests) {
+    return corrupt("a page's directory does not fit its payloads");
+  }
+  const auto rests_at = static_cast<std::uint32_t>(body_bytes_ - rests);
+  const auto symbols_at = static_cast<std::uint32_t>(rests_at - symbols);
+  const auto payloads_at = static_cast<std::uint32_t>(symbols_at - payload_at);
   for (PageEntry& entry : entries_) {
     entry.payload_at += payloads_at;
+    entry.symbols_at += symbols_at;
+    entry.rests_at += rests_at;
     entry.first_in_units = entry.first;
     const std::uint64_t factor = factor_of(unit_, entry.shift);
     for (std::int64_t* value : {&entry.first, &entry.last, &entry.min, &entry.max}) *value = times(*value, factor);
@@ -180,13 +229,40 @@ std::span<const PageEntry> Page::of_entity(std::uint32_t entity) const {
 }
 
 Status Page::decode(const PageEntry& entry, std::vector<std::int64_t>& values) const {
+  return decode(entry, factor_of(unit_, entry.shift), true, values);
+}
+
+Status Page::decode(const PageEntry& entry, std::uint64_t factor, bool may_name_other,
+                    std::vector<std::int64_t>& values) const {
   values.resize(entry.count);
   const std::size_t bitmap = entry.presence == Presence::kBitmap ? (ticks_ + 7) / 8 : 0;
-  const std::uint64_t factor = factor_of(unit_, entry.shift);
   if (bitmap > entry.payload_bytes) return corrupt("a page's bitmap is cut off");
   const ByteSpan in = span_of(body().substr(entry.payload_at + bitmap, entry.payload_bytes - bitmap));
+  if (entry.mode == Mode::kClassed) return decode_classed(entry, in, factor, may_name_other, values);
   if (!take_values(in, entry.mode, entry.first_in_units, factor, values)) {
     return corrupt("a page's values do not decode");
+  }
+  return {};
+}
+
+Status Page::decode_classed(const PageEntry& entry, ByteSpan payload, std::uint64_t factor, bool may_name_other,
+                            std::vector<std::int64_t>& values) const {
+  static thread_local std::vector<std::int64_t> others;
+  ClassedHead head;
+  if (!take_classed_head(payload, head)) return corrupt("a page's classes are impossible");
+  if (head.form.has_other()) {
+    const auto number = static_cast<std::size_t>(&entry - entries_.data());
+    if (!may_name_other || head.form.back > number || entry.presence != Presence::kAll) {
+      return corrupt("a page's series is like one that it cannot be like");
+    }
+    const PageEntry& other = entries_[number - head.form.back];
+    if (other.presence != Presence::kAll) return corrupt("a page's series is like one with gaps");
+    if (const Status decoded = decode(other, 1, false, others); !decoded) return decoded;
+  }
+  const ByteSpan rests = span_of(body().substr(entry.rests_at, entry.rests_bytes));
+  const ByteSpan symbols = span_of(body().substr(entry.symbols_at, entry.count - 1));
+  if (!take_classed(head, symbols.at, rests, entry.first_in_units, factor, others, values)) {
+    return corrupt("a page's classed values do not decode");
   }
   return {};
 }

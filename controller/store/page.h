@@ -16,17 +16,21 @@
 /// A page: the series of one KPI of one host over the ticks of one window, side by side so that neighbours compress
 /// each other. Every series has its figures in a directory, which is read without decoding a value.
 ///
-///   u8    format, 1
-///   u8    1: the body is a zstd frame; 0: it is as it is
+///   u8    format: 2 if a series is in classes, else 1
+///   u8    format 1: 1 if the body is a zstd frame, 0 if it is as it is; format 2: 0
 ///   u16   0
 ///   u32   ticks, 1 … 65,536            numbers of the head are little-endian
 ///   u32   series, 0 … 1,048,576
 ///   u32   size of the body, uncompressed, at most 64 MiB
 ///   u64   XXH64 of the body as it is here, its seed the XXH64 (seed 0) of the 16 bytes above
+///   [u32 × 3  format 2: front, its size here, symbols' size here]
 ///   …     body, to the end
 ///
-/// The body is a varint `unit` (values are multiples of it and divided by it), the directory, and the payloads. The
-/// directory goes column by column, each for all series in ascending order of (entity, bucket):
+/// The body is a varint `unit` (values are multiples of it and divided by it), the directory, the payloads and, in
+/// format 2, the symbols and the rests of series in classes (classed_values.h), in the directory's order. What is in
+/// front of the symbols is called front. In format 2 front and symbols are each a zstd frame of their own, unless they
+/// have the same size here as uncompressed, and the rests are as they are. The checksum goes over all behind the head.
+/// The directory goes column by column, each for all series in ascending order of (entity, bucket):
 ///
 ///   entity      varint: difference from the series before (the first: from 0)
 ///   bucket      u8
@@ -38,6 +42,7 @@
 ///   min, max    varints first − min, max − first; neither of a constant nor of a monotone series
 ///   sum         varint of up to 128 bits, Σ (value − min); not of a constant
 ///   size        varint: bytes of the payload; not of a constant without a bitmap
+///   rests       varint: bytes of its rests; only of a series in classes
 ///
 /// A payload begins, for kBitmap, with one bit for each tick (⌈ticks/8⌉ bytes, the first in the lowest bit, n of them
 /// set). n values follow, by Mode:
@@ -48,6 +53,9 @@
 ///   kFrame         the values in blocks of 128 (packed_block.h), the last shorter
 ///   kDelta         the n − 1 differences between neighbours, in blocks
 ///   kDeltaOfDelta  varint first difference (zigzag), then the n − 2 differences between differences, in blocks
+///   kClassed       see classed_values.h; n − 1 symbols. Another series that it names has, like itself, a value at
+///   every
+///                  tick (kAll) and names none; its values count in its own units and shift
 ///
 /// Differences wrap at 64 bits. Thread: a Page is immutable and may be read by any; a builder belongs to one.
 namespace proteus::store {
@@ -56,7 +64,7 @@ constexpr std::uint32_t kPageTicksMax = 65'536;
 constexpr std::uint32_t kPageSeriesMax = 1'048'576;
 constexpr std::uint32_t kPageBodyBytesMax = 64u << 20;
 
-enum class Mode : std::uint8_t { kConstant, kSparse, kFrame, kDelta, kDeltaOfDelta };
+enum class Mode : std::uint8_t { kConstant, kSparse, kFrame, kDelta, kDeltaOfDelta, kClassed };
 enum class Presence : std::uint8_t { kAll, kRun, kBitmap };
 
 /// Whose values: the entity by the number that the store gave it within its host, and the histogram's bucket or 0.
@@ -86,6 +94,9 @@ struct PageEntry {
   std::int64_t first_in_units = 0;  ///< first / (unit · 2^shift)
   std::uint32_t payload_at = 0;
   std::uint32_t payload_bytes = 0;
+  std::uint32_t symbols_at = 0;  ///< of kClassed, as the next two
+  std::uint32_t rests_at = 0;
+  std::uint32_t rests_bytes = 0;
 
   double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
 };
@@ -145,6 +156,11 @@ class Page {
   void make_body(std::size_t bytes);
   std::string_view body() const { return {body_.get(), body_bytes_}; }
   Status read_directory(std::uint32_t series);
+  Status uncompress_parts(std::string_view stored);
+  Status decode(const PageEntry& entry, std::uint64_t factor, bool may_name_other,
+                std::vector<std::int64_t>& values) const;
+  Status decode_classed(const PageEntry& entry, ByteSpan payload, std::uint64_t factor, bool may_name_other,
+                        std::vector<std::int64_t>& values) const;
 
   std::uint32_t ticks_ = 0;
   std::int64_t unit_ = 1;

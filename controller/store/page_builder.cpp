@@ -8,7 +8,9 @@
 #include <limits>
 #include <memory>
 
+#include "controller/store/classed_values.h"
 #include "controller/store/page.h"
+#include "controller/store/page_choice.h"
 #include "controller/store/page_head.h"
 #include "controller/store/page_series.h"
 
@@ -23,7 +25,8 @@ struct FreeCompressor {
 
 /// Directory columns and payloads of a page under way.
 struct Columns {
-  std::string entity, bucket, form, presence, shift, first, last, extremes, sum, size, payload;
+  std::string entity, bucket, form, presence, shift, first, last, extremes, sum, size, rests_size, payload;
+  std::string symbols, rests;
 };
 
 /// Division without a remainder by multiplication with the inverse modulo 2^64 (Granlund and Montgomery, "Division by
@@ -70,6 +73,42 @@ unsigned scale(std::span<std::int64_t> values, const ExactDivisor& unit) {
 void put_extremes(std::string& out, std::int64_t first, const ValueFigures& figures) {
   put_varint(out, static_cast<std::uint64_t>(first) - static_cast<std::uint64_t>(figures.min));
   put_varint(out, static_cast<std::uint64_t>(figures.max) - static_cast<std::uint64_t>(first));
+}
+
+/// Appends `bytes` as a zstd frame, or as they are if that takes no fewer. Returns: whether they are compressed.
+bool append_compressed(std::string& page, const std::string& bytes) {
+  static thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> compressor(ZSTD_createCCtx());
+  const std::size_t begin = page.size();
+  page.resize(begin + ZSTD_compressBound(bytes.size()));
+  const std::size_t size = ZSTD_compressCCtx(compressor.get(), page.data() + begin, page.size() - begin, bytes.data(),
+                                             bytes.size(), kCompressionLevel);
+  const bool compressed = ZSTD_isError(size) == 0 && size < bytes.size();
+  page.resize(begin + (compressed ? size : bytes.size()));
+  if (!compressed) std::memcpy(page.data() + begin, bytes.data(), bytes.size());
+  return compressed;
+}
+
+/// The page of a body without its symbols and rests, and of these.
+std::string make_page(PageHead head, const std::string& front, const std::string& symbols, const std::string& rests) {
+  std::string page(kPageHeadBytes, '\0');
+  if (symbols.empty()) {
+    head.body_bytes = static_cast<std::uint32_t>(front.size());
+    head.compressed = append_compressed(page, front);
+  } else {
+    head.format = kPageFormatClassed;
+    head.body_bytes = static_cast<std::uint32_t>(front.size() + symbols.size() + rests.size());
+    std::string stored;
+    (void)append_compressed(stored, front);
+    PageParts parts{.front = static_cast<std::uint32_t>(front.size()),
+                    .front_stored = static_cast<std::uint32_t>(stored.size())};
+    (void)append_compressed(stored, symbols);
+    parts.symbols_stored = static_cast<std::uint32_t>(stored.size()) - parts.front_stored;
+    append_parts(parts, page);
+    page += stored;
+    page += rests;
+  }
+  write_head(head, page);
+  return page;
 }
 
 }  // namespace
@@ -122,52 +161,58 @@ std::string PageBuilder::finish() {
   }
   const ExactDivisor unit(unit_);
   Columns columns;
+  Likenesses likenesses;
   std::uint32_t entity_before = 0;
-  for (const Collected& series : series_) {
+  for (std::size_t number = 0; number < series_.size(); ++number) {
+    const Collected& series = series_[number];
     const std::span<std::int64_t> values(values_.data() + series.values_at, series.count);
     const unsigned shift = scale(values, unit);
     const ValueFigures figures = figures_of(values);
     const std::size_t payload_at = columns.payload.size();
     if (series.presence == Presence::kBitmap) columns.payload.append(bitmaps_, series.bitmap_at, (ticks_ + 7) / 8);
-    const Mode mode = put_values(columns.payload, values, figures);
+
+    const std::uint64_t shape = series.presence == Presence::kAll ? shape_of(values, figures) : 0;
+    const Likenesses::Found like = likenesses.find(shape);
+    std::span<const std::int64_t> other;
+    if (like.any) other = {values_.data() + series_[like.series].values_at, ticks_};
+    Choice choice = choose(values, figures, other, like.opposite);
+    const std::size_t rests_at = columns.rests.size();
+    if (choice.mode == Mode::kClassed) {
+      if (choice.form.has_other()) choice.form.back = static_cast<std::uint32_t>(number - like.series);
+      put_classed(choice.form, values, other, columns.payload, columns.symbols, columns.rests);
+    } else {
+      put_values(columns.payload, values, choice.mode);
+    }
+    if (shape != 0 && !choice.form.has_other()) likenesses.add(number, shape);
 
     put_varint(columns.entity, series.key.entity - entity_before);
     entity_before = series.key.entity;
     columns.bucket.push_back(static_cast<char>(series.key.bucket));
-    columns.form.push_back(static_cast<char>(form_of(mode, series.presence, figures.monotone, shift > 0)));
+    columns.form.push_back(static_cast<char>(form_of(choice.mode, series.presence, figures.monotone, shift > 0)));
     if (series.presence == Presence::kRun) put_varint(columns.presence, series.first_tick);
     if (series.presence != Presence::kAll) put_varint(columns.presence, series.count);
     if (shift > 0) columns.shift.push_back(static_cast<char>(shift));
     put_varint(columns.first, zigzag(values.front()));
-    if (mode != Mode::kConstant) {
+    if (choice.mode != Mode::kConstant) {
       const auto span = static_cast<std::uint64_t>(values.back()) - static_cast<std::uint64_t>(values.front());
       put_varint(columns.last, zigzag(static_cast<std::int64_t>(span)));
       if (!figures.monotone) put_extremes(columns.extremes, values.front(), figures);
       put_varint(columns.sum, figures.sum_above_min);
     }
-    if (mode != Mode::kConstant || series.presence == Presence::kBitmap) {
+    if (choice.mode != Mode::kConstant || series.presence == Presence::kBitmap) {
       put_varint(columns.size, columns.payload.size() - payload_at);
     }
+    if (choice.mode == Mode::kClassed) put_varint(columns.rests_size, columns.rests.size() - rests_at);
   }
-  std::string body;
-  put_varint(body, static_cast<std::uint64_t>(unit_));
+  std::string front;
+  put_varint(front, static_cast<std::uint64_t>(unit_));
   for (const std::string* column :
        {&columns.entity, &columns.bucket, &columns.form, &columns.presence, &columns.shift, &columns.first,
-        &columns.last, &columns.extremes, &columns.sum, &columns.size, &columns.payload}) {
-    body += *column;
+        &columns.last, &columns.extremes, &columns.sum, &columns.size, &columns.rests_size, &columns.payload}) {
+    front += *column;
   }
-
-  PageHead head{.ticks = ticks_, .series = static_cast<std::uint32_t>(series_.size())};
-  head.body_bytes = static_cast<std::uint32_t>(body.size());
-  std::string page(kPageHeadBytes + ZSTD_compressBound(body.size()), '\0');
-  static thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> compressor(ZSTD_createCCtx());
-  const std::size_t size = ZSTD_compressCCtx(compressor.get(), page.data() + kPageHeadBytes,
-                                             page.size() - kPageHeadBytes, body.data(), body.size(), kCompressionLevel);
-  head.compressed = ZSTD_isError(size) == 0 && size < body.size();
-  page.resize(kPageHeadBytes + (head.compressed ? size : body.size()));
-  if (!head.compressed) std::memcpy(page.data() + kPageHeadBytes, body.data(), body.size());
-  write_head(head, page);
-  return page;
+  return make_page({.ticks = ticks_, .series = static_cast<std::uint32_t>(series_.size())}, front, columns.symbols,
+                   columns.rests);
 }
 
 }  // namespace proteus::store

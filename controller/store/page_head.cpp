@@ -20,7 +20,7 @@ std::uint64_t checksum_of(std::string_view page) {
 }  // namespace
 
 void write_head(const PageHead& head, std::string& page) {
-  page[0] = static_cast<char>(kPageFormat);
+  page[0] = static_cast<char>(head.format);
   page[1] = head.compressed ? 1 : 0;
   page[2] = page[3] = 0;
   std::memcpy(page.data() + 4, &head.ticks, 4);
@@ -35,14 +35,34 @@ Result<PageHead> read_head(std::string_view page) {
   std::uint64_t checksum = 0;
   std::memcpy(&checksum, page.data() + kChecksumAt, 8);
   if (checksum != checksum_of(page)) return Error{ErrorCode::kCorrupt, "a page's checksum is wrong"};
-  if (static_cast<std::uint8_t>(page[0]) != kPageFormat) {
+  const auto format = static_cast<std::uint8_t>(page[0]);
+  if (format != kPageFormat && format != kPageFormatClassed) {
     return Error{ErrorCode::kUnsupported, "a page is of a format that this version does not know"};
   }
-  PageHead head{.compressed = page[1] != 0};
+  PageHead head{.format = format, .compressed = page[1] != 0};
   std::memcpy(&head.ticks, page.data() + 4, 4);
   std::memcpy(&head.series, page.data() + 8, 4);
   std::memcpy(&head.body_bytes, page.data() + 12, 4);
   return head;
+}
+
+void append_parts(const PageParts& parts, std::string& page) {
+  for (const std::uint32_t size : {parts.front, parts.front_stored, parts.symbols_stored}) {
+    page.append(reinterpret_cast<const char*>(&size), 4);
+  }
+}
+
+Result<PageParts> take_parts(std::string_view& rest) {
+  if (rest.size() < kPagePartsBytes) return Error{ErrorCode::kCorrupt, "a page is cut off"};
+  PageParts parts;
+  std::memcpy(&parts.front, rest.data(), 4);
+  std::memcpy(&parts.front_stored, rest.data() + 4, 4);
+  std::memcpy(&parts.symbols_stored, rest.data() + 8, 4);
+  rest.remove_prefix(kPagePartsBytes);
+  if (parts.front_stored > rest.size() || parts.symbols_stored > rest.size() - parts.front_stored) {
+    return Error{ErrorCode::kCorrupt, "a page's parts are impossible"};
+  }
+  return parts;
 }
 
 std::uint8_t form_of(Mode mode, Presence presence, bool monotone, bool has_shift) {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <limits>
+
 namespace proteus::store {
 namespace {
 
@@ -39,18 +41,28 @@ Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kp
   const std::string end = keys::page_key(kpi, host, {to_us, 0});
   std::vector<std::int64_t> times_us;
   RocksDb::Cursor cursor = db.cursor(Family::kPage, view);
-  for (cursor.seek(keys::page_key(kpi, host, {from_us - kPageSpanMaxUs, 0}));
-       cursor.valid() && cursor.key().starts_with(prefix) && cursor.key() < end; cursor.next()) {
+  const auto in_range = [&] { return cursor.valid() && cursor.key().starts_with(prefix) && cursor.key() < end; };
+  for (cursor.seek(keys::page_key(kpi, host, {from_us - kPageSpanMaxUs, 0})); in_range();) {
     const auto place = keys::parse_page_place(cursor.key());
     if (!place) return place.error();
     if (const Status ticks = read_ticks(db, view, host, *place, times_us); !ticks) return ticks;
-    if (times_us.back() < from_us) continue;
+    if (times_us.back() < from_us) {
+      cursor.next();
+      continue;
+    }
     const auto page = Page::open(cursor.value());
     if (!page) return with_place(page.error(), kpi, host, *place);
     if (page->ticks() != times_us.size()) {
       return with_place({ErrorCode::kCorrupt, "it has other ticks than its window"}, kpi, host, *place);
     }
-    if (const Status visited = visitor(*page, times_us); !visited) return visited;
+    cursor.next();
+    std::int64_t later_us = std::numeric_limits<std::int64_t>::max();
+    if (in_range()) {
+      const auto next = keys::parse_page_place(cursor.key());
+      if (!next) return next.error();
+      later_us = next->time_us;
+    }
+    if (const Status visited = visitor(*page, times_us, later_us); !visited) return visited;
   }
   return cursor.status();
 }

@@ -15,8 +15,9 @@ namespace proteus::store {
 /// No page's last tick is further from its first.
 constexpr std::int64_t kPageSpanMaxUs = 30 * 60 * 1'000'000LL;
 
-/// A page with the times of its ticks, microseconds.
-using PageVisitor = std::function<Status(const Page& page, const std::vector<std::int64_t>& times_us)>;
+/// A page with the times of its ticks, microseconds, and a time that no tick of a page that follows lies in front of.
+using PageVisitor =
+    std::function<Status(const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t later_us)>;
 
 /// The pages of one KPI of one host that have ticks in [from_us, to_us), in the order of their first ticks. An error
 /// of the visitor ends the scan. Errors: kCorrupt.

@@ -9,69 +9,11 @@
 namespace proteus::store {
 namespace {
 
-// What a change in kSparse, and what a block's head costs, about.
-constexpr std::uint64_t kChangeBits = 20;
-constexpr std::uint64_t kBlockHeadBits = 24;
-// Values that the choice of a mode looks at: the first of each stretch.
-constexpr std::size_t kLook = 32;
-constexpr std::size_t kStretch = 128;
-
 std::int64_t difference(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
 }
 std::int64_t sum(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-
-/// Bits that offsets from the smallest of them take, for what a frame of reference sees of a stretch.
-class Offsets {
- public:
-  void add(std::int64_t value) { values_[count_++] = value; }
-  std::uint64_t bits() const {
-    if (count_ == 0) return 0;
-    const std::int64_t least =
-        *std::min_element(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(count_));
-    std::uint64_t bits = 0;
-    for (std::size_t i = 0; i < count_; ++i) {
-      bits += static_cast<std::uint64_t>(std::bit_width(static_cast<std::uint64_t>(difference(values_[i], least))));
-    }
-    return bits;
-  }
-
- private:
-  std::array<std::int64_t, kLook> values_;
-  std::size_t count_ = 0;
-};
-
-Mode choose(std::span<const std::int64_t> values, const ValueFigures& figures) {
-  if (figures.changes == 0) return Mode::kConstant;
-  const std::size_t n = values.size();
-  std::uint64_t frame = 0;
-  std::uint64_t delta = 0;
-  std::uint64_t second = 0;
-  std::uint64_t looked = 0;
-  for (std::size_t begin = 0; begin < n; begin += kStretch) {
-    Offsets of_values;
-    Offsets of_deltas;
-    Offsets of_second;
-    const std::size_t end = std::min(n, begin + kLook);
-    for (std::size_t i = begin; i < end; ++i) {
-      of_values.add(values[i]);
-      if (i >= 1) of_deltas.add(difference(values[i], values[i - 1]));
-      if (i >= 2) {
-        of_second.add(difference(difference(values[i], values[i - 1]), difference(values[i - 1], values[i - 2])));
-      }
-    }
-    frame += of_values.bits();
-    delta += of_deltas.bits();
-    second += of_second.bits();
-    looked += end - begin;
-  }
-  const std::uint64_t packed = std::min({frame, delta, second});
-  const std::uint64_t packed_bits = packed * n / looked + kBlockHeadBits * ((n + kBlockValues - 1) / kBlockValues);
-  if (figures.changes * kChangeBits < packed_bits) return Mode::kSparse;
-  if (packed == delta) return Mode::kDelta;
-  return packed == frame ? Mode::kFrame : Mode::kDeltaOfDelta;
 }
 
 /// next(i): the i-th of `count` values to pack.
@@ -132,8 +74,7 @@ ValueFigures figures_of(std::span<const std::int64_t> values) {
   return figures;
 }
 
-Mode put_values(std::string& out, std::span<const std::int64_t> values, const ValueFigures& figures) {
-  const Mode mode = choose(values, figures);
+void put_values(std::string& out, std::span<const std::int64_t> values, Mode mode) {
   const auto delta = [&](std::size_t i) { return difference(values[i + 1], values[i]); };
   switch (mode) {
     case Mode::kConstant: break;
@@ -158,8 +99,8 @@ Mode put_values(std::string& out, std::span<const std::int64_t> values, const Va
       put_varint(out, zigzag(delta(0)));
       put_blocks(out, values.size() - 2, [&](std::size_t i) { return difference(delta(i + 1), delta(i)); });
       break;
+    case Mode::kClassed: break;  // classed_values.h
   }
-  return mode;
 }
 
 bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::span<std::int64_t> values) {
@@ -204,6 +145,7 @@ bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t facto
       scale_all();
       break;
     }
+    case Mode::kClassed: return false;
   }
   return in.ok && in.at == in.end;
 }

@@ -6,7 +6,7 @@
 
 #include "controller/store/page.h"
 
-/// The values of one series of a page as bytes; see page.h for their form. Thread: pure.
+/// The values of one series of a page as bytes, in every mode but kClassed; see page.h for their form. Thread: pure.
 namespace proteus::store {
 
 /// What one look over the values tells.
@@ -20,8 +20,8 @@ struct ValueFigures {
 /// values: at least one.
 ValueFigures figures_of(std::span<const std::int64_t> values);
 
-/// Chooses the mode that makes these values smallest and appends them.
-Mode put_values(std::string& out, std::span<const std::int64_t> values, const ValueFigures& figures);
+/// Appends the values.
+void put_values(std::string& out, std::span<const std::int64_t> values, Mode mode);
 
 /// Reads values.size() values, each times `factor`; the first is known. False: the bytes are not what `mode` says.
 bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::span<std::int64_t> values);

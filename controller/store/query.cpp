@@ -132,6 +132,7 @@ class Runner {
     }
     if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
     Group*& group = joined_[stretch.series];
+    if (query_.function == Function::kRate && query_.across == Across::kSum) return add_rates(stretch, group);
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const auto point = point_of(stretch.steps[i], query_.function, kind_);
       if (!point) continue;
@@ -186,6 +187,20 @@ class Runner {
       count += 1;
     }
     return count == 0 ? -HUGE_VAL : sum / count;
+  }
+
+  /// join() of the sum of rates, which is asked for of the most series.
+  void add_rates(const SeriesReader::Stretch& stretch, Group*& group) {
+    for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
+      const StepFigures& figures = stretch.steps[i];
+      if (figures.weight == 0 || figures.overflow) continue;
+      if (group == nullptr) {
+        group = &group_of(stretch.host, stretch.entity);
+        ++group->line.members;
+      }
+      std::optional<double>& joined = group->points[stretch.first + i];
+      joined = joined.value_or(0) + static_cast<double>(figures.sum) / (static_cast<double>(figures.weight) * 1e-6);
+    }
   }
 
   Group& group_of(const HostId& host, const SelectedEntity& selected) {

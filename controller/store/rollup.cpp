@@ -77,7 +77,7 @@ Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb
     const bool ranked = kpi.kind != KpiKind::kHistogram;
     const StepWants wants{.extremes = ranked, .p95 = ranked, .whole = ranked};
     std::map<SeriesKey, StepCollector> series;
-    const auto take = [&](const Page& page, const std::vector<std::int64_t>& times_us) -> Status {
+    const auto take = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t) -> Status {
       const StepTicks ticks(grid, grid.from_us, grid.to_us, times_us);
       for (const PageEntry& entry : page.entries()) {
         if (const Status decoded = page.decode(entry, values); !decoded) return decoded;

@@ -104,14 +104,14 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
                                 std::int64_t from_us, std::int64_t to_us, const Take& take) const {
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
-  const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us) -> Status {
+  const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t later_us) -> Status {
     const auto take_entry = [&](const PageEntry& entry) -> Status {
       if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
       at.clear();
       if (entry.presence != Presence::kAll) {
         if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
       }
-      return take(entry.key, times_us, values, at, entry.monotone);
+      return take({entry.key, times_us, values, at, entry.monotone, later_us});
     };
     if (entities.size() * 4 < page.entries().size()) {
       for (const auto& [number, entity] : entities) {
@@ -137,7 +137,9 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
   return take_head(
       rows, kpi, entities,
       [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> head_values,
-          std::span<const std::uint32_t> head_at) { return take(key, times_us, head_values, head_at, false); });
+          std::span<const std::uint32_t> head_at) {
+        return take({key, times_us, head_values, head_at, false, std::numeric_limits<std::int64_t>::min()});
+      });
 }
 
 Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const HostId& host,
@@ -156,14 +158,14 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
     std::map<SeriesKey, StepCollector> collectors;
     std::optional<StepTicks> ticks;  // of the page under way
-    const Status read = read_range(
-        view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
-        [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> values,
-            std::span<const std::uint32_t> at, bool monotone) -> Status {
-          if (!ticks || ticks->times_us != times_us) ticks.emplace(grid, from_us, to_us, times_us);
-          collectors.try_emplace(key, kind, step_wants, grid).first->second.add(*ticks, values, at, monotone);
-          return {};
-        });
+    const Status read = read_range(view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
+                                   [&](const Piece& piece) -> Status {
+                                     if (!ticks || ticks->times_us != piece.times_us)
+                                       ticks.emplace(grid, from_us, to_us, piece.times_us);
+                                     collectors.try_emplace(piece.key, kind, step_wants, grid)
+                                         .first->second.add(*ticks, piece.values, piece.at, piece.monotone);
+                                     return {};
+                                   });
     if (!read) return read;
     for (auto& [key, collector] : collectors) {
       std::vector<StepFigures> part = collector.take();
@@ -234,7 +236,12 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   std::map<SeriesKey, Stream> streams;
   auto next = streams.end();       // whose turn it is if a page holds the series that the one before it held
   std::optional<StepTicks> ticks;  // of the page under way
-  std::size_t complete = 0;        // steps in front of it get no more values
+  // Steps in front of it get no more values.
+  const auto complete_at = [&](std::int64_t later_us) {
+    const std::int64_t least_us = std::clamp(std::min(later_us, head_us), grid.from_us, grid.to_us);
+    return least_us == grid.to_us ? grid.size() : grid.step_of(least_us);
+  };
+  std::size_t complete = 0;  // once the page under way is read
   const auto give_out = [&](const SeriesKey& key, Stream& stream, std::size_t end) {
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
       visit({host, stream.entity, key, stream.number, first, steps});
@@ -242,26 +249,24 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   };
   const KpiKind kind = info(selector.kpi).kind;
   const Status read = read_range(
-      view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us,
-      [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us, std::span<const std::int64_t> values,
-          std::span<const std::uint32_t> at, bool monotone) -> Status {
-        if (!ticks || ticks->times_us != times_us) {
-          ticks.emplace(grid, grid.from_us, grid.to_us, times_us);
-          const std::int64_t least_us = std::clamp(std::min(times_us.front(), head_us), grid.from_us, grid.to_us);
-          complete = std::max(complete, least_us == grid.to_us ? grid.size() : grid.step_of(least_us));
+      view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, [&](const Piece& piece) -> Status {
+        if (!ticks || ticks->times_us != piece.times_us) {
+          ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us);
+          complete = std::max(complete, complete_at(piece.later_us));
           next = streams.begin();
         }
-        if (next == streams.end() || next->first != key) {
+        if (next == streams.end() || next->first != piece.key) {
           next = streams
-                     .try_emplace(
-                         key, Stream{StepCollector(kind, wants_of(figures)), streams.size(), entities.at(key.entity)})
+                     .try_emplace(piece.key, Stream{StepCollector(kind, wants_of(figures)), streams.size(),
+                                                    entities.at(piece.key.entity)})
                      .first;
         }
         Stream& stream = next->second;
         ++next;
-        give_out(key, stream, complete);
         stream.collector.make_room(ticks->steps_end);
-        stream.collector.add(*ticks, values, at, monotone);
+        stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
+        // At once, while they are in the processor's cache.
+        give_out(piece.key, stream, complete);
         return {};
       });
   if (!read) return read;
@@ -301,21 +306,19 @@ Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t f
     HostSamples samples{host, entities, {}};
     std::uint64_t count = 0;
     const Status read =
-        read_range(view, selector.kpi, host, entities, *head, from_us, to_us,
-                   [&](const SeriesKey& key, const std::vector<std::int64_t>& times_us,
-                       std::span<const std::int64_t> values, std::span<const std::uint32_t> at, bool) -> Status {
-                     HostSamples::Samples& series = samples.series[key];
-                     for (std::size_t i = 0; i < values.size(); ++i) {
-                       const std::int64_t time = times_us[at.empty() ? i : at[i]];
-                       if (time < from_us || time >= to_us) continue;
-                       series.times_us.push_back(time);
-                       series.values.push_back(values[i]);
-                     }
-                     count += values.size();
-                     if (count <= kSamplesMax) return {};
-                     return Error{ErrorCode::kInvalidArgument, "too many samples of " + host.value +
-                                                                   " at once: ask for a shorter time or fewer series"};
-                   });
+        read_range(view, selector.kpi, host, entities, *head, from_us, to_us, [&](const Piece& piece) -> Status {
+          HostSamples::Samples& series = samples.series[piece.key];
+          for (std::size_t i = 0; i < piece.values.size(); ++i) {
+            const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+            if (time < from_us || time >= to_us) continue;
+            series.times_us.push_back(time);
+            series.values.push_back(piece.values[i]);
+          }
+          count += piece.values.size();
+          if (count <= kSamplesMax) return {};
+          return Error{ErrorCode::kInvalidArgument,
+                       "too many samples of " + host.value + " at once: ask for a shorter time or fewer series"};
+        });
     if (!read) return read;
     std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
     if (!samples.series.empty() && !visit(std::move(samples))) return {};

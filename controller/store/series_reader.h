@@ -65,10 +65,16 @@ class SeriesReader {
   static constexpr std::uint64_t kSamplesMax = 32u << 20;
 
  private:
-  /// A page or the head, as both are read.
-  using Take =
-      std::function<Status(const SeriesKey& key, const std::vector<std::int64_t>& times_us,
-                           std::span<const std::int64_t> values, std::span<const std::uint32_t> at, bool monotone)>;
+  /// Of one series, what a page or the head holds.
+  struct Piece {
+    const SeriesKey& key;
+    const std::vector<std::int64_t>& times_us;  // of the page's ticks
+    std::span<const std::int64_t> values;
+    std::span<const std::uint32_t> at;  // ticks of the values; empty: one for each tick
+    bool monotone = false;
+    std::int64_t later_us = 0;  // no page that follows has an earlier tick
+  };
+  using Take = std::function<Status(const Piece&)>;
   Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,
                     const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, const Take& take) const;
   Result<std::map<SeriesKey, std::vector<StepFigures>>> host_steps(const SeriesSelector& selector, const HostId& host,

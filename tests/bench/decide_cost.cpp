@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controller/ham/decision.h"
+#include "controller/ham/learning/agent.h"
 
 namespace proteus::ham {
 namespace {
@@ -90,6 +91,66 @@ void contended(benchmark::State& run) {
   decide_cost(run, 1.1);
 }
 
+/// An agent that acts: moves were worth nothing to it.
+learning::Agent acting_agent() {
+  learning::Agent agent;
+  learning::Outcome outcome;
+  outcome.vm = VmId("v");
+  outcome.note.kind = learning::Kind::kMigrate;
+  outcome.note.features[2] = 1;
+  outcome.note.predicted = outcome.note.gain = 8;
+  outcome.note.scale = 10;
+  for (int i = 0; i < 100; ++i) {
+    outcome.realised = -8 + i % 3;
+    agent.refine(outcome);
+  }
+  return agent;
+}
+
+/// The same decision without learning (0), beside an agent that watches (1), and with one that acts (2).
+void learned(benchmark::State& run) {
+  const ClusterState state = make_state(static_cast<int>(run.range(0)), static_cast<int>(run.range(1)), 1.1);
+  Policy policy;
+  policy.automation = Automation::kAutomatic;
+  const learning::Agent watching;
+  const learning::Agent acting = acting_agent();
+  const learning::Agent* agents[] = {nullptr, &watching, &acting};
+  std::size_t held = 0;
+  for (auto _ : run) {
+    const Decision decision = decide(state, policy, 1, agents[run.range(2)]);
+    held = decision.learning.held.size();
+    benchmark::DoNotOptimize(held);
+  }
+  run.counters["held"] = static_cast<double>(held);
+}
+
+/// What an agent does each cycle beside: so many actions are being followed.
+void followed(benchmark::State& run) {
+  ClusterState state = make_state(static_cast<int>(run.range(0)), static_cast<int>(run.range(1)), 0.5);
+  const Policy policy;
+  learning::Agent agent;
+  agent.observe(state, policy);
+  for (ActionId id = 1; id <= static_cast<ActionId>(run.range(2)); ++id) {
+    const VmState& vm = state.vms[id * 7919 % state.vms.size()];
+    Action raise;
+    raise.id = id;
+    raise.vm = vm.id;
+    raise.host = vm.host;
+    raise.operation = SetCpuQuota{90'000, 100'000};
+    raise.learned = learning::Note{};
+    raise.learned->scale = 1;
+    raise.learned->horizon = std::chrono::hours(24 * 365);
+    agent.began(raise, id, state);
+    agent.sent(raise, id, state.now);
+    agent.ended(id, true, state.now, std::nullopt);
+  }
+  for (auto _ : run) {
+    state.now += std::chrono::seconds(1);
+    benchmark::DoNotOptimize(agent.observe(state, policy).size());
+  }
+  run.counters["followed"] = static_cast<double>(agent.follower().following());
+}
+
 void sizes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"hosts", "vms_per_host", "at_once"})->Unit(benchmark::kMillisecond);
   for (const auto& [hosts, vms] : {std::pair(2, 10), std::pair(10, 10), std::pair(100, 10), std::pair(300, 10),
@@ -101,6 +162,14 @@ void sizes(benchmark::internal::Benchmark* bench) {
 
 BENCHMARK(quiet)->Apply(sizes);
 BENCHMARK(contended)->Apply(sizes);
+BENCHMARK(learned)
+    ->ArgNames({"hosts", "vms_per_host", "agent"})
+    ->Unit(benchmark::kMillisecond)
+    ->ArgsProduct({{100, 1000}, {20}, {0, 1, 2}});
+BENCHMARK(followed)
+    ->ArgNames({"hosts", "vms_per_host", "actions"})
+    ->Unit(benchmark::kMillisecond)
+    ->ArgsProduct({{100, 1000}, {20}, {0, 1, 10}});
 
 }  // namespace
 }  // namespace proteus::ham

@@ -353,6 +353,36 @@ TEST(ClusterView, ComparesWhatRequestsTakeAfterAMoveWithWhatWasExpected) {
   EXPECT_EQ(state.move_errors.moves, 0) << "no wait for a CPU was predicted";
 }
 
+TEST(ClusterView, ComparesWhatIsDroppedAfterAMoveWithWhatWasExpected) {
+  ClusterView view(options());
+  FakeHost target("h2", 2, 4 * kGiB);
+  target.vms = {vm("a")};
+  target.vms[0].net_packets = 1;
+  Timestamp now = kStart;
+  view.on_sample(target.sample(now), now);
+  ham::Action action;
+  action.vm = VmId("uuid-a");
+  action.host = HostId("h1");
+  Migrate migrate;
+  migrate.target = HostId("h2");
+  action.operation = migrate;
+  action.expected_drop_share = 1e-4;
+  view.on_action_end(action, now, true);
+  for (int second = 0; second < 100; ++second) {
+    now += std::chrono::seconds(1);
+    target.vms[0].net_bytes += 1'000'000;
+    target.vms[0].net_packets += 1000;
+    target.vms[0].net_drops += 5;
+    view.on_sample(target.sample(now), now);
+    (void)view.state(now);
+  }
+  const ham::ClusterState state = *view.state(now);
+  EXPECT_EQ(state.network_move_errors.moves, 1);
+  EXPECT_GT(state.network_move_errors.bias, 0.2) << "five of a thousand instead of one of ten thousand";
+  EXPECT_EQ(state.storage_move_errors.moves, 0);
+  EXPECT_NEAR(state.vms[0].signature.packets_dropped_per_s, 5, 0.1);
+}
+
 TEST(ClusterView, TellsTheForecastsOfThePressureOnTheHost) {
   // Waiting that is no demand: the vCPU idles as well. So states differ by the pressure that they keep.
   const auto states_with = [](double wait) {
@@ -397,6 +427,56 @@ TEST(ClusterView, FeedsTheForecasts) {
   EXPECT_NEAR(forecasts.at(forecast::Resource::kCpu).window_max.p50, 0.5, 0.05);
   ASSERT_TRUE(forecasts.contains(forecast::Resource::kMemory));
   EXPECT_NEAR(forecasts.at(forecast::Resource::kMemory).window_max.p50, 256.0 * kMiB, 1.0 * kMiB);
+}
+
+TEST(ClusterView, ForecastsHaveTheSameVersionUntilTheyAreRenewed) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  Timestamp now = kStart;
+  const auto pass_a_second = [&] {
+    host.pass(1, {{0.5, 0}});
+    now += std::chrono::seconds(1);
+    view.on_sample(host.sample(now), now);
+  };
+  for (int second = 0; second < 5; ++second) pass_a_second();
+  const auto version = [&] { return view.state(now)->vms.at(0).forecasts_version; };
+  EXPECT_EQ(version(), 0u);  // none is there yet: what stands for it is of this moment
+  const auto forecast = [&] {
+    view.forecasts().begin_round();
+    view.forecasts().take(view.forecasts().rounds_begun());
+  };
+  forecast();
+  const std::uint64_t first = version();
+  EXPECT_NE(first, 0u);
+  const auto held = view.state(now);  // the next is written into other memory
+  EXPECT_EQ(version(), first);
+  pass_a_second();
+  EXPECT_EQ(version(), first);
+  pass_a_second();
+  forecast();
+  EXPECT_NE(version(), first);
+  EXPECT_EQ(version(), version());
+  now += std::chrono::minutes(10);  // too old to be taken as it was made
+  EXPECT_EQ(version(), 0u);
+}
+
+TEST(ClusterView, TellsTheOverheadAnewOnlyWhenItHasChanged) {
+  ClusterView view(options());
+  FakeHost host("h1", 10, 4 * kGiB);
+  Timestamp now = kStart;
+  const auto overhead_after = [&](double used_cores, int seconds) {
+    for (int second = 0; second < seconds; ++second) {
+      host.cpu_time_ns += static_cast<std::int64_t>(used_cores * 1e9);
+      now += std::chrono::seconds(1);
+      view.on_sample(host.sample(now), now);
+    }
+    return view.state(now)->hosts.at(0).cpu_overhead_cores;
+  };
+  const double told = overhead_after(0.5, 60);
+  EXPECT_NEAR(told, 0.5, 0.03);
+  EXPECT_EQ(overhead_after(0.51, 60), told);
+  EXPECT_NEAR(overhead_after(0.6, 60), 0.6, 0.03);
 }
 
 }  // namespace

@@ -361,6 +361,25 @@ TEST(Pipeline, GoesOnFromWhatAnEarlierRunLearned) {
   EXPECT_EQ(second.learning()->save(), state.bytes);
 }
 
+TEST(Pipeline, FollowsOnWhatAnEarlierRunFollowed) {
+  const auto after_restart = [](const Pipeline& pipeline) {
+    Pipeline second(options(), policy(ham::Automation::kAutomatic), started());
+    EXPECT_TRUE(second.on_learned({pipeline.learning()->save()}));
+    return second.learning()->follower().following();
+  };
+  Pipeline obeyed(options(), policy(ham::Automation::kAutomatic), started());
+  Obedient world(obeyed);
+  for (int second = 0; second < 120 && obeyed.learning()->follower().following() == 0; ++second) world.run(1);
+  ASSERT_EQ(obeyed.learning()->follower().following(), 1u);
+  EXPECT_EQ(after_restart(obeyed), 1u);
+
+  Pipeline ignored(options(), policy(ham::Automation::kAutomatic), started());
+  Ramp ramp(ignored);
+  for (int second = 0; second < 120 && ignored.learning()->follower().following() == 0; ++second) ramp.step();
+  ASSERT_EQ(ignored.learning()->follower().following(), 1u);
+  EXPECT_EQ(after_restart(ignored), 0u) << "its action was not taken over: nobody will tell its end";
+}
+
 TEST(Pipeline, LearnsNothingIfItIsNotTo) {
   PipelineOptions without = options();
   without.learning = false;

@@ -28,6 +28,10 @@ struct FakeVm {
   std::int64_t disk_bytes = 0;
   std::int64_t disk_requests = 0;
   std::int64_t disk_time_ns = 0;
+  // Likewise of a tap.
+  std::int64_t net_bytes = 0;
+  std::int64_t net_packets = 0;
+  std::int64_t net_drops = 0;
 };
 
 /// A small host that reports what it is told, tick by tick.
@@ -48,6 +52,7 @@ class FakeHost {
     for (const FakeVm& vm : vms) {
       key.push_back(vm.uuid);
       if (vm.disk_requests > 0) key.push_back("disk");
+      if (vm.net_packets > 0) key.push_back("tap");
       for (const auto& [label, value] : vm.labels) key.push_back(label + "=" + value);
     }
     if (catalog_ == nullptr || key != key_ || catalog_->boot_id != boot_id) {
@@ -66,8 +71,13 @@ class FakeHost {
             vm.usable_bytes, vm.throttled_ns, vm.run_ns, vm.wait_ns}) {
         frame.values.push_back(value);
       }
-      if (vm.disk_requests == 0) continue;
-      for (const std::int64_t value : {vm.disk_bytes, vm.disk_requests, vm.disk_time_ns}) frame.values.push_back(value);
+      if (vm.disk_requests > 0) {
+        for (const std::int64_t value : {vm.disk_bytes, vm.disk_requests, vm.disk_time_ns})
+          frame.values.push_back(value);
+      }
+      if (vm.net_packets > 0) {
+        for (const std::int64_t value : {vm.net_bytes, vm.net_packets, vm.net_drops}) frame.values.push_back(value);
+      }
     }
     frame.present.assign(frame.values.size(), 1);
     return {catalog_, std::move(frame)};
@@ -122,17 +132,27 @@ class FakeHost {
       }
       catalog->series.push_back({index + 1, Kpi::kCpuRunTimeNs, 0});
       catalog->series.push_back({index + 1, Kpi::kRunQueueWaitNs, 0});
-      if (vm.disk_requests == 0) continue;
-      Entity disk;
-      disk.kind = EntityKind::kDisk;
-      disk.parent = index;
-      disk.name = "vda";
-      catalog->entities.push_back(disk);
-      for (const Kpi kpi : {Kpi::kBlockReadBytes, Kpi::kBlockOpsCount, Kpi::kBlockTimeNs}) {
-        catalog->series.push_back({index + 2, kpi, 0});
+      if (vm.disk_requests > 0) {
+        add_device(*catalog, index, EntityKind::kDisk, "vda",
+                   {Kpi::kBlockReadBytes, Kpi::kBlockOpsCount, Kpi::kBlockTimeNs});
+      }
+      if (vm.net_packets > 0) {
+        add_device(*catalog, index, EntityKind::kTap, "vnet0",
+                   {Kpi::kNetRxBytes, Kpi::kNetPacketsCount, Kpi::kNetRxDropsCount});
       }
     }
     return catalog;
+  }
+
+  static void add_device(Catalog& catalog, std::uint32_t vm, EntityKind kind, const char* name,
+                         const std::vector<Kpi>& kpis) {
+    Entity device;
+    device.kind = kind;
+    device.parent = vm;
+    device.name = name;
+    catalog.entities.push_back(device);
+    const auto index = static_cast<std::uint32_t>(catalog.entities.size() - 1);
+    for (const Kpi kpi : kpis) catalog.series.push_back({index, kpi, 0});
   }
 
   std::string name_;

@@ -21,12 +21,28 @@ std::vector<std::string> seeds() {
       const store::PresenceWords some{0x00ffffff, 0, 0x5555, 1};
       builder.add({++number, 7}, values, some);
     }
+    // Steps of very different sizes, and a series that moves as the one before it does.
+    for (const std::int64_t apart : {0, 1}) {
+      std::vector<std::int64_t> values{0};
+      for (std::int64_t i = 1; i < 200; ++i) values.push_back(values.back() + unit * (i * i * 7919 % (2 << i % 14)));
+      for (std::int64_t i = 0; i < 200; ++i) values[static_cast<std::size_t>(i)] += unit * apart * (i % 2);
+      builder.add({++number, 0}, values, {});
+    }
     all.push_back("p" + builder.finish());
   }
   // A body of three ticks and two series: unit 1; entities 1 and 3; buckets; constant and delta; first, last, sum,
   // size; a block of two differences of width 0 from reference 1.
   all.push_back(std::string("b\x03\x02", 3) +
                 std::string("\x01\x01\x02\x00\x00\x20\x23\x0a\x00\x04\x03\x02\x00\x02", 14));
+  // Three ticks and two series in classes, the second like the first: unit, entities, buckets, forms, first, last,
+  // sums, sizes of payloads and rests; payloads; symbols; a byte of rests.
+  all.push_back(std::string("b\x03\x02", 3) +
+                std::string("\x01\x01\x01\x00\x00\x25\x25\x0a\x0a\x0c\x0c\x05\x05\x05\x05\x01\x00"
+                            "\x01\x00\x02\x03\x01"
+                            "\x06\x00\x01\x01\x00"
+                            "\x00\x01\x00\x00"
+                            "\x01",
+                            32));
   return all;
 }
 

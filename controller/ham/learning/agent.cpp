@@ -8,7 +8,8 @@
 namespace proteus::ham::learning {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
+constexpr std::uint32_t kVersionWithoutFollowed = 1;
 /// VMs in the control group, while learning acts.
 constexpr double kControlShare = 0.2;
 constexpr Nanoseconds kBlock = std::chrono::minutes(30);
@@ -19,17 +20,21 @@ std::int64_t block_of(Timestamp now) {
   return now.time_since_epoch() / kBlock;
 }
 
-/// Whether the VM belongs to the control group in this half hour: FNV-1a of its id, and the finaliser of SplitMix64.
+/// Whether the VM belongs to the control group in this half hour.
 bool draw_control(const VmId& vm, std::int64_t block) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL ^ static_cast<std::uint64_t>(block);
-  for (const char c : vm.value) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
-  hash ^= hash >> 31;
-  return static_cast<double>(hash >> 11) * 0x1p-53 < kControlShare;
+  return static_cast<double>(draw(vm, static_cast<std::uint64_t>(block)) >> 11) * 0x1p-53 < kControlShare;
 }
 
 }  // namespace
+
+/// FNV-1a of its id, and the finaliser of SplitMix64.
+std::uint64_t draw(const VmId& vm, std::uint64_t number) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL ^ number;
+  for (const char c : vm.value) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
+  return hash ^ (hash >> 31);
+}
 
 Agent::Agent() : model_(kFeatureCount) {}
 
@@ -68,7 +73,9 @@ void Agent::on_decision(const Decision& decision) {
 
 Outcome Agent::learn(const Realised& realised) {
   const Note& note = realised.note;
-  const Occasion occasion{true, note.learned_act, note.propensity, note.expected(), realised.reward};
+  Occasion occasion{true, note.learned_act, note.propensity, note.expected(), std::nullopt};
+  // What was drawn instead of what the rules prefer tells the model something, and nothing of the rules' choice.
+  if (note.preferred) occasion.realised = realised.reward;
   const Supervisor::Verdict verdict = supervisor_.on_occasion(occasion, note.scale);
   if (verdict == Supervisor::Verdict::kStepBack) model_.fade(kKeptAfterRetreat);
   model_.observe(note.features, (realised.reward - note.predicted) / note.scale, realised.weight);
@@ -113,18 +120,23 @@ Report Agent::report() const {
 }
 
 template <typename Archive>
-void Agent::archive(Archive& a) {
+void Agent::archive(Archive& a, std::uint32_t version) {
   model_.archive(a);
   supervisor_.archive(a);
-  follower_.archive(a);
+  follower_.archive(a, version > kVersionWithoutFollowed);
   a(revision_);
+}
+
+void Agent::begin_elsewhere() {
+  follower_.forget_all();
+  counted_.clear();
 }
 
 std::string Agent::save() const {
   std::string bytes;
   forecast::StateWriter writer(bytes);
   writer(kStateVersion);
-  Agent(*this).archive(writer);  // one description serves both ways
+  Agent(*this).archive(writer, kStateVersion);  // one description serves both ways
   return bytes;
 }
 
@@ -132,11 +144,11 @@ Status Agent::restore(std::string_view bytes) {
   forecast::StateReader reader(bytes);
   std::uint32_t version = 0;
   reader(version);
-  if (reader.ok() && version != kStateVersion) {
+  if (reader.ok() && version != kStateVersion && version != kVersionWithoutFollowed) {
     return Error{ErrorCode::kUnsupported, "what was learned is stored in another version's form"};
   }
   Agent read;
-  read.archive(reader);
+  read.archive(reader, version);
   if (!reader.ok() || !reader.at_end()) return Error{ErrorCode::kCorrupt, "what was learned does not decode"};
   model_ = std::move(read.model_);
   supervisor_ = read.supervisor_;

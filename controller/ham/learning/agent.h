@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,9 @@ inline void Advice::write(Note& note) const {
   note.learned_act = note.gain <= note.required || note.gain + correction > note.required;
 }
 
+/// A number that a VM and another number decide: for draws that are the same each time.
+std::uint64_t draw(const VmId& vm, std::uint64_t number);
+
 /// Reinforcement learning of which actions keep what the score promises: a contextual bandit, one step deep, whose
 /// reward is what the action turned out to be worth within the score's own horizon. It corrects gains by what it is
 /// certain of, never beyond what rules and score allow: an option that the score finds insufficient stays so. It acts
@@ -50,6 +54,9 @@ class Agent {
   // For decide():
   /// What was learned may change decisions.
   bool acting() const { return supervisor_.acting(); }
+  /// Among choices that the score holds equal one is drawn, so that more is seen than what the rules prefer.
+  void explore(bool on) { explores_ = on; }
+  bool explores() const { return explores_; }
   /// Grows with each outcome.
   std::uint64_t revision() const { return revision_; }
   Advice advise(const Note& described, const VmId& vm, Timestamp now) const;
@@ -79,20 +86,28 @@ class Agent {
   const Supervisor& supervisor() const { return supervisor_; }
   const Follower& follower() const { return follower_; }
 
-  /// All but the actions that are being followed.
+  /// Everything, the actions that are being followed as well.
   std::string save() const;
-  /// Errors: kCorrupt, kUnsupported for another version; then nothing has changed.
+  /// Errors: kCorrupt, kUnsupported for another version; then nothing has changed. An older version (1) knows of no
+  /// action that is being followed.
   Status restore(std::string_view bytes);
+  /// After restore(): of the actions that were open, those whose end will still be told.
+  void keep_open(const std::set<ActionId>& known) { follower_.keep_open(known); }
+  /// In another cluster, or at another time: what was learned stays, what is being followed does not.
+  void begin_elsewhere();
+  /// Grows with each outcome and with each action that begins, ends or is followed no more: what save() writes differs.
+  std::uint64_t changes() const { return revision_ + follower_.changes(); }
 
  private:
   template <typename Archive>
-  void archive(Archive& a);
+  void archive(Archive& a, std::uint32_t version);
   Outcome learn(const Realised& realised);
 
   LinearModel model_;
   Supervisor supervisor_;
   Follower follower_;
   std::uint64_t revision_ = 0;
+  bool explores_ = false;                                         ///< not stored: it is configured
   std::map<VmId, std::array<std::int64_t, kKindCount>> counted_;  ///< half hour in which a held action was counted
 };
 

@@ -10,7 +10,8 @@ namespace {
 constexpr double kLargest = 3;
 /// Cores waiting for a CPU all the time that are too few to matter: the least scale.
 constexpr double kScaleFloorCores = 1e-3;
-/// More than this share of what a change promises must be CPU.
+/// No more than this share of what a change promises may be memory and exits to user space, whose outcomes are not
+/// measured as they are priced.
 constexpr double kOtherShareMax = 0.1;
 constexpr double kLongMigration_s = 600;
 constexpr double kRecent_s = 600;
@@ -21,14 +22,16 @@ double mean(const SlotValues& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(kSlots);
 }
 
-/// Of the CPU alone: what is waited for devices stands among contention as well.
+/// For CPUs, storage and network.
 double contention(const PlanState& plan, std::size_t host, const Load& load) {
   const HostModel& model = plan.model().hosts[host];
-  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, load);
+  DeviceLoad unmeasured = load.devices;  // what is waited for exits and for memory
+  unmeasured.storage_lean_per_s = unmeasured.packets_per_s = 0;
+  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, unmeasured);
 }
 
-/// CPU contention and work left undone that the change takes away, currency per hour.
-double cpu_relief(const PlanState& plan, const Change& change) {
+/// Contention and work left undone that the change takes away, currency per hour.
+double relief_of(const PlanState& plan, const Change& change) {
   const std::size_t v = change.vm;
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
@@ -52,6 +55,13 @@ double cpu_relief(const PlanState& plan, const Change& change) {
 double utilisation(const PlanState& plan, std::size_t host, const Load& load) {
   const HostModel& model = plan.model().hosts[host];
   return model.capacity_cores > 0 ? (load.median[0] + model.state->cpu_overhead_cores) / model.capacity_cores : 0;
+}
+
+/// How far the score looks ahead.
+Nanoseconds horizon(const ClusterModel& model) {
+  const Scenarios* scenarios = model.service != nullptr ? model.state.scenarios.get() : nullptr;
+  if (scenarios == nullptr || scenarios->tick.count() == 0) return model.horizon.length;
+  return scenarios->tick * static_cast<std::int64_t>(scenarios->ticks);
 }
 
 /// Standard error of the host's curve there, relative to what it says; 1 where nothing has been seen.
@@ -87,7 +97,8 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
   const double before_cores = now.allocation.cpu_limit_cores();
   const double after_cores = change.to.allocation.cpu_limit_cores();
   if (!moves && before_cores == after_cores) return std::nullopt;
-  const double relief = cpu_relief(plan, change);
+  const bool by_value = plan.model().service != nullptr;
+  const double relief = by_value ? evaluation.delta.performance : relief_of(plan, change);
   if (std::abs(evaluation.delta.performance - relief) >
       kOtherShareMax * std::abs(evaluation.delta.performance) + 1e-6) {
     return std::nullopt;
@@ -95,15 +106,19 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
 
   Note described;
   described.kind = moves ? Kind::kMigrate : after_cores > before_cores ? Kind::kRaise : Kind::kLower;
-  const double price = evaluation.delta.cost + evaluation.delta.latency;
-  described.predicted = relief - price;
-  described.cost = evaluation.delta.cost;
+  // A doubt is no price that anybody pays.
+  const double cost = evaluation.delta.cost - evaluation.doubt;
+  const double price = cost + evaluation.delta.latency;
+  if (by_value) described.utilisation = evaluation.delta.utilisation;
+  described.predicted = relief + described.utilisation - price;
+  described.cost = cost;
   if (moves) described.copied_bytes = vm.migration.copied_bytes;
   described.gain = evaluation.gain();
   described.required = plan.model().gain_required(evaluation.present_cost_per_hour);
-  described.horizon = plan.model().horizon.length;
-  described.scale = plan.policy().prices.contention_per_core_hour * kScaleFloorCores + std::abs(relief) +
-                    std::abs(evaluation.delta.utilisation) + std::abs(price) + 1e-9;
+  described.horizon = horizon(plan.model());
+  const double floor =
+      by_value ? plan.model().gain_required(0) : plan.policy().prices.contention_per_core_hour * kScaleFloorCores;
+  described.scale = floor + std::abs(relief) + std::abs(evaluation.delta.utilisation) + std::abs(price) + 1e-9;
 
   Features& x = described.features;
   const auto kind = static_cast<std::size_t>(described.kind);

@@ -1,8 +1,10 @@
 #include "controller/ham/learning/follower.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "controller/ham/score/plan_state.h"
+#include "controller/ham/score/scenarios.h"
 
 namespace proteus::ham::learning {
 namespace {
@@ -36,6 +38,7 @@ forecast::Forecast certain_demand(Timestamp now, double cores) {
 }  // namespace
 
 void Follower::began(const Action& action, std::uint64_t decision, const ClusterState& state) {
+  ++changes_;
   if (!action.learned) {
     for (auto& [id, followed] : followed_) {
       if (followed.decision == decision && followed.vm == action.vm) followed.open.insert(action.id);
@@ -60,6 +63,7 @@ void Follower::began(const Action& action, std::uint64_t decision, const Cluster
 void Follower::sent(const Action& action, std::uint64_t decision, Timestamp when) {
   const auto* move = std::get_if<Migrate>(&action.operation);
   const auto own = followed_.find(action.id);
+  ++changes_;
   bool alone = true;
   for (auto& [id, other] : followed_) {
     if (!other.sent || (other.decision == decision && other.vm == action.vm)) continue;
@@ -70,7 +74,7 @@ void Follower::sent(const Action& action, std::uint64_t decision, Timestamp when
   if (own == followed_.end()) return;
   Followed& followed = own->second;
   const auto delay_max = from_seconds(kDelayMax * to_seconds(followed.note.horizon));
-  if (!alone || when - followed.began > delay_max) {
+  if (!alone || (!followed.sent && when - followed.began > delay_max)) {
     followed_.erase(own);
     return;
   }
@@ -81,6 +85,7 @@ void Follower::ended(ActionId action, bool verified, Timestamp when, const std::
   for (auto it = followed_.begin(); it != followed_.end(); ++it) {
     Followed& followed = it->second;
     if (followed.open.erase(action) == 0) continue;
+    ++changes_;
     if (!verified || !followed.sent) {
       followed_.erase(it);
       return;
@@ -94,15 +99,57 @@ void Follower::ended(ActionId action, bool verified, Timestamp when, const std::
   }
 }
 
+namespace {
+
+/// What the VM waited for CPUs, storage and network, priced; currency per hour. nullopt: not measured.
+std::optional<double> measured(const ClusterModel& model, std::size_t v, const VmState& vm) {
+  const Prices& prices = model.policy.prices;
+  if (model.service == nullptr) {
+    const double waits = vm.run_queue_wait_ratio * vm.cpu_used_cores;
+    const double undone = std::max(0.0, vm.cpu_demand_cores - vm.cpu_used_cores);
+    return model.vms[v].priority * (prices.contention_per_core_hour * waits + prices.shortfall_per_core_hour * undone +
+                                    prices.storage_wait_per_core_hour * vm.stalls.storage +
+                                    prices.network_wait_per_core_hour * vm.stalls.network);
+  }
+  if (!vm.served) return std::nullopt;
+  const double lost = std::max(0.0, 1 - model.policy.limits.slowdown_free - vm.served->performance);
+  return model.vms[v].value_per_hour * lost + (vm.served->kept_waiting ? prices.waiting_per_vm_hour : 0);
+}
+
+/// What it cannot run for because the host has to find memory for it. By the work that gets done it is measured
+/// already.
+double stalled_for_memory(const ClusterModel& model, std::size_t v, const VmState& vm) {
+  if (model.service != nullptr) return 0;
+  return model.vms[v].priority * model.policy.prices.memory_wait_per_core_hour * vm.stalls.memory;
+}
+
+/// What the VMs want now, and nothing else; [vm] as in the part of the state that is looked at.
+std::shared_ptr<const Scenarios> as_it_is(const std::vector<const VmState*>& vms) {
+  auto now = std::make_shared<Scenarios>();
+  now->reset(vms.size(), 1, 1);
+  for (std::size_t v = 0; v < vms.size(); ++v) {
+    now->cpu_cores[v] = static_cast<float>(vms[v]->cpu_demand_cores);
+    if (!vms[v]->served) continue;
+    now->disk_bytes_per_s[v] = static_cast<float>(vms[v]->served->disk_bytes_per_s);
+    now->network_bytes_per_s[v] = static_cast<float>(vms[v]->served->network_bytes_per_s);
+  }
+  return now;
+}
+
+}  // namespace
+
 std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, const Policy& policy,
                                                    const std::set<HostId>& hosts, const Followed* without) {
   ClusterState part;
   part.now = state.now;
+  const bool by_value = !policy.values.empty();
   for (const HostState& host : state.hosts) {
     if (!hosts.contains(host.id)) continue;
-    if (!host.fresh) return std::nullopt;
+    // Nobody waits on a host that is asleep.
+    if (!host.fresh && !host.asleep) return std::nullopt;
     part.hosts.push_back(host);
-    part.hosts.back().fingerprint.memory_capacity_bytes = 0;  // unknown: memory is not what is compared
+    // Unknown: memory is not what is compared, unless by the work that gets done.
+    if (!by_value) part.hosts.back().fingerprint.memory_capacity_bytes = 0;
   }
   if (part.hosts.size() != hosts.size()) return std::nullopt;
   std::vector<const VmState*> now;
@@ -115,6 +162,14 @@ std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, co
     there.host = vm.host;
     there.running = true;
     there.allocation = vm.allocation;
+    if (!by_value) {
+      there.signature = vm.signature;
+      there.signature.exits_per_s = 0;  // what they take is not measured
+    } else {
+      there.memory_resident_bytes = vm.memory_resident_bytes;
+      there.disk_half_bytes_per_s = vm.disk_half_bytes_per_s;
+      there.network_half_bytes_per_s = vm.network_half_bytes_per_s;
+    }
     there.forecasts[forecast::Resource::kCpu] = certain_demand(state.now, vm.cpu_demand_cores);
     if (without != nullptr && vm.id == without->vm) {
       if (without->verified && vm.host != without->target) return std::nullopt;
@@ -127,14 +182,14 @@ std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, co
       std::none_of(now.begin(), now.end(), [&](const VmState* vm) { return vm->id == without->vm; })) {
     return std::nullopt;
   }
+  if (by_value) part.scenarios = as_it_is(now);
   const ClusterModel model(part, policy);
   Waiting waiting;
   for (std::size_t v = 0; v < now.size(); ++v) {
-    const VmState& vm = *now[v];
-    const double waits = vm.run_queue_wait_ratio * vm.cpu_used_cores;
-    const double undone = std::max(0.0, vm.cpu_demand_cores - vm.cpu_used_cores);
-    waiting.measured += model.vms[v].priority * (policy.prices.contention_per_core_hour * waits +
-                                                 policy.prices.shortfall_per_core_hour * undone);
+    const std::optional<double> waits = measured(model, v, *now[v]);
+    if (!waits) return std::nullopt;
+    waiting.measured += *waits;
+    waiting.stalled += stalled_for_memory(model, v, *now[v]);
   }
   waiting.modelled = -PlanState(model).total().performance;
   return waiting;
@@ -166,7 +221,8 @@ double Follower::reward(const Followed& followed, const Policy& policy) {
   // While it was under way, relief did not come yet, and copying disturbed both hosts.
   const double lost = (relief * took_h - followed.relief_during) / payback_h;
   const double copied = (followed.copied_bytes - followed.note.copied_bytes) / kBytesPerGib;
-  return relief - lost - followed.note.cost - policy.prices.migration_per_gib * copied / payback_h -
+  return relief + followed.note.utilisation - lost - followed.note.cost -
+         policy.prices.migration_per_gib * copied / payback_h -
          policy.prices.downtime_per_second * followed.downtime_s / payback_h;
 }
 
@@ -183,7 +239,10 @@ std::vector<Realised> Follower::observe(const ClusterState& state, const Policy&
     const bool settled = followed.verified && state.now - *followed.verified > kSettling;
     if (counts && followed.sent && !followed.cut && (settled || !followed.verified)) {
       if (const auto seen = waiting(state, policy, {followed.source, followed.target}, &followed)) {
-        const double relief = (factor * seen->modelled - seen->measured) * seconds / 3600;
+        // What was so before is not the action's doing; the formulas know nothing of it.
+        if (!followed.stalled_before) followed.stalled_before = seen->stalled;
+        const double stalled = seen->stalled - *followed.stalled_before;
+        const double relief = (factor * seen->modelled - seen->measured - stalled) * seconds / 3600;
         (followed.verified ? followed.relief_after : followed.relief_during) += relief;
         if (followed.verified) followed.after_s += seconds;
       }
@@ -199,8 +258,21 @@ std::vector<Realised> Follower::observe(const ClusterState& state, const Policy&
       known.push_back({it->first, followed.vm, followed.note, reward(followed, policy), share});
     }
     it = followed_.erase(it);
+    ++changes_;
   }
   return known;
+}
+
+void Follower::keep_open(const std::set<ActionId>& known) {
+  std::erase_if(followed_, [&](const auto& entry) {
+    const std::set<ActionId>& open = entry.second.open;
+    return std::any_of(open.begin(), open.end(), [&](ActionId action) { return !known.contains(action); });
+  });
+}
+
+void Follower::forget_all() {
+  followed_.clear();
+  observed_.reset();
 }
 
 }  // namespace proteus::ham::learning

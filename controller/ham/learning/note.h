@@ -25,11 +25,13 @@ extern const std::array<const char*, kFeatureCount> kFeatureNames;
 struct Note {
   Kind kind = Kind::kRaise;
   Features features{};
-  /// What the score expects of it for the CPU: contention and work left undone that it takes away, less what it costs
-  /// once. Without idle allocation, headroom and energy: those are prices of what is, not forecasts of what will be.
+  /// What the score expects of it: contention for CPUs, storage and network and work left undone that it takes away,
+  /// less what it costs once. Without memory, exits, idle allocation, headroom and energy: those are prices of what is,
+  /// not forecasts of what will be. Where the policy gives VMs' work a value: all that the score expects.
   double predicted = 0;
   double cost = 0;          ///< part of it: one-off prices but downtime and delay
   double copied_bytes = 0;  ///< that a migration is expected to copy; part of the cost
+  double utilisation = 0;   ///< part of it where VMs' work has a value: counted as promised, nobody measures it
   double scale = 0;         ///< size of what it is about: errors are learned relative to it; > 0
   double gain = 0;          ///< by the score, all terms
   double required = 0;      ///< the gain asked for
@@ -39,6 +41,7 @@ struct Note {
   bool learned_act = true;  ///< the action is worth taking with the correction, too
   bool control = false;     ///< its VM was in the control group, whose VMs the rules decide about alone
   double propensity = 1;    ///< with which it was taken
+  bool preferred = true;    ///< the rules would have taken it; else it was drawn among what the score holds equal
   Nanoseconds horizon{};    ///< that the score looked ahead
   bool operator==(const Note&) const = default;
 

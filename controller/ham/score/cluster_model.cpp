@@ -1,6 +1,7 @@
 #include "controller/ham/score/cluster_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "controller/ham/rules/selector.h"
 #include "controller/ham/score/load.h"
+#include "controller/ham/score/memory.h"
 #include "controller/ham/score/service.h"
 
 namespace proteus::ham {
@@ -169,15 +171,23 @@ void apply_host_rules(const Policy& p, std::size_t h, HostModel& model) {
   }
 }
 
+/// memory_other_bytes: less what its VMs hold. It changes a little all the time; what depends on it must not.
+void finish_memory(HostModel& host) {
+  const double step = static_cast<double>(host.memory_bytes) / 256;
+  const double in_use = static_cast<double>(host.memory_bytes - host.state->memory_available_bytes);
+  host.memory_other_bytes = step > 0 ? step * std::max(0.0, std::round((in_use + host.memory_other_bytes) / step)) : 0;
+}
+
 }  // namespace
 
-ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
+ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memory)
     : state(s),
       policy(p),
       horizon(make_horizon(s, p)),
       hosts(s.hosts.size()),
       vms(s.vms.size()),
       rule_vms(p.affinity.size()) {
+  if (memory != nullptr) memory->begin(s, horizon);
   std::map<double, std::shared_ptr<const WaitTable>> priors;
   for (std::size_t h = 0; h < hosts.size(); ++h) {
     const HostState& host = s.hosts[h];
@@ -224,7 +234,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     const auto host = host_indices.find(vm.host.value);
     model.host = host == host_indices.end() ? kNowhere : host->second;
     model.active = vm.running && model.host != kNowhere;
-    model.demand = make_demand(vm, horizon);
+    model.demand = memory != nullptr ? memory->demand_of(v, vm, horizon) : make_demand(vm, horizon);
     const auto memory_bytes =
         static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
     model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
@@ -237,8 +247,15 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p)
     apply_vm_rules(p, affinities, vm, model);
     apply_reservations(p, vm, model);
     apply_windows(p, vm, s.now, model);
+    if (memory != nullptr) model.version = memory->version_of(v, model);
     if (!model.active) continue;
+    hosts[model.host].memory_other_bytes -= memory_bytes;
     for (const std::uint32_t rule : model.affinity) rule_vms[rule].push_back(v);
+  }
+
+  for (std::size_t h = 0; h < hosts.size(); ++h) {
+    finish_memory(hosts[h]);
+    if (memory != nullptr) hosts[h].version = memory->version_of(h, hosts[h]);
   }
 
   for (const InFlight& flight : s.in_flight) {

@@ -31,7 +31,8 @@ struct HostModel {
   double curve_trust = 0;                 ///< how far `wait` is believed, beside what a finite number of vCPUs can wait
   double capacity_cores = 0;
   std::int64_t memory_bytes = 0;
-  double cpu_headroom = 0;  ///< share of the capacity to be kept free
+  double memory_other_bytes = 0;  ///< in use, and not by VMs that are there; to 1/256 of its memory
+  double cpu_headroom = 0;        ///< share of the capacity to be kept free
   double memory_headroom = 0;
   std::shared_ptr<const WaitTable> disk_wait;  ///< none: nobody waits for it
   std::shared_ptr<const WaitTable> network_wait;
@@ -42,6 +43,8 @@ struct HostModel {
   int moves_last_hour = 0;                ///< in or out, ended
   double transit_cpu_cores = 0;           ///< p90 demand of VMs on their way here
   std::int64_t transit_memory_bytes = 0;  ///< of the same
+  /// The same as in a decision before only if its score under the same load is; 0: not known.
+  std::uint64_t version = 0;
 };
 
 /// Limits that the size rules put on a VM's allocation, all that match taken together.
@@ -78,9 +81,12 @@ struct VmModel {
   std::string exclusion;                ///< name of the exclude rule; empty: none
   std::vector<std::uint32_t> affinity;  ///< indices into Policy::affinity
   std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
+  /// The same as in a decision before only if its load and its score are; 0: not known.
+  std::uint64_t version = 0;
 };
 
 class ServicePrices;
+struct Memory;
 
 /// What a VM with such an allocation counts against its host's memory.
 inline std::int64_t promised_bytes(const VmModel& vm, const Allocation& allocation) {
@@ -89,7 +95,8 @@ inline std::int64_t promised_bytes(const VmModel& vm, const Allocation& allocati
 
 /// Everything that does not change while a decision is searched for. Borrows state and policy.
 struct ClusterModel {
-  ClusterModel(const ClusterState& state, const Policy& policy);
+  /// memory: of the decision before, and for the next one.
+  ClusterModel(const ClusterState& state, const Policy& policy, Memory* memory = nullptr);
   ~ClusterModel();
   ClusterModel(const ClusterModel&) = delete;
   ClusterModel& operator=(const ClusterModel&) = delete;
@@ -97,6 +104,7 @@ struct ClusterModel {
   const ClusterState& state;
   const Policy& policy;
   const learning::Agent* learning = nullptr;  ///< corrects gains; null: nothing does
+  bool explores = false;                      ///< among equal choices one is drawn
   Horizon horizon;
   std::vector<HostModel> hosts;  ///< as in state.hosts
   std::vector<VmModel> vms;      ///< as in state.vms

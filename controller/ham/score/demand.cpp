@@ -62,16 +62,25 @@ void fill_flat(Demand& demand, double cores) {
 }  // namespace
 
 Horizon make_horizon(const ClusterState& state, const Policy& policy) {
+  Timestamp start = state.now;
   Timestamp end = state.now;
+  Nanoseconds finest{};
   for (const VmState& vm : state.vms) {
-    if (const Forecast* f = usable_forecast(vm, Resource::kCpu, state.now)) end = std::max(end, end_of(*f));
+    const Forecast* f = usable_forecast(vm, Resource::kCpu, state.now);
+    if (f == nullptr) continue;
+    end = std::max(end, end_of(*f));
+    // One that is made of the present moment alone has no steps to speak of.
+    if (f->made_at == state.now || (finest.count() > 0 && f->step >= finest)) continue;
+    finest = f->step;
+    start = state.now - (state.now - f->made_at) % f->step;
   }
-  Nanoseconds length = end - state.now;
+  if (start > state.now) start = state.now;  // made by a clock that was ahead
+  Nanoseconds length = end - start;
   if (length.count() <= 0) length = kHorizonWithoutForecast;
   if (policy.limits.lookahead.count() > 0) length = std::min(length, policy.limits.lookahead);
   // A slot must not be empty, however short the horizon is.
   length = std::max(length, Nanoseconds(static_cast<std::int64_t>(kSlots)));
-  return Horizon{state.now, length};
+  return Horizon{start, length};
 }
 
 Demand make_demand(const VmState& vm, const Horizon& horizon) {
@@ -114,12 +123,13 @@ Demand make_demand(const VmState& vm, const Horizon& horizon) {
   return demand;
 }
 
-std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, double limit_cores) {
+std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, Timestamp now,
+                                            double limit_cores) {
   const Forecast* f = usable_forecast(vm, Resource::kCpu, horizon.start);
   if (f == nullptr) return std::nullopt;
   double elapsed_s = 0;
   std::optional<Nanoseconds> crossing;
-  for_each_step(*f, horizon.start, horizon.start + horizon.length, [&](const Quantiles& q, double overlap_s) {
+  for_each_step(*f, now, horizon.start + horizon.length, [&](const Quantiles& q, double overlap_s) {
     if (!crossing && q.p90 > limit_cores) crossing = from_seconds(elapsed_s);
     elapsed_s += overlap_s;
   });

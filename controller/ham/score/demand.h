@@ -17,15 +17,16 @@ constexpr std::size_t kSlots = 10;
 /// counts as the median, which errs on the side of more demand.
 constexpr std::array<double, 3> kQuantileWeights = {0.70, 0.245, 0.055};
 
-/// The time that a decision looks ahead, from the state's `now`.
+/// The time that a decision looks ahead. It begins with the forecasts' step that the state's `now` lies in, so that
+/// slots are made of whole steps, and all decisions within a step see the same ones.
 struct Horizon {
-  Timestamp start;
+  Timestamp start;  ///< at most one step of the forecasts before the state's `now`
   Nanoseconds length{};
   Nanoseconds slot() const { return length / static_cast<std::int64_t>(kSlots); }
 };
 
-/// The longest forecast's end, or policy.limits.lookahead if that is set and sooner. One minute if there is no
-/// forecast.
+/// Up to the longest forecast's end, or policy.limits.lookahead if that is set and sooner. One minute, from now, if
+/// there is no forecast.
 Horizon make_horizon(const ClusterState& state, const Policy& policy);
 
 /// One VM's demand on the slots of a horizon.
@@ -43,7 +44,8 @@ struct Demand {
 /// horizon keeps its last step. Pure.
 Demand make_demand(const VmState& vm, const Horizon& horizon);
 
-/// When the VM's p90 CPU demand first exceeds `limit_cores`, counted from the horizon's start; nullopt: not within it.
-std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, double limit_cores);
+/// When the VM's p90 CPU demand first exceeds `limit_cores`, counted from `now`; nullopt: not within the horizon.
+std::optional<Nanoseconds> time_until_above(const VmState& vm, const Horizon& horizon, Timestamp now,
+                                            double limit_cores);
 
 }  // namespace proteus::ham

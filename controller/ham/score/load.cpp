@@ -22,6 +22,15 @@ double quantile_of_sum(double median, double spread, double square) {
   return median + std::sqrt(std::max(0.0, (1 - kErrorCorrelation) * square + kErrorCorrelation * spread * spread));
 }
 
+/// Two slots of a load ask the same of a host.
+bool same_slots(const Load& load, std::size_t a, std::size_t b) {
+  for (const SlotValues* values : {&load.median, &load.spread90, &load.square90, &load.spread99, &load.square99,
+                                   &load.weighted, &load.peak.median, &load.peak.spread90, &load.peak.square90}) {
+    if ((*values)[a] != (*values)[b]) return false;
+  }
+  return true;
+}
+
 double expectation(double p50, double p90, double p99) {
   return kQuantileWeights[0] * p50 + kQuantileWeights[1] * p90 + kQuantileWeights[2] * p99;
 }
@@ -46,6 +55,16 @@ double PeakLoad::most() const {
   return peak;
 }
 
+void DeviceLoad::add(const DeviceLoad& other, double sign) {
+  storage_requests_per_s += sign * other.storage_requests_per_s;
+  storage_lean_per_s += sign * other.storage_lean_per_s;
+  network_bytes_per_s += sign * other.network_bytes_per_s;
+  packets_per_s += sign * other.packets_per_s;
+  exits_per_s += sign * other.exits_per_s;
+  mean_cores += sign * other.mean_cores;
+  memory_used_bytes += sign * other.memory_used_bytes;
+}
+
 void Load::add(const Load& other, double sign) {
   for (std::size_t i = 0; i < kSlots; ++i) {
     median[i] += sign * other.median[i];
@@ -57,11 +76,7 @@ void Load::add(const Load& other, double sign) {
   }
   peak.add(other.peak, sign);
   vcpus += sign * other.vcpus;
-  storage_requests_per_s += sign * other.storage_requests_per_s;
-  storage_lean_per_s += sign * other.storage_lean_per_s;
-  network_bytes_per_s += sign * other.network_bytes_per_s;
-  packets_per_s += sign * other.packets_per_s;
-  memory_used_bytes += sign * other.memory_used_bytes;
+  devices.add(other.devices, sign);
   memory_bytes += sign > 0 ? other.memory_bytes : -other.memory_bytes;
   vms += sign > 0 ? other.vms : -other.vms;
 }
@@ -97,14 +112,16 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
     load.peak.square90[i] = peak_spread * peak_spread;
   }
   const profile::Signature& signature = vm.state->signature;
-  load.storage_requests_per_s = signature.storage_requests_per_s;
-  load.storage_lean_per_s = vm.priority * signature.storage_lean_per_s;
-  load.network_bytes_per_s = signature.network_bytes_per_s;
-  load.packets_per_s = vm.priority * signature.packets_per_s;
+  load.devices = {.storage_requests_per_s = signature.storage_requests_per_s,
+                  .storage_lean_per_s = vm.priority * signature.storage_lean_per_s,
+                  .network_bytes_per_s = signature.network_bytes_per_s,
+                  .packets_per_s = vm.priority * signature.packets_per_s,
+                  .exits_per_s = vm.priority * signature.exits_per_s,
+                  .mean_cores = mean(load.median)};
   const auto memory = static_cast<double>(allocation.memory_bytes);
   const double used =
       demand.memory_known ? demand.memory_max.p99 : static_cast<double>(vm.state->memory_resident_bytes);
-  load.memory_used_bytes = std::min(memory, used);
+  load.devices.memory_used_bytes = std::min(memory, used);
   load.memory_bytes = promised_bytes(vm, allocation);
   return load;
 }
@@ -156,7 +173,7 @@ double energy_cost(const Policy& policy, const HostModel& host, double used) {
 namespace {
 
 /// by: at(), or error_at().
-double device_price(const Policy& policy, const HostModel& host, const Load& load,
+double device_price(const Policy& policy, const HostModel& host, const DeviceLoad& load,
                     double (profile::ResponseCurve::*by)(double) const) {
   double price = 0;
   const profile::Fingerprint& answers = host.state->fingerprint;
@@ -169,16 +186,25 @@ double device_price(const Policy& policy, const HostModel& host, const Load& loa
     const double dropped = (answers.network.curve.*by)(std::max(0.0, load.network_bytes_per_s));
     price += policy.prices.network_wait_per_core_hour * load.packets_per_s * dropped * profile::kDropCost_s;
   }
+  if (load.exits_per_s > 1e-9 && host.capacity_cores > 0) {
+    const double utilisation = (load.mean_cores + host.state->cpu_overhead_cores) / host.capacity_cores;
+    const double exit_s = (answers.exits.curve.*by)(std::max(0.0, utilisation));
+    price += policy.prices.exit_wait_per_core_hour * load.exits_per_s * exit_s;
+  }
+  if (host.memory_bytes > 0 && !answers.memory.curve.knots().empty()) {
+    const double used = (host.memory_other_bytes + load.memory_used_bytes) / static_cast<double>(host.memory_bytes);
+    price += policy.prices.memory_wait_per_core_hour * (answers.memory.curve.*by)(std::max(0.0, used));
+  }
   return price;
 }
 
 }  // namespace
 
-double device_cost(const Policy& policy, const HostModel& host, const Load& load) {
+double device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
   return device_price(policy, host, load, &profile::ResponseCurve::at);
 }
 
-double device_error(const Policy& policy, const HostModel& host, const Load& load) {
+double device_error(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
   return device_price(policy, host, load, &profile::ResponseCurve::error_at);
 }
 
@@ -186,14 +212,18 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
   HostScore score;
   if (load.vms == 0) return score;
   const Prices& prices = policy.prices;
-  score.contention.fill(device_cost(policy, host, load));
+  score.contention.fill(device_cost(policy, host, load.devices));
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
-    // The roots of all slots first: they are independent of each other, which the processor likes.
+    // The roots of all slots first: they are independent of each other, which the processor likes. A forecast that is
+    // the same all the time is priced once.
     SlotValues p90;
     SlotValues p99;
     SlotValues peak;
+    std::array<bool, kSlots> repeats{};
     for (std::size_t i = 0; i < kSlots; ++i) {
+      repeats[i] = i > 0 && same_slots(load, i - 1, i);
+      if (repeats[i]) continue;
       p90[i] = quantile_of_sum(load.median[i], load.spread90[i], load.square90[i]);
       p99[i] = quantile_of_sum(load.median[i], load.spread99[i], load.square99[i]);
       peak[i] = load.peak.at(i);
@@ -204,12 +234,20 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
     };
     double beyond_headroom = 0;
     double used = 0;
+    double slot_cost = 0;
+    double slot_beyond = 0;
+    double slot_used = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
-      const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
-      const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
-      score.contention[i] += priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
-      beyond_headroom += std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
-      used += std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
+      if (!repeats[i]) {
+        const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
+        const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
+        slot_cost = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
+        slot_beyond = std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
+        slot_used = std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
+      }
+      score.contention[i] += slot_cost;
+      beyond_headroom += slot_beyond;
+      used += slot_used;
     }
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
                       std::max(host.cpu_headroom, 0.01);
@@ -218,7 +256,7 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
   if (host.memory_bytes > 0) {
     const auto memory = static_cast<double>(host.memory_bytes);
     score.memory_shortage =
-        prices.memory_shortage_per_gib_hour * std::max(0.0, load.memory_used_bytes - memory) / kBytesPerGib;
+        prices.memory_shortage_per_gib_hour * std::max(0.0, load.devices.memory_used_bytes - memory) / kBytesPerGib;
     const double beyond = static_cast<double>(load.memory_bytes) / memory - (1 - host.memory_headroom);
     score.imbalance += prices.imbalance_per_host_hour * std::max(0.0, beyond) / std::max(host.memory_headroom, 0.01);
     score.imbalance += prices.crowding_per_host_hour *

@@ -30,17 +30,25 @@ struct PeakLoad {
   double most() const;
 };
 
+/// What VMs ask of a host beside CPU: where they wait for it is learned, not modelled (profile::HostCurve).
+struct DeviceLoad {
+  double storage_requests_per_s = 0;
+  double storage_lean_per_s = 0;  ///< of them those that vCPUs wait for, × the VM's priority (profile::Signature)
+  double network_bytes_per_s = 0;
+  double packets_per_s = 0;  ///< × the VM's priority
+  double exits_per_s = 0;    ///< to user space; × the VM's priority
+  double mean_cores = 0;     ///< p50, mean over the horizon
+  double memory_used_bytes = 0;
+  void add(const DeviceLoad& other, double sign);
+};
+
 /// Load of one VM, or of several together, by slot: medians add; spreads over the median add linearly and as squares.
 struct Load {
   SlotValues median{}, spread90{}, square90{}, spread99{}, square99{};  ///< cores, mean over the slot
   SlotValues weighted{};  ///< median × the VM's priority: who suffers when the host is contended
   PeakLoad peak;
   double vcpus = 0;
-  double storage_requests_per_s = 0;  ///< made of the host's storage
-  double storage_lean_per_s = 0;      ///< of them those that vCPUs wait for, × the VM's priority (profile::Signature)
-  double network_bytes_per_s = 0;
-  double packets_per_s = 0;  ///< × the VM's priority
-  double memory_used_bytes = 0;
+  DeviceLoad devices;
   std::int64_t memory_bytes = 0;
   int vms = 0;
   void add(const Load& other, double sign);
@@ -71,11 +79,11 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
 /// Of a host with VMs, in currency per hour; used: share of its CPU.
 double energy_cost(const Policy& policy, const HostModel& host, double used);
-/// What VMs wait for the host's storage and network [currency per hour]; 0 where nothing is known of the host or its
-/// VMs.
-double device_cost(const Policy& policy, const HostModel& host, const Load& load);
+/// What VMs wait for the host's storage, network, memory and exits [currency per hour]; 0 where nothing is known of the
+/// host or its VMs.
+double device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load);
 /// Standard error of that, as far as the host's curves are uncertain.
-double device_error(const Policy& policy, const HostModel& host, const Load& load);
+double device_error(const Policy& policy, const HostModel& host, const DeviceLoad& load);
 /// How many of `vcpus` vCPUs wait for a CPU of the host, on average, while they want so many cores.
 double waiting_cores(const HostModel& host, double vcpus, double cores);
 

@@ -1,22 +1,10 @@
 #include "controller/ham/score/plan_state.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 
 namespace proteus::ham {
 namespace {
-
-constexpr double kBytesPerGib = static_cast<double>(kGiB);
-/// Share of its performance that a VM loses while its memory is copied. Source: Beloglazov & Buyya (2012).
-constexpr double kMigrationSlowdown = 0.1;
-/// Standard errors that a move has to be better by: nine of ten are, if errors are normal.
-constexpr double kDoubtDeviations = 1.28;
-
-/// Number of separate orders that the change needs besides the move.
-int count_reshapes(const Allocation& from, const Allocation& to) {
-  return (from.vcpus != to.vcpus) + (from.cpu_quota_us != to.cpu_quota_us) + (from.memory_bytes != to.memory_bytes);
-}
 
 std::int64_t held_bytes(const VmState& vm) {
   return vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes;
@@ -26,6 +14,10 @@ std::int64_t held_bytes(const VmState& vm) {
 
 PlanState::PlanState(const ClusterModel& model)
     : model_(&model),
+      vm_versions_(model.vms.size()),
+      host_versions_(model.hosts.size()),
+      departures_(model.vms.size()),
+      reshapes_(model.vms.size()),
       placements_(model.vms.size()),
       stops_(model.vms.size()),
       arrival_s_(model.vms.size()),
@@ -40,16 +32,53 @@ PlanState::PlanState(const ClusterModel& model)
     placements_[v] = {vm.host, vm.state->allocation};
     if (!vm.active) continue;
     hosts_[vm.host].vms.push_back(v);
+    vm_versions_[v] = vm.version;
     vm_loads_[v] = load_of(vm, vm.state->allocation);
     vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
     count_affinity(v, vm.host, 1);
   }
-  for (std::size_t h = 0; h < hosts_.size(); ++h) recompute(h, false);
+  for (std::size_t h = 0; h < hosts_.size(); ++h) {
+    host_versions_[h] = model.hosts[h].version;
+    recompute(h, false);
+  }
+}
+
+bool PlanState::rebase(const ClusterModel& model) {
+  if (model.service != nullptr || model.vms.size() != placements_.size() || model.hosts.size() != hosts_.size() ||
+      model.policy.affinity.size() != affinity_counts_.size()) {
+    return false;
+  }
+  for (std::size_t v = 0; v < placements_.size(); ++v) {
+    const bool was_active = vm_versions_[v] != 0;
+    if (model.vms[v].version == 0 || model.vms[v].active != was_active) return false;
+    if (placements_[v].host != model.vms[v].host) return false;
+  }
+  model_ = &model;
+  std::vector<bool> changed(hosts_.size());
+  for (auto& counts : affinity_counts_) counts.clear();
+  for (std::size_t v = 0; v < placements_.size(); ++v) {
+    const VmModel& vm = model.vms[v];
+    placements_[v].allocation = vm.state->allocation;
+    if (!vm.active) continue;
+    count_affinity(v, vm.host, 1);
+    if (vm_versions_[v] == vm.version) continue;
+    vm_versions_[v] = vm.version;
+    vm_loads_[v] = load_of(vm, vm.state->allocation);
+    vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
+    changed[vm.host] = true;
+  }
+  for (std::size_t h = 0; h < hosts_.size(); ++h) {
+    if (!changed[h] && host_versions_[h] == model.hosts[h].version) continue;
+    host_versions_[h] = model.hosts[h].version;
+    recompute(h, false);
+  }
+  return true;
 }
 
 void PlanState::recompute(std::size_t h, bool same_vms) {
   // From the beginning each time: adding and subtracting for a whole search would let rounding pile up.
   HostPlan& host = hosts_[h];
+  host.revision = ++revisions_;
   host.load = Load{};
   host.vm_performance = 0;
   for (const std::size_t v : host.vms) {
@@ -154,179 +183,6 @@ double PlanState::rule_cost_change(std::size_t v, std::size_t from, std::size_t 
   hard +=
       static_cast<int>(model_->hosts[to].state->maintenance) - static_cast<int>(model_->hosts[from].state->maintenance);
   return soft_cost;
-}
-
-ScoreTerms PlanState::one_off_terms(std::size_t v, const Placement& to) const {
-  const VmModel& vm = model_->vms[v];
-  ScoreTerms terms = to.host == vm.host ? ScoreTerms{} : move_terms(v);
-  terms.cost +=
-      policy().prices.action_fixed * count_reshapes(vm.state->allocation, to.allocation) / model_->payback_hours();
-  return terms;
-}
-
-ScoreTerms PlanState::move_terms(std::size_t v) const {
-  const VmModel& vm = model_->vms[v];
-  const Prices& prices = policy().prices;
-  const double payback_h = model_->payback_hours();
-  ScoreTerms terms;
-  terms.cost = (prices.action_fixed + prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib) / payback_h;
-  const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
-  const double slowed_h = (kMigrationSlowdown * vm.migration.duration_s + vm.migration.downtime_s) / 3600;
-  terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
-                   vm.priority * prices.contention_per_core_hour * throttled_core_h + vm.value_per_hour * slowed_h) /
-                  payback_h;
-  return terms;
-}
-
-double PlanState::move_price(std::size_t v) const {
-  const ScoreTerms terms = move_terms(v);
-  return terms.cost + terms.latency;
-}
-
-bool PlanState::moves_on(const Change& change) const {
-  const std::size_t now = placements_[change.vm].host;
-  const std::size_t home = model_->vms[change.vm].host;
-  return now != home && change.to.host != now && change.to.host != home;
-}
-
-/// When a move has been made if it begins as soon as it may: once everybody who leaves its target in this plan has
-/// left, and the VM itself has arrived where it starts from.
-double PlanState::arrival_s(const Change& move) const {
-  const HostState& target = *model_->hosts[move.to.host].state;
-  double start_s = hosts_[move.to.host].left_by_s;
-  if (moves_on(move)) start_s = std::max(start_s, arrival_s_[move.vm]);
-  if (target.asleep) start_s = std::max(start_s, to_seconds(target.wake_time));
-  return start_s + model_->vms[move.vm].migration.duration_s;
-}
-
-/// What the move may bring less than expected because of what its two hosts are not known well for: the change of
-/// their errors, which are independent of each other. Home again is where the VM is known.
-double PlanState::doubt(const Change& move) const {
-  if (move.to.host == model_->vms[move.vm].host) return 0;
-  const Load& vm = vm_loads_[move.vm];
-  if (vm.storage_lean_per_s <= 0 && vm.packets_per_s <= 0) return 0;
-  const auto change_of = [&](std::size_t h, double sign) {
-    Load load = hosts_[h].load;
-    load.add(vm, sign);
-    return device_error(policy(), model_->hosts[h], load) - device_error(policy(), model_->hosts[h], hosts_[h].load);
-  };
-  return kDoubtDeviations * std::hypot(change_of(placements_[move.vm].host, -1), change_of(move.to.host, 1));
-}
-
-Departure PlanState::depart(std::size_t v) const {
-  const std::size_t h = placements_[v].host;
-  Load load = hosts_[h].load;
-  load.add(vm_loads_[v], -1);
-  const HostScore& before = hosts_[h].score;
-  const HostScore after = score_of(h, load, v, kNowhere);
-  Departure departure;
-  departure.vm = v;
-  departure.performance = before.performance() - after.performance();
-  departure.utilisation = before.utilisation() - after.utilisation();
-  for (std::size_t i = 0; i < kSlots; ++i) departure.relief[i] = before.contention[i] - after.contention[i];
-  return departure;
-}
-
-Evaluation PlanState::evaluate(const Change& change) const {
-  if (change.to.host != placements_[change.vm].host) return evaluate(change, depart(change.vm));
-  const std::size_t v = change.vm;
-  const VmModel& vm = model_->vms[v];
-  const std::size_t h = change.to.host;
-  Load load = hosts_[h].load;
-  load.add(vm_loads_[v], -1);
-  load.add(load_of(vm, change.to.allocation), 1);
-  const HostScore& before = hosts_[h].score;
-  const HostScore after = score_of(h, load, hosts_[h].service);
-  const VmScore& old_vm_score = vm_scores_[v];
-  const VmScore new_vm_score = score_vm(policy(), vm, change.to.allocation);
-  Evaluation result;
-  result.delta.performance = before.performance() - after.performance();
-  result.delta.utilisation = before.utilisation() - after.utilisation();
-  result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
-  result.delta.utilisation += old_vm_score.idle - new_vm_score.idle;
-  // A move that it comes after keeps its own latency.
-  result.delta.cost = one_off_terms(v, change.to).cost - one_off_terms(v, placements_[v]).cost;
-  result.present_cost_per_hour = old_vm_score.performance() + old_vm_score.idle;
-  return result;
-}
-
-Evaluation PlanState::evaluate(const Change& change, const Departure& departure) const {
-  const std::size_t v = change.vm;
-  const VmModel& vm = model_->vms[v];
-  const Placement& from = placements_[v];
-  assert(departure.vm == v && change.to.host != from.host);
-  const bool reshapes = !(change.to.allocation == from.allocation);
-  const VmScore& old_vm_score = vm_scores_[v];
-  const VmScore new_vm_score = reshapes ? score_vm(policy(), vm, change.to.allocation) : old_vm_score;
-
-  Evaluation result;
-  if (moves_on(change)) {
-    result.delta = move_terms(v);
-    result.delta.cost += one_off_terms(v, change.to).cost - one_off_terms(v, from).cost;
-  } else {
-    const ScoreTerms one_off = one_off_terms(v, change.to);
-    result.delta.cost = one_off.cost - vm_one_off_[v].cost;
-    result.delta.latency = one_off.latency - vm_one_off_[v].latency;
-  }
-  result.doubt = doubt(change);
-  result.delta.cost += result.doubt;
-  result.delta.performance = departure.performance;
-  result.delta.utilisation = departure.utilisation;
-  SlotValues relief = departure.relief;
-
-  Load load = hosts_[change.to.host].load;
-  load.add(reshapes ? load_of(vm, change.to.allocation) : vm_loads_[v], 1);
-  const HostScore& before = hosts_[change.to.host].score;
-  const HostScore after = score_of(change.to.host, load, kNowhere, v);
-  result.delta.performance += before.performance() - after.performance();
-  result.delta.utilisation += before.utilisation() - after.utilisation();
-  result.delta.performance += old_vm_score.performance() - new_vm_score.performance();
-  result.delta.utilisation += old_vm_score.idle - new_vm_score.idle;
-  for (std::size_t i = 0; i < kSlots; ++i) {
-    relief[i] += before.contention[i] - after.contention[i];
-    relief[i] += old_vm_score.unserved[i] - new_vm_score.unserved[i];
-  }
-
-  const double soft_cost = rule_cost_change(v, from.host, change.to.host, result.hard_violations);
-  result.delta.cost += soft_cost + policy().prices.rule_violation_per_hour * result.hard_violations;
-  if (change.to.host != vm.host) {
-    // Until it has arrived, nothing is relieved; the last slot stands for whatever follows the horizon.
-    double wait_s = arrival_s(change);
-    const double slot_s = to_seconds(model_->horizon.slot());
-    double lost = 0;
-    for (std::size_t i = 0; i < kSlots && wait_s > 0; ++i) {
-      const double overlap_s = i + 1 == kSlots ? wait_s : std::min(wait_s, slot_s);
-      lost += std::max(0.0, relief[i]) * overlap_s / 3600;
-      wait_s -= overlap_s;
-    }
-    result.delta.latency += lost / model_->payback_hours();
-  }
-  result.present_cost_per_hour = cost_of_host(from.host) + cost_of_host(change.to.host);
-  return result;
-}
-
-double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
-  const std::size_t home_a = placements_[a].host;
-  const std::size_t home_b = placements_[b].host;
-  double gain = 0;
-  const auto exchange = [&](std::size_t h, std::size_t leaves, std::size_t comes) {
-    Load load = hosts_[h].load;
-    load.add(vm_loads_[leaves], -1);
-    load.add(vm_loads_[comes], 1);
-    const HostScore& before = hosts_[h].score;
-    const HostScore after = score_of(h, load, leaves, comes);
-    gain += before.performance() - after.performance() + before.utilisation() - after.utilisation();
-  };
-  exchange(home_a, a, b);
-  exchange(home_b, b, a);
-  // By way of home: stops are not paid again.
-  const auto pay = [&](std::size_t v, std::size_t host) {
-    const ScoreTerms terms = one_off_terms(v, {host, placements_[v].allocation});
-    gain -= terms.cost + terms.latency - vm_one_off_[v].cost - vm_one_off_[v].latency;
-  };
-  pay(a, home_b);
-  pay(b, home_a);
-  return gain;
 }
 
 void PlanState::leave(std::size_t h, std::size_t v, int sign) {
@@ -521,7 +377,9 @@ double PlanState::seconds_until_full(std::size_t h) const {
   const double overhead = model_->hosts[h].state->cpu_overhead_cores;
   for (std::size_t i = 0; i < kSlots; ++i) {
     if (hosts_[h].load.peak.at(i) + overhead > model_->hosts[h].capacity_cores) {
-      return to_seconds(model_->horizon.slot()) * static_cast<double>(i);
+      const Horizon& horizon = model_->horizon;
+      return std::max(0.0,
+                      to_seconds(horizon.start + horizon.slot() * static_cast<std::int64_t>(i) - model_->state.now));
     }
   }
   return -1;

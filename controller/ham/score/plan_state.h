@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -50,6 +51,10 @@ struct Departure {
 class PlanState {
  public:
   explicit PlanState(const ClusterModel& model);
+  /// The cluster as it is in another model, as if made of it, if its VMs are on the same hosts as in the last one;
+  /// false: they are not, and nothing is done. What versions say has not changed is kept. The last model may be gone,
+  /// but what was applied must have been taken back.
+  bool rebase(const ClusterModel& model);
 
   const ClusterModel& model() const { return *model_; }
   const Policy& policy() const { return model_->policy; }
@@ -62,7 +67,8 @@ class PlanState {
   /// Migrations of the VM in this plan.
   int migrations_of(std::size_t vm) const { return moved(vm) ? 1 + static_cast<int>(stops_[vm].size()) : 0; }
 
-  Departure depart(std::size_t vm) const;
+  /// Holds until the next change is applied.
+  const Departure& depart(std::size_t vm) const;
   Evaluation evaluate(const Change& change) const;
   /// The same for a move of the departing VM; cheaper where several targets are tried.
   Evaluation evaluate(const Change& change, const Departure& departure) const;
@@ -122,8 +128,8 @@ class PlanState {
   double wait_ratio(std::size_t host) const;
   /// The same where the change takes its VM, once it is there.
   double wait_ratio_after(const Change& change) const;
-  /// First p90 moment at which the host's demand exceeds its capacity, seconds from now; negative: not within the
-  /// horizon.
+  /// First p90 moment at which the host's demand exceeds its capacity, seconds from now, to a slot; negative: not
+  /// within the horizon.
   double seconds_until_full(std::size_t host) const;
 
  private:
@@ -138,6 +144,7 @@ class PlanState {
     int migrations = 0;
     std::vector<std::size_t> left;  ///< VMs that leave it in this plan, for good or after a stop
     double left_by_s = 0;           ///< when the last of them has arrived elsewhere
+    std::uint64_t revision = 0;     ///< of the load, never twice the same
     std::int64_t memory_arriving_bytes = 0;
     std::int64_t memory_leaving_bytes = 0;
     std::int64_t memory_growth_bytes = 0;  ///< balloons raised in this plan
@@ -164,7 +171,24 @@ class PlanState {
   HostScore score_of(std::size_t host, const Load& load, std::size_t leaves, std::size_t comes) const;
   void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);
 
+  /// What has been worked out of a VM on its host; holds while the host's revision is this.
+  struct KnownDeparture {
+    std::uint64_t revision = 0;
+    Departure departure;
+  };
+  struct KnownReshape {
+    std::uint64_t revision = 0;
+    Allocation to;
+    double performance = 0;
+    double utilisation = 0;
+  };
+
   const ClusterModel* model_;
+  std::vector<std::uint64_t> vm_versions_;  ///< that the loads are of
+  std::vector<std::uint64_t> host_versions_;
+  std::uint64_t revisions_ = 0;  ///< given to hosts so far
+  mutable std::vector<KnownDeparture> departures_;
+  mutable std::vector<std::array<KnownReshape, 2>> reshapes_;  ///< one that leaves memory as it is, one that does not
   std::vector<Placement> placements_;
   std::vector<std::vector<std::size_t>> stops_;  ///< by VM
   std::vector<double> arrival_s_;                ///< by VM that moves: when it has arrived, from the plan's beginning

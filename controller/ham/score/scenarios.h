@@ -14,6 +14,7 @@ namespace proteus::ham {
 struct Scenarios {
   std::size_t ticks = 0;
   std::size_t paths = 0;
+  Nanoseconds tick{};                      ///< length of a tick; 0: not told
   std::vector<double> weights;             ///< [path] likelihood; their sum is 1
   std::vector<float> cpu_cores;            ///< [vm · cells() + cell], VMs as in ClusterState::vms
   std::vector<float> disk_bytes_per_s;     ///< likewise

@@ -25,6 +25,21 @@ double sleep_payback_hours(const Workspace& w) {
   return std::max(w.model.payback_hours(), to_seconds(limits.sleep_payback) / 3600);
 }
 
+/// What soft rules charge for VMs that have left others behind on the host, who may follow them.
+double parted_for_now(const Workspace& w, const std::vector<Change>& moves, std::size_t h) {
+  double price = 0;
+  for (const Change& move : moves) {
+    for (const std::uint32_t rule : w.model.vms[move.vm].affinity) {
+      const AffinityRule& affinity = w.policy().affinity[rule];
+      const auto is_left = [&](std::size_t other) { return w.plan.placement(other).host == h; };
+      const std::vector<std::size_t>& members = w.model.rule_vms[rule];
+      if (affinity.hard || affinity.apart || std::none_of(members.begin(), members.end(), is_left)) continue;
+      price += affinity.price_per_hour;
+    }
+  }
+  return price;
+}
+
 /// Where all VMs of the host would go, best fit; changes empty: not all find a place, or it does not pay.
 Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
   Option option;
@@ -64,17 +79,19 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
       break;
     }
     option.gain += best.gain() + price_spared * w.plan.move_price(v);
-    if (option.gain + at_rest < 0) {
-      all_placed = false;
-      break;
-    }
     option.price += best.delta.cost + best.delta.latency;
     touched_cost += w.plan.cost_of_host(best_move.to.host);
     option.changes.push_back(best_move);
     saved.push_back(w.plan.apply_saved(best_move));
+    if (option.gain + at_rest + parted_for_now(w, option.changes, h) < 0) {
+      all_placed = false;
+      break;
+    }
   }
   for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
-  option.gain_required = w.model.gain_required(touched_cost);
+  // What is asked for beside that may take as long to come in.
+  option.gain_required =
+      w.model.gain_required(touched_cost) - w.policy().limits.gain_floor / w.model.payback_hours() * price_spared;
   if (!all_placed || !option.sufficient() || option.gain <= 0) option.changes.clear();
   return option;
 }
@@ -104,9 +121,10 @@ std::vector<std::size_t> drainable_hosts(const Workspace& w) {
     const std::vector<std::size_t>& vms = w.plan.vms_on(h);
     if (vms.empty() || !takes_part(w.model.hosts[h]) || w.model.hosts[h].idle_watts <= 0) continue;
     if (rests(w.policy(), *w.model.hosts[h].state, w.model.state.now)) continue;
-    // A host that others have been sent to in this plan stays.
-    const bool whole = std::all_of(vms.begin(), vms.end(),
-                                   [&](std::size_t v) { return w.eligible(v) && !w.plan.moved(v) && !w.reshaped[v]; });
+    // A host that others have been sent to in this plan stays, as does one with a VM that cannot leave.
+    const bool whole = std::all_of(vms.begin(), vms.end(), [&](std::size_t v) {
+      return w.eligible(v) && !w.plan.moved(v) && !w.reshaped[v] && !w.model.vms[v].state->unmovable;
+    });
     if (whole) hosts.push_back(h);
   }
   std::stable_sort(hosts.begin(), hosts.end(),

@@ -55,7 +55,8 @@ Option fill_option(Workspace& w, std::size_t h, const std::vector<std::size_t>& 
       // The first one pays what the host draws at rest; others share that.
       const double gain =
           evaluation.gain() + (option.changes.empty() ? energy_cost(w.policy(), w.model.hosts[h], 0) : 0);
-      if (evaluation.hard_violations > 0 || gain <= best_gain) continue;
+      // Each has to be worth its move.
+      if (evaluation.hard_violations > 0 || gain <= best_gain || gain <= w.model.gain_required(0)) continue;
       best = evaluation;
       best_gain = gain;
       best_move = move;

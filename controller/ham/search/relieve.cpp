@@ -61,7 +61,7 @@ class Reliever {
     std::vector<Option> options;
     move_options(w_, targets_, v, explain, options);
     w_.remember(options);
-    if (const Option* best = choose(options)) {
+    if (const Option* best = w_.pick(options, v)) {
       Row& row = rows_[v];
       row.best = *best;
       row.to = best->changes.front().to.host;
@@ -189,7 +189,7 @@ double soft_price(const Workspace& w, std::size_t v) {
 }  // namespace
 
 void move_options(Workspace& w, const Targets& targets, std::size_t v, bool explain, std::vector<Option>& out) {
-  const Departure departure = w.plan.depart(v);
+  const Departure& departure = w.plan.depart(v);
   // In a large cluster, or where prices are dear to work out, a VM is not priced on any host if leaving its own cannot
   // pay: no host is better off for having it, and its own cost changes only where it is given more.
   const bool in_place = w.plan.hard_violations_of(v) == 0;

@@ -12,6 +12,12 @@
 
 namespace proteus::ham {
 
+/// How a choice among what the score holds equal was made.
+struct Draw {
+  std::size_t among = 1;  ///< so many; 1: nothing was drawn
+  bool preferred = true;  ///< it is the one that is taken without drawing
+};
+
 /// One step of the plan.
 struct Step {
   enum class Cause {
@@ -32,6 +38,7 @@ struct Step {
   Cause cause = Cause::kReshape;
   std::string label;   ///< "migrate web1 h1 -> h2"
   std::string reason;  ///< one sentence, written while the plan was as the step found it
+  Draw draw;
 };
 
 /// Changes that belong together, as they were looked at.
@@ -41,6 +48,7 @@ struct Option {
   double price = 0;          ///< cost and latency in it
   double gain_required = 0;  ///< by gain_min and gain_floor
   Step::Cause cause = Step::Cause::kReshape;
+  Draw draw = {};
   bool sufficient() const { return gain > gain_required; }
 };
 
@@ -57,6 +65,7 @@ struct SearchResult {
   RejectionLog rejections;
   /// What learning held back: of each VM and kind of action the one that gains most by the score.
   std::map<std::pair<std::size_t, learning::Kind>, HeldChange> held;
+  std::int64_t corrected = 0;         ///< options whose gain learning has changed
   std::vector<std::size_t> wake;      ///< hosts that the steps need awake
   std::vector<std::size_t> sleep;     ///< hosts that may sleep once the steps are done
   std::vector<std::size_t> emptying;  ///< hosts that the steps empty, or begin to

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "controller/ham/explain.h"
 #include "controller/ham/search/workspace.h"
@@ -13,7 +15,11 @@ namespace {
 /// many bytes.
 constexpr double kReclaimShare = 0.2;
 constexpr std::int64_t kReclaimMinBytes = 256 * kMiB;
-/// A target is raised for a guest that may come within this share of its size of it, and by no less than the other.
+/// The same where there is no room for all that guests may need.
+constexpr double kScarceShare = 0.02;
+constexpr std::int64_t kScarceMinBytes = 64 * kMiB;
+/// A target is raised for a guest that may come within this share of its size of it, or by so much, and by no less than
+/// the other.
 constexpr double kNearShare = 0.1;
 constexpr double kRaiseShare = 0.02;
 
@@ -29,19 +35,41 @@ struct Guest {
   double weight = 1;    ///< its part of what is scarce
 };
 
+/// What growths may take at the same time: all that is likely, and what `bursts` guests (0: all) may take beyond it.
+double taken_at_once(const std::vector<Guest>& guests, const std::vector<double>& growth, std::size_t bursts) {
+  double sum = 0;
+  std::vector<double> beyond;
+  for (std::size_t i = 0; i < guests.size(); ++i) {
+    const double likely = std::min(growth[i], guests[i].likely);
+    sum += likely;
+    beyond.push_back(growth[i] - likely);
+  }
+  if (bursts > 0 && bursts < beyond.size()) {
+    const auto end = beyond.begin() + static_cast<std::ptrdiff_t>(bursts);
+    std::nth_element(beyond.begin(), end, beyond.end(), std::greater<>());
+    beyond.erase(end, beyond.end());
+  }
+  return std::accumulate(beyond.begin(), beyond.end(), sum);
+}
+
+struct Shares {
+  std::vector<double> growth;  ///< of each guest
+  bool scarce = false;         ///< not all that guests were seen to need
+};
+
 /// Shares the room out in rounds: what is likely first, then what has been seen, then all. In a round, everybody gets
-/// so much per weight, at least what the round before gave, at most what the round is about. Returns growths.
-std::vector<double> share_growth(const std::vector<Guest>& guests, double room) {
-  std::vector<double> growth(guests.size());
+/// so much per weight, at least what the round before gave, at most what the round is about.
+Shares share_growth(const std::vector<Guest>& guests, double room, std::size_t bursts) {
+  Shares shares;
+  std::vector<double>& growth = shares.growth;
+  growth.resize(guests.size());
   for (const auto most : {&Guest::likely, &Guest::possible, &Guest::growth}) {
     const std::vector<double> least = growth;
     const auto fill = [&](double per_weight) {
-      double sum = 0;
       for (std::size_t i = 0; i < guests.size(); ++i) {
         growth[i] = std::min(guests[i].*most, std::max(least[i], per_weight * guests[i].weight));
-        sum += growth[i];
       }
-      return sum;
+      return taken_at_once(guests, growth, bursts);
     };
     double low = 0;
     double high = 0;
@@ -53,17 +81,21 @@ std::vector<double> share_growth(const std::vector<Guest>& guests, double room) 
       (fill(middle) <= room ? low : high) = middle;
     }
     fill(low);
+    shares.scarce = most != &Guest::growth;
     break;  // there is no more
   }
-  return growth;
+  return shares;
 }
 
 /// The target that a guest gets; nothing: the one that it has will do.
-std::optional<std::int64_t> target_of(const Guest& guest, double growth, double present) {
+std::optional<std::int64_t> target_of(const Guest& guest, double growth, bool scarce, double present) {
   double target = guest.held + growth;
-  if (guest.held - guest.need > std::max<double>(kReclaimMinBytes, kReclaimShare * guest.size)) target = guest.need;
+  const double spare = scarce ? std::max<double>(kScarceMinBytes, kScarceShare * guest.size)
+                              : std::max<double>(kReclaimMinBytes, kReclaimShare * guest.size);
+  if (guest.held - guest.need > spare) target = guest.need;
   // Raised only for a guest that may come near it, so that no order is given for nothing.
-  const bool near = present < guest.held + 2 * std::max(guest.likely, kNearShare * guest.size);
+  const bool near = present < guest.held + 2 * std::max(guest.likely, kNearShare * guest.size) ||
+                    target > present + kNearShare * guest.size;
   if (target >= present && !(near && target > present + kRaiseShare * guest.size)) return std::nullopt;
   // Whole MiB; what is a hair below one is meant to be it.
   const auto bytes = static_cast<std::int64_t>(target / static_cast<double>(kMiB) + 1e-6) * kMiB;
@@ -112,12 +144,13 @@ class Host {
 
   void share() {
     if (guests_.empty()) return;
-    const double room = std::max(0.0, room_);
-    const std::vector<double> growth = share_growth(guests_, room);
+    const auto bursts = static_cast<std::size_t>(w_.policy().limits.memory_bursts);
+    const Shares shares = share_growth(guests_, std::max(0.0, room_), bursts);
     for (std::size_t i = 0; i < guests_.size(); ++i) {
       const Guest& guest = guests_[i];
       Placement placement = w_.plan.placement(guest.vm);
-      const auto target = target_of(guest, growth[i], static_cast<double>(placement.allocation.memory_bytes));
+      const auto target =
+          target_of(guest, shares.growth[i], shares.scarce, static_cast<double>(placement.allocation.memory_bytes));
       if (!target) continue;
       placement.allocation.memory_bytes =
           std::max({*target, w_.model.vms[guest.vm].size.memory_bytes_min, kSmallestBytes});

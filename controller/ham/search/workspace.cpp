@@ -38,6 +38,22 @@ const Option* choose(const std::vector<Option>& options) {
   return chosen;
 }
 
+const Option* Workspace::pick(std::vector<Option>& options, std::size_t vm) const {
+  const Option* preferred = choose(options);
+  if (preferred == nullptr || !model.explores) return preferred;
+  double best_gain = 0;
+  for (const Option& option : options) {
+    if (option.sufficient()) best_gain = std::max(best_gain, option.gain);
+  }
+  std::vector<Option*> equal;
+  for (Option& option : options) {
+    if (option.sufficient() && option.gain > 0 && option.gain >= best_gain * (1 - kTieShare)) equal.push_back(&option);
+  }
+  Option* drawn = equal[learning::draw(model.vms[vm].state->id, seed_) % equal.size()];
+  drawn->draw = {equal.size(), drawn == preferred};
+  return drawn;
+}
+
 bool lasting_refusal(const PlanState& plan, const Change& change) {
   for (const Rule& rule : rules()) {
     if (!only_waits(rule.name) && rule.check(plan, change, false)) return true;
@@ -51,6 +67,7 @@ Workspace::Workspace(PlanState& p, std::uint64_t seed)
       thorough(p.model().hosts.size() <= kThoroughHosts),
       reshaped(p.model().vms.size()),
       opened(p.model().hosts.size()),
+      seed_(seed),
       random_(seed) {
   result.evaluations_max = kEvaluationsMax + kEvaluationsPerVm * static_cast<std::int64_t>(model.vms.size());
 }
@@ -92,6 +109,7 @@ void Workspace::correct(Option& option, const Change& change, const Evaluation& 
   if (advice.control) return;
   const bool was_sufficient = option.sufficient();
   option.gain += advice.correction;
+  if (advice.correction != 0) ++result.corrected;
   if (advice.correction > 0) option.gain_required += advice.correction;
   if (!was_sufficient || option.sufficient()) return;
   HeldChange& held = result.held[{change.vm, note->kind}];
@@ -117,9 +135,10 @@ void Workspace::take(const Option& option) {
   for (std::size_t i = 0; i < option.changes.size(); ++i) {
     const Change& change = option.changes[i];
     const Evaluation evaluation = plan.evaluate(change);
-    Step step{change, plan.placement(change.vm), evaluation.delta, option.cause, label_of(plan, change), {}};
+    Step step{change, plan.placement(change.vm), evaluation.delta, option.cause, label_of(plan, change), {}, {}};
     if (option.cause == Step::Cause::kMakeRoom && i > 0) step.cause = Step::Cause::kUseRoom;
     step.reason = reason_of(plan, option, change, evaluation);
+    step.draw = option.draw;
     if (!(step.from.allocation == change.to.allocation)) reshaped[change.vm] = true;
     plan.apply(change);
     result.steps.push_back(std::move(step));

@@ -29,6 +29,9 @@ struct Workspace {
   double price_min() const;
   /// Its gain, corrected by what learning is certain of; what the score finds insufficient stays so.
   Option make_option(const Change& change, const Evaluation& evaluation, Step::Cause cause);
+  /// choose() among options of one VM; where learning explores, one that is drawn among those that choose() holds
+  /// equal, by the search's seed and the VM.
+  const Option* pick(std::vector<Option>& options, std::size_t vm) const;
   /// Learning holds back a move of the VM.
   bool holds(std::size_t vm) const { return result.held.contains({vm, learning::Kind::kMigrate}); }
   void remember(const std::vector<Option>& options);
@@ -53,6 +56,7 @@ struct Workspace {
  private:
   void correct(Option& option, const Change& change, const Evaluation& evaluation);
 
+  const std::uint64_t seed_;
   std::uint64_t random_;
   double least_remembered_ = -std::numeric_limits<double>::infinity();  ///< what gains no more is not kept
 };

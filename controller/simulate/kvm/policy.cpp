@@ -1,13 +1,6 @@
 #include "controller/simulate/kvm/policy.h"
 
-#include <cstdlib>
-
 namespace proteus::simulate::kvm {
-
-double Console::sample(int v, Series series, int at) const {
-  if (at >= tick() || at < first_sample(v)) std::abort();
-  return cluster_.workload().sample(static_cast<std::size_t>(v), series, at);
-}
 
 bool Console::count(Refusal refusal) {
   if (refusal != Refusal::kNone) ++refused_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,11 @@ class Console {
 
   /// The first tick of which a policy may see a VM's samples.
   int first_sample(int v) const { return spec(v).arrives == kFirstTick ? 0 : spec(v).arrives; }
-  /// tick in [first_sample(v), tick()); outside of it the program is wrong and ends.
-  double sample(int v, Series series, int tick) const;
+  /// at: in [first_sample(v), tick()); outside of it the program is wrong and ends.
+  double sample(int v, Series series, int at) const {
+    if (at >= tick() || at < first_sample(v)) std::abort();
+    return cluster_.workload().sample(static_cast<std::size_t>(v), series, at);
+  }
   /// Of the last tick; nothing for a VM that arrives now.
   double newest(int v, Series series) const { return first_sample(v) < tick() ? sample(v, series, tick() - 1) : 0; }
   const TickOutcome& last() const { return last_; }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -79,6 +80,24 @@ TEST(LearningCommand, SaysThatThereIsNothingToLearnFrom) {
   command.recordings = {directory / "none.rec"};
   EXPECT_EQ(train_learning(command, text).error().code, ErrorCode::kNotFound);
   command.from = command.recordings.front();
+  EXPECT_FALSE(train_learning(command, text));
+}
+
+TEST(LearningCommand, LearnsInSimulatedWeeks) {
+  LearningCommand command;
+  std::ostringstream text;
+  EXPECT_EQ(train_learning(command, text).error().code, ErrorCode::kInvalidArgument);
+  command.weeks = {PROTEUS_SOURCE_DIR "/../shared/data/kvm", "small", 1, 1};
+  if (!std::filesystem::exists(command.weeks.data)) GTEST_SKIP() << "no traces at " << command.weeks.data;
+  command.json = true;
+  const Status done = train_learning(command, text);
+  ASSERT_TRUE(done) << done.error().message;
+  const auto told = nlohmann::ordered_json::parse(text.str());
+  EXPECT_EQ(told["recordings"][0]["file"], "small, seed 1");
+  EXPECT_GT(told["recordings"][0]["outcomes"], 0);
+  EXPECT_EQ(told["recordings"][0]["outcomes"], told["learning"]["revision"]);
+  EXPECT_EQ(told["learning"]["following"], 0) << "the week is over";
+  command.weeks.scenario = "none";
   EXPECT_FALSE(train_learning(command, text));
 }
 

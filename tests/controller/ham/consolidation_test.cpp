@@ -58,6 +58,27 @@ TEST_F(Consolidation, GoesOnOverSeveralCyclesWhereLimitsAreTight) {
   for (const char* name : {"d", "e"}) EXPECT_EQ(cluster_.find(name).host, HostId("h1"));
 }
 
+/// The first of them to go leaves the other behind, but not for long.
+TEST_F(Consolidation, VmsThatBelongTogetherLeaveTogether) {
+  AffinityRule pair;
+  pair.name = "pair";
+  pair.vms = {"d", "e"};
+  pair.hard = false;
+  pair.price_per_hour = 1000;
+  policy_.affinity.push_back(pair);
+  const Decision decision = decide(cluster_.ready(), policy_, 1);
+  EXPECT_THAT(moves_of(decision.chosen), testing::UnorderedElementsAre("d->h1", "e->h1")) << dump(decision);
+}
+
+/// At most 60 an hour are to be gained.
+TEST_F(Consolidation, WhatIsAskedForMayComeInOverTheTimeThatItIsMeantFor) {
+  policy_.limits.payback = std::chrono::hours(1);
+  policy_.limits.gain_floor = 100;
+  EXPECT_THAT(decide(cluster_.ready(), policy_, 1).chosen.actions, IsEmpty());
+  policy_.limits.sleep_payback = std::chrono::hours(10);
+  EXPECT_EQ(count_migrations(decide(cluster_.state, policy_, 1).chosen.actions), 2);
+}
+
 TEST_F(Consolidation, IsNotWorthItWhereEnergyIsCheap) {
   policy_.prices.energy_per_kwh = 0.01;
   EXPECT_THAT(decide(cluster_.ready(), policy_, 1).chosen.actions, IsEmpty());

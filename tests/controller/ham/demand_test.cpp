@@ -73,8 +73,29 @@ TEST(Demand, TellsWhenTheLimitIsCrossed) {
   VmState& vm = cluster.vm("a", "h1", 2);
   set_cpu(vm, ramp_forecast(cluster.state.now, 0, 2.9));
   const Horizon horizon = make_horizon(cluster.state, Policy{});
-  EXPECT_EQ(time_until_above(vm, horizon, 1.0), kStep * 10);  // step 10: p90 1.02; step 9: 0.92
-  EXPECT_EQ(time_until_above(vm, horizon, 3.0), std::nullopt);
+  const Timestamp now = cluster.state.now;
+  EXPECT_EQ(time_until_above(vm, horizon, now, 1.0), kStep * 10);  // step 10: p90 1.02; step 9: 0.92
+  EXPECT_EQ(time_until_above(vm, horizon, now + std::chrono::seconds(20), 1.0), kStep * 10 - std::chrono::seconds(20));
+  EXPECT_EQ(time_until_above(vm, horizon, now, 3.0), std::nullopt);
+}
+
+TEST(Demand, IsTheSameThroughoutAStepOfTheForecasts) {
+  Cluster cluster;
+  VmState& vm = cluster.vm("a", "h1", 4);
+  const Timestamp made = cluster.state.now;
+  set_cpu(vm, ramp_forecast(made, 0, 2.9));
+  const Horizon first = make_horizon(cluster.state, Policy{});
+  cluster.state.now = made + kStep - std::chrono::nanoseconds(1);
+  const Horizon last = make_horizon(cluster.state, Policy{});
+  EXPECT_EQ(last.start, first.start);
+  EXPECT_EQ(last.length, first.length);
+  cluster.state.now = made + kStep;
+  EXPECT_EQ(make_horizon(cluster.state, Policy{}).start, made + kStep);
+  // A forecast made of the present moment alone does not say where steps begin, nor does a clock that is ahead.
+  set_cpu(vm, ramp_forecast(cluster.state.now, 0, 2.9));
+  EXPECT_EQ(make_horizon(cluster.state, Policy{}).start, cluster.state.now);
+  set_cpu(vm, ramp_forecast(cluster.state.now + std::chrono::seconds(10), 0, 2.9));
+  EXPECT_EQ(make_horizon(cluster.state, Policy{}).start, cluster.state.now);
 }
 
 }  // namespace

@@ -63,6 +63,67 @@ TEST(Devices, DroppedPacketsArePriced) {
   EXPECT_NEAR(before - performance(), 50 * 1000 * 0.001 * profile::kDropCost_s, 1e-6);
 }
 
+TEST(Devices, ExitsArePricedAtTheHostsUtilisation) {
+  Cluster cluster;
+  HostState& host = cluster.host("h1", 4.0);
+  host.fingerprint.exits = {profile::ResponseCurve({{0, 10e-6, 1e5, 1e-6}, {1, 50e-6, 1e5, 1e-6}}), 1e6, "test"};
+  host.cpu_overhead_cores = 1;
+  VmState& vm = cluster.vm("a", "h1", 2);
+  set_flat_cpu(vm, cluster.state.now, 1);
+  cluster.ready();
+  Policy policy;
+  const auto performance = [&] {
+    const ClusterModel model(cluster.state, policy);
+    return PlanState(model).total().performance;
+  };
+  const double before = performance();
+  cluster.state.vms[0].signature.exits_per_s = 2000;
+  EXPECT_NEAR(before - performance(), 50 * 2000 * 30e-6, 1e-6);
+}
+
+TEST(Devices, AnExitHeavyVmGoesWhereExitsAreCheap) {
+  Cluster cluster;
+  const auto exits = [](double takes_s) {
+    return profile::HostCurve{profile::ResponseCurve({{0, takes_s, 1e6, takes_s / 50}}), 1e6, "test"};
+  };
+  cluster.host("h1", 4.0).fingerprint.exits = exits(100e-6);
+  cluster.host("h2", 4.0).fingerprint.exits = exits(10e-6);
+  VmState& vm = cluster.vm("router", "h1", 2);
+  set_flat_cpu(vm, cluster.state.now, 0.5);
+  vm.signature.exits_per_s = 3000;
+  set_flat_cpu(cluster.vm("batch", "h1", 2), cluster.state.now, 0.5);
+  cluster.ready();
+  EXPECT_EQ(moves_of(decide(cluster.state, eager_policy(), 1).chosen), std::vector<std::string>{"router->h2"});
+  Policy indifferent = eager_policy();
+  indifferent.prices.exit_wait_per_core_hour = 0;
+  EXPECT_TRUE(decide(cluster.state, indifferent, 1).chosen.actions.empty());
+}
+
+TEST(Devices, StallingForMemoryIsPricedByWhatWouldBeInUse) {
+  Cluster cluster;
+  for (const char* name : {"h1", "h2"}) {
+    HostState& host = cluster.host(name, 4.0, 16 * kGiB);
+    host.fingerprint.memory = {profile::ResponseCurve({{0.5, 0, 1e5, 0}, {1.0, 0.4, 1e5, 0}}), 1e6, "test"};
+  }
+  VmState& vm = cluster.vm("a", "h1", 1, -1, 4 * kGiB);
+  set_flat_cpu(vm, cluster.state.now, 0.1);
+  set_memory(vm, cluster.state.now, 2 * kGiB);
+  vm.memory_resident_bytes = 3 * kGiB;
+  cluster.ready();
+  // Of h1's 16 GiB 13 are in use: 10 by others than the VM, which may come to use 2.
+  cluster.find_host("h1").memory_available_bytes = 3 * kGiB;
+  Policy policy;
+  const ClusterModel model(cluster.state, policy);
+  PlanState plan(model);
+  const double in_use = (10 + plan.load(0).devices.memory_used_bytes / kGiB) / 16;
+  EXPECT_NEAR(in_use, 0.75, 0.01);
+  EXPECT_NEAR(device_cost(policy, model.hosts[0], plan.load(0).devices), 100 * 0.8 * (in_use - 0.5), 1e-9);
+  EXPECT_EQ(device_cost(policy, model.hosts[1], plan.load(1).devices), 0);
+  const Evaluation away = plan.evaluate({0, {1, vm.allocation}});
+  // On a host without VMs nobody waits.
+  EXPECT_NEAR(away.delta.performance, 100 * 0.8 * (in_use - 0.5), 1e-6);
+}
+
 TEST(Devices, AnIoBoundVmGoesWhereStorageIsBetterAndTheReasonSaysSo) {
   const Cluster cluster = unequal_storage(0.0001);
   const Decision decision = decide(cluster.state, eager_policy(), 1);
@@ -74,6 +135,26 @@ TEST(Devices, AnIoBoundVmGoesWhereStorageIsBetterAndTheReasonSaysSo) {
   Policy indifferent = eager_policy();
   indifferent.prices.storage_wait_per_core_hour = 0;
   EXPECT_TRUE(decide(cluster.state, indifferent, 1).chosen.actions.empty());
+}
+
+TEST(Devices, AVmWhosePacketsAreDroppedGoesWhereFewerAreAndTheReasonSaysSo) {
+  Cluster cluster;
+  cluster.host("h1", 4.0).fingerprint.network = answers(0.01, 0.0005);
+  cluster.host("h2", 4.0).fingerprint.network = answers(0.0001, 0.00001);
+  VmState& vm = cluster.vm("proxy", "h1", 2);
+  set_flat_cpu(vm, cluster.state.now, 0.3);
+  vm.signature.network_bytes_per_s = 5e6;
+  vm.signature.packets_per_s = 2000;
+  vm.signature.packets_dropped_per_s = 20;
+  set_flat_cpu(cluster.vm("batch", "h1", 1), cluster.state.now, 0.1);
+  cluster.ready();
+  const Decision decision = decide(cluster.state, eager_policy(), 1);
+  ASSERT_EQ(moves_of(decision.chosen), std::vector<std::string>{"proxy->h2"});
+  const Action& move = decision.chosen.actions[0];
+  EXPECT_NE(move.reason.find("proxy waits for dropped packets: h2 drops 0.2 of a thousand"), std::string::npos)
+      << move.reason;
+  EXPECT_NEAR(move.expected_drop_share.value(), 0.0002, 1e-9);
+  EXPECT_FALSE(move.expected_storage_s.has_value());
 }
 
 TEST(Devices, AHostOfWhichLittleIsKnownDoesNotWin) {

@@ -248,6 +248,29 @@ TEST(ShareMemory, WhatAGuestNoLongerNeedsIsTakenBack) {
   EXPECT_EQ(tight.cluster.find("a").allocation.memory_bytes, 3 * kGiB);
 }
 
+/// Room for one of the two to take all that it may: then both may have it.
+TEST(ShareMemory, BurstsThatDoNotComeTogetherShareTheirRoom) {
+  for (const auto& [bursts, target_gib] : {std::pair(0, 5), std::pair(2, 5), std::pair(1, 7)}) {
+    TightHost tight;
+    tight.policy.limits.memory_bursts = bursts;
+    carry_out(tight.cluster.state, decide(tight.cluster.ready(), tight.policy, 1).chosen.actions);
+    for (const char* name : {"a", "b"}) {
+      EXPECT_EQ(tight.cluster.find(name).allocation.memory_bytes, target_gib * kGiB) << name << ' ' << bursts;
+    }
+  }
+}
+
+/// What is held beyond need, but by little, is left where nobody is short of it.
+TEST(ShareMemory, LittleIsTakenBackOnlyWhereMemoryIsScarce) {
+  for (const bool scarce : {false, true}) {
+    TightHost tight;
+    tight.cluster.find("a").memory_resident_bytes = 4 * kGiB;
+    tight.cluster.find("b").memory_peak_bytes = scarce ? 8 * kGiB : 4 * kGiB;
+    carry_out(tight.cluster.state, decide(tight.cluster.ready(), tight.policy, 1).chosen.actions);
+    EXPECT_EQ(tight.cluster.find("a").allocation.memory_bytes < 4 * kGiB, scarce);
+  }
+}
+
 TEST(ShareMemory, RoomIsCountedByNeed) {
   TightHost tight;
   tight.cluster.host("h2", 8, 10 * kGiB).core_speed = 2;

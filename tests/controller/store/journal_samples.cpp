@@ -62,12 +62,13 @@ ham::learning::Note note(Random& random) {
   ham::learning::Note n;
   n.kind = static_cast<ham::learning::Kind>(random() % 3);
   for (double& feature : n.features) feature = real(random);
-  for (double* value : {&n.predicted, &n.cost, &n.copied_bytes, &n.scale, &n.gain, &n.required, &n.mean, &n.deviation,
-                        &n.correction, &n.propensity}) {
+  for (double* value : {&n.predicted, &n.cost, &n.copied_bytes, &n.utilisation, &n.scale, &n.gain, &n.required, &n.mean,
+                        &n.deviation, &n.correction, &n.propensity}) {
     *value = real(random);
   }
   n.learned_act = coin(random);
   n.control = coin(random);
+  n.preferred = coin(random);
   n.horizon = Nanoseconds(number(random));
   return n;
 }
@@ -78,7 +79,13 @@ ham::Held held(Random& random) {
 
 ham::LearningPart learning_part(Random& random) {
   if (coin(random)) return {};
-  return {true, coin(random), random(), some<ham::Held>(random, held), random_text(random)};
+  return {true,
+          coin(random),
+          random(),
+          some<ham::Held>(random, held),
+          random(),
+          perhaps<ham::Held>(random, held),
+          random_text(random)};
 }
 
 ham::learning::Outcome outcome(Random& random) {
@@ -100,6 +107,7 @@ ham::Action action(Random& random) {
   a.expected_downtime_ms = number(random);
   a.expected_wait_ratio = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.expected_storage_s = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
+  a.expected_drop_share = perhaps<double>(random, [](Random& r) { return std::abs(real(r)); });
   a.after = some<std::uint32_t>(random, [](Random& r) { return static_cast<std::uint32_t>(r()); });
   a.learned = perhaps<ham::learning::Note>(random, note);
   return a;
@@ -263,10 +271,10 @@ template <typename T>
 bool same_lists(const std::vector<T>& a, const std::vector<T>& b);
 
 bool same(const ham::Action& x, const ham::Action& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) ==
-         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14);
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15) ==
+         std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15);
 }
 bool same(const ham::Candidate& x, const ham::Candidate& y) {
   const auto& [a1, actions_a, a3] = x;
@@ -292,9 +300,10 @@ bool same(const ham::Held& x, const ham::Held& y) {
   return std::tie(a1, a2, a3, a4, a5) == std::tie(b1, b2, b3, b4, b5);
 }
 bool same(const ham::LearningPart& x, const ham::LearningPart& y) {
-  const auto& [a1, a2, a3, held_a, a5] = x;
-  const auto& [b1, b2, b3, held_b, b5] = y;
-  return std::tie(a1, a2, a3, a5) == std::tie(b1, b2, b3, b5) && same_lists(held_a, held_b);
+  const auto& [a1, a2, a3, held_a, a5, opinion_a, a7] = x;
+  const auto& [b1, b2, b3, held_b, b5, opinion_b, b7] = y;
+  return std::tie(a1, a2, a3, a5, a7) == std::tie(b1, b2, b3, b5, b7) && same_lists(held_a, held_b) &&
+         opinion_a.has_value() == opinion_b.has_value() && (!opinion_a || same(*opinion_a, *opinion_b));
 }
 bool same(const ham::learning::Outcome& x, const ham::learning::Outcome& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;
@@ -305,8 +314,10 @@ bool same(const LearningState& x, const LearningState& y) {
   return x.bytes == y.bytes;
 }
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, a10, power_a, learning_a] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, b10, power_b, learning_b] = y;
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, a10, power_a,
+               learning_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, b10, power_b,
+               learning_b] = y;
   return std::tie(a1, a2, a3, a9, a10) == std::tie(b1, b2, b3, b9, b10) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
          same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b) &&

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/toml_document.h"
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
 #include "controller/simulate/kvm/policies/ham_policy.h"
@@ -15,10 +16,16 @@
 namespace proteus::simulate::kvm {
 namespace {
 
+constexpr std::string_view kLearning = "proteus-learning";
+constexpr std::string_view kExploring = "proteus-exploring";
 constexpr double kForecastWeight = 0.3;
 
 std::unique_ptr<Policy> proteus(std::unique_ptr<OutlookSource> source) {
   return std::make_unique<HamPolicy>(std::move(source), HamOptions{});
+}
+
+std::unique_ptr<OutlookSource> recent() {
+  return std::make_unique<RecentPaths>(RecentWeights{});
 }
 
 /// A baseline whose outlook is one hour and says nothing of what comes after.
@@ -39,7 +46,7 @@ constexpr std::array kEntries = {
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
     Entry{"search-hour", [](const Workload&) { return baseline(std::make_unique<LastHour>()); }},
     Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w)); }},
-    Entry{"proteus-rules", [](const Workload&) { return proteus(std::make_unique<RecentPaths>(RecentWeights{})); }},
+    Entry{"proteus-rules", [](const Workload&) { return proteus(recent()); }},
     Entry{"proteus",
           [](const Workload&) {
             return proteus(
@@ -50,10 +57,28 @@ constexpr std::array kEntries = {
 
 }  // namespace
 
+Result<std::shared_ptr<ham::learning::Agent>> learning_agent(std::string_view name) {
+  const std::size_t end = name.find('=');
+  const std::string_view base = name.substr(0, end);
+  if (base != kLearning && base != kExploring) return std::shared_ptr<ham::learning::Agent>();
+  auto agent = std::make_shared<ham::learning::Agent>();
+  agent->explore(base == kExploring);
+  if (end == std::string_view::npos) return agent;
+  const std::string file(name.substr(end + 1));
+  const Result<std::string> bytes = read_config_file(file);
+  if (!bytes) return bytes.error();
+  if (Status read = agent->restore(*bytes); !read) return with_context(read.error(), file);
+  return agent;
+}
+
+std::unique_ptr<Policy> make_learning_policy(std::shared_ptr<ham::learning::Agent> agent, Learner::Told told) {
+  return std::make_unique<HamPolicy>(recent(), HamOptions{}, Learner(std::move(agent), std::move(told)));
+}
+
 std::string policy_names() {
   std::string names;
   for (const Entry& entry : kEntries) names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names;
+  return names + ", " + std::string(kLearning) + "[=MODEL], " + std::string(kExploring) + "[=MODEL]";
 }
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload) {
@@ -62,6 +87,9 @@ Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workloa
     if (!policy) return policy.error();
     return std::unique_ptr<Policy>(std::make_unique<HelperPolicy>(std::move(*policy)));
   }
+  Result<std::shared_ptr<ham::learning::Agent>> agent = learning_agent(name);
+  if (!agent) return agent.error();
+  if (*agent != nullptr) return make_learning_policy(std::move(*agent));
   const auto* const entry =
       std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& e) { return e.name == name; });
   if (entry == kEntries.end()) {

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "controller/ham/learning/agent.h"
+#include "controller/simulate/kvm/policies/learner.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -17,5 +19,13 @@ inline constexpr std::string_view kWithHelpers = "+helpers";
 
 /// The policy of that name. workload: for the one that sees the future. Errors: kInvalidArgument for another name.
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload);
+
+/// The agent of `proteus-learning`, which has learned nothing yet, of `proteus-learning=FILE`, which goes on from a
+/// model that `proteusctl learning train` wrote, or of `proteus-exploring`, likewise; null: another policy.
+/// Errors: the file's.
+Result<std::shared_ptr<ham::learning::Agent>> learning_agent(std::string_view name);
+
+/// Proteus with rules and learning. told: of each outcome; may be empty.
+std::unique_ptr<Policy> make_learning_policy(std::shared_ptr<ham::learning::Agent> agent, Learner::Told told = {});
 
 }  // namespace proteus::simulate::kvm

@@ -122,11 +122,13 @@ HamOptions::HamOptions() {
   limits.spare_hosts = 0;
 }
 
-HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options)
-    : HamPolicy(std::move(source), std::move(options),
-                [](const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
-                  return ham::decide(state, policy, seed);
-                }) {}
+HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner)
+    : source_(std::move(source)),
+      options_(std::move(options)),
+      learner_(std::move(learner)),
+      decider_([](const ham::ClusterState& state, const ham::Policy& policy, std::uint64_t seed) {
+        return ham::decide(state, policy, seed);
+      }) {}
 
 HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider)
     : source_(std::move(source)), options_(std::move(options)), decider_(std::move(decider)) {}
@@ -206,6 +208,7 @@ std::shared_ptr<const ham::Scenarios> HamPolicy::scenarios(const Console& consol
   }
   made->reset(present.size(), outlook_.ticks, outlook_.paths);
   made->weights = outlook_.weights;
+  made->tick = std::chrono::seconds(kTick_s);
   const std::size_t cells = made->cells();
   for (std::size_t i = 0; i < present.size(); ++i) {
     for (std::size_t cell = 0; cell < cells; ++cell) {
@@ -230,27 +233,30 @@ ham::ClusterState HamPolicy::observe(const Console& console) {
   add_hosts(console, state);
   add_vms(console, state);
   state.scenarios = scenarios(console);
+  if (learner_) Learner::add_served(console, state);
   return state;
 }
 
-void HamPolicy::begin_move(Console& console, int v, int h) const {
+bool HamPolicy::begin_move(Console& console, int v, int h) const {
   const VmState& vm = console.vm(v);
   // What has to wait for another migration, or for a host to wake, is decided anew at the next step.
-  if (console.migration_refusal(v, h) != Refusal::kNone) return;
+  if (console.migration_refusal(v, h) != Refusal::kNone) return false;
   // While it moves its ceiling cannot be changed, and both hosts must be able to stand it and three more like it.
   const auto room = [&](int host) { return console.host_class(host).memory_mib - console.host(host).used_mib; };
   const double growth = std::min(room(vm.host), room(h) - vm.resident_mib - kVmOverhead_mib) / kHostMigrationsMax;
   const double wanted = need_mib_[static_cast<std::size_t>(v)] - vm.resident_mib;
   console.set_balloon(v, vm.resident_mib + std::clamp(wanted, 0.0, std::max(0.0, growth)));
-  console.migrate(v, h);
+  return console.migrate(v, h);
 }
 
-void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
+void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, const ham::Decision& decision) {
   const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
   emptying_ = decision.emptying;
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
-      begin_move(console, number(action.vm), number(move->target));
+      const int vm = number(action.vm);
+      const bool begun = begin_move(console, vm, number(move->target));
+      if (begun && learner_) learner_->moving(vm, action, state, static_cast<std::uint64_t>(console.tick()));
     }
   }
   for (const ham::Action& action : decision.chosen.actions) {
@@ -268,7 +274,12 @@ void HamPolicy::carry_out(Console& console, const ham::Decision& decision) {
 void HamPolicy::decide(Console& console) {
   if (host_ids_.empty()) begin(console);
   const ham::ClusterState state = observe(console);
-  carry_out(console, decider_(state, policy_, static_cast<std::uint64_t>(console.tick())));
+  const auto seed = static_cast<std::uint64_t>(console.tick());
+  if (!learner_) return carry_out(console, state, decider_(state, policy_, seed));
+  learner_->before(console, state, policy_);
+  const ham::Decision decision = ham::decide(state, policy_, seed, &learner_->agent());
+  learner_->decided(decision);
+  carry_out(console, state, decision);
 }
 
 }  // namespace proteus::simulate::kvm

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "controller/ham/decision.h"
 #include "controller/ham/policy.h"
 #include "controller/ham/score/scenarios.h"
 #include "controller/simulate/kvm/policies/learned_response.h"
+#include "controller/simulate/kvm/policies/learner.h"
 #include "controller/simulate/kvm/policies/outlook.h"
 #include "controller/simulate/kvm/policies/outlook_source.h"
 #include "controller/simulate/kvm/policy.h"
@@ -30,7 +32,8 @@ using Decider = std::function<ham::Decision(const ham::ClusterState&, const ham:
 /// bill; how hosts respond is learned from what ticks bring.
 class HamPolicy final : public Policy {
  public:
-  HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options);
+  /// learner: none: the rules alone.
+  HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner = std::nullopt);
   HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider);
   void decide(Console& console) override;
 
@@ -40,13 +43,15 @@ class HamPolicy final : public Policy {
   void add_hosts(const Console& console, ham::ClusterState& state) const;
   void add_vms(const Console& console, ham::ClusterState& state) const;
   std::shared_ptr<const ham::Scenarios> scenarios(const Console& console) const;
-  void carry_out(Console& console, const ham::Decision& decision);
-  void begin_move(Console& console, int vm, int host) const;
+  void carry_out(Console& console, const ham::ClusterState& state, const ham::Decision& decision);
+  /// False: it has to wait.
+  bool begin_move(Console& console, int vm, int host) const;
 
   std::unique_ptr<OutlookSource> source_;
   LearnedResponse response_;
   HamOptions options_;
-  Decider decider_;
+  std::optional<Learner> learner_;
+  Decider decider_;  ///< where nothing is learned
   ham::Policy policy_;
   double core_mhz_ = 0;  ///< of the unit that cores are counted in
   Outlook outlook_;

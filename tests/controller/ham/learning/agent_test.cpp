@@ -85,6 +85,42 @@ TEST(Agent, GoesOnFromWhereItWasSaved) {
   EXPECT_EQ(other.save(), agent.save());
 }
 
+TEST(Agent, ReadsWhatWasStoredBeforeActionsWereFollowedOn) {
+  std::mt19937_64 random(7);
+  Agent agent;
+  for (int i = 0; i < 30; ++i) agent.refine(outcome_of(random, -0.2));
+  std::string bytes = agent.save();
+  bytes[0] = 1;
+  constexpr std::size_t kRevision = 8;
+  constexpr std::size_t kFollowed = 1 + 8 + 8 + 4;  // when it looked, whose turn it is, nothing followed
+  bytes.erase(bytes.size() - kRevision - kFollowed, kFollowed);
+  Agent other;
+  ASSERT_TRUE(other.restore(bytes));
+  EXPECT_EQ(other.save(), agent.save());
+}
+
+TEST(Agent, WhatWasDrawnTellsOfTheRulesByItsPropensity) {
+  Outcome outcome;
+  outcome.vm = VmId("v");
+  outcome.note.kind = Kind::kMigrate;
+  outcome.note.features[2] = 1;
+  outcome.note.scale = 10;
+  outcome.note.predicted = outcome.note.gain = 1;
+  outcome.note.required = 0.5;
+  outcome.realised = -9;
+  Agent hesitant;  // that would hold such actions back
+  for (int i = 0; i < 40; ++i) hesitant.refine(outcome);
+  const double expected = hesitant.refine(outcome).note.expected();
+  ASSERT_LT(expected, 0);
+  outcome.note.propensity = 0.25;
+  const Outcome preferred = Agent(hesitant).refine(outcome);
+  EXPECT_NEAR(preferred.difference, -(preferred.note.expected() + (-9 - preferred.note.expected()) / 0.25), 1e-9);
+  outcome.note.preferred = false;
+  const Outcome drawn = Agent(hesitant).refine(outcome);
+  EXPECT_NEAR(drawn.difference, -drawn.note.expected(), 1e-9) << "the rules' choice was not seen";
+  EXPECT_EQ(drawn.revision, preferred.revision) << "the model learns of it all the same";
+}
+
 TEST(Agent, RefusesWhatIsNoState) {
   std::mt19937_64 random(7);
   Agent agent;

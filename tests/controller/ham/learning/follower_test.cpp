@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/ham/learning/agent.h"
 #include "controller/ham/learning/features.h"
 #include "tests/controller/ham/cluster.h"
 
@@ -154,6 +155,127 @@ TEST_F(FollowerTest, WhatFailedOrCameLateTellsNothing) {
   pass(minutes(3));
   follower_.sent(move_, 8, state().now);
   EXPECT_EQ(follower_.following(), 0u) << "it had been decided on three minutes before";
+}
+
+TEST_F(FollowerTest, TakesOffWhatIsWaitedForStorageAndNetwork) {
+  cluster_.find("d").running = false;
+  begin();
+  arrive();
+  cluster_.find("c").stalls = {.memory = 0, .storage = 0.4, .network = 0.02};
+  const auto known = pass(minutes(11));
+  ASSERT_EQ(known.size(), 1u);
+  const Prices& prices = policy_.prices;
+  EXPECT_NEAR(known[0].reward,
+              modelled() - 3 - 0.4 * prices.storage_wait_per_core_hour - 0.02 * prices.network_wait_per_core_hour,
+              1e-6);
+}
+
+/// Its old host's storage takes longer than the new one's: without the move it would have gone on waiting for that.
+TEST_F(FollowerTest, RewardsStorageThatIsWaitedForNoMore) {
+  cluster_.find("d").running = false;
+  const std::vector<profile::ResponseCurve::Knot> knots{{0, 0.002, 1e5, 0}, {1e4, 0.002, 1e5, 0}};
+  cluster_.find_host("h1").fingerprint.storage = {profile::ResponseCurve(knots), 1e6, "test"};
+  VmState& moved = cluster_.find("c");
+  moved.signature.storage_requests_per_s = moved.signature.storage_lean_per_s = 400;
+  begin();
+  arrive();
+  const auto known = pass(minutes(11));
+  ASSERT_EQ(known.size(), 1u);
+  EXPECT_NEAR(known[0].reward, modelled() - 3, 1e-6);
+  moved.signature.storage_lean_per_s = 0;
+  const double waited = 400 * 0.002 * policy_.prices.storage_wait_per_core_hour;
+  EXPECT_NEAR(known[0].reward, modelled() + waited - 3, 1e-6);
+}
+
+TEST_F(FollowerTest, ChargesStallsForMemoryThatCameWithIt) {
+  cluster_.find("d").running = false;
+  for (const double before : {0.0, 0.3}) {
+    follower_ = Follower();
+    cluster_.find("a").stalls.memory = before;
+    begin();
+    pass(seconds(1));
+    arrive();
+    cluster_.find("c").stalls.memory = 0.3;
+    cluster_.find("a").stalls.memory = 0;
+    const auto known = pass(minutes(11));
+    ASSERT_EQ(known.size(), 1u);
+    // A second went by before it had arrived: that little was lost.
+    EXPECT_NEAR(known[0].reward, modelled() - 3 - (0.3 - before) * policy_.prices.memory_wait_per_core_hour, 0.2);
+    cluster_.find("c").host = HostId("h1");
+    cluster_.find("c").stalls.memory = 0;
+  }
+}
+
+/// Two vCPUs of a VM, worth 10 an hour each, got half of their work done on an empty host: whatever held them back.
+TEST_F(FollowerTest, CountsTheWorkThatGotDoneWhereItHasAValue) {
+  cluster_.find("d").running = false;
+  for (VmState& vm : cluster_.state.vms) vm.served = Served{};
+  ValueRule rule;
+  rule.name = "work";
+  rule.vms = {"*"};
+  rule.per_vcpu_hour = 10;
+  policy_.values = {rule};
+  policy_.prices.contention_per_core_hour = policy_.prices.shortfall_per_core_hour = 0;
+  move_.learned->utilisation = 2;
+  begin();
+  arrive();
+  cluster_.find("c").served->performance = 0.5;
+  auto known = pass(minutes(11));
+  ASSERT_EQ(known.size(), 1u);
+  const double free = policy_.limits.slowdown_free;
+  const double slow = modelled();
+  EXPECT_GT(slow, 60 * (1 - free - 4 / 5.4)) << "5.4 cores were wanted of h1's 4, by VMs worth 60 an hour";
+  EXPECT_LT(slow, 60);
+  EXPECT_NEAR(known[0].reward, slow - 20 * (1 - free - 0.5) + 2 - 3, 1e-3);
+  cluster_.find("c").host = HostId("h1");
+  cluster_.find("a").served.reset();
+  begin();
+  arrive();
+  EXPECT_TRUE(pass(minutes(11)).empty()) << "nothing is made up where nothing was measured";
+}
+
+/// An agent that is stored while it follows an action, and read by another process, learns the same of it.
+TEST_F(FollowerTest, ARestartForgetsNothing) {
+  Agent agent;
+  agent.observe(state(), policy_);
+  agent.began(move_, 7, state());
+  agent.sent(move_, 7, state().now);
+  const std::uint64_t changes = agent.changes();
+  const auto pass_both = [&](Agent& one, Agent* other, int from_s, int to_s) {
+    std::vector<std::pair<double, double>> rewards;
+    for (int s = from_s; s < to_s; ++s) {
+      cluster_.state.now += seconds(1);
+      const auto known = one.observe(state(), policy_);
+      if (other == nullptr) continue;
+      const auto again = other->observe(state(), policy_);
+      EXPECT_EQ(known.size(), again.size());
+      if (!known.empty()) rewards.emplace_back(known[0].realised, again.at(0).realised);
+    }
+    return rewards;
+  };
+  Agent open;
+  ASSERT_TRUE(open.restore(agent.save()));
+  EXPECT_EQ(open.follower().following(), 1u);
+  open.keep_open({1});
+  EXPECT_EQ(open.follower().following(), 1u);
+  open.keep_open({});
+  EXPECT_EQ(open.follower().following(), 0u) << "nobody will tell its end";
+
+  cluster_.find("c").host = HostId("h2");
+  agent.ended(1, true, state().now, std::nullopt);
+  EXPECT_GT(agent.changes(), changes);
+  pass_both(agent, nullptr, 0, 200);
+  Agent again;
+  ASSERT_TRUE(again.restore(agent.save()));
+  again.keep_open({});
+  EXPECT_EQ(again.save(), agent.save());
+  EXPECT_EQ(again.follower().following(), 1u);
+  const auto rewards = pass_both(agent, &again, 200, 700);
+  ASSERT_EQ(rewards.size(), 1u);
+  EXPECT_EQ(rewards[0].first, rewards[0].second);
+  EXPECT_EQ(again.save(), agent.save());
+  again.begin_elsewhere();
+  EXPECT_EQ(again.model().coefficients(), agent.model().coefficients());
 }
 
 TEST_F(FollowerTest, LearnsHowFarTheFormulasAreOff) {

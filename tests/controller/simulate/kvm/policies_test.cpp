@@ -148,6 +148,48 @@ TEST(Helpers, AreStartedWhereTheyPayAndEndedWhenTheyDoNot) {
   EXPECT_LT(last_tick, kFirstTick + 140);
 }
 
+/// A host has more to do than it can: what the move that relieves it is worth is seen, and learned.
+TEST(Learning, SeesWhatMovesTurnOutToBeWorth) {
+  SmallCluster small;
+  for (int i = 0; i < 5; ++i) small.add_vm(100, {.cpu_mhz = 50});
+  for (const int vm : {0, 2, 4}) small.set(vm, Series::kCpu, kFirstTick, 900);
+  const auto cost = [&](Policy& policy) {
+    return run(small.workload(), policy, {.ticks_max = 48, .on_tick = {}}).metrics.cost_eur;
+  };
+  const double rules = cost(**make_policy("proteus-rules", small.workload()));
+
+  auto agent = std::make_shared<ham::learning::Agent>();
+  std::vector<ham::learning::Outcome> outcomes;
+  const auto learning = make_learning_policy(agent, [&](const auto& outcome) { outcomes.push_back(outcome); });
+  EXPECT_EQ(cost(*learning), rules) << "as long as it does not act nothing is decided otherwise";
+  ASSERT_FALSE(outcomes.empty());
+  EXPECT_FALSE(agent->acting());
+  const ham::learning::Outcome& first = outcomes.front();
+  EXPECT_EQ(first.note.kind, ham::learning::Kind::kMigrate);
+  EXPECT_GT(first.note.predicted, 0);
+  // What the outlook gives little weight to, because the week before was calm, goes on.
+  EXPECT_GT(first.realised, first.note.predicted);
+  EXPECT_LT(first.realised, 3 * 10 * 0.0103) << "no more than the work of all three is worth";
+
+  // One that has learned the contrary elsewhere holds the move back, and pays for it.
+  for (int i = 0; i < 200 && !agent->acting(); ++i) {
+    ham::learning::Outcome bad = first;
+    bad.realised = -3 * first.note.scale;
+    agent->refine(bad);
+  }
+  ASSERT_TRUE(agent->acting());
+  const auto hesitant = make_learning_policy(agent);
+  EXPECT_GT(cost(*hesitant), rules + 0.1);
+}
+
+TEST(Learning, GoesOnFromAFile) {
+  EXPECT_EQ(make_policy("proteus-learning=none.bin", SmallCluster().workload()).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(make_policy("proteus-learning", SmallCluster().workload()));
+  EXPECT_TRUE((*learning_agent("proteus-exploring"))->explores());
+  EXPECT_FALSE((*learning_agent("proteus-learning"))->explores());
+  EXPECT_EQ(*learning_agent("proteus-rules"), nullptr);
+}
+
 TEST(Decider, LetsAHostSleepThatIsNotNeeded) {
   SmallCluster small;
   for (int i = 0; i < 4; ++i) small.add_vm(100, {.cpu_mhz = 50});
