@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -14,6 +15,7 @@
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
+#include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/run.h"
 
 namespace proteus::ctl {
@@ -61,10 +63,13 @@ std::string to_table(const std::vector<nlohmann::ordered_json>& runs) {
   std::vector<std::string> header = {"METRIC"};
   for (const auto& run : runs) header.push_back(runs.size() > 1 ? ">" + run["policy"].get<std::string>() : ">VALUE");
   Table table(header);
-  for (const auto& [name, value] : runs.front().items()) {
+  // One that learns tells more.
+  const auto longest =
+      std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  for (const auto& [name, value] : longest->items()) {
     std::vector<std::string> row = {name};
     for (const auto& run : runs) {
-      const nlohmann::ordered_json& of_run = run[name];
+      const nlohmann::ordered_json of_run = run.value(name, nlohmann::ordered_json("-"));
       row.push_back(of_run.is_number_float() ? fmt::format("{:.6g}", of_run.get<double>())
                     : of_run.is_string()     ? of_run.get<std::string>()
                                              : of_run.dump());
@@ -103,6 +108,30 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 
+struct Contender {
+  std::string name;
+  std::shared_ptr<ham::learning::Agent> agent;  ///< of one that learns
+  std::unique_ptr<kvm::Policy> policy;
+};
+
+Result<Contender> make_contender(const std::string& name, bool helpers, const kvm::Workload& workload) {
+  Result<std::shared_ptr<ham::learning::Agent>> agent = kvm::learning_agent(name);
+  if (!agent) return agent.error();
+  Contender contender{name, *agent, nullptr};
+  if (contender.agent != nullptr) {
+    contender.policy = kvm::make_learning_policy(contender.agent);
+  } else {
+    Result<std::unique_ptr<kvm::Policy>> policy = kvm::make_policy(name, workload);
+    if (!policy) return policy.error();
+    contender.policy = std::move(*policy);
+  }
+  if (helpers) {
+    contender.name += kvm::kWithHelpers;
+    contender.policy = std::make_unique<kvm::HelperPolicy>(std::move(contender.policy));
+  }
+  return contender;
+}
+
 }  // namespace
 
 Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
@@ -110,36 +139,28 @@ Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
   if (!traces) return traces.error();
   const Result<kvm::Workload> workload = kvm::generate(*traces, command.scenario, command.seed);
   if (!workload) return workload.error();
-  std::vector<std::unique_ptr<kvm::Policy>> policies;
-  std::vector<std::string> names = split(command.policy);
-  if (command.helpers) {
-    for (std::string& name : names) name += kvm::kWithHelpers;
+  std::vector<Contender> contenders;
+  for (const std::string& name : split(command.policy)) {
+    Result<Contender> contender = make_contender(name, command.helpers, *workload);
+    if (!contender) return contender.error();
+    contenders.push_back(std::move(*contender));
   }
-  std::vector<std::shared_ptr<ham::learning::Agent>> agents;
-  for (const std::string& name : names) {
-    Result<std::shared_ptr<ham::learning::Agent>> agent = kvm::learning_agent(name);
-    if (!agent) return agent.error();
-    Result<std::unique_ptr<kvm::Policy>> policy =
-        *agent != nullptr ? kvm::make_learning_policy(*agent) : kvm::make_policy(name, *workload);
-    if (!policy) return policy.error();
-    agents.push_back(std::move(*agent));
-    policies.push_back(std::move(*policy));
-  }
-  if (policies.empty()) return Error{ErrorCode::kInvalidArgument, "--policy names none"};
+  if (contenders.empty()) return Error{ErrorCode::kInvalidArgument, "--policy names none"};
 
   std::vector<nlohmann::ordered_json> results;
-  std::vector<KvmCourse> courses(policies.size());
-  for (std::size_t i = 0; i < policies.size(); ++i) {
-    courses[i].policy = names[i];
+  std::vector<KvmCourse> courses(contenders.size());
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    const Contender& contender = contenders[i];
+    courses[i].policy = contender.name;
     Recorder recorder(courses[i]);
-    ProgressBar progress(names[i]);
+    ProgressBar progress(contender.name);
     kvm::RunOptions options;
     options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally& tally) {
       progress.show(static_cast<double>(cluster.tick() - kvm::kFirstTick) / (workload->end_tick - kvm::kFirstTick));
       recorder.note(cluster, tally);
     };
-    results.push_back(to_json(command, names[i], kvm::run(*workload, *policies[i], options)));
-    if (agents[i] != nullptr) results.back()["learning"] = api::to_json(agents[i]->report());
+    results.push_back(to_json(command, contender.name, kvm::run(*workload, *contender.policy, options)));
+    if (contender.agent != nullptr) results.back()["learning"] = api::to_json(contender.agent->report());
   }
   if (!command.svg.empty()) {
     const std::string title = fmt::format("{} cluster, seed {}", command.scenario, command.seed);
