@@ -19,7 +19,7 @@ constexpr std::size_t kStretchesMax = 6;
 constexpr std::size_t kLookMax = kLook * kStretchesMax;
 static_assert(kLookMax < 256);  // lengths are counted in bytes
 // Classes take twice as long to read as blocks: they are worth it if they take no more than so many sixteenths.
-constexpr std::uint64_t kClassedSixteenths = 13;
+constexpr std::uint64_t kClassedSixteenths = 12;
 // Likeness is looked for among so many series, in series that change at least every so many values.
 constexpr std::size_t kLikeAmong = 32;
 constexpr std::uint32_t kLikeValuesPerChange = 4;

@@ -182,9 +182,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksDb::Option
   table.block_size = 32u << 10;
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
-  // Pages and roll-ups as well are asked for by their whole keys, while some twenty files that are not compacted yet may
-  // hold any key: without a filter one value of each is read in vain.
-  if (family == Family::kFrame || family == Family::kMeta || family == Family::kPage || family == Family::kRollup) {
+  if (family == Family::kFrame || family == Family::kMeta) {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   }
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -286,5 +286,23 @@ TEST(Page, GoldenBytes) {
   EXPECT_EQ(hex_lines(page), golden.str());
 }
 
+// The same of format 2: mostly small steps and a few large ones, written in classes, and a series that moves alike.
+TEST(Page, GoldenBytesOfClasses) {
+  Rows rows;
+  std::mt19937 random(1);
+  std::int64_t value = 0;
+  for (int tick = 0; tick < 256; ++tick) {
+    value += random() % 12 == 0 ? 100'000 + random() % 500'000 : random() % 4;
+    rows[{1, 0}].push_back(1000 * value);
+    rows[{2, 0}].push_back(1000 * (7'000'000 + value + tick % 2));
+  }
+  const std::string page = build(rows, 256, 1000);
+  ASSERT_EQ(page[0], 2);
+  std::ifstream file(PROTEUS_FIXTURES "/store/page_classes.golden");
+  std::stringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(hex_lines(page), golden.str());
+}
+
 }  // namespace
 }  // namespace proteus::store
