@@ -87,48 +87,58 @@ std::string waiting_change(const PlanState& plan, const Change& change) {
       errors.moves < 0.5 ? std::string() : fmt::format(", after {:.0f} moves followed", errors.moves), before);
 }
 
+/// What a resource answers where the VM is and where it would go, there with the VM's own load.
+struct Answers {
+  profile::Expected here;
+  profile::Expected there;
+  bool differ() const { return std::abs(here.response - there.response) >= 0.1 * here.response; }
+  /// Where the answer there will be in nine of ten cases.
+  profile::MoveErrors::Interval interval(const profile::MoveErrors& errors) const {
+    return errors.interval(there.response, there.response > 0 ? there.response_error / there.response : 0);
+  }
+};
+
+/// own: what the VM adds to that load.
+Answers answers_of(const PlanState& plan, const Change& change, profile::Resource resource,
+                   profile::Expected (*expected)(const profile::Signature&, const profile::HostCurve&, double, double),
+                   double DeviceLoad::*load, double own) {
+  const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
+  const auto answer_of = [&](std::size_t host, double at) {
+    return expected(vm, *plan.model().hosts[host].state->fingerprint.curve_of(resource), at,
+                    plan.placement(change.vm).allocation.vcpus);
+  };
+  const std::size_t from = plan.placement(change.vm).host;
+  return {answer_of(from, plan.load(from).devices.*load),
+          answer_of(change.to.host, plan.load(change.to.host).devices.*load + own)};
+}
+
 /// What storage answers there and here, if the VM waits for it and the two differ; else empty.
 std::string storage_change(const PlanState& plan, const Change& change) {
   const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
   if (vm.storage_wait < kStorageWaitTold) return {};
-  const std::size_t from = plan.placement(change.vm).host;
-  const auto answer_of = [&](std::size_t host, double requests_per_s) {
-    return profile::expected_storage(vm, plan.model().hosts[host].state->fingerprint.storage, requests_per_s,
-                                     plan.placement(change.vm).allocation.vcpus);
-  };
-  const profile::Expected here = answer_of(from, plan.load(from).devices.storage_requests_per_s);
-  const profile::Expected there =
-      answer_of(change.to.host, plan.load(change.to.host).devices.storage_requests_per_s + vm.storage_requests_per_s);
-  if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
+  const Answers answers = answers_of(plan, change, profile::Resource::kStorage, profile::expected_storage,
+                                     &DeviceLoad::storage_requests_per_s, vm.storage_requests_per_s);
+  if (!answers.differ()) return {};
   const bool bound = vm.bound_by() == profile::Resource::kStorage;
-  const profile::MoveErrors& errors = plan.model().state.storage_move_errors;
-  const profile::MoveErrors::Interval interval =
-      errors.interval(there.response, there.response > 0 ? there.response_error / there.response : 0);
+  const profile::MoveErrors::Interval interval = answers.interval(plan.model().state.storage_move_errors);
   return fmt::format("; {} {}: storage of {} answers in {} (90 %: {} to {}), here in {}", name_of(plan, change.vm),
                      bound ? "is I/O-bound" : "waits for storage", host_name(plan, change.to.host),
-                     say_milliseconds(there.response), say_milliseconds(interval.low), say_milliseconds(interval.high),
-                     say_milliseconds(here.response));
+                     say_milliseconds(answers.there.response), say_milliseconds(interval.low),
+                     say_milliseconds(interval.high), say_milliseconds(answers.here.response));
 }
 
 /// How many packets are dropped there and here, if the VM waits for those that are and the two differ; else empty.
 std::string network_change(const PlanState& plan, const Change& change) {
   const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
   if (vm.packets_dropped_per_s * profile::kDropCost_s < kNetworkWaitTold) return {};
-  const std::size_t from = plan.placement(change.vm).host;
-  const auto answer_of = [&](std::size_t host, double bytes_per_s) {
-    return profile::expected_network(vm, plan.model().hosts[host].state->fingerprint.network, bytes_per_s,
-                                     plan.placement(change.vm).allocation.vcpus);
-  };
-  const profile::Expected here = answer_of(from, plan.load(from).devices.network_bytes_per_s);
-  const profile::Expected there =
-      answer_of(change.to.host, plan.load(change.to.host).devices.network_bytes_per_s + vm.network_bytes_per_s);
-  if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
-  const profile::MoveErrors::Interval interval = plan.model().state.network_move_errors.interval(
-      there.response, there.response > 0 ? there.response_error / there.response : 0);
+  const Answers answers = answers_of(plan, change, profile::Resource::kNetwork, profile::expected_network,
+                                     &DeviceLoad::network_bytes_per_s, vm.network_bytes_per_s);
+  if (!answers.differ()) return {};
+  const profile::MoveErrors::Interval interval = answers.interval(plan.model().state.network_move_errors);
   return fmt::format(
       "; {} waits for dropped packets: {} drops {:.2g} of a thousand (90 %: {:.2g} to {:.2g}), here {:.2g}",
-      name_of(plan, change.vm), host_name(plan, change.to.host), 1e3 * there.response, 1e3 * interval.low,
-      1e3 * interval.high, 1e3 * here.response);
+      name_of(plan, change.vm), host_name(plan, change.to.host), 1e3 * answers.there.response, 1e3 * interval.low,
+      1e3 * interval.high, 1e3 * answers.here.response);
 }
 
 /// What the VM's devices have to do with the move.
