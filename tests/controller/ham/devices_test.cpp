@@ -22,6 +22,11 @@ void lean_on_storage(VmState& vm, double requests_per_s, double takes_s) {
   vm.signature.storage_wait = requests_per_s * takes_s;
 }
 
+double performance(const Cluster& cluster, const Policy& policy) {
+  const ClusterModel model(cluster.state, policy);
+  return PlanState(model).total().performance;
+}
+
 /// Storage of h1 takes 2 ms, that of h2 0.3 ms; "db" makes 400 requests a second.
 Cluster unequal_storage(double error_there) {
   Cluster cluster;
@@ -37,13 +42,9 @@ Cluster unequal_storage(double error_there) {
 TEST(Devices, WaitingForStorageIsPriced) {
   Cluster cluster = unequal_storage(0.0001);
   Policy policy;
-  const auto performance = [&] {
-    const ClusterModel model(cluster.state, policy);
-    return PlanState(model).total().performance;
-  };
-  const double with = performance();
+  const double with = performance(cluster, policy);
   policy.prices.storage_wait_per_core_hour = 0;
-  const double without = performance();
+  const double without = performance(cluster, policy);
   EXPECT_NEAR(without - with, 50 * 400 * 0.002 * (1 + 400 / 1e4), 1e-6);
 }
 
@@ -54,13 +55,9 @@ TEST(Devices, DroppedPacketsArePriced) {
   set_flat_cpu(vm, cluster.state.now, 0.1);
   cluster.ready();
   Policy policy;
-  const auto performance = [&] {
-    const ClusterModel model(cluster.state, policy);
-    return PlanState(model).total().performance;
-  };
-  const double before = performance();
+  const double before = performance(cluster, policy);
   cluster.state.vms[0].signature.packets_per_s = 1000;
-  EXPECT_NEAR(before - performance(), 50 * 1000 * 0.001 * profile::kDropCost_s, 1e-6);
+  EXPECT_NEAR(before - performance(cluster, policy), 50 * 1000 * 0.001 * profile::kDropCost_s, 1e-6);
 }
 
 TEST(Devices, ExitsArePricedAtTheHostsUtilisation) {
@@ -72,13 +69,9 @@ TEST(Devices, ExitsArePricedAtTheHostsUtilisation) {
   set_flat_cpu(vm, cluster.state.now, 1);
   cluster.ready();
   Policy policy;
-  const auto performance = [&] {
-    const ClusterModel model(cluster.state, policy);
-    return PlanState(model).total().performance;
-  };
-  const double before = performance();
+  const double before = performance(cluster, policy);
   cluster.state.vms[0].signature.exits_per_s = 2000;
-  EXPECT_NEAR(before - performance(), 50 * 2000 * 30e-6, 1e-6);
+  EXPECT_NEAR(before - performance(cluster, policy), 50 * 2000 * 30e-6, 1e-6);
 }
 
 TEST(Devices, AnExitHeavyVmGoesWhereExitsAreCheap) {
