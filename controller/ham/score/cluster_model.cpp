@@ -205,6 +205,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     } else {
       hosts[h].wait = host.fingerprint.run_queue_wait.table();
     }
+    if (!host.fingerprint.wait_factor.knots().empty()) hosts[h].wait_factor = host.fingerprint.wait_factor.table();
   }
 
   std::map<const profile::ResponseCurve*, std::shared_ptr<const WaitTable>> devices;

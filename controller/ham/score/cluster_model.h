@@ -27,8 +27,9 @@ using profile::WaitTable;
 /// A host, ready for arithmetic.
 struct HostModel {
   const HostState* state = nullptr;
-  std::shared_ptr<const WaitTable> wait;  ///< shared by hosts of which nothing is known but their size
-  double curve_trust = 0;                 ///< how far `wait` is believed, beside what a finite number of vCPUs can wait
+  std::shared_ptr<const WaitTable> wait;         ///< shared by hosts of which nothing is known but their size
+  std::shared_ptr<const WaitTable> wait_factor;  ///< on what its vCPUs would wait by theory; none: `wait` has to do
+  double curve_trust = 0;  ///< how far `wait` is believed, beside what a finite number of vCPUs can wait
   double capacity_cores = 0;
   std::int64_t memory_bytes = 0;
   double memory_other_bytes = 0;  ///< in use, and not by VMs that are there; to 1/256 of its memory

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/ham/score/contention.h"
+
 namespace proteus::ham {
 namespace {
 
@@ -38,6 +40,19 @@ double fair_level(std::vector<std::pair<double, int>>& claims, double capacity_c
     vcpus -= count;
   }
   return capacity_cores;
+}
+
+/// What runnable vCPUs wait for each second that they run, where they want so many cores; squares: of contention.h.
+double wait_ratio(const HostModel& host, double cores, double squares) {
+  const double utilisation = cores / host.capacity_cores;
+  if (host.wait_factor == nullptr) return host.wait->at(utilisation);
+  const HostState& state = *host.state;
+  const double cpus = host.capacity_cores / state.core_speed;
+  const double busy = cores / state.core_speed;
+  // What is not a VM is taken for single threads that never rest.
+  squares += state.cpu_overhead_cores / state.core_speed;
+  const double waiting = finite_wait_cores(busy, equal_vcpus(busy, squares), cpus);
+  return waiting > 0 ? host.wait_factor->at(utilisation) * waiting / std::min(busy, cpus) : 0;
 }
 
 template <typename Visit>
@@ -93,17 +108,25 @@ ServicePrices::ServicePrices(const ClusterModel& model)
 void ServicePrices::add(ServiceLoad& load, std::size_t h, std::size_t v, float sign) const {
   const std::size_t cells = scenarios_->cells();
   const HostState& host = *model_.hosts[h].state;
-  const auto most = static_cast<float>(model_.vms[v].state->allocation.vcpus * host.core_speed);
+  const Allocation& vm = model_.vms[v].state->allocation;
+  const auto most = static_cast<float>(vm.vcpus * host.core_speed);
   const float* cpu = &scenarios_->cpu_cores[v * cells];
   const float* disk = &scenarios_->disk_bytes_per_s[v * cells];
   const float* network = &scenarios_->network_bytes_per_s[v * cells];
   for (std::size_t i = 0; i < cells; ++i) load[i] += sign * std::min(cpu[i], most);
+  if (model_.hosts[h].wait_factor != nullptr) {
+    const auto scale = static_cast<float>(sign / (vm.vcpus * host.core_speed * host.core_speed));
+    for (std::size_t i = 0; i < cells; ++i) {
+      const float cores = std::min(cpu[i], most);
+      load[3 * cells + i] += scale * cores * cores;
+    }
+  }
   for (std::size_t i = 0; i < cells; ++i) load[cells + i] += sign * disk[i];
   for (std::size_t i = 0; i < cells; ++i) load[2 * cells + i] += sign * network[i];
 }
 
 ServiceLoad ServicePrices::load_of(std::size_t h, const std::vector<std::size_t>& vms) const {
-  ServiceLoad load(3 * scenarios_->cells());
+  ServiceLoad load(4 * scenarios_->cells());
   for (const std::size_t v : vms) add(load, h, v, 1);
   return load;
 }
@@ -116,7 +139,7 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vecto
   HostCells result(cells);
   for (std::size_t i = 0; i < cells; ++i) {
     const double cores = load[i] + state.cpu_overhead_cores;
-    const double ratio = host.wait->at(cores / host.capacity_cores);
+    const double ratio = wait_ratio(host, cores, load[3 * cells + i]);
     const double disk = stretch_of(state.disk, host.disk_wait.get(), load[cells + i]);
     const double network = stretch_of(state.network, host.network_wait.get(), load[2 * cells + i]);
     double level = state.core_speed;

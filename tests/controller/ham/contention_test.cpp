@@ -29,6 +29,18 @@ TEST(FiniteWait, IsNearTheExactValue) {
   EXPECT_LT(waiting, 0.17 * 2.5);
 }
 
+TEST(EqualVcpus, AreAsManyAsMakeAsUnevenALoad) {
+  // Two VMs that keep all of their eight vCPUs busy: 16 that never rest.
+  EXPECT_DOUBLE_EQ(equal_vcpus(16, 8 * 8 / 8.0 * 2), 16);
+  // 64 that are busy for a quarter of the time.
+  EXPECT_DOUBLE_EQ(equal_vcpus(16, 64 * 0.25 * 0.25), 64);
+  EXPECT_EQ(equal_vcpus(0, 0), 0);
+  EXPECT_EQ(finite_wait_cores(16, equal_vcpus(16, 16), 16), 0);
+  EXPECT_GT(finite_wait_cores(15, equal_vcpus(15, 64 * (15 / 64.0) * (15 / 64.0)), 16), 0.5);
+  // Nothing at all, far from the capacity.
+  EXPECT_EQ(finite_wait_cores(2, 64, 16), 0);
+}
+
 TEST(HeldBack, NothingBelowTheLimitAllVcpusAbove) {
   EXPECT_EQ(held_back_cores(0.4, 0.4, 1), 0);
   EXPECT_DOUBLE_EQ(held_back_cores(0.5, 0.4, 1), 0.6);

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "controller/ham/score/plan_state.h"
 #include "tests/controller/ham/cluster.h"
 
 namespace proteus::ham {
@@ -59,6 +60,31 @@ TEST(Service, AVmThatNeedsFasterCoresGetsThem) {
   set_paths(cluster.state, {{1.25F, 0.5F}});
   const Decision decision = decide(cluster.state, value_policy(), 1);
   EXPECT_EQ(moves_of(decision.chosen), std::vector<std::string>{"busy->fast"});
+}
+
+/// Both hosts are asked for all that they have: four vCPUs that never rest, or sixteen that want a quarter of a CPU.
+/// Only the latter wait for each other, and that as often as the host is known to make its VMs wait.
+TEST(Service, OnlyVcpusThatComeAndGoWaitForEachOther) {
+  const auto cost = [](int vms, int vcpus, float cores, double factor) {
+    Cluster cluster;
+    HostState& host = cluster.host("h", 4);
+    if (factor >= 0) host.fingerprint.wait_factor = profile::ResponseCurve({{.load = 0, .response = factor}});
+    std::vector<float> row;
+    for (int v = 0; v < vms; ++v) {
+      set_flat_cpu(cluster.vm("vm" + std::to_string(v), "h", vcpus), cluster.state.now, cores);
+      row.push_back(cores);
+    }
+    cluster.ready();
+    set_paths(cluster.state, {row});
+    const Policy policy = value_policy();
+    const ClusterModel model(cluster.state, policy);
+    return -PlanState(model).total().performance;
+  };
+  EXPECT_EQ(cost(2, 2, 2, 1), 0);
+  EXPECT_GT(cost(16, 1, 0.25, 1), 0);
+  EXPECT_GT(cost(16, 1, 0.25, 2), cost(16, 1, 0.25, 1));
+  EXPECT_EQ(cost(16, 1, 0.25, 0), 0);
+  EXPECT_GT(cost(2, 2, 2, -1), 0);  // of a host of which no factor is known, the curve knows its utilisation alone
 }
 
 TEST(Service, WhatALossIsFreeCostsNothing) {

@@ -110,7 +110,7 @@ HamOptions::HamOptions() {
   limits.moves_per_hour_per_vm = kNoLimit;
   limits.cpu_headroom = 0;
   limits.memory_headroom = 0;
-  limits.memory_promise = 1;
+  limits.memory_promise = 1.05;
   limits.memory_bursts = 3;
   limits.memory_comfort = 0.85;
   limits.payback = std::chrono::hours(6);
@@ -153,6 +153,7 @@ void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) cons
     host.fingerprint.memory_capacity_bytes = bytes_of(kind.memory_mib);
     host.fingerprint.run_queue_wait = *response_.cpu_curve(h);
     host.fingerprint.evidence_s = response_.cpu_evidence_s(h);
+    host.fingerprint.wait_factor = response_.wait_factor(h);
     host.core_speed = kind.core_mhz / core_mhz_;
     host.disk = {kind.disk_kbs * kBytesPerKb, response_.disk_rest(h), response_.disk_curve(h)};
     host.network = {kind.network_kbs * kBytesPerKb, 1, response_.network_curve(h)};

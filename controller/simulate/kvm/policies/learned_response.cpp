@@ -2,16 +2,26 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "controller/ham/score/contention.h"
 
 namespace proteus::simulate::kvm {
 namespace {
 
 constexpr Nanoseconds kHalfLife = std::chrono::hours(48);
 constexpr int kRefreshTicks = 12;
+constexpr double kSameDemand = 0.01;
+
+/// Before anything is seen, VMs wait as theory says.
+profile::ResponseCurve as_by_theory() {
+  return profile::ResponseCurve({{.load = 0, .response = 1}, {.load = 2, .response = 1}});
+}
 
 }  // namespace
 
-LearnedResponse::Curve::Curve(double cpus) : learner(profile::prior_curve(cpus), kHalfLife) {
+LearnedResponse::Curve::Curve(profile::ResponseCurve prior) : learner(std::move(prior), kHalfLife) {
   refresh();
 }
 
@@ -32,11 +42,36 @@ void LearnedResponse::begin(const Console& console) {
   }
   for (std::size_t h = 0; h < console.host_count(); ++h) {
     const HostClass& host = console.host_class(static_cast<int>(h));
-    const auto [entry, added] = classes_.try_emplace(
-        host.name,
-        Class{Curve(host.cores), Curve(1), Curve(1), host.cpu_mhz(), host.core_mhz, host.disk_latency_ms / best_ms});
+    const auto [entry, added] =
+        classes_.try_emplace(host.name, Class{Curve(profile::prior_curve(host.cores)), Curve(as_by_theory()),
+                                              Curve(profile::prior_curve(1)), Curve(profile::prior_curve(1)),
+                                              host.cpu_mhz(), host.core_mhz, host.disk_latency_ms / best_ms});
     class_of_.push_back(&entry->second);
   }
+}
+
+/// What was waited in the last tick, against what the VMs would have waited by theory. A host with a migration is left
+/// out: who was there for how long is not seen.
+void LearnedResponse::observe_waiting(const Console& console, std::size_t h, Timestamp time) {
+  const HostTick& tick = console.last().hosts[h];
+  const HostState& state = console.host(static_cast<int>(h));
+  if (tick.overhead_mhz > 0 || !state.incoming.empty() || !state.helped.empty()) return;
+  Class& host = *class_of_[h];
+  double busy = 0;
+  double squares = 0;
+  for (const int v : state.vms) {
+    if (console.vm(v).helper != kNever) return;
+    const int vcpus = console.vcpus(v);
+    const double cores = std::min<double>(vcpus, console.newest(v, Series::kCpu) / host.core_mhz);
+    busy += cores;
+    squares += cores * cores / vcpus;
+  }
+  // Somebody has left, or was down.
+  if (std::abs(busy * host.core_mhz - tick.demand_mhz) > kSameDemand * tick.demand_mhz) return;
+  const double cpus = host.cpu_mhz / host.core_mhz;
+  const double waiting = ham::finite_wait_cores(busy, ham::equal_vcpus(busy, squares), cpus);
+  const double seen = tick.wait / (1 - tick.wait) * std::min(busy, cpus);
+  host.wait_factor.learner.observe(time, busy / cpus, waiting * kTick_s, seen * kTick_s);
 }
 
 void LearnedResponse::observe(const Console& console) {
@@ -52,6 +87,7 @@ void LearnedResponse::observe(const Console& console) {
     };
     feed(host.cpu, (tick.cpu_mhz + tick.overhead_mhz) / host.cpu_mhz, tick.cpu_mhz / host.core_mhz * kTick_s,
          tick.wait / (1 - tick.wait));
+    observe_waiting(console, h, time);
     const double rest_ms = console.host_class(static_cast<int>(h)).disk_latency_ms;
     feed(host.disk, tick.disk_load, std::min(1.0, tick.disk_load) * kTick_s, tick.disk_latency_ms / rest_ms - 1);
     feed(host.network, tick.network_load, std::min(1.0, tick.network_load) * kTick_s, tick.network_stretch - 1);
@@ -64,7 +100,7 @@ void LearnedResponse::observe(const Console& console) {
   }
   if (console.tick() % kRefreshTicks != 0) return;
   for (auto& [name, host] : classes_) {
-    for (Curve* curve : {&host.cpu, &host.disk, &host.network}) curve->refresh();
+    for (Curve* curve : {&host.cpu, &host.wait_factor, &host.disk, &host.network}) curve->refresh();
   }
 }
 

@@ -28,6 +28,8 @@ class LearnedResponse {
     return class_of_[host]->network.curve;
   }
   double cpu_evidence_s(std::size_t host) const { return class_of_[host]->cpu.learner.evidence().weight(); }
+  /// How many times what its VMs would wait by theory a host's VMs wait.
+  const profile::ResponseCurve& wait_factor(std::size_t host) const { return *class_of_[host]->wait_factor.curve; }
   double disk_rest(std::size_t host) const { return class_of_[host]->disk_rest; }
   /// KB/s at which a VM spends half of its time in I/O; 0: not seen yet.
   double disk_half_kbs() const { return disk_.half(); }
@@ -35,13 +37,14 @@ class LearnedResponse {
 
  private:
   struct Curve {
-    explicit Curve(double cpus);
+    explicit Curve(profile::ResponseCurve prior);
     void refresh();
     profile::CurveLearner learner;
     std::shared_ptr<const profile::ResponseCurve> curve;  ///< as of the last refresh
   };
   struct Class {
     Curve cpu;
+    Curve wait_factor;
     Curve disk;
     Curve network;
     double cpu_mhz = 0;
@@ -56,6 +59,7 @@ class LearnedResponse {
     double half() const { return odds_sum > 0 ? rate_sum / odds_sum : 0; }
   };
   void begin(const Console& console);
+  void observe_waiting(const Console& console, std::size_t host, Timestamp time);
 
   std::map<std::string_view, Class> classes_;
   std::vector<Class*> class_of_;  ///< [host]
