@@ -18,7 +18,15 @@
 ///          ┌───────┬───────┬────────┬────────┬────────┐
 ///          │ kpi 2 │ len 2 │ host … │ time 8 │ lsn 8  │ ─▶ page         of the window's first tick
 ///          └───────┴───────┴────────┴────────┴────────┘
-/// rollup   a page of one figure of one KPI of one host: 60 ticks of a minute, or one of an hour, from `time` on
+/// rollup   a page of one figure of one KPI of one host: 60 ticks of a minute, or one of an hour, from `time` on, of
+/// the
+///          entities with numbers from 32 · block to 32 · block + 31, so that who asks for one VM reads little besides,
+///          hour behind hour
+///          ┌─────────┬───────┬──────────┬───────┬────────┬─────────┬────────┐
+///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ block 4 │ time 8 │ ─▶ page
+///          └─────────┴───────┴──────────┴───────┴────────┴─────────┴────────┘
+///          Earlier versions wrote one page of all entities, without `block`. None of their times reads as a block:
+///          its first bit is set.
 ///          ┌─────────┬───────┬──────────┬───────┬────────┬────────┐
 ///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ time 8 │ ─▶ page
 ///          └─────────┴───────┴──────────┴───────┴────────┴────────┘
@@ -52,8 +60,21 @@ enum class Level : std::uint8_t { kMinute = 1, kHour = 2 };
 /// Of the values of a gauge, of the rates of a counter; see rollup.h.
 enum class Figure : std::uint8_t { kSum = 1, kWeight = 2, kMin = 3, kMax = 4, kLast = 5, kP95 = 6 };
 
-std::string rollup_prefix(Level level, std::uint16_t kpi, Figure figure, const HostId& host);
-std::string rollup_key(Level level, std::uint16_t kpi, Figure figure, const HostId& host, std::int64_t time_us);
+/// Entities of a roll-up's page.
+constexpr std::uint32_t kRollupEntities = 32;
+constexpr std::uint32_t rollup_block(std::uint32_t entity) {
+  return entity / kRollupEntities;
+}
+/// Whose roll-up, and of what.
+struct RollupSeries {
+  Level level{};
+  std::uint16_t kpi = 0;
+  Figure figure{};
+  const HostId& host;
+};
+std::string rollup_key(const RollupSeries& series, std::uint32_t block, std::int64_t time_us);
+/// As earlier versions wrote it.
+std::string whole_rollup_key(const RollupSeries& series, std::int64_t time_us);
 /// Level and begin of a roll-up.
 struct RollupPlace {
   Level level{};
