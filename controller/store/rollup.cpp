@@ -57,18 +57,22 @@ std::string build_page(Rolled::const_iterator begin, Rolled::const_iterator end,
   return builder.empty() ? std::string() : builder.finish();
 }
 
-/// The pages of all figures of a KPI, a block of entities after the other.
+/// The pages of all figures of a KPI.
 void put_pages(const Rolled& rolled, Level level, const KpiInfo& kpi, const HostId& host, std::int64_t from_us,
                RocksDb::Batch& batch) {
   const std::size_t steps = level == Level::kMinute ? 60 : 1;
+  const bool whole = rolled.size() <= keys::kRollupWholeSeries;
   for (auto begin = rolled.begin(); begin != rolled.end();) {
     const std::uint32_t block = keys::rollup_block(begin->first.entity);
-    const auto end = rolled.upper_bound({block * keys::kRollupEntities + (keys::kRollupEntities - 1), 0xff});
+    const std::uint32_t last = block * keys::kRollupEntities + (keys::kRollupEntities - 1);
+    const auto end = whole ? rolled.end() : rolled.upper_bound({last, 0xff});
     for (const Figure figure : figures_of_kind(kpi.kind)) {
       std::string page = build_page(begin, end, steps, kpi, figure);
       if (page.empty()) continue;
       const keys::RollupSeries series{level, static_cast<std::uint16_t>(kpi.kpi), figure, host};
-      batch.put(Family::kRollup, keys::rollup_key(series, block, from_us), std::move(page));
+      batch.put(Family::kRollup,
+                whole ? keys::whole_rollup_key(series, from_us) : keys::rollup_key(series, block, from_us),
+                std::move(page));
     }
     begin = end;
   }
@@ -197,7 +201,7 @@ Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, c
       begin = end;
     }
   }
-  // Hours that an earlier version has rolled up.
+  // Hours that are in no blocks.
   for (std::int64_t hour_us = range.from_us; hour_us < range.to_us; hour_us += kHourUs) {
     if (reader.holds(hour_us)) continue;
     for (const Figure figure : figures) {

@@ -42,7 +42,7 @@ TEST(SeriesKeys, GoldenBytes) {
   const std::vector<std::pair<std::string, std::string>> drawing = {
       {"page.key", page_key(10, kHost, kPlace)},
       {"rollup.key", rollup_key({Level::kMinute, 10, Figure::kMax, kHost}, 2, 1'699'999'200'000'000)},
-      {"rollup.key.before", whole_rollup_key({Level::kMinute, 10, Figure::kMax, kHost}, 1'699'999'200'000'000)},
+      {"rollup.key.whole", whole_rollup_key({Level::kMinute, 10, Figure::kMax, kHost}, 1'699'999'200'000'000)},
       {"series.key", entity_key(kHost, 7)},
       {"series.value", entity_value(disk())},
       {"meta.p.key", progress_key(kHost)},
@@ -82,7 +82,7 @@ TEST(SeriesKeys, ComeBack) {
   EXPECT_EQ(*parse_progress(progress_value(progress())), progress());
 }
 
-TEST(SeriesKeys, RollUpsOfABlockSortByTimeAndNoneOfAnEarlierVersionIsBetweenThem) {
+TEST(SeriesKeys, RollUpsOfABlockSortByTimeAndNoWholeOneIsBetweenThem) {
   const RollupSeries series{Level::kMinute, 10, Figure::kSum, kHost};
   EXPECT_LT(rollup_key(series, 7, -1), rollup_key(series, 7, 0));
   EXPECT_LT(rollup_key(series, 7, kPlace.time_us), rollup_key(series, 8, 0));
