@@ -288,7 +288,7 @@ TEST_F(FollowerTest, LearnsHowFarTheFormulasAreOff) {
   vm.host = HostId("h3");
   vm.allocation.vcpus = 4;
   const ClusterModel model(alone, policy_);
-  const double says = waiting_cores(model.hosts[0], 4, 1.9);
+  const double says = waiting_cores(model.hosts[0], 4, 1.9).value;
   ASSERT_GT(says, 0);
   vm.run_queue_wait_ratio = 3 * says / vm.cpu_used_cores;
   for (int i = 0; i < 20'000; ++i) {
