@@ -240,7 +240,7 @@ void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns
   const std::optional<double> stalled = host.columns.memory_stalled.step(frame);
   host.last_storage_requests_per_s = host.storage_requests_per_s;
   // What a migration disturbs is not the host's own.
-  if (tick_ns <= 0 || host.received < host.disturbed_until) return;
+  if (tick_ns <= 0 || host.received < host.disturbed_until || host.received <= host.learned_until) return;
   using profile::Resource;
   profile::HostLearner& answers = *host.answers;
   const ham::HostState& figures = host.figures;
@@ -356,7 +356,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     if (std::abs(host.overhead_cores - figures.cpu_overhead_cores) > kOverheadTold * cores) {
       figures.cpu_overhead_cores = host.overhead_cores;
     }
-    if (host.learner && cores > 0 && host.tick_run > 0) {
+    if (host.learner && cores > 0 && host.tick_run > 0 && received > host.learned_until) {
       host.learner->observe(frame.time, figures.cpu_used_cores / cores,
                             Nanoseconds{static_cast<std::int64_t>(host.tick_run)},
                             Nanoseconds{static_cast<std::int64_t>(host.tick_wait)});
