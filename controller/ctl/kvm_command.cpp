@@ -14,6 +14,7 @@
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
+#include "controller/simulate/kvm/energy_floor.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
 #include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/run.h"
@@ -56,6 +57,21 @@ nlohmann::ordered_json to_json(const KvmCommand& command, const std::string& pol
       {"mean_hosts_on", m.mean_hosts_on},
       {"decision_cpu_s_mean", run.decision_cpu_s_mean},
       {"decision_cpu_s_max", run.decision_cpu_s_max},
+  };
+}
+
+/// What no policy can be below, as a row like theirs: energy, and nothing else on the bill.
+constexpr std::string_view kBound = "bound";
+
+nlohmann::ordered_json bound_json(const KvmCommand& command, const kvm::Workload& workload) {
+  const double kwh = kvm::energy_floor_kwh(workload);
+  return {
+      {"scenario", command.scenario},
+      {"seed", command.seed},
+      {"policy", kBound},
+      {"ticks", workload.end_tick - kvm::kFirstTick},
+      {"cost_eur", kwh * kvm::kEnergyPrice_eur_kwh},
+      {"energy_kwh", kwh},
   };
 }
 
@@ -111,10 +127,11 @@ std::vector<std::string> split(const std::string& text) {
 struct Contender {
   std::string name;
   std::shared_ptr<ham::learning::Agent> agent;  ///< of one that learns
-  std::unique_ptr<kvm::Policy> policy;
+  std::unique_ptr<kvm::Policy> policy;          ///< null: the bound
 };
 
 Result<Contender> make_contender(const std::string& name, bool helpers, const kvm::Workload& workload) {
+  if (name == kBound) return Contender{name, nullptr, nullptr};
   Result<std::shared_ptr<ham::learning::Agent>> agent = kvm::learning_agent(name);
   if (!agent) return agent.error();
   Contender contender{name, *agent, nullptr};
@@ -148,11 +165,15 @@ Status run_kvm(const KvmCommand& command, bool json, std::ostream& out) {
   if (contenders.empty()) return Error{ErrorCode::kInvalidArgument, "--policy names none"};
 
   std::vector<nlohmann::ordered_json> results;
-  std::vector<KvmCourse> courses(contenders.size());
-  for (std::size_t i = 0; i < contenders.size(); ++i) {
-    const Contender& contender = contenders[i];
-    courses[i].policy = contender.name;
-    Recorder recorder(courses[i]);
+  std::vector<KvmCourse> courses;
+  courses.reserve(contenders.size());
+  for (const Contender& contender : contenders) {
+    if (contender.policy == nullptr) {
+      results.push_back(bound_json(command, *workload));
+      continue;
+    }
+    courses.push_back({contender.name, {}});
+    Recorder recorder(courses.back());
     ProgressBar progress(contender.name);
     kvm::RunOptions options;
     options.on_tick = [&](const kvm::Cluster& cluster, const kvm::TickOutcome&, const kvm::Tally& tally) {

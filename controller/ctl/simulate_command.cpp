@@ -24,7 +24,9 @@ void add_options(CLI::App& scenario, PlanetlabCommand& options) {
 void add_options(CLI::App& scenario, KvmCommand& options) {
   scenario.add_option("--data", options.data, "folder with vms.csv and the traces")->required();
   scenario.add_option("--scenario", options.scenario, "small, normal or large")->capture_default_str();
-  scenario.add_option("--policy", options.policy, simulate::kvm::policy_names() + "; several with commas between")
+  scenario
+      .add_option("--policy", options.policy,
+                  simulate::kvm::policy_names() + ", or bound, the least energy; several with commas between")
       ->required();
   scenario.add_option("--seed", options.seed, "which VMs, when")->capture_default_str();
   scenario.add_flag("--helpers", options.helpers,

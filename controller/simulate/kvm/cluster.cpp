@@ -28,12 +28,12 @@ void remove(std::vector<int>& values, int value) {
   values.erase(std::find(values.begin(), values.end(), value));
 }
 
-double need(const Workload& workload, std::size_t vm, int tick) {
+}  // namespace
+
+double memory_need(const Workload& workload, std::size_t vm, int tick) {
   const double provisioned = workload.vms[vm].memory_mib;
   return std::min(provisioned, workload.sample(vm, Series::kMemory, tick) + kKernelShare * provisioned);
 }
-
-}  // namespace
 
 Cluster::Cluster(const Workload& workload)
     : workload_(&workload), vms_(workload.vms.size()), hosts_(workload.hosts.size()) {
@@ -41,7 +41,7 @@ Cluster::Cluster(const Workload& workload)
     vms_[v].balloon_mib = workload.vms[v].memory_mib;
     if (workload.vms[v].arrives != kFirstTick) continue;
     for (int t = kSizingFrom; t < kFirstTick; ++t) {
-      vms_[v].resident_mib = std::max(vms_[v].resident_mib, need(workload, v, t));
+      vms_[v].resident_mib = std::max(vms_[v].resident_mib, memory_need(workload, v, t));
     }
     const int vm = static_cast<int>(v);
     const int host = default_place(vm, vms_[v].resident_mib);
@@ -276,13 +276,13 @@ MigrationTally Cluster::start_migrations() {
 }
 
 double Cluster::memory_needed(int vm) const {
-  return need(*workload_, index(vm), tick_);
+  return memory_need(*workload_, index(vm), tick_);
 }
 
 void Cluster::settle_memory() {
   for (std::size_t v = 0; v < vms_.size(); ++v) {
     if (!vms_[v].present || vms_[v].down(tick_)) continue;
-    const double grown = std::max(vms_[v].resident_mib, need(*workload_, v, tick_));
+    const double grown = std::max(vms_[v].resident_mib, memory_need(*workload_, v, tick_));
     set_resident(static_cast<int>(v), std::min(vms_[v].balloon_mib, grown));
   }
 }

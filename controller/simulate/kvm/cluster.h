@@ -12,6 +12,10 @@ namespace proteus::simulate::kvm {
 inline constexpr double kVmOverhead_mib = 128;  ///< QEMU's own memory
 inline constexpr int kHostMigrationsMax = 4;
 inline constexpr double kHelperMemory_mib = 512;
+inline constexpr double kAsleep_w = 8;  ///< of a host
+
+/// What a guest touches of its memory and what its kernel takes, MiB.
+double memory_need(const Workload& workload, std::size_t vm, int tick);
 
 enum class Power : std::uint8_t { kOn, kAsleep, kWaking };
 

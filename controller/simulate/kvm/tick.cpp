@@ -16,7 +16,6 @@ constexpr double kGuestSwapSlope = 10;
 constexpr double kMigrationSlowdown = 0.1;
 constexpr double kApartFactor = 0.9;
 constexpr double kCoreRate_mibs = 1000;  ///< a migration at this rate takes one core
-constexpr double kAsleep_w = 8;
 
 std::size_t index(int i) {
   return static_cast<std::size_t>(i);

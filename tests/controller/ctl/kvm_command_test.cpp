@@ -113,6 +113,21 @@ TEST(KvmCommand, PrintsWhatWasPublished) {
   }
 }
 
+TEST(KvmCommand, PutsTheBoundBesidePolicies) {
+  if (!std::filesystem::exists(kData + "/vms.csv")) GTEST_SKIP() << "no traces in " << kData;
+  std::ostringstream out;
+  ASSERT_TRUE(run_kvm({kData, "small", "bound,none", 1, false, ""}, true, out));
+  const nlohmann::json runs = nlohmann::json::parse(out.str());
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_NEAR(runs[0].at("energy_kwh").get<double>(), 21.995, 0.00051);
+  EXPECT_NEAR(runs[0].at("cost_eur").get<double>(), 7.70, 0.0051);
+  EXPECT_FALSE(runs[0].contains("migrations"));
+  EXPECT_EQ(runs[1].at("policy"), "none");
+  std::ostringstream table;
+  ASSERT_TRUE(run_kvm({kData, "small", "bound,none", 1, false, ""}, false, table));
+  EXPECT_NE(table.str().find("migrations"), std::string::npos);
+}
+
 TEST(KvmCommand, SaysWhatIsWrong) {
   std::ostringstream out;
   EXPECT_EQ(run_kvm({"/nonexistent", "small", "none", 1, false, ""}, true, out).error().code, ErrorCode::kNotFound);

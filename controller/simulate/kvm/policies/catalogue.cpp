@@ -11,6 +11,7 @@
 #include "controller/simulate/kvm/policies/ham_policy.h"
 #include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
+#include "controller/simulate/kvm/policies/packing.h"
 #include "controller/simulate/kvm/policies/threshold.h"
 
 namespace proteus::simulate::kvm {
@@ -22,6 +23,10 @@ constexpr double kForecastWeight = 0.3;
 
 std::unique_ptr<Policy> proteus(std::unique_ptr<OutlookSource> source) {
   return std::make_unique<HamPolicy>(std::move(source), HamOptions{});
+}
+
+std::unique_ptr<Policy> packing(PackingRules rules) {
+  return std::make_unique<PackingPolicy>(rules);
 }
 
 std::unique_ptr<OutlookSource> recent() {
@@ -44,6 +49,8 @@ struct Entry {
 constexpr std::array kEntries = {
     Entry{"none", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<StayPolicy>(); }},
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
+    Entry{"mfped", [](const Workload&) { return packing(mfped_rules()); }},
+    Entry{"peakday", [](const Workload&) { return packing(peak_day_rules()); }},
     Entry{"search-hour", [](const Workload&) { return baseline(std::make_unique<LastHour>()); }},
     Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w)); }},
     Entry{"proteus-rules", [](const Workload&) { return proteus(recent()); }},

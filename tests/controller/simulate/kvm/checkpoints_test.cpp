@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/simulate/kvm/energy_floor.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
 #include "controller/simulate/kvm/run.h"
 #include "controller/simulate/trace/compressed_file.h"
@@ -117,6 +118,21 @@ TEST_F(Published, ResultsOfAllSeedsOfNormal) {
     ++compared;
   }
   EXPECT_EQ(compared, 10);
+}
+
+/// Of `large` less was found than was published.
+TEST_F(Published, EnergyFloorsOfSmallAndNormal) {
+  const Result<Traces> traces = read_traces(kData);
+  ASSERT_TRUE(traces) << traces.error().message;
+  int compared = 0;
+  for (const auto& row : read_table("kvm-cluster-results.csv").rows) {
+    if (row[2] != "bound" || row[0] == "large") continue;
+    const Result<Workload> workload = generate(*traces, row[0], std::stoull(row[1]));
+    ASSERT_TRUE(workload);
+    EXPECT_NEAR(energy_floor_kwh(*workload), std::stod(row[5]), 0.00051) << row[0] << " " << row[1];
+    ++compared;
+  }
+  EXPECT_EQ(compared, 8);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 #include "controller/simulate/kvm/policies/learned_response.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/run.h"
-#include "controller/simulate/kvm/splitmix64.h"
 #include "tests/controller/simulate/kvm/small_cluster.h"
 
 namespace proteus::simulate::kvm {
@@ -235,23 +234,6 @@ TEST(Decider, LetsAHostSleepThatIsNotNeeded) {
     EXPECT_LT(result.metrics.mean_hosts_on, 1.5) << name;
     EXPECT_LE(result.metrics.migrations, 4) << name;
     EXPECT_LT(result.metrics.sla_eur, 0.1) << name;
-  }
-}
-
-/// Both hosts are needed, and every VM wants a tenth more or less each tick.
-TEST(Decider, NoiseAloneMovesNothingInADay) {
-  SmallCluster small;
-  SplitMix64 random(1);
-  for (int i = 0; i < 6; ++i) {
-    const int vm = small.add_vm(1000, {.cpu_mhz = 250, .active_mib = 500});
-    for (int t = 0; t < kTraceTicks; ++t) small.set(vm, Series::kCpu, t, 225 + 50 * random.uniform());
-  }
-  for (const char* name : {"proteus-rules", "proteus"}) {
-    const auto policy = make_policy(name, small.workload());
-    ASSERT_TRUE(policy);
-    const RunResult result = run(small.workload(), **policy, {.ticks_max = kDayTicks, .on_tick = {}});
-    EXPECT_EQ(result.metrics.migrations, 0) << name;
-    EXPECT_EQ(result.metrics.mean_hosts_on, 2) << name;
   }
 }
 

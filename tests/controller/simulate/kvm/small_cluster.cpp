@@ -29,10 +29,12 @@ int SmallCluster::add_vm(double memory_mib, Demand demand) {
 }
 
 void SmallCluster::set(int vm, Series series, int from_tick, double value) {
-  auto& samples = traces_.samples[static_cast<std::size_t>(series)];
-  for (int t = from_tick; t < kTraceTicks; ++t) {
-    samples[static_cast<std::size_t>(vm) * kTraceTicks + static_cast<std::size_t>(t)] = static_cast<float>(value);
-  }
+  for (int t = from_tick; t < kTraceTicks; ++t) set_one(vm, series, t, value);
+}
+
+void SmallCluster::set_one(int vm, Series series, int tick, double value) {
+  traces_.samples[static_cast<std::size_t>(series)][static_cast<std::size_t>(vm) * kTraceTicks +
+                                                    static_cast<std::size_t>(tick)] = static_cast<float>(value);
 }
 
 }  // namespace proteus::simulate::kvm

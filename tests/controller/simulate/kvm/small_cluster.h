@@ -22,6 +22,8 @@ class SmallCluster {
   /// Returns its id. Silver, one vCPU, value 1 EUR/h.
   int add_vm(double memory_mib, Demand demand);
   void set(int vm, Series series, int from_tick, double value);
+  /// At this tick alone.
+  void set_one(int vm, Series series, int tick, double value);
   Workload& workload() { return workload_; }
 
  private:
