@@ -12,6 +12,8 @@ namespace proteus::simulate::kvm {
 inline constexpr double kVmOverhead_mib = 128;  ///< QEMU's own memory
 inline constexpr int kHostMigrationsMax = 4;
 inline constexpr double kHelperMemory_mib = 512;
+inline constexpr double kHelperShare = 0.5;  ///< of its VM's work, what a helper does at most
+inline constexpr double kHelperCost = 1.1;   ///< MHz for each MHz of that work, where it does it
 
 enum class Power : std::uint8_t { kOn, kAsleep, kWaking };
 
