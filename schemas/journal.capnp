@@ -221,6 +221,15 @@ struct PowerChange {         # advice: nothing executes it
   reason @2 :Text;
 }
 
+struct HelperChange {        # advice: nothing executes it
+  vm @0 :Text;
+  host @1 :Text;             # of the helper
+  start @2 :Bool;            # false: it is to be ended
+  reason @3 :Text;
+  gain @4 :Float64;          # expected, currency per hour
+  automation @5 :UInt8;      # level that applies to the VM
+}
+
 struct Decision {
   id @0 :UInt64;             # number of its cycle
   timeNs @1 :Int64;
@@ -234,6 +243,7 @@ struct Decision {
   power @9 :List(PowerChange);
   emptying @10 :List(Text);  # hosts
   learning @11 :LearningPart;
+  helpers @12 :List(HelperChange);  # none in entries older than this field
 }
 
 struct Transition {

@@ -250,9 +250,18 @@ Json to_json(const ham::Decision& decision) {
             {"rejections", Json::array()},
             {"outlooks", Json::array()},
             {"power", Json::array()},
+            {"helpers", Json::array()},
             {"learning", decision.learning.present ? to_json(decision.learning) : Json(nullptr)}};
   for (const ham::PowerChange& change : decision.power) {
     json["power"].push_back({{"host", change.host.value}, {"awake", change.awake}, {"reason", change.reason}});
+  }
+  for (const ham::HelperChange& change : decision.helpers) {
+    json["helpers"].push_back({{"vm", change.vm.value},
+                               {"host", change.host.value},
+                               {"start", change.start},
+                               {"reason", change.reason},
+                               {"gain", change.gain},
+                               {"automation", ham::to_string(change.automation)}});
   }
   for (const ham::Candidate& candidate : decision.alternatives) json["alternatives"].push_back(to_json(candidate));
   for (const ham::Rejection& rejection : decision.rejections) {

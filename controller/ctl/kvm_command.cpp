@@ -16,7 +16,6 @@
 #include "controller/ctl/table.h"
 #include "controller/simulate/kvm/energy_floor.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
-#include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/run.h"
 
 namespace proteus::ctl {
@@ -144,7 +143,7 @@ Result<Contender> make_contender(const std::string& name, bool helpers, const kv
   }
   if (helpers) {
     contender.name += kvm::kWithHelpers;
-    contender.policy = std::make_unique<kvm::HelperPolicy>(std::move(contender.policy));
+    if (Status used = kvm::use_helpers(*contender.policy, name); !used) return used.error();
   }
   return contender;
 }

@@ -42,6 +42,7 @@ std::vector<NamedRule> rules_of(const ham::Policy& policy) {
   add("fault_domain", policy.fault_domains);
   add("headroom", policy.headrooms);
   add("power", policy.powers);
+  add("helper", policy.helpers);
   return rules;
 }
 
@@ -59,6 +60,7 @@ std::string strategies_of(const ham::Policy& policy) {
   add(policy.strategies.reshape, "reshape");
   add(policy.strategies.migrate, "migrate");
   add(policy.strategies.consolidate, "consolidate");
+  add(policy.strategies.spawn && !policy.helpers.empty(), "spawn");
   return text.empty() ? "none (watch only)" : text;
 }
 
@@ -120,8 +122,8 @@ std::string time_of(const Json& decision) {
 std::vector<const Json*> changes_of(const Trial& trial) {
   std::vector<const Json*> changes;
   for (const Json& decision : trial.decisions) {
-    if (changes.empty() ? !decision.at("chosen").at("actions").empty()
-                        : label_of(decision) != label_of(*changes.back())) {
+    const bool acts = !decision.at("chosen").at("actions").empty() || !decision.at("helpers").empty();
+    if (changes.empty() ? acts : label_of(decision) != label_of(*changes.back())) {
       changes.push_back(&decision);
     }
   }
@@ -134,7 +136,10 @@ Json counts_of(const Trial& trial) {
   std::map<std::string, std::uint64_t> rules;
   for (const Json* decision : changes_of(trial)) {
     const Json& actions = decision->at("chosen").at("actions");
-    acting += !actions.empty();
+    acting += !actions.empty() || !decision->at("helpers").empty();
+    for (const Json& change : decision->at("helpers")) {
+      ++kinds[change.at("start").get<bool>() ? "start_helper" : "end_helper"];
+    }
     for (const Json& action : actions) ++kinds[action.at("operation").at("kind").get<std::string>()];
   }
   for (const Json& decision : trial.decisions) {
@@ -228,7 +233,7 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
   int lines = 0;
   for (const Json* decision : changes) {
     if (++lines > command.limit) break;
-    const bool acts = !decision->at("chosen").at("actions").empty();
+    const bool acts = !decision->at("chosen").at("actions").empty() || !decision->at("helpers").empty();
     table.add({time_of(*decision), label_of(*decision), acts ? decision->at("summary").get<std::string>() : ""});
   }
   if (!table.empty()) out << "\n" << table.text();

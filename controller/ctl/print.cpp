@@ -258,9 +258,8 @@ std::string print_decision(const Json& decision, const VmNames& names) {
   const double nothing = decision.at("do_nothing").at("score").at("total").get<double>();
   const std::string chosen = decision.at("chosen").at("label").get<std::string>();
   scores.add(score_cells("→ " + chosen, decision.at("chosen").at("score"), nothing));
-  if (!decision.at("chosen").at("actions").empty()) {
-    scores.add(score_cells("  " + decision.at("do_nothing").at("label").get<std::string>(),
-                           decision.at("do_nothing").at("score"), nothing));
+  if (const auto idle = decision.at("do_nothing").at("label").get<std::string>(); idle != chosen) {
+    scores.add(score_cells("  " + idle, decision.at("do_nothing").at("score"), nothing));
   }
   for (const Json& alternative : decision.at("alternatives")) {
     const auto label = alternative.at("label").get<std::string>();
@@ -295,6 +294,11 @@ std::string print_decision(const Json& decision, const VmNames& names) {
   for (const Json& change : decision.at("power")) {
     text += fmt::format("\nadvice: {} {}: {}\n", change.at("awake").get<bool>() ? "wake" : "let sleep",
                         change.at("host").get<std::string>(), change.at("reason").get<std::string>());
+  }
+  for (const Json& change : decision.at("helpers")) {
+    text += fmt::format("\nadvice: {} helper of {} on {}: {}\n", change.at("start").get<bool>() ? "start a" : "end the",
+                        name_of(names, change.at("vm").get<std::string>()), change.at("host").get<std::string>(),
+                        change.at("reason").get<std::string>());
   }
   if (!decision.at("outlooks").empty()) {
     Table outlooks({"VM", "HOST", ">P50 PEAK", ">P90", ">P99", ">LIMIT", ">REACHED IN", "MODEL"});

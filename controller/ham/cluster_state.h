@@ -116,6 +116,14 @@ struct VmState {
   bool last_action_failed = false;           ///< the one that ended then
 };
 
+/// A helper that exists: a micro-VM that does part of a VM's work (HelperRule). What is said of the VM's demand and its
+/// forecasts is of all its work, the helper's part included.
+struct HelperState {
+  VmId vm;
+  HostId host;
+  Timestamp since;
+};
+
 /// An action that is under way; its VM, source and target are spoken for.
 struct InFlight {
   ActionId id = 0;
@@ -143,6 +151,7 @@ struct ClusterState {
   Timestamp now;
   std::vector<HostState> hosts;
   std::vector<VmState> vms;
+  std::vector<HelperState> helpers;  ///< at most one of each VM; more are not looked at
   std::vector<InFlight> in_flight;
   std::vector<RecentMove> recent_moves;  ///< ended in the last hour, oldest first; for budgets
   profile::MoveErrors move_errors;       ///< of predicted waiting for a CPU, as far as moves have been followed

@@ -258,6 +258,24 @@ void add_power(const ClusterModel& model, const SearchResult& found, Decision& d
   }
 }
 
+void add_helpers(const ClusterModel& model, const SearchResult& found, Decision& decision) {
+  for (const Step& step : found.steps) {
+    const std::size_t from = step.from.helper;
+    const std::size_t to = step.change.to.helper;
+    if (from == to) continue;
+    const VmModel& vm = model.vms[step.change.vm];
+    HelperChange change{vm.state->id, {}, false, step.reason, step.delta.total(), vm.automation};
+    if (from != kNowhere) {
+      change.host = model.hosts[from].state->id;
+      decision.helpers.push_back(change);
+    }
+    if (to == kNowhere) continue;
+    change.host = model.hosts[to].state->id;
+    change.start = true;
+    decision.helpers.push_back(std::move(change));
+  }
+}
+
 /// Share of its own limit that the VM is forecast to want.
 double closeness(const VmModel& vm) {
   const double limit = vm.state->allocation.cpu_limit_cores();
@@ -269,6 +287,7 @@ double closeness(const VmModel& vm) {
 std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& decision) {
   std::set<VmId> touched;
   for (const Action& action : decision.chosen.actions) touched.insert(action.vm);
+  for (const HelperChange& change : decision.helpers) touched.insert(change.vm);
   for (const Candidate& candidate : decision.alternatives) {
     for (const Action& action : candidate.actions) touched.insert(action.vm);
   }
@@ -370,8 +389,9 @@ Decision decide(const ClusterState& state, const Policy& policy, std::uint64_t s
   }
   decision.alternatives = make_alternatives(plan, found.options, decision.chosen.label);
   decision.rejections = std::move(found.rejections).take();
-  decision.outlooks = make_outlooks(model, decision);
   add_power(model, found, decision);
+  add_helpers(model, found, decision);
+  decision.outlooks = make_outlooks(model, decision);
   for (const std::size_t h : found.emptying) decision.emptying.push_back(model.hosts[h].state->id);
   if (found.steps.empty()) {
     decision.summary = summary_of_nothing(model, found, decision, plan);

@@ -80,6 +80,16 @@ struct PowerChange {
   std::string reason;  ///< one sentence
 };
 
+/// A helper that is to be started or ended; one that is put elsewhere is ended and started.
+struct HelperChange {
+  VmId vm;
+  HostId host;                                     ///< of the helper
+  bool start = true;                               ///< else it is to be ended
+  std::string reason;                              ///< one sentence
+  double gain = 0;                                 ///< expected, currency per hour
+  Automation automation = Automation::kRecommend;  ///< level that applies to this VM
+};
+
 /// An option that the score finds worth taking and learning does not.
 struct Held {
   VmId vm;
@@ -115,6 +125,7 @@ struct Decision {
   std::vector<HostId> emptying;    ///< hosts that are being emptied to sleep, over several cycles; for the next state
   std::vector<PowerChange> power;  ///< advice: the drs has no means to wake hosts or put them to sleep
   LearningPart learning;
+  std::vector<HelperChange> helpers;  ///< advice: the drs has no means to start helpers or end them
 };
 
 struct Memory;

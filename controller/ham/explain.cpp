@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/ham/score/helper.h"
+#include "controller/ham/strategies/strategy.h"
+
 namespace proteus::ham {
 namespace {
 
@@ -216,6 +219,46 @@ std::string reshape_reason(const PlanState& plan, const Change& change, const Ev
 
 }  // namespace
 
+namespace {
+
+std::string helper_label(const PlanState& plan, const Change& change) {
+  const std::size_t from = plan.placement(change.vm).helper;
+  const std::string& vm = name_of(plan, change.vm);
+  if (from == kNowhere) return fmt::format("start a helper of {} on {}", vm, host_name(plan, change.to.helper));
+  if (change.to.helper == kNowhere) return fmt::format("end the helper of {} on {}", vm, host_name(plan, from));
+  return fmt::format("put the helper of {} elsewhere {} -> {}", vm, host_name(plan, from),
+                     host_name(plan, change.to.helper));
+}
+
+std::string helper_reason(const PlanState& plan, const Option& option, const Change& change,
+                          const Evaluation& evaluation) {
+  const std::size_t v = change.vm;
+  const Placement& now = plan.placement(v);
+  const VmModel& vm = plan.model().vms[v];
+  if (change.to.helper == kNowhere) {
+    const std::string& host = host_name(plan, now.helper);
+    if (option.cause == Step::Cause::kConsolidate) {
+      return fmt::format(
+          "{} is to be emptied so that it may sleep, which gains {} when done; the helper of {} there is ended", host,
+          say_rate(option.gain), name_of(plan, v));
+    }
+    if (plan.model().hosts[now.helper].state->maintenance) {
+      return fmt::format("{} is in maintenance; the helper of {} there is ended", host, name_of(plan, v));
+    }
+    if (!vm.scalable) return fmt::format("no helper rule is about {} any more; its helper is ended", name_of(plan, v));
+    return fmt::format("the helper of {} saves less than it costs; ending it gains {}", name_of(plan, v),
+                       say_rate(evaluation.gain()));
+  }
+  const HelperRule& rule = *vm.helper_rule;
+  const double speed = plan.model().hosts[change.to.helper].state->core_speed;
+  const double work = std::min(rule.share * vm.demand.cpu_max.p90, helper_work_most(rule, speed));
+  return fmt::format("{}; a helper on {} would do up to {:.2f} cores of {}'s work (p90) and {}",
+                     wants_cpu(plan, v) ? vm_outlook(plan, v) : host_outlook(plan, now.host),
+                     host_name(plan, change.to.helper), work, name_of(plan, v), money(evaluation));
+}
+
+}  // namespace
+
 std::string say_seconds(double seconds) {
   if (seconds < 10) return fmt::format("{:.1f} s", seconds);
   if (seconds < 120) return fmt::format("{:.0f} s", seconds);
@@ -228,6 +271,7 @@ std::string say_rate(double per_hour) {
 
 std::string label_of(const PlanState& plan, const Change& change) {
   const Placement& now = plan.placement(change.vm);
+  if (now.helper != change.to.helper) return helper_label(plan, change);
   const std::string what = allocation_change(now.allocation, change.to.allocation);
   const char* verb = raises(now.allocation, change.to.allocation) ? "raise" : "lower";
   if (change.to.host == now.host) return fmt::format("{} {} of {}", verb, what, name_of(plan, change.vm));
@@ -267,6 +311,7 @@ std::string exchange_reason(double gain) {
 std::string reason_of(const PlanState& plan, const Option& option, const Change& change, const Evaluation& evaluation) {
   const std::size_t v = change.vm;
   const std::size_t from = plan.placement(v).host;
+  if (is_helper_change(plan, change)) return helper_reason(plan, option, change, evaluation);
   if (option.cause == Step::Cause::kShareMemory) {
     return fmt::format("{} holds what it may need, and the guests of {} must not outgrow it together: {}",
                        name_of(plan, v), host_name(plan, from),

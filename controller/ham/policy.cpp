@@ -259,6 +259,18 @@ void read_power(Table& table, const std::vector<HostGroup>& groups, PowerRule& r
   if (rule.peak_watts < rule.idle_watts) table.problem("peak_watts", "peak_watts is less than idle_watts");
 }
 
+void read_helper(Table& table, HelperRule& rule) {
+  table.read("vcpus", rule.vcpus, 1, 1 << 10);
+  table.read_bytes("memory", rule.memory_bytes, kMiB, std::int64_t{1} << 50);
+  table.read("share", rule.share, 0.01, 1);
+  table.read("overhead", rule.overhead, 1, 100);
+  table.read("price", rule.price, 0, kPriceMax);
+  table.read("price_per_hour", rule.price_per_hour, 0, kPriceMax);
+  table.read("gain_floor", rule.gain_floor, 0, kPriceMax);
+  table.read("most", rule.most, 0, kCountMax);
+  table.read_duration("ready_after", rule.ready_after, kNone, kDay);
+}
+
 void read_all_rules(Table rules, Policy& policy) {
   const std::vector<HostGroup>& groups = policy.host_groups;
   read_rules<HostGroup>(rules, "host_group", policy.host_groups,
@@ -290,6 +302,7 @@ void read_all_rules(Table rules, Policy& policy) {
                       [&](Table& table, PinRule& rule) { read_hosts(table, groups, rule.hosts); });
   read_rules<ExcludeRule>(rules, "exclude", policy.exclusions, [](Table&, ExcludeRule&) {});
   read_rules<SizeRule>(rules, "size", policy.sizes, read_size);
+  read_rules<HelperRule>(rules, "helper", policy.helpers, read_helper);
   read_rules<AutomationRule>(rules, "automation", policy.automation_rules, [](Table& table, AutomationRule& rule) {
     table.require("level");
     read_automation(table, "level", rule.level);
@@ -309,6 +322,7 @@ Result<Policy> parse_policy(std::string_view toml_text, std::string_view file_na
   strategies.read("reshape", policy.strategies.reshape);
   strategies.read("migrate", policy.strategies.migrate);
   strategies.read("consolidate", policy.strategies.consolidate);
+  strategies.read("spawn", policy.strategies.spawn);
   read_prices(root.table("prices"), policy.prices);
   read_limits(root.table("limits"), policy.limits);
   read_all_rules(root.table("rules"), policy);

@@ -23,6 +23,7 @@ struct Strategies {
   /// Empties hosts that cost more power than their VMs cost elsewhere, so that they may sleep; wakes them when they
   /// are needed.
   bool consolidate = false;
+  bool spawn = true;  ///< helpers of VMs that a helper rule is about; advice alone, the drs has no means to start them
   // None: the static strategy.
 };
 
@@ -91,6 +92,19 @@ struct WindowRule : VmRule {
   unsigned days = 0b1111111;  ///< bit 0: Monday
   int from_minute = 0;
   int to_minute = 24 * 60;  ///< before from_minute: the window passes midnight, and belongs to the day it begins on
+};
+/// A helper, a micro-VM, may do a part of these VMs' work on any host: at most one for each VM. Of several rules that
+/// are about a VM the first holds.
+struct HelperRule : VmRule {
+  int vcpus = 1;
+  std::int64_t memory_bytes = 512 * kMiB;  ///< what it takes of its host's, the hypervisor's own included
+  double share = 0.5;                      ///< of its VM's CPU demand, what it does at most
+  double overhead = 1.1;                   ///< CPU that it takes for a unit of what its VM would take
+  double price = 0.5;                      ///< of starting one
+  double price_per_hour = 0;               ///< of having one
+  double gain_floor = 0;  ///< least gain of starting one within the payback time, in place of Limits::gain_floor
+  int most = 16;          ///< at a time, of all VMs of this rule
+  Nanoseconds ready_after = std::chrono::seconds(10);
 };
 struct AutomationRule : VmRule {
   Automation level = Automation::kAutomatic;
@@ -162,6 +176,7 @@ struct Policy {
   std::vector<ValueRule> values;
   std::vector<WindowRule> windows;
   std::vector<AutomationRule> automation_rules;
+  std::vector<HelperRule> helpers;
   std::vector<HostGroup> host_groups;
   std::vector<FaultDomain> fault_domains;
   std::vector<HeadroomRule> headrooms;

@@ -85,6 +85,15 @@ void fill(schema::PowerChange::Builder to, const ham::PowerChange& from) {
   JOURNAL_SET_TEXT(to, Reason, from.reason);
 }
 
+void fill(schema::HelperChange::Builder to, const ham::HelperChange& from) {
+  JOURNAL_SET_TEXT(to, Vm, from.vm.value);
+  JOURNAL_SET_TEXT(to, Host, from.host.value);
+  to.setStart(from.start);
+  JOURNAL_SET_TEXT(to, Reason, from.reason);
+  to.setGain(number(from.gain));
+  to.setAutomation(static_cast<std::uint8_t>(from.automation));
+}
+
 void fill(schema::HeldAction::Builder to, const ham::Held& from) {
   JOURNAL_SET_TEXT(to, Vm, from.vm.value);
   JOURNAL_SET_TEXT(to, Label, from.label);
@@ -118,6 +127,7 @@ void fill(schema::Decision::Builder to, const ham::Decision& from) {
     for (unsigned i = 0; i < hosts.size(); ++i) hosts.set(i, text(from.emptying[i].value));
   }
   if (from.learning.present) fill(to.initLearning(), from.learning);
+  JOURNAL_SET_LIST(to, Helpers, from.helpers, fill);
 }
 
 void fill(schema::LearningOutcome::Builder to, const ham::learning::Outcome& from) {
@@ -245,6 +255,15 @@ ham::PowerChange read_power(schema::PowerChange::Reader from) {
   return {.host = HostId(read_text(from.getHost())), .awake = from.getAwake(), .reason = read_text(from.getReason())};
 }
 
+ham::HelperChange read_helper(schema::HelperChange::Reader from) {
+  return {.vm = VmId(read_text(from.getVm())),
+          .host = HostId(read_text(from.getHost())),
+          .start = from.getStart(),
+          .reason = read_text(from.getReason()),
+          .gain = from.getGain(),
+          .automation = read_enum(from.getAutomation(), ham::Automation::kAutomatic, "level of automation")};
+}
+
 ham::Decision read_decision(schema::Decision::Reader from) {
   ham::Decision to;
   to.id = from.getId();
@@ -259,6 +278,7 @@ ham::Decision read_decision(schema::Decision::Reader from) {
   to.power = read_list(from.getPower(), read_power);
   to.emptying = read_list(from.getEmptying(), [](capnp::Text::Reader host) { return HostId(read_text(host)); });
   if (from.hasLearning()) to.learning = read_learning(from.getLearning());
+  to.helpers = read_list(from.getHelpers(), read_helper);
   return to;
 }
 

@@ -15,6 +15,7 @@ void fill(schema::Candidate::Builder to, const ham::Candidate& from);
 void fill(schema::Rejection::Builder to, const ham::Rejection& from);
 void fill(schema::Outlook::Builder to, const ham::Outlook& from);
 void fill(schema::PowerChange::Builder to, const ham::PowerChange& from);
+void fill(schema::HelperChange::Builder to, const ham::HelperChange& from);
 void fill(schema::HeldAction::Builder to, const ham::Held& from);
 void fill(schema::LearningPart::Builder to, const ham::LearningPart& from);
 void fill(schema::Decision::Builder to, const ham::Decision& from);
@@ -29,6 +30,7 @@ ham::Candidate read_candidate(schema::Candidate::Reader from);
 ham::Rejection read_rejection(schema::Rejection::Reader from);
 ham::Outlook read_outlook(schema::Outlook::Reader from);
 ham::PowerChange read_power(schema::PowerChange::Reader from);
+ham::HelperChange read_helper(schema::HelperChange::Reader from);
 ham::Decision read_decision(schema::Decision::Reader from);
 
 // What is done

@@ -33,11 +33,10 @@ double contention(const PlanState& plan, std::size_t host, const Load& load) {
 /// Contention and work left undone that the change takes away, currency per hour.
 double relief_of(const PlanState& plan, const Change& change) {
   const std::size_t v = change.vm;
-  const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  const Load after = load_of(vm, change.to.allocation);
-  double relief = mean(score_vm(plan.policy(), vm, now.allocation).unserved) -
-                  mean(score_vm(plan.policy(), vm, change.to.allocation).unserved);
+  const Load after = plan.load_if(v, change.to.allocation);
+  double relief =
+      mean(plan.score_if(v, now.allocation).unserved) - mean(plan.score_if(v, change.to.allocation).unserved);
   Load load = plan.load(now.host);
   relief += contention(plan, now.host, load);
   load.add(plan.load_of_vm(v), -1);
@@ -132,7 +131,7 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
   double there = x[8];
   if (moves) {
     Load load = plan.load(change.to.host);
-    load.add(load_of(vm, change.to.allocation), 1);
+    load.add(plan.load_if(change.vm, change.to.allocation), 1);
     where = change.to.host;
     there = utilisation(plan, where, load);
     x[9] = there;

@@ -15,9 +15,7 @@ bool leaves(T from, T to, T min, T max) {
   return (to > max && to > from) || (to < min && to < from);
 }
 
-std::optional<Refusal> check_memory_room(const PlanState& plan, const Change& change, std::int64_t added,
-                                         bool explain) {
-  const std::size_t h = change.to.host;
+std::optional<Refusal> check_memory_room(const PlanState& plan, std::size_t h, std::int64_t added, bool explain) {
   const HostModel& host = plan.model().hosts[h];
   const double share = 1 - host.memory_headroom;
   const auto allowed = static_cast<std::int64_t>(static_cast<double>(host.memory_bytes) * share);
@@ -73,6 +71,22 @@ std::optional<Refusal> check_size(const PlanState& plan, const Change& change, b
   return std::nullopt;
 }
 
+std::optional<Refusal> check_helper_headroom(const PlanState& plan, const Change& change, bool explain) {
+  if (!is_helper_change(plan, change) || change.to.helper == kNowhere) return std::nullopt;
+  const std::size_t h = change.to.helper;
+  const HostModel& host = plan.model().hosts[h];
+  const double allowed = host.capacity_cores * (1 - host.cpu_headroom);
+  const double peak = plan.cpu_peak_cores(h, change);
+  // On its VM's own host it may take more off than it puts on.
+  if (peak > allowed && peak > plan.cpu_peak_cores(h) + 1e-9) {
+    return Refusal{"headroom", explain ? fmt::format("{}'s VMs would need {:.2f} cores (forecast p90) with the helper; "
+                                                     "{:.2f} of its {:.2f} are allowed",
+                                                     host_name(plan, h), peak, allowed, host.capacity_cores)
+                                       : std::string()};
+  }
+  return check_memory_room(plan, h, plan.model().vms[change.vm].helper_rule->memory_bytes, explain);
+}
+
 std::optional<Refusal> check_headroom(const PlanState& plan, const Change& change, bool explain) {
   const std::size_t h = change.to.host;
   const HostModel& host = plan.model().hosts[h];
@@ -94,7 +108,7 @@ std::optional<Refusal> check_headroom(const PlanState& plan, const Change& chang
   }
   const VmModel& vm = plan.model().vms[change.vm];
   const std::int64_t added = promised_bytes(vm, to) - (moves ? 0 : promised_bytes(vm, from));
-  if (added > 0) return check_memory_room(plan, change, added, explain);
+  if (added > 0) return check_memory_room(plan, h, added, explain);
   return std::nullopt;
 }
 

@@ -27,6 +27,8 @@ constexpr std::array kRules = {
     Rule{"moves_per_hour_per_host", Rule::Scope::kChange, check_moves_per_hour_per_host},
     Rule{"concurrency", Rule::Scope::kChange, check_concurrency},
     Rule{"headroom", Rule::Scope::kChange, check_headroom},
+    Rule{"helper", Rule::Scope::kChange, check_helper},
+    Rule{"headroom", Rule::Scope::kChange, check_helper_headroom},
 };
 
 }  // namespace
@@ -66,6 +68,10 @@ const std::string& host_name(const PlanState& plan, std::size_t host) {
 
 bool is_move(const PlanState& plan, const Change& change) {
   return change.to.host != plan.placement(change.vm).host;
+}
+
+bool is_helper_change(const PlanState& plan, const Change& change) {
+  return change.to.helper != plan.placement(change.vm).helper;
 }
 
 }  // namespace proteus::ham

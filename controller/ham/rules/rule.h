@@ -43,6 +43,8 @@ bool only_waits(std::string_view rule);
 const std::string& name_of(const PlanState& plan, std::size_t vm);  ///< name, or UUID if it has none
 const std::string& host_name(const PlanState& plan, std::size_t host);
 bool is_move(const PlanState& plan, const Change& change);
+/// The VM's helper is started, ended or another.
+bool is_helper_change(const PlanState& plan, const Change& change);
 
 // Rules about one VM (vm_rules.cpp).
 std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& change, bool explain);
@@ -64,8 +66,11 @@ std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& ch
 std::optional<Refusal> check_emptying(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_affinity(const PlanState& plan, const Change& change, bool explain);
+// What stands against another helper (helper_rules.cpp).
+std::optional<Refusal> check_helper(const PlanState& plan, const Change& change, bool explain);
 // Rules about how much (capacity_rules.cpp).
 std::optional<Refusal> check_size(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_headroom(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_helper_headroom(const PlanState& plan, const Change& change, bool explain);
 
 }  // namespace proteus::ham

@@ -132,6 +132,31 @@ void apply_vm_rules(const Policy& p, const AffinityIndex& affinities, const VmSt
   }
 }
 
+/// Who may have a helper, and who has one.
+void apply_helpers(const ClusterState& state, const Policy& policy, ClusterModel& model) {
+  static const HelperRule kUnruled;
+  if (policy.helpers.empty() && state.helpers.empty()) return;
+  for (VmModel& vm : model.vms) {
+    const auto rule = std::find_if(policy.helpers.begin(), policy.helpers.end(),
+                                   [&](const HelperRule& r) { return selects_vm(r.vms, *vm.state); });
+    if (rule == policy.helpers.end()) continue;
+    vm.helper_rule = &*rule;
+    vm.scalable = model.helpers = true;
+  }
+  for (const HelperState& helper : state.helpers) {
+    const std::size_t v = index_of(state.vms, state.find_vm(helper.vm));
+    const std::size_t h = index_of(state.hosts, state.find_host(helper.host));
+    if (v == kNowhere || h == kNowhere || model.vms[v].helper_host != kNowhere) continue;
+    VmModel& vm = model.vms[v];
+    vm.helper_host = h;
+    vm.helper_since = helper.since;
+    // One that no rule is about any more is ended; until then it is taken for one as rules have by default.
+    if (vm.helper_rule == nullptr) vm.helper_rule = &kUnruled;
+    model.hosts[h].memory_other_bytes -= static_cast<double>(vm.helper_rule->memory_bytes);
+    model.helpers = true;
+  }
+}
+
 /// Reservations are bounds like those of size rules: nothing is taken below them.
 void apply_reservations(const Policy& p, const VmState& vm, VmModel& model) {
   for (const ReservationRule& rule : p.reservations) {
@@ -248,12 +273,15 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     apply_vm_rules(p, affinities, vm, model);
     apply_reservations(p, vm, model);
     apply_windows(p, vm, s.now, model);
-    if (memory != nullptr) model.version = memory->version_of(v, model);
     if (!model.active) continue;
     hosts[model.host].memory_other_bytes -= memory_bytes;
     for (const std::uint32_t rule : model.affinity) rule_vms[rule].push_back(v);
   }
 
+  apply_helpers(s, p, *this);
+  if (memory != nullptr) {
+    for (std::size_t v = 0; v < vms.size(); ++v) vms[v].version = memory->version_of(v, vms[v], *this);
+  }
   for (std::size_t h = 0; h < hosts.size(); ++h) {
     finish_memory(hosts[h]);
     if (memory != nullptr) hosts[h].version = memory->version_of(h, hosts[h]);

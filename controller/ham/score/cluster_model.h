@@ -82,6 +82,10 @@ struct VmModel {
   std::string exclusion;                ///< name of the exclude rule; empty: none
   std::vector<std::uint32_t> affinity;  ///< indices into Policy::affinity
   std::vector<std::uint32_t> pins;      ///< indices into Policy::pins
+  const HelperRule* helper_rule = nullptr;  ///< of the helper that it has or may have; null: neither
+  bool scalable = false;                    ///< it may have one
+  std::size_t helper_host = kNowhere;       ///< of the one that it has
+  Timestamp helper_since;
   /// The same as in a decision before only if its load and its score are; 0: not known.
   std::uint64_t version = 0;
 };
@@ -111,6 +115,7 @@ struct ClusterModel {
   std::vector<VmModel> vms;      ///< as in state.vms
   int migrations_running = 0;    ///< in flight, in the cluster
   int moves_last_hour = 0;
+  bool helpers = false;                            ///< some VM has a helper or may have one
   std::unique_ptr<const ServicePrices> service;    ///< none: the policy gives no VM's work a value
   std::vector<std::vector<bool>> pin_allows;       ///< [pin][host]
   std::vector<std::vector<std::size_t>> rule_vms;  ///< [affinity rule]: the active VMs that it is about

@@ -88,8 +88,7 @@ double VmScore::performance() const {
   return mean(unserved) + memory_shortage;
 }
 
-Load load_of(const VmModel& vm, const Allocation& allocation) {
-  const Demand& demand = vm.demand;
+Load load_of(const VmModel& vm, const Allocation& allocation, const Demand& demand) {
   const double limit = allocation.cpu_limit_cores();
   const double reserved = std::min<double>(vm.reserved_cores, allocation.vcpus);
   Load load;
@@ -126,8 +125,7 @@ Load load_of(const VmModel& vm, const Allocation& allocation) {
   return load;
 }
 
-VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation) {
-  const Demand& demand = vm.demand;
+VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation, const Demand& demand) {
   const Prices& prices = policy.prices;
   const double limit = allocation.cpu_limit_cores();
   VmScore score;

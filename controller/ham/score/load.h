@@ -72,13 +72,19 @@ struct HostScore {
 struct VmScore {
   SlotValues unserved{};
   double memory_shortage = 0;
-  double idle = 0;
+  double idle = 0;  ///< of a VM with a helper: the helper's too, and what having it costs
   double performance() const;
 };
 
-// Formulas: docs/decisions.md. Pure.
-Load load_of(const VmModel& vm, const Allocation& allocation);
-VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation);
+// Formulas: docs/decisions.md. Pure. demand: the VM's, or what a helper leaves of it.
+Load load_of(const VmModel& vm, const Allocation& allocation, const Demand& demand);
+VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation, const Demand& demand);
+inline Load load_of(const VmModel& vm, const Allocation& allocation) {
+  return load_of(vm, allocation, vm.demand);
+}
+inline VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation) {
+  return score_vm(policy, vm, allocation, vm.demand);
+}
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
 /// Of a host with VMs, in currency per hour; used: share of its CPU.
 double energy_cost(const Policy& policy, const HostModel& host, double used);

@@ -58,21 +58,24 @@ std::uint64_t Memory::version_of(std::size_t h, const HostModel& model) {
   return kept.version = ++versions_;
 }
 
-std::uint64_t Memory::version_of(std::size_t v, const VmModel& model) {
+std::uint64_t Memory::version_of(std::size_t v, const VmModel& model, const ClusterModel& cluster) {
   Vm& kept = vms_[v];
   const VmState& state = *model.state;
-  const VmInputs inputs{.allocation = state.allocation,
-                        .host = model.host,
-                        .active = model.active,
-                        .priority = model.priority,
-                        .reserved_cores = model.reserved_cores,
-                        .memory_need_bytes = model.memory_need_bytes,
-                        .memory_resident_bytes = state.memory_resident_bytes,
-                        .storage_requests_per_s = state.signature.storage_requests_per_s,
-                        .storage_lean_per_s = state.signature.storage_lean_per_s,
-                        .network_bytes_per_s = state.signature.network_bytes_per_s,
-                        .packets_per_s = state.signature.packets_per_s,
-                        .exits_per_s = state.signature.exits_per_s};
+  const VmInputs inputs{
+      .allocation = state.allocation,
+      .host = model.host,
+      .active = model.active,
+      .priority = model.priority,
+      .reserved_cores = model.reserved_cores,
+      .memory_need_bytes = model.memory_need_bytes,
+      .memory_resident_bytes = state.memory_resident_bytes,
+      .storage_requests_per_s = state.signature.storage_requests_per_s,
+      .storage_lean_per_s = state.signature.storage_lean_per_s,
+      .network_bytes_per_s = state.signature.network_bytes_per_s,
+      .packets_per_s = state.signature.packets_per_s,
+      .exits_per_s = state.signature.exits_per_s,
+      .helper_host = model.helper_host,
+      .helper_speed = model.helper_host == kNowhere ? 0 : cluster.hosts[model.helper_host].state->core_speed};
   if (kept.version != 0 && kept.demand_kept && kept.inputs == inputs) return kept.version;
   kept.inputs = inputs;
   return kept.version = ++versions_;

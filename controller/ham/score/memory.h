@@ -19,7 +19,7 @@ struct Memory {
   const Demand& demand_of(std::size_t v, const VmState& vm, const Horizon& horizon);
   // model: ready but for what is in flight and has moved.
   std::uint64_t version_of(std::size_t h, const HostModel& model);
-  std::uint64_t version_of(std::size_t v, const VmModel& model);
+  std::uint64_t version_of(std::size_t v, const VmModel& model, const ClusterModel& cluster);
 
   // For decide().
   /// The cluster as it is in the model, which must live as long as the plan is used.
@@ -57,6 +57,8 @@ struct Memory {
     double network_bytes_per_s = 0;
     double packets_per_s = 0;
     double exits_per_s = 0;
+    std::size_t helper_host = kNowhere;
+    double helper_speed = 0;  ///< of a core there
     bool operator==(const VmInputs&) const = default;
   };
   struct Host {

@@ -1,5 +1,6 @@
 // What a change would do to the plan, and what it costs once.
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 
@@ -24,6 +25,7 @@ int count_reshapes(const Allocation& from, const Allocation& to) {
 ScoreTerms PlanState::one_off_terms(std::size_t v, const Placement& to) const {
   const VmModel& vm = model_->vms[v];
   ScoreTerms terms = to.host == vm.host ? ScoreTerms{} : move_terms(v);
+  if (to.helper != vm.helper_host) terms.cost += helper_start_price(v, to.helper);
   terms.cost +=
       policy().prices.action_fixed * count_reshapes(vm.state->allocation, to.allocation) / model_->payback_hours();
   return terms;
@@ -87,7 +89,7 @@ const Departure& PlanState::depart(std::size_t v) const {
   Load load = hosts_[h].load;
   load.add(vm_loads_[v], -1);
   const HostScore& before = hosts_[h].score;
-  const HostScore after = score_of(h, load, v, kNowhere);
+  const HostScore after = score_of(h, load, std::array{guest_of(v, placements_[v].helper)}, {});
   Departure& departure = known.departure;
   departure.vm = v;
   departure.performance = before.performance() - after.performance();
@@ -99,19 +101,19 @@ const Departure& PlanState::depart(std::size_t v) const {
 }
 
 Evaluation PlanState::evaluate(const Change& change) const {
+  if (change.to.helper != placements_[change.vm].helper) return evaluate_helper(change);
   if (change.to.host != placements_[change.vm].host) return evaluate(change, depart(change.vm));
   const std::size_t v = change.vm;
   const std::size_t h = change.to.host;
   KnownReshape& known = reshapes_[v][change.to.allocation.memory_bytes != placements_[v].allocation.memory_bytes];
   const VmScore& old_vm_score = vm_scores_[v];
   if (known.revision != hosts_[h].revision || !(known.to == change.to.allocation)) {
-    const VmModel& vm = model_->vms[v];
     Load load = hosts_[h].load;
     load.add(vm_loads_[v], -1);
-    load.add(load_of(vm, change.to.allocation), 1);
+    load.add(load_if(v, change.to.allocation), 1);
     const HostScore& before = hosts_[h].score;
     const HostScore after = score_of(h, load, hosts_[h].service);
-    const VmScore new_vm_score = score_vm(policy(), vm, change.to.allocation);
+    const VmScore new_vm_score = score_if(v, change.to.allocation);
     known = {hosts_[h].revision, change.to.allocation, before.performance() - after.performance(),
              before.utilisation() - after.utilisation()};
     known.performance += old_vm_score.performance() - new_vm_score.performance();
@@ -130,10 +132,10 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   const std::size_t v = change.vm;
   const VmModel& vm = model_->vms[v];
   const Placement& from = placements_[v];
-  assert(departure.vm == v && change.to.host != from.host);
+  assert(departure.vm == v && change.to.host != from.host && change.to.helper == from.helper);
   const bool reshapes = !(change.to.allocation == from.allocation);
   const VmScore& old_vm_score = vm_scores_[v];
-  const VmScore new_vm_score = reshapes ? score_vm(policy(), vm, change.to.allocation) : old_vm_score;
+  const VmScore new_vm_score = reshapes ? score_if(v, change.to.allocation) : old_vm_score;
 
   Evaluation result;
   if (moves_on(change)) {
@@ -149,9 +151,9 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   SlotValues relief = departure.relief;
 
   Load load = hosts_[change.to.host].load;
-  load.add(reshapes ? load_of(vm, change.to.allocation) : vm_loads_[v], 1);
+  load.add(reshapes ? load_if(v, change.to.allocation) : vm_loads_[v], 1);
   const HostScore& before = hosts_[change.to.host].score;
-  const HostScore after = score_of(change.to.host, load, kNowhere, v);
+  const HostScore after = score_of(change.to.host, load, {}, std::array{guest_of(v, from.helper)});
   result.doubt = doubt(change, departure, after);
   result.delta.cost += result.doubt;
   result.delta.performance += before.performance() - after.performance();
@@ -165,20 +167,21 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
 
   const double soft_cost = rule_cost_change(v, from.host, change.to.host, result.hard_violations);
   result.delta.cost += soft_cost + policy().prices.rule_violation_per_hour * result.hard_violations;
-  if (change.to.host != vm.host) {
-    // Until it has arrived, nothing is relieved; the last slot stands for whatever follows the horizon.
-    double wait_s = arrival_s(change);
-    const double slot_s = to_seconds(model_->horizon.slot());
-    double lost = 0;
-    for (std::size_t i = 0; i < kSlots && wait_s > 0; ++i) {
-      const double overlap_s = i + 1 == kSlots ? wait_s : std::min(wait_s, slot_s);
-      lost += std::max(0.0, relief[i]) * overlap_s / 3600;
-      wait_s -= overlap_s;
-    }
-    result.delta.latency += lost / model_->payback_hours();
-  }
+  if (change.to.host != vm.host) result.delta.latency += lost_until(arrival_s(change), relief);
   result.present_cost_per_hour = cost_of_host(from.host) + cost_of_host(change.to.host);
   return result;
+}
+
+/// The last slot stands for whatever follows the horizon.
+double PlanState::lost_until(double wait_s, const SlotValues& relief) const {
+  const double slot_s = to_seconds(model_->horizon.slot());
+  double lost = 0;
+  for (std::size_t i = 0; i < kSlots && wait_s > 0; ++i) {
+    const double overlap_s = i + 1 == kSlots ? wait_s : std::min(wait_s, slot_s);
+    lost += std::max(0.0, relief[i]) * overlap_s / 3600;
+    wait_s -= overlap_s;
+  }
+  return lost / model_->payback_hours();
 }
 
 double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
@@ -190,14 +193,15 @@ double PlanState::swap_gain_bound(std::size_t a, std::size_t b) const {
     load.add(vm_loads_[leaves], -1);
     load.add(vm_loads_[comes], 1);
     const HostScore& before = hosts_[h].score;
-    const HostScore after = score_of(h, load, leaves, comes);
+    const HostScore after = score_of(h, load, std::array{guest_of(leaves, placements_[leaves].helper)},
+                                     std::array{guest_of(comes, placements_[comes].helper)});
     gain += before.performance() - after.performance() + before.utilisation() - after.utilisation();
   };
   exchange(home_a, a, b);
   exchange(home_b, b, a);
   // By way of home: stops are not paid again.
   const auto pay = [&](std::size_t v, std::size_t host) {
-    const ScoreTerms terms = one_off_terms(v, {host, placements_[v].allocation});
+    const ScoreTerms terms = one_off_terms(v, placements_[v].on(host));
     gain -= terms.cost + terms.latency - vm_one_off_[v].cost - vm_one_off_[v].latency;
   };
   pay(a, home_b);

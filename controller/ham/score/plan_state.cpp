@@ -29,12 +29,13 @@ PlanState::PlanState(const ClusterModel& model)
       affinity_counts_(model.policy.affinity.size()) {
   for (std::size_t v = 0; v < model.vms.size(); ++v) {
     const VmModel& vm = model.vms[v];
-    placements_[v] = {vm.host, vm.state->allocation};
+    placements_[v] = {vm.host, vm.state->allocation, vm.helper_host};
+    if (vm.helper_host != kNowhere) put_helper(v, kNowhere, vm.helper_host);
     if (!vm.active) continue;
     hosts_[vm.host].vms.push_back(v);
     vm_versions_[v] = vm.version;
-    vm_loads_[v] = load_of(vm, vm.state->allocation);
-    vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
+    vm_loads_[v] = load_if(v, vm.state->allocation);
+    vm_scores_[v] = score_if(v, vm.state->allocation);
     count_affinity(v, vm.host, 1);
   }
   for (std::size_t h = 0; h < hosts_.size(); ++h) {
@@ -52,6 +53,8 @@ bool PlanState::rebase(const ClusterModel& model) {
     const bool was_active = vm_versions_[v] != 0;
     if (model.vms[v].version == 0 || model.vms[v].active != was_active) return false;
     if (placements_[v].host != model.vms[v].host) return false;
+    const bool has_helper = placements_[v].helper != kNowhere || model.vms[v].helper_host != kNowhere;
+    if (has_helper && !was_active) return false;
   }
   model_ = &model;
   std::vector<bool> changed(hosts_.size());
@@ -63,8 +66,13 @@ bool PlanState::rebase(const ClusterModel& model) {
     count_affinity(v, vm.host, 1);
     if (vm_versions_[v] == vm.version) continue;
     vm_versions_[v] = vm.version;
-    vm_loads_[v] = load_of(vm, vm.state->allocation);
-    vm_scores_[v] = score_vm(policy(), vm, vm.state->allocation);
+    for (const std::size_t helper : {placements_[v].helper, vm.helper_host}) {
+      if (helper != kNowhere) changed[helper] = true;
+    }
+    put_helper(v, placements_[v].helper, vm.helper_host);
+    placements_[v].helper = vm.helper_host;
+    vm_loads_[v] = load_if(v, vm.state->allocation);
+    vm_scores_[v] = score_if(v, vm.state->allocation);
     changed[vm.host] = true;
   }
   for (std::size_t h = 0; h < hosts_.size(); ++h) {
@@ -85,9 +93,11 @@ void PlanState::recompute(std::size_t h, bool same_vms) {
     host.load.add(vm_loads_[v], 1);
     host.vm_performance += vm_scores_[v].performance();
   }
+  for (const std::size_t v : host.helpers) host.load.add(helper_loads_.at(v), 1);
   if (model_->service != nullptr && !same_vms) {
-    host.service_load = model_->service->load_of(h, host.vms);
-    host.service = model_->service->price(h, host.vms, kNowhere, kNowhere, host.service_load);
+    list_guests(host);
+    host.service_load = model_->service->load_of(h, host.guests);
+    host.service = model_->service->price(h, host.guests, {}, {}, host.service_load);
   }
   host.score = score_of(h, host.load, host.service);
   host.peak_cores = host.load.peak.most();
@@ -102,12 +112,13 @@ HostScore PlanState::score_of(std::size_t h, const Load& load, const ServicePric
   return score;
 }
 
-HostScore PlanState::score_of(std::size_t h, const Load& load, std::size_t leaves, std::size_t comes) const {
+HostScore PlanState::score_of(std::size_t h, const Load& load, std::span<const Guest> leaves,
+                              std::span<const Guest> comes) const {
   if (model_->service == nullptr) return score_of(h, load, ServicePrice{});
   ServiceLoad service_load = hosts_[h].service_load;
-  if (leaves != kNowhere) model_->service->add(service_load, h, leaves, -1);
-  if (comes != kNowhere) model_->service->add(service_load, h, comes, 1);
-  return score_of(h, load, model_->service->price(h, hosts_[h].vms, leaves, comes, service_load));
+  for (const Guest& guest : leaves) model_->service->add(service_load, h, guest, -1);
+  for (const Guest& guest : comes) model_->service->add(service_load, h, guest, 1);
+  return score_of(h, load, model_->service->price(h, hosts_[h].guests, leaves, comes, service_load));
 }
 
 void PlanState::count_affinity(std::size_t v, std::size_t host, int sign) {
@@ -201,6 +212,9 @@ void PlanState::leave(std::size_t h, std::size_t v, int sign) {
 void PlanState::book(std::size_t v, int sign) {
   const VmModel& vm = model_->vms[v];
   const Placement& now = placements_[v];
+  if (now.helper != vm.helper_host && now.helper != kNowhere) {
+    hosts_[now.helper].memory_arriving_bytes += sign * vm.helper_rule->memory_bytes;
+  }
   if (now.host == vm.host) {
     hosts_[now.host].memory_growth_bytes +=
         sign * std::max<std::int64_t>(0, promised_bytes(vm, now.allocation) - promised_bytes(vm, vm.state->allocation));
@@ -220,9 +234,12 @@ void PlanState::book(std::size_t v, int sign) {
 
 void PlanState::place(std::size_t v, const Placement& to, std::vector<std::size_t> stops, double arrival_s) {
   const std::size_t from_host = placements_[v].host;
-  if (!(placements_[v].allocation == to.allocation)) {
-    vm_loads_[v] = load_of(model_->vms[v], to.allocation);
-    vm_scores_[v] = score_vm(policy(), model_->vms[v], to.allocation);
+  const std::size_t from_helper = placements_[v].helper;
+  const bool helped_anew = to.helper != from_helper;
+  if (helped_anew) put_helper(v, from_helper, to.helper);
+  if (helped_anew || !(placements_[v].allocation == to.allocation)) {
+    vm_loads_[v] = load_if(v, to.allocation, to.helper);
+    vm_scores_[v] = score_if(v, to.allocation, to.helper);
   }
   book(v, -1);
   placements_[v] = to;
@@ -239,7 +256,11 @@ void PlanState::place(std::size_t v, const Placement& to, std::vector<std::size_
     recompute(from_host, false);
   }
   // What the VMs get done does not hang on how much memory each may have.
-  recompute(to.host, to.host == from_host);
+  recompute(to.host, to.host == from_host && !helped_anew);
+  if (!helped_anew) return;
+  for (const std::size_t helper : {from_helper, to.helper}) {
+    if (helper != kNowhere && helper != to.host) recompute(helper, false);
+  }
 }
 
 PlanState::Saved PlanState::apply_saved(const Change& change) {
@@ -275,7 +296,7 @@ void PlanState::rewind() {
     const VmModel& vm = model_->vms[v];
     vm_one_off_[v] = {};
     doubts_[v] = 0;
-    const Placement home{vm.host, vm.state->allocation};
+    const Placement home{vm.host, vm.state->allocation, vm.helper_host};
     if (vm.active && !(placements_[v] == home)) place(v, home, {}, 0);
   }
 }
@@ -310,6 +331,7 @@ int PlanState::hard_violations() const {
     if (policy().affinity[rule].hard) count += violations(rule);
   }
   for (std::size_t h = 0; h < hosts_.size(); ++h) {
+    if (model_->hosts[h].state->maintenance) count += static_cast<int>(hosts_[h].helpers.size());
     for (const std::size_t v : hosts_[h].vms) {
       count += static_cast<int>(!model_->pins_allow(v, h)) + static_cast<int>(model_->hosts[h].state->maintenance);
     }
@@ -338,11 +360,14 @@ double PlanState::cpu_peak_cores(std::size_t h) const {
 double PlanState::cpu_peak_cores(std::size_t h, const Change& change) const {
   PeakLoad load = hosts_[h].load.peak;
   const Placement& now = placements_[change.vm];
+  const bool helped_anew = change.to.helper != now.helper;
   if (now.host == h) load.add(vm_loads_[change.vm].peak, -1);
   if (change.to.host == h) {
-    const bool reshapes = !(change.to.allocation == now.allocation);
-    load.add(reshapes ? load_of(model_->vms[change.vm], change.to.allocation).peak : vm_loads_[change.vm].peak, 1);
+    const bool same = !helped_anew && change.to.allocation == now.allocation;
+    load.add(same ? vm_loads_[change.vm].peak : load_if(change.vm, change.to.allocation, change.to.helper).peak, 1);
   }
+  if (helped_anew && now.helper == h) load.add(helper_loads_.at(change.vm).peak, -1);
+  if (helped_anew && change.to.helper == h) load.add(load_of_helper(change.vm, h).peak, 1);
   return load.most() + model_->hosts[h].state->cpu_overhead_cores + model_->hosts[h].transit_cpu_cores;
 }
 
@@ -372,7 +397,7 @@ Uncertain PlanState::wait_ratio(std::size_t h) const {
 Uncertain PlanState::wait_ratio_after(const Change& change) const {
   Load load = hosts_[change.to.host].load;
   if (placements_[change.vm].host == change.to.host) load.add(vm_loads_[change.vm], -1);
-  load.add(load_of(model_->vms[change.vm], change.to.allocation), 1);
+  load.add(load_if(change.vm, change.to.allocation), 1);
   return wait_ratio_of(model_->hosts[change.to.host], load);
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "controller/ham/decision.h"
@@ -16,10 +17,16 @@ namespace proteus::ham {
 struct Placement {
   std::size_t host = kNowhere;
   Allocation allocation;
+  std::size_t helper = kNowhere;  ///< host of its helper; kNowhere: it has none
   bool operator==(const Placement&) const = default;
+
+  /// The same on another host, with another allocation, or with another helper.
+  Placement on(std::size_t other_host) const { return {other_host, allocation, helper}; }
+  Placement with(const Allocation& other) const { return {host, other, helper}; }
+  Placement helped_on(std::size_t helper_host) const { return {host, allocation, helper_host}; }
 };
 
-/// One VM gets another placement. At most one migration; up to three allocation changes.
+/// One VM gets another placement: at most one migration and up to three allocation changes, or another helper.
 struct Change {
   std::size_t vm = 0;
   Placement to;
@@ -99,6 +106,9 @@ class PlanState {
   double cost_of_host(std::size_t host) const;
   const Load& load(std::size_t host) const { return hosts_[host].load; }
   const Load& load_of_vm(std::size_t vm) const { return vm_loads_[vm]; }
+  /// Load and score of the VM with that allocation and its present helper.
+  Load load_if(std::size_t vm, const Allocation& allocation) const;
+  VmScore score_if(std::size_t vm, const Allocation& allocation) const;
   /// What moving the VM costs once, spread over the payback time: copying, downtime, throttling. Without the contention
   /// until it has arrived.
   double move_price(std::size_t vm) const;
@@ -122,6 +132,11 @@ class PlanState {
   /// change waits until whoever made its room has left.
   std::int64_t memory_free_bytes(std::size_t host) const;
 
+  /// VMs that have a helper on the host, ascending.
+  const std::vector<std::size_t>& helpers_on(std::size_t host) const { return hosts_[host].helpers; }
+  /// Helpers of the VMs that the rule is about.
+  int helpers_of(const HelperRule& rule) const;
+
   int migrations_planned() const { return migrations_planned_; }
   int migrations_planned(std::size_t host) const { return hosts_[host].migrations; }
 
@@ -136,8 +151,10 @@ class PlanState {
 
  private:
   struct HostPlan {
-    std::vector<std::size_t> vms;  ///< ascending
+    std::vector<std::size_t> vms;      ///< ascending
+    std::vector<std::size_t> helpers;  ///< VMs whose helper is here, ascending
     Load load;
+    std::vector<Guest> guests;  ///< VMs and helpers, where service is priced
     ServiceLoad service_load;
     ServicePrice service;
     HostScore score;
@@ -169,8 +186,22 @@ class PlanState {
   void leave(std::size_t host, std::size_t vm, int sign);
   void recompute(std::size_t host, bool same_vms);
   HostScore score_of(std::size_t host, const Load& load, const ServicePrice& service) const;
-  /// Of a host with such a load: its VMs but for `leaves`, and `comes`; kNowhere: none.
-  HostScore score_of(std::size_t host, const Load& load, std::size_t leaves, std::size_t comes) const;
+  /// Of a host with such a load: its guests but for `leaves`, and `comes`.
+  HostScore score_of(std::size_t host, const Load& load, std::span<const Guest> leaves,
+                     std::span<const Guest> comes) const;
+
+  // Helpers (plan_helpers.cpp).
+  Load load_if(std::size_t vm, const Allocation& allocation, std::size_t helper) const;
+  VmScore score_if(std::size_t vm, const Allocation& allocation, std::size_t helper) const;
+  Guest guest_of(std::size_t vm, std::size_t helper) const;
+  Guest helper_guest_of(std::size_t vm, std::size_t helper) const;
+  Load load_of_helper(std::size_t vm, std::size_t helper) const;
+  void put_helper(std::size_t vm, std::size_t from, std::size_t to);
+  void list_guests(HostPlan& host) const;
+  Evaluation evaluate_helper(const Change& change) const;
+  double helper_start_price(std::size_t vm, std::size_t helper) const;
+  /// What is lost while contention is not relieved yet, spread over the payback time.
+  double lost_until(double seconds, const SlotValues& relief) const;
   void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);
 
   /// What has been worked out of a VM on its host; holds while the host's revision is this.
@@ -195,7 +226,8 @@ class PlanState {
   std::vector<std::vector<std::size_t>> stops_;  ///< by VM
   std::vector<double> arrival_s_;                ///< by VM that moves: when it has arrived, from the plan's beginning
   std::vector<double> doubts_;                   ///< by VM that moves
-  std::vector<Load> vm_loads_;
+  std::vector<Load> vm_loads_;                   ///< without what their helpers do
+  std::map<std::size_t, Load> helper_loads_;     ///< by VM that has one
   std::vector<VmScore> vm_scores_;
   std::vector<ScoreTerms> vm_one_off_;
   std::vector<HostPlan> hosts_;

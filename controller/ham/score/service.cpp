@@ -63,15 +63,21 @@ WaitRatio wait_ratio(const HostModel& host, double cores, double squares) {
   return {host.wait_factor->at(utilisation) * by_theory, host.wait_factor->error_at(utilisation) * by_theory};
 }
 
-template <typename Visit>
-void for_each_present(const std::vector<std::size_t>& vms, std::size_t leaves, std::size_t comes, const Visit& visit) {
-  for (const std::size_t v : vms) {
-    if (v != leaves) visit(v);
-  }
-  if (comes != kNowhere) visit(comes);
-}
-
 }  // namespace
+
+/// Who is on a host: `there` without `leaves`, then `comes`.
+struct ServicePrices::Guests {
+  std::span<const Guest> there;
+  std::span<const Guest> leaves;
+  std::span<const Guest> comes;
+  template <typename Visit>
+  void for_each(const Visit& visit) const {
+    for (const Guest& guest : there) {
+      if (std::find(leaves.begin(), leaves.end(), guest) == leaves.end()) visit(guest);
+    }
+    for (const Guest& guest : comes) visit(guest);
+  }
+};
 
 /// What all VMs of a host meet there, cell by cell.
 struct ServicePrices::HostCells {
@@ -114,34 +120,54 @@ ServicePrices::ServicePrices(const ClusterModel& model)
   }
 }
 
-void ServicePrices::add(ServiceLoad& load, std::size_t h, std::size_t v, float sign) const {
+float ServicePrices::helper_work(const Guest& guest, std::size_t cell) const {
+  const float cpu = scenarios_->cpu_cores[guest.vm * scenarios_->cells() + cell];
+  return std::min(static_cast<float>(model_.vms[guest.vm].helper_rule->share) * cpu, guest.work_most);
+}
+
+float ServicePrices::cores_of(const Guest& guest, std::size_t cell) const {
+  const float cpu = scenarios_->cpu_cores[guest.vm * scenarios_->cells() + cell];
+  switch (guest.part) {
+    case Guest::Part::kAll: return cpu;
+    case Guest::Part::kOwn: return cpu - helper_work(guest, cell);
+    case Guest::Part::kHelper:
+      return static_cast<float>(model_.vms[guest.vm].helper_rule->overhead) * helper_work(guest, cell);
+  }
+  return cpu;
+}
+
+int ServicePrices::vcpus_of(const Guest& guest) const {
+  const VmModel& vm = model_.vms[guest.vm];
+  return guest.part == Guest::Part::kHelper ? vm.helper_rule->vcpus : vm.state->allocation.vcpus;
+}
+
+void ServicePrices::add(ServiceLoad& load, std::size_t h, const Guest& guest, float sign) const {
   const std::size_t cells = scenarios_->cells();
   const HostState& host = *model_.hosts[h].state;
-  const Allocation& vm = model_.vms[v].state->allocation;
-  const auto most = static_cast<float>(vm.vcpus * host.core_speed);
-  const float* cpu = &scenarios_->cpu_cores[v * cells];
-  const float* disk = &scenarios_->disk_bytes_per_s[v * cells];
-  const float* network = &scenarios_->network_bytes_per_s[v * cells];
-  for (std::size_t i = 0; i < cells; ++i) load[i] += sign * std::min(cpu[i], most);
+  const int vcpus = vcpus_of(guest);
+  const auto most = static_cast<float>(vcpus * host.core_speed);
+  const float* cpu = &scenarios_->cpu_cores[guest.vm * cells];
+  const float* disk = &scenarios_->disk_bytes_per_s[guest.vm * cells];
+  const float* network = &scenarios_->network_bytes_per_s[guest.vm * cells];
+  const bool whole = guest.part == Guest::Part::kAll;
+  const auto cores = [&](std::size_t i) { return std::min(whole ? cpu[i] : cores_of(guest, i), most); };
+  for (std::size_t i = 0; i < cells; ++i) load[i] += sign * cores(i);
   if (model_.hosts[h].wait_factor != nullptr) {
-    const auto scale = static_cast<float>(sign / (vm.vcpus * host.core_speed * host.core_speed));
-    for (std::size_t i = 0; i < cells; ++i) {
-      const float cores = std::min(cpu[i], most);
-      load[3 * cells + i] += scale * cores * cores;
-    }
+    const auto scale = static_cast<float>(sign / (vcpus * host.core_speed * host.core_speed));
+    for (std::size_t i = 0; i < cells; ++i) load[3 * cells + i] += scale * cores(i) * cores(i);
   }
+  if (guest.part == Guest::Part::kHelper) return;
   for (std::size_t i = 0; i < cells; ++i) load[cells + i] += sign * disk[i];
   for (std::size_t i = 0; i < cells; ++i) load[2 * cells + i] += sign * network[i];
 }
 
-ServiceLoad ServicePrices::load_of(std::size_t h, const std::vector<std::size_t>& vms) const {
+ServiceLoad ServicePrices::load_of(std::size_t h, std::span<const Guest> guests) const {
   ServiceLoad load(4 * scenarios_->cells());
-  for (const std::size_t v : vms) add(load, h, v, 1);
+  for (const Guest& guest : guests) add(load, h, guest, 1);
   return load;
 }
 
-ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vector<std::size_t>& vms, std::size_t leaves,
-                                                 std::size_t comes, const ServiceLoad& load) const {
+ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const Guests& guests, const ServiceLoad& load) const {
   const HostModel& host = model_.hosts[h];
   const HostState& state = *host.state;
   const std::size_t cells = scenarios_->cells();
@@ -154,9 +180,9 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vecto
     double level = state.core_speed;
     if (cores > host.capacity_cores) {
       std::vector<std::pair<double, int>> claims;
-      for_each_present(vms, leaves, comes, [&](std::size_t v) {
-        const int vcpus = model_.vms[v].state->allocation.vcpus;
-        claims.emplace_back(std::min<double>(scenarios_->cpu_cores[v * cells + i], vcpus * state.core_speed), vcpus);
+      guests.for_each([&](const Guest& guest) {
+        const int vcpus = vcpus_of(guest);
+        claims.emplace_back(std::min<double>(cores_of(guest, i), vcpus * state.core_speed), vcpus);
       });
       level = std::min(level, fair_level(claims, std::max(0.0, host.capacity_cores - state.cpu_overhead_cores)));
     }
@@ -202,16 +228,52 @@ void ServicePrices::add_vm(std::size_t v, const HostCells& host, ServicePrice& p
   price.slowdown_error += model_.vms[v].value_per_hour * error;
 }
 
-ServicePrice ServicePrices::price(std::size_t h, const std::vector<std::size_t>& vms, std::size_t leaves,
-                                  std::size_t comes, const ServiceLoad& load) const {
+void ServicePrices::add_part(const Guest& guest, const HostCells& host, ServicePrice& price, double& contended) const {
+  const VmModel& vm = model_.vms[guest.vm];
+  const std::size_t base = guest.vm * scenarios_->cells();
+  const auto vcpus = static_cast<float>(vcpus_of(guest));
+  const auto full = static_cast<float>(1 - model_.policy.limits.slowdown_free);
+  const bool helps = guest.part == Guest::Part::kHelper;
+  double lost = 0;
+  double error = 0;
+  for (std::size_t i = 0; i < scenarios_->cells(); ++i) {
+    const float cpu = scenarios_->cpu_cores[base + i];
+    if (cpu <= 0 && helps) continue;
+    const float asked = cores_of(guest, i);
+    const float served = asked > 0 ? std::min(1.0F, vcpus * host.level[i] / asked) : 1;
+    const float helped = cpu > 0 ? helper_work(guest, i) / cpu : 0;  // share of the VM's work
+    const float part = helps ? helped : 1 - helped;
+    const float done = part * served * host.running[i];
+    if (part * (1 - served) > kContended || part * (1 - host.running[i]) > kContended) contended += weights_[i];
+    if (helps) {
+      lost += weights_[i] * std::max(0.0F, full * part - done);
+      if (done < full * part) error += weights_[i] * done * host.vague[i];
+      continue;
+    }
+    // Its helper is taken to do as much of its part as is paid for; what it does less, its host is charged with.
+    const float disk = 1 + disk_share_[base + i] * (host.disk[i] - 1);
+    const float network = 1 + network_share_[base + i] * (host.network[i] - 1);
+    const float performance = (done + full * helped) / (disk * network);
+    if (performance >= full) continue;
+    lost += weights_[i] * (full - performance);
+    error += weights_[i] * done / (disk * network) * host.vague[i];
+  }
+  price.slowdown_per_hour += vm.value_per_hour * lost;
+  price.slowdown_error += vm.value_per_hour * error;
+}
+
+ServicePrice ServicePrices::price(std::size_t h, std::span<const Guest> there, std::span<const Guest> leaves,
+                                  std::span<const Guest> comes, const ServiceLoad& load) const {
   const HostModel& host = model_.hosts[h];
   if (host.capacity_cores <= 0) return {};
-  const HostCells cells = cells_of(h, vms, leaves, comes, load);
+  const Guests guests{there, leaves, comes};
+  const HostCells cells = cells_of(h, guests, load);
   ServicePrice price;
   double contended = 0;
   double count = 0;
-  for_each_present(vms, leaves, comes, [&](std::size_t v) {
-    add_vm(v, cells, price, contended);
+  guests.for_each([&](const Guest& guest) {
+    if (guest.part != Guest::Part::kAll) return add_part(guest, cells, price, contended);
+    add_vm(guest.vm, cells, price, contended);
     ++count;
   });
   for (std::size_t i = 0; i < weights_.size(); ++i) {

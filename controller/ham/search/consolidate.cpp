@@ -40,6 +40,10 @@ double parted_for_now(const Workspace& w, const std::vector<Change>& moves, std:
   return price;
 }
 
+void take_back(Workspace& w, const std::vector<PlanState::Saved>& saved) {
+  for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
+}
+
 /// Where all VMs of the host would go, best fit; changes empty: not all find a place, or it does not pay.
 Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
   Option option;
@@ -55,6 +59,18 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
   // What the last VM's leaving saves.
   const double at_rest = energy_cost(w.policy(), w.model.hosts[h], 0);
   bool all_placed = true;
+  // Helpers there are ended: where they are still worth it, they are started elsewhere later.
+  for (const std::size_t v : std::vector<std::size_t>(w.plan.helpers_on(h))) {
+    const Change end{v, w.plan.placement(v).helped_on(kNowhere)};
+    if (!w.eligible(v) || w.helped[v] || lasting_refusal(w.plan, end) || !w.spend()) {
+      take_back(w, saved);
+      option.changes.clear();
+      return option;
+    }
+    option.gain += w.plan.evaluate(end).gain();
+    option.changes.push_back(end);
+    saved.push_back(w.plan.apply_saved(end));
+  }
   for (const std::size_t v : vms) {
     Evaluation best;
     Change best_move;
@@ -64,7 +80,7 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
     targets.for_each(v, [&](std::size_t target) {
       // Filling a host that is empty, or asleep, empties nothing.
       if (w.plan.vms_on(target).empty()) return true;
-      const Change move{v, {target, w.plan.placement(v).allocation}};
+      const Change move{v, w.plan.placement(v).on(target)};
       if (lasting_refusal(w.plan, move) || !w.spend()) return true;
       const Evaluation evaluation = w.plan.evaluate(move, departure);
       if (evaluation.hard_violations <= 0 && (!found || evaluation.gain() > best.gain())) {
@@ -88,7 +104,7 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
       break;
     }
   }
-  for (auto it = saved.rbegin(); it != saved.rend(); ++it) w.plan.restore(*it);
+  take_back(w, saved);
   // What is asked for beside that may take as long to come in.
   option.gain_required =
       w.model.gain_required(touched_cost) - w.policy().limits.gain_floor / w.model.payback_hours() * price_spared;
@@ -172,7 +188,7 @@ void choose_power(Workspace& w) {
   std::vector<std::size_t> asleep;
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     const HostModel& host = w.model.hosts[h];
-    const bool used = !w.plan.vms_on(h).empty() || w.opened[h];
+    const bool used = !w.plan.vms_on(h).empty() || !w.plan.helpers_on(h).empty() || w.opened[h];
     if (host.state->asleep) {
       if (used) {
         w.result.wake.push_back(h);

@@ -46,7 +46,7 @@ void check_evacuations(const PlanState& plan, RejectionLog& log) {
       bool placed = false;
       for (const std::size_t target : targets) {
         if (target == h) continue;
-        const Change move{v, {target, plan.placement(v).allocation}};
+        const Change move{v, plan.placement(v).on(target)};
         const Rule* against = lasting_obstacle(*trial, move);
         if (against == nullptr) {
           trial->apply(move);

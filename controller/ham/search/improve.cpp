@@ -25,17 +25,17 @@ constexpr double kEpsilon = 1e-9;
 constexpr double kNoPrice = std::numeric_limits<double>::infinity();
 
 /// Local search around the plan: a VM to another place (or home again), two VMs in each other's places. VMs that are
-/// reshaped in the plan are left as they are. Works on a copy of the plan; how to get from the model to where it ends
-/// is order_routes()'s task.
+/// reshaped, or get or lose a helper, in the plan are left as they are. Works on a copy of the plan; how to get from
+/// the model to where it ends is order_routes()'s task.
 class Improver {
  public:
   explicit Improver(Workspace& w) : w_(w), plan_(w.plan), examined_(w.model.hosts.size()), versions_(examined_.size()) {
     const PlanState start(w.model);
     for (std::size_t v = 0; v < w.model.vms.size(); ++v) {
-      if (!w.eligible(v) || w.reshaped[v] || w.holds(v)) continue;
+      if (!w.eligible(v) || w.settled(v) || w.holds(v)) continue;
       // Any other host will do: rules of this scope ask only whether it moves.
       const std::size_t elsewhere = start.placement(v).host == 0 ? 1 : 0;
-      if (!refusal(start, {v, {elsewhere, start.placement(v).allocation}}, Rule::Scope::kVm, false)) {
+      if (!refusal(start, {v, start.placement(v).on(elsewhere)}, Rule::Scope::kVm, false)) {
         movable_.push_back(v);
       }
     }
@@ -72,7 +72,7 @@ class Improver {
 
  private:
   std::size_t home(std::size_t v) const { return w_.model.vms[v].host; }
-  Change to(std::size_t v, std::size_t host) const { return {v, {host, plan_.placement(v).allocation}}; }
+  Change to(std::size_t v, std::size_t host) const { return {v, plan_.placement(v).on(host)}; }
 
   bool spend() { return --evaluations_left_ >= 0 && w_.spend(); }
   bool done() const { return evaluations_left_ <= 0 || w_.result.exhausted; }
@@ -119,13 +119,13 @@ class Improver {
     PlanState ordered(w_.model);
     std::vector<Route> routes;
     for (const Step& step : w_.result.steps) {
-      if (step.change.to.host == step.from.host || w_.reshaped[step.change.vm]) routes.push_back({step.change, {}});
+      if (step.change.to.host == step.from.host || w_.settled(step.change.vm)) routes.push_back({step.change, {}});
     }
     std::vector<std::size_t> wanted(w_.model.vms.size(), kNowhere);
     for (const auto& [v, host] : wishes) wanted[v] = host;
     for (std::size_t v = 0; v < wanted.size(); ++v) {
       const std::size_t host = wanted[v] == kNowhere ? plan_.placement(v).host : wanted[v];
-      if (host == home(v) || w_.reshaped[v]) continue;
+      if (host == home(v) || w_.settled(v)) continue;
       routes.push_back({to(v, host), {}});
       if (wishes.empty()) routes.back().stops = plan_.stops(v);
     }
@@ -383,7 +383,7 @@ void improve(Workspace& w) {
   std::map<std::size_t, Step> moves;
   for (const Step& step : w.result.steps) {
     const std::size_t v = step.change.vm;
-    if (step.change.to.host == step.from.host || w.reshaped[v]) {
+    if (step.change.to.host == step.from.host || w.settled(v)) {
       wanted.push_back(step);
     } else if (improver.plan().placement(v).host == step.change.to.host) {
       wanted.push_back(step);
@@ -392,7 +392,7 @@ void improve(Workspace& w) {
   }
   const double gain = improver.plan().total().total() - w.plan.total().total();
   for (std::size_t v = 0; v < w.model.vms.size(); ++v) {
-    if (!improver.plan().moved(v) || w.reshaped[v] || moves.contains(v)) continue;
+    if (!improver.plan().moved(v) || w.settled(v) || moves.contains(v)) continue;
     Step step;
     step.change = {v, improver.plan().placement(v)};
     step.cause = Step::Cause::kSwap;

@@ -49,7 +49,7 @@ Option fill_option(Workspace& w, std::size_t h, const std::vector<std::size_t>& 
     Change best_move;
     double best_gain = 0;
     for (const std::size_t v : candidates) {
-      const Change move{v, {h, w.plan.placement(v).allocation}};
+      const Change move{v, w.plan.placement(v).on(h)};
       if (w.plan.moved(v) || lasting_refusal(w.plan, move) || !w.spend()) continue;
       const Evaluation evaluation = w.plan.evaluate(move);
       // The first one pays what the host draws at rest; others share that.

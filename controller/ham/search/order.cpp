@@ -57,7 +57,7 @@ class Walk {
     const Route& route = routes_[i];
     const bool stop = stops_next(i);
     Change change = route.change;
-    if (stop) change.to = {route.stops[legs_done_[i]], plan_.placement(change.vm).allocation};
+    if (stop) change.to = plan_.placement(change.vm).on(route.stops[legs_done_[i]]);
     if (refusal(plan_, change, false)) return false;
     take(i, change, stop);
     plan_.apply(change);

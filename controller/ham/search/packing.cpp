@@ -22,7 +22,7 @@ constexpr double kCostStep = 1e-7;
 
 /// The host takes part in migrations, whatever is on it.
 bool may_be_on(const PlanState& start, std::size_t v, std::size_t h) {
-  const Change change{v, {h, start.placement(v).allocation}};
+  const Change change{v, start.placement(v).on(h)};
   return !check_stale_target(start, change, false) && !check_in_flight_target(start, change, false) &&
          !check_maintenance(start, change, false) && !check_pin(start, change, false);
 }

@@ -132,7 +132,7 @@ class Reliever {
         std::size_t accepted = 0;
         std::size_t asked = 0;
         targets_.for_each(v, [&](std::size_t target) {
-          const Change move{v, {target, w_.plan.placement(v).allocation}};
+          const Change move{v, w_.plan.placement(v).on(target)};
           if (asked++ == 0 && refusal(w_.plan, move, Rule::Scope::kVm, false)) return false;
           if (!refusal(w_.plan, move, Rule::Scope::kChange, false)) {
             if (!w_.spend()) return false;

@@ -96,7 +96,7 @@ class Repairer {
       chain_.clear();
       std::optional<Option> best;
       targets_.for_each(v, [&](std::size_t target) {
-        const Change move{v, {target, w_.plan.placement(v).allocation}};
+        const Change move{v, w_.plan.placement(v).on(target)};
         if (refusal(w_.plan, move, Rule::Scope::kVm, false)) return false;
         const auto refused = refusal(w_.plan, move, Rule::Scope::kChange, false);
         if (refused && refused->rule != "headroom" && !refused->rule.starts_with("anti_affinity")) return true;
@@ -117,7 +117,7 @@ class Repairer {
       bool first = true;
       targets_.for_each(u, [&](std::size_t target) {
         if (--tries_left_ <= 0 || !w_.spend()) return false;
-        const Change away{u, {target, w_.plan.placement(u).allocation}};
+        const Change away{u, w_.plan.placement(u).on(target)};
         if (first && refusal(w_.plan, away, Rule::Scope::kVm, false)) return false;
         first = false;
         if (target == w_.plan.placement(goal.vm).host && w_.model.hosts[target].state->maintenance) return true;

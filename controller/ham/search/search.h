@@ -30,7 +30,9 @@ struct Step {
     kStop,
     kConsolidate,
     kOpen,
-    kShareMemory
+    kShareMemory,
+    kSpawn,
+    kEndHelper
   };
   Change change;
   Placement from;
@@ -88,11 +90,12 @@ constexpr std::size_t kTargetsMax = 16;
 /// Searches once per automation level that VMs have (automatic first, so that nothing automatic waits for a person):
 /// repair of broken hard rules in the fewest moves; reshapes, best first; migrations, best first, alone or together
 /// with the reshape that needs their room; exchanges of VMs and other places for those that move anyway; emptying of
-/// hosts that may sleep; reshapes again. Every step must be allowed by every rule where it stands in the order, and
-/// gain more than gain_min of what it touches. At last each step is taken back if the plan is no worse without it.
-/// seed: which VMs are taken out where the search looks beyond the nearest optimum (packing.h). Source: lazy greedy
-/// (Minoux 1978); prices make the cheapest sufficient action win, and among
-/// options within 1 % of the best gain the one of least cost and latency is taken.
+/// hosts that may sleep; reshapes again. Helpers that do not pay are ended before all that; new ones are looked for
+/// last, where what can be done without them is not enough. Every step must be allowed by every rule where it stands in
+/// the order, and gain more than gain_min of what it touches. At last each step is taken back if the plan is no worse
+/// without it. seed: which VMs are taken out where the search looks beyond the nearest optimum (packing.h). Source:
+/// lazy greedy (Minoux 1978); prices make the cheapest sufficient action win, and among options within 1 % of the best
+/// gain the one of least cost and latency is taken.
 SearchResult search(PlanState& plan, std::uint64_t seed);
 
 }  // namespace proteus::ham

@@ -114,6 +114,9 @@ class Host {
     room_ = w.policy().limits.memory_promise * static_cast<double>(w.model.hosts[h].memory_bytes);
     // What is on its way here keeps what was promised to it.
     room_ -= static_cast<double>(w.model.hosts[h].transit_memory_bytes);
+    for (const std::size_t v : w.plan.helpers_on(h)) {
+      room_ -= static_cast<double>(w.model.vms[v].helper_rule->memory_bytes);
+    }
   }
 
   /// A VM on its way from here to where it counts already.

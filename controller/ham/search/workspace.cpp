@@ -66,6 +66,7 @@ Workspace::Workspace(PlanState& p, std::uint64_t seed)
       model(p.model()),
       thorough(p.model().hosts.size() <= kThoroughHosts),
       reshaped(p.model().vms.size()),
+      helped(p.model().vms.size()),
       opened(p.model().hosts.size()),
       seed_(seed),
       random_(seed) {
@@ -141,6 +142,7 @@ void Workspace::take(const Option& option) {
     step.reason = reason_of(plan, option, change, evaluation);
     step.draw = option.draw;
     if (!(step.from.allocation == change.to.allocation)) reshaped[change.vm] = true;
+    if (is_helper_change(plan, change)) helped[change.vm] = true;
     plan.apply(change);
     result.steps.push_back(std::move(step));
   }

@@ -34,6 +34,8 @@ struct Workspace {
   const Option* pick(std::vector<Option>& options, std::size_t vm) const;
   /// Learning holds back a move of the VM.
   bool holds(std::size_t vm) const { return result.held.contains({vm, learning::Kind::kMigrate}); }
+  /// The plan does more with the VM than moving it.
+  bool settled(std::size_t vm) const { return reshaped[vm] || helped[vm]; }
   void remember(const std::vector<Option>& options);
   void take(const Option& option);
   void reject(const Change& change, const Refusal& refusal);
@@ -50,6 +52,7 @@ struct Workspace {
   SearchResult result;
   Automation level = Automation::kAutomatic;
   std::vector<bool> reshaped;          ///< by VM: has been reshaped in this plan
+  std::vector<bool> helped;            ///< by VM: its helper is started, ended or another in this plan
   std::vector<bool> opened;            ///< by host: without VMs, it is to get some
   std::vector<Change> blocked_raises;  ///< wanted, but for the host's headroom
 
@@ -110,6 +113,10 @@ void improve(Workspace& w);
 void open_host(Workspace& w);
 /// Empties hosts whose power costs more than their VMs do elsewhere.
 void consolidate(Workspace& w);
+/// Ends helpers that cost more than they save, that no rule is about any more or that are where they must not be.
+void end_helpers(Workspace& w);
+/// Starts helpers that gain, best first, and puts those elsewhere that gain more there.
+void start_helpers(Workspace& w);
 /// Sets balloon targets so that the guests of a host cannot outgrow it together, where the policy counts memory by what
 /// guests need (Limits::memory_promise).
 void share_memory(Workspace& w);

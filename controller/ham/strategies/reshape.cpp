@@ -19,7 +19,7 @@ void add_if_more(const PlanState& plan, std::size_t vm, const Allocation& alloca
   for (const Change& other : out) {
     if (other.vm == vm && other.to.host == now.host && other.to.allocation == allocation) return;
   }
-  out.push_back({vm, {now.host, allocation}});
+  out.push_back({vm, now.with(allocation)});
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ void propose_memory_raise(const PlanState& plan, std::size_t v, std::vector<Chan
   const auto wanted =
       round_up(static_cast<std::int64_t>(vm.demand.memory_max.p99 * (1 + 2 * kMemorySpare)), kMemoryStepBytes);
   allocation.memory_bytes = std::min({wanted, allocation.memory_max_bytes, vm.size.memory_bytes_max});
-  if (allocation.memory_bytes > now.allocation.memory_bytes) out.push_back({v, {now.host, allocation}});
+  if (allocation.memory_bytes > now.allocation.memory_bytes) out.push_back({v, now.with(allocation)});
 }
 
 void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
@@ -111,7 +111,7 @@ void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>
         static_cast<std::int64_t>(std::ceil(target / allocation.vcpus * static_cast<double>(allocation.cpu_period_us)));
     allocation.cpu_quota_us = std::min(allocation.cpu_quota_us, std::max<std::int64_t>(round_up(quota, step), 1000));
   }
-  if (allocation.cpu_limit_cores() < limit - 1e-9) out.push_back({v, {now.host, allocation}});
+  if (allocation.cpu_limit_cores() < limit - 1e-9) out.push_back({v, now.with(allocation)});
 }
 
 void propose_memory_lower(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
@@ -124,7 +124,7 @@ void propose_memory_lower(const PlanState& plan, std::size_t v, std::vector<Chan
   Allocation allocation = now.allocation;
   const auto target = round_up(static_cast<std::int64_t>(std::max(enough, memory / kLowerFactor)), kMemoryStepBytes);
   allocation.memory_bytes = std::max({target, vm.size.memory_bytes_min, 64 * kMiB});
-  if (allocation.memory_bytes < now.allocation.memory_bytes) out.push_back({v, {now.host, allocation}});
+  if (allocation.memory_bytes < now.allocation.memory_bytes) out.push_back({v, now.with(allocation)});
 }
 
 }  // namespace proteus::ham

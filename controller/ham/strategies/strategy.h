@@ -32,6 +32,12 @@ void propose_memory_lower(const PlanState& plan, std::size_t vm, std::vector<Cha
 void propose_moves(const PlanState& plan, std::size_t vm, std::span<const std::size_t> targets,
                    std::vector<Change>& out);
 
+/// A helper for the VM on each of the hosts, in place of the one that it has; nothing for a VM that may have none.
+void propose_helpers(const PlanState& plan, std::size_t vm, std::span<const std::size_t> hosts,
+                     std::vector<Change>& out);
+/// No helper any more, for a VM that has one.
+void propose_helper_end(const PlanState& plan, std::size_t vm, std::vector<Change>& out);
+
 /// The smallest allocation of at least `cores` that hypervisor and size rules allow, in steps of 5 % of a vCPU. A quota
 /// beyond `host_cores`, the host's capacity, is not given: a kernel refuses it where the host itself is limited.
 /// Never takes vCPUs away.

@@ -12,7 +12,9 @@ namespace proteus::simulate::kvm {
 inline constexpr double kVmOverhead_mib = 128;  ///< QEMU's own memory
 inline constexpr int kHostMigrationsMax = 4;
 inline constexpr double kHelperMemory_mib = 512;
-inline constexpr double kAsleep_w = 8;  ///< of a host
+inline constexpr double kAsleep_w = 8;       ///< of a host
+inline constexpr double kHelperShare = 0.5;  ///< of its VM's work, what a helper does at most
+inline constexpr double kHelperCost = 1.1;   ///< MHz for each MHz of that work, where it does it
 
 /// What a guest touches of its memory and what its kernel takes, MiB.
 double memory_need(const Workload& workload, std::size_t vm, int tick);

@@ -74,6 +74,8 @@ class Policy {
   /// Where to put a VM that arrives now; nothing: the default rule decides.
   virtual std::optional<int> place(const Console& /*console*/, int /*vm*/) { return std::nullopt; }
   virtual void decide(Console& console) = 0;
+  /// Scalable VMs may get helpers from now on, before the first step. False: the policy knows of none.
+  virtual bool use_helpers() { return false; }
 };
 
 }  // namespace proteus::simulate::kvm

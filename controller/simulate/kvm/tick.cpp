@@ -21,10 +21,6 @@ std::size_t index(int i) {
   return static_cast<std::size_t>(i);
 }
 
-/// What a helper does of its VM's work at most, and what each MHz of it costs where it does it.
-constexpr double kHelperShare = 0.5;
-constexpr double kHelperCost = 1.1;
-
 /// A VM on one of its hosts, or its helper on the helper's.
 struct Presence {
   std::size_t vm;

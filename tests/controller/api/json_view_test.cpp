@@ -33,6 +33,19 @@ TEST(Score, IsShownAsTheSumThatItIs) {
                    json["total"].get<double>());
 }
 
+TEST(Decisions, TellOfHelpers) {
+  ham::Decision decision;
+  decision.helpers.push_back({VmId("u1"), HostId("h2"), true, "it is slow", 1.5, ham::Automation::kApprove});
+  const Json json = to_json(decision);
+  ASSERT_EQ(json["helpers"].size(), 1u);
+  EXPECT_EQ(json["helpers"][0], Json({{"vm", "u1"},
+                                      {"host", "h2"},
+                                      {"start", true},
+                                      {"reason", "it is slow"},
+                                      {"gain", 1.5},
+                                      {"automation", "approve"}}));
+}
+
 TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
   auto state = std::make_shared<ham::ClusterState>();
   ham::HostState host;

@@ -132,6 +132,10 @@ std::string dump(const Decision& decision) {
                         o.cpu_window_max.p90, o.cpu_window_max.p99, o.cpu_limit_cores, o.model,
                         o.until_limit ? o.until_limit->count() : -1);
   }
+  for (const HelperChange& h : decision.helpers) {
+    text += fmt::format("helper of {} on {} {} {:a} {}: {}\n", h.vm.value, h.host.value, h.start, h.gain,
+                        to_string(h.automation), h.reason);
+  }
   return text;
 }
 

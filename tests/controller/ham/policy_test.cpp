@@ -22,17 +22,17 @@ std::string figures(const Policy& p) {
   const Prices& c = p.prices;
   const Limits& l = p.limits;
   out << p.name << ' ' << to_string(p.automation) << ' ' << p.strategies.reshape << p.strategies.migrate
-      << p.strategies.consolidate << ' ' << c.contention_per_core_hour << ' ' << c.shortfall_per_core_hour << ' '
-      << c.memory_shortage_per_gib_hour << ' ' << c.storage_wait_per_core_hour << ' ' << c.network_wait_per_core_hour
-      << ' ' << c.exit_wait_per_core_hour << ' ' << c.memory_wait_per_core_hour << ' ' << c.capacity_per_core_hour
-      << ' ' << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' ' << c.action_fixed << ' '
-      << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << c.energy_per_kwh << ' '
-      << c.waiting_per_vm_hour << ' ' << c.crowding_per_host_hour << ' ' << l.sleep_payback.count() << ' '
+      << p.strategies.consolidate << p.strategies.spawn << ' ' << c.contention_per_core_hour << ' '
+      << c.shortfall_per_core_hour << ' ' << c.memory_shortage_per_gib_hour << ' ' << c.storage_wait_per_core_hour
+      << ' ' << c.network_wait_per_core_hour << ' ' << c.exit_wait_per_core_hour << ' ' << c.memory_wait_per_core_hour
+      << ' ' << c.capacity_per_core_hour << ' ' << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' '
+      << c.action_fixed << ' ' << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << c.energy_per_kwh
+      << ' ' << c.waiting_per_vm_hour << ' ' << c.crowding_per_host_hour << ' ' << l.sleep_payback.count() << ' '
       << l.awake_min.count() << ' ' << l.settle_hosts << ' ' << l.gain_floor << ' ' << l.slowdown_free << ' '
-      << l.memory_promise << ' ' << l.memory_bursts << ' ' << l.memory_comfort << ' ' << l.cooldown.count() << ' ' << l.concurrent_migrations
-      << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' ' << l.moves_per_hour_per_host << ' '
-      << l.moves_per_hour_per_vm << ' ' << l.spare_hosts << ' ' << l.cpu_headroom << ' ' << l.memory_headroom << ' '
-      << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
+      << l.memory_promise << ' ' << l.memory_bursts << ' ' << l.memory_comfort << ' ' << l.cooldown.count() << ' '
+      << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
+      << l.moves_per_hour_per_host << ' ' << l.moves_per_hour_per_vm << ' ' << l.spare_hosts << ' ' << l.cpu_headroom
+      << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
       << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
   for (const auto& r : p.affinity) {
     out << "\naffinity " << r.name << ' ' << r.apart << r.hard << r.by_fault_domain << ' ' << r.price_per_hour << ' '
@@ -55,6 +55,11 @@ std::string figures(const Policy& p) {
   for (const auto& r : p.fault_domains) out << "\nfault_domain " << r.name << ' ' << r.hosts.size();
   for (const auto& r : p.headrooms) out << "\nheadroom " << r.name << ' ' << r.cpu << ' ' << r.memory;
   for (const auto& r : p.powers) out << "\npower " << r.name << ' ' << r.idle_watts << ' ' << r.peak_watts;
+  for (const auto& r : p.helpers) {
+    out << "\nhelper " << r.name << ' ' << r.vcpus << ' ' << r.memory_bytes << ' ' << r.share << ' ' << r.overhead
+        << ' ' << r.price << ' ' << r.price_per_hour << ' ' << r.gain_floor << ' ' << r.most << ' '
+        << r.ready_after.count();
+  }
   for (const auto& r : p.automation_rules) out << "\nautomation " << r.name << ' ' << to_string(r.level);
   return out.str();
 }
@@ -103,6 +108,15 @@ TEST(Policy, ShippedSampleShowsTheTrueDefaults) {
   EXPECT_EQ(without_rules.fault_domains.size(), 1u);
   EXPECT_EQ(without_rules.headrooms.size(), 1u);
   EXPECT_EQ(without_rules.powers.size(), 1u);
+  ASSERT_EQ(without_rules.helpers.size(), 1u);
+  HelperRule shown = without_rules.helpers[0];
+  const HelperRule by_default;
+  EXPECT_EQ(std::tuple(shown.vcpus, shown.memory_bytes, shown.share, shown.overhead, shown.price, shown.price_per_hour),
+            std::tuple(by_default.vcpus, by_default.memory_bytes, by_default.share, by_default.overhead,
+                       by_default.price, by_default.price_per_hour));
+  EXPECT_EQ(std::tuple(shown.gain_floor, shown.most, shown.ready_after),
+            std::tuple(by_default.gain_floor, by_default.most, by_default.ready_after));
+  without_rules.helpers.clear();
   without_rules.reservations.clear();
   without_rules.priorities.clear();
   without_rules.values.clear();
@@ -117,6 +131,38 @@ TEST(Policy, ShippedSampleShowsTheTrueDefaults) {
   without_rules.sizes.clear();
   without_rules.automation_rules.clear();
   EXPECT_EQ(figures(without_rules), figures(Policy{}));
+}
+
+TEST(Policy, ReadsHelperRules) {
+  const auto policy = parse_policy(R"(
+[strategies]
+spawn = false
+[[rules.helper]]
+name = "web"
+vms = ["web*"]
+vcpus = 2
+memory = "1GiB"
+share = 0.4
+overhead = 1.2
+price = 3
+price_per_hour = 0.1
+gain_floor = 0.2
+most = 4
+ready_after = "30s"
+)",
+                                   "p.toml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_FALSE(policy->strategies.spawn);
+  ASSERT_EQ(policy->helpers.size(), 1u);
+  const HelperRule& rule = policy->helpers[0];
+  EXPECT_EQ(rule.vms, std::set<std::string>{"web*"});
+  EXPECT_EQ(std::tuple(rule.vcpus, rule.memory_bytes, rule.share, rule.overhead, rule.price, rule.price_per_hour),
+            std::tuple(2, kGiB, 0.4, 1.2, 3.0, 0.1));
+  EXPECT_EQ(std::tuple(rule.gain_floor, rule.most, rule.ready_after),
+            std::tuple(0.2, 4, Nanoseconds(std::chrono::seconds(30))));
+  EXPECT_THAT(error_of("[[rules.helper]]\nname = \"a\"\nvms = [\"*\"]\nshare = 1.5\n"), HasSubstr("p.toml:4"));
+  EXPECT_THAT(error_of("[[rules.helper]]\nname = \"a\"\nvms = [\"*\"]\noverhead = 0.9\n"), HasSubstr("overhead"));
+  EXPECT_THAT(error_of("[[rules.helper]]\nname = \"a\"\n"), HasSubstr("vms"));
 }
 
 TEST(Policy, ReadsTheRulesOfHostsAndTimes) {

@@ -137,6 +137,11 @@ ham::PowerChange power_change(Random& random) {
   return {host(random), random() % 2 == 0, random_text(random)};
 }
 
+ham::HelperChange helper_change(Random& random) {
+  return {vm(random),          host(random), random() % 2 == 0,
+          random_text(random), real(random), static_cast<ham::Automation>(random() % 4)};
+}
+
 ham::Decision decision(Random& random) {
   ham::Decision d;
   d.id = random();
@@ -151,6 +156,7 @@ ham::Decision decision(Random& random) {
   d.power = some<ham::PowerChange>(random, power_change);
   d.emptying = some<HostId>(random, [](Random& g) { return HostId(random_text(g)); });
   d.learning = learning_part(random);
+  d.helpers = some<ham::HelperChange>(random, helper_change);
   return d;
 }
 
@@ -298,6 +304,11 @@ bool same(const ham::Outlook& x, const ham::Outlook& y) {
 bool same(const ham::PowerChange& x, const ham::PowerChange& y) {
   return std::tie(x.host, x.awake, x.reason) == std::tie(y.host, y.awake, y.reason);
 }
+bool same(const ham::HelperChange& x, const ham::HelperChange& y) {
+  const auto& [a1, a2, a3, a4, a5, a6] = x;
+  const auto& [b1, b2, b3, b4, b5, b6] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6) == std::tie(b1, b2, b3, b4, b5, b6);
+}
 bool same(const ham::Held& x, const ham::Held& y) {
   const auto& [a1, a2, a3, a4, a5] = x;
   const auto& [b1, b2, b3, b4, b5] = y;
@@ -321,14 +332,14 @@ bool same(const LearningState& x, const LearningState& y) {
   return x.bytes == y.bytes;
 }
 bool same(const ham::Decision& x, const ham::Decision& y) {
-  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, a10, power_a,
-               learning_a] = x;
-  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, b10, power_b,
-               learning_b] = y;
+  const auto& [a1, a2, a3, chosen_a, nothing_a, alternatives_a, rejections_a, outlooks_a, a9, a10, power_a, learning_a,
+               helpers_a] = x;
+  const auto& [b1, b2, b3, chosen_b, nothing_b, alternatives_b, rejections_b, outlooks_b, b9, b10, power_b, learning_b,
+               helpers_b] = y;
   return std::tie(a1, a2, a3, a9, a10) == std::tie(b1, b2, b3, b9, b10) && same(chosen_a, chosen_b) &&
          same(nothing_a, nothing_b) && same_lists(alternatives_a, alternatives_b) &&
          same_lists(rejections_a, rejections_b) && same_lists(power_a, power_b) && same_lists(outlooks_a, outlooks_b) &&
-         same(learning_a, learning_b);
+         same(learning_a, learning_b) && same_lists(helpers_a, helpers_b);
 }
 bool same(const drs::Transition& x, const drs::Transition& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;

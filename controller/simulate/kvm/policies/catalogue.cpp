@@ -9,7 +9,6 @@
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/forecast_source.h"
 #include "controller/simulate/kvm/policies/ham_policy.h"
-#include "controller/simulate/kvm/policies/helper_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/policies/packing.h"
 #include "controller/simulate/kvm/policies/threshold.h"
@@ -82,6 +81,11 @@ std::unique_ptr<Policy> make_learning_policy(std::shared_ptr<ham::learning::Agen
   return std::make_unique<HamPolicy>(recent(), HamOptions{}, Learner(std::move(agent), std::move(told)));
 }
 
+Status use_helpers(Policy& policy, std::string_view name) {
+  if (policy.use_helpers()) return {};
+  return Error{ErrorCode::kInvalidArgument, "policy '" + std::string(name) + "' knows of no helpers"};
+}
+
 std::string policy_names() {
   std::string names;
   for (const Entry& entry : kEntries) names += (names.empty() ? "" : ", ") + std::string(entry.name);
@@ -92,7 +96,8 @@ Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workloa
   if (name.ends_with(kWithHelpers)) {
     Result<std::unique_ptr<Policy>> policy = make_policy(name.substr(0, name.size() - kWithHelpers.size()), workload);
     if (!policy) return policy.error();
-    return std::unique_ptr<Policy>(std::make_unique<HelperPolicy>(std::move(*policy)));
+    if (Status used = use_helpers(**policy, name); !used) return used.error();
+    return policy;
   }
   Result<std::shared_ptr<ham::learning::Agent>> agent = learning_agent(name);
   if (!agent) return agent.error();

@@ -14,11 +14,15 @@ namespace proteus::simulate::kvm {
 /// The policies' names, for people: "none, threshold, …".
 std::string policy_names();
 
-/// After a policy's name: with helpers beside it (helper_policy.h).
+/// After the name of a policy that decides of helpers: with them (Policy::use_helpers).
 inline constexpr std::string_view kWithHelpers = "+helpers";
 
-/// The policy of that name. workload: for the one that sees the future. Errors: kInvalidArgument for another name.
+/// The policy of that name. workload: for the one that sees the future. Errors: kInvalidArgument for another name, or
+/// for helpers of a policy that knows of none.
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload);
+
+/// Lets the policy use helpers. Errors: kInvalidArgument: it knows of none.
+Status use_helpers(Policy& policy, std::string_view name);
 
 /// The agent of `proteus-learning`, which has learned nothing yet, of `proteus-learning=FILE`, which goes on from a
 /// model that `proteusctl learning train` wrote, or of `proteus-exploring`, likewise; null: another policy.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controller/simulate/kvm/metrics.h"
+#include "controller/simulate/kvm/policies/helpers.h"
 
 namespace proteus::simulate::kvm {
 namespace {
@@ -140,6 +141,7 @@ void HamPolicy::begin(const Console& console) {
   woken_at_.assign(console.host_count(), kNever);
   core_mhz_ = console.host_class(0).core_mhz;
   policy_ = make_policy(console, vm_ids_, options_);
+  if (helpers_) policy_.helpers = {helper_rule(options_.limits.gain_floor)};
 }
 
 void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) const {
@@ -189,6 +191,7 @@ void HamPolicy::add_vms(const Console& console, ham::ClusterState& state) const 
     vm.network_half_bytes_per_s = response_.network_half_kbs() * kBytesPerKb;
     if (console.pinned(number)) vm.unmovable = "it is pinned";
     vm.groups["class"] = class_name(console.vm_class(number));
+    if (console.scalable(number)) vm.groups["scalable"] = "yes";
     vm.forecasts[forecast::Resource::kMemory] =
         flat_forecast(state.now, static_cast<double>(bytes_of(need_mib_[v] + kVmOverhead_mib)));
     if (now.moved_at != kNever) vm.last_action_end = time_of(now.moved_at);
@@ -235,6 +238,7 @@ ham::ClusterState HamPolicy::observe(const Console& console) {
   add_hosts(console, state);
   add_vms(console, state);
   state.scenarios = scenarios(console);
+  state.helpers = observe_helpers(console, host_ids_, vm_ids_);
   if (learner_) Learner::add_served(console, state);
   return state;
 }
@@ -255,6 +259,7 @@ bool HamPolicy::begin_move(Console& console, int v, int h) const {
 void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, const ham::Decision& decision) {
   const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
   emptying_ = decision.emptying;
+  end_helpers(console, decision);
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
       const int vm = number(action.vm);
@@ -267,10 +272,12 @@ void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, cons
       console.set_balloon(number(action.vm), static_cast<double>(memory->bytes) / kMiB - kVmOverhead_mib);
     }
   }
+  start_helpers(console, decision);
   for (const ham::PowerChange& change : decision.power) {
     const int host = number(change.host);
     if (change.awake && console.wake(host)) woken_at_[static_cast<std::size_t>(host)] = console.tick();
-    if (!change.awake && console.host(host).vms.empty() && console.host(host).incoming.empty()) console.sleep(host);
+    const HostState& now = console.host(host);
+    if (!change.awake && now.vms.empty() && now.incoming.empty() && now.helped.empty()) console.sleep(host);
   }
 }
 

@@ -36,6 +36,7 @@ class HamPolicy final : public Policy {
   HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, std::optional<Learner> learner = std::nullopt);
   HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, Decider decider);
   void decide(Console& console) override;
+  bool use_helpers() override { return helpers_ = true; }
 
  private:
   void begin(const Console& console);
@@ -53,7 +54,8 @@ class HamPolicy final : public Policy {
   std::optional<Learner> learner_;
   Decider decider_;  ///< where nothing is learned
   ham::Policy policy_;
-  double core_mhz_ = 0;  ///< of the unit that cores are counted in
+  bool helpers_ = false;  ///< scalable VMs may get helpers
+  double core_mhz_ = 0;   ///< of the unit that cores are counted in
   Outlook outlook_;
   std::vector<double> need_mib_;  ///< [vm]
   std::vector<double> peak_mib_;  ///< [vm]

@@ -59,13 +59,13 @@ double StepCosts::host(std::size_t h, VmSet set) {
   if (!added) return entry->second;
   ++priced_;
   Load load;
-  std::vector<std::size_t> vms;
+  std::vector<Guest> guests;
   for_each(set, [&](std::size_t v) {
     load.add(loads_[v], 1);
-    vms.push_back(v);
+    guests.push_back({v});
   });
   HostScore score = score_host(model_.policy, model_.hosts[h], load);
-  const ServicePrice service = model_.service->price(h, vms, kNowhere, kNowhere, model_.service->load_of(h, vms));
+  const ServicePrice service = model_.service->price(h, guests, {}, {}, model_.service->load_of(h, guests));
   score.slowdown = service.slowdown_per_hour;
   score.energy = energy_cost(model_.policy, model_.hosts[h], service.used);
   return entry->second = score.performance() + score.utilisation();

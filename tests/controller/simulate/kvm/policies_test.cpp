@@ -155,8 +155,8 @@ TEST(Helpers, AreStartedWhereTheyPayAndEndedWhenTheyDoNot) {
   small.add_vm(100, {.cpu_mhz = 50});
   small.workload().vms[0].scalable = true;
   small.set(0, Series::kCpu, kFirstTick + 100, 100);
-  const auto alone = make_policy("none", small.workload());
-  const auto helped = make_policy("none+helpers", small.workload());
+  const auto alone = make_policy("oracle", small.workload());
+  const auto helped = make_policy("oracle+helpers", small.workload());
   ASSERT_TRUE(helped);
   int last_tick = 0;
   RunOptions options{.ticks_max = 144, .on_tick = {}};
