@@ -23,6 +23,8 @@ constexpr std::string_view kCapabilityPrefix = "capability.";
 constexpr std::string_view kCalibrationPrefix = "calibration.";
 constexpr const char* kWakeUp = "wake_up_latency_ns";
 constexpr std::string_view kGroupPrefix = "group.";
+// Waiting for a CPU of the host by more than this share of the time is being kept waiting.
+constexpr double kKeptWaiting = 0.05;
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
 // The host's answers on what is not its CPU are fitted anew this often.
 constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
@@ -65,6 +67,16 @@ void take_labels(const Entity& entity, ham::VmState& state) {
     if (key == "unmovable") state.unmovable = value;
     if (key.starts_with(kGroupPrefix)) state.groups[key.substr(kGroupPrefix.size())] = value;
   }
+}
+
+/// Of what its vCPUs would have run (all in ns), what they ran; its own quota is what it was given, and no loss.
+/// Storage is no loss either: what it takes at best is not known.
+ham::Served served_of(double run, double cpu_wait, double memory_stall, double network_wait) {
+  const double wanted = run + cpu_wait + memory_stall + network_wait;
+  ham::Served served;
+  served.performance = wanted > 0 ? run / wanted : 1;
+  served.kept_waiting = cpu_wait > kKeptWaiting * (run + cpu_wait);
+  return served;
 }
 
 }  // namespace
@@ -177,6 +189,7 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     if (throttled) state.throttled_ratio = std::min(1.0, *throttled / tick_ns);
     state.stalls.memory = stalled / tick_ns;
     state.stalls.network = network.drops / tick_s * profile::kDropCost_s;
+    state.served = served_of(run, cpu_wait, stalled, state.stalls.network * tick_ns);
     host.tick_run += run;
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
@@ -227,7 +240,7 @@ void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns
   const std::optional<double> stalled = host.columns.memory_stalled.step(frame);
   host.last_storage_requests_per_s = host.storage_requests_per_s;
   // What a migration disturbs is not the host's own.
-  if (tick_ns <= 0 || host.received < host.disturbed_until) return;
+  if (tick_ns <= 0 || host.received < host.disturbed_until || host.received <= host.learned_until) return;
   using profile::Resource;
   profile::HostLearner& answers = *host.answers;
   const ham::HostState& figures = host.figures;
@@ -343,7 +356,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     if (std::abs(host.overhead_cores - figures.cpu_overhead_cores) > kOverheadTold * cores) {
       figures.cpu_overhead_cores = host.overhead_cores;
     }
-    if (host.learner && cores > 0 && host.tick_run > 0) {
+    if (host.learner && cores > 0 && host.tick_run > 0 && received > host.learned_until) {
       host.learner->observe(frame.time, figures.cpu_used_cores / cores,
                             Nanoseconds{static_cast<std::int64_t>(host.tick_run)},
                             Nanoseconds{static_cast<std::int64_t>(host.tick_wait)});

@@ -14,6 +14,7 @@
 #include "controller/profile/fingerprint.h"
 #include "controller/profile/host_learner.h"
 #include "controller/profile/move_accuracy.h"
+#include "controller/profile/saved_state.h"
 
 namespace proteus::controller {
 
@@ -63,6 +64,10 @@ class ClusterView {
   const forecast::EnginePool& forecasts() const { return forecasts_; }
   /// Speed of the cores that the VM runs on; 1 for an unknown VM.
   double cpu_speed_of(const VmId& vm) const;
+  /// What has been learned of hosts and of moves; not of hosts that have been silent for so long that it has faded.
+  profile::SavedProfile saved_profile(Timestamp now) const;
+  /// Goes on from there; before the first sample.
+  void restore_profile(profile::SavedProfile saved, Timestamp now);
   /// Time stamp of a host's newest frame, in the host's clock.
   Timestamp last_frame_time(const HostId& host) const;
   /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this

@@ -43,6 +43,7 @@ struct ClusterView::Host {
   profile::KeptCurve curve;
   double learner_cores = 0;
   std::int64_t learner_wake_up_ns = 0;
+  Timestamp learned_until{};    // telemetry received until then is in what was restored
   Timestamp disturbed_until{};  // by a migration; controller's clock
 
   void begin_tick() {

@@ -10,7 +10,6 @@
 
 #include "common/log.h"
 #include "common/wire/telemetry_codec.h"
-#include "controller/forecast_store.h"
 #include "controller/kept_facts.h"
 #include "controller/pipeline_options.h"
 
@@ -24,8 +23,6 @@ constexpr std::size_t kTailEntries = 10'000;
 // What may wait for a full disk; beyond it the process ends, and its successor asks the agents what became of it.
 constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
-constexpr Nanoseconds kLearningKept = std::chrono::minutes(1);
-constexpr const char* kLearningKey = "learning";  // in the store's models; ham::learning::Agent::save()
 constexpr int kPollMs = 50;
 constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
@@ -74,14 +71,15 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
     }
   }
   if (Status restored = controller->restore_forecasts(); !restored) return restored.error();
+  if (Status restored = controller->restore_profile(); !restored) return restored.error();
   if (Status restored = controller->restore_learning(); !restored) return restored.error();
   if (Status warm = controller->warm_up(); !warm) return warm.error();
   if (Status written = controller->commit(controller->started_, {}, controller->started_at_); !written) {
     return with_context(written.error(), "journal the beginning");
   }
-  for (store::ForecastState& state : std::exchange(controller->restored_, {})) {
+  for (store::JournalPayload& state : std::exchange(controller->restored_, {})) {
     if (Status written = controller->commit(std::move(state), {}, controller->started_at_); !written) {
-      return with_context(written.error(), "journal the forecasts' state");
+      return with_context(written.error(), "journal what was restored");
     }
   }
   if (controller->learned_) {
@@ -111,68 +109,6 @@ Controller::Controller(ControllerOptions options, ham::Policy policy, store::Sto
 }
 
 Controller::~Controller() = default;
-
-Status Controller::restore_forecasts() {
-  Result<std::vector<store::ForecastState>> pieces = load_forecasts(store_, options_.pipeline.view.forecast);
-  if (!pieces) {
-    log::warning("what is stored of the forecasts is not used: {}; they warm up from stored telemetry alone",
-                 pieces.error().message);
-    return drop_forecasts(store_);
-  }
-  std::size_t series = 0;
-  for (const store::ForecastState& state : *pieces) {
-    series += state.series.size();
-    pipeline_.on_restored(state, started_at_);
-  }
-  if (series > 0) log::info("{} series are forecast on from where the previous process left them", series);
-  restored_ = std::move(*pieces);
-  started_.restored_entries = static_cast<std::uint32_t>(restored_.size());
-  return {};
-}
-
-Status Controller::restore_learning() {
-  if (pipeline_.learning() == nullptr) return {};
-  std::string stored = options_.learned;
-  const Status read = store_.visit_models(kLearningKey, [&](const std::string& key, std::string value) {
-    if (key == kLearningKey) stored = std::move(value);
-    return true;
-  });
-  if (!read) return read;
-  if (stored.empty()) return {};
-  learned_ = store::LearningState{std::move(stored)};
-  if (Status restored = pipeline_.on_learned(*learned_); !restored) {
-    log::warning("{}: it is learned anew", restored.error().message);
-    learned_.reset();
-    return {};
-  }
-  const ham::learning::Agent& learning = *pipeline_.learning();
-  learning_changes_ = learning.changes();
-  log::info("learning goes on from revision {}, {}; {} actions are followed on", learning.revision(),
-            learning.acting() ? "acting" : "watching", learning.follower().following());
-  return {};
-}
-
-void Controller::keep_learning(Timestamp now) {
-  const ham::learning::Agent* learning = pipeline_.learning();
-  if (learning == nullptr) return;
-  // What is being followed grows with every cycle: a crash may cost a minute of it.
-  const bool grown =
-      learning->follower().following() > 0 && (now - learning_kept_at_ >= kLearningKept || now < learning_kept_at_);
-  if (learning->changes() == learning_changes_ && !grown) return;
-  learning_changes_ = learning->changes();
-  learning_kept_at_ = now;
-  const std::lock_guard lock(learning_mutex_);
-  unsaved_learning_ = learning->save();
-}
-
-Status Controller::save_learning() {
-  std::optional<std::string> bytes;
-  {
-    const std::lock_guard lock(learning_mutex_);
-    bytes = std::exchange(unsaved_learning_, {});
-  }
-  return bytes ? store_.put_models({{kLearningKey, std::move(*bytes)}}) : Status();
-}
 
 Status Controller::warm_up() {
   const forecast::EngineOptions& engine = options_.pipeline.view.forecast;
@@ -219,6 +155,7 @@ void Controller::run(const Surroundings& surroundings) {
     cycle_begun_.reset();
     run_cycle();
   }
+  keep_profile(clock_.now(), true);
 }
 
 void Controller::take_samples() {
@@ -266,6 +203,7 @@ void Controller::run_cycle() {
     log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
   }
   keep_learning(now);
+  keep_profile(now);
   const auto took = std::chrono::steady_clock::now() - begun;
   publish_snapshot(now, std::chrono::duration_cast<Nanoseconds>(took));
 }
@@ -349,22 +287,6 @@ void Controller::take_events() {
 
 void Controller::take_requests() {
   while (std::optional<Request> request = queues_.requests.try_pop()) request->run(pipeline_);
-}
-
-Status Controller::save_forecasts(Timestamp now, bool all) {
-  if (Status saved = save_learning(); !saved) return saved;
-  const std::size_t shards = forecast::EnginePool::shard_count();
-  const forecast::EnginePool& pool = pipeline_.view().forecasts();
-  const Nanoseconds interval = options_.forecast_save_interval / static_cast<std::int64_t>(shards);
-  if (!last_save_ || now < *last_save_) last_save_ = now;
-  std::size_t due = std::min<std::size_t>(shards, static_cast<std::size_t>((now - *last_save_) / interval));
-  if (all) due = shards;
-  if (due == 0) return {};
-  last_save_ = now;
-  for (std::size_t i = 0; i < due; ++i, next_shard_ = (next_shard_ + 1) % shards) {
-    if (Status saved = controller::save_forecasts(store_, pool, next_shard_); !saved) return saved;
-  }
-  return save_signals(store_, pool);
 }
 
 void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {

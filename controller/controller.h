@@ -63,7 +63,8 @@ class Controller final : public api::Backend {
   /// Until the queue of requests is closed.
   void run(const Surroundings& surroundings);
   /// Stores what of the forecasts' state is due, all of it if `all`, and what has been learned since the last time.
-  /// Call it every minute or so, from one thread other than the pipeline's. Errors: the store's.
+  /// What has been learned of hosts is as old as the forecasts' oldest, but complete once run() has returned. Call it
+  /// every minute or so, from one thread other than the pipeline's. Errors: the store's.
   Status save_forecasts(Timestamp now, bool all = false);
 
   std::shared_ptr<const api::Snapshot> snapshot() const override;
@@ -80,10 +81,14 @@ class Controller final : public api::Backend {
 
   Status warm_up();
   Status restore_forecasts();
+  Status restore_profile();
   Status restore_learning();
-  Status save_learning();
+  /// Stores what keep_learning() and keep_profile() have left.
+  Status save_kept();
   /// What is to be stored next, if it differs from what was.
   void keep_learning(Timestamp now);
+  /// What is to be stored next, if it is time for that.
+  void keep_profile(Timestamp now, bool all = false);
   /// The VM that a person names, and its name. Errors: kNotFound.
   static Result<std::pair<VmId, std::string>> resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid);
   void take_events();
@@ -119,10 +124,11 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> reported_since_cycle_;
   std::map<HostId, Timestamp> last_reported_;
   std::optional<Timestamp> cycle_begun_;  // forecasts of what was taken in are being made; nothing else is taken in
-  std::vector<store::ForecastState> restored_;   // until it is journalled
+  std::vector<store::JournalPayload> restored_;  // until it is journalled
   std::optional<store::LearningState> learned_;  // likewise
   std::uint64_t learning_changes_ = 0;           // that unsaved_learning_ held last
   Timestamp learning_kept_at_{};
+  std::optional<Timestamp> profile_kept_at_;
   std::int64_t push_second_ = 0;
   int pushes_in_second_ = 0;
   bool journal_failing_ = false;
@@ -135,8 +141,9 @@ class Controller final : public api::Backend {
   std::optional<Timestamp> last_save_;
   std::size_t next_shard_ = 0;
 
-  std::mutex learning_mutex_;
-  std::optional<std::string> unsaved_learning_;  // guarded by learning_mutex_
+  std::mutex kept_mutex_;
+  std::optional<std::string> unsaved_learning_;           // guarded by kept_mutex_
+  std::optional<profile::SavedProfile> unsaved_profile_;  // likewise
 
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const api::Snapshot> snapshot_;  // guarded by snapshot_mutex_

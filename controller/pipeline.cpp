@@ -75,6 +75,13 @@ Status Pipeline::on_learned(const store::LearningState& state) {
   return {};
 }
 
+Status Pipeline::on_profile(const store::ProfileState& state, Timestamp now) {
+  Result<profile::SavedProfile> saved = profile::decode(state.records);
+  if (!saved) return saved.error();
+  view_.restore_profile(std::move(*saved), now);
+  return {};
+}
+
 PipelineOutput Pipeline::on_update(const Update& update, Timestamp now) {
   return publish(executor_.on_update(update, now));
 }

@@ -48,8 +48,11 @@ class Pipeline {
   Status on_signal(const forecast::SignalPush& push);
   /// A series as an earlier run left it; before the first sample.
   void on_restored(const store::ForecastState& state, Timestamp now);
-  /// What an earlier run has learned; before the first cycle. Nothing happens if learning is off. Errors: kCorrupt,
-  /// kUnsupported; then it begins from nothing.
+  /// What an earlier run has learned of hosts; before the first sample. Errors: kCorrupt, kUnsupported; then nothing of
+  /// it counts.
+  Status on_profile(const store::ProfileState& state, Timestamp now);
+  /// What an earlier run has learned of actions; before the first cycle. Nothing happens if learning is off. Errors:
+  /// kCorrupt, kUnsupported; then it begins from nothing.
   Status on_learned(const store::LearningState& state);
   /// Hands what has been taken in to the forecasting threads. Done by run_cycle(), if it has not been done since the
   /// last; nothing is to be taken in between the two.

@@ -42,7 +42,12 @@ struct mm_struct___before_6_2 {
   struct mm_rss_stat___before_6_2 rss_stat;
 };
 
+struct rq {
+  u64 clock; /* of the scheduler; at most a tick old where something runs */
+};
+
 struct cfs_rq {
+  struct rq *rq;
   int throttled; /* a bit of its own since 6.18 */
   int throttle_count;
 };

@@ -32,6 +32,7 @@ struct Entry {
     forecastState @12 :ForecastState;
     learningState @13 :LearningState;
     learningOutcome @14 :LearningOutcome;
+    profileState @15 :ProfileState;
   }
 }
 
@@ -48,7 +49,7 @@ struct Started {
   maintenance @9 :List(Text);      # hosts, sorted
   paused @10 :Bool;
   calendarToml @11 :Text;    # as effective; empty: none
-  restoredEntries @12 :UInt32;  # forecastState entries that follow
+  restoredEntries @12 :UInt32;  # forecastState and profileState entries that follow
 }
 
 struct Cycle {
@@ -92,6 +93,15 @@ struct ForecastState {       # of some series and signals, as an earlier run lef
     vm @0 :Text;
     resource @1 :UInt8;      # controller/forecast/forecast.h Resource
     state @2 :Data;          # controller/forecast/series.cpp, a format of its own with a version
+  }
+}
+
+struct ProfileState {        # what an earlier run learned of hosts
+  records @0 :List(Record);
+
+  struct Record {
+    name @0 :Text;           # "moves", or "hosts/" and the host
+    state @1 :Data;          # controller/profile/saved_state.h, a format of its own with a version
   }
 }
 

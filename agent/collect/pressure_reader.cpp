@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -35,17 +36,18 @@ class ProgramPressureReader final : public PressureReader {
         !answers_.map(bpf_map__fd(skeleton_->maps.answers), slots_)) {
       return bpf_error("map pressure's arrays", errno);
     }
-    pressure_args args{0};
-    if (!run(args)) return bpf_error("run poll_pressure", errno);
+    timespec tick{};
+    ::clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    args_ = {.count = 0, .cpus = static_cast<__u32>(cpus), .jiffy_ns = static_cast<__u32>(tick.tv_nsec)};
+    if (!run(0)) return bpf_error("run poll_pressure", errno);
     return {};
   }
 
-  void read(std::span<const std::uint64_t> groups, std::span<std::optional<group_pressure>> figures) override {
-    const std::size_t count = std::min(groups.size(), slots_);
-    for (std::size_t i = 0; i < count; ++i) groups_[i] = groups[i];
-    pressure_args args{static_cast<__u32>(count)};
-    const bool ran = count > 0 && run(args);
-    for (std::size_t i = 0; i < groups.size(); ++i) {
+  void read(std::span<const pressure_request> requests, std::span<std::optional<group_pressure>> figures) override {
+    const std::size_t count = std::min(requests.size(), slots_);
+    for (std::size_t i = 0; i < count; ++i) groups_[i] = requests[i];
+    const bool ran = count > 0 && run(count);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
       figures[i].reset();
       if (ran && i < count && answers_[i].valid != 0) figures[i] = answers_[i];
     }
@@ -54,14 +56,16 @@ class ProgramPressureReader final : public PressureReader {
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.poll_pressure); }
 
  private:
-  bool run(pressure_args& args) {
-    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
+  bool run(std::size_t count) {
+    args_.count = static_cast<__u32>(count);
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args_, .ctx_size_in = sizeof args_);
     return bpf_prog_test_run_opts(program_fd(), &options) == 0;
   }
 
   pressure_bpf* skeleton_ = nullptr;
   std::size_t slots_ = 0;
-  MappedArray<__u64> groups_;
+  pressure_args args_{};
+  MappedArray<pressure_request> groups_;
   MappedArray<group_pressure> answers_;
 };
 

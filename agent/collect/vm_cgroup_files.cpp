@@ -74,12 +74,20 @@ const VmCgroupFigures& VmCgroupFiles::read(std::uint64_t tick, const VmCgroupHin
   return figures_;
 }
 
+bool VmCgroupFiles::wants_exact(std::int64_t run_queue_wait_ns) const {
+  return cpu_pressure_ &&
+         !(waited_when_read_ns_ && std::abs(run_queue_wait_ns - *waited_when_read_ns_) < kWorthReadingNs);
+}
+
 void VmCgroupFiles::read_cpu(std::uint64_t tick, const VmCgroupHints& hints) {
   if (!cpu_pressure_) return;
-  const bool is_calm =
-      waited_when_read_ns_ && std::abs(hints.run_queue_wait_ns - *waited_when_read_ns_) < kWorthReadingNs;
+  const bool is_calm = !wants_exact(hints.run_queue_wait_ns);
   if (is_calm && (hints.pressure || tick % kCalmPressureEveryTicks != 0)) return;
   waited_when_read_ns_ = hints.run_queue_wait_ns;
+  if (hints.pressure && hints.pressure->exact != 0) {
+    raise(figures_.cpu_pressure_some_ns, hints.pressure->cpu_some_ns);
+    return;
+  }
   const auto text = cpu_pressure_->read();
   figures_.cpu_pressure_some_ns = text ? parse_pressure_total_ns(*text, "some") : std::nullopt;
 }

@@ -36,7 +36,8 @@ struct VmCgroupHints {
 /// Pressure: the kernel's totals are taken while they say that nothing much happens. Once one has moved by 5 ms, its
 /// file, which is right to the moment, is read at every tick until it stands still. Where the totals are not known, the
 /// files are read at every tick while they move and at every fifth else (Eagerness). That of the CPU moves whenever a
-/// thread wakes: its file is read when the threads have waited for 5 ms since, which tells more and sooner.
+/// thread wakes: it is wanted to the moment when the threads have waited for 5 ms since, which tells more and sooner,
+/// and its file is read only if the kernel's program cannot tell.
 /// memory.stat, for which the kernel must gather from all CPUs, is read at every thirtieth tick, and at every tenth
 /// while there are major faults or pressure on memory. Thread: owned by one.
 class VmCgroupFiles {
@@ -44,6 +45,8 @@ class VmCgroupFiles {
   explicit VmCgroupFiles(const VmGroups& groups);
   /// tick: counts up; VMs whose ticks are apart do not read memory.stat and calm files together.
   const VmCgroupFigures& read(std::uint64_t tick, const VmCgroupHints& hints);
+  /// Whether read() would make use of the CPU's total to the moment.
+  bool wants_exact(std::int64_t run_queue_wait_ns) const;
 
  private:
   struct PressureFile {

@@ -85,19 +85,20 @@ void VmTable::read_resctrl(TrackedVm& vm) {
 }
 
 void VmTable::read_groups() {
-  pressure_groups_.clear();
+  pressure_requests_.clear();
   if (sources_.pressure != nullptr) {
     for (const auto& [id, vm] : vms_) {
-      if (vm.files && vm.pressure_group) pressure_groups_.push_back(*vm.pressure_group);
+      if (!vm.files || !vm.pressure_group) continue;
+      pressure_requests_.push_back({*vm.pressure_group, vm.files->wants_exact(vm.run_queue_wait_ns) ? 1u : 0u});
     }
-    pressures_.resize(pressure_groups_.size());
-    sources_.pressure->read(pressure_groups_, pressures_);
+    pressures_.resize(pressure_requests_.size());
+    sources_.pressure->read(pressure_requests_, pressures_);
   }
   std::size_t i = 0;
   for (auto& [id, vm] : vms_) {
     if (!vm.files) continue;
     VmCgroupHints hints{vm.run_queue_wait_ns, vm.faults_major_count, {}};
-    if (!pressure_groups_.empty() && vm.pressure_group) hints.pressure = pressures_[i++];
+    if (!pressure_requests_.empty() && vm.pressure_group) hints.pressure = pressures_[i++];
     vm.cgroup_figures = vm.files->read(tick_ + vm.number, hints);
   }
 }

@@ -163,7 +163,7 @@ class VmTable {
   std::vector<std::optional<ThreadFigures>> figures_;
   std::vector<kvm_vcpu_place> places_;
   std::vector<std::optional<kvm_counters>> kvm_figures_;
-  std::vector<std::uint64_t> pressure_groups_;
+  std::vector<pressure_request> pressure_requests_;
   std::vector<std::optional<group_pressure>> pressures_;
 };
 

@@ -94,6 +94,9 @@ Json payload_json(const store::JournalPayload& payload) {
           [](const store::ForecastState& state) {
             return Json{{"type", "forecast_state"}, {"series", state.series.size()}, {"signals", state.signals.size()}};
           },
+          [](const store::ProfileState& state) {
+            return Json{{"type", "profile_state"}, {"records", state.records.size()}};
+          },
           [](const store::LearningState& state) {
             return Json{{"type", "learning_state"}, {"bytes", state.bytes.size()}};
           },

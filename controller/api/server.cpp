@@ -269,6 +269,7 @@ class HttpServer final : public Server {
                             std::holds_alternative<store::SignalInput>(entry.payload) ||
                             std::holds_alternative<store::ForecastState>(entry.payload) ||
                             std::holds_alternative<store::LearningState>(entry.payload) ||
+                            std::holds_alternative<store::ProfileState>(entry.payload) ||
                             std::holds_alternative<Command>(entry.payload);
         if (all || !detail) history.push_back(to_json(entry));
       }

@@ -37,8 +37,8 @@ struct SeriesKey {
   bool operator==(const SeriesKey&) const = default;
 };
 
-/// A series as it can be kept and brought back: its history and how its models have done (state_archive.h); not the
-/// models, which are fitted again.
+/// A series as it can be kept and brought back: its history and how its models have done (common/state_archive.h); not
+/// the models, which are fitted again.
 struct SeriesState {
   SeriesKey key;
   std::string bytes;

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -147,7 +148,7 @@ class EnginePool {
   bool shedding_ = false;
   std::uint64_t shed_count_ = 0;
   std::map<VmId, std::set<std::string>> signal_names_;
-  std::map<VmId, Vm> vms_;
+  std::unordered_map<VmId, Vm> vms_;  ///< an entry stays where it is
 
   KinTable kin_;  ///< written between rounds, read by the shards of one
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -5,8 +5,8 @@
 #include <limits>
 #include <memory>
 
+#include "common/state_archive.h"
 #include "controller/forecast/cold_start.h"
-#include "controller/forecast/state_archive.h"
 
 namespace proteus::forecast {
 namespace {

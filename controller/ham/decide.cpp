@@ -99,7 +99,7 @@ class ActionList {
     action.expected_downtime_ms = static_cast<std::int64_t>(vm.migration.downtime_s * 1e3);
     const std::size_t host = step.change.to.host;
     if (plan_.placement(step.change.vm).host == host) {
-      action.expected_wait_ratio = plan_.wait_ratio(host);
+      action.expected_wait_ratio = plan_.wait_ratio(host).value;
       const profile::Signature& signature = vm.state->signature;
       if (signature.storage_requests_per_s > 0 && target.fingerprint.storage.evidence > 0) {
         action.expected_storage_s = signature.storage_factor * target.fingerprint.storage.curve.at(

@@ -12,6 +12,11 @@ namespace {
 constexpr double kStorageWaitTold = 0.02;
 /// The same for packets that were dropped.
 constexpr double kNetworkWaitTold = 0.02;
+/// The same for exits to user space.
+constexpr double kExitWaitTold = 0.02;
+/// Share of the time in which some task of a host stalls for want of memory.
+constexpr double kMemoryStallTold = 0.01;
+constexpr double kNormal90 = 1.645;
 
 std::string say_milliseconds(double seconds) {
   return fmt::format("{:.2g} ms", seconds * 1e3);
@@ -75,15 +80,16 @@ std::string money(const Evaluation& evaluation) {
 
 /// What the move is expected to do to the VM's own waiting; empty where it hardly waits before or after.
 std::string waiting_change(const PlanState& plan, const Change& change) {
-  const double before = plan.wait_ratio(plan.placement(change.vm).host);
-  const double after = plan.wait_ratio_after(change);
-  if (std::max(before, after) < profile::MoveErrors::kFloor) return {};
+  const double before = plan.wait_ratio(plan.placement(change.vm).host).value;
+  const Uncertain after = plan.wait_ratio_after(change);
+  if (std::max(before, after.value) < profile::MoveErrors::kFloor) return {};
   const profile::MoveErrors& errors = plan.model().state.move_errors;
-  const profile::MoveErrors::Interval interval = errors.interval(after);
+  const profile::MoveErrors::Interval interval =
+      errors.interval(after.value, after.error / (after.value + errors.floor));
   return fmt::format(
       "; for each second that it runs it is expected to wait {:.2f} s there (90 %: {:.2f} to {:.2f}{}), "
       "{:.2f} s where it is",
-      after, interval.low, interval.high,
+      after.value, interval.low, interval.high,
       errors.moves < 0.5 ? std::string() : fmt::format(", after {:.0f} moves followed", errors.moves), before);
 }
 
@@ -141,9 +147,49 @@ std::string network_change(const PlanState& plan, const Change& change) {
       1e3 * interval.high, 1e3 * answers.here.response);
 }
 
-/// What the VM's devices have to do with the move.
+/// What an exit to user space takes there and here, if the VM makes many and the two differ; else empty.
+std::string exit_change(const PlanState& plan, const Change& change) {
+  const VmState& vm = *plan.model().vms[change.vm].state;
+  const auto answer_of = [&](std::size_t h, double cores) {
+    const HostModel& host = plan.model().hosts[h];
+    const double used = host.capacity_cores > 0 ? (cores + host.state->cpu_overhead_cores) / host.capacity_cores : 0;
+    return host.state->fingerprint.exits.curve.answer(used);
+  };
+  const std::size_t from = plan.placement(change.vm).host;
+  const double own = plan.load_of_vm(change.vm).devices.mean_cores;
+  const profile::ResponseCurve::Answer here = answer_of(from, plan.load(from).devices.mean_cores);
+  const profile::ResponseCurve::Answer there =
+      answer_of(change.to.host, plan.load(change.to.host).devices.mean_cores + own);
+  if (vm.signature.exits_per_s * std::max(here.response, there.response) < kExitWaitTold) return {};
+  if (std::abs(here.response - there.response) < 0.1 * here.response) return {};
+  return fmt::format("; {} leaves to user space {:.0f} times a second: that takes {} on {} (90 %: {} to {}), here {}",
+                     name_of(plan, change.vm), vm.signature.exits_per_s, say_milliseconds(there.response),
+                     host_name(plan, change.to.host),
+                     say_milliseconds(std::max(0.0, there.response - kNormal90 * there.error)),
+                     say_milliseconds(there.response + kNormal90 * there.error), say_milliseconds(here.response));
+}
+
+/// How much tasks of both hosts stall for want of memory, with the VM there and here, if the two differ; else empty.
+std::string memory_change(const PlanState& plan, const Change& change) {
+  const double price = plan.policy().prices.memory_wait_per_core_hour;
+  if (price <= 0) return {};
+  const auto stalls_of = [&](std::size_t h, double own_bytes) {
+    DeviceLoad memory;
+    memory.memory_used_bytes = plan.load(h).devices.memory_used_bytes + own_bytes;
+    return device_cost(plan.policy(), plan.model().hosts[h], memory).value / price;
+  };
+  const std::size_t from = plan.placement(change.vm).host;
+  const double here = stalls_of(from, 0);
+  const double there = stalls_of(change.to.host, plan.load_of_vm(change.vm).devices.memory_used_bytes);
+  if (std::max(here, there) < kMemoryStallTold || std::abs(here - there) < 0.1 * here) return {};
+  return fmt::format("; for want of memory tasks stall {:.2g} % of the time on {} with it, {:.2g} % on {}", 100 * there,
+                     host_name(plan, change.to.host), 100 * here, host_name(plan, from));
+}
+
+/// What the VM's devices and memory have to do with the move.
 std::string device_change(const PlanState& plan, const Change& change) {
-  return storage_change(plan, change) + network_change(plan, change);
+  return storage_change(plan, change) + network_change(plan, change) + exit_change(plan, change) +
+         memory_change(plan, change);
 }
 
 std::string move_price(const PlanState& plan, std::size_t v) {

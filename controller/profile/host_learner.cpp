@@ -42,4 +42,14 @@ void HostLearner::write(const EvidenceByResource& of_class, Fingerprint& fingerp
   }
 }
 
+SavedCurves HostLearner::saved() const {
+  SavedCurves saved;
+  for (std::size_t i = 0; i < learners_.size(); ++i) saved[i] = learners_[i].saved();
+  return saved;
+}
+
+void HostLearner::restore(const SavedCurves& saved) {
+  for (std::size_t i = 0; i < learners_.size(); ++i) learners_[i].restore(saved[i]);
+}
+
 }  // namespace proteus::profile

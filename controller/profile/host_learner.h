@@ -13,6 +13,9 @@ namespace proteus::profile {
 /// By resource, as in kCurveResources.
 using EvidenceByResource = std::array<Evidence, kCurveResources.size()>;
 
+/// Likewise.
+using SavedCurves = std::array<SavedCurve, kCurveResources.size()>;
+
 /// Learns what a host answers on memory, storage, network and exits. Thread: owned by one.
 class HostLearner {
  public:
@@ -24,6 +27,9 @@ class HostLearner {
   void add_evidence(EvidenceByResource& to) const;
   /// of_class: evidence of all hosts of its class, this one's included.
   void write(const EvidenceByResource& of_class, Fingerprint& fingerprint);
+  SavedCurves saved() const;
+  /// What this one has seen is dropped; its priors stay.
+  void restore(const SavedCurves& saved);
 
  private:
   std::vector<CurveLearner> learners_;  ///< as in kCurveResources

@@ -47,18 +47,16 @@ void MoveAccuracy::close(const Followed& followed) {
   if (followed.weight < unit_.weight_min) return;
   const double error =
       std::log(followed.amount / followed.weight + unit_.floor) - std::log(followed.predicted + unit_.floor);
-  weight_ = kMemory * weight_ + 1;
-  sum_ = kMemory * sum_ + error;
-  squares_ = kMemory * squares_ + error * error;
+  sums_ = {kMemory * sums_.weight + 1, kMemory * sums_.errors + error, kMemory * sums_.squares + error * error};
 }
 
 MoveErrors MoveAccuracy::errors() const {
   MoveErrors errors;
   errors.floor = unit_.floor;
-  const double weight = weight_ + kPriorMoves;
-  errors.moves = weight_;
-  errors.bias = sum_ / weight;
-  const double variance = (squares_ + kPriorMoves * kPriorDeviation * kPriorDeviation) / weight;
+  const double weight = sums_.weight + kPriorMoves;
+  errors.moves = sums_.weight;
+  errors.bias = sums_.errors / weight;
+  const double variance = (sums_.squares + kPriorMoves * kPriorDeviation * kPriorDeviation) / weight;
   errors.deviation = std::sqrt(std::max(0.0, variance - errors.bias * errors.bias));
   return errors;
 }

@@ -55,6 +55,17 @@ class MoveAccuracy {
   void forget(const VmId& vm) { followed_.erase(vm); }
   MoveErrors errors() const;
 
+  /// Of the errors of moves that were followed to their end, the older the less.
+  struct Sums {
+    double weight = 0;
+    double errors = 0;
+    double squares = 0;
+    bool operator==(const Sums&) const = default;
+  };
+  const Sums& sums() const { return sums_; }
+  /// Goes on from those of another one.
+  void restore(const Sums& sums) { sums_ = sums; }
+
  private:
   struct Followed {
     HostId host;
@@ -67,9 +78,7 @@ class MoveAccuracy {
 
   MoveUnit unit_;
   std::map<VmId, Followed> followed_;
-  double weight_ = 0;
-  double sum_ = 0;
-  double squares_ = 0;
+  Sums sums_;
 };
 
 }  // namespace proteus::profile

@@ -26,39 +26,48 @@ std::shared_ptr<const WaitTable> ResponseCurve::table() const {
 
 WaitTable::WaitTable(const ResponseCurve& curve) {
   const int cells = static_cast<int>(ResponseCurve::kMaxUtilisation * kCellsPerUnit);
-  values_.reserve(static_cast<std::size_t>(cells) + 1);
+  responses_.reserve(static_cast<std::size_t>(cells) + 1);
+  errors_.reserve(responses_.capacity());
   ResponseCurve::Walk walk(curve);
-  for (int i = 0; i <= cells; ++i) values_.push_back(walk.at(static_cast<double>(i) / kCellsPerUnit));
+  for (int i = 0; i <= cells; ++i) {
+    const ResponseCurve::Answer answer = walk.answer(static_cast<double>(i) / kCellsPerUnit);
+    responses_.push_back(answer.response);
+    errors_.push_back(answer.error);
+  }
 }
 
 namespace {
 
 using Knot = ResponseCurve::Knot;
 
+ResponseCurve::Answer answer_of(const Knot& knot) {
+  return {knot.response, knot.error};
+}
+
 /// Between two neighbours, of which `right` is the first beyond the load.
-double between(const Knot& left, const Knot& right, double Knot::*what, double load) {
+ResponseCurve::Answer between(const Knot& left, const Knot& right, double load) {
   const double share = (load - left.load) / (right.load - left.load);
-  return left.*what + share * (right.*what - left.*what);
+  return {left.response + share * (right.response - left.response), left.error + share * (right.error - left.error)};
 }
 
 }  // namespace
 
-double ResponseCurve::read(double load, double Knot::*what) const {
+ResponseCurve::Answer ResponseCurve::answer(double load) const {
   const std::vector<Knot>& knots = shared_->knots;
-  if (knots.empty()) return 0;
-  if (!(load > knots.front().load)) return knots.front().*what;
-  if (load >= knots.back().load) return knots.back().*what;
+  if (knots.empty()) return {};
+  if (!(load > knots.front().load)) return answer_of(knots.front());
+  if (load >= knots.back().load) return answer_of(knots.back());
   const auto right =
       std::upper_bound(knots.begin(), knots.end(), load, [](double x, const Knot& knot) { return x < knot.load; });
-  return between(*(right - 1), *right, what, load);
+  return between(*(right - 1), *right, load);
 }
 
-double ResponseCurve::Walk::at(double load) {
-  if (knots_.empty()) return 0;
-  if (!(load > knots_.front().load)) return knots_.front().response;
-  if (load >= knots_.back().load) return knots_.back().response;
+ResponseCurve::Answer ResponseCurve::Walk::answer(double load) {
+  if (knots_.empty()) return {};
+  if (!(load > knots_.front().load)) return answer_of(knots_.front());
+  if (load >= knots_.back().load) return answer_of(knots_.back());
   while (knots_[right_].load <= load) ++right_;
-  return between(knots_[right_ - 1], knots_[right_], &Knot::response, load);
+  return between(knots_[right_ - 1], knots_[right_], load);
 }
 
 std::size_t CurveShape::bin_of(double load) const {

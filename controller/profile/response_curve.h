@@ -28,9 +28,14 @@ class ResponseCurve {
     bool operator==(const Knot&) const = default;
   };
   explicit ResponseCurve(std::vector<Knot> knots);
+  struct Answer {
+    double response = 0;
+    double error = 0;  ///< standard error
+  };
   /// load >= 0. A curve without knots answers 0.
-  double at(double load) const { return read(load, &Knot::response); }
-  double error_at(double load) const { return read(load, &Knot::error); }
+  Answer answer(double load) const;
+  double at(double load) const { return answer(load).response; }
+  double error_at(double load) const { return answer(load).error; }
   const std::vector<Knot>& knots() const { return shared_->knots; }
   /// One is a copy of the other.
   bool operator==(const ResponseCurve& other) const { return shared_ == other.shared_; }
@@ -38,11 +43,12 @@ class ResponseCurve {
   /// thread.
   std::shared_ptr<const WaitTable> table() const;
 
-  /// at() of ever greater loads, without searching. The curve outlives it.
+  /// answer() of ever greater loads, without searching. The curve outlives it.
   class Walk {
    public:
     explicit Walk(const ResponseCurve& curve) : knots_(curve.knots()) {}
-    double at(double load);
+    Answer answer(double load);
+    double at(double load) { return answer(load).response; }
 
    private:
     const std::vector<Knot>& knots_;
@@ -50,8 +56,6 @@ class ResponseCurve {
   };
 
  private:
-  double read(double load, double Knot::*what) const;
-
   struct Shared {
     std::vector<Knot> knots;
     std::once_flag table_made;
@@ -67,17 +71,25 @@ class WaitTable {
  public:
   explicit WaitTable(const ResponseCurve& curve);
   double at(double utilisation) const {
-    const double position = std::max(0.0, utilisation) * kCellsPerUnit;
-    const auto last = static_cast<double>(values_.size() - 1);
-    if (position >= last) return values_.back() + (position - last) / kCellsPerUnit;
-    const auto cell = static_cast<std::size_t>(position);
-    const double share = position - static_cast<double>(cell);
-    return values_[cell] + share * (values_[cell + 1] - values_[cell]);
+    const double beyond = std::max(0.0, utilisation - ResponseCurve::kMaxUtilisation);
+    return read(responses_, utilisation) + beyond;
   }
+  /// Standard error of at(); what is certain beyond the end, the slope, adds nothing.
+  double error_at(double utilisation) const { return read(errors_, utilisation); }
 
  private:
   static constexpr int kCellsPerUnit = 128;
-  std::vector<double> values_;
+  static double read(const std::vector<double>& values, double utilisation) {
+    const double position = std::max(0.0, utilisation) * kCellsPerUnit;
+    const auto last = static_cast<double>(values.size() - 1);
+    if (position >= last) return values.back();
+    const auto cell = static_cast<std::size_t>(position);
+    const double share = position - static_cast<double>(cell);
+    return values[cell] + share * (values[cell + 1] - values[cell]);
+  }
+
+  std::vector<double> responses_;
+  std::vector<double> errors_;
 };
 
 /// How the evidence of one resource is kept and how much a prior counts against it. Weights are in the unit of what the
@@ -115,6 +127,12 @@ struct Evidence {
   double weight() const;
 };
 
+/// What a learner has seen, for another one to go on from.
+struct SavedCurve {
+  Timestamp newest{};  ///< in the clock of what was observed
+  Evidence evidence;   ///< as many bins as the shape has
+};
+
 /// The curve that evidence makes of a prior: per bin of load, shrunk towards the prior times a factor that all bins
 /// share, made monotone by pooling adjacent violators (Ayer et al. 1955).
 ResponseCurve fit_curve(const CurveShape& shape, const ResponseCurve& prior, const Evidence& evidence);
@@ -139,6 +157,13 @@ class CurveLearner {
   const Evidence& evidence() const { return evidence_; }
   const ResponseCurve& prior() const { return prior_; }
   const CurveShape& shape() const { return shape_; }
+  SavedCurve saved() const { return {newest_, evidence_}; }
+  /// Of a learner of the same shape. What this one has seen is dropped.
+  void restore(SavedCurve saved) {
+    newest_ = saved.newest;
+    evidence_ = std::move(saved.evidence);
+    evidence_.bins.resize(shape_.bins);
+  }
 
  private:
   ResponseCurve prior_;

@@ -139,6 +139,9 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
   } else if (const auto* state = std::get_if<store::ForecastState>(&entry.payload)) {
     pipeline_->on_restored(*state, entry.time);
     if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
+  } else if (const auto* profile = std::get_if<store::ProfileState>(&entry.payload)) {
+    if (Status taken = pipeline_->on_profile(*profile, entry.time); !taken) return taken;
+    if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
   } else if (const auto* learned = std::get_if<store::LearningState>(&entry.payload)) {
     if (Status taken = pipeline_->on_learned(*learned); !taken) return with_context(taken.error(), "recorded learning");
   } else if (const auto* signal = std::get_if<store::SignalInput>(&entry.payload)) {

@@ -12,6 +12,7 @@
 #include "controller/forecast/engine.h"
 #include "controller/ham/decision.h"
 #include "controller/ham/learning/outcome.h"
+#include "controller/profile/saved_state.h"
 
 namespace proteus::store {
 
@@ -28,8 +29,9 @@ struct Started {
   std::vector<drs::ActionRecord> adopted;  ///< actions that the previous process left open
   std::vector<HostId> maintenance;         ///< as left by the previous process, sorted
   bool paused = false;
-  std::string calendar_toml;           ///< empty: none
-  std::uint32_t restored_entries = 0;  ///< ForecastState entries that follow, before the telemetry read again counts
+  std::string calendar_toml;  ///< empty: none
+  /// ForecastState and ProfileState entries that follow, before the telemetry read again counts.
+  std::uint32_t restored_entries = 0;
 };
 /// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
 /// happened.
@@ -67,17 +69,23 @@ struct ForecastState {
   std::vector<forecast::SignalPush> signals;
 };
 
+/// What an earlier run learned of hosts, read back at the start. An input; counted like ForecastState.
+struct ProfileState {
+  std::vector<profile::SavedRecord> records;  ///< profile::encode()
+};
+
 /// What an earlier run learned of actions' outcomes, read back at the start. An input; follows Started.
 struct LearningState {
   std::string bytes;  ///< ham::learning::Agent::save()
 };
 
-/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update, SignalInput, ForecastState, LearningState.
+/// Inputs: Started, Cycle, AgentPresence, OperatorInput, Update, SignalInput, ForecastState, ProfileState,
+/// LearningState.
 /// Outputs: Decision (only those with actions or whose summary changed), ActionRecord (intent), Transition, Command,
 /// Outcome.
-using JournalPayload =
-    std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision, drs::ActionRecord,
-                 drs::Transition, Command, SignalInput, ForecastState, LearningState, ham::learning::Outcome>;
+using JournalPayload = std::variant<Started, Cycle, AgentPresence, OperatorInput, Update, ham::Decision,
+                                    drs::ActionRecord, drs::Transition, Command, SignalInput, ForecastState,
+                                    LearningState, ham::learning::Outcome, ProfileState>;
 
 /// lsn orders everything that a controller ever took in or put out, telemetry included (see store.h).
 struct JournalEntry {

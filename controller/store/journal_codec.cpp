@@ -44,6 +44,8 @@ void fill_payload(schema::Entry::Builder to, const JournalPayload& from) {
           fill(to.initForecastState(), payload);
         } else if constexpr (std::is_same_v<T, LearningState>) {
           fill(to.initLearningState(), payload);
+        } else if constexpr (std::is_same_v<T, ProfileState>) {
+          fill(to.initProfileState(), payload);
         } else if constexpr (std::is_same_v<T, ham::learning::Outcome>) {
           fill(to.initLearningOutcome(), payload);
         } else {
@@ -69,6 +71,7 @@ JournalPayload read_payload(schema::Entry::Reader from) {
     case Which::SIGNAL_INPUT: return read_signal_input(from.getSignalInput());
     case Which::FORECAST_STATE: return read_forecast_state(from.getForecastState());
     case Which::LEARNING_STATE: return read_learning_state(from.getLearningState());
+    case Which::PROFILE_STATE: return read_profile_state(from.getProfileState());
     case Which::LEARNING_OUTCOME: return read_outcome(from.getLearningOutcome());
   }
   throw Error{ErrorCode::kCorrupt, "payload of an unknown kind"};

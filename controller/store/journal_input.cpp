@@ -78,6 +78,16 @@ void fill(schema::LearningState::Builder to, const LearningState& from) {
   to.setState({reinterpret_cast<const capnp::byte*>(from.bytes.data()), from.bytes.size()});
 }
 
+void fill(schema::ProfileState::Record::Builder to, const profile::SavedRecord& from) {
+  JOURNAL_SET_TEXT(to, Name, from.name);
+  if (from.bytes.empty()) return;
+  to.setState({reinterpret_cast<const capnp::byte*>(from.bytes.data()), from.bytes.size()});
+}
+
+void fill(schema::ProfileState::Builder to, const ProfileState& from) {
+  JOURNAL_SET_LIST(to, Records, from.records, fill);
+}
+
 Started read_started(schema::Started::Reader from) {
   Started to;
   to.version = read_text(from.getVersion());
@@ -138,6 +148,15 @@ SignalInput read_signal_input(schema::SignalInput::Reader from) {
 
 ForecastState read_forecast_state(schema::ForecastState::Reader from) {
   return {read_list(from.getSeries(), read_series), read_list(from.getSignals(), read_signal)};
+}
+
+profile::SavedRecord read_profile_record(schema::ProfileState::Record::Reader from) {
+  const auto bytes = from.getState();
+  return {read_text(from.getName()), {reinterpret_cast<const char*>(bytes.begin()), bytes.size()}};
+}
+
+ProfileState read_profile_state(schema::ProfileState::Reader from) {
+  return {read_list(from.getRecords(), read_profile_record)};
 }
 
 LearningState read_learning_state(schema::LearningState::Reader from) {

@@ -47,6 +47,8 @@ void fill(schema::OperatorInput::Builder to, const OperatorInput& from);
 void fill(schema::SignalInput::Builder to, const SignalInput& from);
 void fill(schema::ForecastState::Builder to, const ForecastState& from);
 void fill(schema::LearningState::Builder to, const LearningState& from);
+void fill(schema::ProfileState::Record::Builder to, const profile::SavedRecord& from);
+void fill(schema::ProfileState::Builder to, const ProfileState& from);
 Started read_started(schema::Started::Reader from);
 forecast::SignalPush read_signal(schema::Signal::Reader from);
 forecast::SeriesState read_series(schema::ForecastState::Series::Reader from);
@@ -56,5 +58,7 @@ OperatorInput read_operator(schema::OperatorInput::Reader from);
 SignalInput read_signal_input(schema::SignalInput::Reader from);
 ForecastState read_forecast_state(schema::ForecastState::Reader from);
 LearningState read_learning_state(schema::LearningState::Reader from);
+profile::SavedRecord read_profile_record(schema::ProfileState::Record::Reader from);
+ProfileState read_profile_state(schema::ProfileState::Reader from);
 
 }  // namespace proteus::store

@@ -38,23 +38,96 @@ void set_value(StepFigures& figures, Figure figure, std::int64_t value) {
 
 using Rolled = std::map<SeriesKey, std::vector<StepFigures>>;
 
-/// The page of one figure; empty if nothing was measured.
-std::string build_page(const Rolled& rolled, std::size_t steps, const KpiInfo& kpi, Figure figure) {
+/// The page of one figure of the series in [begin, end); empty if nothing was measured.
+std::string build_page(Rolled::const_iterator begin, Rolled::const_iterator end, std::size_t steps, const KpiInfo& kpi,
+                       Figure figure) {
   const bool in_quanta = figure == Figure::kSum || (kpi.kind == KpiKind::kGauge && figure != Figure::kWeight);
   PageBuilder builder(static_cast<std::uint32_t>(steps), in_quanta ? kpi.quantum : 1);
   std::vector<std::int64_t> values(steps);
-  for (const auto& [key, figures] : rolled) {
+  for (auto series = begin; series != end; ++series) {
     PresenceWords present(1);
     for (std::size_t step = 0; step < steps; ++step) {
-      const StepFigures& one = figures[step];
+      const StepFigures& one = series->second[step];
       if (one.weight == 0 || (one.overflow && figure == Figure::kSum)) continue;
       values[step] = value_of(one, figure);
       present[0] |= std::uint64_t{1} << step;
     }
-    builder.add(key, values, present);
+    builder.add(series->first, values, present);
   }
   return builder.empty() ? std::string() : builder.finish();
 }
+
+/// The pages of all figures of a KPI.
+void put_pages(const Rolled& rolled, Level level, const KpiInfo& kpi, const HostId& host, std::int64_t from_us,
+               RocksDb::Batch& batch) {
+  const std::size_t steps = level == Level::kMinute ? 60 : 1;
+  const bool whole = rolled.size() <= keys::kRollupWholeSeries;
+  for (auto begin = rolled.begin(); begin != rolled.end();) {
+    const std::uint32_t block = keys::rollup_block(begin->first.entity);
+    const std::uint32_t last = block * keys::kRollupEntities + (keys::kRollupEntities - 1);
+    const auto end = whole ? rolled.end() : rolled.upper_bound({last, 0xff});
+    for (const Figure figure : figures_of_kind(kpi.kind)) {
+      std::string page = build_page(begin, end, steps, kpi, figure);
+      if (page.empty()) continue;
+      const keys::RollupSeries series{level, static_cast<std::uint16_t>(kpi.kpi), figure, host};
+      batch.put(Family::kRollup,
+                whole ? keys::whole_rollup_key(series, from_us) : keys::rollup_key(series, block, from_us),
+                std::move(page));
+    }
+    begin = end;
+  }
+}
+
+/// Gathers the pages of read_rollups().
+class RollupReader {
+ public:
+  RollupReader(const RollupRange& range, const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities)
+      : range_(range), sums_(figures.front() == Figure::kSum), entities_(entities) {}
+
+  /// A page of one figure: what it has of the entities in [begin, end) of the list.
+  Status take(std::string_view bytes, std::int64_t hour_us, Figure figure, std::size_t begin, std::size_t end) {
+    const auto page = Page::open(bytes);
+    if (!page) return with_context(page.error(), "roll-up of " + range_.host.value);
+    const std::size_t steps = range_.level == Level::kMinute ? 60 : 1;
+    if (page->ticks() != steps) return Error{ErrorCode::kCorrupt, "a roll-up has the wrong number of steps"};
+    std::vector<RolledSeries>& rolled = hours_[hour_us];
+    for (std::size_t i = begin; i < end; ++i) {
+      for (const PageEntry& entry : page->of_entity(entities_[i])) {
+        if (const Status taken = take(*page, entry, figure, steps, rolled); !taken) return taken;
+      }
+    }
+    return {};
+  }
+  RolledHours take_hours() { return std::move(hours_); }
+  bool holds(std::int64_t hour_us) const { return hours_.contains(hour_us); }
+
+ private:
+  Status take(const Page& page, const PageEntry& entry, Figure figure, std::size_t steps,
+              std::vector<RolledSeries>& rolled) {
+    if (const Status decoded = page.decode(entry, values_); !decoded) return decoded;
+    if (const Status placed = page.ticks_of(entry, at_); !placed) return placed;
+    auto series = std::lower_bound(rolled.begin(), rolled.end(), entry.key,
+                                   [](const RolledSeries& s, const SeriesKey& key) { return s.key < key; });
+    if (series == rolled.end() || series->key != entry.key) {
+      series = rolled.insert(series, {entry.key, std::vector<StepFigures>(steps)});
+    }
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      StepFigures& one = series->steps[at_[i]];
+      // A sum that did not fit is absent, though its weight is there.
+      if (figure == Figure::kWeight && one.weight == 0 && sums_) one.overflow = true;
+      set_value(one, figure, values_[i]);
+      if (one.weight == 0) one.weight = 1;  // measured
+    }
+    return {};
+  }
+
+  const RollupRange& range_;
+  const bool sums_;  // kSum is read, in front of the others
+  const std::vector<std::uint32_t>& entities_;
+  RolledHours hours_;
+  std::vector<std::int64_t> values_;
+  std::vector<std::uint32_t> at_;
+};
 
 }  // namespace
 
@@ -99,64 +172,47 @@ Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb
       minutes[key] = collector.finish();
       hours[key] = {collector.whole()};
     }
-    for (const Figure figure : figures_of_kind(kpi.kind)) {
-      for (const auto& [level, rolled] : {std::pair(Level::kMinute, &minutes), {Level::kHour, &hours}}) {
-        const std::string page = build_page(*rolled, level == Level::kMinute ? 60 : 1, kpi, figure);
-        if (page.empty()) continue;
-        batch.put(Family::kRollup, keys::rollup_key(level, static_cast<std::uint16_t>(kpi.kpi), figure, host, from_us),
-                  page);
-      }
-    }
+    put_pages(minutes, Level::kMinute, kpi, host, from_us, batch);
+    put_pages(hours, Level::kHour, kpi, host, from_us, batch);
   }
   return {};
 }
 
-Result<std::optional<std::vector<RolledSeries>>> read_rollup(const RocksDb& db, const RocksDb::View* view, Level level,
-                                                             Kpi kpi, const HostId& host, std::int64_t hour_us,
-                                                             const std::vector<Figure>& figures,
-                                                             const std::vector<std::uint32_t>& entities) {
-  using Answer = std::optional<std::vector<RolledSeries>>;
-  std::vector<RolledSeries> rolled;
-  std::vector<std::int64_t> values;
-  std::vector<std::uint32_t> at;
+Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, const RollupRange& range,
+                                 const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities) {
+  RollupReader reader(range, figures, entities);
+  RocksDb::Cursor cursor = db.cursor(Family::kRollup, view);
   for (const Figure figure : figures) {
-    const auto bytes =
-        db.get(Family::kRollup, keys::rollup_key(level, static_cast<std::uint16_t>(kpi), figure, host, hour_us), view);
-    if (!bytes) return bytes.error();
-    if (!*bytes) return Answer();
-    const auto page = Page::open(**bytes);
-    if (!page) return with_context(page.error(), "roll-up of " + host.value);
-    const std::size_t steps = level == Level::kMinute ? 60 : 1;
-    if (page->ticks() != steps) return Error{ErrorCode::kCorrupt, "a roll-up has the wrong number of steps"};
-    const auto take = [&](const PageEntry& entry) -> Status {
-      if (const Status decoded = page->decode(entry, values); !decoded) return decoded;
-      if (const Status placed = page->ticks_of(entry, at); !placed) return placed;
-      auto series = std::lower_bound(rolled.begin(), rolled.end(), entry.key,
-                                     [](const RolledSeries& s, const SeriesKey& key) { return s.key < key; });
-      if (series == rolled.end() || series->key != entry.key) {
-        series = rolled.insert(series, {entry.key, std::vector<StepFigures>(steps)});
+    const keys::RollupSeries series{range.level, static_cast<std::uint16_t>(range.kpi), figure, range.host};
+    for (std::size_t begin = 0; begin < entities.size();) {
+      const std::uint32_t block = keys::rollup_block(entities[begin]);
+      std::size_t end = begin;
+      while (end < entities.size() && keys::rollup_block(entities[end]) == block) ++end;
+      const std::string stop = keys::rollup_key(series, block, range.to_us);
+      for (cursor.seek(keys::rollup_key(series, block, range.from_us)); cursor.valid() && cursor.key() < stop;
+           cursor.next()) {
+        const auto place = keys::parse_rollup_place(cursor.key());
+        if (!place) return place.error();
+        if (const Status taken = reader.take(cursor.value(), place->time_us, figure, begin, end); !taken) {
+          return taken.error();
+        }
       }
-      for (std::size_t i = 0; i < at.size(); ++i) {
-        StepFigures& one = series->steps[at[i]];
-        // A sum that did not fit is absent, though its weight is there.
-        if (figure == Figure::kWeight && one.weight == 0 && figures.front() == Figure::kSum) one.overflow = true;
-        set_value(one, figure, values[i]);
-        if (one.weight == 0) one.weight = 1;  // measured
-      }
-      return {};
-    };
-    if (entities.empty()) {
-      for (const PageEntry& entry : page->entries()) {
-        if (const Status taken = take(entry); !taken) return taken.error();
-      }
-    }
-    for (const std::uint32_t entity : entities) {
-      for (const PageEntry& entry : page->of_entity(entity)) {
-        if (const Status taken = take(entry); !taken) return taken.error();
-      }
+      if (const Status read = cursor.status(); !read) return read.error();
+      begin = end;
     }
   }
-  return Answer(std::move(rolled));
+  // Hours that are in no blocks.
+  for (std::int64_t hour_us = range.from_us; hour_us < range.to_us; hour_us += kHourUs) {
+    if (reader.holds(hour_us)) continue;
+    for (const Figure figure : figures) {
+      const keys::RollupSeries series{range.level, static_cast<std::uint16_t>(range.kpi), figure, range.host};
+      const auto bytes = db.get(Family::kRollup, keys::whole_rollup_key(series, hour_us), view);
+      if (!bytes) return bytes.error();
+      if (!*bytes) break;
+      if (const Status taken = reader.take(**bytes, hour_us, figure, 0, entities.size()); !taken) return taken.error();
+    }
+  }
+  return reader.take_hours();
 }
 
 }  // namespace proteus::store

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <map>
 #include <vector>
 
 #include "common/ids.h"
@@ -29,17 +29,25 @@ std::vector<keys::Figure> figures_of_kind(KpiKind kind);
 /// pages give the same roll-ups. Errors: kCorrupt.
 Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch);
 
-/// The figures of one KPI of one host over the hour that begins at hour_us.
+/// The figures of one series over an hour.
 struct RolledSeries {
   SeriesKey key;
   std::vector<StepFigures> steps;  ///< 60 or 1
 };
-/// nullopt if the hour was not rolled up. figures: those that are read, kSum in front of kWeight; without kWeight,
-/// weight is 1 where something was measured. entities: sorted; only these; empty: all. Errors: kCorrupt.
-Result<std::optional<std::vector<RolledSeries>>> read_rollup(const RocksDb& db, const RocksDb::View* view,
-                                                             keys::Level level, Kpi kpi, const HostId& host,
-                                                             std::int64_t hour_us,
-                                                             const std::vector<keys::Figure>& figures,
-                                                             const std::vector<std::uint32_t>& entities);
+using RolledHours = std::map<std::int64_t, std::vector<RolledSeries>>;  ///< by the hour's begin, microseconds
+
+/// What a roll-up is read of.
+struct RollupRange {
+  keys::Level level{};
+  Kpi kpi{};
+  const HostId& host;
+  std::int64_t from_us = 0;  ///< of a full hour
+  std::int64_t to_us = 0;
+};
+/// The hours of the range that were rolled up; one in which these entities had nothing may be missing too.
+/// figures: those that are read, kSum in front of kWeight; without kWeight, weight is 1 where something was measured.
+/// entities: sorted; only these. view: may be null. Errors: kCorrupt.
+Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, const RollupRange& range,
+                                 const std::vector<keys::Figure>& figures, const std::vector<std::uint32_t>& entities);
 
 }  // namespace proteus::store

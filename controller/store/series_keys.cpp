@@ -11,6 +11,16 @@ Error corrupt(const char* what) {
   return {ErrorCode::kCorrupt, what};
 }
 
+std::string rollup_prefix(const RollupSeries& series) {
+  std::string key;
+  ByteWriter(key)
+      .integer(static_cast<std::uint8_t>(series.level))
+      .integer(series.kpi)
+      .integer(static_cast<std::uint8_t>(series.figure))
+      .text(series.host.value);
+  return key;
+}
+
 }  // namespace
 
 std::string page_prefix(std::uint16_t kpi, const HostId& host) {
@@ -34,18 +44,14 @@ Result<PagePlace> parse_page_place(std::string_view key) {
   return place;
 }
 
-std::string rollup_prefix(Level level, std::uint16_t kpi, Figure figure, const HostId& host) {
-  std::string key;
-  ByteWriter(key)
-      .integer(static_cast<std::uint8_t>(level))
-      .integer(kpi)
-      .integer(static_cast<std::uint8_t>(figure))
-      .text(host.value);
+std::string rollup_key(const RollupSeries& series, std::uint32_t block, std::int64_t time_us) {
+  std::string key = rollup_prefix(series);
+  ByteWriter(key).integer(block).ordered(time_us);
   return key;
 }
 
-std::string rollup_key(Level level, std::uint16_t kpi, Figure figure, const HostId& host, std::int64_t time_us) {
-  std::string key = rollup_prefix(level, kpi, figure, host);
+std::string whole_rollup_key(const RollupSeries& series, std::int64_t time_us) {
+  std::string key = rollup_prefix(series);
   ByteWriter(key).ordered(time_us);
   return key;
 }

@@ -18,10 +18,17 @@
 ///          ┌───────┬───────┬────────┬────────┬────────┐
 ///          │ kpi 2 │ len 2 │ host … │ time 8 │ lsn 8  │ ─▶ page         of the window's first tick
 ///          └───────┴───────┴────────┴────────┴────────┘
-/// rollup   a page of one figure of one KPI of one host: 60 ticks of a minute, or one of an hour, from `time` on
+/// rollup   a page of one figure of one KPI of one host: 60 ticks of a minute, or one of an hour, from `time` on. Up to
+///          128 series are one page; so is every page of earlier versions.
 ///          ┌─────────┬───────┬──────────┬───────┬────────┬────────┐
 ///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ time 8 │ ─▶ page
 ///          └─────────┴───────┴──────────┴───────┴────────┴────────┘
+///          More are a page for each block of entities, of those with numbers from 64 · block to 64 · block + 63, so
+///          that who asks for one VM reads little besides, hour behind hour. No time reads as a block: its first bit is
+///          set. Where both are there, the whole page is of before the hour was rolled up again.
+///          ┌─────────┬───────┬──────────┬───────┬────────┬─────────┬────────┐
+///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ block 4 │ time 8 │ ─▶ page
+///          └─────────┴───────┴──────────┴───────┴────────┴─────────┴────────┘
 /// series   an entity of a host by its number, as its agent named it last
 ///          ┌───────┬────────┬──────────┐
 ///          │ len 2 │ host … │ number 4 │ ─▶
@@ -52,8 +59,23 @@ enum class Level : std::uint8_t { kMinute = 1, kHour = 2 };
 /// Of the values of a gauge, of the rates of a counter; see rollup.h.
 enum class Figure : std::uint8_t { kSum = 1, kWeight = 2, kMin = 3, kMax = 4, kLast = 5, kP95 = 6 };
 
-std::string rollup_prefix(Level level, std::uint16_t kpi, Figure figure, const HostId& host);
-std::string rollup_key(Level level, std::uint16_t kpi, Figure figure, const HostId& host, std::int64_t time_us);
+/// Entities of a block. A block's page is dear if it holds few series: neighbours compress each other.
+constexpr std::uint32_t kRollupEntities = 64;
+/// So many series are not split into blocks.
+constexpr std::size_t kRollupWholeSeries = 128;
+constexpr std::uint32_t rollup_block(std::uint32_t entity) {
+  return entity / kRollupEntities;
+}
+/// Whose roll-up, and of what.
+struct RollupSeries {
+  Level level{};
+  std::uint16_t kpi = 0;
+  Figure figure{};
+  const HostId& host;
+};
+std::string rollup_key(const RollupSeries& series, std::uint32_t block, std::int64_t time_us);
+/// Of all entities.
+std::string whole_rollup_key(const RollupSeries& series, std::int64_t time_us);
 /// Level and begin of a roll-up.
 struct RollupPlace {
   Level level{};

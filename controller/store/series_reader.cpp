@@ -13,6 +13,9 @@ namespace {
 
 using Steps = std::map<SeriesKey, std::vector<StepFigures>>;
 
+/// Of roll-ups: bounds what is held of them.
+constexpr std::int64_t kRolledAtOnceUs = 24 * kHourUs;
+
 std::int64_t floor_to(std::int64_t time, std::int64_t unit) {
   return time - ((time % unit) + unit) % unit;
 }
@@ -193,16 +196,18 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
   std::int64_t undone_us = grid.from_us;  // everything in front of it is in `steps`
   if (level) {
     const std::vector<std::uint32_t> numbers = numbers_of(entities);
-    for (std::int64_t hour_us = floor_to(grid.from_us, kHourUs); hour_us < grid.to_us; hour_us += kHourUs) {
-      if (std::binary_search(dirty.begin(), dirty.end(), hour_us / kHourUs)) continue;
-      const auto rolled = read_rollup(db_, &view, *level, selector.kpi, host, hour_us, figures, numbers);
-      if (!rolled) return rolled.error();
-      if (!*rolled) continue;
-      if (undone_us < hour_us) {
-        if (const Status decoded = decode(undone_us, hour_us); !decoded) return decoded.error();
+    for (std::int64_t from_us = floor_to(grid.from_us, kHourUs); from_us < grid.to_us; from_us += kRolledAtOnceUs) {
+      const RollupRange range{*level, selector.kpi, host, from_us, std::min(from_us + kRolledAtOnceUs, grid.to_us)};
+      const auto hours = read_rollups(db_, &view, range, figures, numbers);
+      if (!hours) return hours.error();
+      for (const auto& [hour_us, rolled] : *hours) {
+        if (std::binary_search(dirty.begin(), dirty.end(), hour_us / kHourUs)) continue;
+        if (undone_us < hour_us) {
+          if (const Status decoded = decode(undone_us, hour_us); !decoded) return decoded.error();
+        }
+        join_rolled(rolled, *level, hour_us, grid, steps);
+        undone_us = hour_us + kHourUs;
       }
-      join_rolled(**rolled, *level, hour_us, grid, steps);
-      undone_us = hour_us + kHourUs;
     }
   }
   if (undone_us < grid.to_us) {

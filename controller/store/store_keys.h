@@ -32,6 +32,7 @@
 ///          │ sec 8 │ lsn 8 │ ─▶ (empty)
 ///          └───────┴───────┘
 /// model    a name that the controller gives ─▶ what it keeps of a learned model, in that model's own format
+///          (controller/forecast_store.h, controller/profile_store.h, "learning" of ham/learning/agent.h)
 /// meta     'a' action 8, lsn 8      ─▶ (empty)                          journal entries of the action's life
 ///          'b' lsn 8                ─▶ time 8 ns                        a Started entry
 ///          'h' len 2, host, boot 8  ─▶ sequence 8, lsn 8, received 8    newest frame of a boot

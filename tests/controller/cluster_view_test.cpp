@@ -78,6 +78,24 @@ TEST(ClusterView, TheWaitForAVmsOwnQuotaIsNotItsHosts) {
   EXPECT_NEAR(state.vms.at(0).throttled_ratio, 0.56, 1e-6);
 }
 
+TEST(ClusterView, TellsHowMuchOfItsWorkAVmGotDone) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a"), vm("idle")};
+  view.on_sample(host.sample(kStart), kStart);
+  EXPECT_FALSE(view.state(kStart)->vms.at(0).served.has_value());
+  host.pass(1, {{0.6, 0.4}, {0, 0}});
+  host.vms[0].throttled_ns += 200'000'000;  // half of the wait was for its own quota
+  const Timestamp now = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(now), now);
+  const ham::ClusterState state = *view.state(now);
+  ASSERT_TRUE(state.vms.at(0).served && state.vms.at(1).served);
+  EXPECT_NEAR(state.vms[0].served->performance, 0.75, 1e-9);
+  EXPECT_TRUE(state.vms[0].served->kept_waiting);
+  EXPECT_EQ(state.vms[1].served->performance, 1) << "it wanted nothing";
+  EXPECT_FALSE(state.vms[1].served->kept_waiting);
+}
+
 TEST(ClusterView, AMoveToAHostOfAnotherSpeedIsNoChangeOfDemand) {
   ViewOptions with = options();
   with.cpu_speed[HostId("fast")] = 2;

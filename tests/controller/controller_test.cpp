@@ -6,8 +6,11 @@
 
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "common/wire/telemetry_codec.h"
 #include "controller/replay/replayer.h"
@@ -31,10 +34,23 @@ class SharedClock final : public Clock {
   std::atomic<std::int64_t> now_ns_ = 1'700'000'000'000'000'000;
 };
 
-class NoLink final : public ingest::CommandLink {
+/// Takes commands, which the test's thread then carries out, or leaves.
+class HeldLink final : public ingest::CommandLink {
  public:
-  bool send(Command) override { return true; }
+  bool send(Command command) override {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+    return true;
+  }
   void acknowledge(const Update&) override {}
+  std::vector<Command> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(commands_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Command> commands_;
 };
 
 /// Ends the controller's thread whatever becomes of the test.
@@ -84,6 +100,7 @@ class ControllerTest : public testing::Test {
   Status pass_second(Controller& controller, Queues& queues) {
     clock_.advance(seconds(1));
     ++second_;
+    if (obeys_) obey(queues);
     std::vector<std::pair<double, double>> demand;
     for (std::size_t i = 0; i < host_.vms.size(); ++i) {
       demand.emplace_back(0.2 + 0.003 * second_ + 0.05 * std::sin(second_ * 0.7 + static_cast<double>(i)), 0.0);
@@ -118,6 +135,22 @@ class ControllerTest : public testing::Test {
     return {};
   }
 
+  /// Does what has been commanded, as an agent does, and says so.
+  void obey(Queues& queues) {
+    for (const Command& command : link_.take()) {
+      const auto vm =
+          std::find_if(host_.vms.begin(), host_.vms.end(), [&](const FakeVm& v) { return v.uuid == command.vm.value; });
+      ASSERT_NE(vm, host_.vms.end());
+      if (const auto* quota = std::get_if<SetCpuQuota>(&command.operation)) vm->quota_us = quota->quota_us;
+      Update update{command.id, command.action, command.term, command.host, command.vm, {}, clock_.now(), "", {}, {}};
+      update.state = CommandState::kSucceeded;
+      if (std::holds_alternative<Inspect>(command.operation)) {
+        update.observed = DomainObservation{true, true, 1, vm->quota_us, 100000, 1024, vm->memory_bytes};
+      }
+      ASSERT_TRUE(queues.events.push({clock_.now(), update}));
+    }
+  }
+
   /// Waits for a cycle after that one. False: it does not come.
   static bool cycle_after(const Controller& controller, std::uint64_t before) {
     const auto give_up = std::chrono::steady_clock::now() + seconds(60);
@@ -130,18 +163,26 @@ class ControllerTest : public testing::Test {
 
   /// A run of so many seconds that pushes a signal in each, and stores its forecasts at the end.
   void run(int count, const std::function<void(Controller&)>& at_the_end) {
+    run_until(
+        count, [](Controller&) { return false; }, at_the_end);
+  }
+  /// The same, which ends sooner once `enough` says so.
+  void run_until(int count, const std::function<bool(Controller&)>& enough,
+                 const std::function<void(Controller&)>& at_the_end) {
     Queues queues;
     auto policy = ham::parse_policy(options().policy_toml, "policy");
     ASSERT_TRUE(policy);
     auto controller = Controller::create(options(), std::move(*policy), *store_, clock_, queues);
     ASSERT_TRUE(controller) << controller.error().message;
-    NoLink link;
+    if (obeys_) {
+      ASSERT_TRUE(queues.events.push({clock_.now(), store::AgentPresence{HostId("h1"), true, ""}}));
+    }
     const std::uint64_t before = (*controller)->snapshot()->cycle;
     {
       const Running running(**controller, queues,
-                            {link, [] { return ingest::IngestStatus(); }, [] { return std::uint64_t{0}; }});
+                            {link_, [] { return ingest::IngestStatus(); }, [] { return std::uint64_t{0}; }});
       ASSERT_TRUE(cycle_after(**controller, before)) << "one runs at once, without telemetry";
-      for (int i = 0; i < count; ++i) {
+      for (int i = 0; i < count && !enough(**controller); ++i) {
         const Status passed = pass_second(**controller, queues);
         ASSERT_TRUE(passed) << passed.error().message << " in second " << second_;
         const Status pushed =
@@ -153,12 +194,44 @@ class ControllerTest : public testing::Test {
     ASSERT_TRUE((*controller)->save_forecasts(clock_.now(), true));
   }
 
+  /// Everything that was taken in and put out so far, decided again.
+  void expect_replayed_byte_for_byte(std::size_t cycles_min) {
+    replay::Replayer replayer({});
+    store::Store::Visitor visitor;
+    visitor.raw = [&](const store::RawMessage& message) { return replayer.on_raw(message).has_value(); };
+    visitor.journal = [&](const store::JournalEntry& entry) { return replayer.on_journal(entry).has_value(); };
+    ASSERT_TRUE(store_->scan_lsn(0, std::numeric_limits<std::uint64_t>::max(), visitor));
+    replayer.finish();
+    EXPECT_GE(replayer.cycles(), cycles_min);
+    EXPECT_GT(replayer.decisions(), 0u);
+    for (const replay::Difference& difference : replayer.differences()) {
+      ADD_FAILURE() << "recorded " << difference.recorded << "\nreplayed " << difference.replayed;
+    }
+  }
+  template <typename Payload>
+  std::vector<Payload> journalled() {
+    std::vector<Payload> found;
+    store::Store::Visitor visitor;
+    visitor.raw = [](const store::RawMessage&) { return true; };
+    visitor.journal = [&](const store::JournalEntry& entry) {
+      if (const auto* payload = std::get_if<Payload>(&entry.payload)) found.push_back(*payload);
+      return true;
+    };
+    EXPECT_TRUE(store_->scan_lsn(0, std::numeric_limits<std::uint64_t>::max(), visitor));
+    return found;
+  }
+  static double evidence_s(const Controller& controller) {
+    return controller.snapshot()->state->hosts.at(0).fingerprint.evidence_s;
+  }
+
   TemporaryDirectory directory_;
   std::unique_ptr<store::Store> store_;
   SharedClock clock_;
   FakeHost host_{"h1", 4, 8 * kGiB};
   wire::FrameEncoder encoder_;
   wire::TelemetryReader reader_;
+  HeldLink link_;
+  bool obeys_ = false;
   int second_ = 0;
 };
 
@@ -187,23 +260,87 @@ TEST_F(ControllerTest, ForecastsSurviveARestartAndAllOfItIsReplayedByteForByte) 
     ASSERT_TRUE(outlook);
     EXPECT_GE(outlook->report.history.values.size(), seen + 10);
   });
+  EXPECT_EQ(journalled<store::ForecastState>().size(), 1u);
+  expect_replayed_byte_for_byte(75);
+}
 
-  replay::Replayer replayer({});
-  int restored = 0;
-  store::Store::Visitor visitor;
-  visitor.raw = [&](const store::RawMessage& message) { return replayer.on_raw(message).has_value(); };
-  visitor.journal = [&](const store::JournalEntry& entry) {
-    restored += std::holds_alternative<store::ForecastState>(entry.payload) ? 1 : 0;
-    return replayer.on_journal(entry).has_value();
+TEST_F(ControllerTest, WhatHostsAnswerSurvivesARestart) {
+  double seen = 0;
+  run(60, [&](Controller& controller) { seen = evidence_s(controller); });
+  ASSERT_GT(seen, 30) << "CPU seconds that VMs ran";
+  run(2, [&](Controller& controller) {
+    const double before = seen;
+    seen = evidence_s(controller);
+    EXPECT_GT(seen, 0.95 * before) << "told anew where a twentieth has changed";
+    EXPECT_LT(seen, before + 5) << "telemetry that is read again counts once";
+  });
+  // Long enough for no stored telemetry to be read again.
+  clock_.advance(std::chrono::hours(3));
+  run(2, [&](Controller& controller) { EXPECT_GT(evidence_s(controller), 0.9 * seen); });
+  EXPECT_EQ(journalled<store::ProfileState>().size(), 2u);
+  expect_replayed_byte_for_byte(64);
+
+  std::vector<std::string> keys;
+  ASSERT_TRUE(store_->visit_models("profile/", [&](const std::string& key, const std::string&) {
+    keys.push_back(key);
+    return true;
+  }));
+  EXPECT_EQ(keys, (std::vector<std::string>{"profile/hosts/h1", "profile/moves"}));
+}
+
+TEST_F(ControllerTest, DamagedResponsesAreLearnedAnew) {
+  run(60, [](Controller&) {});
+  std::string kept;
+  ASSERT_TRUE(store_->visit_models("profile/hosts/h1", [&](const std::string&, std::string value) {
+    kept = std::move(value);
+    return true;
+  }));
+  ASSERT_GT(kept.size(), 100u);
+  kept[kept.size() / 2] = static_cast<char>(kept[kept.size() / 2] ^ 1);
+  ASSERT_TRUE(store_->put_models({{"profile/hosts/h1", kept}}));
+  clock_.advance(std::chrono::hours(3));
+  run(2, [&](Controller& controller) { EXPECT_LT(evidence_s(controller), 5); });
+  EXPECT_TRUE(journalled<store::ProfileState>().empty());
+  clock_.advance(std::chrono::hours(3));
+  run(2, [](Controller&) {});
+  EXPECT_EQ(journalled<store::ProfileState>().size(), 1u) << "and kept again";
+}
+
+TEST_F(ControllerTest, WhatWasLearnedOfActionsSurvivesARestartAndWhatIsFollowedIsFollowedOn) {
+  obeys_ = true;
+  const auto learning = [](const Controller& controller) { return controller.snapshot()->learning.value(); };
+  // An action has done what it was to do, and is being followed.
+  const auto followed = [&](Controller& controller) {
+    const auto& actions = controller.snapshot()->actions;
+    return learning(controller).following == 1 && !actions.empty() &&
+           actions.back().state == drs::ActionState::kVerified;
   };
-  ASSERT_TRUE(store_->scan_lsn(0, std::numeric_limits<std::uint64_t>::max(), visitor));
-  replayer.finish();
-  EXPECT_EQ(restored, 1);
-  EXPECT_GE(replayer.cycles(), 75u);
-  EXPECT_GT(replayer.decisions(), 0u);
-  for (const replay::Difference& difference : replayer.differences()) {
-    ADD_FAILURE() << "recorded " << difference.recorded << "\nreplayed " << difference.replayed;
-  }
+  ham::learning::Report before;
+  run_until(120, followed, [&](Controller& controller) {
+    ASSERT_TRUE(followed(controller));
+    before = learning(controller);
+  });
+  const auto outcomes_before = journalled<ham::learning::Outcome>();
+  const auto actions_before = journalled<drs::ActionRecord>();
+  ASSERT_FALSE(actions_before.empty());
+  run_until(
+      40, [&](Controller& controller) { return learning(controller).revision > before.revision; },
+      [&](Controller& controller) { EXPECT_GT(learning(controller).revision, before.revision); });
+  const auto outcomes = journalled<ham::learning::Outcome>();
+  ASSERT_GT(outcomes.size(), outcomes_before.size());
+  EXPECT_LE(outcomes[outcomes_before.size()].action, actions_before.back().action.id) << "of the run before";
+  EXPECT_EQ(outcomes[outcomes_before.size()].revision, before.revision + 1);
+  // And a third run knows what the second has learned.
+  const std::uint64_t revision = outcomes.back().revision;
+  run(1, [&](Controller& controller) { EXPECT_GE(learning(controller).revision, revision); });
+  EXPECT_EQ(journalled<store::LearningState>().size(), 2u);
+  expect_replayed_byte_for_byte(3);
+}
+
+TEST_F(ControllerTest, WhatWasLearnedOfActionsBeginsAnewIfItIsDamaged) {
+  ASSERT_TRUE(store_->put_models({{"learning", "nonsense"}}));
+  run(2, [](Controller& controller) { EXPECT_EQ(controller.snapshot()->learning.value().revision, 0u); });
+  EXPECT_TRUE(journalled<store::LearningState>().empty());
 }
 
 TEST_F(ControllerTest, DamagedForecastsBeginAnew) {

@@ -349,6 +349,22 @@ TEST(Pipeline, LearnsWhatAnActionTurnedOutToBeWorth) {
   EXPECT_GE(pipeline.learning()->revision(), 1u);
 }
 
+TEST(Pipeline, LearnsWhereWorkHasAValueToo) {
+  ham::Policy worth = policy(ham::Automation::kAutomatic);
+  ham::ValueRule& value = worth.values.emplace_back();
+  value.name = "work";
+  value.vms = {"*"};
+  value.per_vcpu_hour = 10;
+  Pipeline pipeline(options(), std::move(worth), started());
+  Obedient world(pipeline);
+  int outcomes = 0;
+  for (const store::JournalPayload& payload : world.run(120)) {
+    outcomes += std::holds_alternative<ham::learning::Outcome>(payload) ? 1 : 0;
+  }
+  EXPECT_GT(outcomes, 0);
+  EXPECT_EQ(pipeline.learning()->revision(), static_cast<std::uint64_t>(outcomes));
+}
+
 TEST(Pipeline, GoesOnFromWhatAnEarlierRunLearned) {
   Pipeline first(options(), policy(ham::Automation::kAutomatic), started());
   Obedient(first).run(120);

@@ -123,7 +123,7 @@ std::vector<std::string> seeds() {
           "n" + keys::open_key(3),
           "o" + keys::state_value({}),
           "p" + keys::page_key(5, host, {1, 2}),
-          "q" + keys::rollup_key(keys::Level::kMinute, 5, keys::Figure::kSum, host, 60),
+          "q" + keys::rollup_key({keys::Level::kMinute, 5, keys::Figure::kSum, host}, 2, 60),
           "r" + keys::entity_key(host, 9),
           "s" + join({keys::entity_key(host, 9), keys::entity_value(entity)}),
           "t" + keys::progress_key(host),

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/forecast/state_archive.h"
+#include "common/state_archive.h"
 
 namespace proteus::ham::learning {
 namespace {
@@ -134,14 +134,14 @@ void Agent::begin_elsewhere() {
 
 std::string Agent::save() const {
   std::string bytes;
-  forecast::StateWriter writer(bytes);
+  StateWriter writer(bytes);
   writer(kStateVersion);
   Agent(*this).archive(writer, kStateVersion);  // one description serves both ways
   return bytes;
 }
 
 Status Agent::restore(std::string_view bytes) {
-  forecast::StateReader reader(bytes);
+  StateReader reader(bytes);
   std::uint32_t version = 0;
   reader(version);
   if (reader.ok() && version != kStateVersion && version != kVersionWithoutFollowed) {

@@ -27,7 +27,7 @@ double contention(const PlanState& plan, std::size_t host, const Load& load) {
   const HostModel& model = plan.model().hosts[host];
   DeviceLoad unmeasured = load.devices;  // what is waited for exits and for memory
   unmeasured.storage_lean_per_s = unmeasured.packets_per_s = 0;
-  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, unmeasured);
+  return mean(score_host(plan.policy(), model, load).contention) - device_cost(plan.policy(), model, unmeasured).value;
 }
 
 /// Contention and work left undone that the change takes away, currency per hour.

@@ -101,19 +101,20 @@ void Follower::ended(ActionId action, bool verified, Timestamp when, const std::
 
 namespace {
 
-/// What the VM waited for CPUs, storage and network, priced; currency per hour. nullopt: not measured.
+/// What the VM waited for CPUs, storage and network, and the work that it did not get done where that has a value,
+/// priced; currency per hour. nullopt: not measured.
 std::optional<double> measured(const ClusterModel& model, std::size_t v, const VmState& vm) {
   const Prices& prices = model.policy.prices;
-  if (model.service == nullptr) {
-    const double waits = vm.run_queue_wait_ratio * vm.cpu_used_cores;
-    const double undone = std::max(0.0, vm.cpu_demand_cores - vm.cpu_used_cores);
-    return model.vms[v].priority * (prices.contention_per_core_hour * waits + prices.shortfall_per_core_hour * undone +
-                                    prices.storage_wait_per_core_hour * vm.stalls.storage +
-                                    prices.network_wait_per_core_hour * vm.stalls.network);
-  }
+  const double waits = vm.run_queue_wait_ratio * vm.cpu_used_cores;
+  const double undone = std::max(0.0, vm.cpu_demand_cores - vm.cpu_used_cores);
+  const double waiting =
+      model.vms[v].priority *
+      (prices.contention_per_core_hour * waits + prices.shortfall_per_core_hour * undone +
+       prices.storage_wait_per_core_hour * vm.stalls.storage + prices.network_wait_per_core_hour * vm.stalls.network);
+  if (model.service == nullptr) return waiting;
   if (!vm.served) return std::nullopt;
   const double lost = std::max(0.0, 1 - model.policy.limits.slowdown_free - vm.served->performance);
-  return model.vms[v].value_per_hour * lost + (vm.served->kept_waiting ? prices.waiting_per_vm_hour : 0);
+  return waiting + model.vms[v].value_per_hour * lost + (vm.served->kept_waiting ? prices.waiting_per_vm_hour : 0);
 }
 
 /// What it cannot run for because the host has to find memory for it. By the work that gets done it is measured
@@ -150,6 +151,7 @@ std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, co
     part.hosts.push_back(host);
     // Unknown: memory is not what is compared, unless by the work that gets done.
     if (!by_value) part.hosts.back().fingerprint.memory_capacity_bytes = 0;
+    part.hosts.back().fingerprint.memory = {};
   }
   if (part.hosts.size() != hosts.size()) return std::nullopt;
   std::vector<const VmState*> now;
@@ -162,10 +164,9 @@ std::optional<Follower::Waiting> Follower::waiting(const ClusterState& state, co
     there.host = vm.host;
     there.running = true;
     there.allocation = vm.allocation;
-    if (!by_value) {
-      there.signature = vm.signature;
-      there.signature.exits_per_s = 0;  // what they take is not measured
-    } else {
+    there.signature = vm.signature;
+    there.signature.exits_per_s = 0;  // what they take is not measured
+    if (by_value) {
       there.memory_resident_bytes = vm.memory_resident_bytes;
       there.disk_half_bytes_per_s = vm.disk_half_bytes_per_s;
       there.network_half_bytes_per_s = vm.network_half_bytes_per_s;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/forecast/state_archive.h"
+#include "common/state_archive.h"
 #include "controller/ham/decision.h"
 #include "controller/ham/learning/note.h"
 
@@ -106,7 +106,7 @@ class Follower {
   double modelled_ = 0;
 };
 
-extern template void Follower::archive_followed(forecast::StateWriter& a);
-extern template void Follower::archive_followed(forecast::StateReader& a);
+extern template void Follower::archive_followed(StateWriter& a);
+extern template void Follower::archive_followed(StateReader& a);
 
 }  // namespace proteus::ham::learning

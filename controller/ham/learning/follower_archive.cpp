@@ -109,7 +109,7 @@ void Follower::archive_followed(Archive& a) {
   }
 }
 
-template void Follower::archive_followed(forecast::StateWriter& a);
-template void Follower::archive_followed(forecast::StateReader& a);
+template void Follower::archive_followed(StateWriter& a);
+template void Follower::archive_followed(StateReader& a);
 
 }  // namespace proteus::ham::learning

@@ -152,15 +152,21 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
   return score;
 }
 
-double waiting_cores(const HostModel& host, double vcpus, double cores) {
-  if (host.capacity_cores <= 0) return 0;
+Uncertain waiting_cores(const HostModel& host, double vcpus, double cores) {
+  if (host.capacity_cores <= 0) return {};
   const double overhead = host.state->cpu_overhead_cores;
+  const double utilisation = (cores + overhead) / host.capacity_cores;
+  const double ratio = host.wait->at(utilisation);
   // However full the host: a vCPU that runs does not wait.
   const double at_most = std::max(0.0, vcpus - std::min(cores, host.capacity_cores));
-  const double by_curve = std::min(at_most, cores * host.wait->at((cores + overhead) / host.capacity_cores));
-  if (host.curve_trust > 0.9) return by_curve;
+  const double by_curve = std::min(at_most, cores * ratio);
+  const double if_worse = std::min(at_most, cores * (ratio + host.wait->error_at(utilisation)));
+  if (host.curve_trust > 0.9) return {by_curve, if_worse - by_curve};
   const double finite = finite_wait_cores(cores, vcpus, host.capacity_cores - overhead);
-  return host.curve_trust * by_curve + (1 - host.curve_trust) * std::min(by_curve, finite);
+  const auto mixed = [&](double waiting) {
+    return host.curve_trust * waiting + (1 - host.curve_trust) * std::min(waiting, finite);
+  };
+  return {mixed(by_curve), mixed(if_worse) - mixed(by_curve)};
 }
 
 double energy_cost(const Policy& policy, const HostModel& host, double used) {
@@ -170,49 +176,41 @@ double energy_cost(const Policy& policy, const HostModel& host, double used) {
   return policy.prices.energy_per_kwh * watts / kWattsPerKilowatt;
 }
 
-namespace {
-
-/// by: at(), or error_at().
-double device_price(const Policy& policy, const HostModel& host, const DeviceLoad& load,
-                    double (profile::ResponseCurve::*by)(double) const) {
-  double price = 0;
+Uncertain device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
+  Uncertain price;
   const profile::Fingerprint& answers = host.state->fingerprint;
+  const auto add = [&](double price_per_answer, const profile::HostCurve& curve, double at) {
+    const profile::ResponseCurve::Answer answer = curve.curve.answer(std::max(0.0, at));
+    price.value += price_per_answer * answer.response;
+    price.error += price_per_answer * answer.error;
+  };
   // Taking a VM off leaves rounding behind.
   if (load.storage_lean_per_s > 1e-9) {
-    const double response_s = (answers.storage.curve.*by)(std::max(0.0, load.storage_requests_per_s));
-    price += policy.prices.storage_wait_per_core_hour * load.storage_lean_per_s * response_s;
+    add(policy.prices.storage_wait_per_core_hour * load.storage_lean_per_s, answers.storage,
+        load.storage_requests_per_s);
   }
   if (load.packets_per_s > 1e-9) {
-    const double dropped = (answers.network.curve.*by)(std::max(0.0, load.network_bytes_per_s));
-    price += policy.prices.network_wait_per_core_hour * load.packets_per_s * dropped * profile::kDropCost_s;
+    add(policy.prices.network_wait_per_core_hour * load.packets_per_s * profile::kDropCost_s, answers.network,
+        load.network_bytes_per_s);
   }
   if (load.exits_per_s > 1e-9 && host.capacity_cores > 0) {
-    const double utilisation = (load.mean_cores + host.state->cpu_overhead_cores) / host.capacity_cores;
-    const double exit_s = (answers.exits.curve.*by)(std::max(0.0, utilisation));
-    price += policy.prices.exit_wait_per_core_hour * load.exits_per_s * exit_s;
+    add(policy.prices.exit_wait_per_core_hour * load.exits_per_s, answers.exits,
+        (load.mean_cores + host.state->cpu_overhead_cores) / host.capacity_cores);
   }
   if (host.memory_bytes > 0 && !answers.memory.curve.knots().empty()) {
-    const double used = (host.memory_other_bytes + load.memory_used_bytes) / static_cast<double>(host.memory_bytes);
-    price += policy.prices.memory_wait_per_core_hour * (answers.memory.curve.*by)(std::max(0.0, used));
+    add(policy.prices.memory_wait_per_core_hour, answers.memory,
+        (host.memory_other_bytes + load.memory_used_bytes) / static_cast<double>(host.memory_bytes));
   }
   return price;
-}
-
-}  // namespace
-
-double device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
-  return device_price(policy, host, load, &profile::ResponseCurve::at);
-}
-
-double device_error(const Policy& policy, const HostModel& host, const DeviceLoad& load) {
-  return device_price(policy, host, load, &profile::ResponseCurve::error_at);
 }
 
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load) {
   HostScore score;
   if (load.vms == 0) return score;
   const Prices& prices = policy.prices;
-  score.contention.fill(device_cost(policy, host, load.devices));
+  const Uncertain devices = device_cost(policy, host, load.devices);
+  score.contention.fill(devices.value);
+  score.device_error = devices.error;
   if (host.capacity_cores > 0) {
     const double overhead = host.state->cpu_overhead_cores;
     // The roots of all slots first: they are independent of each other, which the processor likes. A forecast that is
@@ -228,27 +226,35 @@ HostScore score_host(const Policy& policy, const HostModel& host, const Load& lo
       p99[i] = quantile_of_sum(load.median[i], load.spread99[i], load.square99[i]);
       peak[i] = load.peak.at(i);
     }
-    const auto cost = [&](double cores) {
-      return prices.contention_per_core_hour * waiting_cores(host, load.vcpus, cores) +
-             prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores);
+    const auto cost = [&](double cores) -> Uncertain {
+      const Uncertain waiting = waiting_cores(host, load.vcpus, cores);
+      return {prices.contention_per_core_hour * waiting.value +
+                  prices.shortfall_per_core_hour * std::max(0.0, cores + overhead - host.capacity_cores),
+              prices.contention_per_core_hour * waiting.error};
     };
     double beyond_headroom = 0;
     double used = 0;
     double slot_cost = 0;
+    double slot_error = 0;
+    double error = 0;
     double slot_beyond = 0;
     double slot_used = 0;
     for (std::size_t i = 0; i < kSlots; ++i) {
       if (!repeats[i]) {
         const bool weighted = load.median[i] > 0 && load.weighted[i] != load.median[i];
         const double priority = weighted ? load.weighted[i] / load.median[i] : 1;
-        slot_cost = priority * expectation(cost(load.median[i]), cost(p90[i]), cost(p99[i]));
+        const Uncertain costs[] = {cost(load.median[i]), cost(p90[i]), cost(p99[i])};
+        slot_cost = priority * expectation(costs[0].value, costs[1].value, costs[2].value);
+        slot_error = priority * expectation(costs[0].error, costs[1].error, costs[2].error);
         slot_beyond = std::max(0.0, (peak[i] + overhead) / host.capacity_cores - (1 - host.cpu_headroom));
         slot_used = std::min(1.0, (load.median[i] + overhead) / host.capacity_cores);
       }
       score.contention[i] += slot_cost;
+      error += slot_error;
       beyond_headroom += slot_beyond;
       used += slot_used;
     }
+    score.cpu_error = error / static_cast<double>(kSlots);
     score.imbalance = prices.imbalance_per_host_hour * beyond_headroom / static_cast<double>(kSlots) /
                       std::max(host.cpu_headroom, 0.01);
     score.energy = energy_cost(policy, host, used / static_cast<double>(kSlots));

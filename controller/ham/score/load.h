@@ -61,6 +61,9 @@ struct HostScore {
   double imbalance = 0;
   double energy = 0;
   double slowdown = 0;  ///< value of work that its VMs do not get done (score/service.h); score_host() leaves it 0
+  /// Standard errors of what is waited for, as far as the host's curves are uncertain.
+  double cpu_error = 0;
+  double device_error = 0;
   double performance() const;  ///< contention holds what is waited for devices as well
   double utilisation() const { return imbalance + energy; }
 };
@@ -79,12 +82,15 @@ VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allo
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
 /// Of a host with VMs, in currency per hour; used: share of its CPU.
 double energy_cost(const Policy& policy, const HostModel& host, double used);
+/// A figure and its standard error, as far as the host's curves are uncertain.
+struct Uncertain {
+  double value = 0;
+  double error = 0;
+};
 /// What VMs wait for the host's storage, network, memory and exits [currency per hour]; 0 where nothing is known of the
 /// host or its VMs.
-double device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load);
-/// Standard error of that, as far as the host's curves are uncertain.
-double device_error(const Policy& policy, const HostModel& host, const DeviceLoad& load);
+Uncertain device_cost(const Policy& policy, const HostModel& host, const DeviceLoad& load);
 /// How many of `vcpus` vCPUs wait for a CPU of the host, on average, while they want so many cores.
-double waiting_cores(const HostModel& host, double vcpus, double cores);
+Uncertain waiting_cores(const HostModel& host, double vcpus, double cores);
 
 }  // namespace proteus::ham

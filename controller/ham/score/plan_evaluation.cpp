@@ -65,18 +65,18 @@ double PlanState::arrival_s(const Change& move) const {
 }
 
 /// What the move may bring less than expected because of what its two hosts are not known well for: the change of
-/// their errors, which are independent of each other. Home again is where the VM is known.
-double PlanState::doubt(const Change& move) const {
-  if (move.to.host == model_->vms[move.vm].host) return 0;
-  const DeviceLoad& vm = vm_loads_[move.vm].devices;
-  const auto change_of = [&](std::size_t h, double sign) {
-    const HostModel& host = model_->hosts[h];
-    DeviceLoad load = hosts_[h].load.devices;
-    const double before = device_error(policy(), host, load);
-    load.add(vm, sign);
-    return device_error(policy(), host, load) - before;
-  };
-  return kDoubtDeviations * std::hypot(change_of(placements_[move.vm].host, -1), change_of(move.to.host, 1));
+/// their errors, which are independent of each other. Of the CPU only what it may be worse at the target: what is
+/// forecast to come at the source may never have been seen there, and to act before it has is what forecasts are for.
+/// Where both hosts are read from one curve, whatever it is wrong by is wrong at both. Home again is where the VM is
+/// known.
+double PlanState::doubt(const Change& move, const Departure& departure, const HostScore& after) const {
+  const std::size_t to = move.to.host;
+  if (to == model_->vms[move.vm].host) return 0;
+  const HostScore& before = hosts_[to].score;
+  double cpu = after.cpu_error - before.cpu_error;
+  if (model_->hosts[to].wait == model_->hosts[placements_[move.vm].host].wait) cpu -= departure.cpu_error;
+  return kDoubtDeviations *
+         std::hypot(departure.device_error, after.device_error - before.device_error, std::max(0.0, cpu));
 }
 
 const Departure& PlanState::depart(std::size_t v) const {
@@ -92,6 +92,8 @@ const Departure& PlanState::depart(std::size_t v) const {
   departure.vm = v;
   departure.performance = before.performance() - after.performance();
   departure.utilisation = before.utilisation() - after.utilisation();
+  departure.cpu_error = before.cpu_error - after.cpu_error;
+  departure.device_error = before.device_error - after.device_error;
   for (std::size_t i = 0; i < kSlots; ++i) departure.relief[i] = before.contention[i] - after.contention[i];
   return departure;
 }
@@ -142,8 +144,6 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
     result.delta.cost = one_off.cost - vm_one_off_[v].cost;
     result.delta.latency = one_off.latency - vm_one_off_[v].latency;
   }
-  result.doubt = doubt(change);
-  result.delta.cost += result.doubt;
   result.delta.performance = departure.performance;
   result.delta.utilisation = departure.utilisation;
   SlotValues relief = departure.relief;
@@ -152,6 +152,8 @@ Evaluation PlanState::evaluate(const Change& change, const Departure& departure)
   load.add(reshapes ? load_of(vm, change.to.allocation) : vm_loads_[v], 1);
   const HostScore& before = hosts_[change.to.host].score;
   const HostScore after = score_of(change.to.host, load, kNowhere, v);
+  result.doubt = doubt(change, departure, after);
+  result.delta.cost += result.doubt;
   result.delta.performance += before.performance() - after.performance();
   result.delta.utilisation += before.utilisation() - after.utilisation();
   result.delta.performance += old_vm_score.performance() - new_vm_score.performance();

@@ -97,6 +97,7 @@ HostScore PlanState::score_of(std::size_t h, const Load& load, const ServicePric
   HostScore score = score_host(policy(), model_->hosts[h], load);
   if (model_->service == nullptr || load.vms == 0) return score;
   score.slowdown = service.slowdown_per_hour;
+  score.cpu_error += service.slowdown_error;
   score.energy = energy_cost(policy(), model_->hosts[h], service.used);
   return score;
 }
@@ -356,17 +357,19 @@ std::int64_t PlanState::memory_free_bytes(std::size_t h) const {
 
 namespace {
 
-double wait_ratio_of(const HostModel& host, const Load& load) {
-  return load.median[0] > 0 ? waiting_cores(host, load.vcpus, load.median[0]) / load.median[0] : 0;
+Uncertain wait_ratio_of(const HostModel& host, const Load& load) {
+  if (!(load.median[0] > 0)) return {};
+  const Uncertain waiting = waiting_cores(host, load.vcpus, load.median[0]);
+  return {waiting.value / load.median[0], waiting.error / load.median[0]};
 }
 
 }  // namespace
 
-double PlanState::wait_ratio(std::size_t h) const {
+Uncertain PlanState::wait_ratio(std::size_t h) const {
   return wait_ratio_of(model_->hosts[h], hosts_[h].load);
 }
 
-double PlanState::wait_ratio_after(const Change& change) const {
+Uncertain PlanState::wait_ratio_after(const Change& change) const {
   Load load = hosts_[change.to.host].load;
   if (placements_[change.vm].host == change.to.host) load.add(vm_loads_[change.vm], -1);
   load.add(load_of(model_->vms[change.vm], change.to.allocation), 1);

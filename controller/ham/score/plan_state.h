@@ -41,6 +41,8 @@ struct Departure {
   SlotValues relief{};     ///< contention, currency per hour
   double performance = 0;  ///< gained at the host it leaves
   double utilisation = 0;
+  double cpu_error = 0;  ///< by how much its standard errors fall there
+  double device_error = 0;
 };
 
 /// The cluster as it would be after the changes applied so far, with its score kept by host and VM, so that one more
@@ -125,9 +127,9 @@ class PlanState {
 
   /// What VMs are expected to wait for a CPU of the host for each second that they run, at the beginning of the horizon
   /// (p50), as the plan is.
-  double wait_ratio(std::size_t host) const;
+  Uncertain wait_ratio(std::size_t host) const;
   /// The same where the change takes its VM, once it is there.
-  double wait_ratio_after(const Change& change) const;
+  Uncertain wait_ratio_after(const Change& change) const;
   /// First p90 moment at which the host's demand exceeds its capacity, seconds from now, to a slot; negative: not
   /// within the horizon.
   double seconds_until_full(std::size_t host) const;
@@ -159,7 +161,7 @@ class PlanState {
   ScoreTerms move_terms(std::size_t vm) const;
   bool moves_on(const Change& change) const;
   double arrival_s(const Change& move) const;
-  double doubt(const Change& move) const;
+  double doubt(const Change& move, const Departure& departure, const HostScore& after) const;
   double rule_cost_change(std::size_t vm, std::size_t from, std::size_t to, int& hard) const;
   int violations(std::uint32_t rule) const;
   void count_affinity(std::size_t vm, std::size_t host, int sign);

@@ -53,8 +53,9 @@ void for_each_present(const std::vector<std::size_t>& vms, std::size_t leaves, s
 /// What all VMs of a host meet there, cell by cell.
 struct ServicePrices::HostCells {
   explicit HostCells(std::size_t cells)
-      : running(cells), disk(cells), network(cells), level(cells), all_wait(cells), uneasy() {}
+      : running(cells), vague(cells), disk(cells), network(cells), level(cells), all_wait(cells), uneasy() {}
   std::vector<float> running;       ///< share of the time that a runnable vCPU runs
+  std::vector<float> vague;         ///< its standard error, relative to it
   std::vector<float> disk;          ///< how much longer an operation takes than on the best host at rest
   std::vector<float> network;       ///< likewise
   std::vector<float> level;         ///< cores that each vCPU gets at most
@@ -116,7 +117,8 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vecto
   HostCells result(cells);
   for (std::size_t i = 0; i < cells; ++i) {
     const double cores = load[i] + state.cpu_overhead_cores;
-    const double ratio = host.wait->at(cores / host.capacity_cores);
+    const double utilisation = cores / host.capacity_cores;
+    const double ratio = host.wait->at(utilisation);
     const double disk = stretch_of(state.disk, host.disk_wait.get(), load[cells + i]);
     const double network = stretch_of(state.network, host.network_wait.get(), load[2 * cells + i]);
     double level = state.core_speed;
@@ -129,6 +131,7 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vecto
       level = std::min(level, fair_level(claims, std::max(0.0, host.capacity_cores - state.cpu_overhead_cores)));
     }
     result.running[i] = static_cast<float>(1 / (1 + ratio));
+    result.vague[i] = static_cast<float>(host.wait->error_at(utilisation) / (1 + ratio));
     result.disk[i] = static_cast<float>(disk);
     result.network[i] = static_cast<float>(network);
     result.level[i] = static_cast<float>(level);
@@ -140,11 +143,12 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const std::vecto
   return result;
 }
 
-void ServicePrices::add_vm(std::size_t v, const HostCells& host, double& lost_value, double& contended) const {
+void ServicePrices::add_vm(std::size_t v, const HostCells& host, ServicePrice& price, double& contended) const {
   const std::size_t base = v * scenarios_->cells();
   const auto vcpus = static_cast<float>(model_.vms[v].state->allocation.vcpus);
   const auto full = static_cast<float>(1 - model_.policy.limits.slowdown_free);
   double lost = 0;
+  double error = 0;
   const auto look = [&](std::size_t i) {
     const float disk = 1 + disk_share_[base + i] * (host.disk[i] - 1);
     const float network = 1 + network_share_[base + i] * (host.network[i] - 1);
@@ -155,14 +159,17 @@ void ServicePrices::add_vm(std::size_t v, const HostCells& host, double& lost_va
       performance *= most / cpu;
       if (host.all_wait[i] == 0 && most < (1 - static_cast<float>(kContended)) * cpu) contended += weights_[i];
     }
-    lost += weights_[i] * std::max(0.0F, full - performance);
+    if (performance >= full) return;
+    lost += weights_[i] * (full - performance);
+    error += weights_[i] * performance * host.vague[i];
   };
   if (sensitive_[v] != 0) {
     for (std::size_t i = 0; i < scenarios_->cells(); ++i) look(i);
   } else {
     for (const std::size_t i : host.uneasy) look(i);
   }
-  lost_value += model_.vms[v].value_per_hour * lost;
+  price.slowdown_per_hour += model_.vms[v].value_per_hour * lost;
+  price.slowdown_error += model_.vms[v].value_per_hour * error;
 }
 
 ServicePrice ServicePrices::price(std::size_t h, const std::vector<std::size_t>& vms, std::size_t leaves,
@@ -170,20 +177,19 @@ ServicePrice ServicePrices::price(std::size_t h, const std::vector<std::size_t>&
   const HostModel& host = model_.hosts[h];
   if (host.capacity_cores <= 0) return {};
   const HostCells cells = cells_of(h, vms, leaves, comes, load);
-  double lost_value = 0;
+  ServicePrice price;
   double contended = 0;
   double count = 0;
   for_each_present(vms, leaves, comes, [&](std::size_t v) {
-    add_vm(v, cells, lost_value, contended);
+    add_vm(v, cells, price, contended);
     ++count;
   });
-  ServicePrice price;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     const double cores = load[i] + host.state->cpu_overhead_cores;
     price.used += weights_[i] * std::min(1.0, cores / host.capacity_cores);
     if (cells.all_wait[i] != 0) contended += weights_[i] * count;
   }
-  price.slowdown_per_hour = lost_value + model_.policy.prices.waiting_per_vm_hour * contended;
+  price.slowdown_per_hour += model_.policy.prices.waiting_per_vm_hour * contended;
   return price;
 }
 

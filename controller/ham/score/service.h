@@ -16,6 +16,7 @@ using ServiceLoad = std::vector<float>;
 /// What a host's service costs.
 struct ServicePrice {
   double slowdown_per_hour = 0;  ///< value of the work that its VMs do not get done, and of those kept waiting
+  double slowdown_error = 0;     ///< standard error of the work's value, as far as the CPU's curve is uncertain
   double used = 0;               ///< mean share of the host's CPU that is used
 };
 
@@ -40,8 +41,8 @@ class ServicePrices {
   struct HostCells;
   HostCells cells_of(std::size_t host, const std::vector<std::size_t>& vms, std::size_t leaves, std::size_t comes,
                      const ServiceLoad& load) const;
-  /// Value lost by a VM an hour, and the share of the time in which it waits or lacks CPU.
-  void add_vm(std::size_t vm, const HostCells& cells, double& lost_value, double& contended) const;
+  /// Value lost by a VM an hour and how uncertain it is, and the share of the time in which it waits or lacks CPU.
+  void add_vm(std::size_t vm, const HostCells& cells, ServicePrice& price, double& contended) const;
 
   const ClusterModel& model_;
   std::shared_ptr<const Scenarios> scenarios_;

@@ -51,8 +51,12 @@ TEST(VmCgroupFiles, MemoryIsReadMoreOftenWhereItIsShort) {
 }
 
 group_pressure totals(std::uint64_t cpu_ns, std::uint64_t io_ns, std::uint64_t memory_ns, std::uint64_t full_ns) {
-  return {
-      .cpu_some_ns = cpu_ns, .io_some_ns = io_ns, .memory_some_ns = memory_ns, .memory_full_ns = full_ns, .valid = 1};
+  return {.cpu_some_ns = cpu_ns,
+          .io_some_ns = io_ns,
+          .memory_some_ns = memory_ns,
+          .memory_full_ns = full_ns,
+          .valid = 1,
+          .exact = 0};
 }
 
 TEST(VmCgroupFiles, TheKernelsTotalsStandForFilesWhileLittleMoves) {
@@ -118,6 +122,25 @@ TEST(VmCgroupFiles, PressureOnTheCpuIsReadWhenThreadsHaveWaited) {
   root.write("/g/cpu.pressure", "some total=4\n");
   EXPECT_EQ(files.read(6, {.run_queue_wait_ns = 1'000'000}).cpu_pressure_some_ns, 4000)
       << "a new process counts from zero";
+}
+
+TEST(VmCgroupFiles, AnExactTotalOfTheCpuSparesItsFile) {
+  const FixtureRoot root;
+  root.write("/g/cpu.pressure", "some total=1\n");
+  VmGroups groups;
+  groups.unified = root.path() + "/g";
+  VmCgroupFiles files(groups);
+  EXPECT_TRUE(files.wants_exact(0)) << "the first time";
+  group_pressure exact = totals(7'000, 0, 0, 0);
+  exact.exact = 1;
+  EXPECT_EQ(files.read(1, {.run_queue_wait_ns = 0, .pressure = exact}).cpu_pressure_some_ns, 7'000);
+  EXPECT_FALSE(files.wants_exact(4'999'999));
+  EXPECT_TRUE(files.wants_exact(5'000'000));
+  exact.cpu_some_ns = 6'000;
+  EXPECT_EQ(files.read(2, {.run_queue_wait_ns = 5'000'000, .pressure = exact}).cpu_pressure_some_ns, 7'000)
+      << "never back";
+  EXPECT_FALSE(files.wants_exact(9'999'999));
+  EXPECT_FALSE(VmCgroupFiles(VmGroups{}).wants_exact(1 << 30)) << "no file, no figure";
 }
 
 TEST(VmCgroupFiles, ReadsV1sTotals) {

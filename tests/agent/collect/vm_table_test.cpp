@@ -96,8 +96,14 @@ class FakePressure final : public PressureReader {
  public:
   std::optional<group_pressure> all;
   std::vector<std::uint64_t> asked;
-  void read(std::span<const std::uint64_t> groups, std::span<std::optional<group_pressure>> figures) override {
-    asked.assign(groups.begin(), groups.end());
+  std::vector<std::uint64_t> exact;  // of these, to the moment
+  void read(std::span<const pressure_request> requests, std::span<std::optional<group_pressure>> figures) override {
+    asked.clear();
+    exact.clear();
+    for (const pressure_request& request : requests) {
+      asked.push_back(request.group);
+      if (request.exact != 0) exact.push_back(request.group);
+    }
     std::fill(figures.begin(), figures.end(), all);
   }
   int program_fd() const override { return -1; }
@@ -375,12 +381,15 @@ TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
   root.write("/proc/70/cgroup", "0::/machine/a\n");
   root.write("/sys/fs/cgroup/unified/machine/a/cpu.pressure", "some total=1\n");
   table.update(inventory);
-  ASSERT_EQ(pressure.asked, std::vector{*group_id(root.path() + "/sys/fs/cgroup/unified/machine/a")});
+  const std::uint64_t group = group_id(root.path() + "/sys/fs/cgroup/unified/machine/a").value();
+  ASSERT_EQ(pressure.asked, std::vector{group});
+  EXPECT_EQ(pressure.exact, std::vector{group}) << "the first time";
   EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 1000);
-  pressure.all =
-      group_pressure{.cpu_some_ns = 2500, .io_some_ns = 0, .memory_some_ns = 0, .memory_full_ns = 0, .valid = 1};
+  pressure.all = group_pressure{
+      .cpu_some_ns = 2500, .io_some_ns = 0, .memory_some_ns = 0, .memory_full_ns = 0, .valid = 1, .exact = 0};
   table.update(inventory);
   EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 2500);
+  EXPECT_TRUE(pressure.exact.empty()) << "nobody has waited";
   EXPECT_EQ(table.vms().at(VmId("b")).cgroup_figures.cpu_pressure_some_ns, std::nullopt);
 }
 

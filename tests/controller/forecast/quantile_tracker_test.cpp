@@ -6,7 +6,7 @@
 #include <limits>
 #include <random>
 
-#include "controller/forecast/state_archive.h"
+#include "common/state_archive.h"
 
 namespace proteus::forecast {
 namespace {

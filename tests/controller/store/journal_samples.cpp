@@ -249,6 +249,10 @@ Started started(Random& random) {
   return s;
 }
 
+profile::SavedRecord profile_record(Random& random) {
+  return {random_text(random), random_text(random)};
+}
+
 forecast::SignalPush signal(Random& random) {
   forecast::SignalPush s;
   s.name = random_text(random);
@@ -309,6 +313,9 @@ bool same(const ham::learning::Outcome& x, const ham::learning::Outcome& y) {
   const auto& [a1, a2, a3, a4, a5, a6, a7, a8, a9] = x;
   const auto& [b1, b2, b3, b4, b5, b6, b7, b8, b9] = y;
   return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a9) == std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9);
+}
+bool same(const ProfileState& x, const ProfileState& y) {
+  return x.records == y.records;
 }
 bool same(const LearningState& x, const LearningState& y) {
   return x.bytes == y.bytes;
@@ -405,6 +412,7 @@ JournalPayload random_payload(std::mt19937_64& random, std::size_t kind) {
     case 9: return SignalInput{signal(random), random_text(random)};
     case 11: return LearningState{random_text(random)};
     case 12: return outcome(random);
+    case 13: return ProfileState{some<profile::SavedRecord>(random, profile_record)};
     default:
       return ForecastState{some<forecast::SeriesState>(random, series_state),
                            some<forecast::SignalPush>(random, signal)};

@@ -41,7 +41,8 @@ HostProgress progress() {
 TEST(SeriesKeys, GoldenBytes) {
   const std::vector<std::pair<std::string, std::string>> drawing = {
       {"page.key", page_key(10, kHost, kPlace)},
-      {"rollup.key", rollup_key(Level::kMinute, 10, Figure::kMax, kHost, 1'699'999'200'000'000)},
+      {"rollup.key", rollup_key({Level::kMinute, 10, Figure::kMax, kHost}, 2, 1'699'999'200'000'000)},
+      {"rollup.key.whole", whole_rollup_key({Level::kMinute, 10, Figure::kMax, kHost}, 1'699'999'200'000'000)},
       {"series.key", entity_key(kHost, 7)},
       {"series.value", entity_value(disk())},
       {"meta.p.key", progress_key(kHost)},
@@ -68,14 +69,25 @@ TEST(SeriesKeys, AnEntityWithoutADayIsReadAsBefore) {
 TEST(SeriesKeys, ComeBack) {
   EXPECT_EQ(*parse_page_place(page_key(10, kHost, kPlace)), kPlace);
   EXPECT_EQ(*parse_page_place(page_key(10, kHost, {-5, 1})), (PagePlace{-5, 1}));
-  const auto rollup = parse_rollup_place(rollup_key(Level::kHour, 10, Figure::kSum, kHost, 42));
-  ASSERT_TRUE(rollup);
-  EXPECT_EQ(rollup->level, Level::kHour);
-  EXPECT_EQ(rollup->time_us, 42);
+  const RollupSeries series{Level::kHour, 10, Figure::kSum, kHost};
+  for (const std::string& key : {rollup_key(series, 7, 42), whole_rollup_key(series, 42)}) {
+    const auto rollup = parse_rollup_place(key);
+    ASSERT_TRUE(rollup);
+    EXPECT_EQ(rollup->level, Level::kHour);
+    EXPECT_EQ(rollup->time_us, 42);
+  }
   EXPECT_EQ(*parse_entity_host(entity_key(kHost, 7)), kHost);
   EXPECT_EQ(*parse_entity(entity_key(kHost, 7), entity_value(disk())), disk());
   EXPECT_EQ(*parse_progress_host(progress_key(kHost)), kHost);
   EXPECT_EQ(*parse_progress(progress_value(progress())), progress());
+}
+
+TEST(SeriesKeys, RollUpsOfABlockSortByTimeAndNoWholeOneIsBetweenThem) {
+  const RollupSeries series{Level::kMinute, 10, Figure::kSum, kHost};
+  EXPECT_LT(rollup_key(series, 7, -1), rollup_key(series, 7, 0));
+  EXPECT_LT(rollup_key(series, 7, kPlace.time_us), rollup_key(series, 8, 0));
+  const std::uint32_t last = rollup_block(0xffff'ffff);
+  EXPECT_LT(rollup_key(series, last, kPlace.time_us), whole_rollup_key(series, 0));
 }
 
 TEST(SeriesKeys, PagesOfAKpiSortByHostAndTime) {

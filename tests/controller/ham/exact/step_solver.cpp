@@ -8,11 +8,12 @@
 #include <queue>
 #include <utility>
 
+#include "tests/controller/ham/exact/step_descent.h"
+
 namespace proteus::ham {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
-constexpr double kSame = 1e-9;
 /// Sets kept for one host; beyond that the case is given up.
 constexpr std::size_t kSetsMax = 200'000;
 /// Nodes looked at for one bound.
@@ -52,28 +53,14 @@ class StepSolver {
 
   StepResult solve(const std::vector<std::size_t>& known) {
     StepResult result;
-    std::vector<std::size_t> home;
-    for (const VmModel& vm : model().vms) home.push_back(vm.host);
-    best_ = known;
-    best_cost_ = result.known = costs_.total(known);
-    if (const double stays = costs_.total(home); stays < best_cost_) {
-      best_ = home;
-      best_cost_ = stays;
-    }
-    descend(home);
-    descend(best_);
-    for (std::size_t h = 0; h < costs_.hosts(); ++h) {
-      if (costs_.home(h) == 0) {
-        descend(with_opened(h));
-      } else if ((costs_.home(h) & ~costs_.movable()) == 0) {
-        descend(with_emptied(h));
-      }
-    }
+    result.known = costs_.total(known);
+    best_ = good_step(costs_, known);
+    best_cost_ = costs_.total(best_);
     const std::vector<Case> cases = all_cases();
     double bound = kNever;
     exploring_ = true;
     for (const Case& next : cases) {
-      if (next.bound >= best_cost_ - kSame) break;
+      if (next.bound >= best_cost_ - kSameCost) break;
       if (!explore(next)) bound = std::min(bound, next.bound);
     }
     result.optimum = best_cost_;
@@ -88,84 +75,6 @@ class StepSolver {
   const ClusterModel& model() const { return costs_.model(); }
   /// Counts one node; true: there are to be no more.
   bool spent() { return exploring_ && ++nodes_ > nodes_max_; }
-
-  // Local search, for a good plan to begin with: moves, exchanges, hosts emptied or opened.
-
-  bool may_be(std::size_t v, std::size_t h) const {
-    return h == model().vms[v].host || (costs_.may_take(h) && (costs_.movable() & one(v)) != 0);
-  }
-  bool allowed(const std::vector<std::size_t>& hosts, std::size_t h) const {
-    VmSet set = 0;
-    for (std::size_t v = 0; v < hosts.size(); ++v) {
-      if (model().vms[v].active && hosts[v] == h) set |= one(v);
-    }
-    return costs_.allowed(h, set);
-  }
-  /// Takes the best move or exchange as long as there is one.
-  void descend(std::vector<std::size_t> hosts) {
-    double cost = costs_.total(hosts);
-    while (true) {
-      std::vector<std::size_t> best;
-      const auto look = [&](std::size_t a, std::size_t b, std::size_t to_a, std::size_t to_b) {
-        if (!may_be(a, to_a) || !may_be(b, to_b)) return;
-        std::vector<std::size_t> trial = hosts;
-        trial[a] = to_a;
-        trial[b] = to_b;
-        const double trial_cost = costs_.total(trial);
-        if (trial_cost >= cost - kSame || !allowed(trial, to_a) || !allowed(trial, to_b)) return;
-        cost = trial_cost;
-        best = std::move(trial);
-      };
-      for (std::size_t a = 0; a < hosts.size(); ++a) {
-        if (!model().vms[a].active) continue;
-        for (std::size_t h = 0; h < costs_.hosts(); ++h) {
-          if (h != hosts[a]) look(a, a, h, h);
-        }
-        for (std::size_t b = a + 1; b < hosts.size(); ++b) {
-          if (model().vms[b].active && hosts[a] != hosts[b]) look(a, b, hosts[b], hosts[a]);
-        }
-      }
-      if (best.empty()) break;
-      hosts = std::move(best);
-    }
-    if (cost >= best_cost_ - kSame) return;
-    best_cost_ = cost;
-    best_ = std::move(hosts);
-  }
-  /// Its VMs where they cost least, one by one; some stay if there is no room.
-  std::vector<std::size_t> with_emptied(std::size_t h) {
-    std::vector<std::size_t> hosts = best_;
-    for (std::size_t v = 0; v < hosts.size(); ++v) {
-      if (!model().vms[v].active || hosts[v] != h) continue;
-      double least = kNever;
-      std::size_t place = h;
-      for (std::size_t t = 0; t < costs_.hosts(); ++t) {
-        if (t == h || costs_.home(t) == 0 || !may_be(v, t)) continue;
-        hosts[v] = t;
-        const double cost = costs_.total(hosts);
-        if (cost >= least || !allowed(hosts, t)) continue;
-        least = cost;
-        place = t;
-      }
-      hosts[v] = place;
-    }
-    return hosts;
-  }
-  /// With the one VM there that costs least by going there.
-  std::vector<std::size_t> with_opened(std::size_t h) {
-    std::vector<std::size_t> best = best_;
-    double least = kNever;
-    for (std::size_t v = 0; v < best_.size(); ++v) {
-      if (!model().vms[v].active || !may_be(v, h)) continue;
-      std::vector<std::size_t> hosts = best_;
-      hosts[v] = h;
-      const double cost = costs_.total(hosts);
-      if (cost >= least || !allowed(hosts, h)) continue;
-      least = cost;
-      best = std::move(hosts);
-    }
-    return best;
-  }
 
   bool usable(std::size_t h) const {
     const unsigned bit = 1U << h;
@@ -392,7 +301,7 @@ class StepSolver {
     for (std::size_t h = 0; h < costs_.hosts(); ++h) {
       if (usable(h)) bound += least(h, bases[h]);
     }
-    if (bound >= best_cost_ - kSame || spent()) return;
+    if (bound >= best_cost_ - kSameCost || spent()) return;
     if (i == forced_.size()) {
       combine(bases, cost, bound);
       return;
@@ -431,7 +340,7 @@ class StepSolver {
         return;
       }
       for (const Leaving& choice : choices[i]) {
-        if (sum + choice.cost + rest[i + 1] >= best_cost_ - kSame || spent()) return;
+        if (sum + choice.cost + rest[i + 1] >= best_cost_ - kSameCost || spent()) return;
         sets[hosts[i]] = bases[hosts[i]] | (free_[hosts[i]] & ~choice.vms);
         self(self, i + 1, gone | choice.vms, sum + choice.cost);
       }
@@ -454,7 +363,7 @@ class StepSolver {
       for (std::size_t h = 0; h < costs_.hosts(); ++h) {
         if (usable(h)) bound += costs_.stress(h, sets[h]);
       }
-      if (bound >= best_cost_ - kSame || spent()) return;
+      if (bound >= best_cost_ - kSameCost || spent()) return;
       if (i == vms.size()) {
         accept(sets);
         return;
@@ -478,7 +387,7 @@ class StepSolver {
       for (const std::size_t v : members(sets[h])) hosts[v] = h;
     }
     const double cost = costs_.total(hosts);
-    if (cost >= best_cost_ - kSame) return;
+    if (cost >= best_cost_ - kSameCost) return;
     best_cost_ = cost;
     best_ = hosts;
   }

@@ -234,6 +234,27 @@ TEST_F(FollowerTest, CountsTheWorkThatGotDoneWhereItHasAValue) {
   EXPECT_TRUE(pass(minutes(11)).empty()) << "nothing is made up where nothing was measured";
 }
 
+/// Under a policy that prices waiting as well as work, the score adds both up, and so does what is measured.
+TEST_F(FollowerTest, CountsWaitingBesideWorkWhereBothHaveAPrice) {
+  cluster_.find("d").running = false;
+  for (VmState& vm : cluster_.state.vms) vm.served = Served{};
+  ValueRule rule;
+  rule.name = "work";
+  rule.vms = {"*"};
+  rule.per_vcpu_hour = 10;
+  policy_.values = {rule};
+  begin();
+  arrive();
+  VmState& moved = cluster_.find("c");
+  moved.served->performance = 0.8;
+  moved.run_queue_wait_ratio = 0.25;
+  moved.cpu_used_cores = moved.cpu_demand_cores;
+  const double waits = 0.25 * moved.cpu_used_cores * policy_.prices.contention_per_core_hour;
+  const auto known = pass(minutes(11));
+  ASSERT_EQ(known.size(), 1u);
+  EXPECT_NEAR(known[0].reward, modelled() - waits - 20 * (1 - policy_.limits.slowdown_free - 0.8) - 3, 1e-3);
+}
+
 /// An agent that is stored while it follows an action, and read by another process, learns the same of it.
 TEST_F(FollowerTest, ARestartForgetsNothing) {
   Agent agent;
@@ -288,7 +309,7 @@ TEST_F(FollowerTest, LearnsHowFarTheFormulasAreOff) {
   vm.host = HostId("h3");
   vm.allocation.vcpus = 4;
   const ClusterModel model(alone, policy_);
-  const double says = waiting_cores(model.hosts[0], 4, 1.9);
+  const double says = waiting_cores(model.hosts[0], 4, 1.9).value;
   ASSERT_GT(says, 0);
   vm.run_queue_wait_ratio = 3 * says / vm.cpu_used_cores;
   for (int i = 0; i < 20'000; ++i) {

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace proteus::forecast {
+namespace proteus {
 
 /// Writes state, field by field. With StateReader it makes one description of a state serve both ways:
 ///   template <typename Archive> void archive(Archive& a) { a(field_); a(other_); }
@@ -86,4 +86,4 @@ class StateReader {
   bool ok_ = true;
 };
 
-}  // namespace proteus::forecast
+}  // namespace proteus

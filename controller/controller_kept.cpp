@@ -1,0 +1,128 @@
+// What a controller leaves in the store for the next start, and takes from there.
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "controller/controller.h"
+#include "controller/forecast_store.h"
+#include "controller/profile_store.h"
+
+namespace proteus::controller {
+namespace {
+
+constexpr Nanoseconds kLearningKept = std::chrono::minutes(1);
+constexpr const char* kLearningKey = "learning";  // in the store's models; ham::learning::Agent::save()
+
+}  // namespace
+
+Status Controller::restore_forecasts() {
+  Result<std::vector<store::ForecastState>> pieces = load_forecasts(store_, options_.pipeline.view.forecast);
+  if (!pieces) {
+    log::warning("what is stored of the forecasts is not used: {}; they warm up from stored telemetry alone",
+                 pieces.error().message);
+    return drop_forecasts(store_);
+  }
+  std::size_t series = 0;
+  for (store::ForecastState& state : *pieces) {
+    series += state.series.size();
+    pipeline_.on_restored(state, started_at_);
+    restored_.emplace_back(std::move(state));
+  }
+  if (series > 0) log::info("{} series are forecast on from where the previous process left them", series);
+  started_.restored_entries = static_cast<std::uint32_t>(restored_.size());
+  return {};
+}
+
+Status Controller::restore_profile() {
+  Result<std::vector<store::ProfileState>> pieces = load_profile(store_);
+  if (!pieces) {
+    log::warning("what is stored of how hosts respond is not used: {}; it is learned anew from stored telemetry",
+                 pieces.error().message);
+    return drop_profile(store_);
+  }
+  std::size_t records = 0;
+  for (store::ProfileState& state : *pieces) {
+    records += state.records.size();
+    if (Status restored = pipeline_.on_profile(state, started_at_); !restored) return restored;
+    restored_.emplace_back(std::move(state));
+  }
+  if (records > 0) log::info("{} records of how hosts respond are learned on from", records);
+  started_.restored_entries = static_cast<std::uint32_t>(restored_.size());
+  return {};
+}
+
+Status Controller::restore_learning() {
+  if (pipeline_.learning() == nullptr) return {};
+  std::string stored = options_.learned;
+  const Status read = store_.visit_models(kLearningKey, [&](const std::string& key, std::string value) {
+    if (key == kLearningKey) stored = std::move(value);
+    return true;
+  });
+  if (!read) return read;
+  if (stored.empty()) return {};
+  learned_ = store::LearningState{std::move(stored)};
+  if (Status restored = pipeline_.on_learned(*learned_); !restored) {
+    log::warning("{}: it is learned anew", restored.error().message);
+    learned_.reset();
+    return {};
+  }
+  const ham::learning::Agent& learning = *pipeline_.learning();
+  learning_changes_ = learning.changes();
+  log::info("learning goes on from revision {}, {}; {} actions are followed on", learning.revision(),
+            learning.acting() ? "acting" : "watching", learning.follower().following());
+  return {};
+}
+
+void Controller::keep_learning(Timestamp now) {
+  const ham::learning::Agent* learning = pipeline_.learning();
+  if (learning == nullptr) return;
+  // What is being followed grows with every cycle: a crash may cost a minute of it.
+  const bool grown =
+      learning->follower().following() > 0 && (now - learning_kept_at_ >= kLearningKept || now < learning_kept_at_);
+  if (learning->changes() == learning_changes_ && !grown) return;
+  learning_changes_ = learning->changes();
+  learning_kept_at_ = now;
+  const std::lock_guard lock(kept_mutex_);
+  unsaved_learning_ = learning->save();
+}
+
+void Controller::keep_profile(Timestamp now, bool all) {
+  if (!profile_kept_at_ || now < *profile_kept_at_) profile_kept_at_ = now;
+  if (!all && now - *profile_kept_at_ < options_.forecast_save_interval) return;
+  profile_kept_at_ = now;
+  profile::SavedProfile profile = pipeline_.view().saved_profile(now);
+  const std::lock_guard lock(kept_mutex_);
+  unsaved_profile_ = std::move(profile);
+}
+
+Status Controller::save_kept() {
+  std::optional<std::string> learning;
+  std::optional<profile::SavedProfile> profile;
+  {
+    const std::lock_guard lock(kept_mutex_);
+    learning = std::exchange(unsaved_learning_, {});
+    profile = std::exchange(unsaved_profile_, {});
+  }
+  if (learning) {
+    if (Status saved = store_.put_models({{kLearningKey, std::move(*learning)}}); !saved) return saved;
+  }
+  return profile ? save_profile(store_, *profile) : Status();
+}
+
+Status Controller::save_forecasts(Timestamp now, bool all) {
+  if (Status saved = save_kept(); !saved) return saved;
+  const std::size_t shards = forecast::EnginePool::shard_count();
+  const forecast::EnginePool& pool = pipeline_.view().forecasts();
+  const Nanoseconds interval = options_.forecast_save_interval / static_cast<std::int64_t>(shards);
+  if (!last_save_ || now < *last_save_) last_save_ = now;
+  std::size_t due = std::min<std::size_t>(shards, static_cast<std::size_t>((now - *last_save_) / interval));
+  if (all) due = shards;
+  if (due == 0) return {};
+  last_save_ = now;
+  for (std::size_t i = 0; i < due; ++i, next_shard_ = (next_shard_ + 1) % shards) {
+    if (Status saved = controller::save_forecasts(store_, pool, next_shard_); !saved) return saved;
+  }
+  return save_signals(store_, pool);
+}
+
+}  // namespace proteus::controller
