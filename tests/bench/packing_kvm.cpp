@@ -34,7 +34,7 @@ const std::vector<Reading>& readings() {
       {"one VM of a host and step", [](PackingRules& r) { r.moves_max = 1; }},
       {"no cooldown", [](PackingRules& r) { r.cooldown_ticks = 0; }},
       {"cooldown of an hour", [](PackingRules& r) { r.cooldown_ticks = 12; }},
-      {"nearest with the VM", [](PackingRules& r) { r.near_with_vm = true; }},
+      {"nearest without the VM", [](PackingRules& r) { r.near_with_vm = false; }},
       {"only the least loaded is emptied", [](PackingRules& r) { r.least_only = true; }},
       {"only below 40 %", [](PackingRules& r) { r.empty_below = 0.4; }},
       {"only below 30 %", [](PackingRules& r) { r.empty_below = 0.3; }},

@@ -50,6 +50,7 @@ constexpr std::array kEntries = {
     Entry{"threshold", [](const Workload&) -> std::unique_ptr<Policy> { return std::make_unique<ThresholdPolicy>(); }},
     Entry{"mfped", [](const Workload&) { return packing(mfped_rules()); }},
     Entry{"peakday", [](const Workload&) { return packing(peak_day_rules()); }},
+    Entry{"search-naive", [](const Workload&) { return baseline(std::make_unique<LastSample>()); }},
     Entry{"search-hour", [](const Workload&) { return baseline(std::make_unique<LastHour>()); }},
     Entry{"oracle", [](const Workload& w) { return baseline(std::make_unique<NextHour>(w)); }},
     Entry{"proteus-rules", [](const Workload&) { return proteus(recent()); }},

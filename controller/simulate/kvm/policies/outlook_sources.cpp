@@ -87,6 +87,14 @@ std::vector<double> OutlookSource::memory_peaks(const Console& console) {
   return peaks_;
 }
 
+std::vector<double> LastSample::memory_needs(const Console& console) {
+  return recent_needs(console, kDayTicks, 1.1);
+}
+
+void LastSample::fill(const Console& console, Outlook& outlook) {
+  fill_path(console, outlook, [&](int v, Series series, std::size_t) { return console.newest(v, series); });
+}
+
 std::vector<double> LastHour::memory_needs(const Console& console) {
   return recent_needs(console, kDayTicks, 1.1);
 }

@@ -12,6 +12,13 @@ inline constexpr std::size_t kAheadTicks = 12;  ///< an hour
 /// [vm] the largest need of so many ticks, active memory times a factor; the size while that is not known.
 std::vector<double> recent_needs(const Console& console, int ticks, double factor);
 
+/// As it is, for an hour.
+class LastSample final : public OutlookSource {
+ public:
+  void fill(const Console& console, Outlook& outlook) override;
+  std::vector<double> memory_needs(const Console& console) override;
+};
+
 /// The last hour once more.
 class LastHour final : public OutlookSource {
  public:

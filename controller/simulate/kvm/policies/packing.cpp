@@ -143,7 +143,6 @@ PackingRules peak_day_rules() {
   rules.high = {1, 0.9};
   rules.target = {1, 0.85};
   rules.best_load = 1;
-  rules.near_with_vm = true;
   rules.largest_first = true;
   return rules;
 }

@@ -7,8 +7,7 @@
 
 namespace proteus::simulate::kvm {
 
-/// How a baseline packs hosts. What the benchmark's section 10 leaves open is as in its threshold policy where that
-/// says something, otherwise as in MFPED on PlanetLab. The defaults are MFPED with memory.
+/// How a baseline packs hosts. The defaults are MFPED with memory; docs/simulate_kvm.md says where they come from.
 struct PackingRules {
   /// A VM's demand is the largest of so many of its newest samples.
   int peak_ticks = 1;
@@ -16,7 +15,7 @@ struct PackingRules {
   HostShares high{0.8, 0.9};     ///< a host above is overloaded
   HostShares target{0.7, 0.85};  ///< a target is at most so full afterwards
   double best_load = 0.6;        ///< CPU share; the target that is nearest to it is taken
-  bool near_with_vm = false;     ///< how near is told with the VM added
+  bool near_with_vm = true;      ///< how near is told with the VM added
   bool largest_first = false;    ///< VMs leave in the order of demand, largest first; otherwise of memory, least first
   int cooldown_ticks = 6;        ///< for which a VM that has moved stays
   int moves_max = std::numeric_limits<int>::max();  ///< from an overloaded host in a step

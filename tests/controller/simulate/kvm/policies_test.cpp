@@ -17,6 +17,27 @@
 namespace proteus::simulate::kvm {
 namespace {
 
+TEST(LastSample, HoldsForAnHourWhateverWasBefore) {
+  SmallCluster small;
+  small.add_vm(1000, {.cpu_mhz = 100, .active_mib = 500, .disk_kbs = 7, .network_kbs = 8});
+  small.set_one(0, Series::kCpu, kFirstTick - 1, 900);
+  small.set_one(0, Series::kMemory, kFirstTick - 2, 700);
+  Cluster cluster(small.workload());
+  const TickOutcome last;
+  const Console console(cluster, last);
+  Outlook outlook;
+  LastSample source;
+  source.fill(console, outlook);
+  ASSERT_EQ(outlook.cells(), kAheadTicks);
+  for (std::size_t i = 0; i < kAheadTicks; ++i) {
+    EXPECT_EQ(outlook.cpu_mhz[i], 900);
+    EXPECT_EQ(outlook.disk_kbs[i], 7);
+    EXPECT_EQ(outlook.network_kbs[i], 8);
+    EXPECT_EQ(outlook.need_mib[i], 600);
+  }
+  EXPECT_NEAR(source.memory_needs(console)[0], 1.1 * 700 + 100, 1e-3);
+}
+
 TEST(Catalogue, NamesWhatItHasWhenAskedForAnother) {
   SmallCluster small;
   const auto policy = make_policy("best", small.workload());
