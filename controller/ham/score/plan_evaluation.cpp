@@ -81,6 +81,16 @@ double PlanState::doubt(const Change& move, const Departure& departure, const Ho
          std::hypot(departure.device_error, after.device_error - before.device_error, std::max(0.0, cpu));
 }
 
+double PlanState::helper_doubt(const Change& change, const HostScore& after) const {
+  const std::size_t to = change.to.helper;
+  const Placement& from = placements_[change.vm];
+  // On the VM's own host, or where it has been already, it is known.
+  if (to == from.host || to == model_->vms[change.vm].helper_host) return 0;
+  const HostScore& before = hosts_[to].score;
+  return kDoubtDeviations *
+         std::hypot(after.device_error - before.device_error, std::max(0.0, after.cpu_error - before.cpu_error));
+}
+
 const Departure& PlanState::depart(std::size_t v) const {
   const std::size_t h = placements_[v].host;
   KnownDeparture& known = departures_[v];

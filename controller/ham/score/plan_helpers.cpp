@@ -124,10 +124,11 @@ Evaluation PlanState::evaluate_helper(const Change& change) const {
     result.delta.utilisation += before.utilisation() - after.utilisation();
     for (std::size_t i = 0; i < kSlots; ++i) relief[i] += before.contention[i] - after.contention[i];
     result.present_cost_per_hour += cost_of_host(h);
+    if (h == new_helper) result.doubt = helper_doubt(change, after);
     if (!model_->hosts[h].state->maintenance) continue;
     result.hard_violations += static_cast<int>(h == new_helper) - static_cast<int>(h == old_helper);
   }
-  result.delta.cost = one_off_terms(v, change.to).cost - one_off_terms(v, from).cost +
+  result.delta.cost = one_off_terms(v, change.to).cost - one_off_terms(v, from).cost + result.doubt +
                       policy().prices.rule_violation_per_hour * result.hard_violations;
   if (new_helper != kNowhere) result.delta.latency = lost_until(to_seconds(vm.helper_rule->ready_after), relief);
   return result;

@@ -275,6 +275,7 @@ PlanState::Saved PlanState::apply_saved(const Change& change) {
   const Evaluation evaluation = evaluate(change);
   vm_one_off_[v].latency += evaluation.delta.latency;
   if (change.to.host != placements_[v].host) doubts_[v] = (moves_on(change) ? doubts_[v] : 0) + evaluation.doubt;
+  if (change.to.helper != placements_[v].helper) doubts_[v] += evaluation.doubt;
   vm_one_off_[v].cost =
       one_off_terms(v, change.to).cost + static_cast<double>(stops.size()) * move_terms(v).cost + doubts_[v];
   place(v, change.to, std::move(stops), arrival);

@@ -200,6 +200,8 @@ class PlanState {
   void list_guests(HostPlan& host) const;
   Evaluation evaluate_helper(const Change& change) const;
   double helper_start_price(std::size_t vm, std::size_t helper) const;
+  /// As of a move (doubt()), of what a new helper adds to its host. after: that host's score then.
+  double helper_doubt(const Change& change, const HostScore& after) const;
   /// What is lost while contention is not relieved yet, spread over the payback time.
   double lost_until(double seconds, const SlotValues& relief) const;
   void place(std::size_t vm, const Placement& to, std::vector<std::size_t> stops, double arrival_s);
