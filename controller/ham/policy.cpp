@@ -105,6 +105,7 @@ void read_limits(Table table, Limits& limits) {
   table.read("memory_comfort", limits.memory_comfort, 0, 2);
   table.read("gain_min", limits.gain_min, 0, 1);
   table.read("gain_floor", limits.gain_floor, 0, kPriceMax);
+  table.read("emptying_floor", limits.emptying_floor, 0, kPriceMax);
   table.read_duration("lookahead", limits.lookahead, kNone, 30 * kDay);
   table.read_bytes("migration_bandwidth", limits.migration_bandwidth_bytes_per_s, kMiB, 1024 * kGiB);
   table.read("downtime_ms_max", limits.downtime_ms_max, 1, 600'000);

@@ -154,6 +154,7 @@ struct Limits {
   double memory_comfort = 0.85;  ///< share of a host's memory beyond which its guests may find no room to grow
   double gain_min = 0.10;  ///< least gain per hour, share of the present cost of the hosts (a reshape: VM) that change
   double gain_floor = 0;   ///< least gain within the payback time beside that, in currency: one migration, or many
+  double emptying_floor = 0;  ///< the same within sleep_payback, for each VM that leaves a host so that it may sleep
   Nanoseconds lookahead = std::chrono::seconds(0);            ///< how much of the forecast counts; 0: all of it
   std::int64_t migration_bandwidth_bytes_per_s = 112 * kMiB;  ///< cap given to each migration; predictions assume it
   std::int64_t downtime_ms_max = 300;                         ///< given to each migration

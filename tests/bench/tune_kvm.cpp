@@ -42,6 +42,7 @@ const std::vector<Parameter>& parameters() {
   static const std::vector<Parameter> kAll = {
       {"payback_h", {3, 6, 12}, [](Setup& s, double v) { s.ham.limits.payback = hours(v); }},
       {"gain_floor", {0.05, 0.08, 0.12, 0.2}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
+      {"emptying_eur", {0, 0.005, 0.01, 0.02}, [](Setup& s, double v) { s.ham.limits.emptying_floor = v; }},
       {"gain_min", {0, 0.1, 0.3}, [](Setup& s, double v) { s.ham.limits.gain_min = v; }},
       {"cooldown_h", {0, 0.5, 2}, [](Setup& s, double v) { s.ham.limits.cooldown = hours(v); }},
       {"waiting_eur", {0.024, 0.048, 0.096}, [](Setup& s, double v) { s.ham.prices.waiting_per_vm_hour = v; }},
@@ -51,7 +52,7 @@ const std::vector<Parameter>& parameters() {
       {"memory_headroom", {0, 0.07, 0.12}, [](Setup& s, double v) { s.ham.limits.memory_headroom = v; }},
       {"memory_comfort", {0.75, 0.85}, [](Setup& s, double v) { s.ham.limits.memory_comfort = v; }},
       {"crowding_eur", {0.15, 0.3, 0.5}, [](Setup& s, double v) { s.ham.prices.crowding_per_host_hour = v; }},
-      {"memory_promise", {0.97, 1, 1.04, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
+      {"memory_promise", {0.97, 1, 1.05, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
       {"memory_bursts", {0, 2, 3, 5}, [](Setup& s, double v) { s.ham.limits.memory_bursts = static_cast<int>(v); }},
       {"now", {0.2, 0.4, 0.6}, [](Setup& s, double v) { s.recent.now = v; }},
       {"hours", {0, 0.15, 0.3}, [](Setup& s, double v) { s.recent.hours = v; }},

@@ -106,8 +106,10 @@ Option drain_option(Workspace& w, const Targets& targets, std::size_t h) {
   }
   take_back(w, saved);
   // What is asked for beside that may take as long to come in.
-  option.gain_required =
-      w.model.gain_required(touched_cost) - w.policy().limits.gain_floor / w.model.payback_hours() * price_spared;
+  const Limits& limits = w.policy().limits;
+  option.gain_required = w.model.gain_required(touched_cost) -
+                         limits.gain_floor / w.model.payback_hours() * price_spared +
+                         limits.emptying_floor / sleep_payback_hours(w) * static_cast<double>(option.changes.size());
   if (!all_placed || !option.sufficient() || option.gain <= 0) option.changes.clear();
   return option;
 }

@@ -79,6 +79,15 @@ TEST_F(Consolidation, WhatIsAskedForMayComeInOverTheTimeThatItIsMeantFor) {
   EXPECT_EQ(count_migrations(decide(cluster_.state, policy_, 1).chosen.actions), 2);
 }
 
+/// Two VMs would leave, and at most 60 an hour are to be gained.
+TEST_F(Consolidation, EachVmThatLeavesMayAskForMore) {
+  policy_.limits.payback = policy_.limits.sleep_payback = std::chrono::hours(1);
+  policy_.limits.emptying_floor = 20;
+  EXPECT_EQ(count_migrations(decide(cluster_.ready(), policy_, 1).chosen.actions), 2);
+  policy_.limits.emptying_floor = 31;
+  EXPECT_THAT(decide(cluster_.state, policy_, 1).chosen.actions, IsEmpty());
+}
+
 TEST_F(Consolidation, IsNotWorthItWhereEnergyIsCheap) {
   policy_.prices.energy_per_kwh = 0.01;
   EXPECT_THAT(decide(cluster_.ready(), policy_, 1).chosen.actions, IsEmpty());

@@ -28,12 +28,12 @@ std::string figures(const Policy& p) {
       << ' ' << c.capacity_per_core_hour << ' ' << c.imbalance_per_host_hour << ' ' << c.migration_per_gib << ' '
       << c.action_fixed << ' ' << c.downtime_per_second << ' ' << c.rule_violation_per_hour << ' ' << c.energy_per_kwh
       << ' ' << c.waiting_per_vm_hour << ' ' << c.crowding_per_host_hour << ' ' << l.sleep_payback.count() << ' '
-      << l.awake_min.count() << ' ' << l.settle_hosts << ' ' << l.gain_floor << ' ' << l.slowdown_free << ' '
-      << l.memory_promise << ' ' << l.memory_bursts << ' ' << l.memory_comfort << ' ' << l.cooldown.count() << ' '
-      << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' ' << l.moves_per_hour << ' '
-      << l.moves_per_hour_per_host << ' ' << l.moves_per_hour_per_vm << ' ' << l.spare_hosts << ' ' << l.cpu_headroom
-      << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' ' << l.lookahead.count() << ' '
-      << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
+      << l.awake_min.count() << ' ' << l.settle_hosts << ' ' << l.gain_floor << ' ' << l.emptying_floor << ' '
+      << l.slowdown_free << ' ' << l.memory_promise << ' ' << l.memory_bursts << ' ' << l.memory_comfort << ' '
+      << l.cooldown.count() << ' ' << l.concurrent_migrations << ' ' << l.concurrent_migrations_per_host << ' '
+      << l.moves_per_hour << ' ' << l.moves_per_hour_per_host << ' ' << l.moves_per_hour_per_vm << ' ' << l.spare_hosts
+      << ' ' << l.cpu_headroom << ' ' << l.memory_headroom << ' ' << l.payback.count() << ' ' << l.gain_min << ' '
+      << l.lookahead.count() << ' ' << l.migration_bandwidth_bytes_per_s << ' ' << l.downtime_ms_max;
   for (const auto& r : p.affinity) {
     out << "\naffinity " << r.name << ' ' << r.apart << r.hard << r.by_fault_domain << ' ' << r.price_per_hour << ' '
         << r.vms.size();

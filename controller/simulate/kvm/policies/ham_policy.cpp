@@ -120,6 +120,7 @@ HamOptions::HamOptions() {
   limits.migration_bandwidth_bytes_per_s = 95 * kMiB;
   limits.gain_min = 0;
   limits.gain_floor = 0.12;
+  limits.emptying_floor = 0.01;
   limits.slowdown_free = kLossFree;
   limits.spare_hosts = 0;
 }
