@@ -51,6 +51,7 @@ StepCosts::StepCosts(const ClusterModel& model)
   const double sleep_payback = std::max(payback, to_seconds(limits.sleep_payback) / 3600);
   spared_ = 1 - payback / sleep_payback;
   floor_ = limits.gain_floor / payback;
+  emptying_floor_ = limits.emptying_floor / sleep_payback;
 }
 
 double StepCosts::host(std::size_t h, VmSet set) {
@@ -143,7 +144,7 @@ double StepCosts::total(const std::vector<std::size_t>& hosts) {
     if (!model_.vms[v].active || hosts[v] == from) continue;
     const bool drained = sets[from] == 0 && may_sleep_[from] != 0;
     const bool opens = home_[hosts[v]] == 0;
-    if (drained) cost -= spared_ * move_[v];
+    if (drained) cost += emptying_floor_ - spared_ * move_[v];
     if (!drained && !opens) cost += floor_;
     if (drained && paid[from]++ == 0) cost += floor_;
     if (opens && paid[hosts[v]]++ == 0) cost += floor_;

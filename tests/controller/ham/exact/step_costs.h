@@ -75,6 +75,7 @@ class StepCosts {
   std::vector<Load> loads_;
   double spared_ = 0;
   double floor_ = 0;
+  double emptying_floor_ = 0;  ///< of each VM that leaves a host that is emptied
   std::vector<std::unordered_map<VmSet, double>> known_;  ///< [host]
   std::int64_t priced_ = 0;
 };
