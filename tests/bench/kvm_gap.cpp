@@ -17,6 +17,7 @@
 #include "controller/simulate/kvm/policies/ham_policy.h"
 #include "controller/simulate/kvm/policies/outlook_sources.h"
 #include "controller/simulate/kvm/run.h"
+#include "tests/bench/kvm_weeks.h"
 #include "tests/controller/ham/exact/step_solver.h"
 
 namespace proteus::simulate::kvm {
@@ -199,32 +200,28 @@ int main_with(const std::vector<std::string>& arguments) {
                "usage: bench_kvm_gap gap DATA_DIR FIRST LAST EVERY [NODES] | run DATA_DIR FIRST LAST [NODES]\n");
     return 2;
   }
-  const Result<Traces> traces = read_traces(arguments[1]);
-  if (!traces) {
-    fmt::print(stderr, "bench_kvm_gap: {}\n", traces.error().message);
+  const Result<Weeks> weeks = read_weeks(arguments[1], "small", arguments[2], arguments[3]);
+  if (!weeks) {
+    fmt::print(stderr, "bench_kvm_gap: {}\n", weeks.error().message);
     return 1;
   }
   const std::size_t nodes_at = whole ? 4 : 5;
   const std::int64_t nodes = arguments.size() > nodes_at ? std::stoll(arguments[nodes_at]) : 200'000;
-  for (std::uint64_t seed = std::stoull(arguments[2]); seed <= std::stoull(arguments[3]); ++seed) {
-    const Result<Workload> workload = generate(*traces, "small", seed);
-    if (!workload) {
-      fmt::print(stderr, "bench_kvm_gap: {}\n", workload.error().message);
-      return 1;
-    }
+  std::uint64_t seed = weeks->first_seed - 1;
+  for (const Workload& week : weeks->list) {
+    ++seed;
     if (whole) {
       const double ours =
-          run_with(*workload, [](const auto&... decision) { return ham::decide(decision...); }).metrics.cost_eur;
-      const double exact = run_with(*workload, [&](const auto&... decision) {
-                             return decide_exactly(decision..., nodes);
-                           }).metrics.cost_eur;
+          run_with(week, [](const auto&... decision) { return ham::decide(decision...); }).metrics.cost_eur;
+      const double exact =
+          run_with(week, [&](const auto&... decision) { return decide_exactly(decision..., nodes); }).metrics.cost_eur;
       fmt::print("seed {}: {:.3f} EUR by ham::decide(), {:.3f} by the solver ({:+.2f} %)\n", seed, ours, exact,
                  100 * (ours - exact) / exact);
       std::fflush(stdout);
       continue;
     }
     Comparison comparison(std::stoi(arguments[4]), nodes);
-    run_with(*workload, [&](const auto&... decision) { return comparison.decide(decision...); });
+    run_with(week, [&](const auto&... decision) { return comparison.decide(decision...); });
     comparison.gaps.print(fmt::format("seed {}", seed).c_str());
   }
   return 0;

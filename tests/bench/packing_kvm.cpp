@@ -11,6 +11,7 @@
 
 #include "controller/simulate/kvm/policies/packing.h"
 #include "controller/simulate/kvm/run.h"
+#include "tests/bench/kvm_weeks.h"
 
 namespace proteus::simulate::kvm {
 namespace {
@@ -49,26 +50,19 @@ int measure(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "usage: packing_kvm DATA_DIR SCENARIO FIRST LAST\n");
     return 2;
   }
-  const Result<Traces> traces = read_traces(arguments[0]);
-  if (!traces) {
-    fmt::print(stderr, "packing_kvm: {}\n", traces.error().message);
+  const Result<Weeks> weeks = read_weeks(arguments[0], arguments[1], arguments[2], arguments[3]);
+  if (!weeks) {
+    fmt::print(stderr, "packing_kvm: {}\n", weeks.error().message);
     return 1;
   }
-  const std::uint64_t first = std::stoull(arguments[2]);
-  const std::uint64_t last = std::stoull(arguments[3]);
-  const auto seeds = static_cast<double>(last - first + 1);
+  const auto seeds = static_cast<double>(weeks->list.size());
   for (const Reading& reading : readings()) {
     PackingRules rules = mfped_rules();
     reading.change(rules);
     Metrics sum;
-    for (std::uint64_t seed = first; seed <= last; ++seed) {
-      const Result<Workload> week = generate(*traces, arguments[1], seed);
-      if (!week) {
-        fmt::print(stderr, "packing_kvm: {}\n", week.error().message);
-        return 2;
-      }
+    for (const Workload& week : weeks->list) {
       PackingPolicy policy(rules);
-      const Metrics m = run(*week, policy).metrics;
+      const Metrics m = run(week, policy).metrics;
       sum.cost_eur += m.cost_eur;
       sum.sla_eur += m.sla_eur;
       sum.energy_kwh += m.energy_kwh;

@@ -15,6 +15,7 @@
 
 #include "controller/simulate/kvm/splitmix64.h"
 #include "controller/simulate/kvm/workload.h"
+#include "tests/bench/kvm_weeks.h"
 
 namespace proteus::simulate::kvm {
 namespace {
@@ -100,15 +101,14 @@ int weigh(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "usage: weigh_kvm DATA_DIR FIRST LAST\n");
     return 2;
   }
-  const Result<Traces> traces = read_traces(arguments[0]);
-  if (!traces) {
-    fmt::print(stderr, "weigh_kvm: {}\n", traces.error().message);
+  const Result<Weeks> weeks = read_weeks(arguments[0], "normal", arguments[1], arguments[2]);
+  if (!weeks) {
+    fmt::print(stderr, "weigh_kvm: {}\n", weeks.error().message);
     return 1;
   }
   Samples samples;
   SplitMix64 random(1);
-  for (std::uint64_t seed = std::stoull(arguments[1]); seed <= std::stoull(arguments[2]); ++seed) {
-    const Workload week = *generate(*traces, "normal", seed);
+  for (const Workload& week : weeks->list) {
     for (int host = 0; host < kHostsPerSeed; ++host) add_host(week, random, samples);
   }
   double usual = 0;
