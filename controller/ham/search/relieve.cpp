@@ -12,13 +12,35 @@ constexpr std::size_t kBlockedRaisesMax = 8;
 /// Refused hosts that a VM is tried on, for each that may take it.
 constexpr std::size_t kTriesPerTarget = 4;
 
+/// What soft rules could cost a VM at most.
+double soft_price(const Workspace& w, std::size_t v) {
+  double price = 0;
+  for (const std::uint32_t rule : w.model.vms[v].affinity) {
+    const AffinityRule& affinity = w.model.policy.affinity[rule];
+    if (!affinity.hard) price += affinity.price_per_hour;
+  }
+  return price;
+}
+
+/// In a large cluster, or where prices are dear to work out, a VM is not priced on any host if leaving its own cannot
+/// pay: no host is better off for having it, and its own cost changes only where it is given more.
+bool cannot_pay(const Workspace& w, std::size_t v, const Departure& departure) {
+  if ((w.thorough && w.model.service == nullptr) || w.plan.hard_violations_of(v) != 0 || w.plan.moved(v)) return false;
+  const bool raises = wants_cpu(w.plan, v) && w.model.policy.strategies.reshape;
+  const double gain_at_most = departure.performance + departure.utilisation + soft_price(w, v) +
+                              (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
+  return gain_at_most <= w.model.gain_required(w.plan.cost_of_host(w.plan.placement(v).host));
+}
+
 /// The best move of each VM, kept in a heap. A move's gain depends on its two hosts alone: when one of them has
 /// changed, the gain is worked out again, but only when its turn comes (lazy greedy).
 class Reliever {
  public:
-  explicit Reliever(Workspace& w) : w_(w), targets_(w), rows_(w.model.vms.size()), versions_(w.model.hosts.size()) {}
+  explicit Reliever(Workspace& w)
+      : w_(w), targets_(w), rows_(w.model.vms.size()), changed_(w.model.hosts.size()), moved_(w.model.vms.size()) {}
 
-  /// Takes moves until none is sufficient. False: none was taken.
+  /// Takes moves until none is sufficient. False: none was taken. Again: what has become emptier since a VM was tried
+  /// on it may be a better place by now.
   bool run(bool explain) {
     bool taken_any = false;
     for (std::size_t v = 0; v < rows_.size(); ++v) {
@@ -39,12 +61,13 @@ class Reliever {
   }
 
  private:
+  static constexpr int kNever = -1;
   struct Row {
     Option best;
     std::size_t to = 0;
     int stamp = 0;  ///< of the heap's entry that counts
-    int from_version = 0;
-    int to_version = 0;
+    int filled = kNever;
+    bool futile = false;  ///< no host that it was tried on would do
   };
   struct Entry {
     double gain;
@@ -54,26 +77,76 @@ class Reliever {
   };
 
   void fill_row(std::size_t v, bool explain) {
-    ++rows_[v].stamp;
+    Row& row = rows_[v];
+    ++row.stamp;
     if (!w_.eligible(v) || w_.plan.moved(v)) return;
     const std::size_t from = w_.plan.placement(v).host;
     if (w_.plan.cost_of_host(from) <= w_.price_min() && w_.model.vms[v].affinity.empty()) return;
-    std::vector<Option> options;
-    move_options(w_, targets_, v, explain, options);
+    std::vector<Option> options = move_options(v, futile_since(v), explain);
     w_.remember(options);
-    if (const Option* best = w_.pick(options, v)) {
-      Row& row = rows_[v];
-      row.best = *best;
-      row.to = best->changes.front().to.host;
-      row.from_version = versions_[from];
-      row.to_version = versions_[row.to];
-      heap_.push({best->gain, v, row.stamp});
-    }
+    const Option* best = w_.pick(options, v);
+    row.futile = best == nullptr && !w_.result.exhausted;
+    row.filled = now_;
+    if (best == nullptr) return;
+    row.best = *best;
+    row.to = best->changes.front().to.host;
+    heap_.push({best->gain, v, row.stamp});
   }
 
   bool fresh(std::size_t v) const {
     const Row& row = rows_[v];
-    return row.from_version == versions_[w_.plan.placement(v).host] && row.to_version == versions_[row.to];
+    return changed_[w_.plan.placement(v).host] <= row.filled && changed_[row.to] <= row.filled;
+  }
+
+  /// Hosts that have not changed since then need not be tried again: neither the VM's own host has changed, nor where
+  /// those are that its rules are about.
+  int futile_since(std::size_t v) const {
+    const Row& row = rows_[v];
+    if (!row.futile || changed_[w_.plan.placement(v).host] > row.filled) return kNever;
+    for (const std::uint32_t rule : w_.model.vms[v].affinity) {
+      for (const std::size_t other : w_.model.rule_vms[rule]) {
+        if (moved_[other] > row.filled) return kNever;
+      }
+    }
+    return row.filled;
+  }
+
+  /// The moves of a VM to hosts that have changed since, evaluated, as far as rules allow them; explain: refusals are
+  /// logged.
+  std::vector<Option> move_options(std::size_t v, int since, bool explain) {
+    std::vector<Option> options;
+    const Departure& departure = w_.plan.depart(v);
+    if (cannot_pay(w_, v, departure)) return options;
+    std::size_t asked = 0;
+    std::size_t accepted = 0;
+    bool may_move = false;
+    std::vector<Change> moves;
+    targets_.for_each(v, [&](std::size_t target) {
+      bool taken = changed_[target] <= since;
+      if (!taken) {
+        moves.clear();
+        propose_moves(w_.plan, v, std::array{target}, moves);
+        if (moves.empty()) return true;
+        if (!may_move && refusal(w_.plan, moves.front(), Rule::Scope::kVm, false)) {
+          if (explain) w_.reject_explained(moves.front(), Rule::Scope::kVm);
+          return false;
+        }
+        may_move = true;
+        for (const Change& move : moves) {
+          if (refusal(w_.plan, move, Rule::Scope::kChange, false)) {
+            if (explain) w_.reject_explained(move, Rule::Scope::kChange);
+            continue;
+          }
+          if (!w_.spend()) return false;
+          options.push_back(w_.make_option(move, w_.plan.evaluate(move, departure), Step::Cause::kRelieve));
+          taken = true;
+        }
+      }
+      ++asked;
+      if (taken) ++accepted;
+      return w_.thorough || (accepted < kTargetsMax && asked < kTriesPerTarget * kTargetsMax);
+    });
+    return options;
   }
 
   /// The rows within 1 % of the best, taken off the heap.
@@ -108,10 +181,12 @@ class Reliever {
       touched.push_back(change.to.host);
     }
     w_.take(option);
+    ++now_;
+    for (const Change& change : option.changes) moved_[change.vm] = now_;
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     for (const std::size_t h : touched) {
-      ++versions_[h];
+      changed_[h] = now_;
       targets_.update(h);
     }
     // On the hosts touched, what did not pay before may pay now.
@@ -167,68 +242,18 @@ class Reliever {
 
   Workspace& w_;
   Targets targets_;
-  std::vector<Row> rows_;      ///< by VM
-  std::vector<int> versions_;  ///< by host: how often it has changed
+  std::vector<Row> rows_;     ///< by VM
+  int now_ = 0;               ///< moves taken
+  std::vector<int> changed_;  ///< by host: when it did last
+  std::vector<int> moved_;    ///< by VM
   std::priority_queue<Entry> heap_;
 };
 
 }  // namespace
 
-namespace {
-
-/// What soft rules could cost a VM at most.
-double soft_price(const Workspace& w, std::size_t v) {
-  double price = 0;
-  for (const std::uint32_t rule : w.model.vms[v].affinity) {
-    const AffinityRule& affinity = w.model.policy.affinity[rule];
-    if (!affinity.hard) price += affinity.price_per_hour;
-  }
-  return price;
-}
-
-}  // namespace
-
-void move_options(Workspace& w, const Targets& targets, std::size_t v, bool explain, std::vector<Option>& out) {
-  const Departure& departure = w.plan.depart(v);
-  // In a large cluster, or where prices are dear to work out, a VM is not priced on any host if leaving its own cannot
-  // pay: no host is better off for having it, and its own cost changes only where it is given more.
-  const bool in_place = w.plan.hard_violations_of(v) == 0;
-  if ((!w.thorough || w.model.service != nullptr) && in_place && !w.plan.moved(v)) {
-    const bool raises = wants_cpu(w.plan, v) && w.model.policy.strategies.reshape;
-    const double gain_at_most = departure.performance + departure.utilisation + soft_price(w, v) +
-                                (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
-    const double present_cost = w.plan.cost_of_host(w.plan.placement(v).host);
-    if (gain_at_most <= w.model.gain_required(present_cost)) return;
-  }
-  std::size_t asked = 0;
-  std::size_t accepted = 0;
-  std::vector<Change> moves;
-  targets.for_each(v, [&](std::size_t target) {
-    moves.clear();
-    propose_moves(w.plan, v, std::array{target}, moves);
-    if (moves.empty()) return true;
-    if (asked++ == 0 && refusal(w.plan, moves.front(), Rule::Scope::kVm, false)) {
-      if (explain) w.reject_explained(moves.front(), Rule::Scope::kVm);
-      return false;
-    }
-    bool taken = false;
-    for (const Change& move : moves) {
-      if (refusal(w.plan, move, Rule::Scope::kChange, false)) {
-        if (explain) w.reject_explained(move, Rule::Scope::kChange);
-        continue;
-      }
-      if (!w.spend()) return false;
-      out.push_back(w.make_option(move, w.plan.evaluate(move, departure), Step::Cause::kRelieve));
-      taken = true;
-    }
-    if (taken) ++accepted;
-    return w.thorough || (accepted < kTargetsMax && asked < kTriesPerTarget * kTargetsMax);
-  });
-}
-
 void relieve(Workspace& w) {
-  // What has become emptier since its rows were filled may be a better place by now: again until nothing is found.
-  for (bool first = true; Reliever(w).run(first); first = false) {
+  Reliever reliever(w);
+  for (bool first = true; reliever.run(first); first = false) {
     if (w.moves_left() <= 0 || w.result.exhausted) return;
   }
 }

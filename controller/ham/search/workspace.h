@@ -125,8 +125,6 @@ void choose_power(Workspace& w);
 
 /// A rule forbids the change, and not only for now: what takes several cycles asks no others.
 bool lasting_refusal(const PlanState& plan, const Change& change);
-/// The moves of one VM that rules allow, evaluated; explain: refusals are logged.
-void move_options(Workspace& w, const Targets& targets, std::size_t vm, bool explain, std::vector<Option>& out);
 /// What each host in maintenance cannot get rid of, whatever the limits on concurrency, goes to the log's front.
 void check_evacuations(const PlanState& plan, RejectionLog& log);
 
