@@ -1,6 +1,7 @@
 #include "controller/ham/score/service.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "controller/ham/score/contention.h"
@@ -82,18 +83,27 @@ struct ServicePrices::Guests {
 /// What all VMs of a host meet there, cell by cell.
 struct ServicePrices::HostCells {
   explicit HostCells(std::size_t cells)
-      : running(cells), vague(cells), disk(cells), network(cells), level(cells), all_wait(cells), uneasy() {}
-  std::vector<float> running;       ///< share of the time that a runnable vCPU runs
-  std::vector<float> vague;         ///< its standard error, relative to it
-  std::vector<float> disk;          ///< how much longer an operation takes than on the best host at rest
-  std::vector<float> network;       ///< likewise
-  std::vector<float> level;         ///< cores that each vCPU gets at most
-  std::vector<char> all_wait;       ///< every VM is kept waiting
-  std::vector<std::size_t> uneasy;  ///< cells in which even a VM that is not sensitive may lose something
+      : values(6 * cells),
+        running(values.data()),
+        vague(running + cells),
+        disk(vague + cells),
+        network(disk + cells),
+        level(network + cells),
+        performance(level + cells),
+        all_wait(cells) {}
+  std::vector<float> values;
+  float* running;              ///< share of the time that a runnable vCPU runs
+  float* vague;                ///< its standard error, relative to it
+  float* disk;                 ///< how much longer an operation takes than on the best host at rest
+  float* network;              ///< likewise
+  float* level;                ///< cores that each vCPU gets at most
+  float* performance;          ///< of the VM that is looked at
+  std::vector<char> all_wait;  ///< every VM is kept waiting
+  bool uneasy = false;         ///< there are cells in which even a VM that is not sensitive may lose something
 };
 
 ServicePrices::ServicePrices(const ClusterModel& model)
-    : model_(model), scenarios_(model.state.scenarios), sensitive_(model.vms.size()) {
+    : model_(model), scenarios_(model.state.scenarios), vms_(model.vms.size()) {
   if (scenarios_ == nullptr) {
     scenarios_ = std::make_shared<const Scenarios>(scenarios_of_forecasts(model.state, model.horizon));
   }
@@ -105,28 +115,30 @@ ServicePrices::ServicePrices(const ClusterModel& model)
   }
   double slowest = 1;
   for (const HostModel& host : model.hosts) slowest = std::min(slowest, host.state->core_speed);
-  disk_share_.resize(model.vms.size() * cells);
-  network_share_.resize(disk_share_.size());
+  work_.resize(3 * model.vms.size() * cells);
   for (std::size_t v = 0; v < model.vms.size(); ++v) {
     const VmState& vm = *model.vms[v].state;
-    for (std::size_t at = v * cells; at < (v + 1) * cells; ++at) {
-      disk_share_[at] = share_of(scenarios_->disk_bytes_per_s[at], vm.disk_half_bytes_per_s);
-      network_share_[at] = share_of(scenarios_->network_bytes_per_s[at], vm.network_half_bytes_per_s);
-      if (scenarios_->cpu_cores[at] > vm.allocation.vcpus * slowest || disk_share_[at] > kNoticeable ||
-          network_share_[at] > kNoticeable) {
-        sensitive_[v] = 1;
-      }
+    float* work = &work_[3 * v * cells];
+    bool sensitive = false;
+    for (std::size_t i = 0; i < cells; ++i) {
+      const std::size_t at = v * cells + i;
+      const float cpu = work[i] = scenarios_->cpu_cores[at];
+      const float disk = work[cells + i] = share_of(scenarios_->disk_bytes_per_s[at], vm.disk_half_bytes_per_s);
+      const float network = work[2 * cells + i] =
+          share_of(scenarios_->network_bytes_per_s[at], vm.network_half_bytes_per_s);
+      sensitive |= cpu > vm.allocation.vcpus * slowest || disk > kNoticeable || network > kNoticeable;
     }
+    vms_[v] = {model.vms[v].value_per_hour, static_cast<float>(vm.allocation.vcpus), sensitive};
   }
 }
 
 float ServicePrices::helper_work(const Guest& guest, std::size_t cell) const {
-  const float cpu = scenarios_->cpu_cores[guest.vm * scenarios_->cells() + cell];
+  const float cpu = work_[3 * guest.vm * scenarios_->cells() + cell];
   return std::min(static_cast<float>(model_.vms[guest.vm].helper_rule->share) * cpu, guest.work_most);
 }
 
 float ServicePrices::cores_of(const Guest& guest, std::size_t cell) const {
-  const float cpu = scenarios_->cpu_cores[guest.vm * scenarios_->cells() + cell];
+  const float cpu = work_[3 * guest.vm * scenarios_->cells() + cell];
   switch (guest.part) {
     case Guest::Part::kAll: return cpu;
     case Guest::Part::kOwn: return cpu - helper_work(guest, cell);
@@ -137,8 +149,8 @@ float ServicePrices::cores_of(const Guest& guest, std::size_t cell) const {
 }
 
 int ServicePrices::vcpus_of(const Guest& guest) const {
-  const VmModel& vm = model_.vms[guest.vm];
-  return guest.part == Guest::Part::kHelper ? vm.helper_rule->vcpus : vm.state->allocation.vcpus;
+  if (guest.part == Guest::Part::kHelper) return model_.vms[guest.vm].helper_rule->vcpus;
+  return static_cast<int>(vms_[guest.vm].vcpus);
 }
 
 void ServicePrices::add(ServiceLoad& load, std::size_t h, const Guest& guest, float sign) const {
@@ -146,7 +158,7 @@ void ServicePrices::add(ServiceLoad& load, std::size_t h, const Guest& guest, fl
   const HostState& host = *model_.hosts[h].state;
   const int vcpus = vcpus_of(guest);
   const auto most = static_cast<float>(vcpus * host.core_speed);
-  const float* cpu = &scenarios_->cpu_cores[guest.vm * cells];
+  const float* cpu = &work_[3 * guest.vm * cells];
   const float* disk = &scenarios_->disk_bytes_per_s[guest.vm * cells];
   const float* network = &scenarios_->network_bytes_per_s[guest.vm * cells];
   const bool whole = guest.part == Guest::Part::kAll;
@@ -172,6 +184,7 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const Guests& gu
   const HostState& state = *host.state;
   const std::size_t cells = scenarios_->cells();
   HostCells result(cells);
+  std::vector<std::pair<double, int>> claims;
   for (std::size_t i = 0; i < cells; ++i) {
     const double cores = load[i] + state.cpu_overhead_cores;
     const auto [ratio, error] = wait_ratio(host, cores, load[3 * cells + i]);
@@ -179,7 +192,7 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const Guests& gu
     const double network = stretch_of(state.network, host.network_wait.get(), load[2 * cells + i]);
     double level = state.core_speed;
     if (cores > host.capacity_cores) {
-      std::vector<std::pair<double, int>> claims;
+      claims.clear();
       guests.for_each([&](const Guest& guest) {
         const int vcpus = vcpus_of(guest);
         claims.emplace_back(std::min<double>(cores_of(guest, i), vcpus * state.core_speed), vcpus);
@@ -194,50 +207,63 @@ ServicePrices::HostCells ServicePrices::cells_of(std::size_t h, const Guests& gu
     result.all_wait[i] = static_cast<char>(ratio > kContended / (1 - kContended));
     const bool calm =
         ratio < kCalmWait && cores <= host.capacity_cores && disk < kCalmStretch && network < kCalmStretch;
-    if (!calm) result.uneasy.push_back(i);
+    result.uneasy |= !calm;
   }
   return result;
 }
 
 void ServicePrices::add_vm(std::size_t v, const HostCells& host, ServicePrice& price, double& contended) const {
-  const std::size_t base = v * scenarios_->cells();
-  const auto vcpus = static_cast<float>(model_.vms[v].state->allocation.vcpus);
+  const Worker& vm = vms_[v];
+  if (!vm.sensitive && !host.uneasy) return;
+  const std::size_t cells = scenarios_->cells();
+  const float* cpu = &work_[3 * v * cells];
+  const float* disk_share = cpu + cells;
+  const float* network_share = disk_share + cells;
   const auto full = static_cast<float>(1 - model_.policy.limits.slowdown_free);
-  double lost = 0;
-  double error = 0;
-  const auto look = [&](std::size_t i) {
-    const float disk = 1 + disk_share_[base + i] * (host.disk[i] - 1);
-    const float network = 1 + network_share_[base + i] * (host.network[i] - 1);
-    const float most = vcpus * host.level[i];
-    const float cpu = scenarios_->cpu_cores[base + i];
-    float performance = host.running[i] / (disk * network);
-    if (cpu > most) {
-      performance *= most / cpu;
-      if (host.all_wait[i] == 0 && most < (1 - static_cast<float>(kContended)) * cpu) contended += weights_[i];
-    }
-    if (performance >= full) return;
-    lost += weights_[i] * (full - performance);
-    error += weights_[i] * performance * host.vague[i];
+  const auto most_of = [&](std::size_t i) {
+    return std::max(vm.vcpus * host.level[i], std::numeric_limits<float>::min());  // a VM that asks for nothing gets it
   };
-  if (sensitive_[v] != 0) {
-    for (std::size_t i = 0; i < scenarios_->cells(); ++i) look(i);
-  } else {
-    for (const std::size_t i : host.uneasy) look(i);
+  // Without branches, and nothing is added up, so that compilers do several cells at once.
+  int loses = 0;
+  int lacks = 0;
+  for (std::size_t i = 0; i < cells; ++i) {
+    const float disk = 1 + disk_share[i] * (host.disk[i] - 1);
+    const float network = 1 + network_share[i] * (host.network[i] - 1);
+    const float most = most_of(i);
+    const float performance = host.running[i] / (disk * network) * (most / std::max(cpu[i], most));
+    host.performance[i] = performance;
+    loses |= static_cast<int>(performance < full);
+    lacks |= static_cast<int>(most < (1 - static_cast<float>(kContended)) * cpu[i]);
   }
-  price.slowdown_per_hour += model_.vms[v].value_per_hour * lost;
-  price.slowdown_error += model_.vms[v].value_per_hour * error;
+  if (loses != 0) {
+    double lost = 0;
+    double error = 0;
+    for (std::size_t i = 0; i < cells; ++i) {
+      const float performance = host.performance[i];
+      if (performance >= full) continue;
+      lost += weights_[i] * (full - performance);
+      error += weights_[i] * performance * host.vague[i];
+    }
+    price.slowdown_per_hour += vm.value_per_hour * lost;
+    price.slowdown_error += vm.value_per_hour * error;
+  }
+  if (lacks == 0) return;
+  for (std::size_t i = 0; i < cells; ++i) {
+    const bool lacking = most_of(i) < (1 - static_cast<float>(kContended)) * cpu[i];
+    if (lacking && host.all_wait[i] == 0) contended += weights_[i];
+  }
 }
 
 void ServicePrices::add_part(const Guest& guest, const HostCells& host, ServicePrice& price, double& contended) const {
-  const VmModel& vm = model_.vms[guest.vm];
-  const std::size_t base = guest.vm * scenarios_->cells();
+  const std::size_t cells = scenarios_->cells();
+  const float* work = &work_[3 * guest.vm * cells];
   const auto vcpus = static_cast<float>(vcpus_of(guest));
   const auto full = static_cast<float>(1 - model_.policy.limits.slowdown_free);
   const bool helps = guest.part == Guest::Part::kHelper;
   double lost = 0;
   double error = 0;
-  for (std::size_t i = 0; i < scenarios_->cells(); ++i) {
-    const float cpu = scenarios_->cpu_cores[base + i];
+  for (std::size_t i = 0; i < cells; ++i) {
+    const float cpu = work[i];
     if (cpu <= 0 && helps) continue;
     const float asked = cores_of(guest, i);
     const float served = asked > 0 ? std::min(1.0F, vcpus * host.level[i] / asked) : 1;
@@ -251,15 +277,15 @@ void ServicePrices::add_part(const Guest& guest, const HostCells& host, ServiceP
       continue;
     }
     // Its helper is taken to do as much of its part as is paid for; what it does less, its host is charged with.
-    const float disk = 1 + disk_share_[base + i] * (host.disk[i] - 1);
-    const float network = 1 + network_share_[base + i] * (host.network[i] - 1);
+    const float disk = 1 + work[cells + i] * (host.disk[i] - 1);
+    const float network = 1 + work[2 * cells + i] * (host.network[i] - 1);
     const float performance = (done + full * helped) / (disk * network);
     if (performance >= full) continue;
     lost += weights_[i] * (full - performance);
     error += weights_[i] * done / (disk * network) * host.vague[i];
   }
-  price.slowdown_per_hour += vm.value_per_hour * lost;
-  price.slowdown_error += vm.value_per_hour * error;
+  price.slowdown_per_hour += vms_[guest.vm].value_per_hour * lost;
+  price.slowdown_error += vms_[guest.vm].value_per_hour * error;
 }
 
 ServicePrice ServicePrices::price(std::size_t h, std::span<const Guest> there, std::span<const Guest> leaves,

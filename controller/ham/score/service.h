@@ -58,6 +58,11 @@ class ServicePrices {
  private:
   struct HostCells;
   struct Guests;
+  struct Worker {
+    double value_per_hour = 0;
+    float vcpus = 1;
+    bool sensitive = false;  ///< may lose something even where nothing is contended
+  };
   HostCells cells_of(std::size_t host, const Guests& guests, const ServiceLoad& load) const;
   /// Value lost by a VM an hour and how uncertain it is, and the share of the time in which it waits or lacks CPU.
   void add_vm(std::size_t vm, const HostCells& cells, ServicePrice& price, double& contended) const;
@@ -70,10 +75,11 @@ class ServicePrices {
 
   const ClusterModel& model_;
   std::shared_ptr<const Scenarios> scenarios_;
-  std::vector<float> weights_;        ///< [cell] share of time and likelihood; their sum is 1
-  std::vector<float> disk_share_;     ///< [vm · cells + cell] of its time, on the best host at rest
-  std::vector<float> network_share_;  ///< likewise
-  std::vector<char> sensitive_;       ///< [vm] may lose something even where nothing is contended
+  std::vector<float> weights_;  ///< [cell] share of time and likelihood; their sum is 1
+  std::vector<Worker> vms_;
+  /// [3 · vm · cells] of each VM cores, then the shares of its time that it spends in disk and network I/O on the best
+  /// host at rest: side by side, since this is read most.
+  std::vector<float> work_;
 };
 
 }  // namespace proteus::ham

@@ -2,7 +2,7 @@
 #include <span>
 #include <utility>
 
-#include "controller/ham/search/workspace.h"
+#include "controller/ham/search/targets.h"
 
 namespace proteus::ham {
 namespace {

@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
-#include "controller/ham/search/workspace.h"
+#include "controller/ham/search/targets.h"
 
 namespace proteus::ham {
 namespace {
@@ -81,12 +80,10 @@ void open_host(Workspace& w) {
   Option best;
   std::size_t host = kNowhere;
   std::vector<std::size_t> candidates;
-  std::vector<std::tuple<double, double, std::int64_t, double, bool>> tried;  // hosts without VMs are mostly alike
+  std::vector<std::pair<HostKind, bool>> tried;  // hosts without VMs are mostly alike
   for (std::size_t h = 0; h < w.model.hosts.size(); ++h) {
     if (!may_open(w, h)) continue;
-    const HostModel& model = w.model.hosts[h];
-    const std::tuple kind(model.capacity_cores, model.state->core_speed, model.memory_bytes, model.idle_watts,
-                          model.state->asleep);
+    const std::pair kind(kind_of(w.model.hosts[h]), w.model.hosts[h].state->asleep);
     if (std::find(tried.begin(), tried.end(), kind) != tried.end()) continue;
     if (tried.empty()) candidates = leavers(w);
     tried.push_back(kind);

@@ -83,9 +83,9 @@ constexpr std::int64_t kEvaluationsPerVm = 40;
 /// Where VMs' work has a value, an evaluation takes so many times as long, and so many times fewer are made.
 constexpr std::int64_t kServiceEvaluationCost = 6;
 /// Up to this many hosts, every VM is tried on every host, pairs of VMs change places and VMs are packed anew; in
-/// larger clusters a VM is tried on the kTargetsMax least used hosts that its rules allow.
+/// larger clusters a VM is tried on kTargetsMax hosts that its rules allow, the least used of each kind (targets.h).
 constexpr std::size_t kThoroughHosts = 32;
-constexpr std::size_t kTargetsMax = 16;
+constexpr std::size_t kTargetsMax = 8;
 
 /// Searches once per automation level that VMs have (automatic first, so that nothing automatic waits for a person):
 /// repair of broken hard rules in the fewest moves; reshapes, best first; migrations, best first, alone or together

@@ -2,7 +2,7 @@
 #include <array>
 #include <queue>
 
-#include "controller/ham/search/workspace.h"
+#include "controller/ham/search/targets.h"
 #include "controller/ham/strategies/strategy.h"
 
 namespace proteus::ham {

@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::size_t kOptionsKept = 64;
 constexpr double kTieShare = 0.01;
-/// Sleeping hosts are tried after all others, and only so many.
-constexpr double kAsleepUse = 1e6;
 
 bool better_gain(const Option& a, const Option& b) {
   return a.gain > b.gain;
@@ -167,52 +165,6 @@ std::size_t Workspace::random_below(std::size_t n) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
   return static_cast<std::size_t>((z ^ (z >> 31)) % n);
-}
-
-Targets::Targets(const Workspace& workspace) : workspace_(workspace), use_(workspace.model.hosts.size(), -1) {
-  if (workspace.thorough) return;
-  const ClusterModel& model = workspace.model;
-  std::size_t asleep = 0;
-  for (std::size_t h = 0; h < model.hosts.size(); ++h) {
-    const HostState& host = *model.hosts[h].state;
-    const bool busy = model.policy.limits.settle_hosts && model.hosts[h].migrations_running > 0;
-    if (host.maintenance || busy || model.hosts[h].capacity_cores <= 0) continue;
-    if (host.asleep) {
-      if (!model.policy.strategies.consolidate || ++asleep > kTargetsMax) continue;
-    } else if (!host.fresh || !host.commandable) {
-      continue;
-    }
-    use_[h] = use_of(h);
-    by_use_.emplace(use_[h], h);
-  }
-}
-
-double Targets::use_of(std::size_t h) const {
-  const HostModel& host = workspace_.model.hosts[h];
-  return (host.state->asleep ? kAsleepUse : 0) + workspace_.plan.cpu_peak_cores(h) / host.capacity_cores;
-}
-
-void Targets::update(std::size_t h) {
-  if (use_[h] < 0) return;
-  by_use_.erase({use_[h], h});
-  use_[h] = use_of(h);
-  by_use_.emplace(use_[h], h);
-}
-
-std::vector<std::size_t> Targets::partners(std::size_t v) const {
-  std::vector<std::size_t> hosts;
-  const ClusterModel& model = workspace_.model;
-  if (workspace_.thorough) return hosts;
-  for (const std::uint32_t rule : model.vms[v].affinity) {
-    if (model.policy.affinity[rule].apart) continue;
-    for (const std::size_t other : model.rule_vms[rule]) {
-      const std::size_t host = workspace_.plan.placement(other).host;
-      if (other != v && hosts.size() < kTargetsMax && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
-        hosts.push_back(host);
-      }
-    }
-  }
-  return hosts;
 }
 
 }  // namespace proteus::ham

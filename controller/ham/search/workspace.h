@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -62,41 +61,6 @@ struct Workspace {
   const std::uint64_t seed_;
   std::uint64_t random_;
   double least_remembered_ = -std::numeric_limits<double>::infinity();  ///< what gains no more is not kept
-};
-
-/// The hosts to try a VM on, the least used first. In a thorough search all of them, by index, so that what is
-/// forbidden is explained.
-class Targets {
- public:
-  explicit Targets(const Workspace& workspace);
-  /// The host's load has changed.
-  void update(std::size_t host);
-  /// Calls visit(host) for each host but the VM's own until it returns false.
-  template <typename Visit>
-  void for_each(std::size_t vm, const Visit& visit) const {
-    const std::size_t own = workspace_.plan.placement(vm).host;
-    for (const std::size_t host : partners(vm)) {
-      if (host != own && !visit(host)) return;
-    }
-    if (workspace_.thorough) {
-      for (std::size_t host = 0; host < workspace_.model.hosts.size(); ++host) {
-        if (host != own && !visit(host)) return;
-      }
-      return;
-    }
-    for (const auto& [use, host] : by_use_) {
-      if (host != own && workspace_.model.pins_allow(vm, host) && !visit(host)) return;
-    }
-  }
-
- private:
-  /// In a large cluster: hosts of VMs that this one belongs together with.
-  std::vector<std::size_t> partners(std::size_t vm) const;
-  double use_of(std::size_t host) const;
-
-  const Workspace& workspace_;
-  std::vector<double> use_;
-  std::set<std::pair<double, std::size_t>> by_use_;
 };
 
 // Phases, each in its own file. All leave a plan in which every step is allowed.
