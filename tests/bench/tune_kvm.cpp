@@ -29,8 +29,8 @@ constexpr const char* kLastSeed = "20";
 constexpr double kContentionMax = 0.0030;
 constexpr double kContentionPrice = 1e4;  ///< EUR for all of the VMs' time
 constexpr double kMovesMax = 150;
-constexpr double kMovePrice = 0.05;  ///< EUR
-constexpr double kDoubt = 1.64;      ///< standard errors
+constexpr double kMovePrice = 0.3;  ///< EUR
+constexpr double kDoubt = 1.64;     ///< standard errors
 
 struct Setup {
   HamOptions ham;
@@ -47,17 +47,17 @@ const std::vector<Parameter>& parameters() {
   static const auto hours = [](double h) { return from_seconds(h * 3600); };
   static const std::vector<Parameter> kAll = {
       {"payback_h", {3, 6, 12}, [](Setup& s, double v) { s.ham.limits.payback = hours(v); }},
-      {"gain_floor", {0.05, 0.08, 0.12, 0.2}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
-      {"emptying_eur", {0, 0.005, 0.01, 0.02}, [](Setup& s, double v) { s.ham.limits.emptying_floor = v; }},
+      {"gain_floor", {0.05, 0.08, 0.1, 0.12, 0.16}, [](Setup& s, double v) { s.ham.limits.gain_floor = v; }},
+      {"emptying_eur", {0.005, 0.0075, 0.01, 0.015}, [](Setup& s, double v) { s.ham.limits.emptying_floor = v; }},
       {"gain_min", {0, 0.1, 0.3}, [](Setup& s, double v) { s.ham.limits.gain_min = v; }},
       {"cooldown_h", {0, 0.5, 2}, [](Setup& s, double v) { s.ham.limits.cooldown = hours(v); }},
-      {"waiting_eur", {0.024, 0.048, 0.096}, [](Setup& s, double v) { s.ham.prices.waiting_per_vm_hour = v; }},
+      {"waiting_eur", {0.024, 0.048, 0.072, 0.096}, [](Setup& s, double v) { s.ham.prices.waiting_per_vm_hour = v; }},
       {"shortage_eur", {3, 10, 30}, [](Setup& s, double v) { s.ham.prices.memory_shortage_per_gib_hour = v; }},
       {"sleep_payback_h", {6, 12, 24}, [](Setup& s, double v) { s.ham.limits.sleep_payback = hours(v); }},
       {"awake_h", {6, 12, 24}, [](Setup& s, double v) { s.ham.limits.awake_min = hours(v); }},
       {"memory_headroom", {0, 0.07, 0.12}, [](Setup& s, double v) { s.ham.limits.memory_headroom = v; }},
       {"memory_comfort", {0.75, 0.85, 0.95}, [](Setup& s, double v) { s.ham.limits.memory_comfort = v; }},
-      {"crowding_eur", {0.15, 0.3, 0.5}, [](Setup& s, double v) { s.ham.prices.crowding_per_host_hour = v; }},
+      {"crowding_eur", {0.08, 0.15, 0.3}, [](Setup& s, double v) { s.ham.prices.crowding_per_host_hour = v; }},
       {"memory_promise", {0.97, 1, 1.05, 1.08}, [](Setup& s, double v) { s.ham.limits.memory_promise = v; }},
       {"memory_bursts", {0, 2, 3, 5}, [](Setup& s, double v) { s.ham.limits.memory_bursts = static_cast<int>(v); }},
       {"now", {0.2, 0.4, 0.6}, [](Setup& s, double v) { s.recent.now = v; }},

@@ -119,7 +119,7 @@ HamOptions::HamOptions() {
   limits.awake_min = std::chrono::hours(12);
   limits.migration_bandwidth_bytes_per_s = 95 * kMiB;
   limits.gain_min = 0;
-  limits.gain_floor = 0.05;
+  limits.gain_floor = 0.12;
   limits.emptying_floor = 0.01;
   limits.slowdown_free = kLossFree;
   limits.spare_hosts = 0;
