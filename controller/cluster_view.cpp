@@ -26,7 +26,7 @@ constexpr std::string_view kGroupPrefix = "group.";
 // Waiting for a CPU of the host by more than this share of the time is being kept waiting.
 constexpr double kKeptWaiting = 0.05;
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
-// The host's answers on what is not its CPU are fitted anew this often.
+// The host's answers on what is not its CPU, and its wait factor, are fitted anew this often.
 constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
 // Disks of which nothing new has come for so long are idle, though the slow lane may be slower.
 constexpr Nanoseconds kDisksQuiet = std::chrono::seconds(20);
@@ -143,11 +143,13 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
   double wait = 0;
   double demand = 0;
   bool measured = false;
+  bool waits_told = true;
   for (auto& vcpu : columns.vcpus) {
     const std::optional<double> ran = vcpu.run.step(frame);
     const std::optional<double> waited = vcpu.wait.step(frame);
     if (!ran || tick_ns <= 0) continue;
     measured = true;
+    waits_told = waits_told && waited;
     run += *ran;
     wait += waited.value_or(0);
     demand += vcpu_demand_cores(*ran, waited.value_or(0), tick_ns);
@@ -157,6 +159,7 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
   const DiskTick disks = read_disks(columns, frame);
   const ExitTick exits = read_exits(columns, frame);
   const double stalled = columns.memory_stalled.step(frame).value_or(0);
+  host.tick_whole = host.tick_whole && waits_told && (measured || !running);
   if (tick_ns <= 0) return;
   const double tick_s = tick_ns * 1e-9;
   const double cpu_wait = std::max(0.0, wait - throttled.value_or(0));
@@ -191,6 +194,8 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     state.stalls.network = network.drops / tick_s * profile::kDropCost_s;
     state.served = served_of(run, cpu_wait, stalled, state.stalls.network * tick_ns);
     host.tick_run += run;
+    const double wanted = std::min(demand, allocation.cpu_limit_cores());
+    if (wanted > 0) host.tick_contenders.add_vm(wanted, allocation.vcpus);
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
     move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, cpu_wait);
@@ -264,20 +269,40 @@ void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns
   }
 }
 
+/// What the host's VMs have waited, against what the very same would have waited by theory.
+void ClusterView::observe_waiting(Host& host, double overhead_cores, Timestamp time, double tick_ns) {
+  if (!host.wait_factor || !host.tick_whole || host.tick_run <= 0) return;
+  // What a migration disturbs is not the host's own.
+  if (host.received < host.disturbed_until || host.received <= host.learned_until) return;
+  profile::Contenders contenders = host.tick_contenders;
+  contenders.add_others(overhead_cores);
+  host.wait_factor->observe(time, contenders, host.learner_cores, host.tick_wait / host.tick_run, tick_ns * 1e-9);
+}
+
 void ClusterView::fit_answers(Timestamp now) {
   // A host that has just come must not wait for its priors.
   const bool all_fitted = std::all_of(hosts_.begin(), hosts_.end(),
                                       [](const auto& host) { return host.second.fitted || !host.second.answers; });
   if (all_fitted && last_fit_ && now >= *last_fit_ && now - *last_fit_ < kFitInterval) return;
   last_fit_ = now;
-  std::map<std::string, profile::EvidenceByResource> of_class;
+  struct OfClass {
+    profile::EvidenceByResource answers;
+    profile::Evidence waiting;
+  };
+  std::map<std::string, OfClass> classes;
   for (const auto& [id, host] : hosts_) {
-    if (host.answers) host.answers->add_evidence(of_class[host.figures.fingerprint.host_class]);
+    if (!host.answers) continue;
+    OfClass& of_class = classes[host.figures.fingerprint.host_class];
+    host.answers->add_evidence(of_class.answers);
+    if (host.wait_factor) of_class.waiting.add(host.wait_factor->evidence());
   }
   for (auto& [id, host] : hosts_) {
     if (!host.answers) continue;
     host.fitted = true;
-    host.answers->write(of_class[host.figures.fingerprint.host_class], host.figures.fingerprint);
+    profile::Fingerprint& fingerprint = host.figures.fingerprint;
+    const OfClass& of_class = classes[fingerprint.host_class];
+    host.answers->write(of_class.answers, fingerprint);
+    if (host.wait_factor) fingerprint.wait_factor = host.wait_factor->known(of_class.waiting);
   }
 }
 
@@ -331,6 +356,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     } else {
       // A host whose size changed answers differently: what was learned of it no longer holds.
       host.learner.emplace(prior, options_.curve_half_life);
+      host.wait_factor.emplace(options_.curve_half_life);
+      host.fitted = false;
     }
     host.learner_cores = cores;
     host.learner_wake_up_ns = wake_up_ns;
@@ -361,6 +388,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
                             Nanoseconds{static_cast<std::int64_t>(host.tick_run)},
                             Nanoseconds{static_cast<std::int64_t>(host.tick_wait)});
     }
+    observe_waiting(host, overhead, frame.time, tick_ns);
   }
   observe_answers(host, frame, tick_ns);
 }

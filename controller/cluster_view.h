@@ -85,6 +85,7 @@ class ClusterView {
   void observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns);
   void observe_disks(Host& host, Vm& vm, VmColumns& columns, const DiskTick& tick, Timestamp time);
   void observe_answers(Host& host, const Frame& frame, double tick_ns);
+  void observe_waiting(Host& host, double overhead_cores, Timestamp time, double tick_ns);
   void fit_answers(Timestamp now);
   void tell_pressure(Host& host, Timestamp time);
   double cpu_speed(const HostId& host) const;

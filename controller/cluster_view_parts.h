@@ -11,6 +11,7 @@
 #include "controller/cluster_view.h"
 #include "controller/device_ticks.h"
 #include "controller/frame_columns.h"
+#include "controller/profile/wait_factor.h"
 
 // What ClusterView keeps, for its own files.
 namespace proteus::controller {
@@ -25,11 +26,13 @@ struct ClusterView::Host {
   Timestamp received{};
   bool commandable = false;
   bool maintenance = false;
-  ham::HostState figures;     // cpu_overhead_cores: as last told
-  double overhead_cores = 0;  // smoothed
-  double tick_run = 0;        // of all vCPUs in the frame at hand, ns
-  double tick_wait = 0;       // for a CPU, not for the VM's own quota
-  double step_run = 0;        // likewise since the forecasts' step began
+  ham::HostState figures;               // cpu_overhead_cores: as last told
+  double overhead_cores = 0;            // smoothed
+  double tick_run = 0;                  // of all vCPUs in the frame at hand, ns
+  double tick_wait = 0;                 // for a CPU, not for the VM's own quota
+  profile::Contenders tick_contenders;  // its VMs, each with its demand, its own limit at most
+  bool tick_whole = true;               // every VM that runs has said how long it ran and waited
+  double step_run = 0;                  // likewise since the forecasts' step began
   double step_wait = 0;
   std::int64_t step = 0;
   DiskTick tick_disks;
@@ -37,10 +40,11 @@ struct ClusterView::Host {
   ExitTick tick_exits;
   double storage_requests_per_s = 0;       // of all VMs in the frame at hand, each as it last was
   double last_storage_requests_per_s = 0;  // the same of the frame before
-  bool fitted = false;                     // `answers` are in `figures`, as they were not long ago
+  bool fitted = false;                     // `answers` and `wait_factor` are in `figures`, as they were not long ago
   std::optional<profile::HostLearner> answers;
   std::optional<profile::CurveLearner> learner;
   profile::KeptCurve curve;
+  std::optional<profile::WaitFactorLearner> wait_factor;  // there where learner is
   double learner_cores = 0;
   std::int64_t learner_wake_up_ns = 0;
   Timestamp learned_until{};    // telemetry received until then is in what was restored
@@ -48,6 +52,8 @@ struct ClusterView::Host {
 
   void begin_tick() {
     tick_run = tick_wait = storage_requests_per_s = 0;
+    tick_contenders = {};
+    tick_whole = true;
     tick_disks = {};
     tick_network = {};
     tick_exits = {};

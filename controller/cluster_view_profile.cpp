@@ -25,6 +25,7 @@ profile::SavedProfile ClusterView::saved_profile(Timestamp now) const {
     if (host.learner) {
       to.cpu_capacity_cores = host.learner_cores;
       to.cpu = host.learner->saved();
+      to.wait_factor = host.wait_factor->saved();
     }
     to.answers = host.answers->saved();
   }
@@ -47,6 +48,7 @@ void ClusterView::restore_profile(profile::SavedProfile saved, Timestamp now) {
     // Until the host says what it was calibrated to.
     host.learner.emplace(profile::prior_curve(from.cpu_capacity_cores), options_.curve_half_life);
     host.learner->restore(std::move(from.cpu));
+    host.wait_factor.emplace(options_.curve_half_life).restore(std::move(from.wait_factor));
     host.learner_cores = from.cpu_capacity_cores;
   }
 }

@@ -106,6 +106,11 @@ Json hosts_json(const Snapshot& snapshot) {
                        {"error", knot.error},
                        {"weight_s", knot.weight}});
     }
+    Json factors = Json::array();
+    for (const auto& knot : host.fingerprint.wait_factor.knots()) {
+      factors.push_back(
+          {{"utilisation", knot.load}, {"factor", knot.response}, {"error", knot.error}, {"weight_s", knot.weight}});
+    }
     hosts.push_back({{"id", host.id.value},
                      {"fresh", host.fresh},
                      {"commandable", host.commandable},
@@ -127,6 +132,7 @@ Json hosts_json(const Snapshot& snapshot) {
                       {{"class", host.fingerprint.host_class},
                        {"evidence_s", host.fingerprint.evidence_s},
                        {"run_queue_wait", knots},
+                       {"wait_factor", std::move(factors)},
                        {"answers", std::move(answers)}}}});
   }
   return hosts;

@@ -31,8 +31,8 @@ struct Fingerprint {
   std::string host_class;
   ResponseCurve run_queue_wait{std::vector<ResponseCurve::Knot>{}};
   double evidence_s = 0;  ///< seconds of CPU run behind run_queue_wait
-  /// By utilisation: how many times what the very vCPUs on the host would wait by theory (ham/score/contention.h) they
-  /// were seen to wait. No knots: not known; then run_queue_wait has to do, whoever is on the host.
+  /// By utilisation: how many times what the very vCPUs on the host would wait by theory (finite_queue.h) they wait, as
+  /// wait_factor.h learns it. No knots: not known; then run_queue_wait has to do, whoever is on the host.
   ResponseCurve wait_factor{std::vector<ResponseCurve::Knot>{}};
   HostCurve memory;
   HostCurve storage;

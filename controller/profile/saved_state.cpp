@@ -8,11 +8,12 @@
 #include <string_view>
 
 #include "common/state_archive.h"
+#include "controller/profile/wait_factor.h"
 
 namespace proteus::profile {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::string_view kMovesName = "moves";
 constexpr std::string_view kHostPrefix = "hosts/";
 
@@ -42,6 +43,8 @@ Result<std::string_view> without_head(std::string_view bytes) {
 /// Evidence of less weight has faded; nothing that is added up comes near this much.
 constexpr double kFaded = 1e-9;
 constexpr double kMost = 1e60;
+/// No host has more.
+constexpr double kMostCores = 1e6;
 
 /// A sum of what cannot be less than nothing.
 bool possible(double sum) {
@@ -111,6 +114,7 @@ std::string encode(const SavedHost& host) {
   a(host.cpu_capacity_cores);
   archive_time(a, host.learned_until);
   write_curve(a, shape_of(Resource::kCpu), host.cpu);
+  write_curve(a, WaitFactorLearner::shape(), host.wait_factor);
   for (std::size_t i = 0; i < kCurveResources.size(); ++i) {
     write_curve(a, shape_of(kCurveResources[i]), host.answers[i]);
   }
@@ -124,12 +128,13 @@ Status decode(std::string_view bytes, SavedHost& host) {
   a(host.host_class);
   a(host.cpu_capacity_cores);
   archive_time(a, host.learned_until);
-  bool same_shapes = read_curve(a, shape_of(Resource::kCpu), host.cpu);
+  bool same_shapes =
+      read_curve(a, shape_of(Resource::kCpu), host.cpu) && read_curve(a, WaitFactorLearner::shape(), host.wait_factor);
   for (std::size_t i = 0; same_shapes && i < kCurveResources.size(); ++i) {
     same_shapes = read_curve(a, shape_of(kCurveResources[i]), host.answers[i]);
   }
   if (!same_shapes) return Error{ErrorCode::kUnsupported, "its curves are kept in other bins"};
-  if (!a.ok() || !a.at_end() || !possible(host.cpu_capacity_cores)) {
+  if (!a.ok() || !a.at_end() || !possible(host.cpu_capacity_cores) || host.cpu_capacity_cores > kMostCores) {
     return Error{ErrorCode::kCorrupt, "it says what cannot be"};
   }
   return {};

@@ -17,9 +17,10 @@ namespace proteus::profile {
 struct SavedHost {
   HostId host;
   std::string host_class;         ///< Fingerprint::host_class
-  double cpu_capacity_cores = 0;  ///< that the CPU's curve is of; 0: nothing is known of it
+  double cpu_capacity_cores = 0;  ///< that the CPU's curve and wait factor are of; 0: nothing is known of it
   Timestamp learned_until{};      ///< telemetry received later is not in it
   SavedCurve cpu;
+  SavedCurve wait_factor;  ///< WaitFactorLearner
   SavedCurves answers;
 };
 
@@ -43,9 +44,10 @@ struct SavedRecord {
 };
 
 /// Bytes, little-endian:
-///   version u8 = 1 | XXH64 of what follows u64 | …
+///   version u8 = 2 | XXH64 of what follows u64 | …
 /// of a host
-///   class: length u32, text | cores f64 | learned until i64, ns | five curves: CPU, then as in kCurveResources
+///   class: length u32, text | cores f64 | learned until i64, ns | six curves: CPU, wait factor, then as in
+///   kCurveResources
 ///     scale u8 | width of the first bin f64 | bins u32                              its shape (CurveShape)
 ///     | newest i64, ns in the host's clock | bins with evidence u32
 ///     | for each of these, ascending: bin u32 | weight f64 | amount f64 | weight² f64 | amount²/weight f64

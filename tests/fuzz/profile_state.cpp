@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "controller/profile/saved_state.h"
+#include "controller/profile/wait_factor.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace proteus::fuzz {
@@ -38,9 +39,13 @@ std::vector<std::string> seeds() {
   std::vector<std::string> all;
   for (const int ticks : {0, 1, 30}) {
     profile::CurveLearner cpu(profile::prior_curve(4), std::chrono::hours(24));
+    profile::WaitFactorLearner wait_factor(std::chrono::hours(24));
     profile::HostLearner answers(std::chrono::hours(24));
     for (int i = 0; i < ticks; ++i) {
       cpu.observe(kStart + std::chrono::seconds(i), 0.03 * i, 4, 0.2 * i);
+      profile::Contenders contenders;
+      for (int vm = 0; vm < 16; ++vm) contenders.add_vm(0.01 + 0.01 * i, 1);
+      wait_factor.observe(kStart + std::chrono::seconds(i), contenders, 4, 0.01 * i, 1);
       answers.observe(profile::Resource::kStorage, kStart + std::chrono::seconds(i), 50.0 * i, 100, 0.1);
     }
     profile::SavedHost host;
@@ -48,6 +53,7 @@ std::vector<std::string> seeds() {
     host.host_class = "class";
     host.cpu_capacity_cores = ticks > 0 ? 4 : 0;
     host.cpu = cpu.saved();
+    host.wait_factor = wait_factor.saved();
     host.answers = answers.saved();
     all.push_back(profile::encode({{}, {host}})[0].bytes.erase(kHashAt, kHashBytes));
   }
@@ -66,6 +72,10 @@ void restore(std::string_view input) {
   answers.restore(host.answers);
   cpu.observe(kStart, 0.5, 4, 0.1);
   must_be_sane(cpu.curve());
+  profile::WaitFactorLearner wait_factor(std::chrono::hours(24));
+  wait_factor.restore(host.wait_factor);
+  must_be_sane(wait_factor.curve());
+  must_be_sane(wait_factor.known(wait_factor.evidence()));
   profile::EvidenceByResource of_class;
   answers.add_evidence(of_class);
   profile::Fingerprint fingerprint;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "controller/ham/score/contention.h"
+#include "controller/profile/finite_queue.h"
 
 namespace proteus::ham {
 namespace {
@@ -160,7 +161,7 @@ Uncertain waiting_cores(const HostModel& host, double vcpus, double cores) {
   const double by_curve = std::min(at_most, cores * ratio);
   const double if_worse = std::min(at_most, cores * (ratio + host.wait->error_at(utilisation)));
   if (host.curve_trust > 0.9) return {by_curve, if_worse - by_curve};
-  const double finite = finite_wait_cores(cores, vcpus, host.capacity_cores - overhead);
+  const double finite = profile::finite_wait_cores(cores, vcpus, host.capacity_cores - overhead);
   const auto mixed = [&](double waiting) {
     return host.curve_trust * waiting + (1 - host.curve_trust) * std::min(waiting, finite);
   };

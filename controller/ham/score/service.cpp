@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "controller/ham/score/contention.h"
+#include "controller/profile/finite_queue.h"
 
 namespace proteus::ham {
 namespace {
@@ -49,7 +49,7 @@ struct WaitRatio {
   double error = 0;
 };
 
-/// Where vCPUs want so many cores; squares: of contention.h.
+/// Where vCPUs want so many cores; squares: of finite_queue.h.
 WaitRatio wait_ratio(const HostModel& host, double cores, double squares) {
   const double utilisation = cores / host.capacity_cores;
   if (host.wait_factor == nullptr) return {host.wait->at(utilisation), host.wait->error_at(utilisation)};
@@ -58,7 +58,7 @@ WaitRatio wait_ratio(const HostModel& host, double cores, double squares) {
   const double busy = cores / state.core_speed;
   // What is not a VM is taken for single threads that never rest.
   squares += state.cpu_overhead_cores / state.core_speed;
-  const double waiting = finite_wait_cores(busy, equal_vcpus(busy, squares), cpus);
+  const double waiting = profile::finite_wait_cores(busy, profile::equal_vcpus(busy, squares), cpus);
   if (waiting <= 0) return {};
   const double by_theory = waiting / std::min(busy, cpus);
   return {host.wait_factor->at(utilisation) * by_theory, host.wait_factor->error_at(utilisation) * by_theory};

@@ -12,7 +12,7 @@
 namespace proteus::ham {
 
 /// What the VMs of a host ask for together, cell by cell of the scenarios: [0, cells) cores, no VM more than its vCPUs
-/// can do there; then disk and network, bytes per second; then Σ b² / n of contention.h. Empty: the policy gives no
+/// can do there; then disk and network, bytes per second; then Σ b² / n of finite_queue.h. Empty: the policy gives no
 /// VM's work a value.
 using ServiceLoad = std::vector<float>;
 

@@ -46,6 +46,18 @@ TEST(Decisions, TellOfHelpers) {
                                       {"automation", "approve"}}));
 }
 
+TEST(Hosts, ShowTheWaitFactorOnceItIsKnown) {
+  auto state = std::make_shared<ham::ClusterState>();
+  state->hosts.resize(2);
+  state->hosts[1].fingerprint.wait_factor = profile::ResponseCurve({{0.75, 1.5, 90, 0.25}});
+  Snapshot snapshot;
+  snapshot.state = state;
+  const Json hosts = hosts_json(snapshot);
+  EXPECT_EQ(hosts[0]["fingerprint"]["wait_factor"], Json::array());
+  EXPECT_EQ(hosts[1]["fingerprint"]["wait_factor"],
+            Json::array({{{"utilisation", 0.75}, {"factor", 1.5}, {"error", 0.25}, {"weight_s", 90.0}}}));
+}
+
 TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
   auto state = std::make_shared<ham::ClusterState>();
   ham::HostState host;

@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 
+#include "controller/profile/wait_factor.h"
+
 namespace proteus::profile {
 namespace {
 
@@ -26,6 +28,9 @@ SavedProfile sample() {
   host.cpu.evidence.bins.resize(shape_of(Resource::kCpu).bins);
   host.cpu.evidence.bins[3] = {64, 2.5, 256, 0.125};
   host.cpu.evidence.bins[17] = {8, 4, 16, 2.25};
+  host.wait_factor.newest = kStart + seconds(18);
+  host.wait_factor.evidence.bins.resize(WaitFactorLearner::shape().bins);
+  host.wait_factor.evidence.bins[15] = {32, 48, 128, 80};
   for (std::size_t i = 0; i < kCurveResources.size(); ++i) {
     host.answers[i].evidence.bins.resize(shape_of(kCurveResources[i]).bins);
     host.answers[i].evidence.bins[i] = {1024, 0.5, 4096, 0.0625};
@@ -109,8 +114,13 @@ TEST(SavedState, WhatCannotBeIsRefusedThoughItsChecksumIsRight) {
   };
   EXPECT_EQ(code_of([](SavedHost&) {}), std::nullopt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu_capacity_cores = -1; }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([](SavedHost& host) { host.cpu_capacity_cores = 1e10; }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([](SavedHost& host) { host.wait_factor.evidence.bins[15].amount = -1; }), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu.evidence.bins[3].amount = -1; }), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu.evidence.bins.resize(41, {1, 1, 1, 1}); }), ErrorCode::kCorrupt);
+  SavedRecord older = encode(sample()).at(1);
+  older.bytes[0] = 1;  // before there was a wait factor
+  EXPECT_EQ(decode(std::span(&older, 1)).error().code, ErrorCode::kUnsupported);
   const SavedRecord unknown{"weather", "fair"};
   EXPECT_EQ(decode(std::span(&unknown, 1)).error().code, ErrorCode::kUnsupported);
 }

@@ -5,19 +5,12 @@
 #include <cmath>
 #include <utility>
 
-#include "controller/ham/score/contention.h"
-
 namespace proteus::simulate::kvm {
 namespace {
 
 constexpr Nanoseconds kHalfLife = std::chrono::hours(48);
 constexpr int kRefreshTicks = 12;
 constexpr double kSameDemand = 0.01;
-
-/// Before anything is seen, VMs wait as theory says.
-profile::ResponseCurve as_by_theory() {
-  return profile::ResponseCurve({{.load = 0, .response = 1}, {.load = 2, .response = 1}});
-}
 
 }  // namespace
 
@@ -42,8 +35,9 @@ void LearnedResponse::begin(const Console& console) {
   }
   for (std::size_t h = 0; h < console.host_count(); ++h) {
     const HostClass& host = console.host_class(static_cast<int>(h));
+    const profile::WaitFactorLearner wait_factor(kHalfLife);
     const auto [entry, added] =
-        classes_.try_emplace(host.name, Class{Curve(profile::prior_curve(host.cores)), Curve(as_by_theory()),
+        classes_.try_emplace(host.name, Class{Curve(profile::prior_curve(host.cores)), wait_factor, wait_factor.curve(),
                                               Curve(profile::prior_curve(1)), Curve(profile::prior_curve(1)),
                                               host.cpu_mhz(), host.core_mhz, host.disk_latency_ms / best_ms});
     class_of_.push_back(&entry->second);
@@ -57,21 +51,16 @@ void LearnedResponse::observe_waiting(const Console& console, std::size_t h, Tim
   const HostState& state = console.host(static_cast<int>(h));
   if (tick.overhead_mhz > 0 || !state.incoming.empty() || !state.helped.empty()) return;
   Class& host = *class_of_[h];
-  double busy = 0;
-  double squares = 0;
+  profile::Contenders contenders;
   for (const int v : state.vms) {
     if (console.vm(v).helper != kNever) return;
     const int vcpus = console.vcpus(v);
     const double cores = std::min<double>(vcpus, console.newest(v, Series::kCpu) / host.core_mhz);
-    busy += cores;
-    squares += cores * cores / vcpus;
+    contenders.add_vm(cores, vcpus);
   }
   // Somebody has left, or was down.
-  if (std::abs(busy * host.core_mhz - tick.demand_mhz) > kSameDemand * tick.demand_mhz) return;
-  const double cpus = host.cpu_mhz / host.core_mhz;
-  const double waiting = ham::finite_wait_cores(busy, ham::equal_vcpus(busy, squares), cpus);
-  const double seen = tick.wait / (1 - tick.wait) * std::min(busy, cpus);
-  host.wait_factor.learner.observe(time, busy / cpus, waiting * kTick_s, seen * kTick_s);
+  if (std::abs(contenders.busy_cores * host.core_mhz - tick.demand_mhz) > kSameDemand * tick.demand_mhz) return;
+  host.wait_factor.observe(time, contenders, host.cpu_mhz / host.core_mhz, tick.wait / (1 - tick.wait), kTick_s);
 }
 
 void LearnedResponse::observe(const Console& console) {
@@ -100,7 +89,8 @@ void LearnedResponse::observe(const Console& console) {
   }
   if (console.tick() % kRefreshTicks != 0) return;
   for (auto& [name, host] : classes_) {
-    for (Curve* curve : {&host.cpu, &host.wait_factor, &host.disk, &host.network}) curve->refresh();
+    for (Curve* curve : {&host.cpu, &host.disk, &host.network}) curve->refresh();
+    host.wait_factor_curve = host.wait_factor.curve();
   }
 }
 

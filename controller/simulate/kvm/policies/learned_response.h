@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controller/profile/fingerprint.h"
+#include "controller/profile/wait_factor.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -29,7 +30,7 @@ class LearnedResponse {
   }
   double cpu_evidence_s(std::size_t host) const { return class_of_[host]->cpu.learner.evidence().weight(); }
   /// How many times what its VMs would wait by theory a host's VMs wait.
-  const profile::ResponseCurve& wait_factor(std::size_t host) const { return *class_of_[host]->wait_factor.curve; }
+  const profile::ResponseCurve& wait_factor(std::size_t host) const { return class_of_[host]->wait_factor_curve; }
   double disk_rest(std::size_t host) const { return class_of_[host]->disk_rest; }
   /// KB/s at which a VM spends half of its time in I/O; 0: not seen yet.
   double disk_half_kbs() const { return disk_.half(); }
@@ -44,7 +45,8 @@ class LearnedResponse {
   };
   struct Class {
     Curve cpu;
-    Curve wait_factor;
+    profile::WaitFactorLearner wait_factor;
+    profile::ResponseCurve wait_factor_curve;  ///< as of the last refresh
     Curve disk;
     Curve network;
     double cpu_mhz = 0;

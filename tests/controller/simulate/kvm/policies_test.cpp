@@ -6,7 +6,7 @@
 #include <tuple>
 #include <vector>
 
-#include "controller/ham/score/contention.h"
+#include "controller/profile/finite_queue.h"
 #include "controller/simulate/kvm/policies/catalogue.h"
 #include "controller/simulate/kvm/policies/checked_source.h"
 #include "controller/simulate/kvm/policies/learned_response.h"
@@ -74,7 +74,7 @@ TEST(LearnedResponse, LearnsHowManyTimesWhatTheorySaysVmsWait) {
     response.observe(Console(cluster, last));
     last = simulate_tick(cluster);
   }
-  const double theory = ham::finite_wait_cores(1.52, 8, 2) / 1.52;
+  const double theory = profile::finite_wait_cores(1.52, 8, 2) / 1.52;
   const double seen = last.hosts[0].wait / (1 - last.hosts[0].wait);
   EXPECT_GT(std::abs(theory / seen - 1), 0.05);  // there is something to learn
   EXPECT_NEAR(response.wait_factor(0).at(0.775) * theory, seen, 0.03 * seen);
