@@ -110,7 +110,7 @@ bool may_be_set(const Workspace& w, std::size_t v) {
 
 class Host {
  public:
-  Host(Workspace& w, std::size_t h) : w_(w), h_(h) {
+  Host(Workspace& w, std::size_t h) : w_(w) {
     room_ = w.policy().limits.memory_promise * static_cast<double>(w.model.hosts[h].memory_bytes);
     // What is on its way here keeps what was promised to it.
     room_ -= static_cast<double>(w.model.hosts[h].transit_memory_bytes);
@@ -171,7 +171,6 @@ class Host {
   static constexpr std::int64_t kSmallestBytes = 64 * kMiB;
 
   Workspace& w_;
-  std::size_t h_;
   double room_ = 0;
   std::vector<Guest> guests_;
 };
