@@ -279,7 +279,7 @@ void add_helpers(const ClusterModel& model, const SearchResult& found, Decision&
 /// Share of its own limit that the VM is forecast to want.
 double closeness(const VmModel& vm) {
   const double limit = vm.state->allocation.cpu_limit_cores();
-  return limit > 0 ? vm.demand.cpu_max.p99 / limit : 0;
+  return limit > 0 ? vm.demand->cpu_max.p99 / limit : 0;
 }
 
 /// The forecasts behind the decision: of the VMs that it or its alternatives touch; if there are none, of those
@@ -311,9 +311,9 @@ std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& de
     Outlook outlook;
     outlook.vm = vm.state->id;
     outlook.host = vm.state->host;
-    outlook.cpu_window_max = vm.demand.cpu_max;
+    outlook.cpu_window_max = vm.demand->cpu_max;
     outlook.cpu_limit_cores = vm.state->allocation.cpu_limit_cores();
-    outlook.model = vm.demand.model;
+    outlook.model = vm.demand->model;
     outlook.until_limit = time_until_above(*vm.state, model.horizon, model.state.now, outlook.cpu_limit_cores);
     outlooks.push_back(std::move(outlook));
   }

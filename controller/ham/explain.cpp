@@ -48,15 +48,15 @@ std::string vm_outlook(const PlanState& plan, std::size_t v) {
   const auto until = time_until_above(*vm.state, plan.model().horizon, plan.model().state.now, limit);
   if (until && until->count() > 0) {
     return fmt::format("{}'s CPU demand is forecast ({} p90) to reach {:.2f} of {:.2f} cores; it exceeds them in {}",
-                       name_of(plan, v), vm.demand.model, vm.demand.cpu_max.p90, limit,
+                       name_of(plan, v), vm.demand->model, vm.demand->cpu_max.p90, limit,
                        say_seconds(to_seconds(*until)));
   }
   if (until) {
     return fmt::format("{}'s CPU demand exceeds its {:.2f} cores now and is forecast ({} p90) to reach {:.2f}",
-                       name_of(plan, v), limit, vm.demand.model, vm.demand.cpu_max.p90);
+                       name_of(plan, v), limit, vm.demand->model, vm.demand->cpu_max.p90);
   }
   return fmt::format("{}'s CPU demand may reach {:.2f} of {:.2f} cores ({} p99)", name_of(plan, v),
-                     vm.demand.cpu_max.p99, limit, vm.demand.model);
+                     vm.demand->cpu_max.p99, limit, vm.demand->model);
 }
 
 std::string allocation_change(const Allocation& from, const Allocation& to) {
@@ -208,12 +208,12 @@ std::string reshape_reason(const PlanState& plan, const Change& change, const Ev
   const std::string what = allocation_change(from, to);
   if (to.memory_bytes != from.memory_bytes) {
     return fmt::format("{} is forecast (p99) to use {:.0f} of its {} MiB; {} {}", name_of(plan, change.vm),
-                       vm.demand.memory_max.p99 / static_cast<double>(kMiB), from.memory_bytes / kMiB, what,
+                       vm.demand->memory_max.p99 / static_cast<double>(kMiB), from.memory_bytes / kMiB, what,
                        money(evaluation));
   }
   if (raises(from, to)) return fmt::format("{}; {} {}", vm_outlook(plan, change.vm), what, money(evaluation));
   return fmt::format("{} is forecast ({} p99) to need {:.2f} of its {:.2f} cores at most; {} {}",
-                     name_of(plan, change.vm), vm.demand.model, vm.demand.cpu_max.p99, from.cpu_limit_cores(), what,
+                     name_of(plan, change.vm), vm.demand->model, vm.demand->cpu_max.p99, from.cpu_limit_cores(), what,
                      money(evaluation));
 }
 
@@ -251,7 +251,7 @@ std::string helper_reason(const PlanState& plan, const Option& option, const Cha
   }
   const HelperRule& rule = *vm.helper_rule;
   const double speed = plan.model().hosts[change.to.helper].state->core_speed;
-  const double work = std::min(rule.share * vm.demand.cpu_max.p90, helper_work_most(rule, speed));
+  const double work = std::min(rule.share * vm.demand->cpu_max.p90, helper_work_most(rule, speed));
   return fmt::format("{}; a helper on {} would do up to {:.2f} cores of {}'s work (p90) and {}",
                      wants_cpu(plan, v) ? vm_outlook(plan, v) : host_outlook(plan, now.host),
                      host_name(plan, change.to.helper), work, name_of(plan, v), money(evaluation));

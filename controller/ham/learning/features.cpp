@@ -124,7 +124,7 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
   x[kind] = 1;
   x[3 + kind] = relief / described.scale;
   x[6] = price / described.scale;
-  const forecast::Quantiles& demand = vm.demand.cpu_max;
+  const forecast::Quantiles& demand = vm.demand->cpu_max;
   x[7] = (demand.p99 - demand.p50) / (demand.p99 + 0.01);
   x[8] = utilisation(plan, now.host, plan.load(now.host));
   std::size_t where = now.host;

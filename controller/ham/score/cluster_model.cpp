@@ -260,15 +260,16 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     const auto host = host_indices.find(vm.host.value);
     model.host = host == host_indices.end() ? kNowhere : host->second;
     model.active = vm.running && model.host != kNowhere;
-    model.demand = memory != nullptr ? memory->demand_of(v, vm, horizon) : make_demand(vm, horizon);
+    model.demand = memory != nullptr ? memory->demand_of(v, vm, horizon)
+                                     : std::make_shared<const Demand>(make_demand(vm, horizon));
     const auto memory_bytes =
         static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
     model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
                                         static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
                                         static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
-    if (p.limits.memory_promise > 0 && model.demand.memory_known) {
+    if (p.limits.memory_promise > 0 && model.demand->memory_known) {
       model.memory_need_bytes =
-          std::max(vm.memory_resident_bytes, static_cast<std::int64_t>(model.demand.memory_max.p99));
+          std::max(vm.memory_resident_bytes, static_cast<std::int64_t>(model.demand->memory_max.p99));
     }
     apply_vm_rules(p, affinities, vm, model);
     apply_reservations(p, vm, model);
@@ -304,7 +305,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
     // Until it has arrived, the target must keep its room; an approval may come at any time.
     if (v != kNowhere && target != kNowhere && vms[v].host != target) {
       hosts[target].transit_cpu_cores +=
-          std::min(vms[v].demand.cpu_max.p90, vms[v].state->allocation.cpu_limit_cores());
+          std::min(vms[v].demand->cpu_max.p90, vms[v].state->allocation.cpu_limit_cores());
       hosts[target].transit_memory_bytes += promised_bytes(vms[v], vms[v].state->allocation);
     }
   }

@@ -66,7 +66,7 @@ struct VmModel {
   bool active = false;          ///< running on a known host
   bool in_flight = false;
   bool awaiting_approval = false;
-  Demand demand;
+  std::shared_ptr<const Demand> demand;
   MigrationPrediction migration;
   Automation automation = Automation::kObserve;
   SizeBounds size;

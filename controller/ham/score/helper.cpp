@@ -42,14 +42,14 @@ Load load_of_helper(const VmModel& vm, double core_speed) {
   load.memory_bytes = rule.memory_bytes;
   load.devices.memory_used_bytes = static_cast<double>(rule.memory_bytes);
   for (std::size_t i = 0; i < kSlots; ++i) {
-    const forecast::Quantiles& mean = vm.demand.cpu_mean[i];
+    const forecast::Quantiles& mean = vm.demand->cpu_mean[i];
     load.median[i] = taken(mean.p50);
     load.spread90[i] = taken(mean.p90) - load.median[i];
     load.square90[i] = load.spread90[i] * load.spread90[i];
     load.spread99[i] = taken(mean.p99) - load.median[i];
     load.square99[i] = load.spread99[i] * load.spread99[i];
     load.weighted[i] = vm.priority * load.median[i];
-    const forecast::Quantiles& peak = vm.demand.cpu_peak[i];
+    const forecast::Quantiles& peak = vm.demand->cpu_peak[i];
     load.peak.median[i] = taken(peak.p50);
     load.peak.spread90[i] = taken(peak.p90) - load.peak.median[i];
     load.peak.square90[i] = load.peak.spread90[i] * load.peak.spread90[i];
@@ -60,7 +60,7 @@ Load load_of_helper(const VmModel& vm, double core_speed) {
 
 double helper_price(const Policy& policy, const VmModel& vm, double core_speed) {
   const HelperRule& rule = *vm.helper_rule;
-  const double used = rule.overhead * share_of(vm.demand.cpu_max.p99, rule, helper_work_most(rule, core_speed));
+  const double used = rule.overhead * share_of(vm.demand->cpu_max.p99, rule, helper_work_most(rule, core_speed));
   return rule.price_per_hour + policy.prices.capacity_per_core_hour * std::max(0.0, rule.vcpus * core_speed - used);
 }
 

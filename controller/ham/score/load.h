@@ -80,10 +80,10 @@ struct VmScore {
 Load load_of(const VmModel& vm, const Allocation& allocation, const Demand& demand);
 VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation, const Demand& demand);
 inline Load load_of(const VmModel& vm, const Allocation& allocation) {
-  return load_of(vm, allocation, vm.demand);
+  return load_of(vm, allocation, *vm.demand);
 }
 inline VmScore score_vm(const Policy& policy, const VmModel& vm, const Allocation& allocation) {
-  return score_vm(policy, vm, allocation, vm.demand);
+  return score_vm(policy, vm, allocation, *vm.demand);
 }
 HostScore score_host(const Policy& policy, const HostModel& host, const Load& load);
 /// Of a host with VMs, in currency per hour; used: share of its CPU.

@@ -23,7 +23,7 @@ void Memory::begin(const ClusterState& state, const Horizon& horizon) {
   for (Vm& vm : vms_) vm.forecasts = 0;
 }
 
-const Demand& Memory::demand_of(std::size_t v, const VmState& vm, const Horizon& horizon) {
+std::shared_ptr<const Demand> Memory::demand_of(std::size_t v, const VmState& vm, const Horizon& horizon) {
   Vm& kept = vms_[v];
   const std::int32_t vcpus = std::max(vm.allocation.vcpus, vm.allocation.vcpus_max);
   kept.demand_kept = vm.forecasts_version != 0 && kept.forecasts == vm.forecasts_version && kept.vcpus == vcpus &&
@@ -32,7 +32,7 @@ const Demand& Memory::demand_of(std::size_t v, const VmState& vm, const Horizon&
   kept.forecasts = vm.forecasts_version;
   kept.vcpus = vcpus;
   kept.running = vm.running;
-  kept.demand = make_demand(vm, horizon);
+  kept.demand = std::make_shared<const Demand>(make_demand(vm, horizon));
   return kept.demand;
 }
 

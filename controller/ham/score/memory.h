@@ -16,7 +16,7 @@ struct Memory {
   // For ClusterModel.
   /// A decision begins. What is kept of other VMs and hosts than those of the state, in that order, is dropped.
   void begin(const ClusterState& state, const Horizon& horizon);
-  const Demand& demand_of(std::size_t v, const VmState& vm, const Horizon& horizon);
+  std::shared_ptr<const Demand> demand_of(std::size_t v, const VmState& vm, const Horizon& horizon);
   // model: ready but for what is in flight and has moved.
   std::uint64_t version_of(std::size_t h, const HostModel& model);
   std::uint64_t version_of(std::size_t v, const VmModel& model, const ClusterModel& cluster);
@@ -71,7 +71,7 @@ struct Memory {
     std::uint64_t forecasts = 0;  ///< version
     std::int32_t vcpus = 0;
     bool running = false;
-    Demand demand;
+    std::shared_ptr<const Demand> demand;
     bool demand_kept = false;  ///< it is the one of the decision before
     VmInputs inputs;
     std::uint64_t version = 0;

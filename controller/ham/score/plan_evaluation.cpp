@@ -37,7 +37,7 @@ ScoreTerms PlanState::move_terms(std::size_t v) const {
   const double payback_h = model_->payback_hours();
   ScoreTerms terms;
   terms.cost = (prices.action_fixed + prices.migration_per_gib * vm.migration.copied_bytes / kBytesPerGib) / payback_h;
-  const double throttled_core_h = vm.demand.cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
+  const double throttled_core_h = vm.demand->cpu_mean[0].p50 * vm.migration.throttled_s / 3600;
   const double slowed_h = (kMigrationSlowdown * vm.migration.duration_s + vm.migration.downtime_s) / 3600;
   terms.latency = (prices.downtime_per_second * vm.migration.downtime_s +
                    vm.priority * prices.contention_per_core_hour * throttled_core_h + vm.value_per_hour * slowed_h) /

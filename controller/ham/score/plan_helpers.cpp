@@ -20,14 +20,14 @@ Load PlanState::load_if(std::size_t v, const Allocation& allocation, std::size_t
   const VmModel& vm = model_->vms[v];
   if (helper == kNowhere) return load_of(vm, allocation);
   const double core_speed = model_->hosts[helper].state->core_speed;
-  return load_of(vm, allocation, left_by_helper(vm.demand, *vm.helper_rule, core_speed));
+  return load_of(vm, allocation, left_by_helper(*vm.demand, *vm.helper_rule, core_speed));
 }
 
 VmScore PlanState::score_if(std::size_t v, const Allocation& allocation, std::size_t helper) const {
   const VmModel& vm = model_->vms[v];
   if (helper == kNowhere) return score_vm(policy(), vm, allocation);
   const double core_speed = model_->hosts[helper].state->core_speed;
-  VmScore score = score_vm(policy(), vm, allocation, left_by_helper(vm.demand, *vm.helper_rule, core_speed));
+  VmScore score = score_vm(policy(), vm, allocation, left_by_helper(*vm.demand, *vm.helper_rule, core_speed));
   score.idle += helper_price(policy(), vm, core_speed);
   return score;
 }

@@ -24,9 +24,10 @@ double soft_price(const Workspace& w, std::size_t v) {
 
 /// In a large cluster, or where prices are dear to work out, a VM is not priced on any host if leaving its own cannot
 /// pay: no host is better off for having it, and its own cost changes only where it is given more.
-bool cannot_pay(const Workspace& w, std::size_t v, const Departure& departure) {
+bool cannot_pay(const Workspace& w, std::size_t v) {
   if ((w.thorough && w.model.service == nullptr) || w.plan.hard_violations_of(v) != 0 || w.plan.moved(v)) return false;
   const bool raises = wants_cpu(w.plan, v) && w.model.policy.strategies.reshape;
+  const Departure& departure = w.plan.depart(v);
   const double gain_at_most = departure.performance + departure.utilisation + soft_price(w, v) +
                               (raises ? w.plan.own_cost(v) : 0) - w.plan.move_price(v);
   return gain_at_most <= w.model.gain_required(w.plan.cost_of_host(w.plan.placement(v).host));
@@ -67,6 +68,7 @@ class Reliever {
     std::size_t to = 0;
     int stamp = 0;  ///< of the heap's entry that counts
     int filled = kNever;
+    bool stays = false;   ///< leaving its host does not pay, wherever it goes
     bool futile = false;  ///< no host that it was tried on would do
   };
   struct Entry {
@@ -81,8 +83,11 @@ class Reliever {
     ++row.stamp;
     if (!w_.eligible(v) || w_.plan.moved(v)) return;
     const std::size_t from = w_.plan.placement(v).host;
+    if (row.stays && changed_[from] <= row.filled) return;
     if (w_.plan.cost_of_host(from) <= w_.price_min() && w_.model.vms[v].affinity.empty()) return;
-    std::vector<Option> options = move_options(v, futile_since(v), explain);
+    row.stays = cannot_pay(w_, v);
+    std::vector<Option> options;
+    if (!row.stays) options = move_options(v, futile_since(v), explain);
     w_.remember(options);
     const Option* best = w_.pick(options, v);
     row.futile = best == nullptr && !w_.result.exhausted;
@@ -116,7 +121,6 @@ class Reliever {
   std::vector<Option> move_options(std::size_t v, int since, bool explain) {
     std::vector<Option> options;
     const Departure& departure = w_.plan.depart(v);
-    if (cannot_pay(w_, v, departure)) return options;
     std::size_t asked = 0;
     std::size_t accepted = 0;
     bool may_move = false;

@@ -104,13 +104,13 @@ std::optional<std::int64_t> target_of(const Guest& guest, double growth, bool sc
 
 bool may_be_set(const Workspace& w, std::size_t v) {
   const Change here{v, w.plan.placement(v)};
-  return w.eligible(v) && w.model.vms[v].demand.memory_known && !w.model.vms[v].in_flight &&
+  return w.eligible(v) && w.model.vms[v].demand->memory_known && !w.model.vms[v].in_flight &&
          !check_stale_source(w.plan, here, false) && !check_exclude(w.plan, here, false);
 }
 
 class Host {
  public:
-  Host(Workspace& w, std::size_t h) : w_(w), h_(h) {
+  Host(Workspace& w, std::size_t h) : w_(w) {
     room_ = w.policy().limits.memory_promise * static_cast<double>(w.model.hosts[h].memory_bytes);
     // What is on its way here keeps what was promised to it.
     room_ -= static_cast<double>(w.model.hosts[h].transit_memory_bytes);
@@ -132,7 +132,7 @@ class Host {
     Guest guest;
     guest.vm = v;
     guest.held = static_cast<double>(vm.state->memory_resident_bytes);
-    guest.need = vm.demand.memory_max.p99;
+    guest.need = vm.demand->memory_max.p99;
     guest.size = static_cast<double>(std::min(vm.state->allocation.memory_max_bytes, vm.size.memory_bytes_max));
     guest.growth = std::max(0.0, guest.size - guest.held);
     guest.likely = std::clamp(guest.need - guest.held, 0.0, guest.growth);
@@ -171,7 +171,6 @@ class Host {
   static constexpr std::int64_t kSmallestBytes = 64 * kMiB;
 
   Workspace& w_;
-  std::size_t h_;
   double room_ = 0;
   std::vector<Guest> guests_;
 };

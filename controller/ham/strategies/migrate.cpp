@@ -12,7 +12,7 @@ void propose_moves(const PlanState& plan, std::size_t v, std::span<const std::si
     out.push_back({v, now.on(target)});
     if (!wants_more) continue;
     const double capacity = plan.model().hosts[target].capacity_cores;
-    const Allocation raised = with_cores(vm, now.allocation, vm.demand.cpu_max.p99 * kRaiseMargin, capacity);
+    const Allocation raised = with_cores(vm, now.allocation, vm.demand->cpu_max.p99 * kRaiseMargin, capacity);
     if (raised.cpu_limit_cores() > now.allocation.cpu_limit_cores() + 1e-9)
       out.push_back({v, now.on(target).with(raised)});
   }

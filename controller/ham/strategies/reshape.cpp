@@ -45,14 +45,14 @@ Allocation with_cores(const VmModel& vm, Allocation allocation, double cores, do
 }
 
 bool wants_cpu(const PlanState& plan, std::size_t vm) {
-  return plan.model().vms[vm].demand.cpu_max.p99 > plan.placement(vm).allocation.cpu_limit_cores();
+  return plan.model().vms[vm].demand->cpu_max.p99 > plan.placement(vm).allocation.cpu_limit_cores();
 }
 
 void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
   if (!wants_cpu(plan, v)) return;
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  const forecast::Quantiles& need = vm.demand.cpu_max;
+  const forecast::Quantiles& need = vm.demand->cpu_max;
   const double capacity = plan.model().hosts[now.host].capacity_cores;
   // In steps worth an action: a load that rises for minutes must not call for one every few seconds.
   const double step = now.allocation.cpu_limit_cores() * kRaiseFactorMin;
@@ -80,12 +80,12 @@ void propose_cpu_raise(const PlanState& plan, std::size_t v, std::vector<Change>
 void propose_memory_raise(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  if (!vm.demand.memory_known) return;
+  if (!vm.demand->memory_known) return;
   const auto memory = static_cast<double>(now.allocation.memory_bytes);
-  if (vm.demand.memory_max.p99 * (1 + kMemorySpare) <= memory) return;
+  if (vm.demand->memory_max.p99 * (1 + kMemorySpare) <= memory) return;
   Allocation allocation = now.allocation;
   const auto wanted =
-      round_up(static_cast<std::int64_t>(vm.demand.memory_max.p99 * (1 + 2 * kMemorySpare)), kMemoryStepBytes);
+      round_up(static_cast<std::int64_t>(vm.demand->memory_max.p99 * (1 + 2 * kMemorySpare)), kMemoryStepBytes);
   allocation.memory_bytes = std::min({wanted, allocation.memory_max_bytes, vm.size.memory_bytes_max});
   if (allocation.memory_bytes > now.allocation.memory_bytes) out.push_back({v, now.with(allocation)});
 }
@@ -93,9 +93,9 @@ void propose_memory_raise(const PlanState& plan, std::size_t v, std::vector<Chan
 void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  if (!vm.state->forecasts.contains(forecast::Resource::kCpu) || vm.demand.model == "current demand") return;
+  if (!vm.state->forecasts.contains(forecast::Resource::kCpu) || vm.demand->model == "current demand") return;
   const double limit = now.allocation.cpu_limit_cores();
-  const double enough = std::max({vm.demand.cpu_max.p99 * kRaiseMargin, kCoresMin, vm.size.cpu_cores_min});
+  const double enough = std::max({vm.demand->cpu_max.p99 * kRaiseMargin, kCoresMin, vm.size.cpu_cores_min});
   if (limit <= kLowerFactor * enough) return;
   const double target = std::max(enough, limit / kLowerFactor);
   Allocation allocation = now.allocation;
@@ -117,8 +117,8 @@ void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>
 void propose_memory_lower(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  if (!vm.demand.memory_known) return;
-  const double enough = vm.demand.memory_max.p99 * (1 + 2 * kMemorySpare);
+  if (!vm.demand->memory_known) return;
+  const double enough = vm.demand->memory_max.p99 * (1 + 2 * kMemorySpare);
   const auto memory = static_cast<double>(now.allocation.memory_bytes);
   if (memory <= 1.5 * enough) return;
   Allocation allocation = now.allocation;

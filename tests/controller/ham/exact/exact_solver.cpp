@@ -45,8 +45,8 @@ class Solver {
     glp_set_obj_dir(problem_, GLP_MIN);
     double vcpus_per_core = 1e6;
     for (const VmModel& vm : model.vms) {
-      vcpus_per_core = std::min(vcpus_per_core, vm.state->allocation.vcpus / vm.demand.cpu_mean[0].p50);
-      units_.push_back(static_cast<int>(std::lround(vm.demand.cpu_mean[0].p50 / kExactGrid_cores)));
+      vcpus_per_core = std::min(vcpus_per_core, vm.state->allocation.vcpus / vm.demand->cpu_mean[0].p50);
+      units_.push_back(static_cast<int>(std::lround(vm.demand->cpu_mean[0].p50 / kExactGrid_cores)));
     }
     for (std::size_t v = 0; v < units_.size(); ++v) home_units_[model.vms[v].host] += units_[v];
     for (std::size_t h = 0; h < model.hosts.size(); ++h) add_host_costs(h, vcpus_per_core);
