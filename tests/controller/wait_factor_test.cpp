@@ -2,33 +2,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "controller/cluster_view.h"
 #include "controller/ham/decision.h"
 #include "controller/pipeline.h"
 #include "controller/profile/finite_queue.h"
-#include "tests/fakes/fake_telemetry.h"
+#include "tests/controller/view_fixture.h"
 
 namespace proteus::controller {
 namespace {
-
-using fakes::FakeHost;
-using fakes::FakeVm;
-
-constexpr Timestamp kStart = from_unix_ns(1'700'000'000'000'000'000);
-
-ViewOptions options() {
-  ViewOptions options;
-  options.forecast.step = std::chrono::seconds(1);
-  options.forecast.horizon_steps = 10;
-  return options;
-}
-
-FakeVm vm(const std::string& name) {
-  FakeVm vm;
-  vm.name = name;
-  vm.uuid = "uuid-" + name;
-  return vm;
-}
 
 constexpr double kCrowded = 0.82;
 
