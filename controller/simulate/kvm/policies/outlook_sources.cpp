@@ -13,7 +13,10 @@ constexpr int kSeasonTicks = 72;
 /// little from one step to the next. Has 8 in common with a day: times of day differ.
 constexpr int kWeekStride = 56;
 constexpr int kPathTicks = 6;
-constexpr std::size_t kWeekPaths = 6;
+constexpr int kWeekPaths = 6;
+/// With more VMs than this the week is read at a third of the ticks: every path costs time in every decision.
+constexpr std::size_t kManyVms = 5000;
+constexpr int kWeekPathsOfMany = 2;
 
 /// sample(v, series, i): of tick i from now, or before now.
 template <typename Sample>
@@ -39,8 +42,8 @@ struct Path {
   std::array<int, kPathTicks> ticks{};
 };
 
-/// Which ticks of the past stand for the next hours.
-std::vector<Path> recent_paths(int now, const RecentWeights& weights) {
+/// Which ticks of the past stand for the next hours of so many VMs.
+std::vector<Path> recent_paths(int now, std::size_t vms, const RecentWeights& weights) {
   std::vector<Path> paths;
   const auto add = [&](double weight, const auto& tick) {
     if (weight <= 0) return;
@@ -53,10 +56,10 @@ std::vector<Path> recent_paths(int now, const RecentWeights& weights) {
     add(weights.hours / 2, [&](int i) { return now - kHoursTicks / kPathTicks * (kPathTicks - i) + 3 * half; });
     add(weights.season / 2, [&](int i) { return now - 7 * kDayTicks + kSeasonTicks / kPathTicks * i + 6 * half; });
   }
-  for (std::size_t p = 0; p < kWeekPaths; ++p) {
-    add(weights.week / kWeekPaths, [&](int i) {
-      return (now - 1) / kWeekStride * kWeekStride - kWeekStride * (static_cast<int>(p) * kPathTicks + i);
-    });
+  const int week_paths = vms > kManyVms ? kWeekPathsOfMany : kWeekPaths;
+  const int stride = kWeekStride * kWeekPaths / week_paths;
+  for (int p = 0; p < week_paths; ++p) {
+    add(weights.week / week_paths, [&](int i) { return (now - 1) / stride * stride - stride * (p * kPathTicks + i); });
   }
   return paths;
 }
@@ -113,7 +116,7 @@ std::vector<double> RecentPaths::memory_needs(const Console& console) {
 }
 
 void RecentPaths::fill(const Console& console, Outlook& outlook) {
-  const std::vector<Path> paths = recent_paths(console.tick(), weights_);
+  const std::vector<Path> paths = recent_paths(console.tick(), console.vm_count(), weights_);
   outlook.reset(console.vm_count(), kPathTicks, paths.size());
   double sum = 0;
   for (const Path& path : paths) sum += path.weight;
