@@ -91,6 +91,7 @@ struct ServicePrices::HostCells {
         level(network + cells),
         performance(level + cells),
         all_wait(cells) {}
+  HostCells(HostCells&&) = default;  // what points into `values` goes with it
   std::vector<float> values;
   float* running;              ///< share of the time that a runnable vCPU runs
   float* vague;                ///< its standard error, relative to it
