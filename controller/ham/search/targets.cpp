@@ -56,7 +56,8 @@ Targets::ByUse& Targets::group_of(std::size_t h) {
 double Targets::use_of(std::size_t h) const {
   const HostModel& host = workspace_.model.hosts[h];
   const double cpu = workspace_.plan.cpu_peak_cores(h) / host.capacity_cores;
-  const double memory = static_cast<double>(workspace_.plan.memory_committed_bytes(h)) / static_cast<double>(std::max<std::int64_t>(1, host.memory_bytes));
+  const double memory = static_cast<double>(workspace_.plan.memory_committed_bytes(h)) /
+                        static_cast<double>(std::max<std::int64_t>(1, host.memory_bytes));
   return std::max(cpu, memory);
 }
 
