@@ -45,6 +45,7 @@ constexpr const char* kFooter =
     "  proteusctl record today.rec            cut the telemetry and the journal of this run into a file\n"
     "  proteusctl replay today.rec --diff     decide again from the file; anywhere, without a controller\n"
     "  proteusctl simulate planetlab --help   policies on a virtual cluster; likewise\n"
+    "  proteusctl simulate cluster today.rec --policy none,proteus-rules   what they would have made of it\n"
     "  proteusctl policy check new.toml       is the file valid; with lines\n"
     "  proteusctl policy test new.toml --record today.rec    what it would have done\n\n"
     "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"

@@ -21,7 +21,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is written as the machine holds it");
 
-constexpr std::string_view kMagic = "PROTEUSR";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kChunkTarget = 1 << 20;
 constexpr std::uint32_t kChunkMax = 80u << 20;  // the largest telemetry message, with what came before it
@@ -92,7 +91,7 @@ class Writer {
     put(description, to_unix_ns(from));
     put(description, to_unix_ns(to));
     put_text(description, summary_.version);
-    std::string head(kMagic);
+    std::string head(kRecordingMagic);
     put(head, kVersion);
     put(head, static_cast<std::uint32_t>(description.size()));
     head += description;
@@ -239,8 +238,9 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
     return Reader(checksum).take<std::uint64_t>() == XXH64(out.data(), out.size(), 0) ? nullptr : "wrong checksum";
   };
   std::string bytes;
-  if (!take(16, bytes) || !bytes.starts_with(kMagic)) return Error{ErrorCode::kCorrupt, path + " is not a recording"};
-  Reader head(std::string_view(bytes).substr(kMagic.size()));
+  if (!take(16, bytes) || !bytes.starts_with(kRecordingMagic))
+    return Error{ErrorCode::kCorrupt, path + " is not a recording"};
+  Reader head(std::string_view(bytes).substr(kRecordingMagic.size()));
   if (const auto version = head.take<std::uint32_t>(); version != kVersion) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("{} has version {}; this program reads version {}", path, version, kVersion)};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ids.h"
@@ -27,6 +28,9 @@ struct RecordingSummary {
   std::uint64_t journal_entries = 0;
   std::vector<HostId> hosts;  ///< whose telemetry is in it, sorted
 };
+
+/// The first bytes of every recording.
+inline constexpr std::string_view kRecordingMagic = "PROTEUSR";
 
 /// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`,
 /// so that a replay meets every input that shaped the decisions, and ends before `to`.

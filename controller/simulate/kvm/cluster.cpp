@@ -40,11 +40,12 @@ Cluster::Cluster(const Workload& workload)
   for (std::size_t v = 0; v < vms_.size(); ++v) {
     vms_[v].balloon_mib = workload.vms[v].memory_mib;
     if (workload.vms[v].arrives != kFirstTick) continue;
-    for (int t = kSizingFrom; t < kFirstTick; ++t) {
+    for (int t = std::max(kSizingFrom, workload.vms[v].known_from); t < kFirstTick; ++t) {
       vms_[v].resident_mib = std::max(vms_[v].resident_mib, memory_need(workload, v, t));
     }
     const int vm = static_cast<int>(v);
-    const int host = default_place(vm, vms_[v].resident_mib);
+    const int first = workload.vms[v].first_host;
+    const int host = first == kNever ? default_place(vm, vms_[v].resident_mib) : first;
     vms_[v].present = true;
     put(vm, host);
   }
@@ -212,6 +213,7 @@ Refusal Cluster::migrate(int vm, int host) {
   HostState& target = hosts_[index(host)];
   v.target = host;
   v.moved_at = tick_;
+  v.moved_from = v.host;
   insert_sorted(target.incoming, vm);
   target.used_mib += v.resident_mib + kVmOverhead_mib;
   target.vcpus += workload_->vms[index(vm)].vcpus;

@@ -30,6 +30,7 @@ struct VmState {
   double cap_mhz = std::numeric_limits<double>::infinity();
   int down_until = kNever;  ///< tick at which it runs again
   int moved_at = kNever;    ///< tick at which its last migration began
+  int moved_from = kNever;  ///< host that it began at
 
   int target = kNever;       ///< host it is migrating to
   int helper = kNever;       ///< host of its helper, a micro-VM that takes part of its CPU demand

@@ -31,9 +31,10 @@ class Console {
   int group(int v) const { return spec(v).group; }
   int partner(int v) const { return spec(v).partner; }
   bool scalable(int v) const { return spec(v).scalable; }
+  const Names& names() const { return cluster_.workload().names; }
 
   /// The first tick of which a policy may see a VM's samples.
-  int first_sample(int v) const { return spec(v).arrives == kFirstTick ? 0 : spec(v).arrives; }
+  int first_sample(int v) const { return spec(v).arrives == kFirstTick ? spec(v).known_from : spec(v).arrives; }
   /// at: in [first_sample(v), tick()); outside of it the program is wrong and ends.
   double sample(int v, Series series, int at) const {
     if (at >= tick() || at < first_sample(v)) std::abort();

@@ -8,7 +8,6 @@
 namespace proteus::simulate::kvm {
 namespace {
 
-constexpr double kBestDiskLatency_ms = 0.20;
 constexpr double kDiskHalf_kbs = 50000;     ///< a VM that moves so much spends half its time in disk I/O
 constexpr double kNetworkHalf_kbs = 20000;  ///< likewise
 constexpr double kHostSwapSlope = 20;
@@ -164,7 +163,7 @@ class Tick {
       vm.disk_share = disk / (disk + kDiskHalf_kbs);
       vm.network_share = network / (network + kNetworkHalf_kbs);
       const double guest = guest_factor(p.vm, vm);
-      const double disk_factor = io_factor(vm.disk_share, out.disk_latency_ms / kBestDiskLatency_ms);
+      const double disk_factor = io_factor(vm.disk_share, out.disk_latency_ms / workload_.best_disk_latency_ms);
       const double network_factor = io_factor(vm.network_share, out.network_stretch);
       performance_[p.vm] += p.time * served * (1 - out.wait) / (1 + kHostSwapSlope * out.memory_excess) * guest *
                             disk_factor * network_factor;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,8 @@ struct Vm {
   VmClass vm_class = VmClass::kSilver;
   bool pinned = false;
   bool scalable = false;
+  int first_host = kNever;  ///< of a VM that is there at first; kNever: by the default rule
+  int known_from = 0;       ///< tick at which the trace of a VM that is there at first begins
   int arrives = kFirstTick;
   int departs = kNever;
   int group = kNever;    ///< anti-affinity: two of one group never share a host
@@ -70,13 +73,22 @@ struct Vm {
   double value = 0;      ///< EUR/h
 };
 
-/// One scenario of one seed: which hosts, which VMs, when. A value; it points to its traces.
+/// What hosts and VMs are called by policies: sorted, each name once.
+struct Names {
+  std::vector<std::string> hosts;
+  std::vector<std::string> vms;
+  std::vector<std::map<std::string, std::string>> tags;  ///< [vm]
+};
+
+/// One scenario: which hosts, which VMs, when. A value; it points to its traces.
 struct Workload {
   const Traces* traces = nullptr;
   std::vector<const HostClass*> hosts;
   std::vector<Vm> vms;
   std::vector<std::vector<int>> groups;
-  int end_tick = 0;  ///< T1, exclusive
+  Names names;                         ///< empty: numbers will do
+  double best_disk_latency_ms = 0.20;  ///< at rest; what VMs' disk I/O is measured by
+  int end_tick = 0;                    ///< T1, exclusive
 
   /// Any tick >= 0; a trace begins anew where it ends.
   double sample(std::size_t vm, Series series, int tick) const {

@@ -60,7 +60,7 @@ TEST(KvmCommand, PrintsWhatWasPublished) {
   ASSERT_TRUE(table);
   const std::string picture = testing::TempDir() + "kvm_command_test.svg";
   std::ostringstream out;
-  const Status status = run_kvm({kData, "small", "none,threshold", 1, false, picture}, true, out);
+  const Status status = run_kvm({kData, "small", 1, {"none,threshold", false, picture, false}}, true, out);
   ASSERT_TRUE(status) << status.error().message;
   const nlohmann::json runs = nlohmann::json::parse(out.str());
   ASSERT_EQ(runs.size(), 2U);
@@ -107,7 +107,7 @@ TEST(KvmCommand, PrintsWhatWasPublished) {
   std::filesystem::remove(picture);
 
   std::ostringstream table_out;
-  ASSERT_TRUE(run_kvm({kData, "small", "none", 1, false, ""}, false, table_out));
+  ASSERT_TRUE(run_kvm({kData, "small", 1, {"none", false, "", false}}, false, table_out));
   for (const auto& [name, value] : runs.front().items()) {
     EXPECT_NE(table_out.str().find(name), std::string::npos) << name;
   }
@@ -116,7 +116,7 @@ TEST(KvmCommand, PrintsWhatWasPublished) {
 TEST(KvmCommand, PutsTheBoundBesidePolicies) {
   if (!std::filesystem::exists(kData + "/vms.csv")) GTEST_SKIP() << "no traces in " << kData;
   std::ostringstream out;
-  ASSERT_TRUE(run_kvm({kData, "small", "bound,none", 1, false, ""}, true, out));
+  ASSERT_TRUE(run_kvm({kData, "small", 1, {"bound,none", false, "", false}}, true, out));
   const nlohmann::json runs = nlohmann::json::parse(out.str());
   ASSERT_EQ(runs.size(), 2U);
   EXPECT_NEAR(runs[0].at("energy_kwh").get<double>(), 21.995, 0.00051);
@@ -124,17 +124,20 @@ TEST(KvmCommand, PutsTheBoundBesidePolicies) {
   EXPECT_FALSE(runs[0].contains("migrations"));
   EXPECT_EQ(runs[1].at("policy"), "none");
   std::ostringstream table;
-  ASSERT_TRUE(run_kvm({kData, "small", "bound,none", 1, false, ""}, false, table));
+  ASSERT_TRUE(run_kvm({kData, "small", 1, {"bound,none", false, "", false}}, false, table));
   EXPECT_NE(table.str().find("migrations"), std::string::npos);
 }
 
 TEST(KvmCommand, SaysWhatIsWrong) {
   std::ostringstream out;
-  EXPECT_EQ(run_kvm({"/nonexistent", "small", "none", 1, false, ""}, true, out).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(run_kvm({"/nonexistent", "small", 1, {"none", false, "", false}}, true, out).error().code,
+            ErrorCode::kNotFound);
   if (!std::filesystem::exists(kData + "/vms.csv")) GTEST_SKIP() << "no traces in " << kData;
-  EXPECT_EQ(run_kvm({kData, "tiny", "none", 1, false, ""}, true, out).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(run_kvm({kData, "small", "none,best", 1, false, ""}, true, out).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(run_kvm({kData, "small", "", 1, false, ""}, true, out).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(run_kvm({kData, "tiny", 1, {"none", false, "", false}}, true, out).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(run_kvm({kData, "small", 1, {"none,best", false, "", false}}, true, out).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(run_kvm({kData, "small", 1, {"", false, "", false}}, true, out).error().code, ErrorCode::kInvalidArgument);
   EXPECT_TRUE(out.str().empty());
 }
 

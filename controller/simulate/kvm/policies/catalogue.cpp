@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view kLearning = "proteus-learning";
 constexpr std::string_view kExploring = "proteus-exploring";
+constexpr std::string_view kPolicyFile = ".toml";
 constexpr double kForecastWeight = 0.3;
 
 std::unique_ptr<Policy> proteus(std::unique_ptr<OutlookSource> source) {
@@ -62,6 +63,17 @@ constexpr std::array kEntries = {
           }},
 };
 
+/// The operator's own policy, in place of the benchmark's bill.
+Result<std::unique_ptr<Policy>> policy_of_file(const std::string& file) {
+  const Result<std::string> text = read_config_file(file);
+  if (!text) return text.error();
+  Result<ham::Policy> policy = ham::parse_policy(*text, file);
+  if (!policy) return policy.error();
+  HamOptions options;
+  options.policy = std::move(*policy);
+  return std::unique_ptr<Policy>(std::make_unique<HamPolicy>(recent(), std::move(options)));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ham::learning::Agent>> learning_agent(std::string_view name) {
@@ -90,7 +102,8 @@ Status use_helpers(Policy& policy, std::string_view name) {
 std::string policy_names() {
   std::string names;
   for (const Entry& entry : kEntries) names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names + ", " + std::string(kLearning) + "[=MODEL], " + std::string(kExploring) + "[=MODEL]";
+  return names + ", " + std::string(kLearning) + "[=MODEL], " + std::string(kExploring) +
+         "[=MODEL], or a policy file (FILE" + std::string(kPolicyFile) + ")";
 }
 
 Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workload& workload) {
@@ -103,6 +116,7 @@ Result<std::unique_ptr<Policy>> make_policy(std::string_view name, const Workloa
   Result<std::shared_ptr<ham::learning::Agent>> agent = learning_agent(name);
   if (!agent) return agent.error();
   if (*agent != nullptr) return make_learning_policy(std::move(*agent));
+  if (name.ends_with(kPolicyFile)) return policy_of_file(std::string(name));
   const auto* const entry =
       std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& e) { return e.name == name; });
   if (entry == kEntries.end()) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -42,7 +43,30 @@ forecast::Forecast flat_forecast(Timestamp now, double value) {
   return {now, std::chrono::hours(1), {q}, q, "need", false};
 }
 
-void add_affinities(const Console& console, const std::vector<VmId>& ids, ham::Policy& policy) {
+/// The quantiles of the outlook's paths over the next hour. weighted: scratch.
+forecast::Forecast forecast_of_paths(Timestamp now, const Outlook& outlook, const float* values, double unit,
+                                     std::vector<std::pair<float, double>>& weighted) {
+  constexpr Nanoseconds kAhead = std::chrono::hours(1);
+  forecast::Forecast made{now, kAhead / static_cast<int>(outlook.ticks), {}, {}, "paths", false};
+  for (std::size_t tick = 0; tick < outlook.ticks; ++tick) {
+    weighted.clear();
+    for (std::size_t p = 0; p < outlook.paths; ++p) {
+      weighted.emplace_back(values[p * outlook.ticks + tick], outlook.weights[p]);
+    }
+    std::sort(weighted.begin(), weighted.end());
+    forecast::Quantiles& step = made.steps.emplace_back();
+    for (std::size_t q = 0; q < forecast::kQuantileLevels.size(); ++q) {
+      double below = 0;
+      auto at = weighted.begin();
+      while (std::next(at) != weighted.end() && (below += at->second) < forecast::kQuantileLevels[q]) ++at;
+      step.*forecast::kQuantileMembers[q] = at->first / unit;
+    }
+  }
+  forecast::raise_to_steps(made);
+  return made;
+}
+
+void add_affinities(const Console& console, const Ids& ids, ham::Policy& policy) {
   std::vector<std::vector<int>> groups;
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
     const int vm = static_cast<int>(v);
@@ -50,10 +74,11 @@ void add_affinities(const Console& console, const std::vector<VmId>& ids, ham::P
       if (groups.size() <= static_cast<std::size_t>(group)) groups.resize(static_cast<std::size_t>(group) + 1);
       groups[static_cast<std::size_t>(group)].push_back(vm);
     }
-    if (const int partner = console.partner(vm); partner > vm) {
+    const int partner = console.partner(vm);
+    if (partner > vm || (partner != kNever && console.partner(partner) != vm)) {
       ham::AffinityRule rule;
       rule.name = fmt::format("pair{}", vm);
-      rule.vms = {ids[v].value, ids[static_cast<std::size_t>(partner)].value};
+      rule.vms = {ids.vm(v).value, ids.vm(static_cast<std::size_t>(partner)).value};
       rule.hard = false;
       rule.price_per_hour = kLossPrice * kApartLoss * (console.value(vm) + console.value(partner));
       policy.affinity.push_back(std::move(rule));
@@ -63,13 +88,13 @@ void add_affinities(const Console& console, const std::vector<VmId>& ids, ham::P
     ham::AffinityRule rule;
     rule.name = fmt::format("group{}", g);
     rule.apart = true;
-    for (const int vm : groups[g]) rule.vms.insert(ids[static_cast<std::size_t>(vm)].value);
+    for (const int vm : groups[g]) rule.vms.insert(ids.vm(static_cast<std::size_t>(vm)).value);
     policy.affinity.push_back(std::move(rule));
   }
 }
 
 /// The benchmark's bill as an operator would write it down. Currency: EUR.
-ham::Policy make_policy(const Console& console, const std::vector<VmId>& ids, const HamOptions& options) {
+ham::Policy make_policy(const HamOptions& options) {
   ham::Policy policy;
   policy.name = "kvm";
   policy.automation = ham::Automation::kAutomatic;
@@ -84,7 +109,6 @@ ham::Policy make_policy(const Console& console, const std::vector<VmId>& ids, co
     rule.per_gib_hour = kLossPrice * kGibValue * class_factor(vm_class);
     policy.values.push_back(std::move(rule));
   }
-  add_affinities(console, ids, policy);
   return policy;
 }
 
@@ -137,11 +161,12 @@ HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, 
     : source_(std::move(source)), options_(std::move(options)), decider_(std::move(decider)) {}
 
 void HamPolicy::begin(const Console& console) {
-  for (std::size_t h = 0; h < console.host_count(); ++h) host_ids_.emplace_back(fmt::format("h{:05}", h));
-  for (std::size_t v = 0; v < console.vm_count(); ++v) vm_ids_.emplace_back(fmt::format("v{:06}", v));
+  ids_ = Ids(console.names(), console.host_count(), console.vm_count());
   woken_at_.assign(console.host_count(), kNever);
   core_mhz_ = console.host_class(0).core_mhz;
-  policy_ = make_policy(console, vm_ids_, options_);
+  policy_ = options_.policy ? *options_.policy : make_policy(options_);
+  policy_.automation = ham::Automation::kAutomatic;
+  add_affinities(console, ids_, policy_);
   if (helpers_) policy_.helpers = {helper_rule(options_.limits.gain_floor)};
 }
 
@@ -150,7 +175,7 @@ void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) cons
     const HostClass& kind = console.host_class(static_cast<int>(h));
     const HostState& now = console.host(static_cast<int>(h));
     ham::HostState& host = state.hosts.emplace_back();
-    host.id = host_ids_[h];
+    host.id = ids_.host(h);
     host.fingerprint.host = host.id;
     host.fingerprint.cpu_capacity_cores = kind.cpu_mhz() / core_mhz_;
     host.fingerprint.memory_capacity_bytes = bytes_of(kind.memory_mib);
@@ -172,14 +197,15 @@ void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) cons
 }
 
 void HamPolicy::add_vms(const Console& console, ham::ClusterState& state) const {
+  std::vector<std::pair<float, double>> weighted;
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
     const int number = static_cast<int>(v);
     const VmState& now = console.vm(number);
     if (!now.present) continue;
     ham::VmState& vm = state.vms.emplace_back();
-    vm.id = vm_ids_[v];
+    vm.id = ids_.vm(v);
     // What is on its way counts where it is going to be.
-    vm.host = host_ids_[static_cast<std::size_t>(now.migrating() ? now.target : now.host)];
+    vm.host = ids_.host(static_cast<std::size_t>(now.migrating() ? now.target : now.host));
     // QEMU's own memory is part of what a VM holds.
     vm.allocation.vcpus = vm.allocation.vcpus_max = console.vcpus(number);
     vm.allocation.memory_bytes = bytes_of(now.balloon_mib + kVmOverhead_mib);
@@ -191,15 +217,21 @@ void HamPolicy::add_vms(const Console& console, ham::ClusterState& state) const 
     vm.disk_half_bytes_per_s = response_.disk_half_kbs() * kBytesPerKb;
     vm.network_half_bytes_per_s = response_.network_half_kbs() * kBytesPerKb;
     if (console.pinned(number)) vm.unmovable = "it is pinned";
+    if (!console.names().tags.empty()) vm.groups = console.names().tags[v];
+    vm.name = vm.id.value;
     vm.groups["class"] = class_name(console.vm_class(number));
     if (console.scalable(number)) vm.groups["scalable"] = "yes";
     vm.forecasts[forecast::Resource::kMemory] =
         flat_forecast(state.now, static_cast<double>(bytes_of(need_mib_[v] + kVmOverhead_mib)));
+    if (policy_.values.empty()) {  // what work is worth is read from the paths, waiting for CPUs from forecasts
+      vm.forecasts[forecast::Resource::kCpu] =
+          forecast_of_paths(state.now, outlook_, &outlook_.cpu_mhz[v * outlook_.cells()], core_mhz_, weighted);
+    }
     if (now.moved_at != kNever) vm.last_action_end = time_of(now.moved_at);
     if (now.migrating()) {
       ham::InFlight flight;
       flight.vm = vm.id;
-      flight.source = host_ids_[static_cast<std::size_t>(now.host)];
+      flight.source = ids_.host(static_cast<std::size_t>(now.host));
       flight.target = vm.host;
       state.in_flight.push_back(std::move(flight));
     }
@@ -239,8 +271,8 @@ ham::ClusterState HamPolicy::observe(const Console& console) {
   add_hosts(console, state);
   add_vms(console, state);
   state.scenarios = scenarios(console);
-  state.helpers = observe_helpers(console, host_ids_, vm_ids_);
-  if (learner_) Learner::add_served(console, state);
+  state.helpers = observe_helpers(console, ids_);
+  if (learner_) Learner::add_served(console, ids_, state);
   return state;
 }
 
@@ -258,24 +290,24 @@ bool HamPolicy::begin_move(Console& console, int v, int h) const {
 }
 
 void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, const ham::Decision& decision) {
-  const auto number = [](const auto& id) { return std::stoi(id.value.substr(1)); };
   emptying_ = decision.emptying;
-  end_helpers(console, decision);
+  end_helpers(console, ids_, decision);
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* move = std::get_if<Migrate>(&action.operation)) {
-      const int vm = number(action.vm);
-      const bool begun = begin_move(console, vm, number(move->target));
-      if (begun && learner_) learner_->moving(vm, action, state, static_cast<std::uint64_t>(console.tick()));
+      const int vm = ids_.number(action.vm);
+      const int target = ids_.number(move->target);
+      const bool begun = begin_move(console, vm, target);
+      if (begun && learner_) learner_->moving(vm, target, action, state, static_cast<std::uint64_t>(console.tick()));
     }
   }
   for (const ham::Action& action : decision.chosen.actions) {
     if (const auto* memory = std::get_if<SetMemory>(&action.operation)) {
-      console.set_balloon(number(action.vm), static_cast<double>(memory->bytes) / kMiB - kVmOverhead_mib);
+      console.set_balloon(ids_.number(action.vm), static_cast<double>(memory->bytes) / kMiB - kVmOverhead_mib);
     }
   }
-  start_helpers(console, decision);
+  start_helpers(console, ids_, decision);
   for (const ham::PowerChange& change : decision.power) {
-    const int host = number(change.host);
+    const int host = ids_.number(change.host);
     if (change.awake && console.wake(host)) woken_at_[static_cast<std::size_t>(host)] = console.tick();
     const HostState& now = console.host(host);
     if (!change.awake && now.vms.empty() && now.incoming.empty() && now.helped.empty()) console.sleep(host);
@@ -283,7 +315,7 @@ void HamPolicy::carry_out(Console& console, const ham::ClusterState& state, cons
 }
 
 void HamPolicy::decide(Console& console) {
-  if (host_ids_.empty()) begin(console);
+  if (ids_.empty()) begin(console);
   const ham::ClusterState state = observe(console);
   const auto seed = static_cast<std::uint64_t>(console.tick());
   if (!learner_) return carry_out(console, state, decider_(state, policy_, seed));

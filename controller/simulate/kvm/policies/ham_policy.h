@@ -9,6 +9,7 @@
 #include "controller/ham/decision.h"
 #include "controller/ham/policy.h"
 #include "controller/ham/score/scenarios.h"
+#include "controller/simulate/kvm/policies/ids.h"
 #include "controller/simulate/kvm/policies/learned_response.h"
 #include "controller/simulate/kvm/policies/learner.h"
 #include "controller/simulate/kvm/policies/outlook.h"
@@ -21,7 +22,7 @@ struct HamOptions {
   HamOptions();
   ham::Prices prices;  ///< the benchmark's bill, and what is not on it: EUR
   ham::Limits limits;
-  int awake_ticks = 0;
+  std::optional<ham::Policy> policy;  ///< instead of both: an operator's own
 };
 
 /// What decides: ham::decide(), or what it is compared with.
@@ -59,8 +60,7 @@ class HamPolicy final : public Policy {
   Outlook outlook_;
   std::vector<double> need_mib_;  ///< [vm]
   std::vector<double> peak_mib_;  ///< [vm]
-  std::vector<HostId> host_ids_;
-  std::vector<VmId> vm_ids_;
+  Ids ids_;
   std::vector<HostId> emptying_;  ///< by the last decision
   std::vector<int> woken_at_;     ///< [host] tick; kNever: not yet
 };

@@ -7,14 +7,7 @@
 #include "controller/simulate/kvm/metrics.h"
 
 namespace proteus::simulate::kvm {
-namespace {
-
-template <typename Id>
-int number_of(const Id& id) {
-  return std::stoi(id.value.substr(1));
-}
-
-}  // namespace
+namespace {}  // namespace
 
 ham::HelperRule helper_rule(double gain_floor) {
   ham::HelperRule rule;
@@ -31,27 +24,26 @@ ham::HelperRule helper_rule(double gain_floor) {
   return rule;
 }
 
-std::vector<ham::HelperState> observe_helpers(const Console& console, const std::vector<HostId>& host_ids,
-                                              const std::vector<VmId>& vm_ids) {
+std::vector<ham::HelperState> observe_helpers(const Console& console, const Ids& ids) {
   std::vector<ham::HelperState> helpers;
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
     const VmState& vm = console.vm(static_cast<int>(v));
     if (!vm.present || vm.helper == kNever) continue;
-    helpers.push_back({vm_ids[v], host_ids[static_cast<std::size_t>(vm.helper)],
+    helpers.push_back({ids.vm(v), ids.host(static_cast<std::size_t>(vm.helper)),
                        Timestamp{std::chrono::seconds(kTick_s) * (vm.helper_from - 1)}});
   }
   return helpers;
 }
 
-void end_helpers(Console& console, const ham::Decision& decision) {
+void end_helpers(Console& console, const Ids& ids, const ham::Decision& decision) {
   for (const ham::HelperChange& change : decision.helpers) {
-    if (!change.start) console.end_helper(number_of(change.vm));
+    if (!change.start) console.end_helper(ids.number(change.vm));
   }
 }
 
-void start_helpers(Console& console, const ham::Decision& decision) {
+void start_helpers(Console& console, const Ids& ids, const ham::Decision& decision) {
   for (const ham::HelperChange& change : decision.helpers) {
-    if (change.start) console.start_helper(number_of(change.vm), number_of(change.host));
+    if (change.start) console.start_helper(ids.number(change.vm), ids.number(change.host));
   }
 }
 

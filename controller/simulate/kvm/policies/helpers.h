@@ -5,6 +5,7 @@
 #include "controller/ham/cluster_state.h"
 #include "controller/ham/decision.h"
 #include "controller/ham/policy.h"
+#include "controller/simulate/kvm/policies/ids.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -14,10 +15,8 @@ namespace proteus::simulate::kvm {
 /// Of VMs with the tag `scalable`. gain_floor: what a migration must gain; a helper must gain as much less as it costs
 /// less.
 ham::HelperRule helper_rule(double gain_floor);
-/// host_ids, vm_ids: by the benchmark's numbers.
-std::vector<ham::HelperState> observe_helpers(const Console& console, const std::vector<HostId>& host_ids,
-                                              const std::vector<VmId>& vm_ids);
-void end_helpers(Console& console, const ham::Decision& decision);
-void start_helpers(Console& console, const ham::Decision& decision);
+std::vector<ham::HelperState> observe_helpers(const Console& console, const Ids& ids);
+void end_helpers(Console& console, const Ids& ids, const ham::Decision& decision);
+void start_helpers(Console& console, const Ids& ids, const ham::Decision& decision);
 
 }  // namespace proteus::simulate::kvm

@@ -1,9 +1,7 @@
 #include "controller/simulate/kvm/policies/learner.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
-#include <variant>
 
 namespace proteus::simulate::kvm {
 namespace {
@@ -22,11 +20,11 @@ Learner::Learner(std::shared_ptr<ham::learning::Agent> agent, Told told)
   agent_->begin_elsewhere();
 }
 
-void Learner::add_served(const Console& console, ham::ClusterState& state) {
+void Learner::add_served(const Console& console, const Ids& ids, ham::ClusterState& state) {
   const TickOutcome& last = console.last();
   if (last.vms.empty()) return;
   for (ham::VmState& state_of_vm : state.vms) {
-    const int v = std::stoi(state_of_vm.id.value.substr(1));
+    const int v = ids.number(state_of_vm.id);
     if (console.first_sample(v) >= console.tick()) continue;
     const VmTick& tick = last.vms[static_cast<std::size_t>(v)];
     ham::Served served;
@@ -58,11 +56,11 @@ void Learner::before(const Console& console, const ham::ClusterState& state, con
   }
 }
 
-void Learner::moving(int vm, ham::Action action, const ham::ClusterState& state, std::uint64_t decision) {
+void Learner::moving(int vm, int target, ham::Action action, const ham::ClusterState& state, std::uint64_t decision) {
   action.id = next_action_++;
   agent_->began(action, decision, state);
   agent_->sent(action, decision, state.now);
-  moves_[vm] = {action.id, std::stoi(std::get<Migrate>(action.operation).target.value.substr(1))};
+  moves_[vm] = {action.id, target};
 }
 
 }  // namespace proteus::simulate::kvm

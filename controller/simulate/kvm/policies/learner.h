@@ -8,6 +8,7 @@
 #include "controller/ham/decision.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/ham/policy.h"
+#include "controller/simulate/kvm/policies/ids.h"
 #include "controller/simulate/kvm/policy.h"
 
 namespace proteus::simulate::kvm {
@@ -23,13 +24,13 @@ class Learner {
 
   const ham::learning::Agent& agent() const { return *agent_; }
   /// What the last tick came to, into the state; VMs without samples are left out.
-  static void add_served(const Console& console, ham::ClusterState& state);
+  static void add_served(const Console& console, const Ids& ids, ham::ClusterState& state);
 
   // Once a step, in this order:
   void before(const Console& console, const ham::ClusterState& state, const ham::Policy& policy);
   void decided(const ham::Decision& decision) { agent_->on_decision(decision); }
   /// A migration of the decision has begun.
-  void moving(int vm, ham::Action action, const ham::ClusterState& state, std::uint64_t decision);
+  void moving(int vm, int target, ham::Action action, const ham::ClusterState& state, std::uint64_t decision);
 
  private:
   struct Move {
