@@ -2,14 +2,17 @@
 // takes a value of its row in parameters.cpp if that makes the bill (results.h) less by more than 1.64 standard errors,
 // week against the same week, round after round until none changes. Weeks: `normal`, seeds 1 to 20, on the traces
 // given. It begins with what is in force.
-//   tune_kvm search DATA_DIR [RESULTS]               a line for each set tried; RESULTS: goes on with what is there
+//   tune_kvm search DATA_DIR [RESULTS [NAME …]]      a line for each set tried; RESULTS: goes on with what is there;
+//                                                    NAME: of these parameters only
 //   tune_kvm try DATA_DIR FIRST LAST [NAME=VALUE …]  one set, on seeds FIRST to LAST: what is in force but for these
 
 #include <fmt/core.h>
 
 #include <array>
 #include <cstdio>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/bench/kvm_weeks.h"
@@ -37,16 +40,17 @@ std::vector<SeededWorkload> seeded(const Weeks& weeks, std::size_t stride) {
 
 class Search {
  public:
-  Search(std::vector<SeededWorkload> weeks, Results results) : weeks_(std::move(weeks)), results_(std::move(results)) {}
+  Search(std::vector<SeededWorkload> weeks, Results results, std::vector<Parameter> parameters)
+      : weeks_(std::move(weeks)), results_(std::move(results)), parameters_(std::move(parameters)) {}
 
   void run() {
     best_ = results_.of(weeks_, setup_);
     fmt::print("in force: {}\n", summary(best_));
     std::size_t since_change = 0;  // parameters
-    for (std::size_t p = 0; since_change < parameters().size(); p = (p + 1) % parameters().size()) {
+    for (std::size_t p = 0; since_change < parameters_.size(); p = (p + 1) % parameters_.size()) {
       ++since_change;
-      for (const double value : parameters()[p].values) {
-        if (adopt(parameters()[p], value)) since_change = 0;
+      for (const double value : parameters_[p].values) {
+        if (adopt(parameters_[p], value)) since_change = 0;
         std::fflush(stdout);
       }
     }
@@ -75,6 +79,7 @@ class Search {
 
   std::vector<SeededWorkload> weeks_;
   Results results_;
+  std::vector<Parameter> parameters_;
   Setup setup_;
   std::vector<Week> best_;  ///< of setup_
 };
@@ -89,7 +94,13 @@ int search(const std::vector<std::string>& arguments) {
   if (!weeks) return fail(weeks.error().message, 1);
   Result<Results> results = Results::open(arguments.size() > 2 ? arguments[2] : "");
   if (!results) return fail(results.error().message, 1);
-  Search(seeded(*weeks, kStride), std::move(*results)).run();
+  std::vector<Parameter> chosen = parameters();
+  if (arguments.size() > 3) {
+    const std::set<std::string_view> names(arguments.begin() + 3, arguments.end());
+    std::erase_if(chosen, [&](const Parameter& parameter) { return !names.contains(parameter.name); });
+    if (chosen.size() != names.size()) return fail("no such parameter among those named", 2);
+  }
+  Search(seeded(*weeks, kStride), std::move(*results), std::move(chosen)).run();
   return 0;
 }
 
@@ -112,9 +123,9 @@ int try_one(const std::vector<std::string>& arguments) {
 
 int tune(const std::vector<std::string>& arguments) {
   const std::string what = arguments.empty() ? "" : arguments[0];
-  if (what == "search" && (arguments.size() == 2 || arguments.size() == 3)) return search(arguments);
+  if (what == "search" && arguments.size() >= 2) return search(arguments);
   if (what == "try" && arguments.size() >= 4) return try_one(arguments);
-  fmt::print(stderr, "usage: tune_kvm search DATA_DIR [RESULTS] | try DATA_DIR FIRST LAST [NAME=VALUE …]\n");
+  fmt::print(stderr, "usage: tune_kvm search DATA_DIR [RESULTS [NAME …]] | try DATA_DIR FIRST LAST [NAME=VALUE …]\n");
   return 2;
 }
 
