@@ -12,7 +12,6 @@
 #include <fstream>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <utility>
 
 namespace proteus {
@@ -110,7 +109,10 @@ Status TomlDocument::finish() {
   std::stable_sort(impl_->problems.begin(), impl_->problems.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::string all;
-  for (const auto& [line, message] : impl_->problems) all += (all.empty() ? "" : "\n") + message;
+  std::set<std::string_view> told;  // who reads a key twice meets its problem twice
+  for (const auto& [line, message] : impl_->problems) {
+    if (told.insert(message).second) all += (all.empty() ? "" : "\n") + message;
+  }
   return Error{ErrorCode::kInvalidArgument, all};
 }
 
@@ -274,9 +276,10 @@ Result<std::string> read_config_file(const std::string& path) {
     return Error{error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kPermissionDenied,
                  fmt::format("cannot read {}: {}", path, std::strerror(error))};
   }
-  std::ostringstream text;
-  text << file.rdbuf();
-  std::string content = std::move(text).str();
+  std::string content(kMaxFileBytes + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  content.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad()) return Error{ErrorCode::kInvalidArgument, fmt::format("cannot read {}: is it a file?", path)};
   if (content.size() > kMaxFileBytes) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("{} is larger than {} bytes", path, kMaxFileBytes)};
   }

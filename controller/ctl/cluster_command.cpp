@@ -1,6 +1,6 @@
 #include "controller/ctl/cluster_command.h"
 
-#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -24,13 +24,19 @@ bool is_recording(const std::string& path) {
 }
 
 Result<scenario::Scenario> read_scenario(const ClusterCommand& command) {
-  const bool history_given = command.history_s >= 0;
   if (is_recording(command.file)) {
     std::optional<int> ticks;
-    if (history_given) ticks = static_cast<int>(std::min<double>(command.history_s / kvm::kTick_s, kvm::kFirstTick));
+    if (command.history_s) {
+      constexpr double kMost_s = 1.0 * scenario::kHistoryTicksMax * kvm::kTick_s;
+      const bool in_range = *command.history_s >= 0 && *command.history_s <= kMost_s;
+      if (!in_range || std::fmod(*command.history_s, kvm::kTick_s) != 0) {
+        return Error{ErrorCode::kInvalidArgument, "--history must be whole steps of 5m, a week at most"};
+      }
+      ticks = static_cast<int>(*command.history_s / kvm::kTick_s);
+    }
     return scenario::read_recorded_scenario(command.file, ticks);
   }
-  if (history_given) {
+  if (command.history_s) {
     return Error{ErrorCode::kInvalidArgument, "--history is for recordings; a scenario's file says its own"};
   }
   return scenario::read_scenario_file(command.file);
@@ -41,16 +47,17 @@ Result<scenario::Scenario> read_scenario(const ClusterCommand& command) {
 Status run_cluster(const ClusterCommand& command, bool json, std::ostream& out) {
   Result<scenario::Scenario> read = read_scenario(command);
   if (!read) return read.error();
-  if (!command.save.empty()) {
-    if (Status written = scenario::write_scenario(*read, command.save); !written) return written;
-  }
   const std::string name = read->name;
   const std::size_t hosts = read->hosts.size();
   const std::size_t vms = read->vms.size();
+  std::optional<scenario::Scenario> to_save;
+  if (!command.save.empty()) to_save = *read;
   const Result<std::unique_ptr<scenario::Cluster>> cluster = scenario::Cluster::make(std::move(*read));
   if (!cluster) return with_context(cluster.error(), command.file);
-  return run_policies((*cluster)->workload(), command.runs, name, {{"scenario", name}, {"hosts", hosts}, {"vms", vms}},
-                      json, out);
+  const nlohmann::ordered_json head = {{"scenario", name}, {"hosts", hosts}, {"vms", vms}};
+  const Status ran = run_policies((*cluster)->workload(), command.runs, name, head, json, out);
+  if (!ran || !to_save) return ran;
+  return scenario::write_scenario(*to_save, command.save);
 }
 
 }  // namespace proteus::ctl

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -10,8 +11,8 @@ namespace proteus::ctl {
 
 struct ClusterCommand {
   std::string file = {};  ///< a scenario, or a recording
-  /// s before the first decision, of a recording; < 0: half of it, a day at most
-  double history_s = -1;
+  /// s before the first decision, of a recording; none: half of it, a day at most
+  std::optional<double> history_s = {};
   std::string save = {};  ///< folder to write the scenario into; empty: none
   PolicyRuns runs = {};
 };

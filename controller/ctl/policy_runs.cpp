@@ -136,7 +136,7 @@ class Recorder {
       moves_.push_back({{"at_s", (begun - kvm::kFirstTick) * kvm::kTick_s},
                         {"vm", ids_.vm(v).value},
                         {"from", host_name(vms[v].moved_from)},
-                        {"to", host_name(vms[v].migrating() ? vms[v].target : vms[v].host)}});
+                        {"to", host_name(vms[v].moved_to)}});
     }
   }
   const std::string& host_name(int host) const { return ids_.host(static_cast<std::size_t>(host)).value; }
@@ -220,7 +220,8 @@ Status run_policies(const kvm::Workload& workload, const PolicyRuns& runs, const
   if (!json) {
     out << to_text(results);
   } else {
-    out << (results.size() == 1 ? results.front() : nlohmann::ordered_json(results)).dump(2) << "\n";
+    const nlohmann::ordered_json all = results.size() == 1 ? results.front() : nlohmann::ordered_json(results);
+    out << all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   }
   return {};
 }

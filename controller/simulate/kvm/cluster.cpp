@@ -1,6 +1,7 @@
 #include "controller/simulate/kvm/cluster.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/simulate/kvm/performance.h"
 
@@ -43,9 +44,15 @@ Cluster::Cluster(const Workload& workload)
     for (int t = std::max(kSizingFrom, workload.vms[v].known_from); t < kFirstTick; ++t) {
       vms_[v].resident_mib = std::max(vms_[v].resident_mib, memory_need(workload, v, t));
     }
+    if (workload.vms[v].first_host == kNever) continue;
+    vms_[v].present = true;
+    put(static_cast<int>(v), workload.vms[v].first_host);
+  }
+  // Beside those whose place is given.
+  for (std::size_t v = 0; v < vms_.size(); ++v) {
+    if (workload.vms[v].arrives != kFirstTick || vms_[v].present) continue;
     const int vm = static_cast<int>(v);
-    const int first = workload.vms[v].first_host;
-    const int host = first == kNever ? default_place(vm, vms_[v].resident_mib) : first;
+    const int host = default_place(vm, vms_[v].resident_mib);
     vms_[v].present = true;
     put(vm, host);
   }
@@ -127,6 +134,18 @@ int Cluster::default_place(int vm, double memory_mib) const {
     if (best == kNever || filled(h) < filled(index(best))) best = static_cast<int>(h);
   }
   return best;
+}
+
+int Cluster::wake_for_arrival() {
+  std::size_t best = 0;
+  for (std::size_t h = 1; h < hosts_.size(); ++h) {
+    const auto rank = [&](std::size_t i) {
+      return std::pair(hosts_[i].power == Power::kWaking, workload_->hosts[i]->memory_mib);
+    };
+    if (rank(h) > rank(best)) best = h;
+  }
+  hosts_[best].power = Power::kWaking;
+  return static_cast<int>(best);
 }
 
 Refusal Cluster::start_helper(int vm, int host) {
@@ -214,6 +233,7 @@ Refusal Cluster::migrate(int vm, int host) {
   v.target = host;
   v.moved_at = tick_;
   v.moved_from = v.host;
+  v.moved_to = host;
   insert_sorted(target.incoming, vm);
   target.used_mib += v.resident_mib + kVmOverhead_mib;
   target.vcpus += workload_->vms[index(vm)].vcpus;

@@ -31,6 +31,7 @@ struct VmState {
   int down_until = kNever;  ///< tick at which it runs again
   int moved_at = kNever;    ///< tick at which its last migration began
   int moved_from = kNever;  ///< host that it began at
+  int moved_to = kNever;    ///< host that it was to end at
 
   int target = kNever;       ///< host it is migrating to
   int helper = kNever;       ///< host of its helper, a micro-VM that takes part of its CPU demand
@@ -103,6 +104,9 @@ class Cluster {
   /// VMs that arrive at this tick and were not initial, in id order.
   std::vector<int> arrivals() const;
   void arrive(int vm, int host);
+  /// Wakes the largest host that sleeps, for a VM for which no host is on; it takes the VM at once, which runs when it
+  /// is awake.
+  int wake_for_arrival();
   /// The default rule: where to put a VM that needs so much memory.
   int default_place(int vm, double memory_mib) const;
 

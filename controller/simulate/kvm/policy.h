@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -33,6 +34,17 @@ class Console {
   bool scalable(int v) const { return spec(v).scalable; }
   const Names& names() const { return cluster_.workload().names; }
 
+  /// Cores are counted in cores of so many MHz.
+  double core_mhz() const {
+    const Workload& workload = cluster_.workload();
+    return workload.core_mhz > 0 ? workload.core_mhz : workload.hosts.front()->core_mhz;
+  }
+  Timestamp time(int at) const {
+    return cluster_.workload().begins + std::chrono::seconds(kTick_s) * (at - kFirstTick);
+  }
+
+  /// A VM that is older than what is known of it.
+  bool there_at_first(int v) const { return spec(v).arrives == kFirstTick; }
   /// The first tick of which a policy may see a VM's samples.
   int first_sample(int v) const { return spec(v).arrives == kFirstTick ? spec(v).known_from : spec(v).arrives; }
   /// at: in [first_sample(v), tick()); outside of it the program is wrong and ends.

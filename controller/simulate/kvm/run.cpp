@@ -17,7 +17,9 @@ void admit(Cluster& cluster, Policy& policy, const TickOutcome& last) {
     const Console console(cluster, last);
     const std::optional<int> wish = policy.place(console, vm);
     const double provisioned = cluster.workload().vms[static_cast<std::size_t>(vm)].memory_mib;
-    cluster.arrive(vm, wish ? *wish : cluster.default_place(vm, provisioned / 2));
+    int host = wish ? *wish : cluster.default_place(vm, provisioned / 2);
+    if (host == kNever) host = cluster.wake_for_arrival();
+    cluster.arrive(vm, host);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "common/units.h"
 
 namespace proteus::simulate::kvm {
 
@@ -88,7 +90,10 @@ struct Workload {
   std::vector<std::vector<int>> groups;
   Names names;                         ///< empty: numbers will do
   double best_disk_latency_ms = 0.20;  ///< at rest; what VMs' disk I/O is measured by
-  int end_tick = 0;                    ///< T1, exclusive
+  double core_mhz = 0;                 ///< what policies count cores in; 0: cores of the first host
+  /// Of the first tick, for rules about times of day and days of the week.
+  Timestamp begins{std::chrono::seconds(kTick_s) * kFirstTick};
+  int end_tick = 0;  ///< T1, exclusive
 
   /// Any tick >= 0; a trace begins anew where it ends.
   double sample(std::size_t vm, Series series, int tick) const {

@@ -24,21 +24,22 @@ double normal(kvm::SplitMix64& random) {
 
 }  // namespace
 
-std::vector<float> make_demand(const Pattern& pattern, int history_ticks, int ticks, std::uint64_t seed) {
+std::vector<float> make_demand(const Pattern& pattern, double unit, int history_ticks, int ticks, std::uint64_t seed) {
   kvm::SplitMix64 random(seed);
   std::vector<float> values;
   for (int t = -history_ticks; t < ticks; ++t) {
     const double middle_s = (t + 0.5) * kvm::kTick_s;
     double value = pattern.base + (pattern.peak - pattern.base) * rise(pattern, middle_s);
     if (pattern.noise > 0) value *= 1 + pattern.noise * normal(random);
-    values.push_back(static_cast<float>(std::max(0.0, value)));
+    values.push_back(static_cast<float>(unit * std::max(0.0, value)));
   }
   return values;
 }
 
-std::vector<float> to_ticks(const double* values, std::size_t steps, double step_s) {
+std::vector<float> to_ticks(const double* values, std::size_t steps, double step_s, double unit, int ticks_max) {
   const double covered_s = static_cast<double>(steps) * step_s;
-  std::vector<float> ticks(static_cast<std::size_t>(covered_s / kvm::kTick_s + 1e-9));
+  const double whole = std::min<double>(ticks_max, covered_s / kvm::kTick_s + 1e-9);
+  std::vector<float> ticks(static_cast<std::size_t>(whole));
   for (std::size_t t = 0; t < ticks.size(); ++t) {
     const double begin_s = static_cast<double>(t) * kvm::kTick_s;
     const double end_s = begin_s + kvm::kTick_s;
@@ -49,7 +50,7 @@ std::vector<float> to_ticks(const double* values, std::size_t steps, double step
       if (to_s > from_s) sum += values[i] * (to_s - from_s);
       if (to_s >= end_s) break;
     }
-    ticks[t] = static_cast<float>(sum / kvm::kTick_s);
+    ticks[t] = static_cast<float>(unit * (sum / kvm::kTick_s));
   }
   return ticks;
 }

@@ -19,11 +19,11 @@ struct Pattern {
   bool burst = false;  ///< the whole width at the peak; else up and down as a cosine
 };
 
-/// [tick]; begins `history_ticks` before the first decision. Same seed, same bits.
-std::vector<float> make_demand(const Pattern& pattern, int history_ticks, int ticks, std::uint64_t seed);
+/// [tick], times unit; begins `history_ticks` before the first decision. Same seed, same bits.
+std::vector<float> make_demand(const Pattern& pattern, double unit, int history_ticks, int ticks, std::uint64_t seed);
 
-/// A row of a trace, one value each step_s, as the mean of each tick.
-/// Shape: as many whole ticks as it covers.
-std::vector<float> to_ticks(const double* values, std::size_t steps, double step_s);
+/// A row of a trace, one value each step_s, as the mean of each tick, times unit.
+/// Shape: as many whole ticks as it covers, at most ticks_max.
+std::vector<float> to_ticks(const double* values, std::size_t steps, double step_s, double unit, int ticks_max);
 
 }  // namespace proteus::simulate::scenario

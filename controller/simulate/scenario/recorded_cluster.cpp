@@ -16,6 +16,7 @@
 #include "controller/ham/rules/selector.h"
 #include "controller/pipeline_options.h"
 #include "controller/replay/recording.h"
+#include "controller/simulate/kvm/cluster.h"
 
 namespace proteus::simulate::scenario {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 constexpr std::int64_t kRunningState = 1;  // libvirt VIR_DOMAIN_RUNNING
 constexpr std::string_view kGroupPrefix = "group.";
 constexpr double kKib = 1024;
-/// A VM whose telemetry ends so long before the recording has gone.
+/// A VM whose telemetry ends so long before its host's has gone.
 constexpr std::int64_t kGoneTicks = 2;
 
 std::int64_t tick_of(Timestamp time) {
@@ -35,6 +36,14 @@ kvm::VmClass class_of(const std::map<std::string, std::string>& tags) {
   if (found == tags.end()) return kvm::VmClass::kSilver;
   if (found->second == "gold") return kvm::VmClass::kGold;
   return found->second == "bronze" ? kvm::VmClass::kBronze : kvm::VmClass::kSilver;
+}
+
+/// What a scenario may call it.
+std::string clean_name(std::string name) {
+  for (char& c : name) {
+    if (!is_good_name(std::string("x") + c)) c = '_';
+  }
+  return is_good_name(name) ? name : "_" + name.substr(std::min<std::size_t>(1, name.size()));
 }
 
 }  // namespace
@@ -61,6 +70,7 @@ void RecordedCluster::on_sample(const Sample& sample) {
   const double tick_ns =
       same_boot && frame.time > host.last_time ? static_cast<double>((frame.time - host.last_time).count()) : 0;
   host.last_time = frame.time;
+  if (tick_ns > 0) host.ticks.insert(tick_of(frame.time));
   if (const auto millicores = controller::gauge(frame, host.columns.capacity)) {
     host.cores = static_cast<double>(*millicores) / 1000;
   }
@@ -99,7 +109,7 @@ void RecordedCluster::on_vm(const RecordedHost& host, controller::VmColumns& col
   const double seconds = tick_ns * 1e-9;
   const auto speed = speeds_.find(host.catalog->host);
   Tick& tick = vm.ticks[tick_of(frame.time)];
-  tick.host = host.catalog->host;
+  if (tick.host.empty()) tick.host = host.catalog->host;
   tick.measured_s += seconds;
   tick.cpu_core_s += demand * seconds * (speed == speeds_.end() ? 1 : speed->second);
   tick.disk_bytes += disks.bytes;
@@ -114,7 +124,7 @@ void RecordedCluster::on_vm(const RecordedHost& host, controller::VmColumns& col
 
 Host RecordedCluster::make_host(const HostId& id, const RecordedHost& from, double core_mhz) const {
   Host host;
-  host.name = id.value;
+  host.name = clean_name(id.value);
   host.cores = std::max(1, static_cast<int>(std::lround(from.cores)));
   const auto speed = speeds_.find(id);
   host.core_mhz = core_mhz * (speed == speeds_.end() ? 1 : speed->second);
@@ -130,33 +140,40 @@ Host RecordedCluster::make_host(const HostId& id, const RecordedHost& from, doub
   return host;
 }
 
-/// end: of the recording.
-bool RecordedCluster::has_gone(const RecordedVm& vm, std::int64_t end) {
-  return vm.ticks.rbegin()->first + kGoneTicks < end;
+bool RecordedCluster::has_gone(const RecordedVm& vm) const {
+  const auto& [last, tick] = *vm.ticks.rbegin();
+  return last + kGoneTicks <= *hosts_.at(tick.host).ticks.rbegin();
 }
 
 /// first_tick: the one that history begins with.
 Vm RecordedCluster::make_vm(const RecordedVm& from, std::int64_t first_tick, const Scenario& scenario) const {
   Vm vm;
-  vm.name = from.name;
+  vm.name = clean_name(from.name);
   vm.vcpus = from.vcpus;
-  vm.memory_mib = std::max(64.0, static_cast<double>(from.memory_bytes) / static_cast<double>(kMiB));
+  double largest_mib = 0;
+  for (const Host& host : scenario.hosts) largest_mib = std::max(largest_mib, host.memory_mib);
+  vm.memory_mib = static_cast<double>(from.memory_bytes) / static_cast<double>(kMiB);
+  vm.memory_mib = std::max(64.0, std::min(vm.memory_mib, largest_mib - kvm::kVmOverhead_mib));
   vm.vm_class = class_of(from.tags);
   vm.tags = from.tags;
   vm.pinned = from.unmovable;
   const std::int64_t decision = first_tick + scenario.history_ticks;
   const auto first = from.ticks.lower_bound(first_tick);
   vm.from = static_cast<int>(first->first - decision);
-  const std::int64_t last = from.ticks.rbegin()->first;
-  if (has_gone(from, decision + scenario.ticks)) vm.until = static_cast<int>(last + 1 - decision);
+  // A VM that was there when its host was first heard of had been there before.
+  if (first->first == *hosts_.at(first->second.host).ticks.begin()) vm.from = std::min(vm.from, 0);
+  if (has_gone(from)) vm.until = static_cast<int>(from.ticks.rbegin()->first + 1 - decision);
   Tick known = first->second;
+  vm.host = vm.from <= 0 ? clean_name(known.host.value) : "";
   auto next = first;
   for (std::int64_t t = first_tick; t < decision + scenario.ticks; ++t) {
     if (next != from.ticks.end() && next->first == t) {
       known = next->second;
       ++next;
+      if (vm.from <= 0 && t <= decision) vm.host = clean_name(known.host.value);
+    } else if (hosts_.at(known.host).ticks.contains(t) && t > first->first) {
+      known.cpu_core_s = known.disk_bytes = known.network_bytes = 0;
     }
-    if (vm.from <= 0 && t <= decision) vm.host = known.host.value;
     const double seconds = std::max(known.measured_s, 1e-9);
     const std::array values = {known.cpu_core_s / seconds * scenario.core_mhz,
                                known.used_s > 0 ? known.used_mib_s / known.used_s : 0.0,
@@ -175,22 +192,25 @@ Result<Scenario> RecordedCluster::scenario(std::string name, std::optional<int> 
   }
   if (!begin) return Error{ErrorCode::kInvalidArgument, "no VM ran in it"};
   Scenario scenario;
-  scenario.name = std::move(name);
+  scenario.name = clean_name(std::move(name));
   std::int64_t ticks = end - *begin;
   const std::int64_t history = history_ticks.value_or(std::min<std::int64_t>(kvm::kDayTicks, ticks / 2));
   if (ticks < 2 || history >= ticks) {
     return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("it covers {} steps of {} min of telemetry, but {} are needed: record for longer", ticks,
-                             kvm::kTick_s / 60, std::max<std::int64_t>(2, history + 1))};
+                 fmt::format("it covers {} steps of {} min of telemetry, but {} are needed: {}", ticks,
+                             kvm::kTick_s / 60, std::max<std::int64_t>(2, history + 1),
+                             history_ticks ? "ask for less history, or record for longer" : "record for longer")};
   }
   ticks = std::min<std::int64_t>(ticks, history + kTicksMax);
   scenario.history_ticks = static_cast<int>(history);
   scenario.ticks = static_cast<int>(ticks - history);
   const std::int64_t first_tick = end - ticks;
+  scenario.begins = Timestamp{std::chrono::seconds((first_tick + history) * kvm::kTick_s)};
   for (const auto& [id, host] : hosts_) scenario.hosts.push_back(make_host(id, host, scenario.core_mhz));
   std::set<std::string> names;
   for (const auto& [id, vm] : vms_) {
-    if (has_gone(vm, end) && vm.ticks.rbegin()->first < first_tick + history) continue;  // before the first decision
+    if (has_gone(vm) && vm.ticks.rbegin()->first < first_tick + history) continue;  // before the first decision
+    if (vm.ticks.rbegin()->first < first_tick) continue;                            // nothing is known of it
     Vm made = make_vm(vm, first_tick, scenario);
     if (!names.insert(made.name).second) names.insert(made.name += "-" + id.value.substr(0, 8));
     scenario.vms.push_back(std::move(made));

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@
 namespace proteus::simulate::scenario {
 
 /// Makes a scenario of the telemetry of a cluster: its hosts and VMs as they were, and what VMs asked for, as the means
-/// of each tick. Where no telemetry came, what was asked for before is taken to go on. Thread: owned by one.
+/// of each tick. While its host sent no telemetry, what a VM asked for before is taken to go on; where a host did and
+/// the VM did not run, it asked for nothing. Thread: owned by one.
 class RecordedCluster {
  public:
   /// Whatever the controller was told: speeds and power of hosts. Errors: kInvalidArgument.
@@ -38,7 +40,7 @@ class RecordedCluster {
     double used_s = 0;  ///< in which its memory was known
     double disk_bytes = 0;
     double network_bytes = 0;
-    HostId host;
+    HostId host;  ///< the first in it
   };
   struct RecordedVm {
     std::string name;
@@ -55,9 +57,10 @@ class RecordedCluster {
     Timestamp last_time;
     double cores = 0;
     std::int64_t memory_bytes = 0;
+    std::set<std::int64_t> ticks;  ///< with telemetry
   };
   void on_vm(const RecordedHost& host, controller::VmColumns& columns, const Frame& frame, double tick_ns);
-  static bool has_gone(const RecordedVm& vm, std::int64_t end);
+  bool has_gone(const RecordedVm& vm) const;
   Vm make_vm(const RecordedVm& vm, std::int64_t first_tick, const Scenario& scenario) const;
   Host make_host(const HostId& id, const RecordedHost& host, double core_mhz) const;
 

@@ -32,6 +32,13 @@ int index_of(const std::vector<std::string>& sorted, const std::string& name) {
 
 }  // namespace
 
+bool is_good_name(std::string_view name) {
+  constexpr std::string_view kBad = "*?[]\\,\"";
+  return !name.empty() && name.front() != '@' && std::none_of(name.begin(), name.end(), [&](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || kBad.find(c) != std::string_view::npos;
+  });
+}
+
 Result<std::unique_ptr<Cluster>> Cluster::make(Scenario scenario) {
   if (scenario.hosts.empty()) return invalid("the scenario has no host");
   if (scenario.vms.empty()) return invalid("the scenario has no VM");
@@ -45,12 +52,13 @@ Result<std::unique_ptr<Cluster>> Cluster::make(Scenario scenario) {
   std::unique_ptr<Cluster> cluster(new Cluster());
   cluster->workload_.traces = &cluster->traces_;
   cluster->workload_.end_tick = kvm::kFirstTick + scenario.ticks;
-  if (Status added = cluster->add_hosts(scenario.hosts); !added) return added.error();
+  cluster->workload_.begins = scenario.begins;
+  cluster->add_hosts(scenario.hosts);
   if (Status added = cluster->add_vms(scenario); !added) return added.error();
   return cluster;
 }
 
-Status Cluster::add_hosts(const std::vector<Host>& hosts) {
+void Cluster::add_hosts(const std::vector<Host>& hosts) {
   workload_.best_disk_latency_ms = hosts.front().disk_latency_ms;
   for (const Host& host : hosts) {
     workload_.names.hosts.push_back(host.name);
@@ -65,16 +73,17 @@ Status Cluster::add_hosts(const std::vector<Host>& hosts) {
                        host.disk_latency_ms, host.network_kbs, host.idle_w,   host.peak_w};
     }
     workload_.hosts.push_back(&entry->second);
+    // A VM has no fewer cores than vCPUs anywhere.
+    workload_.core_mhz = std::max(workload_.core_mhz, host.core_mhz);
   }
-  return {};
 }
 
-Status Cluster::add_vms(const Scenario& scenario) {
+Status Cluster::add_vms(Scenario& scenario) {
   std::map<std::string, int> groups;
   for (const Vm& vm : scenario.vms) workload_.names.vms.push_back(vm.name);
   for (auto& samples : traces_.samples) samples.assign(scenario.vms.size() * kvm::kTraceTicks, 0);
   for (std::size_t v = 0; v < scenario.vms.size(); ++v) {
-    const Vm& from = scenario.vms[v];
+    Vm& from = scenario.vms[v];
     workload_.names.tags.push_back(from.tags);
     traces_.machines.push_back({from.vcpus, from.memory_mib});
     kvm::Vm& vm = workload_.vms.emplace_back();
@@ -106,7 +115,7 @@ Status Cluster::add_vms(const Scenario& scenario) {
       workload_.groups[static_cast<std::size_t>(vm.group)].push_back(static_cast<int>(v));
     }
     for (const kvm::Series series : kvm::kAllSeries) {
-      const std::vector<float>& demand = from.demand[static_cast<std::size_t>(series)];
+      const std::vector<float> demand = std::move(from.demand[static_cast<std::size_t>(series)]);
       float* const to = &traces_.samples[static_cast<std::size_t>(series)][v * kvm::kTraceTicks];
       const float kernel = series == kvm::Series::kMemory ? static_cast<float>(kKernelShare * from.memory_mib) : 0;
       float last = 0;

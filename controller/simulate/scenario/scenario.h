@@ -1,12 +1,15 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
+#include "common/units.h"
 #include "controller/simulate/kvm/workload.h"
 
 namespace proteus::simulate::scenario {
@@ -46,12 +49,17 @@ struct Vm {
   std::array<std::vector<float>, kvm::kSeriesCount> demand;
 };
 
+/// Whether hosts and VMs may be called so: rules of policy files match names as patterns, and traces are CSV.
+bool is_good_name(std::string_view name);
+
 /// A cluster, its VMs and what they ask for. Values are within what kvm/ models; whoever makes one sees to it.
 struct Scenario {
   std::string name;
   int history_ticks = kvm::kDayTicks;  ///< known when the first decision is made
   int ticks = kvm::kDayTicks;          ///< simulated
   double core_mhz = 2500;              ///< what is a core where demand is given in cores
+  /// When the first decision is made, for rules about times; 2024-01-01, a Monday, at midnight.
+  Timestamp begins{std::chrono::seconds(1704067200)};
   std::vector<Host> hosts;
   std::vector<Vm> vms;
 };
@@ -69,8 +77,8 @@ class Cluster {
 
  private:
   Cluster() = default;
-  Status add_hosts(const std::vector<Host>& hosts);
-  Status add_vms(const Scenario& scenario);
+  void add_hosts(const std::vector<Host>& hosts);
+  Status add_vms(Scenario& scenario);
 
   std::map<std::string, kvm::HostClass> classes_;  // by what makes a class; names point to the keys
   kvm::Traces traces_;

@@ -13,7 +13,8 @@ namespace proteus::simulate::scenario {
 Result<Scenario> read_scenario_file(const std::string& path);
 
 /// Writes it as cluster.toml and traces, which read_scenario_file reads as the same scenario, into a folder that is
-/// made if it is not there. Errors: kAlreadyExists for a folder that has a scenario; kPermissionDenied, kUnavailable.
+/// made if it is not there. Errors: kAlreadyExists for a folder that has a scenario; kPermissionDenied if it cannot be
+/// written.
 Status write_scenario(const Scenario& scenario, const std::string& folder);
 
 }  // namespace proteus::simulate::scenario

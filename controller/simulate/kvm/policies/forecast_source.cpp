@@ -13,10 +13,6 @@ namespace {
 constexpr int kWarmUpTicks = 2 * kDayTicks;  ///< of the history before the first tick
 constexpr std::size_t kForecastPaths = 6;
 
-Timestamp time_of(int tick) {
-  return Timestamp{std::chrono::seconds(kTick_s) * tick};
-}
-
 /// The step is closed by its successor's first tick, so one step more than an hour.
 forecast::EngineOptions engine_options() {
   forecast::EngineOptions options;
@@ -42,8 +38,8 @@ ForecastSource::ForecastSource(double forecast, RecentWeights recent)
 
 void ForecastSource::feed(int v, const Console& console, int tick) {
   const VmId& id = ids_[static_cast<std::size_t>(v)];
-  engine_.observe(id, forecast::Resource::kCpu, time_of(tick), console.sample(v, Series::kCpu, tick));
-  engine_.observe(id, forecast::Resource::kMemory, time_of(tick), console.sample(v, Series::kMemory, tick));
+  engine_.observe(id, forecast::Resource::kCpu, console.time(tick), console.sample(v, Series::kCpu, tick));
+  engine_.observe(id, forecast::Resource::kMemory, console.time(tick), console.sample(v, Series::kMemory, tick));
 }
 
 void ForecastSource::observe(const Console& console) {
@@ -89,7 +85,8 @@ void ForecastSource::fill(const Console& console, Outlook& outlook) {
       copy(member);
     }
     if (!console.vm(static_cast<int>(v)).present) continue;
-    const Result<forecast::Forecast> cpu = engine_.forecast(ids_[v], forecast::Resource::kCpu, time_of(console.tick()));
+    const Result<forecast::Forecast> cpu =
+        engine_.forecast(ids_[v], forecast::Resource::kCpu, console.time(console.tick()));
     if (!cpu) continue;
     // The levels of the paths are spread evenly and dealt to each VM in an order of its own.
     std::array<std::size_t, kForecastPaths> deal{};
@@ -112,7 +109,7 @@ std::vector<double> ForecastSource::memory_needs(const Console& console) {
     const int vm = static_cast<int>(v);
     if (!console.vm(vm).present) continue;
     const Result<forecast::Forecast> memory =
-        engine_.forecast(ids_[v], forecast::Resource::kMemory, time_of(console.tick()));
+        engine_.forecast(ids_[v], forecast::Resource::kMemory, console.time(console.tick()));
     if (!memory) continue;
     const double size = console.provisioned_mib(vm);
     needs[v] = std::min(size, std::max(needs[v], memory->window_max.p99 + 0.1 * size));

@@ -20,10 +20,6 @@ constexpr double kGibValue = 0.003;
 constexpr double kBytesPerKb = 1024;
 constexpr int kNoLimit = 1'000'000;
 
-Timestamp time_of(int tick) {
-  return Timestamp{std::chrono::seconds(kTick_s) * tick};
-}
-
 std::int64_t bytes_of(double mib) {
   return static_cast<std::int64_t>(mib * static_cast<double>(kMiB));
 }
@@ -163,11 +159,12 @@ HamPolicy::HamPolicy(std::unique_ptr<OutlookSource> source, HamOptions options, 
 void HamPolicy::begin(const Console& console) {
   ids_ = Ids(console.names(), console.host_count(), console.vm_count());
   woken_at_.assign(console.host_count(), kNever);
-  core_mhz_ = console.host_class(0).core_mhz;
+  core_mhz_ = console.core_mhz();
   policy_ = options_.policy ? *options_.policy : make_policy(options_);
   policy_.automation = ham::Automation::kAutomatic;
   add_affinities(console, ids_, policy_);
-  if (helpers_) policy_.helpers = {helper_rule(options_.limits.gain_floor)};
+  if (helpers_ && !options_.policy) policy_.helpers = {helper_rule(options_.limits.gain_floor)};
+  if (!helpers_) policy_.helpers.clear();
 }
 
 void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) const {
@@ -190,7 +187,7 @@ void HamPolicy::add_hosts(const Console& console, ham::ClusterState& state) cons
     host.emptying = std::find(emptying_.begin(), emptying_.end(), host.id) != emptying_.end();
     host.asleep = now.power == Power::kAsleep;
     host.wake_time = std::chrono::seconds(kTick_s);
-    if (woken_at_[h] != kNever) host.woken_at = time_of(woken_at_[h]);
+    if (woken_at_[h] != kNever) host.woken_at = console.time(woken_at_[h]);
     host.idle_watts = kind.idle_w;
     host.peak_watts = kind.peak_w;
   }
@@ -217,17 +214,19 @@ void HamPolicy::add_vms(const Console& console, ham::ClusterState& state) const 
     vm.disk_half_bytes_per_s = response_.disk_half_kbs() * kBytesPerKb;
     vm.network_half_bytes_per_s = response_.network_half_kbs() * kBytesPerKb;
     if (console.pinned(number)) vm.unmovable = "it is pinned";
-    if (!console.names().tags.empty()) vm.groups = console.names().tags[v];
     vm.name = vm.id.value;
     vm.groups["class"] = class_name(console.vm_class(number));
     if (console.scalable(number)) vm.groups["scalable"] = "yes";
+    if (options_.policy && !console.names().tags.empty()) {
+      for (const auto& [key, value] : console.names().tags[v]) vm.groups[key] = value;
+    }
     vm.forecasts[forecast::Resource::kMemory] =
         flat_forecast(state.now, static_cast<double>(bytes_of(need_mib_[v] + kVmOverhead_mib)));
-    if (policy_.values.empty()) {  // what work is worth is read from the paths, waiting for CPUs from forecasts
+    if (options_.policy) {  // what work is worth is read from the paths, all else of CPUs from forecasts
       vm.forecasts[forecast::Resource::kCpu] =
           forecast_of_paths(state.now, outlook_, &outlook_.cpu_mhz[v * outlook_.cells()], core_mhz_, weighted);
     }
-    if (now.moved_at != kNever) vm.last_action_end = time_of(now.moved_at);
+    if (now.moved_at != kNever) vm.last_action_end = console.time(now.moved_at);
     if (now.migrating()) {
       ham::InFlight flight;
       flight.vm = vm.id;
@@ -267,7 +266,7 @@ ham::ClusterState HamPolicy::observe(const Console& console) {
   need_mib_ = source_->memory_needs(console);
   peak_mib_ = source_->memory_peaks(console);
   ham::ClusterState state;
-  state.now = time_of(console.tick());
+  state.now = console.time(console.tick());
   add_hosts(console, state);
   add_vms(console, state);
   state.scenarios = scenarios(console);

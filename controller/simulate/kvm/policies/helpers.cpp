@@ -7,8 +7,6 @@
 #include "controller/simulate/kvm/metrics.h"
 
 namespace proteus::simulate::kvm {
-namespace {}  // namespace
-
 ham::HelperRule helper_rule(double gain_floor) {
   ham::HelperRule rule;
   rule.name = "helpers";
@@ -29,8 +27,7 @@ std::vector<ham::HelperState> observe_helpers(const Console& console, const Ids&
   for (std::size_t v = 0; v < console.vm_count(); ++v) {
     const VmState& vm = console.vm(static_cast<int>(v));
     if (!vm.present || vm.helper == kNever) continue;
-    helpers.push_back({ids.vm(v), ids.host(static_cast<std::size_t>(vm.helper)),
-                       Timestamp{std::chrono::seconds(kTick_s) * (vm.helper_from - 1)}});
+    helpers.push_back({ids.vm(v), ids.host(static_cast<std::size_t>(vm.helper)), console.time(vm.helper_from - 1)});
   }
   return helpers;
 }

@@ -7,6 +7,7 @@ namespace proteus::simulate::kvm {
 namespace {
 
 constexpr int kHeldTicks = 3;
+constexpr int kKnownTicks = 12;
 constexpr int kHoursTicks = 36;
 constexpr int kSeasonTicks = 72;
 /// The week is read at ticks so far apart, counted from the traces' begin: what is expected of a usual week changes
@@ -74,7 +75,9 @@ std::vector<double> recent_needs(const Console& console, int ticks, double facto
     const double size = console.provisioned_mib(vm);
     needs[v] = 0.1 * size;
     const int first = console.first_sample(vm);
-    if (console.tick() - first < ticks && console.tick() - first < kDayTicks) needs[v] = size;
+    // Of one that is new it is not known what it may need; one that was there before has needed no more for a while.
+    const int known = console.tick() - first;
+    if (known < ticks && known < (console.there_at_first(vm) ? kKnownTicks : kDayTicks)) needs[v] = size;
     for (int t = std::max(first, console.tick() - ticks); t < console.tick(); ++t) {
       needs[v] = std::max(needs[v], console.sample(vm, Series::kMemory, t) * factor + 0.1 * size);
     }

@@ -112,6 +112,32 @@ TEST_F(RecordedClusterTest, VmsComeAndGoAndMove) {
   EXPECT_EQ(later.vms[0].host, "h2");
 }
 
+/// What was missed goes on; what was off did nothing.
+TEST_F(RecordedClusterTest, HostsFallSilentAndVmsAreSwitchedOff) {
+  h2_.vms = {fake_vm("c, with @comma")};
+  pass(minutes(15), 0.4, 0.2);
+  h1_.vms[1].state = 5;
+  for (const Timestamp end = now_ + minutes(10); now_ < end; now_ += seconds(10)) {  // h2 is silent, b is off
+    recorded_.on_sample(h1_.sample(now_));
+    h1_.pass(10, {{0.4, 0}, {0, 0}});
+  }
+  h1_.vms[1].state = 1;
+  for (const Timestamp end = now_ + minutes(15); now_ < end; now_ += seconds(10)) {
+    recorded_.on_sample(h1_.sample(now_));
+    h1_.pass(10, {{0.4, 0}, {0.2, 0}});
+  }
+  const Scenario made = scenario(2);
+  EXPECT_EQ(made.begins, kStart + minutes(10));
+  ASSERT_EQ(made.vms.size(), 3U);
+  EXPECT_NEAR(made.vms[1].demand[0][1], 0.2 * 2500, 1);
+  EXPECT_EQ(made.vms[1].demand[0][4], 0);
+  EXPECT_NEAR(made.vms[1].demand[0][6], 0.2 * 2500, 1);
+  EXPECT_EQ(made.vms[1].until, kvm::kNever);
+  EXPECT_EQ(made.vms[2].name, "c_ with @comma");
+  EXPECT_EQ(made.vms[2].until, kvm::kNever) << "its host fell silent";
+  EXPECT_NEAR(made.vms[2].demand[0][7], 0.4 * 2500, 1);
+}
+
 TEST_F(RecordedClusterTest, WhatTheControllerWasToldOfHosts) {
   store::Started started;
   started.options_toml = "[[host]]\nname = \"h2\"\ncpu_speed = 0.5\n";

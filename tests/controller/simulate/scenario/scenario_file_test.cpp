@@ -81,7 +81,9 @@ TEST_F(ScenarioFileTest, ReadsTracesByRow) {
 TEST_F(ScenarioFileTest, WhatIsWrittenReadsTheSame) {
   auto read = read_scenario_file(PROTEUS_SOURCE_DIR "/docs/examples/cluster.toml");
   ASSERT_TRUE(read);
-  read->name = "odd \"name\" \\ \n";
+  read->name = "odd \"name\" \\ \n\x7F";
+  read->begins += std::chrono::hours(31);
+  read->vms[2].from = -5;
   read->vms[3].pinned = true;
   read->vms[3].scalable = true;
   read->vms[3].host = "big-2";
@@ -92,6 +94,7 @@ TEST_F(ScenarioFileTest, WhatIsWrittenReadsTheSame) {
   EXPECT_EQ(again->name, read->name);
   EXPECT_EQ(again->history_ticks, read->history_ticks);
   EXPECT_EQ(again->ticks, read->ticks);
+  EXPECT_EQ(again->begins, read->begins);
   ASSERT_EQ(again->hosts.size(), read->hosts.size());
   for (std::size_t h = 0; h < read->hosts.size(); ++h) {
     const Host& was = read->hosts[h];
@@ -111,7 +114,7 @@ TEST_F(ScenarioFileTest, WhatIsWrittenReadsTheSame) {
                        was.talks_to, was.tags, was.from, was.until));
     for (std::size_t s = 0; s < kvm::kSeriesCount; ++s) {
       for (std::size_t t = 0; t < was.demand[s].size(); ++t) {
-        ASSERT_NEAR(is.demand[s][t], was.demand[s][t], 1e-5 * was.demand[s][t]) << was.name << ' ' << s << ' ' << t;
+        ASSERT_FLOAT_EQ(is.demand[s][t], was.demand[s][t]) << was.name << ' ' << s << ' ' << t;
       }
     }
   }
@@ -135,6 +138,27 @@ TEST_F(ScenarioFileTest, SaysWhatIsWrongAndWhere) {
   EXPECT_NE(problem(std::string(kHost) + "[[vm]]\nname = \"a\"\ncpu_cores = { base = 1 }\ntalks_to = \"b\"\n")
                 .find(":8: 'talks_to' is 'b'"),
             std::string::npos);
+  const std::string twice =
+      problem(std::string(kHost) + "[[vm]]\nname = \"a\"\ncpu_cores = { base = 1 }\n[[vm]]\nname = \"a\"\n" +
+              "cpu_cores = { base = 1 }\ntalks_to = \"a\"\nknown_for = \"7m\"\n");
+  for (const char* part :
+       {":9: another VM is called 'a' already", ":11: a VM talks to others", ":12: 'known_for' must be whole"}) {
+    EXPECT_NE(twice.find(part), std::string::npos) << part << " in\n" << twice;
+  }
+  const std::string vms = "count = 2\ncpu_cores = { base = 1 }\napart = \"x\"\n";
+  EXPECT_NE(problem(std::string(kHost) + "[[vm]]\nname = \"a\"\n" + vms).find(":9: 2 VMs are to be apart as 'x'"),
+            std::string::npos);
+  EXPECT_NE(problem(std::string(kHost) + "[[vm]]\nname = \"a*\"\ncpu_cores = { base = 1 }\n").find(":6: 'name'"),
+            std::string::npos);
+  EXPECT_NE(problem("begins = \"monday\"\n" + std::string(kHost)).find(":1: 'begins'"), std::string::npos);
+  EXPECT_NE(problem(std::string(kHost) + "[[vm]]\nname = \"a\"\ncount = 9000\ncpu_cores = { base = 1 }\n" +
+                    "[[vm]]\nname = \"b\"\ncount = 9000\ncpu_cores = { base = 1 }\n")
+                .find(":11: at most 10000 VMs"),
+            std::string::npos);
+  write("cpu.csv", "vm,t0,t1\na,1,2\na,2,3\n");
+  EXPECT_NE(
+      problem(std::string("[traces]\ncpu_cores = \"cpu.csv\"\n") + kHost).find(":2: 'cpu.csv' has the row 'a' twice"),
+      std::string::npos);
   write("cpu.csv", "vm,t0,t1\na,1,2\n");
   EXPECT_NE(problem(std::string("[traces]\ncpu_cores = \"cpu.csv\"\n") + kHost + "[[vm]]\nname = \"a\"\n")
                 .find(":2: 'cpu.csv' covers 10 min, but history and duration together ask for 2880"),

@@ -121,6 +121,84 @@ TEST(ScenarioCluster, APolicyFileDecides) {
   EXPECT_EQ(kvm::make_policy("/nonexistent.toml", (*cluster)->workload()).error().code, ErrorCode::kNotFound);
 }
 
+/// Whoever comes while every host sleeps wakes one.
+TEST(ScenarioCluster, AnArrivalWakesAHost) {
+  Scenario scenario = two_hosts();
+  scenario.ticks = 60;
+  scenario.vms = {vm("only", 1000)};
+  scenario.vms[0].from = 2;
+  for (auto& demand : scenario.vms[0].demand) demand.resize(72, 1000);
+  const auto cluster = Cluster::make(scenario);
+  ASSERT_TRUE(cluster);
+  for (const char* name : {"mfped", "oracle", "proteus-rules"}) {
+    auto policy = kvm::make_policy(name, (*cluster)->workload());
+    ASSERT_TRUE(policy);
+    kvm::RunOptions options;
+    int ticks_at_work = 0;
+    options.on_tick = [&](const kvm::Cluster& now, const kvm::TickOutcome& tick, const kvm::Tally&) {
+      if (!now.vms()[0].present) return;
+      ASSERT_GE(now.vms()[0].host, 0);
+      ticks_at_work += tick.vms[0].cpu_mhz > 0 ? 1 : 0;
+    };
+    kvm::run((*cluster)->workload(), **policy, options);
+    EXPECT_GE(ticks_at_work, 57) << name;
+  }
+}
+
+TEST(ScenarioCluster, VmsAreKeptApartFromThoseWhosePlaceIsGiven) {
+  Scenario scenario = two_hosts();
+  scenario.vms[0].host = "a";
+  scenario.vms[0].apart = scenario.vms[1].apart = "x";
+  const auto cluster = Cluster::make(scenario);
+  ASSERT_TRUE(cluster);
+  const kvm::Cluster placed((*cluster)->workload());
+  EXPECT_EQ(placed.vms()[1].host, 0);
+  EXPECT_EQ(placed.vms()[0].host, 1);
+}
+
+/// An hour tells what a VM needs that has been there all the time, a day of one that has just come.
+TEST(ScenarioCluster, WhatIsKnownOfMemoryIsUsed) {
+  Scenario scenario = two_hosts();
+  scenario.ticks = 24;
+  for (Vm& vm : scenario.vms) {
+    vm.memory_mib = 9000;
+    vm.host = vm.name == "x" ? "a" : "b";
+    for (auto& demand : vm.demand) demand.assign(36, 100);
+  }
+  const auto cluster = Cluster::make(scenario);
+  ASSERT_TRUE(cluster);
+  auto policy = kvm::make_policy("proteus-rules", (*cluster)->workload());
+  ASSERT_TRUE(policy);
+  EXPECT_LT(kvm::run((*cluster)->workload(), **policy).metrics.mean_hosts_on, 2) << "both fit on one host";
+}
+
+TEST(ScenarioCluster, RulesOfAFileReadTagsAndTimes) {
+  Scenario scenario = two_hosts();
+  for (Vm& vm : scenario.vms) {
+    vm.host = "a";
+    vm.demand[0].assign(24, 7000);
+    vm.tags = {{"class", "platinum"}};
+  }
+  const auto cluster = Cluster::make(scenario);
+  ASSERT_TRUE(cluster);
+  const std::string path = testing::TempDir() + "scenario_test_rules.toml";
+  const auto moves = [&](const char* rule) {
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    std::fputs(rule, file);
+    std::fclose(file);
+    auto policy = kvm::make_policy(path, (*cluster)->workload());
+    EXPECT_TRUE(policy) << policy.error().message;
+    return policy ? kvm::run((*cluster)->workload(), **policy).metrics.migrations : -1;
+  };
+  EXPECT_EQ(moves("name = \"free\"\n"), 1);
+  EXPECT_EQ(moves("[[rules.exclude]]\nname = \"p\"\nvms = [\"@class=platinum\"]\n"), 0);
+  EXPECT_EQ(moves("[[rules.exclude]]\nname = \"p\"\nvms = [\"@class=silver\"]\n"), 1);
+  const std::string never = "[[rules.window]]\nname = \"w\"\nvms = [\"*\"]\neffect = \"forbid\"\n";
+  EXPECT_EQ(moves((never + "days = [\"mon\"]\n").c_str()), 0) << "the first decision is on a Monday";
+  EXPECT_EQ(moves((never + "days = [\"tue\"]\n").c_str()), 1);
+  std::remove(path.c_str());
+}
+
 TEST(ScenarioCluster, SaysWhatIsWrong) {
   const auto problem = [](const auto& change) {
     Scenario scenario = two_hosts();
