@@ -57,6 +57,7 @@ void archive_time(StateWriter& a, const Timestamp& time) {
 void archive_time(StateReader& a, Timestamp& time) {
   std::int64_t ns = 0;
   a(ns);
+  if (ns < 0) a.fail();  // no clock said so, and how long ago it was might not be a number
   time = from_unix_ns(ns);
 }
 

@@ -117,6 +117,9 @@ TEST(SavedState, WhatCannotBeIsRefusedThoughItsChecksumIsRight) {
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu_capacity_cores = 1e10; }), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.wait_factor.evidence.bins[15].amount = -1; }), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu.evidence.bins[3].amount = -1; }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([](SavedHost& host) { host.cpu.newest = from_unix_ns(-1); }), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of([](SavedHost& host) { host.learned_until = from_unix_ns(-7523372036854775808); }),
+            ErrorCode::kCorrupt);
   EXPECT_EQ(code_of([](SavedHost& host) { host.cpu.evidence.bins.resize(41, {1, 1, 1, 1}); }), ErrorCode::kCorrupt);
   SavedRecord older = encode(sample()).at(1);
   older.bytes[0] = 1;  // before there was a wait factor
