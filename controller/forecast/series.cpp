@@ -458,7 +458,10 @@ Status Series::restore(const std::string& bytes) {
   if (Status whole = check(bytes, options_); !whole) return whole;
   StateReader reader(std::string_view(bytes).substr(kStateHeadBytes + kStateGridBytes));
   archive(reader);
-  const bool sound = reader.ok() && reader.at_end() && scores_ok_ && open_step_ >= 0 && !values_.empty() &&
+  // A step that begins when no clock can say cannot be; what lies ahead of it must have a time as well.
+  const Nanoseconds::rep latest = std::numeric_limits<Nanoseconds::rep>::max() / 2 / options_.step.count();
+  const bool sound = reader.ok() && reader.at_end() && scores_ok_ && open_step_ >= 0 && open_step_ < latest &&
+                     !values_.empty() &&
                      std::none_of(values_.begin(), values_.end(), [](double v) { return v < 0 || std::isinf(v); });
   if (!sound) return Error{ErrorCode::kCorrupt, "the state of a series does not decode"};
   begun_ = true;

@@ -6,6 +6,17 @@
 namespace proteus::controller {
 namespace {
 
+/// VM a, from h1.
+ham::Action move_to_h2() {
+  Migrate migrate;
+  migrate.target = HostId("h2");
+  ham::Action action;
+  action.vm = VmId("uuid-a");
+  action.host = HostId("h1");
+  action.operation = migrate;
+  return action;
+}
+
 TEST(ClusterViewProfile, CalibrationIsThePriorOfTheResponse) {
   ClusterView view(options());
   FakeHost host("h1", 2, 4 * kGiB);
@@ -47,12 +58,7 @@ TEST(ClusterViewProfile, ComparesWhatAMoveWasExpectedToBringWithWhatItBrought) {
   ClusterView view(options());
   FakeHost target("h2", 2, 4 * kGiB);
   target.vms = {vm("a")};
-  ham::Action action;
-  action.vm = VmId("uuid-a");
-  action.host = HostId("h1");
-  Migrate migrate;
-  migrate.target = HostId("h2");
-  action.operation = migrate;
+  ham::Action action = move_to_h2();
   action.expected_wait_ratio = 0.1;
   Timestamp now = kStart;
   view.on_sample(target.sample(now), now);
@@ -117,12 +123,7 @@ TEST(ClusterViewProfile, ComparesWhatRequestsTakeAfterAMoveWithWhatWasExpected) 
   target.vms = {vm("a")};
   target.vms[0].disk_requests = 1;
   view.on_sample(target.sample(kStart), kStart);
-  ham::Action action;
-  action.vm = VmId("uuid-a");
-  action.host = HostId("h1");
-  Migrate migrate;
-  migrate.target = HostId("h2");
-  action.operation = migrate;
+  ham::Action action = move_to_h2();
   action.expected_storage_s = 0.001;
   view.on_action_end(action, kStart, true);
   const Timestamp now = read_disks(view, target, kStart, 20, 0.004, 100);
@@ -139,12 +140,7 @@ TEST(ClusterViewProfile, ComparesWhatIsDroppedAfterAMoveWithWhatWasExpected) {
   target.vms[0].net_packets = 1;
   Timestamp now = kStart;
   view.on_sample(target.sample(now), now);
-  ham::Action action;
-  action.vm = VmId("uuid-a");
-  action.host = HostId("h1");
-  Migrate migrate;
-  migrate.target = HostId("h2");
-  action.operation = migrate;
+  ham::Action action = move_to_h2();
   action.expected_drop_share = 1e-4;
   view.on_action_end(action, now, true);
   for (int second = 0; second < 100; ++second) {

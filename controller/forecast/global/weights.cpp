@@ -75,7 +75,7 @@ class Reader {
   }
   void take_into(void* target, std::size_t size) {
     if (bytes_.size() < size) good_ = false;
-    if (!good_) return;
+    if (!good_ || size == 0) return;
     std::memcpy(target, bytes_.data(), size);
     bytes_.remove_prefix(size);
   }
