@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "controller/ctl/course_picture.h"
 #include "controller/ctl/progress_bar.h"
+#include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
 #include "controller/simulate/planetlab/benchmark.h"
 #include "controller/simulate/trace/csv.h"
@@ -88,6 +90,27 @@ std::string to_table(const std::vector<Run>& runs) {
   return table.text();
 }
 
+constexpr CourseNames kCourseNames = {"hosts on", "energy, kWh so far", "hosts overloaded, in the policy's opinion"};
+constexpr double kStep_s = 300;
+
+/// A run without steps (all hosts on, whatever happens) has no course.
+std::vector<Course> courses_of(const std::vector<Run>& runs) {
+  constexpr double kJoulesPerKwh = 3.6e6;
+  std::vector<Course> courses;
+  for (const Run& run : runs) {
+    if (run.outcome.steps.empty()) continue;
+    Course& course = courses.emplace_back();
+    course.policy = fmt::format("{} {} {}", run.day, to_string(run.mode), run.policy);
+    for (const simulate::planetlab::Step& step : run.outcome.steps) {
+      Course::Tick& tick = course.ticks.emplace_back();
+      tick.values = {static_cast<double>(step.active_hosts), step.energy_j / kJoulesPerKwh,
+                     static_cast<double>(step.overloaded)};
+      tick.moves = static_cast<int>(step.moves);
+    }
+  }
+  return courses;
+}
+
 }  // namespace
 
 std::string planetlab_policies() {
@@ -115,6 +138,10 @@ Status run_planetlab(const PlanetlabCommand& command, bool json, std::ostream& o
         runs.push_back({day_of(path), policy, mode, std::move(*outcome)});
       }
     }
+  }
+  if (!command.svg.empty()) {
+    const std::string picture = svg_courses("PlanetLab, 800 hosts", kCourseNames, courses_of(runs), kStep_s);
+    if (const Status written = write_text(command.svg, picture); !written) return written;
   }
   if (!json) {
     out << to_table(runs);

@@ -233,8 +233,7 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
   int lines = 0;
   for (const Json* decision : changes) {
     if (++lines > command.limit) break;
-    const bool acts = !decision->at("chosen").at("actions").empty() || !decision->at("helpers").empty();
-    table.add({time_of(*decision), label_of(*decision), acts ? decision->at("summary").get<std::string>() : ""});
+    table.add({time_of(*decision), label_of(*decision), decision->at("summary").get<std::string>()});
   }
   if (!table.empty()) out << "\n" << table.text();
   if (static_cast<int>(changes.size()) > command.limit) {
@@ -310,7 +309,8 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
   }
   Table table({"FROM", command.file, command.other});
   for (std::size_t i = 0; i < parts.size() && static_cast<int>(i) < command.limit; ++i) {
-    table.add({parts[i].time, parts[i].labels[0], parts[i].labels[1]});
+    const bool same = parts[i].labels[0] == parts[i].labels[1];
+    table.add({parts[i].time, parts[i].labels[0], same ? "the same again" : parts[i].labels[1]});
   }
   out << "\n" << table.text();
   if (static_cast<int>(parts.size()) > command.limit) {

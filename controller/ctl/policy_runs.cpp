@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "controller/api/learning_json.h"
-#include "controller/ctl/kvm_picture.h"
+#include "controller/ctl/course_picture.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
@@ -107,18 +107,20 @@ std::string to_text(const std::vector<nlohmann::ordered_json>& runs) {
   return text;
 }
 
+constexpr CourseNames kCourseNames = {"hosts on", "energy, EUR so far", "lost service, EUR so far"};
+
 /// Notes what the picture and the list of moves show.
 class Recorder {
  public:
-  Recorder(const kvm::Workload& workload, KvmCourse& course)
+  Recorder(const kvm::Workload& workload, Course& course)
       : ids_(workload.names, workload.hosts.size(), workload.vms.size()), course_(course) {}
 
   void note(const kvm::Cluster& cluster, const kvm::Tally& tally) {
     const kvm::Metrics& sums = tally.sums();
-    KvmCourse::Tick& tick = course_.ticks.emplace_back();
-    for (const kvm::HostState& host : cluster.hosts()) tick.hosts_on += host.power != kvm::Power::kAsleep ? 1 : 0;
-    tick.energy_eur = sums.energy_kwh * kvm::kEnergyPrice_eur_kwh;
-    tick.sla_eur = sums.sla_eur;
+    Course::Tick& tick = course_.ticks.emplace_back();
+    const auto hosts_on = std::count_if(cluster.hosts().begin(), cluster.hosts().end(),
+                                        [](const kvm::HostState& host) { return host.power != kvm::Power::kAsleep; });
+    tick.values = {static_cast<double>(hosts_on), sums.energy_kwh * kvm::kEnergyPrice_eur_kwh, sums.sla_eur};
     tick.moves = sums.migrations - migrations_;
     tick.disasters = sums.disasters - disasters_;
     migrations_ = sums.migrations;
@@ -142,7 +144,7 @@ class Recorder {
   const std::string& host_name(int host) const { return ids_.host(static_cast<std::size_t>(host)).value; }
 
   kvm::Ids ids_;
-  KvmCourse& course_;
+  Course& course_;
   nlohmann::ordered_json moves_ = nlohmann::ordered_json::array();
   int migrations_ = 0;
   int disasters_ = 0;
@@ -193,7 +195,7 @@ Status run_policies(const kvm::Workload& workload, const PolicyRuns& runs, const
   if (contenders.empty()) return Error{ErrorCode::kInvalidArgument, "--policy names none"};
 
   std::vector<nlohmann::ordered_json> results;
-  std::vector<KvmCourse> courses;
+  std::vector<Course> courses;
   courses.reserve(contenders.size());
   for (const Contender& contender : contenders) {
     nlohmann::ordered_json& result = results.emplace_back(head);
@@ -215,7 +217,8 @@ Status run_policies(const kvm::Workload& workload, const PolicyRuns& runs, const
     if (runs.moves) result["moves"] = recorder.moves();
   }
   if (!runs.svg.empty()) {
-    if (const Status written = write_text(runs.svg, svg_kvm(title, courses, kvm::kTick_s)); !written) return written;
+    if (const Status written = write_text(runs.svg, svg_courses(title, kCourseNames, courses, kvm::kTick_s)); !written)
+      return written;
   }
   if (!json) {
     out << to_text(results);

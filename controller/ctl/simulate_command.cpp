@@ -21,6 +21,7 @@ void add_options(CLI::App& scenario, PlanetlabCommand& options) {
   scenario.add_option("--policy", options.policy, planetlab_policies())->required();
   scenario.add_option("--mode", options.mode, "cloudsim: idle VMs vanish, as in CloudSim; keep: they stay; or both")
       ->capture_default_str();
+  scenario.add_option("--svg", options.svg, "draw hosts, energy and moves into this file, as SVG");
 }
 
 void add_options(CLI::App& scenario, PolicyRuns& options) {

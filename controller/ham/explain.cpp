@@ -89,10 +89,13 @@ std::string waiting_change(const PlanState& plan, const Change& change) {
   const profile::MoveErrors& errors = plan.model().state.move_errors;
   const profile::MoveErrors::Interval interval =
       errors.interval(after.value, after.error / (after.value + errors.floor));
+  // Of one that next to nothing is known of, the signature says nothing.
+  const profile::Signature& vm = plan.model().vms[change.vm].state->signature;
+  const bool bound = vm.run_cores > 0 && vm.bound_by() == profile::Resource::kCpu;
   return fmt::format(
-      "; for each second that it runs it is expected to wait {:.2f} s there (90 %: {:.2f} to {:.2f}{}), "
+      "; {}for each second that it runs it is expected to wait {:.2f} s there (90 %: {:.2f} to {:.2f}{}), "
       "{:.2f} s where it is",
-      after.value, interval.low, interval.high,
+      bound ? name_of(plan, change.vm) + " is CPU-bound: " : std::string(), after.value, interval.low, interval.high,
       errors.moves < 0.5 ? std::string() : fmt::format(", after {:.0f} moves followed", errors.moves), before);
 }
 

@@ -39,6 +39,7 @@ class Unequal(LiveCase):
         self.assertIn("db is I/O-bound: storage of h2 answers in", why)
         why = self.cluster.ctl("explain", f"A{to_cpu['id']}").stdout
         self.assertIn("cores", why)
+        self.assertIn("render is CPU-bound", why)
         self.assertNotIn("render is I/O-bound", why)
 
         # What the guest itself sees: it asked for 3 MiB/s, of which storage 25 ms away cannot give more than 2.5.

@@ -8,7 +8,7 @@
 #include <string>
 #include <tuple>
 
-#include "controller/ctl/kvm_picture.h"
+#include "controller/ctl/course_picture.h"
 #include "controller/simulate/trace/compressed_file.h"
 #include "controller/simulate/trace/csv.h"
 
@@ -18,20 +18,22 @@ namespace {
 const std::string kData = PROTEUS_SOURCE_DIR "/../shared/data/kvm";
 const std::string kResults = PROTEUS_SOURCE_DIR "/../shared/benchmarks/kvm-cluster-results.csv";
 
+constexpr CourseNames kNames = {"hosts on", "energy, EUR so far", "lost service, EUR so far"};
+
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
   return found;
 }
 
-TEST(KvmPicture, DrawsThreeLinesAPolicyAndMarksMovesAndDisasters) {
-  KvmCourse calm{"none", {}};
-  KvmCourse busy{"<best> & more", {}};
+TEST(CoursePicture, DrawsThreeLinesAPolicyAndMarksMovesAndDisasters) {
+  Course calm{"none", {}};
+  Course busy{"<best> & more", {}};
   for (int i = 0; i < 100; ++i) {
-    calm.ticks.push_back({4, 0.1 * i, 0, 0, 0});
-    busy.ticks.push_back({i < 50 ? 4.0 : 3.0, 0.08 * i, 0.01 * i, i % 25 == 3 ? 2 : 0, i == 60 ? 1 : 0});
+    calm.ticks.push_back({{4, 0.1 * i, 0}, 0, 0});
+    busy.ticks.push_back({{i < 50 ? 4.0 : 3.0, 0.08 * i, 0.01 * i}, i % 25 == 3 ? 2 : 0, i == 60 ? 1 : 0});
   }
-  const std::string picture = svg_kvm("small cluster", {calm, busy}, 300);
+  const std::string picture = svg_courses("small cluster", kNames, {calm, busy}, 300);
   EXPECT_TRUE(picture.starts_with("<svg xmlns="));
   EXPECT_TRUE(picture.ends_with("</svg>\n"));
   EXPECT_EQ(count(picture, "<polyline"), 6U);
@@ -40,12 +42,12 @@ TEST(KvmPicture, DrawsThreeLinesAPolicyAndMarksMovesAndDisasters) {
   EXPECT_EQ(count(picture, ">8 moves<"), 1U);
   EXPECT_EQ(count(picture, "&lt;best&gt; &amp; more"), 1U);
   EXPECT_EQ(count(picture, "<best>"), 0U);
-  EXPECT_EQ(picture, svg_kvm("small cluster", {calm, busy}, 300));
+  EXPECT_EQ(picture, svg_courses("small cluster", kNames, {calm, busy}, 300));
   EXPECT_EQ(picture.find("nan"), std::string::npos);
 }
 
-TEST(KvmPicture, NothingThatHappensIsNoTrouble) {
-  const std::string picture = svg_kvm("empty", {{"none", {}}}, 300);
+TEST(CoursePicture, NothingThatHappensIsNoTrouble) {
+  const std::string picture = svg_courses("empty", kNames, {{"none", {}}}, 300);
   EXPECT_EQ(count(picture, "<polyline"), 3U);
   EXPECT_EQ(picture.find("nan"), std::string::npos);
   EXPECT_EQ(picture.find("inf"), std::string::npos);

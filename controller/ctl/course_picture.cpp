@@ -1,4 +1,4 @@
-#include "controller/ctl/kvm_picture.h"
+#include "controller/ctl/course_picture.h"
 
 #include <fmt/core.h>
 
@@ -22,8 +22,6 @@ constexpr double kLegend = 40;
 constexpr int kTicks = 4;
 constexpr std::array kColours = {"#1f5fa8", "#c2541b", "#2b8a3e", "#8a3ffc", "#b08900", "#555555"};
 
-using Value = double KvmCourse::Tick::*;
-
 const char* colour_of(std::size_t course) {
   return kColours[course % kColours.size()];
 }
@@ -34,11 +32,11 @@ struct Times {
   double x(double tick) const { return kLeft + tick / static_cast<double>(ticks) * (kWidth - kLeft - kRight); }
 };
 
-std::string panel(const std::vector<KvmCourse>& courses, const Times& times, double top, const char* name,
-                  Value value) {
+std::string panel(const std::vector<Course>& courses, const Times& times, double top, const char* name,
+                  std::size_t value) {
   double highest = 0;
-  for (const KvmCourse& course : courses) {
-    for (const KvmCourse::Tick& tick : course.ticks) highest = std::max(highest, tick.*value);
+  for (const Course& course : courses) {
+    for (const Course::Tick& tick : course.ticks) highest = std::max(highest, tick.values[value]);
   }
   const double step = round_up((highest > 0 ? highest : 1) / kTicks);
   const double most = step * std::max(1.0, std::ceil(highest / step - 1e-9));
@@ -50,11 +48,12 @@ std::string panel(const std::vector<KvmCourse>& courses, const Times& times, dou
     text += svg_text(kLeft - 8, y(v) + 4, "end", fmt::format("{:g}", v));
   }
   for (std::size_t c = 0; c < courses.size(); ++c) {
-    const std::vector<KvmCourse::Tick>& ticks = courses[c].ticks;
+    const std::vector<Course::Tick>& ticks = courses[c].ticks;
     std::string points;
     for (std::size_t i = 0; i < ticks.size(); ++i) {
-      const double v = ticks[i].*value;
-      const bool bends = i == 0 || i + 1 == ticks.size() || v != ticks[i - 1].*value || v != ticks[i + 1].*value;
+      const double v = ticks[i].values[value];
+      const bool bends =
+          i == 0 || i + 1 == ticks.size() || v != ticks[i - 1].values[value] || v != ticks[i + 1].values[value];
       if (bends) points += fmt::format("{:.1f},{:.1f} ", times.x(static_cast<double>(i) + 1), y(v));
     }
     text += svg_line(points, colour_of(c), 1.5);
@@ -63,17 +62,17 @@ std::string panel(const std::vector<KvmCourse>& courses, const Times& times, dou
 }
 
 /// Moves and disasters of one run.
-std::string row(const KvmCourse& course, const Times& times, double top, const char* colour) {
+std::string row(const Course& course, const Times& times, double top, const char* colour) {
   std::string text;
   int most = 1;
   int moves = 0;
-  for (const KvmCourse::Tick& tick : course.ticks) {
+  for (const Course::Tick& tick : course.ticks) {
     most = std::max(most, tick.moves);
     moves += tick.moves;
   }
   const double bottom = top + kRow - 4;
   for (std::size_t i = 0; i < course.ticks.size(); ++i) {
-    const KvmCourse::Tick& tick = course.ticks[i];
+    const Course::Tick& tick = course.ticks[i];
     const double x = times.x(static_cast<double>(i) + 0.5);
     if (tick.moves > 0) {
       const double height = (kRow - 8) * (0.4 + 0.6 * tick.moves / most);
@@ -104,17 +103,19 @@ std::string time_axis(const Times& times, double tick_s, double top, double bott
 
 }  // namespace
 
-std::string svg_kvm(const std::string& title, const std::vector<KvmCourse>& courses, double tick_s) {
+std::string svg_courses(const std::string& title, const CourseNames& names, const std::vector<Course>& courses,
+                        double tick_s) {
   Times times{1};
-  for (const KvmCourse& course : courses) times.ticks = std::max(times.ticks, course.ticks.size());
-  const double rows = kTop + 3 * (kPanel + kGap);
+  for (const Course& course : courses) times.ticks = std::max(times.ticks, course.ticks.size());
+  const double rows = kTop + Course::kValues * (kPanel + kGap);
   const double bottom = rows + kRow * static_cast<double>(courses.size());
   std::string text = svg_begin(kWidth, bottom + kGap + kLegend);
   text += svg_text(kLeft, 24, "start", title, " font-size=\"16\" font-weight=\"bold\"");
   text += time_axis(times, tick_s, kTop, bottom);
-  text += panel(courses, times, kTop, "hosts on", &KvmCourse::Tick::hosts_on);
-  text += panel(courses, times, kTop + kPanel + kGap, "energy, EUR so far", &KvmCourse::Tick::energy_eur);
-  text += panel(courses, times, kTop + 2 * (kPanel + kGap), "lost service, EUR so far", &KvmCourse::Tick::sla_eur);
+  for (std::size_t value = 0; value < Course::kValues; ++value) {
+    const double top = kTop + static_cast<double>(value) * (kPanel + kGap);
+    text += panel(courses, times, top, names[value], value);
+  }
   double x = kLeft;
   for (std::size_t c = 0; c < courses.size(); ++c) {
     text += row(courses[c], times, rows + kRow * static_cast<double>(c), colour_of(c));
