@@ -81,6 +81,7 @@ struct Trial {
   std::vector<Json> decisions;  ///< in the order of time: each that differs from the one before, and one a minute
   std::uint64_t cycles = 0;
   std::uint64_t frames = 0;
+  VmNames names;
 };
 
 /// What a policy decides, cycle by cycle, in the recorded world.
@@ -108,6 +109,7 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
   replayer.finish();
   trial.cycles = replayer.cycles();
   trial.frames = replayer.frames();
+  trial.names = replayer.vm_names();
   return trial;
 }
 
@@ -217,7 +219,7 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
       if (time_of(decision) <= wanted) found = &decision;
     }
     if (found == nullptr) return Error{ErrorCode::kNotFound, "nothing was decided by " + wanted};
-    out << (command.json ? found->dump(2) + "\n" : print_decision(*found, {}));
+    out << (command.json ? found->dump(2) + "\n" : print_decision(*found, trial->names));
     return {};
   }
   const std::vector<const Json*> changes = changes_of(*trial);

@@ -39,6 +39,7 @@ Status Replayer::on_raw(const store::RawMessage& message) {
   keep(message, !*sample);
   if (!*sample) return {};
   ++frames_;
+  note_names((**sample).catalog);
   pending_.push_back({message.lsn, message.received, std::move(**sample)});
   return {};
 }
@@ -76,6 +77,15 @@ void Replayer::keep(const store::RawMessage& message, bool catalog) {
   const Timestamp oldest = message.received - *warm_span_ - kDecodingSlack;
   std::erase_if(kept_, [&](const Kept& kept) { return !kept.catalog && kept.received < oldest; });
   kept_after_trim_ = kept_.size();
+}
+
+void Replayer::note_names(const std::shared_ptr<const Catalog>& catalog) {
+  std::shared_ptr<const Catalog>& noted = catalogs_[catalog->host];
+  if (noted == catalog) return;
+  noted = catalog;
+  for (const Entity& entity : catalog->entities) {
+    if (entity.kind == EntityKind::kVm) vm_names_[entity.uuid] = entity.name;
+  }
 }
 
 /// The controller warmed its forecasts from what was stored before it began.

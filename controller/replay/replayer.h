@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,8 @@ class Replayer {
   std::uint64_t frames() const { return frames_; }
   std::uint64_t decisions() const { return decisions_; }
   std::uint64_t actions() const { return actions_; }
+  /// By UUID, as the hosts last listed them.
+  const std::map<std::string, std::string>& vm_names() const { return vm_names_; }
   /// At most the first 100.
   const std::vector<Difference>& differences() const { return differences_; }
 
@@ -68,6 +71,7 @@ class Replayer {
   };
   Status begin(const store::Started& started, Timestamp time);
   void keep(const store::RawMessage& message, bool catalog);
+  void note_names(const std::shared_ptr<const Catalog>& catalog);
   void warm_up();
   void run_cycle(const store::Cycle& cycle, Timestamp time);
   void put_out(controller::PipelineOutput output, Timestamp time);
@@ -86,6 +90,8 @@ class Replayer {
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;
+  std::map<HostId, std::shared_ptr<const Catalog>> catalogs_;  // whose names are noted
+  std::map<std::string, std::string> vm_names_;
   std::uint64_t cycles_ = 0;
   std::uint64_t frames_ = 0;
   std::uint64_t decisions_ = 0;
