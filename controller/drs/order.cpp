@@ -44,6 +44,7 @@ void Order::ask_now(Step& step) {
 
 void Order::repeat(Step& step) {
   Command copy = command_;
+  copy.controller = step.options.controller;
   copy.term = step.term;
   if (only_ask_ || begun_ || step.now >= command_.deadline) copy.deadline = kAskOnly;
   step.send(copy);

@@ -15,7 +15,8 @@ class Order {
  public:
   /// One of ours, not yet sent.
   explicit Order(Command command) : command_(std::move(command)) {}
-  /// One that a former executor journalled; it may have left or not.
+  /// One that a former executor journalled; it may have left or not. Who asks, and in which term, each repeat says
+  /// anew.
   static Order adopted(Command command);
 
   const Command& command() const { return command_; }

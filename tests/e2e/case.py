@@ -136,6 +136,8 @@ class LiveCase(unittest.TestCase):
         """Guests back to where they were started."""
         for guest in self.GUESTS:
             name = guest["name"]
+            if name in self.lab.guests():
+                self.lab.abort_migration(name)  # a killed agent leaves it under way
             if name not in self.lab.guests() or not self.lab.where(name):
                 if name in self.lab.guests():
                     self.lab.stop(name)

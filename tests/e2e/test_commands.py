@@ -31,7 +31,7 @@ class Commands(unittest.TestCase):
         cls.addClassCleanup(cls.lab.down)
         cls.lab.down()
         cls.lab.up(cpus=[0.9, 0.9])
-        cls.lab.start_all([{"name": "web"}, {"name": "fixed", "unmovable": True}, {"name": "keep", "persistent": True}])
+        cls.lab.start_all([{"name": "web", "memory_mib": 192}, {"name": "fixed", "unmovable": True}, {"name": "keep", "persistent": True}])
         cls.lab.load("web", cpu=20, memory=64, dirty=8)
 
     def host(self, guest):

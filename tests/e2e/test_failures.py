@@ -11,7 +11,7 @@ SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
 class Failures(LiveCase):
     HOST_CPUS = [0.9, 0.9]
     GUESTS = [
-        {"name": "one", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 160},
+        {"name": "one", "host": "h1", "vcpus": 1, "max_vcpus": 2, "memory_mib": 224},
         {"name": "two", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128},
         {"name": "fixed", "host": "h1", "vcpus": 1, "max_vcpus": 1, "memory_mib": 128, "unmovable": True},
     ]

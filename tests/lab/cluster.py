@@ -296,6 +296,20 @@ class Lab:
                 found.append(host.name)
         return found
 
+    def abort_migration(self, name, timeout_s=30):
+        """Calls back whatever moves the guest, and waits until nothing does: it outlives who began it."""
+        def ended():
+            moving = False
+            for host in self.hosts():
+                if not host.libvirtd:
+                    continue
+                with guest.Connection(host) as connection:
+                    if connection.migrating(name):
+                        connection.abort_migration(name)
+                        moving = True
+            return not moving
+        wait_for(f"the migration of {name} to end", ended, timeout_s)
+
     def migrate(self, name, to, speed_mibs=None, timeout_s=120):
         """Live-migrates by hand, peer to peer. Returns seconds taken and libvirt's own figures of the finished job."""
         source = self.where(name)

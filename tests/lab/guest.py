@@ -142,6 +142,19 @@ class Connection:
                 continue  # not running; or transient, so gone with its process
         return True
 
+    def migrating(self, name):
+        """Whether the domain is on its way from this host to another."""
+        try:
+            return self.libvirt.lookupByName(name).jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE
+        except libvirt.libvirtError:
+            return False
+
+    def abort_migration(self, name):
+        try:
+            self.libvirt.lookupByName(name).abortJob()
+        except libvirt.libvirtError:
+            return  # it has ended
+
     def call(self, name, method, *arguments):
         """One method of a domain, its error as ours."""
         try:

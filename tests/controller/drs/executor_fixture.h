@@ -61,6 +61,7 @@ class ExecutorTest : public ::testing::Test {
       ASSERT_TRUE(applied) << applied.error().message;
     }
     sent_ = std::move(out.commands);
+    for (const Command& command : sent_) ASSERT_EQ(command.controller, name_) << "agents ignore what is nobody's";
     all_.insert(all_.end(), sent_.begin(), sent_.end());
   }
   void take(std::vector<ham::Action> actions, std::uint64_t decision = 1) {
@@ -125,12 +126,14 @@ class ExecutorTest : public ::testing::Test {
     for (const auto& [id, record] : journal_) {
       if (!is_final(record.state)) open.push_back(record);
     }
-    executor_ = Executor({.controller = "c2"}, 2, 100, 1000);
+    name_ = "c2";
+    executor_ = Executor({.controller = name_}, 2, 100, 1000);
     executor_.adopt(std::move(open));
   }
 
   Timestamp now_ = from_unix_ns(1'700'000'000'000'000'000);
-  Executor executor_{{.controller = "c1"}, 1, 1, 1};
+  std::string name_ = "c1";  ///< of the controller at work
+  Executor executor_{{.controller = name_}, 1, 1, 1};
   std::set<HostId> unreachable_;
   std::map<ActionId, ActionRecord> journal_;
   std::vector<Command> sent_;  ///< by the last call

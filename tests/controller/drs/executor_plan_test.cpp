@@ -149,7 +149,7 @@ TEST_F(ExecutorTest, AdoptedWaitingActionsExpireAndAdoptedApprovalsWait) {
 }
 
 TEST_F(ExecutorTest, EndedActionsAreKeptInBoundedNumber) {
-  executor_ = Executor({.controller = "c", .ended_actions_max = 10}, 1, 1, 1);
+  executor_ = Executor({.controller = name_, .ended_actions_max = 10}, 1, 1, 1);
   for (std::uint64_t i = 1; i <= 30; ++i) {
     take({quota(50000, 80000)}, i);
     say(the<SetCpuQuota>(), CommandState::kRefused, "no");

@@ -255,6 +255,7 @@ class Simulation {
 
   /// No command that starts work leaves before the transition that names it is in the journal.
   void check_departure(const Command& command) {
+    ASSERT_EQ(command.controller, "c");
     const bool moves = std::holds_alternative<Migrate>(command.operation);
     if (!moves && !value_of(command.operation) && !std::holds_alternative<Reserve>(command.operation)) return;
     const ActionRecord& record = journal_.at(command.action);
