@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controller/drs/executor.h"
+#include "on_the_wire.h"
 
 namespace proteus::drs {
 
@@ -17,7 +18,7 @@ using enum ActionState;
 
 inline const HostId kH1("h1");
 inline const HostId kH2("h2");
-inline const VmId kVm("vm1");
+inline const VmId kVm = vm_id(1);
 
 inline ham::Action quota(std::int64_t from_us, std::int64_t to_us, const VmId& vm = kVm) {
   ham::Action action;
@@ -61,7 +62,7 @@ class ExecutorTest : public ::testing::Test {
       ASSERT_TRUE(applied) << applied.error().message;
     }
     sent_ = std::move(out.commands);
-    for (const Command& command : sent_) ASSERT_EQ(command.controller, name_) << "agents ignore what is nobody's";
+    for (const Command& command : sent_) expect_arrives(command);
     all_.insert(all_.end(), sent_.begin(), sent_.end());
   }
   void take(std::vector<ham::Action> actions, std::uint64_t decision = 1) {
@@ -126,14 +127,12 @@ class ExecutorTest : public ::testing::Test {
     for (const auto& [id, record] : journal_) {
       if (!is_final(record.state)) open.push_back(record);
     }
-    name_ = "c2";
-    executor_ = Executor({.controller = name_}, 2, 100, 1000);
+    executor_ = Executor({.controller = "c2"}, 2, 100, 1000);
     executor_.adopt(std::move(open));
   }
 
   Timestamp now_ = from_unix_ns(1'700'000'000'000'000'000);
-  std::string name_ = "c1";  ///< of the controller at work
-  Executor executor_{{.controller = name_}, 1, 1, 1};
+  Executor executor_{{.controller = "c1"}, 1, 1, 1};
   std::set<HostId> unreachable_;
   std::map<ActionId, ActionRecord> journal_;
   std::vector<Command> sent_;  ///< by the last call

@@ -13,9 +13,9 @@ TEST_F(ExecutorTest, SecondDecisionForABusyVmIsNotTakenUp) {
 }
 
 TEST_F(ExecutorTest, PlanWaitsWhereItMustAndOnlyThere) {
-  ham::Action after_first = quota(30000, 60000, VmId("vm2"));
+  ham::Action after_first = quota(30000, 60000, vm_id(2));
   after_first.after = {0};
-  take({quota(80000, 50000), after_first, quota(10000, 20000, VmId("vm3")), move()});
+  take({quota(80000, 50000), after_first, quota(10000, 20000, vm_id(3)), move()});
   ASSERT_EQ(sent_.size(), 2u);
   EXPECT_EQ(action(1).state, kSent);
   EXPECT_EQ(action(2).state, kIntended) << "waits for the room";
@@ -34,9 +34,9 @@ TEST_F(ExecutorTest, PlanWaitsWhereItMustAndOnlyThere) {
 }
 
 TEST_F(ExecutorTest, WhatWaitsForAFailedActionExpires) {
-  ham::Action second = quota(30000, 60000, VmId("vm2"));
+  ham::Action second = quota(30000, 60000, vm_id(2));
   second.after = {0};
-  ham::Action third = quota(30000, 60000, VmId("vm3"));
+  ham::Action third = quota(30000, 60000, vm_id(3));
   third.after = {1};
   third.automation = ham::Automation::kApprove;
   take({quota(80000, 50000), second, third});
@@ -85,9 +85,9 @@ TEST_F(ExecutorTest, LowLevelsOfAutomationAreNotExecuted) {
 }
 
 TEST_F(ExecutorTest, KillSwitchStopsEverythingThatCanBeStopped) {
-  ham::Action asked = quota(1, 2, VmId("vm5"));
+  ham::Action asked = quota(1, 2, vm_id(5));
   asked.automation = ham::Automation::kApprove;
-  take({move(), quota(50000, 80000, VmId("vm2")), move(VmId("vm3")), asked});
+  take({move(), quota(50000, 80000, vm_id(2)), move(vm_id(3)), asked});
   const std::vector<Command> first = sent_;
   say(first[0], CommandState::kSucceeded);
   say(the<Migrate>(), CommandState::kRunning);
@@ -134,9 +134,9 @@ TEST_F(ExecutorTest, AdoptedCommandThatNeverLeftEndsAsFailed) {
 }
 
 TEST_F(ExecutorTest, AdoptedWaitingActionsExpireAndAdoptedApprovalsWait) {
-  ham::Action later = quota(30000, 60000, VmId("vm2"));
+  ham::Action later = quota(30000, 60000, vm_id(2));
   later.after = {0};
-  ham::Action asked = quota(1, 2, VmId("vm3"));
+  ham::Action asked = quota(1, 2, vm_id(3));
   asked.automation = ham::Automation::kApprove;
   take({move(), later, asked});
   restart();
@@ -149,7 +149,7 @@ TEST_F(ExecutorTest, AdoptedWaitingActionsExpireAndAdoptedApprovalsWait) {
 }
 
 TEST_F(ExecutorTest, EndedActionsAreKeptInBoundedNumber) {
-  executor_ = Executor({.controller = name_, .ended_actions_max = 10}, 1, 1, 1);
+  executor_ = Executor({.controller = "c", .ended_actions_max = 10}, 1, 1, 1);
   for (std::uint64_t i = 1; i <= 30; ++i) {
     take({quota(50000, 80000)}, i);
     say(the<SetCpuQuota>(), CommandState::kRefused, "no");

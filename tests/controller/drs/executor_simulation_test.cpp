@@ -10,6 +10,7 @@
 #include "controller/drs/executor.h"
 #include "controller/drs/reshape_value.h"
 #include "model_cluster.h"
+#include "on_the_wire.h"
 
 namespace proteus::drs {
 namespace {
@@ -44,7 +45,7 @@ class Simulation {
       hypervisors_.hosts[host];
     }
     for (int v = 1; v <= kVms; ++v) {
-      const VmId vm("vm" + std::to_string(v));
+      const VmId vm = vm_id(v);
       vms_.push_back(vm);
       Copy copy;
       copy.values = {true, true, 2, 50000, 100000, 1024, kGiB};
@@ -255,7 +256,7 @@ class Simulation {
 
   /// No command that starts work leaves before the transition that names it is in the journal.
   void check_departure(const Command& command) {
-    ASSERT_EQ(command.controller, "c");
+    expect_arrives(command);
     const bool moves = std::holds_alternative<Migrate>(command.operation);
     if (!moves && !value_of(command.operation) && !std::holds_alternative<Reserve>(command.operation)) return;
     const ActionRecord& record = journal_.at(command.action);
