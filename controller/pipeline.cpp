@@ -18,7 +18,8 @@ Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Sta
     : policy_(std::move(policy)),
       view_(options.view),
       executor_(options.executor, started.term, started.next_action_id, started.next_command_id),
-      paused_(started.paused) {
+      paused_(started.paused),
+      migration_time_max_(options.executor.migrate_deadline) {
   if (options.learning) learning_.emplace().explore(options.explore);
   for (const HostId& host : started.maintenance) view_.set_maintenance(host, true);
   executor_.adopt(started.adopted);
@@ -180,6 +181,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   std::shared_ptr<ham::ClusterState> state = view_.state(now);
   state->in_flight = std::move(in_flight);
   state->paused = paused_;
+  state->migration_time_max = migration_time_max_;
   if (last_decision_ != nullptr) {
     const std::vector<HostId>& emptying = last_decision_->emptying;
     for (ham::HostState& host : state->hosts) {

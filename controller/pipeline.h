@@ -92,6 +92,7 @@ class Pipeline {
   std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
   bool cycle_begun_ = false;
   bool paused_;
+  Nanoseconds migration_time_max_;
   std::string last_journalled_label_;
   Timestamp last_journalled_at_{};
   std::shared_ptr<const ham::ClusterState> last_state_;

@@ -157,7 +157,8 @@ struct ClusterState {
   profile::MoveErrors move_errors;       ///< of predicted waiting for a CPU, as far as moves have been followed
   profile::MoveErrors storage_move_errors{profile::MoveErrors::kStorageFloor_s};  ///< of what requests to storage take
   profile::MoveErrors network_move_errors{profile::MoveErrors::kDropFloor};       ///< of the share of packets dropped
-  bool paused = false;                                                            ///< kill switch
+  Nanoseconds migration_time_max{};  ///< a migration that takes longer is aborted; 0: none is
+  bool paused = false;               ///< kill switch
   /// What the VMs may do together; without it, paths through their forecasts are taken (score/scenarios.h).
   std::shared_ptr<const Scenarios> scenarios;
 

@@ -24,7 +24,7 @@ refit_every_steps = 5
 staleness = "5s"
 [drs]
 accept_timeout = "2s"
-migrate_deadline = "60s"
+migrate_deadline = "5m"
 """
 
 

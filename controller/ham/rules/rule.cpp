@@ -14,6 +14,7 @@ constexpr std::array kRules = {
     Rule{"cooldown", Rule::Scope::kVm, check_cooldown},
     Rule{"cold_start", Rule::Scope::kVm, check_cold_start},
     Rule{"unmovable", Rule::Scope::kVm, check_unmovable},
+    Rule{"migration_time", Rule::Scope::kVm, check_migration_time},
     Rule{"window", Rule::Scope::kVm, check_window},
     Rule{"moves_per_hour", Rule::Scope::kVm, check_moves_per_hour},
     Rule{"moves_per_hour_per_vm", Rule::Scope::kVm, check_moves_per_hour_per_vm},

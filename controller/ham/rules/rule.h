@@ -53,6 +53,7 @@ std::optional<Refusal> check_exclude(const PlanState& plan, const Change& change
 std::optional<Refusal> check_cooldown(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_cold_start(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain);
+std::optional<Refusal> check_migration_time(const PlanState& plan, const Change& change, bool explain);
 std::optional<Refusal> check_window(const PlanState& plan, const Change& change, bool explain);
 // Budgets (budget_rules.cpp).
 std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/ham/explain.h"
 #include "controller/ham/rules/rule.h"
 
 namespace proteus::ham {
@@ -115,6 +116,17 @@ std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& chan
   if (!why || !is_move(plan, change)) return std::nullopt;
   return Refusal{"unmovable",
                  explain ? fmt::format("{} cannot be migrated: {}", name_of(plan, change.vm), *why) : std::string()};
+}
+
+std::optional<Refusal> check_migration_time(const PlanState& plan, const Change& change, bool explain) {
+  const ClusterModel& model = plan.model();
+  const double allowed_s = to_seconds(model.state.migration_time_max);
+  const double expected_s = model.vms[change.vm].migration.duration_s;
+  if (allowed_s <= 0 || expected_s <= allowed_s || !is_move(plan, change)) return std::nullopt;
+  return Refusal{"migration_time",
+                 explain ? fmt::format("migrating {} is expected to take {}, and would be aborted after {}",
+                                       name_of(plan, change.vm), say_seconds(expected_s), say_seconds(allowed_s))
+                         : std::string()};
 }
 
 std::optional<Refusal> check_window(const PlanState& plan, const Change& change, bool explain) {

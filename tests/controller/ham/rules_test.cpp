@@ -139,6 +139,20 @@ TEST_F(Rules, UnmovableMayBeReshaped) {
   EXPECT_EQ(refused_quota(0, 0.8), "");
 }
 
+TEST_F(Rules, NoMigrationThatWouldBeAborted) {
+  cluster_.find("a").memory_resident_bytes = 4 * kGiB;
+  cluster_.find("a").dirty_bytes_per_s = 1;
+  policy_.limits.migration_bandwidth_bytes_per_s = 100 * kMiB;  // 41 s
+  cluster_.state.migration_time_max = std::chrono::seconds(40);
+  EXPECT_EQ(refused_move(0, 1), "migration_time");
+  EXPECT_THAT(reason_, HasSubstr("migrating a is expected to take 41 s, and would be aborted after 40 s"));
+  EXPECT_EQ(refused_quota(0, 0.8), "");
+  cluster_.state.migration_time_max = std::chrono::seconds(42);
+  EXPECT_EQ(refused_move(0, 1), "");
+  cluster_.state.migration_time_max = {};
+  EXPECT_EQ(refused_move(0, 1), "");
+}
+
 TEST_F(Rules, MovesPerHourForgetsTheHourBefore) {
   policy_.limits.moves_per_hour = 2;
   cluster_.state.recent_moves = {cluster_.state.now - std::chrono::minutes(61),
