@@ -44,6 +44,7 @@
 #include "agent/service_manager.h"
 #include "agent/state_directory.h"
 #include "common/log.h"
+#include "common/standard_output.h"
 #include "common/toml_document.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
@@ -290,5 +291,5 @@ int main_of(int argc, char** argv) {
 }  // namespace proteus
 
 int main(int argc, char** argv) {
-  return proteus::main_of(argc, argv);
+  return proteus::flushed(proteus::main_of(argc, argv), "proteus-agent");
 }

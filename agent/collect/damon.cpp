@@ -1,6 +1,7 @@
 #include "agent/collect/damon.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,18 +39,38 @@ bool has_line(const std::string& text, std::string_view wanted) {
   return false;
 }
 
+std::string first_line(const std::string& file) {
+  const auto text = read_file(file);
+  return text ? text->substr(0, text->find('\n')) : "unknown";
+}
+
 }  // namespace
 
 Result<Damon> Damon::open(const std::string& root) {
   const std::string kdamonds = under(root, "/sys/kernel/mm/damon/admin/kdamonds");
   const auto count = read_file(kdamonds + "/nr_kdamonds");
   if (!count) return Error{ErrorCode::kUnsupported, "the kernel has no DAMON in sysfs (CONFIG_DAMON_SYSFS, 5.18)"};
-  if (parse_number(*count) != 0)
-    return Error{ErrorCode::kUnavailable, "another program uses DAMON (a running agent, or an operator's)"};
+  // Its holder keeps the list locked, so that a lock which is free says that it was killed.
+  const int list = ::open((kdamonds + "/nr_kdamonds").c_str(), O_RDONLY | O_CLOEXEC);
+  const bool free = list >= 0 && ::flock(list, LOCK_EX | LOCK_NB) == 0;
+  Damon damon(kdamonds, list);
+  if (!free) {
+    damon.kdamonds_.clear();  // not ours to give back
+    return Error{ErrorCode::kUnavailable, "another agent uses DAMON"};
+  }
+  if (parse_number(*count) != 0 && !damon.left_by_an_agent()) {
+    damon.kdamonds_.clear();
+    return Error{ErrorCode::kUnavailable, "another program uses DAMON (" + kdamonds + "/0: state " +
+                                              first_line(kdamonds + "/0/state") + ", pid " +
+                                              first_line(kdamonds + "/0/pid") + ")"};
+  }
+  if (parse_number(*count) != 0) {
+    write(damon.monitor() + "/state", "off");
+    write(kdamonds + "/nr_kdamonds", "0");
+  }
   if (!write(kdamonds + "/nr_kdamonds", "1")) {
     return Error{ErrorCode::kPermissionDenied, "DAMON: " + std::string(std::strerror(errno))};
   }
-  Damon damon(kdamonds);  // from here on it gives the list back
   if (!write(damon.monitor() + "/contexts/nr_contexts", "1")) {
     return Error{ErrorCode::kUnsupported, "DAMON refuses a context: " + std::string(std::strerror(errno))};
   }
@@ -61,14 +82,29 @@ Result<Damon> Damon::open(const std::string& root) {
   return damon;
 }
 
+bool Damon::left_by_an_agent() const {
+  const auto is = [&](const std::string& file, std::string_view wanted) {
+    return first_line(monitor() + "/contexts/0" + file) == wanted;
+  };
+  const auto count = read_file(kdamonds_ + "/nr_kdamonds");
+  return count && parse_number(*count) == 1 && is("/operations", "vaddr") &&
+         is("/monitoring_attrs/intervals/sample_us", kSampleUs) &&
+         is("/monitoring_attrs/intervals/aggr_us", kAggregationUs) &&
+         is("/monitoring_attrs/intervals/update_us", kUpdateUs) &&
+         is("/monitoring_attrs/nr_regions/max", kRegionsMax) && is("/schemes/0/action", "stat");
+}
+
 Damon::~Damon() {
-  if (kdamonds_.empty()) return;
-  if (watched_) write(monitor() + "/state", "off");
-  write(kdamonds_ + "/nr_kdamonds", "0");
+  if (!kdamonds_.empty()) {
+    if (watched_) write(monitor() + "/state", "off");
+    write(kdamonds_ + "/nr_kdamonds", "0");
+  }
+  if (list_ >= 0) ::close(list_);  // and unlocks
 }
 
 Damon::Damon(Damon&& other) noexcept
     : kdamonds_(std::exchange(other.kdamonds_, {})),
+      list_(std::exchange(other.list_, -1)),
       watched_(std::move(other.watched_)),
       turns_(std::move(other.turns_)),
       measured_(std::move(other.measured_)) {}

@@ -20,7 +20,8 @@ namespace proteus::collect {
 /// On a budget: one process at a time is watched, for ten seconds, at 10 samples a second and at most 500 regions, so
 /// that the price does not grow with the number or the size of guests (DAMON's author reports 1.2 % of slowdown for the
 /// one that is watched). Guests take turns; a result holds until the next turn, at most ten minutes. It takes the
-/// kernel's one list of monitors only if nobody else has it, and gives it back. Thread: owned by one.
+/// kernel's one list of monitors only if nobody else has it, or if an agent that was killed has left it, and gives it
+/// back. Thread: owned by one.
 class Damon {
  public:
   using SteadyTime = std::chrono::steady_clock::time_point;
@@ -47,12 +48,15 @@ class Damon {
     SteadyTime since;
   };
 
-  explicit Damon(std::string kdamonds) : kdamonds_(std::move(kdamonds)) {}
+  Damon(std::string kdamonds, int list) : kdamonds_(std::move(kdamonds)), list_(list) {}
   std::string monitor() const { return kdamonds_ + "/0"; }
+  /// The one monitor is set up as ours are.
+  bool left_by_an_agent() const;
   bool start(pid_t pid) const;
   std::optional<std::int64_t> finish() const;
 
-  std::string kdamonds_;  ///< empty: moved from
+  std::string kdamonds_;  ///< empty: moved from, or not ours
+  int list_;              ///< its nr_kdamonds, locked while we hold it
   std::optional<Watched> watched_;
   std::map<VmId, SteadyTime> turns_;  ///< when each was last watched
   std::map<VmId, Measured> measured_;

@@ -1,7 +1,9 @@
 #include "controller/api/answer.h"
 
+#include <fmt/core.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "controller/api/json_view.h"
@@ -35,6 +37,23 @@ void send(httplib::Response& response, const Json& json, int status) {
 
 void send(httplib::Response& response, const Error& error) {
   send(response, error_json(error), http_status(error.code));
+}
+
+Status check_parameters(const httplib::Request& request, std::initializer_list<std::string_view> once,
+                        std::initializer_list<std::string_view> many) {
+  const auto is_one_of = [](const std::string& name, std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const auto& [name, value] : request.params) {
+    if (is_one_of(name, many)) continue;
+    if (!is_one_of(name, once)) {
+      return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is no parameter of {}", name, request.path)};
+    }
+    if (request.params.count(name) > 1) {
+      return Error{ErrorCode::kInvalidArgument, fmt::format("{} is given more than once", name)};
+    }
+  }
+  return {};
 }
 
 }  // namespace proteus::api

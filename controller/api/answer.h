@@ -1,12 +1,15 @@
 #pragma once
 
+#include <initializer_list>
 #include <nlohmann/json_fwd.hpp>
+#include <string_view>
 
 #include "common/result.h"
 
 namespace httplib {
+struct Request;
 struct Response;
-}
+}  // namespace httplib
 
 /// How the API answers: JSON, errors with the status that fits. Thread: any.
 namespace proteus::api {
@@ -15,5 +18,10 @@ using Json = nlohmann::ordered_json;
 
 void send(httplib::Response& response, const Json& json, int status = 200);
 void send(httplib::Response& response, const Error& error);
+
+/// Errors: kInvalidArgument if the request has a parameter of another name, or one of `once` twice: a filter that is
+/// misspelt must not select everything.
+Status check_parameters(const httplib::Request& request, std::initializer_list<std::string_view> once,
+                        std::initializer_list<std::string_view> many);
 
 }  // namespace proteus::api

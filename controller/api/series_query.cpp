@@ -53,19 +53,26 @@ store::Function default_function(KpiKind kind) {
 }  // namespace
 
 Result<Nanoseconds> parse_step(const std::string& text) {
+  const bool thousandths = text.ends_with("ms");
   const double unit = text.empty()         ? 0
+                      : thousandths        ? 1e-3
                       : text.back() == 's' ? 1
                       : text.back() == 'm' ? 60
                       : text.back() == 'h' ? 3600
                       : text.back() == 'd' ? 86400
                                            : 0;
-  const auto number = parse_number("step", unit > 0 ? text.substr(0, text.size() - 1) : text);
+  const auto number = parse_number("step", unit > 0 ? text.substr(0, text.size() - (thousandths ? 2 : 1)) : text);
   const double seconds = number ? *number * (unit > 0 ? unit : 1) : 0;
   if (!(seconds >= 0.001 && seconds <= 86400.0 * 366)) {
-    return invalid(
-        fmt::format("step: '{}' is no length of time from a millisecond to a year, such as 30s, 5m or 1h", text));
+    return invalid(fmt::format(
+        "step: '{}' is no length of time from a millisecond to a year, such as 500ms, 30s, 5m or 1h", text));
   }
   return from_seconds(seconds);
+}
+
+Status check_range(Timestamp from, Timestamp to) {
+  if (from < to) return {};
+  return invalid(fmt::format("from {} is not before to {}", to_rfc3339(from), to_rfc3339(to)));
 }
 
 Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters) {

@@ -19,10 +19,13 @@ using Parameters = std::function<std::vector<std::string>(const char* name)>;
 /// suits the KPI. Errors: kInvalidArgument, in a sentence for who asked.
 Result<store::Query> parse_query(const Parameters& parameters, Timestamp now);
 
+/// Errors: kInvalidArgument unless from is before to.
+Status check_range(Timestamp from, Timestamp to);
+
 /// kpi, host, vm, entity, label: which series. kpi: its name. Errors: kInvalidArgument.
 Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters);
 
-/// "90s", "5m", "1h", "1d" or seconds. Errors: kInvalidArgument.
+/// "500ms", "90s", "5m", "1h", "1d" or seconds. Errors: kInvalidArgument.
 Result<Nanoseconds> parse_step(const std::string& text);
 
 /// The answer up to its lines, which follow one by one, separated by commas, then "]}".

@@ -43,6 +43,9 @@ void stream(httplib::Response& out, const char* type, Produce produce) {
 void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
+  const Status known = check_parameters(in, {"kpi", "vm", "entity", "from", "to", "step", "fn", "q", "across", "top"},
+                                        {"host", "label", "by"});
+  if (!known) return send(out, known.error());
   const auto query = parse_query(parameters_of(in), now);
   if (!query) return send(out, query.error());
   const auto frame = store::check(*query);
@@ -64,6 +67,8 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
 void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
+  const Status known = check_parameters(in, {"vm", "entity", "from", "to", "format"}, {"kpi", "host", "label"});
+  if (!known) return send(out, known.error());
   const Parameters parameters = parameters_of(in);
   std::vector<std::string> kpis = parameters("kpi");
   if (kpis.empty()) {
@@ -77,14 +82,17 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   }
   const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
   if (!format) return send(out, format.error());
-  std::int64_t from_us = store::to_us(now - std::chrono::hours(1));
-  std::int64_t to_us = store::to_us(now);
+  Timestamp from = now - std::chrono::hours(1);
+  Timestamp to = now;
   for (const char* name : {"from", "to"}) {
     if (!in.has_param(name)) continue;
     const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
     if (!time) return send(out, time.error());
-    (std::string_view(name) == "from" ? from_us : to_us) = store::to_us(*time);
+    (std::string_view(name) == "from" ? from : to) = *time;
   }
+  if (const Status good = check_range(from, to); !good) return send(out, good.error());
+  const std::int64_t from_us = store::to_us(from);
+  const std::int64_t to_us = store::to_us(to);
   stream(out, content_type(*format), [=, asked = std::move(selectors), as = *format](const auto& write) {
     return export_series(*reader, asked, as, from_us, to_us, write);
   });

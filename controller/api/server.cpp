@@ -22,6 +22,7 @@
 #include "controller/api/forecast_json.h"
 #include "controller/api/json_view.h"
 #include "controller/api/learning_json.h"
+#include "controller/api/series_query.h"
 #include "controller/api/series_routes.h"
 #include "controller/replay/recording.h"
 
@@ -288,6 +289,11 @@ class HttpServer final : public Server {
       if (!time) return send(out, time.error());
       (std::string_view(name) == "from" ? options.from : options.to) = *time;
     }
+    if (const Status known = check_parameters(in, {"from", "to"}, {"host"}); !known) return send(out, known.error());
+    if (in.has_param("from") && options.from >= now) {
+      return send(out, Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(options.from))});
+    }
+    if (const Status good = check_range(options.from, options.to); !good) return send(out, good.error());
     for (std::size_t i = 0; i < in.get_param_value_count("host"); ++i) {
       options.hosts.emplace_back(in.get_param_value("host", i));
     }

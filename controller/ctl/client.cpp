@@ -9,6 +9,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "controller/ctl/destination.h"
+
 namespace proteus::ctl {
 namespace {
 
@@ -70,8 +72,13 @@ Result<Client> Client::create(const ClientOptions& options) {
 }
 
 Error Client::unreachable(int http_error) const {
-  return {ErrorCode::kUnavailable, fmt::format("cannot reach the controller at {}: {}", url_,
-                                               httplib::to_string(static_cast<httplib::Error>(http_error)))};
+  const auto error = static_cast<httplib::Error>(http_error);
+  std::string why = httplib::to_string(error);
+  if (error == httplib::Error::Connection) why = "nobody answers there";
+  if (error == httplib::Error::SSLConnection) why = "it does not speak TLS, or not with us";
+  if (error == httplib::Error::SSLServerVerification) why = "its certificate is not one that we trust (--ca-file)";
+  if (error == httplib::Error::Read) why = "the connection broke, or the answer took too long";
+  return {ErrorCode::kUnavailable, fmt::format("cannot reach the controller at {}: {}", url_, why)};
 }
 
 Result<Json> Client::get(const std::string& path) {
@@ -87,9 +94,9 @@ Result<Json> Client::post(const std::string& path, const Json& body) {
 }
 
 Result<std::int64_t> Client::download(const std::string& path, const std::string& file) {
-  const std::string part = file + ".part";
-  std::ofstream out(part, std::ios::binary | std::ios::trunc);
-  if (!out) return Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", part, std::strerror(errno))};
+  Result<Destination> opened = Destination::open(file);
+  if (!opened) return opened.error();
+  Destination& to = *opened;
   int status = 0;
   std::string refused;
   std::int64_t bytes = 0;
@@ -104,23 +111,14 @@ Result<std::int64_t> Client::download(const std::string& path, const std::string
           refused.append(data, size);
           return refused.size() < 65536;
         }
-        out.write(data, static_cast<std::streamsize>(size));
         bytes += static_cast<std::int64_t>(size);
-        return out.good();
+        return to.write(data, size);
       });
-  out.close();
-  Result<std::int64_t> outcome = bytes;
-  if (!out) {
-    outcome = Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", part, std::strerror(errno))};
-  } else if (status != 0 && status != 200) {
-    outcome = error_of(status, refused);
-  } else if (!result) {
-    outcome = unreachable(static_cast<int>(result.error()));
-  } else if (std::rename(part.c_str(), file.c_str()) != 0) {
-    outcome = Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", file, std::strerror(errno))};
-  }
-  if (!outcome) std::remove(part.c_str());
-  return outcome;
+  if (to.failed()) return to.error();
+  if (status != 0 && status != 200) return error_of(status, refused);
+  if (!result) return unreachable(static_cast<int>(result.error()));
+  if (const Status kept = to.keep(); !kept) return kept.error();
+  return bytes;
 }
 
 std::string url_encode(const std::string& text) {

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "common/standard_output.h"
 #include "controller/ctl/client.h"
 #include "controller/ctl/completion.h"
 #include "controller/ctl/learning_command.h"
@@ -177,14 +178,25 @@ class Session {
     return download("/v1/record" + query);
   }
 
+  /// What was named and has no values is not found.
+  int query() {
+    const SeriesRequest& asked = options_.series;
+    const bool named = !asked.hosts.empty() || !asked.vm.empty() || !asked.entity.empty() || !asked.labels.empty();
+    const Result<Json> answer = client_.get(query_path(asked));
+    if (!answer) return report(answer.error());
+    std::cout << (options_.json ? answer->dump(2) + "\n" : print_query(*answer));
+    return answer->at("lines").empty() && named ? kNotFound : 0;
+  }
+
   /// Into the file that was named.
   int download(const std::string& path) {
     const Result<std::int64_t> bytes = client_.download(path, options_.file);
     if (!bytes) return report(bytes.error());
     if (options_.json) {
-      std::cout << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
+      (options_.file == "-" ? std::cerr : std::cout)
+          << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
     } else {
-      std::cout << options_.file << ": " << *bytes << " bytes\n";
+      (options_.file == "-" ? std::cerr : std::cout) << options_.file << ": " << *bytes << " bytes\n";
     }
     return 0;
   }
@@ -358,13 +370,13 @@ int run(int argc, char** argv) {
   query->add_option("--by", options.series.by, "join only those that share host, vm, entity or a label; may repeat");
   query->add_option("--top", options.series.top, "only so many, with the highest means");
   CLI::App* exporting = verb("export", "write every value that was measured into a file, for other tools");
-  exporting->add_option("FILE", options.file, "where to write it")->required();
+  exporting->add_option("FILE", options.file, "where to write it; -: standard output")->required();
   exporting->add_option("--kpi", options.series.kpis, "only this KPI; may repeat");
   exporting->add_option("--format", options.series.format, "csv, openmetrics or arrow")
       ->check(CLI::IsMember({"csv", "openmetrics", "arrow"}));
   select(exporting);
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
-  record->add_option("FILE", options.file, "where to write it")->required();
+  record->add_option("FILE", options.file, "where to write it; -: standard output")->required();
   record->add_option("--from", options.from,
                      "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: the controller's start");
   record->add_option("--to", options.to, "likewise; default: now");
@@ -450,7 +462,7 @@ int run(int argc, char** argv) {
   if (command == "resume") return session.post("/v1/resume", Json::object(), "resumed");
   if (command == "record") return session.record();
   if (command == "tune") return session.tune();
-  if (command == "query") return session.show(query_path(options.series), print_query);
+  if (command == "query") return session.query();
   if (command == "export") return session.download(export_path(options.series));
   return session.watch();
 }
@@ -459,5 +471,5 @@ int run(int argc, char** argv) {
 }  // namespace proteus::ctl
 
 int main(int argc, char** argv) {
-  return proteus::ctl::run(argc, argv);
+  return proteus::flushed(proteus::ctl::run(argc, argv), "proteusctl");
 }

@@ -106,7 +106,13 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   if (!read) return read.error();
   if (!replayed) return with_context(replayed.error(), command.file);
   replayer.finish();
-  if (!command.diff) return true;
+  if (!command.diff) {
+    if (!command.json) {
+      out << fmt::format("{} cycles over {} frames: {} decisions and {} actions\n", replayer.cycles(),
+                         replayer.frames(), replayer.decisions(), replayer.actions());
+    }
+    return true;
+  }
 
   const auto& differences = replayer.differences();
   if (command.json) {

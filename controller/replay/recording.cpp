@@ -214,7 +214,14 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   };
   if (Status read = store.scan_lsn(first, UINT64_MAX, visitor); !read) return read.error();
   if (!written) return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
-  return writer.finish();
+  Result<RecordingSummary> summary = writer.finish();
+  if (!summary) return summary;
+  for (const HostId& host : options.hosts) {
+    if (std::find(summary->hosts.begin(), summary->hosts.end(), host) != summary->hosts.end()) continue;
+    std::remove(path.c_str());
+    return Error{ErrorCode::kNotFound, fmt::format("host {} sent no telemetry in that time", host.value)};
+  }
+  return summary;
 }
 
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor) {

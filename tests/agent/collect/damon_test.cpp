@@ -74,6 +74,40 @@ TEST(Damon, GuestsTakeTurnsAndResultsAge) {
   EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '0');
 }
 
+TEST(Damon, WhatAKilledAgentHasLeftIsTakenOver) {
+  const FixtureRoot root;
+  make_sysfs(root, "vaddr\npaddr\n");
+  const std::map<VmId, pid_t> guests{{VmId("a"), 70}};
+  auto running = Damon::open(root.path());
+  ASSERT_TRUE(running) << running.error().message;
+  running->update(guests, Damon::SteadyTime{1h});
+  EXPECT_EQ(Damon::open(root.path()).error().message, "another agent uses DAMON");
+  EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '1') << "and goes on to";
+
+  // A process that ends without a destructor leaves everything as it is but the lock.
+  const FixtureRoot left;
+  make_sysfs(left, "vaddr\npaddr\n");
+  left.write(kMonitors + "/0/state", "on\n");
+  for (const char* file : {"/nr_kdamonds", "/0/contexts/nr_contexts"}) {
+    left.write(kMonitors + file, content(root, kMonitors + file));
+  }
+  for (const char* file :
+       {"/operations", "/monitoring_attrs/intervals/sample_us", "/monitoring_attrs/intervals/aggr_us",
+        "/monitoring_attrs/intervals/update_us", "/monitoring_attrs/nr_regions/max"}) {
+    left.write(kContext + file, content(root, kContext + file));
+  }
+  const auto operators = Damon::open(left.path());
+  ASSERT_FALSE(operators) << "another's scheme";
+  EXPECT_NE(operators.error().message.find("state on, pid unknown"), std::string::npos) << operators.error().message;
+  left.write(kContext + "/schemes/0/action", content(root, kContext + "/schemes/0/action"));
+  {
+    auto successor = Damon::open(left.path());
+    ASSERT_TRUE(successor) << successor.error().message;
+    EXPECT_EQ(content(left, kMonitors + "/0/state").substr(0, 3), "off");
+  }
+  EXPECT_EQ(content(left, kMonitors + "/nr_kdamonds")[0], '0');
+}
+
 TEST(Damon, OnThisKernelItWorksOrSaysWhyNot) {
   auto damon = Damon::open("/");
   if (!damon) {

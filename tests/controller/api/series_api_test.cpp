@@ -108,6 +108,21 @@ TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
   EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics, arrow"), std::string::npos);
 }
 
+TEST_F(SeriesApi, WhatIsMisspeltDoesNotSelectEverything) {
+  EXPECT_EQ(error("/v1/query?kpi=memory_resident_bytes&hots=h1"), "'hots' is no parameter of /v1/query");
+  EXPECT_EQ(error("/v1/query?kpi=memory_resident_bytes&step=1m&step=2m"), "step is given more than once");
+  EXPECT_EQ(error("/v1/export?kpi=memory_resident_bytes&step=1m"), "'step' is no parameter of /v1/export");
+  EXPECT_EQ(error("/v1/record?hosts=h1"), "'hosts' is no parameter of /v1/record");
+}
+
+TEST_F(SeriesApi, ATimeThatRunsBackwardsIsRefused) {
+  for (const char* path : {"/v1/export", "/v1/record"}) {
+    EXPECT_EQ(error(std::string(path) + "?from=1700006402&to=1700006401"),
+              "from 2023-11-15T00:00:02.000Z is not before to 2023-11-15T00:00:01.000Z");
+  }
+  EXPECT_EQ(error("/v1/record?from=2030-01-01T00:00:00Z"), "from 2030-01-01T00:00:00.000Z lies ahead");
+}
+
 TEST_F(SeriesApi, ExportsCsv) {
   const std::string text = get("/v1/export?kpi=memory_resident_bytes&from=1700006460&to=1700006462");
   EXPECT_EQ(text,
@@ -146,8 +161,9 @@ TEST(ParseStep, TakesUnits) {
   EXPECT_EQ(*parse_step("90"), seconds(90));
   EXPECT_EQ(*parse_step("5m"), seconds(300));
   EXPECT_EQ(*parse_step("0.5s"), std::chrono::milliseconds(500));
+  EXPECT_EQ(*parse_step("500ms"), std::chrono::milliseconds(500));
   EXPECT_EQ(*parse_step("1d"), std::chrono::hours(24));
-  for (const char* text : {"", "m", "-1s", "0", "1y", "1e9d"}) EXPECT_FALSE(parse_step(text)) << text;
+  for (const char* text : {"", "m", "ms", "0.1ms", "-1s", "0", "1y", "1e9d"}) EXPECT_FALSE(parse_step(text)) << text;
 }
 
 }  // namespace

@@ -148,6 +148,17 @@ TEST_F(RecordingTest, EndsBeforeToAndTakesTheHostsAskedFor) {
   EXPECT_EQ(written->hosts, std::vector{HostId("h2")});
 }
 
+TEST_F(RecordingTest, AHostThatSentNothingIsAnError) {
+  fill();
+  RecordOptions options = all();
+  options.hosts = {HostId("h1"), HostId("nohost")};
+  const auto written = write_recording(*store_, options, path_);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(written.error().message, "host nohost sent no telemetry in that time");
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
 TEST_F(RecordingTest, NothingToReplayFromIsAnError) {
   add(message("h1", 1, kStart));
   const auto written = write_recording(*store_, all(), path_);

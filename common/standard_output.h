@@ -1,0 +1,9 @@
+#pragma once
+
+namespace proteus {
+
+/// To be called last: writes out what is still held back for standard output. Returns `code`, or 1 with a word on
+/// standard error if it should be 0 and something could not be written. Thread: main.
+int flushed(int code, const char* program);
+
+}  // namespace proteus

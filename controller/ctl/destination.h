@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <fstream>
+#include <string>
+
+#include "common/result.h"
+
+namespace proteus::ctl {
+
+/// Where a download goes. A file gets its name only when it is whole: until then it is FILE.part, and what was there
+/// stays. A link is followed. "-" is standard output; a device or a pipe is written to, never replaced.
+/// Thread: owned by one.
+class Destination {
+ public:
+  /// Errors: kPermissionDenied.
+  static Result<Destination> open(const std::string& file);
+  /// Gives up what was not kept.
+  ~Destination();
+  Destination(Destination&& other) noexcept;
+  Destination& operator=(Destination&&) = delete;
+
+  /// False: it cannot be written, see error().
+  bool write(const char* data, std::size_t size);
+  bool failed() const { return !why_.empty(); }
+  /// Precondition: failed().
+  Error error() const;
+  /// All is there. Errors: as error().
+  Status keep();
+
+ private:
+  Destination() = default;
+  void fail();
+
+  std::ofstream file_;  ///< closed: standard output
+  std::string name_;    ///< of what is written to
+  std::string place_;   ///< what it is to be called in the end; empty: it is called so already
+  std::string why_;
+};
+
+}  // namespace proteus::ctl

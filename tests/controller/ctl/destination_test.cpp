@@ -1,0 +1,92 @@
+#include "controller/ctl/destination.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::ctl {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content(const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+class DestinationTest : public testing::Test {
+ protected:
+  static Destination open(const std::string& file) {
+    Result<Destination> to = Destination::open(file);
+    EXPECT_TRUE(to) << to.error().message;
+    return std::move(*to);
+  }
+  void put(const std::string& file, const std::string& text) { std::ofstream(file) << text; }
+
+  TemporaryDirectory directory_;
+  const std::string file_ = directory_ / "x.csv";
+};
+
+TEST_F(DestinationTest, AFileIsThereOnlyWhenItIsWhole) {
+  put(file_, "before");
+  {
+    Destination to = open(file_);
+    EXPECT_TRUE(to.write("half", 4));
+    EXPECT_EQ(content(file_), "before");
+  }
+  EXPECT_EQ(content(file_), "before");
+  EXPECT_FALSE(fs::exists(file_ + ".part"));
+  Destination to = open(file_);
+  EXPECT_TRUE(to.write("whole", 5));
+  EXPECT_TRUE(to.keep());
+  EXPECT_EQ(content(file_), "whole");
+}
+
+TEST_F(DestinationTest, ALinkIsFollowed) {
+  put(file_, "before");
+  fs::create_symlink("x.csv", directory_ / "link");
+  Destination to = open(directory_ / "link");
+  EXPECT_TRUE(to.write("after", 5));
+  EXPECT_TRUE(to.keep());
+  EXPECT_TRUE(fs::is_symlink(fs::symlink_status(directory_ / "link")));
+  EXPECT_EQ(content(file_), "after");
+}
+
+TEST_F(DestinationTest, APipeIsWrittenToAndStays) {
+  const std::string pipe = directory_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  Destination to = open(pipe);
+  EXPECT_TRUE(to.write("text", 4));
+  EXPECT_TRUE(to.keep());
+  char got[8] = {};
+  EXPECT_EQ(::read(reader, got, sizeof got), 4);
+  EXPECT_STREQ(got, "text");
+  ::close(reader);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
+TEST_F(DestinationTest, AFullDeviceIsAnErrorAndStaysADevice) {
+  Destination to = open("/dev/full");
+  to.write("text", 4);
+  const Status kept = to.failed() ? Status(to.error()) : to.keep();
+  ASSERT_FALSE(kept);
+  EXPECT_EQ(kept.error().message, "cannot write /dev/full: No space left on device");
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
+}
+
+TEST_F(DestinationTest, SaysWhatCannotBeWritten) {
+  EXPECT_EQ(Destination::open(directory_.path()).error().message, directory_.path() + " is a directory");
+  EXPECT_FALSE(Destination::open(directory_ / "none" + "/x"));
+}
+
+}  // namespace
+}  // namespace proteus::ctl
