@@ -13,10 +13,14 @@ namespace proteus::ctl {
 
 namespace fs = std::filesystem;
 
+bool Destination::is_standard_output(const std::string& file) {
+  return file == "-" || file == "/dev/stdout";
+}
+
 Result<Destination> Destination::open(const std::string& file) {
   Destination to;
   to.name_ = file;
-  if (file == "-" || file == "/dev/stdout") {
+  if (is_standard_output(file)) {
     to.name_ = "standard output";
     return to;
   }

@@ -9,10 +9,11 @@
 namespace proteus::ctl {
 
 /// Where a download goes. A file gets its name only when it is whole: until then it is FILE.part, and what was there
-/// stays. A link is followed. "-" is standard output; a device or a pipe is written to, never replaced.
-/// Thread: owned by one.
+/// stays. A link is followed. "-" and /dev/stdout are standard output; a device or a pipe is written to, never
+/// replaced. Thread: owned by one.
 class Destination {
  public:
+  static bool is_standard_output(const std::string& file);
   /// Errors: kPermissionDenied.
   static Result<Destination> open(const std::string& file);
   /// Gives up what was not kept.

@@ -12,6 +12,7 @@
 #include "common/standard_output.h"
 #include "controller/ctl/client.h"
 #include "controller/ctl/completion.h"
+#include "controller/ctl/destination.h"
 #include "controller/ctl/learning_command.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/policy_command.h"
@@ -192,11 +193,11 @@ class Session {
   int download(const std::string& path) {
     const Result<std::int64_t> bytes = client_.download(path, options_.file);
     if (!bytes) return report(bytes.error());
+    std::ostream& out = Destination::is_standard_output(options_.file) ? std::cerr : std::cout;
     if (options_.json) {
-      (options_.file == "-" ? std::cerr : std::cout)
-          << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
+      out << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
     } else {
-      (options_.file == "-" ? std::cerr : std::cout) << options_.file << ": " << *bytes << " bytes\n";
+      out << options_.file << ": " << *bytes << " bytes\n";
     }
     return 0;
   }
