@@ -26,6 +26,7 @@
 #include <zmq.hpp>
 
 #include "common/log.h"
+#include "common/standard_output.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
 #include "common/wire/socket.h"
@@ -215,5 +216,5 @@ int main_of(int argc, char** argv) {
 }  // namespace proteus::controller
 
 int main(int argc, char** argv) {
-  return proteus::controller::main_of(argc, argv);
+  return proteus::flushed(proteus::controller::main_of(argc, argv), "proteus-controller");
 }

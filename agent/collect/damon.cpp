@@ -44,33 +44,40 @@ std::string first_line(const std::string& file) {
   return text ? text->substr(0, text->find('\n')) : "unknown";
 }
 
+/// The one monitor is set up as ours are.
+bool left_by_an_agent(const std::string& kdamonds) {
+  const auto is = [&](const char* file, std::string_view wanted) {
+    return first_line(kdamonds + "/0/contexts/0" + file) == wanted;
+  };
+  return first_line(kdamonds + "/nr_kdamonds") == "1" && is("/operations", "vaddr") &&
+         is("/monitoring_attrs/intervals/sample_us", kSampleUs) &&
+         is("/monitoring_attrs/intervals/aggr_us", kAggregationUs) &&
+         is("/monitoring_attrs/intervals/update_us", kUpdateUs) &&
+         is("/monitoring_attrs/nr_regions/max", kRegionsMax) && is("/schemes/0/action", "stat");
+}
+
 }  // namespace
 
 Result<Damon> Damon::open(const std::string& root) {
   const std::string kdamonds = under(root, "/sys/kernel/mm/damon/admin/kdamonds");
-  const auto count = read_file(kdamonds + "/nr_kdamonds");
-  if (!count) return Error{ErrorCode::kUnsupported, "the kernel has no DAMON in sysfs (CONFIG_DAMON_SYSFS, 5.18)"};
-  // Its holder keeps the list locked, so that a lock which is free says that it was killed.
   const int list = ::open((kdamonds + "/nr_kdamonds").c_str(), O_RDONLY | O_CLOEXEC);
-  const bool free = list >= 0 && ::flock(list, LOCK_EX | LOCK_NB) == 0;
-  Damon damon(kdamonds, list);
-  if (!free) {
-    damon.kdamonds_.clear();  // not ours to give back
-    return Error{ErrorCode::kUnavailable, "another agent uses DAMON"};
-  }
-  if (parse_number(*count) != 0 && !damon.left_by_an_agent()) {
-    damon.kdamonds_.clear();
-    return Error{ErrorCode::kUnavailable, "another program uses DAMON (" + kdamonds + "/0: state " +
-                                              first_line(kdamonds + "/0/state") + ", pid " +
-                                              first_line(kdamonds + "/0/pid") + ")"};
-  }
-  if (parse_number(*count) != 0) {
-    write(damon.monitor() + "/state", "off");
+  if (list < 0) return Error{ErrorCode::kUnsupported, "the kernel has no DAMON in sysfs (CONFIG_DAMON_SYSFS, 5.18)"};
+  Damon damon("", list);
+  // Its holder keeps the list locked, so that a lock which is free says that it was killed.
+  if (::flock(list, LOCK_EX | LOCK_NB) != 0) return Error{ErrorCode::kUnavailable, "another agent uses DAMON"};
+  if (first_line(kdamonds + "/nr_kdamonds") != "0") {
+    if (!left_by_an_agent(kdamonds)) {
+      return Error{ErrorCode::kUnavailable, "another program uses DAMON (" + kdamonds + "/0: state " +
+                                                first_line(kdamonds + "/0/state") + ", pid " +
+                                                first_line(kdamonds + "/0/pid") + ")"};
+    }
+    write(kdamonds + "/0/state", "off");
     write(kdamonds + "/nr_kdamonds", "0");
   }
   if (!write(kdamonds + "/nr_kdamonds", "1")) {
     return Error{ErrorCode::kPermissionDenied, "DAMON: " + std::string(std::strerror(errno))};
   }
+  damon.kdamonds_ = kdamonds;  // from here on it gives the list back
   if (!write(damon.monitor() + "/contexts/nr_contexts", "1")) {
     return Error{ErrorCode::kUnsupported, "DAMON refuses a context: " + std::string(std::strerror(errno))};
   }
@@ -80,18 +87,6 @@ Result<Damon> Damon::open(const std::string& root) {
                  "this kernel's DAMON does not watch processes, only physical memory (CONFIG_DAMON_VADDR)"};
   }
   return damon;
-}
-
-bool Damon::left_by_an_agent() const {
-  const auto is = [&](const std::string& file, std::string_view wanted) {
-    return first_line(monitor() + "/contexts/0" + file) == wanted;
-  };
-  const auto count = read_file(kdamonds_ + "/nr_kdamonds");
-  return count && parse_number(*count) == 1 && is("/operations", "vaddr") &&
-         is("/monitoring_attrs/intervals/sample_us", kSampleUs) &&
-         is("/monitoring_attrs/intervals/aggr_us", kAggregationUs) &&
-         is("/monitoring_attrs/intervals/update_us", kUpdateUs) &&
-         is("/monitoring_attrs/nr_regions/max", kRegionsMax) && is("/schemes/0/action", "stat");
 }
 
 Damon::~Damon() {

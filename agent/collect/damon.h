@@ -50,12 +50,10 @@ class Damon {
 
   Damon(std::string kdamonds, int list) : kdamonds_(std::move(kdamonds)), list_(list) {}
   std::string monitor() const { return kdamonds_ + "/0"; }
-  /// The one monitor is set up as ours are.
-  bool left_by_an_agent() const;
   bool start(pid_t pid) const;
   std::optional<std::int64_t> finish() const;
 
-  std::string kdamonds_;  ///< empty: moved from, or not ours
+  std::string kdamonds_;  ///< empty: moved from, or not ours yet
   int list_;              ///< its nr_kdamonds, locked while we hold it
   std::optional<Watched> watched_;
   std::map<VmId, SteadyTime> turns_;  ///< when each was last watched

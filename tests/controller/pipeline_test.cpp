@@ -396,6 +396,16 @@ TEST(Pipeline, FollowsOnWhatAnEarlierRunFollowed) {
   EXPECT_EQ(after_restart(ignored), 0u) << "its action was not taken over: nobody will tell its end";
 }
 
+TEST(Pipeline, DecisionsKnowWhenAMigrationIsAborted) {
+  PipelineOptions brief = options();
+  brief.executor.migrate_deadline = std::chrono::seconds(7);
+  Pipeline pipeline(brief, policy(ham::Automation::kAutomatic), started());
+  Obedient world(pipeline);
+  world.run(3);
+  ASSERT_NE(pipeline.last_state(), nullptr);
+  EXPECT_EQ(pipeline.last_state()->migration_time_max, std::chrono::seconds(7));
+}
+
 TEST(Pipeline, LearnsNothingIfItIsNotTo) {
   PipelineOptions without = options();
   without.learning = false;
