@@ -60,6 +60,7 @@ struct sched_info {
 
 struct sched_entity {
   u64 sum_exec_runtime;
+  u64 prev_sum_exec_runtime; /* the former as the thread came to its CPU */
   u64 nr_migrations;
   struct sched_entity *parent;
   struct cfs_rq *cfs_rq;
@@ -69,6 +70,7 @@ struct signal_struct {
   int nr_threads;
 };
 
+#define MAX_RT_PRIO 100       /* task_struct.prio: below it are real-time and deadline threads */
 #define PF_IDLE 0x00000002    /* task_struct.flags: a CPU's idle thread */
 #define PF_KTHREAD 0x00200000 /* a thread of the kernel; idle ones are not marked so on all kernels */
 #define TASK_DEAD 0x00000080  /* task_struct.__state: it leaves its CPU for the last time */
@@ -76,6 +78,7 @@ struct signal_struct {
 struct task_struct {
   int pid;
   int tgid;
+  int prio;
   unsigned int flags;
   unsigned int __state;
   struct sched_entity se;

@@ -47,11 +47,11 @@ enum {
 
 /* One per CPU. A departure's place in the log is its number, less first. */
 struct run_queue_cpu {
-  __u64 thread;      /* the one that came last and is none of the kernel's, by its address */
-  __u64 run_time_ns; /* its CPU time as it came */
-  __u64 head;        /* departures so far */
-  __u64 tail;        /* those that user space has taken; it alone writes this */
-  __u64 first;       /* the log begins anew when it is empty, and so touches no more of its memory than it needs */
+  __u64 real_time_thread; /* the one that came last, by its address */
+  __u64 run_time_ns;      /* its CPU time as it came */
+  __u64 head;             /* departures so far */
+  __u64 tail;             /* those that user space has taken; it alone writes this */
+  __u64 first;            /* the log begins anew when it is empty, and so touches no more of its memory than it needs */
   __u64 lost_count;
   __u64 has_gap;
   __u64 unused;

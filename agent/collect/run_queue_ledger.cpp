@@ -23,13 +23,16 @@ RunQueueLedger::RunQueueLedger(std::size_t slots, std::size_t cpus)
 
 void RunQueueLedger::watch(pid_t process, std::uint32_t slot) {
   forget(process);
-  processes_[static_cast<std::uint32_t>(process)] = slot;
+  const auto id = static_cast<std::uint32_t>(process);
+  processes_.at(id) = {.process = id, .slot = slot};
 }
 
 void RunQueueLedger::forget(pid_t process) {
   const auto id = static_cast<std::uint32_t>(process);
-  if (processes_.erase(id) == 0) return;
-  std::erase_if(threads_, [id](const auto& entry) { return entry.second.process == id; });
+  const Owner* owner = processes_.find(id);
+  if (owner == nullptr || owner->process != id) return;
+  processes_.clear_if([id](const Owner& other) { return other.process == id; });
+  threads_.clear_if([id](const Thread& thread) { return thread.process == id; });
 }
 
 void RunQueueLedger::clear(std::uint32_t slot) {
@@ -84,19 +87,18 @@ void RunQueueLedger::take_next(std::size_t cpu, const run_queue_departure& depar
 std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& departure) {
   const auto process = static_cast<std::uint32_t>(departure.who >> 32);
   const auto tid = static_cast<std::uint32_t>((departure.who >> 8) & 0xffffff);
-  auto known = threads_.find(tid);
-  if (known != threads_.end() && known->second.process != process) {  // its id is another's now
-    threads_.erase(known);
-    known = threads_.end();
-  }
-  bool waits_are_known = known != threads_.end();
+  Thread* known = threads_.find(tid);
+  bool waits_are_known = known != nullptr && known->process == process;
   if (!waits_are_known) {
-    const auto owner = processes_.find(process);
-    if (owner == processes_.end()) return std::nullopt;
-    known = threads_.emplace(tid, Thread{.process = process, .slot = owner->second}).first;
+    const Owner* owner = processes_.find(process);
+    const bool is_of_vm = owner != nullptr && owner->process == process;
+    if (known != nullptr && known->process != 0) *known = {};  // its id is another's now
+    if (!is_of_vm) return std::nullopt;
+    known = &threads_.at(tid);
+    *known = {.process = process, .slot = owner->slot};
     waits_are_known = (departure.who & RUN_QUEUE_FIRST_STAY) != 0;
   }
-  Thread& thread = known->second;
+  Thread& thread = *known;
   const std::uint32_t slot = thread.slot;
   const std::uint64_t delay_units = departure.time >> RUN_QUEUE_SLICE_BITS;
   if (waits_are_known) {
@@ -108,7 +110,7 @@ std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& de
   }
   thread.delay_units = delay_units;
   thread.by_own_quota = (departure.who & RUN_QUEUE_BY_OWN_QUOTA) != 0;
-  if ((departure.who & RUN_QUEUE_LAST_STAY) != 0) threads_.erase(known);
+  if ((departure.who & RUN_QUEUE_LAST_STAY) != 0) thread = {};
   return slot;
 }
 

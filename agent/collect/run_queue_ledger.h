@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "agent/collect/id_table.h"
 #include "common/kpi.h"
 #include "ebpf/run_queue.h"
 
@@ -46,12 +46,19 @@ class RunQueueLedger {
     Histogram slices{};
     std::int64_t own_quota_wait_ns = 0;
   };
-  /// A VM's thread, as it left a CPU last.
+  /// A VM's process; process 0: nobody's.
+  struct Owner {
+    std::uint32_t process = 0;
+    std::uint32_t slot = 0;
+    bool operator==(const Owner&) const = default;
+  };
+  /// A VM's thread, as it left a CPU last; process 0: nobody's.
   struct Thread {
     std::uint32_t process = 0;
     std::uint32_t slot = 0;
     std::uint64_t delay_units = 0;
     bool by_own_quota = false;
+    bool operator==(const Thread&) const = default;
   };
 
   std::size_t cell(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
@@ -60,8 +67,8 @@ class RunQueueLedger {
   void take_next(std::size_t cpu, const run_queue_departure& departure);
   std::optional<std::uint32_t> count(const run_queue_departure& departure);
 
-  std::unordered_map<std::uint32_t, std::uint32_t> processes_;  // process -> slot
-  std::unordered_map<std::uint32_t, Thread> threads_;           // of those processes, by thread id
+  IdTable<Owner> processes_;  // by process id
+  IdTable<Thread> threads_;   // of those processes, by thread id
   std::vector<Counts> counts_;
   std::vector<std::int64_t> preemptions_;  // row: from whom, column: by whom, the last one any thread of no VM
   std::vector<std::optional<std::uint32_t>> victims_;  // by CPU: who was preempted by the thread that leaves it next
