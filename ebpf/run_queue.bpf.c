@@ -6,8 +6,8 @@
  * wait and the difference is that slice. No clock, and no look-up either: on a host with hundreds of threads,
  * hardly anything that belongs to one of them is in the cache when it is needed, and each such place costs 200 to 400 ns, while
  * the kernel has just used all that is read here, and the log is written line by line. Once a tick user space finds out which
- * VM each departure was of, many at a time, for a tenth of that. Where a thread comes to an idle CPU, half of all runs on most
- * hosts, there is nothing to do. */
+ * VM each departure was of, many at a time, for a tenth of that. Where a thread comes to an idle CPU, half of all runs as long as
+ * nobody waits, there is nothing to do. */
 #include "kernel_types.bpf.h"
 #include "vm_processes.bpf.h"
 

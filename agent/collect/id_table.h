@@ -9,8 +9,7 @@
 namespace proteus::collect {
 
 /// Values by process or thread id. The kernel gives ids out in sequence, so those that matter lie in few blocks, and a
-/// look-up is two reads without a hash; an unordered_map took twice as long for a tick's departures, whose threads
-/// are not in the cache. Memory: kBlock values for each block of ids in use, 8 bytes for each below the highest id.
+/// look-up is two reads without a hash. Memory: kBlock values for each block of ids in use, 8 bytes for each below the highest id.
 /// Thread: owned by one.
 template <typename Value>
 class IdTable {
