@@ -2,7 +2,8 @@
 
 #include <fmt/core.h>
 
-#include <unordered_set>
+#include <algorithm>
+#include <vector>
 
 #include "common/wire/text.h"
 
@@ -64,8 +65,8 @@ Status check_catalog(const Catalog& catalog) {
   }
   if (label_count > kLabelsMax) return wrong("catalog has too many labels");
 
-  std::unordered_set<std::uint64_t> seen;
-  seen.reserve(catalog.series.size());
+  std::vector<std::uint64_t> keys;
+  keys.reserve(catalog.series.size());
   for (std::size_t i = 0; i < catalog.series.size(); ++i) {
     const Series& series = catalog.series[i];
     const KpiInfo* kpi = find_kpi(static_cast<std::uint16_t>(series.kpi));
@@ -77,9 +78,12 @@ Status check_catalog(const Catalog& catalog) {
     if (series.bucket >= (kpi->kind == KpiKind::kHistogram ? kHistogramBucketCount : 1)) {
       return wrong(fmt::format("series {} has a bucket that {} has not", i, kpi->name));
     }
-    const std::uint64_t key =
-        std::uint64_t{series.entity} << 32 | std::uint64_t{static_cast<std::uint16_t>(series.kpi)} << 8 | series.bucket;
-    if (!seen.insert(key).second) return wrong(fmt::format("series {} occurs twice", i));
+    keys.push_back(std::uint64_t{series.entity} << 32 | std::uint64_t{static_cast<std::uint16_t>(series.kpi)} << 8 |
+                   series.bucket);
+  }
+  std::sort(keys.begin(), keys.end());
+  if (const auto twice = std::adjacent_find(keys.begin(), keys.end()); twice != keys.end()) {
+    return wrong(fmt::format("a series of entity {} occurs twice", *twice >> 32));
   }
   return {};
 }

@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -16,6 +18,13 @@
 extern char** environ;
 
 namespace proteus::crash {
+namespace {
+
+// Below those that the kernel gives to connections (net.ipv4.ip_local_port_range).
+constexpr unsigned kPortFirst = 15'000;
+constexpr unsigned kPortEnd = 32'000;
+
+}  // namespace
 
 Process::Process(const std::string& program, std::vector<std::string> arguments, std::string log_file)
     : log_file_(std::move(log_file)) {
@@ -59,16 +68,20 @@ std::string Process::log() const {
 }
 
 int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  close(socket);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
+  constexpr int kTries = 100;
+  std::random_device random;
+  for (int i = 0; i < kTries; ++i) {
+    const auto port = static_cast<std::uint16_t>(kPortFirst + random() % (kPortEnd - kPortFirst));
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    const bool bound = bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(socket);
+    if (bound) return port;
+  }
+  throw std::runtime_error("no free port");
 }
 
 }  // namespace proteus::crash

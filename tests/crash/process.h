@@ -30,7 +30,8 @@ class Process {
   std::string log_file_;
 };
 
-/// A TCP port of the loopback address that is free now.
+/// A TCP port of the loopback address that is free now, and that nobody is given who asks for any: its owner may let go of
+/// it for a while.
 int free_port();
 
 }  // namespace proteus::crash

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <random>
@@ -171,10 +172,23 @@ void check(store::RocksStore& store, const std::vector<std::unique_ptr<Load>>& l
              loads.size(), agent_frames, sequences[HostId(kAgentHost)].size());
 }
 
+/// Prints what the programs had to say, should the test have failed by its end.
+struct TellOnFailure {
+  const TemporaryDirectory& directory;
+  ~TellOnFailure() {
+    if (!testing::Test::HasFailure()) return;
+    for (const char* log : {"controller.log", "agent.log"}) {
+      std::ifstream in(directory / log);
+      fmt::print("{}:\n{}\n", log, std::string(std::istreambuf_iterator<char>(in), {}));
+    }
+  }
+};
+
 /// A real controller and a real agent, as installed, are killed at random while the agent measures this machine and
 /// further hosts of 200 VMs each, which use the agent's publisher and spool, send a tick every 20 ms.
 TEST(ProcessCrash, NoAcknowledgedSampleIsLostOrDoubled) {
   const TemporaryDirectory directory;
+  const TellOnFailure tell{directory};
   const std::string telemetry = fmt::format("tcp://127.0.0.1:{}", free_port());
   const std::string commands = fmt::format("tcp://127.0.0.1:{}", free_port());
   const auto controller_line = wire::make_key_files(directory.path(), "controller", "crash");
