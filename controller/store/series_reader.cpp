@@ -109,6 +109,7 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
   std::size_t page_number = 0;
+  const std::vector<std::uint32_t> numbers = numbers_of(entities);  // read for each page: a map is slow at that
   const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t later_us) -> Status {
     const auto take_entry = [&](const PageEntry& entry) -> Status {
       if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
@@ -118,8 +119,8 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
       }
       return take({page_number, entry.key, times_us, values, at, entry.monotone, later_us});
     };
-    if (entities.size() * 4 < page.entries().size()) {
-      for (const auto& [number, entity] : entities) {
+    if (numbers.size() * 4 < page.entries().size()) {
+      for (const std::uint32_t number : numbers) {
         for (const PageEntry& entry : page.of_entity(number)) {
           if (const Status taken = take_entry(entry); !taken) return taken;
         }
@@ -127,11 +128,11 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
       ++page_number;
       return {};
     }
-    auto entity = entities.begin();  // both ascend
+    auto number = numbers.begin();  // both ascend
     for (const PageEntry& entry : page.entries()) {
-      while (entity != entities.end() && entity->first < entry.key.entity) ++entity;
-      if (entity == entities.end()) break;
-      if (entity->first != entry.key.entity) continue;
+      while (number != numbers.end() && *number < entry.key.entity) ++number;
+      if (number == numbers.end()) break;
+      if (*number != entry.key.entity) continue;
       if (const Status taken = take_entry(entry); !taken) return taken;
     }
     ++page_number;
@@ -253,6 +254,7 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   std::size_t next = 0;                          // in front of it are those of keys that the page under way has passed
   std::optional<StepTicks> ticks;                // of that page
   std::size_t page = 0;
+  std::vector<StepFigures> room;  // for the collector that is fed
   // Steps in front of it get no more values.
   const auto complete_at = [&](std::int64_t later_us) {
     const std::int64_t least_us = std::clamp(std::min(later_us, head_us), grid.from_us, grid.to_us);
@@ -280,10 +282,12 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
                                                          streams.size(), entities.at(piece.key.entity)}));
         }
         Stream& stream = *streams[next++];
+        stream.collector.enter(room);
         stream.collector.make_room(ticks->steps_end);
         stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
         // At once, while they are in the processor's cache.
         give_out(stream, complete);
+        stream.collector.leave(room);
         return {};
       });
   if (!read) return read;

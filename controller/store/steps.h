@@ -74,6 +74,15 @@ class StepCollector {
       : kind_(kind), wants_(wants), figures_(grid.size()) {}
   /// One that holds only the steps that have been made room for and not been given out.
   StepCollector(KpiKind kind, StepWants wants) : kind_(kind), wants_(wants) {}
+  /// Between the two, its figures are in `room`. What many collectors take turns in stays in the processor's cache.
+  void enter(std::vector<StepFigures>& room) {
+    room.assign(figures_.begin(), figures_.end());
+    figures_.swap(room);
+  }
+  void leave(std::vector<StepFigures>& room) {
+    figures_.swap(room);
+    figures_.assign(room.begin(), room.end());
+  }
   /// Room for the steps in front of `end`.
   void make_room(std::size_t end) { figures_.resize(std::max(end, first_ + figures_.size()) - first_); }
   /// Calls visit(first, figures) with the steps in front of `end` that it holds, and drops them. Nothing of them may

@@ -285,7 +285,7 @@ int run(int argc, char** argv) {
     measure_bytes(mix_of(recorded), "mix");
     measure_bytes(active_of(recorded), "active");
   }
-  const int hours = argc > 3 ? std::atoi(argv[3]) : 2;
+  const int hours = argc > 3 ? std::atoi(argv[3]) : 24;
   if (only.empty() || only == "scan") measure_scan(recorded, std::max(1, hours));
   if (only.empty() || only == "query") measure_query();
   return EXIT_SUCCESS;
