@@ -30,7 +30,7 @@ class Counters final : public HardwareCounters {
     slots_ = run_queue.slot_count();
     // first whether there are counters at all: on most hosts without, that is the end of it
     const int trial = open_event(events[0], 0);
-    if (trial < 0) return bpf_error("cycles cannot be counted (no PMU, as in most virtual machines)", errno);
+    if (trial < 0) return bpf_error("the CPU's counters cannot be read (no PMU, as in most virtual machines)", errno);
     ::close(trial);
 
     const BpfLog log;

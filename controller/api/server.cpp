@@ -297,6 +297,9 @@ class HttpServer final : public Server {
     for (std::size_t i = 0; i < in.get_param_value_count("host"); ++i) {
       options.hosts.emplace_back(in.get_param_value("host", i));
     }
+    if (const store::SeriesReader* series = backend_.store().series()) {
+      if (const Status stored = series->check_hosts(options.hosts); !stored) return send(out, stored.error());
+    }
     // Cut into a private folder first: a failure half-way is then an error message, not half a file.
     std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) {

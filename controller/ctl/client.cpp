@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,10 +18,14 @@ namespace {
 constexpr int kConnectTimeoutS = 3;
 constexpr int kReadTimeoutS = 60;
 
-Error error_of(int status, const std::string& body) {
+Error error_of(int status, const std::string& body, const std::string& token_file) {
+  if (status == 401) {
+    return {ErrorCode::kPermissionDenied,
+            fmt::format("the token in {} is not the one that this controller takes", token_file)};
+  }
   ErrorCode code = ErrorCode::kInternal;
   if (status == 400) code = ErrorCode::kInvalidArgument;
-  if (status == 401 || status == 403) code = ErrorCode::kPermissionDenied;
+  if (status == 403) code = ErrorCode::kPermissionDenied;
   if (status == 404) code = ErrorCode::kNotFound;
   if (status == 409) code = ErrorCode::kFailedPrecondition;
   if (status == 503) code = ErrorCode::kUnavailable;
@@ -32,16 +37,35 @@ Error error_of(int status, const std::string& body) {
   return {code, fmt::format("HTTP status {}", status)};
 }
 
-Result<Json> answer(const httplib::Result& result) {
-  if (result->status != 200) return error_of(result->status, result->body);
+Result<Json> answer(const httplib::Result& result, const std::string& token_file) {
+  if (result->status != 200) return error_of(result->status, result->body, token_file);
   Json json = Json::parse(result->body, nullptr, false);
   if (json.is_discarded()) return Error{ErrorCode::kCorrupt, "the controller's answer is not JSON"};
   return json;
 }
 
+/// Errors: kPermissionDenied, with what to do about it.
+Result<std::string> read_token(const std::string& path) {
+  std::ifstream file(path);
+  std::string token;
+  if (!file) {
+    return Error{ErrorCode::kPermissionDenied,
+                 fmt::format("cannot read the API token in {} ({}): run as root or as a member of group proteus, or give "
+                             "--token-file",
+                             path, std::strerror(errno))};
+  }
+  std::getline(file, token);
+  const auto is_plain = [](unsigned char c) { return c > ' ' && c < 127; };
+  if (token.empty() || !std::all_of(token.begin(), token.end(), is_plain)) {
+    return Error{ErrorCode::kPermissionDenied, fmt::format("{} holds no API token in its first line", path)};
+  }
+  return token;
+}
+
 }  // namespace
 
-Client::Client(std::unique_ptr<httplib::Client> http, std::string url) : http_(std::move(http)), url_(std::move(url)) {}
+Client::Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file)
+    : http_(std::move(http)), url_(std::move(url)), token_file_(std::move(token_file)) {}
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 
@@ -50,15 +74,8 @@ Result<Client> Client::create(const ClientOptions& options) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
   }
-  std::ifstream file(options.token_file);
-  std::string token;
-  if (!file || !std::getline(file, token) || token.empty()) {
-    return Error{
-        ErrorCode::kPermissionDenied,
-        fmt::format(
-            "cannot read the API token in {}: run as root or as a member of group proteus, or give --token-file",
-            options.token_file)};
-  }
+  const Result<std::string> token = read_token(options.token_file);
+  if (!token) return token.error();
   auto http = std::make_unique<httplib::Client>(options.url);
   if (!http->is_valid())
     return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
@@ -66,9 +83,9 @@ Result<Client> Client::create(const ClientOptions& options) {
   http->set_read_timeout(kReadTimeoutS);
   http->set_tcp_nodelay(true);
   http->set_keep_alive(true);
-  http->set_bearer_token_auth(token.c_str());
+  http->set_bearer_token_auth(token->c_str());
   if (!options.ca_file.empty()) http->set_ca_cert_path(options.ca_file.c_str());
-  return Client(std::move(http), options.url);
+  return Client(std::move(http), options.url, options.token_file);
 }
 
 Error Client::unreachable(int http_error) const {
@@ -84,13 +101,13 @@ Error Client::unreachable(int http_error) const {
 Result<Json> Client::get(const std::string& path) {
   const httplib::Result result = http_->Get(path.c_str());
   if (!result) return unreachable(static_cast<int>(result.error()));
-  return answer(result);
+  return answer(result, token_file_);
 }
 
 Result<Json> Client::post(const std::string& path, const Json& body) {
   const httplib::Result result = http_->Post(path.c_str(), body.dump(), "application/json");
   if (!result) return unreachable(static_cast<int>(result.error()));
-  return answer(result);
+  return answer(result, token_file_);
 }
 
 Result<std::int64_t> Client::download(const std::string& path, const std::string& file) {
@@ -115,7 +132,7 @@ Result<std::int64_t> Client::download(const std::string& path, const std::string
         return to.write(data, size);
       });
   if (to.failed()) return to.error();
-  if (status != 0 && status != 200) return error_of(status, refused);
+  if (status != 0 && status != 200) return error_of(status, refused, token_file_);
   if (!result) return unreachable(static_cast<int>(result.error()));
   if (const Status kept = to.keep(); !kept) return kept.error();
   return bytes;

@@ -36,11 +36,12 @@ class Client {
   Result<std::int64_t> download(const std::string& path, const std::string& file);
 
  private:
-  Client(std::unique_ptr<httplib::Client> http, std::string url);
+  Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);
   Error unreachable(int http_error) const;
 
   std::unique_ptr<httplib::Client> http_;
   std::string url_;
+  std::string token_file_;
 };
 
 /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).

@@ -1,5 +1,7 @@
 #include "controller/store/series_reader.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -89,6 +91,16 @@ Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntiti
 
 std::vector<HostId> SeriesReader::hosts_of(const SeriesSelector& selector) const {
   return selector.hosts.empty() ? pages_.hosts() : selector.hosts;
+}
+
+Status SeriesReader::check_hosts(const std::vector<HostId>& hosts) const {
+  if (hosts.empty()) return {};
+  const std::vector<HostId> known = pages_.hosts();
+  for (const HostId& host : hosts) {
+    if (std::find(known.begin(), known.end(), host) != known.end()) continue;
+    return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a host '{}'", host.value)};
+  }
+  return {};
 }
 
 /// Without the rows that the view has in pages.

@@ -24,6 +24,9 @@ class SeriesReader {
   /// Both outlive the object.
   SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages) {}
 
+  /// Errors: kNotFound, naming the first of the hosts asked for of which nothing is stored.
+  Status check_hosts(const std::vector<HostId>& hosts) const;
+
   struct HostSteps {
     const HostId& host;
     const SelectedEntities& entities;

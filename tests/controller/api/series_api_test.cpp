@@ -115,6 +115,13 @@ TEST_F(SeriesApi, WhatIsMisspeltDoesNotSelectEverything) {
   EXPECT_EQ(error("/v1/record?hosts=h1"), "'hosts' is no parameter of /v1/record");
 }
 
+TEST_F(SeriesApi, AHostOfWhichNothingIsStoredIsSaidToBeThat) {
+  for (const char* path : {"/v1/query?kpi=memory_resident_bytes&", "/v1/export?", "/v1/record?"}) {
+    const std::string asked = std::string(path) + "host=h1&host=elsewhere";
+    EXPECT_EQ(Json::parse(get(asked, 404))["error"]["message"], "nothing is stored of a host 'elsewhere'");
+  }
+}
+
 TEST_F(SeriesApi, ATimeThatRunsBackwardsIsRefused) {
   for (const char* path : {"/v1/export", "/v1/record"}) {
     EXPECT_EQ(error(std::string(path) + "?from=1700006402&to=1700006401"),
