@@ -40,8 +40,15 @@ std::string time_s(std::int64_t time_us) {
 }
 
 std::string metric_head(const KpiInfo& kpi) {
-  return fmt::format("# TYPE proteus_{0} {1}\n# HELP proteus_{0} {2}\n", kpi.name,
-                     kpi.kind == KpiKind::kGauge ? "gauge" : "counter", label_value(std::string(kpi.source)));
+  const char* type = kpi.kind == KpiKind::kGauge ? "gauge" : kpi.kind == KpiKind::kHistogram ? "histogram" : "counter";
+  return fmt::format("# TYPE proteus_{0} {1}\n# HELP proteus_{0} {2}\n", kpi.name, type,
+                     label_value(std::string(kpi.source)));
+}
+
+/// The greatest value that a bucket takes, as OpenMetrics writes numbers; all figures with buckets are whole numbers.
+std::string upper_bound(std::uint8_t bucket) {
+  if (bucket + 1 >= kHistogramBucketCount) return "+Inf";
+  return fmt::format("{}.0", (std::int64_t{2} << bucket) - 1);
 }
 
 /// What stands in front of a series' values.
@@ -51,15 +58,28 @@ std::string csv_begin(const HostId& host, const store::SelectedEntity& selected,
                      to_string(selected.entity.kind), csv_field(selected.entity.name), kpi.name,
                      kpi.kind == KpiKind::kHistogram ? std::to_string(bucket) : "");
 }
-std::string metric_begin(const HostId& host, const store::SelectedEntity& selected, const KpiInfo& kpi,
-                         std::uint8_t bucket) {
+std::string metric_labels(const HostId& host, const store::SelectedEntity& selected) {
   std::string labels = fmt::format("host=\"{}\",kind=\"{}\",entity=\"{}\"", label_value(host.value),
                                    to_string(selected.entity.kind), label_value(selected.entity.name));
   if (!selected.vm_name.empty()) {
     labels += fmt::format(",vm=\"{}\",uuid=\"{}\"", label_value(selected.vm_name), label_value(selected.vm_uuid));
   }
-  if (kpi.kind == KpiKind::kHistogram) labels += fmt::format(",ge=\"{}\"", bucket == 0 ? 0 : std::int64_t{1} << bucket);
-  return fmt::format("proteus_{}{}{{{}}} ", kpi.name, kpi.kind == KpiKind::kGauge ? "" : "_total", labels);
+  return labels;
+}
+std::string metric_begin(const HostId& host, const store::SelectedEntity& selected, const KpiInfo& kpi) {
+  return fmt::format("proteus_{}{}{{{}}} ", kpi.name, kpi.kind == KpiKind::kGauge ? "" : "_total",
+                     metric_labels(host, selected));
+}
+
+using Samples = store::SeriesReader::HostSamples::Samples;
+
+/// A clock that was set back wrote times twice; tools want them in order.
+std::vector<std::size_t> order_of(const Samples& samples) {
+  std::vector<std::size_t> order(samples.values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return samples.times_us[a] < samples.times_us[b]; });
+  return order;
 }
 
 /// One series: where its values are from.
@@ -70,6 +90,12 @@ struct Origin {
   std::uint8_t bucket = 0;
 };
 
+/// A bucket of a histogram.
+struct Bucket {
+  std::uint8_t number = 0;
+  const Samples* samples = nullptr;
+};
+
 /// What an export is written as. Thread: owned by one.
 class Writer {
  public:
@@ -78,6 +104,21 @@ class Writer {
   virtual void begin_series(const Origin& origin) = 0;
   /// Of the series begun last.
   virtual void add(std::int64_t time_us, std::int64_t value) = 0;
+  /// All values of a series, in order.
+  void add_all(const Origin& origin, const Samples& samples) {
+    begin_series(origin);
+    for (const std::size_t i : order_of(samples)) {
+      add(samples.times_us[i], samples.values[i]);
+      if (!wanted()) return;
+    }
+  }
+  /// All buckets of a histogram that there are, ascending. origin.bucket says nothing.
+  virtual void add_histogram(Origin origin, const std::vector<Bucket>& buckets) {
+    for (const Bucket& bucket : buckets) {
+      origin.bucket = bucket.number;
+      add_all(origin, *bucket.samples);
+    }
+  }
   virtual void finish() = 0;
   /// False once nobody takes it any more.
   virtual bool wanted() const = 0;
@@ -92,13 +133,37 @@ class TextWriter final : public Writer {
     if (!is_csv_) piece_ += metric_head(kpi);
   }
   void begin_series(const Origin& of) override {
-    begin_ = is_csv_ ? csv_begin(of.host, of.selected, of.kpi, of.bucket)
-                     : metric_begin(of.host, of.selected, of.kpi, of.bucket);
+    begin_ = is_csv_ ? csv_begin(of.host, of.selected, of.kpi, of.bucket) : metric_begin(of.host, of.selected, of.kpi);
   }
   void add(std::int64_t time_us, std::int64_t value) override {
     const std::string time = time_s(time_us);
     piece_ += is_csv_ ? fmt::format("{}{}{}\r\n", time, begin_, value) : fmt::format("{}{} {}\n", begin_, value, time);
     if (piece_.size() >= kPieceBytes) pass_on();
+  }
+  /// In OpenMetrics a histogram's counts are cumulative, those of one time stand together.
+  void add_histogram(Origin of, const std::vector<Bucket>& buckets) override {
+    if (is_csv_) return Writer::add_histogram(of, buckets);
+    struct Change {
+      std::int64_t time_us;
+      std::size_t bucket;
+      std::int64_t count;
+    };
+    std::vector<Change> changes;
+    for (std::size_t b = 0; b < buckets.size(); ++b) {
+      const Samples& samples = *buckets[b].samples;
+      for (std::size_t i = 0; i < samples.values.size(); ++i) {
+        changes.push_back({samples.times_us[i], b, samples.values[i]});
+      }
+    }
+    std::stable_sort(changes.begin(), changes.end(),
+                     [](const Change& a, const Change& b) { return a.time_us < b.time_us; });
+    const std::string labels = metric_labels(of.host, of.selected);
+    std::vector<std::int64_t> counts(buckets.size());
+    for (std::size_t i = 0; i < changes.size() && wanted_;) {
+      const std::int64_t time_us = changes[i].time_us;
+      for (; i < changes.size() && changes[i].time_us == time_us; ++i) counts[changes[i].bucket] = changes[i].count;
+      add_counts(of.kpi, labels, buckets, counts, time_s(time_us));
+    }
   }
   void finish() override {
     if (!is_csv_) piece_ += "# EOF\n";
@@ -107,6 +172,19 @@ class TextWriter final : public Writer {
   bool wanted() const override { return wanted_; }
 
  private:
+  void add_counts(const KpiInfo& kpi, const std::string& labels, const std::vector<Bucket>& buckets,
+                  const std::vector<std::int64_t>& counts, const std::string& time) {
+    std::int64_t sum = 0;
+    const auto add_bucket = [&](const std::string& bound) {
+      piece_ += fmt::format("proteus_{}_bucket{{{},le=\"{}\"}} {} {}\n", kpi.name, labels, bound, sum, time);
+    };
+    for (std::size_t b = 0; b < buckets.size(); ++b) {
+      sum += counts[b];
+      add_bucket(upper_bound(buckets[b].number));
+    }
+    if (buckets.back().number + 1 < kHistogramBucketCount) add_bucket(upper_bound(kHistogramBucketCount - 1));
+    if (piece_.size() >= kPieceBytes) pass_on();
+  }
   void pass_on() {
     wanted_ = wanted_ && (piece_.empty() || write_(piece_));
     piece_.clear();
@@ -171,18 +249,20 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
         reader.read_samples(selector, from_us, to_us, [&](const store::SeriesReader::HostSamples& samples) {
           if (!begun) writer->begin_kpi(kpi);
           begun = true;
-          for (const auto& [key, series] : samples.series) {
-            writer->begin_series({samples.host, samples.entities.at(key.entity), kpi, key.bucket});
-            // A clock that was set back wrote times twice; tools want them in order.
-            std::vector<std::size_t> order(series.values.size());
-            std::iota(order.begin(), order.end(), std::size_t{0});
-            std::stable_sort(order.begin(), order.end(),
-                             [&](std::size_t a, std::size_t b) { return series.times_us[a] < series.times_us[b]; });
-            for (const std::size_t i : order) {
-              writer->add(series.times_us[i], series.values[i]);
-              if (!writer->wanted()) return false;
+          for (auto at = samples.series.begin(); at != samples.series.end() && writer->wanted();) {
+            const store::SeriesKey key = at->first;
+            const Origin origin{samples.host, samples.entities.at(key.entity), kpi, key.bucket};
+            if (kpi.kind != KpiKind::kHistogram) {
+              writer->add_all(origin, (at++)->second);
+              continue;
             }
+            std::vector<Bucket> buckets;
+            for (; at != samples.series.end() && at->first.entity == key.entity; ++at) {
+              buckets.push_back({at->first.bucket, &at->second});
+            }
+            writer->add_histogram(origin, buckets);
           }
+          if (!writer->wanted()) return false;
           return true;
         });
     if (!read) return read;

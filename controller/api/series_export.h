@@ -13,7 +13,7 @@ namespace proteus::api {
 
 enum class ExportFormat : std::uint8_t {
   kCsv,          ///< RFC 4180, a header line, then time_s,host,vm,uuid,kind,entity,kpi,bucket,value
-  kOpenMetrics,  ///< a family for each KPI, proteus_<kpi>; buckets are counters with the label ge, their lower bound
+  kOpenMetrics,  ///< a family for each KPI, proteus_<kpi>; a histogram without its sum, which nobody measures
   kArrow,        ///< an Arrow IPC file, see arrow_file.h
 };
 /// "csv", "openmetrics", "arrow". Errors: kInvalidArgument.

@@ -45,10 +45,10 @@ class SeriesApi : public testing::Test {
     store_ = std::move(*opened);
     store::SeriesFeed feed("h1");
     feed.set_entities({{store::vm_entity("we,b\"1", "00000000-0000-4000-8000-000000000001"),
-                        {{0, Kpi::kMemoryResidentBytes, 0}, {0, Kpi::kRunQueueLatencyNs, 4}}}});
+                        {{0, Kpi::kMemoryResidentBytes, 0}, {0, Kpi::kRunQueueLatencyNs, 4}, {0, Kpi::kRunQueueLatencyNs, 6}}}});
     std::vector<store::RawMessage> messages;
     for (int i = 0; i < 180; ++i) {
-      for (auto& message : feed.tick(kStart + seconds(i), {4096 * (i / 60), i})) messages.push_back(std::move(message));
+      for (auto& message : feed.tick(kStart + seconds(i), {4096 * (i / 60), i, 2 * i})) messages.push_back(std::move(message));
     }
     ASSERT_TRUE(store_->append(messages));
     ASSERT_TRUE(store_->write_pages());
@@ -148,10 +148,14 @@ TEST_F(SeriesApi, ExportsOpenMetrics) {
             "# HELP proteus_memory_resident_bytes task mm rss_stat\n"
             "proteus_memory_resident_bytes{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
             "uuid=\"00000000-0000-4000-8000-000000000001\"} 4096 1700006460.000000\n"
-            "# TYPE proteus_run_queue_latency_ns counter\n"
+            "# TYPE proteus_run_queue_latency_ns histogram\n"
             "# HELP proteus_run_queue_latency_ns sched_switch, step of sched_info.run_delay\n"
-            "proteus_run_queue_latency_ns_total{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
-            "uuid=\"00000000-0000-4000-8000-000000000001\",ge=\"16\"} 60 1700006460.000000\n"
+            "proteus_run_queue_latency_ns_bucket{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
+            "uuid=\"00000000-0000-4000-8000-000000000001\",le=\"31.0\"} 60 1700006460.000000\n"
+            "proteus_run_queue_latency_ns_bucket{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
+            "uuid=\"00000000-0000-4000-8000-000000000001\",le=\"127.0\"} 180 1700006460.000000\n"
+            "proteus_run_queue_latency_ns_bucket{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
+            "uuid=\"00000000-0000-4000-8000-000000000001\",le=\"+Inf\"} 180 1700006460.000000\n"
             "# EOF\n");
 }
 
