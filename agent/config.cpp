@@ -8,6 +8,7 @@
 
 #include "common/toml_document.h"
 #include "common/wire/curve.h"
+#include "common/wire/socket.h"
 
 namespace proteus {
 namespace {
@@ -37,7 +38,7 @@ void read_optional(TomlDocument::Table& table, std::string_view key, std::option
 void read_endpoint(TomlDocument::Table& table, std::string_view key, std::string& out) {
   table.require(key);
   table.read(key, out);
-  if (table.has(key) && !out.starts_with("tcp://")) {
+  if (table.has(key) && !wire::valid_endpoint(out)) {
     table.problem(key, fmt::format("'{}' must be an address like tcp://controller1:7401", key));
   }
 }

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 
 #include "common/toml_document.h"
+#include "common/wire/socket.h"
 
 namespace proteus::controller {
 namespace {
@@ -44,6 +46,15 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   auto listen = root.table("listen");
   listen.read("telemetry", config.telemetry_listen);
   listen.read("command", config.command_listen);
+  for (const auto& [key, endpoint] :
+       {std::pair("telemetry", config.telemetry_listen), {"command", config.command_listen}}) {
+    if (!wire::valid_endpoint(endpoint)) {
+      listen.problem(key, fmt::format("'{}' must be an address like tcp://*:7401", key));
+    }
+  }
+  if (config.telemetry_listen == config.command_listen) {
+    listen.problem("command", "'telemetry' and 'command' must be two addresses");
+  }
 
   auto keys = root.table("keys");
   keys.read("secret", config.secret_key);

@@ -74,6 +74,7 @@ struct signal_struct {
 #define PF_IDLE 0x00000002    /* task_struct.flags: a CPU's idle thread */
 #define PF_KTHREAD 0x00200000 /* a thread of the kernel; idle ones are not marked so on all kernels */
 #define TASK_DEAD 0x00000080  /* task_struct.__state: it leaves its CPU for the last time */
+#define EXIT_DEAD 0x00000010  /* task_struct.exit_state: it is gone, whoever still holds its task_struct */
 
 struct task_struct {
   int pid;
@@ -81,6 +82,7 @@ struct task_struct {
   int prio;
   unsigned int flags;
   unsigned int __state;
+  int exit_state;
   struct sched_entity se;
   struct sched_info sched_info;
   struct mm_struct *mm;
@@ -136,3 +138,6 @@ struct bpf_iter__task_file {
 /* Since 6.2 (3f0e6f2b41d3 "bpf: Add bpf_task_from_pid() kfunc"); ids are those of the initial pid namespace. */
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+/* Since 6.2 (9bb00b2895cb "bpf: Add kfunc bpf_rcu_read_lock/unlock()"). */
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;

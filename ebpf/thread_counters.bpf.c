@@ -1,13 +1,16 @@
 /* What do the scheduler and the memory manager say of each VM thread?
  *
- * Poll, don't trace: once a tick user space fills `requests` (mapped), runs poll_threads once, and reads `answers`
- * (mapped). No event is hooked, so the guests pay nothing. Kernels before 6.2 cannot look a task up by its id in a
+ * Poll, don't trace: once a tick user space fills `requests` (mapped), runs poll_held once, and reads `answers`
+ * (mapped). No event is hooked, so the guests pay nothing. poll_held looks a task up by its id once and holds it from then on;
+ * with hundreds of threads, of which nothing is in the cache, the look-up takes as long as all the rest. A task that is held is
+ * freed when its thread has ended and the next run comes. poll_threads looks up each time, for kernels that do not let a
+ * program hold tasks. Kernels before 6.2 cannot look a task up by its id in a
  * syscall program; there scan_threads, a task iterator, walks all tasks and answers for those it finds in `wanted`. */
 #include "kernel_types.bpf.h"
 
 #include "thread_counters.h"
 
-/* Both, and wanted, are resized by the loader. */
+/* These and the other maps are resized by the loader. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, THREAD_COUNTERS_SLOTS_MIN);
@@ -23,6 +26,17 @@ struct {
   __type(key, u32);
   __type(value, struct thread_counters);
 } answers SEC(".maps");
+
+/* poll_held only: the task of the request of the same index, if it was found. Resized likewise. */
+struct held_task {
+  struct task_struct __kptr *task;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, THREAD_COUNTERS_SLOTS_MIN);
+  __type(key, u32);
+  __type(value, struct held_task);
+} held SEC(".maps");
 
 /* scan_threads only: thread id -> index in requests. Written by user space when the set of threads changes. */
 struct {
@@ -80,6 +94,52 @@ static __always_inline void answer(struct task_struct *task, struct thread_count
   out->thread_count = thread_count(task);
 }
 
+static __always_inline bool is_of(struct task_struct *task, const struct thread_request *request) {
+  return task->pid == request->tid && task->tgid == request->tgid && !(task->exit_state & EXIT_DEAD);
+}
+
+/* Puts the task in the place of the one that is held there, if any. */
+static __always_inline void hold(struct held_task *place, struct task_struct *task) {
+  struct task_struct *old = bpf_kptr_xchg(&place->task, task);
+  if (old) bpf_task_release(old);
+}
+
+static __always_inline bool answer_from_held(struct held_task *place, const struct thread_request *request,
+                                             struct thread_counters *out) {
+  bool known = false;
+  bpf_rcu_read_lock();
+  struct task_struct *task = place->task;
+  if (task && is_of(task, request)) {
+    answer(task, out);
+    known = true;
+  }
+  bpf_rcu_read_unlock();
+  return known;
+}
+
+static long poll_held_one(u32 index, const struct thread_counters_args *args) {
+  struct held_task *place = bpf_map_lookup_elem(&held, &index);
+  if (!place) return 1;
+  if (index >= args->count) {
+    hold(place, 0);
+    return 0;
+  }
+  struct thread_request *request = bpf_map_lookup_elem(&requests, &index);
+  struct thread_counters *out = bpf_map_lookup_elem(&answers, &index);
+  if (!request || !out) return 1;
+  if (answer_from_held(place, request, out)) return 0;
+  out->start_boottime_ns = 0;
+  struct task_struct *task = bpf_task_from_pid(request->tid);
+  if (task && is_of(task, request)) {
+    answer(task, out);
+    hold(place, task);
+    return 0;
+  }
+  if (task) bpf_task_release(task);
+  hold(place, 0);
+  return 0;
+}
+
 static long poll_one(u32 index, void *unused) {
   struct thread_request *request = bpf_map_lookup_elem(&requests, &index);
   struct thread_counters *out = bpf_map_lookup_elem(&answers, &index);
@@ -95,6 +155,13 @@ static long poll_one(u32 index, void *unused) {
     out->start_boottime_ns = 0;
   }
   bpf_task_release(task);
+  return 0;
+}
+
+SEC("syscall")
+int poll_held(struct thread_counters_args *args) {
+  struct thread_counters_args copy = *args;
+  bpf_loop(copy.held > copy.count ? copy.held : copy.count, poll_held_one, &copy, 0);
   return 0;
 }
 

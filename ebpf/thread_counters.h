@@ -39,6 +39,7 @@ struct thread_counters {
 
 struct thread_counters_args {
   __u32 count; /* requests to answer */
+  __u32 held;  /* count of the run before: what lies behind count is let go of */
 };
 
 static_assert(sizeof(struct thread_request) == 8, "mapped by user space");

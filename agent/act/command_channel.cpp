@@ -51,8 +51,7 @@ Status CommandChannel::start(ExecutorOptions options, std::function<Result<std::
   host_ = options.host;
   lease_ = options.lease;
   for (const CommandEndpoint& controller : options_.controllers) {
-    auto socket =
-        wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
+    auto socket = wire::make_dealer(context_, options_.keys, controller.public_key, options_.socket);
     if (!socket) return with_context(socket.error(), "command endpoint " + controller.endpoint);
     links_.push_back(std::make_unique<Link>(context_, std::move(*socket), controller.endpoint));
   }

@@ -133,7 +133,7 @@ Findings probe_all(const CollectorOptions& options) {
   f.host = f.host_files.read();
   {
     const auto reader = collect::ThreadReader::create(
-        options.root, options.kernel_programs ? collect::ThreadLane::kSyscallProgram : collect::ThreadLane::kProcfs);
+        options.root, options.kernel_programs ? collect::ThreadLane::kHeldTasks : collect::ThreadLane::kProcfs);
     f.thread_lane = reader->lane();
     f.thread_reason = reader->reason();
   }
@@ -353,9 +353,11 @@ std::vector<CheckRow> run_checks(const CollectorOptions& options) {
   };
   const std::string& root = options.root;
   capability("btf", collect::probe_btf(root));
-  const bool polls = f.thread_lane == collect::ThreadLane::kSyscallProgram;
+  const bool holds = f.thread_lane == collect::ThreadLane::kHeldTasks;
+  const bool polls = holds || f.thread_lane == collect::ThreadLane::kSyscallProgram;
   capability("bpf_syscall_program", {polls, polls ? "loads and runs" : f.thread_reason});
   capability("task_kfunc", {polls, polls ? "bpf_task_from_pid" : f.thread_reason});
+  capability("held_tasks", {holds, holds ? "a program may hold tasks" : f.thread_reason});
   capability("task_iterator", f.iterator);
   capability("tp_btf", f.trace);
   capability("kvm_counters", f.kvm);

@@ -132,8 +132,8 @@ class CollectorOfHost final : public Collector {
 
  private:
   void load_programs() {
-    thread_reader_ = ThreadReader::create(options_.root,
-                                          options_.kernel_programs ? ThreadLane::kSyscallProgram : ThreadLane::kProcfs);
+    thread_reader_ =
+        ThreadReader::create(options_.root, options_.kernel_programs ? ThreadLane::kHeldTasks : ThreadLane::kProcfs);
     log::info("thread counters: {}{}{}", to_string(thread_reader_->lane()),
               thread_reader_->reason().empty() ? "" : "; ", thread_reader_->reason());
     if (!options_.kernel_programs) {
@@ -170,7 +170,7 @@ class CollectorOfHost final : public Collector {
       }
     }
     if (thread_reader_->program_fd() >= 0) {
-      hooks_.push_back({thread_reader_->lane() == ThreadLane::kSyscallProgram ? "poll_threads" : "scan_threads",
+      hooks_.push_back({thread_reader_->lane() == ThreadLane::kTaskIterator ? "scan_threads" : "poll_threads",
                         thread_reader_->program_fd(),
                         {}});
     }

@@ -9,11 +9,31 @@ namespace {
 static_assert(RUN_QUEUE_BUCKETS == kHistogramBucketCount);
 
 constexpr std::uint64_t kDelayMask = (std::uint64_t{1} << RUN_QUEUE_DELAY_BITS) - 1;
+/// Departures whose threads the processor fetches before they are counted, and whose counters.
+constexpr std::size_t kThreadsAhead = 8;
+constexpr std::size_t kCountersAhead = 4;
 constexpr std::uint64_t kSliceMask = (std::uint64_t{1} << RUN_QUEUE_SLICE_BITS) - 1;
 
 /// floor(log2(value)), at most the last bucket; 0 for 0.
 std::size_t bucket_of(std::uint64_t ns) {
   return ns == 0 ? 0 : std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(ns)) - 1, RUN_QUEUE_BUCKETS - 1);
+}
+
+std::uint32_t process_of(const run_queue_departure& departure) {
+  return static_cast<std::uint32_t>(departure.who >> 32);
+}
+std::uint32_t thread_of(const run_queue_departure& departure) {
+  return static_cast<std::uint32_t>(departure.who >> 8) & 0xffffff;
+}
+std::uint64_t delay_units_of(const run_queue_departure& departure) {
+  return departure.time >> RUN_QUEUE_SLICE_BITS;
+}
+std::size_t slice_bucket_of(const run_queue_departure& departure) {
+  return bucket_of((departure.time & kSliceMask) << RUN_QUEUE_UNIT_SHIFT);
+}
+/// before_units: the delay of the thread as it left a CPU before.
+std::uint64_t wait_ns_of(const run_queue_departure& departure, std::uint64_t before_units) {
+  return ((delay_units_of(departure) - before_units) & kDelayMask) << RUN_QUEUE_UNIT_SHIFT;
 }
 
 }  // namespace
@@ -58,6 +78,7 @@ void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> 
     // mostly several in a row
     const bool is_last = rest_.size() == 1;
     do {
+      look_ahead(log);
       take_next(cpu, log.front());
       log = log.subspan(1);
     } while (!log.empty() && (is_last || log.front().came_ns <= rest_.front().second.front().came_ns));
@@ -67,6 +88,18 @@ void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> 
       std::push_heap(rest_.begin(), rest_.end(), later);
     }
   }
+}
+
+/// Hundreds of threads and their VMs' counters are not in the cache when they are needed.
+void RunQueueLedger::look_ahead(std::span<const run_queue_departure> log) {
+  if (log.size() > kThreadsAhead) threads_.prefetch(thread_of(log[kThreadsAhead]));
+  if (log.size() <= kCountersAhead) return;
+  const run_queue_departure& departure = log[kCountersAhead];
+  const Thread* thread = threads_.find(thread_of(departure));
+  if (thread == nullptr || thread->process != process_of(departure)) return;
+  const Counts& counts = counts_[thread->slot];
+  __builtin_prefetch(&counts.waits[bucket_of(wait_ns_of(departure, thread->delay_units))], 1);
+  __builtin_prefetch(&counts.slices[slice_bucket_of(departure)], 1);
 }
 
 void RunQueueLedger::take_next(std::size_t cpu, const run_queue_departure& departure) {
@@ -85,8 +118,8 @@ void RunQueueLedger::take_next(std::size_t cpu, const run_queue_departure& depar
 
 /// Returns: the slot of the VM whose thread it is.
 std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& departure) {
-  const auto process = static_cast<std::uint32_t>(departure.who >> 32);
-  const auto tid = static_cast<std::uint32_t>((departure.who >> 8) & 0xffffff);
+  const std::uint32_t process = process_of(departure);
+  const std::uint32_t tid = thread_of(departure);
   Thread* known = threads_.find(tid);
   bool waits_are_known = known != nullptr && known->process == process;
   if (!waits_are_known) {
@@ -100,15 +133,14 @@ std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& de
   }
   Thread& thread = *known;
   const std::uint32_t slot = thread.slot;
-  const std::uint64_t delay_units = departure.time >> RUN_QUEUE_SLICE_BITS;
   if (waits_are_known) {
     Counts& counts = counts_[slot];
-    const std::uint64_t wait_ns = ((delay_units - thread.delay_units) & kDelayMask) << RUN_QUEUE_UNIT_SHIFT;
+    const std::uint64_t wait_ns = wait_ns_of(departure, thread.delay_units);
     ++counts.waits[bucket_of(wait_ns)];
-    ++counts.slices[bucket_of((departure.time & kSliceMask) << RUN_QUEUE_UNIT_SHIFT)];
+    ++counts.slices[slice_bucket_of(departure)];
     if (thread.by_own_quota) counts.own_quota_wait_ns += static_cast<std::int64_t>(wait_ns);
   }
-  thread.delay_units = delay_units;
+  thread.delay_units = delay_units_of(departure);
   thread.by_own_quota = (departure.who & RUN_QUEUE_BY_OWN_QUOTA) != 0;
   if ((departure.who & RUN_QUEUE_LAST_STAY) != 0) thread = {};
   return slot;

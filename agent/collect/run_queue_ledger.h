@@ -64,6 +64,7 @@ class RunQueueLedger {
   std::size_t cell(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
     return slot * (counts_.size() + 1) + winner.value_or(static_cast<std::uint32_t>(counts_.size()));
   }
+  void look_ahead(std::span<const run_queue_departure> log);
   void take_next(std::size_t cpu, const run_queue_departure& departure);
   std::optional<std::uint32_t> count(const run_queue_departure& departure);
 

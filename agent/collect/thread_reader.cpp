@@ -64,7 +64,7 @@ class ProgramReader final : public ThreadReader {
     for (std::size_t i = 0; i < count; ++i) {
       requests_[i] = {static_cast<__u32>(threads[i].tid), static_cast<__u32>(threads[i].pid)};
     }
-    const bool ran = lane_ == ThreadLane::kSyscallProgram ? run_poll(count) : run_scan(threads.first(count));
+    const bool ran = lane_ == ThreadLane::kTaskIterator ? run_scan(threads.first(count)) : run_poll(count);
     for (std::size_t i = 0; i < threads.size(); ++i) {
       if (ran && i < count) {
         figures[i] = from_program(answers_[i]);
@@ -81,15 +81,21 @@ class ProgramReader final : public ThreadReader {
     const BpfLog log;
     skeleton_ = thread_counters_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open thread_counters", errno);
-    const bool polls = lane_ == ThreadLane::kSyscallProgram;
-    program_ = polls ? skeleton_->progs.poll_threads : skeleton_->progs.scan_threads;
-    bpf_program__set_autoload(polls ? skeleton_->progs.scan_threads : skeleton_->progs.poll_threads, false);
-    if (polls) bpf_map__set_autocreate(skeleton_->maps.wanted, false);
+    const bool holds = lane_ == ThreadLane::kHeldTasks;
+    const bool scans = lane_ == ThreadLane::kTaskIterator;
+    program_ = holds   ? skeleton_->progs.poll_held
+               : scans ? skeleton_->progs.scan_threads
+                       : skeleton_->progs.poll_threads;
+    bpf_program* other = nullptr;
+    bpf_object__for_each_program(other, skeleton_->obj) bpf_program__set_autoload(other, other == program_);
+    bpf_map__set_autocreate(skeleton_->maps.held, holds);
+    bpf_map__set_autocreate(skeleton_->maps.wanted, scans);
     const int cpus = libbpf_num_possible_cpus();
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
     slots_ = std::clamp<std::size_t>(static_cast<std::size_t>(cpus) * THREAD_COUNTERS_SLOTS_PER_CPU,
                                      THREAD_COUNTERS_SLOTS_MIN, THREAD_COUNTERS_SLOTS_MAX);
-    for (bpf_map* map : {skeleton_->maps.requests, skeleton_->maps.answers, skeleton_->maps.wanted}) {
+    for (bpf_map* map :
+         {skeleton_->maps.requests, skeleton_->maps.answers, skeleton_->maps.held, skeleton_->maps.wanted}) {
       bpf_map__set_max_entries(map, static_cast<__u32>(slots_));
     }
     if (const int code = thread_counters_bpf__load(skeleton_); code != 0) {
@@ -99,24 +105,20 @@ class ProgramReader final : public ThreadReader {
         !answers_.map(bpf_map__fd(skeleton_->maps.answers), slots_)) {
       return bpf_error("map thread_counters' arrays", errno);
     }
-    if (!polls) {
+    if (scans) {
       iterator_ = bpf_program__attach_iter(program_, nullptr);
       if (iterator_ == nullptr) return bpf_error("attach the task iterator", errno);
       return {};
     }
-    thread_counters_args args{0};
-    if (!run(args)) return bpf_error("run poll_threads", errno);
+    if (!run_poll(0)) return bpf_error("run a program of thread_counters", errno);
     return {};
   }
 
-  bool run(thread_counters_args& args) {
-    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
-    return bpf_prog_test_run_opts(bpf_program__fd(program_), &options) == 0;
-  }
-
   bool run_poll(std::size_t count) {
-    thread_counters_args args{static_cast<__u32>(count)};
-    return run(args);
+    thread_counters_args args{static_cast<__u32>(count), held_};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
+    held_ = static_cast<__u32>(count);
+    return bpf_prog_test_run_opts(bpf_program__fd(program_), &options) == 0;
   }
 
   bool run_scan(std::span<const ThreadKey> threads) {
@@ -175,6 +177,7 @@ class ProgramReader final : public ThreadReader {
   bpf_program* program_ = nullptr;
   bpf_link* iterator_ = nullptr;
   std::size_t slots_ = 0;
+  __u32 held_ = 0;  // requests of the last run
   MappedArray<thread_request> requests_;
   MappedArray<thread_counters> answers_;
   std::vector<ThreadKey> wanted_;
@@ -184,6 +187,7 @@ class ProgramReader final : public ThreadReader {
 
 const char* to_string(ThreadLane lane) {
   switch (lane) {
+    case ThreadLane::kHeldTasks: return "syscall program, held tasks";
     case ThreadLane::kSyscallProgram: return "syscall program";
     case ThreadLane::kTaskIterator: return "task iterator";
     case ThreadLane::kProcfs: return "procfs";
@@ -193,7 +197,7 @@ const char* to_string(ThreadLane lane) {
 
 std::unique_ptr<ThreadReader> ThreadReader::create(const std::string& root, ThreadLane best) {
   std::string reason;
-  for (const ThreadLane lane : {ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator}) {
+  for (const ThreadLane lane : {ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator}) {
     if (lane < best) continue;
     auto reader = ProgramReader::create(root, lane);
     if (reader) {

@@ -36,7 +36,8 @@ struct ThreadFigures {
 
 /// From the best to the last resort.
 enum class ThreadLane {
-  kSyscallProgram,  ///< one kernel program run per tick looks each thread up (kernel 6.2)
+  kHeldTasks,       ///< one kernel program run per tick, which holds the threads that it has looked up (kernel 6.4)
+  kSyscallProgram,  ///< the same, and looks each thread up each time (kernel 6.2)
   kTaskIterator,    ///< one kernel program run per tick walks all tasks (kernel 5.11)
   kProcfs,          ///< three files per thread
 };
@@ -48,7 +49,7 @@ class ThreadReader {
  public:
   /// The best lane that this host allows, `best` being the best that the caller allows. Always succeeds: procfs is
   /// last.
-  static std::unique_ptr<ThreadReader> create(const std::string& root, ThreadLane best = ThreadLane::kSyscallProgram);
+  static std::unique_ptr<ThreadReader> create(const std::string& root, ThreadLane best = ThreadLane::kHeldTasks);
   virtual ~ThreadReader() = default;
 
   virtual ThreadLane lane() const = 0;

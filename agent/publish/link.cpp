@@ -12,6 +12,8 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kPatienceMax = 60s;
 /// What a controller asked for before it saw the beginning of the present stream need not be answered by another.
 constexpr auto kStreamIntervalMin = 250ms;
+/// A controller that asks for a new stream so often in a row, and is sent one each time, does not take it.
+constexpr int kWantedInVainMax = 4;
 
 }  // namespace
 
@@ -77,8 +79,15 @@ void Link::receive_acks(SteadyTime now) {
     // Even without news it is a sign of life: a controller that is busy with what was sent must not be sent more of it.
     last_heard_ = now;
     if (backlog_.acknowledge(ack->boot_id, ack->sequence)) {
+      wanted_in_vain_ = 0;
       patience_ = options_.resend_after;
       window_bytes_used_ = 0;
+    }
+    if (ack->want != wire::Ack::Want::kNothing && ++wanted_in_vain_ == kWantedInVainMax) {
+      log::error(
+          "telemetry to {}: the controller asks again and again for a new stream and takes nothing of it; its log "
+          "says why. Is the key listed there as that of '{}', the name in this agent's configuration?",
+          endpoint_, options_.host.value);
     }
     if (ack->want != wire::Ack::Want::kNothing && now - stream_began_ >= kStreamIntervalMin) begin_stream(now);
   }
@@ -122,7 +131,7 @@ bool Link::empty_outbox() {
 LinkStatus Link::status() const {
   return {.endpoint = endpoint_,
           .connected = connected_,
-          .refusal = monitor_.refusal(),
+          .refusal = wanted_in_vain_ < kWantedInVainMax ? monitor_.refusal() : "it takes nothing of this host",
           .frames_sent = frames_sent_,
           .streams_begun = streams_begun_,
           .frames_held = backlog_.size(),

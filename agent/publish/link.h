@@ -53,6 +53,7 @@ class Link {
   std::size_t window_bytes_used_ = 0;
   std::uint64_t frames_sent_ = 0;
   std::uint64_t streams_begun_ = 0;
+  int wanted_in_vain_ = 0;  // new streams, in a row, without a frame being acknowledged
 };
 
 }  // namespace proteus::publish

@@ -58,9 +58,12 @@ Status Publisher::start() {
     }
     auto spool = Spool::open({options_.spool_directory + "/" + name, options_.spool_bytes_max, options_.host});
     if (!spool) return spool.error();
-    auto socket =
-        wire::make_dealer(context_, controller.endpoint, options_.keys, controller.public_key, options_.socket);
-    if (!socket) return with_context(socket.error(), "telemetry");
+    if (!wire::valid_endpoint(controller.endpoint)) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("telemetry: '{}' is no address like tcp://controller1:7401", controller.endpoint)};
+    }
+    auto socket = wire::make_dealer(context_, options_.keys, controller.public_key, options_.socket);
+    if (!socket) return with_context(socket.error(), "telemetry to " + controller.endpoint);
     links_.push_back(
         std::make_unique<Link>(context_, std::move(*socket), std::move(*spool), options_, controller.endpoint));
   }

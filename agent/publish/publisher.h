@@ -48,7 +48,7 @@ struct PublisherOptions {
 struct LinkStatus {
   std::string endpoint;
   bool connected = false;
-  std::string refusal;            ///< why the last handshake failed; empty if it did not
+  std::string refusal;            ///< why the last handshake failed, or that it takes nothing; else empty
   std::uint64_t frames_sent = 0;  ///< repeats included
   std::uint64_t streams_begun = 0;
   std::size_t frames_held = 0;  ///< unacknowledged

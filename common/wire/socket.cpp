@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "common/log.h"
@@ -62,6 +63,18 @@ std::uint64_t raise_file_limit() {
   return limit.rlim_cur;
 }
 
+bool valid_endpoint(std::string_view text) {
+  constexpr std::string_view kScheme = "tcp://";
+  if (!text.starts_with(kScheme)) return false;
+  text.remove_prefix(kScheme.size());
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view digits = text.substr(colon + 1);
+  int port = 0;
+  const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return error == std::errc{} && rest == digits.data() + digits.size() && port >= 1 && port <= 65535;
+}
+
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const SocketOptions& options) {
   try {
@@ -84,8 +97,8 @@ Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& en
   }
 }
 
-Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
-                                  const std::string& server_key, const SocketOptions& options) {
+Result<zmq::socket_t> make_dealer(zmq::context_t& context, const KeyPair& keys, const std::string& server_key,
+                                  const SocketOptions& options) {
   try {
     zmq::socket_t socket(context, zmq::socket_type::dealer);
     apply(socket, options);
@@ -93,7 +106,18 @@ Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& en
     socket.set(zmq::sockopt::curve_serverkey, server_key);
     socket.set(zmq::sockopt::curve_publickey, keys.public_key);
     socket.set(zmq::sockopt::curve_secretkey, keys.secret_key);
-    socket.connect(endpoint);
+    return socket;
+  } catch (const zmq::error_t& e) {
+    return from_zmq(e.num(), "make a socket with these keys");
+  }
+}
+
+Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
+                                  const std::string& server_key, const SocketOptions& options) {
+  auto socket = make_dealer(context, keys, server_key, options);
+  if (!socket) return socket;
+  try {
+    socket->connect(endpoint);
     return socket;
   } catch (const zmq::error_t& e) {
     return from_zmq(e.num(), fmt::format("connect to {}", endpoint));
@@ -194,7 +218,7 @@ SocketMonitor::SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std
   if (zmq_socket_monitor(monitored_.handle(), address.c_str(), kEvents) != 0) throw zmq::error_t();
   events_.set(zmq::sockopt::linger, 0);
   events_.connect(address);
-  // The socket may have been connected before anybody listened; what then happened is not told again.
+  // What happened to a connection before anybody listened is not told again.
   if (is_client_) begin_anew();
 }
 
@@ -264,7 +288,7 @@ void SocketMonitor::begin_anew() {
   // The endpoint may be gone from the socket already, and it was good enough to connect to before.
   zmq_disconnect(monitored_.handle(), endpoint_.c_str());
   if (zmq_connect(monitored_.handle(), endpoint_.c_str()) != 0) {
-    log::error("{}: cannot connect again: {}", name_, zmq_strerror(zmq_errno()));
+    log::error("{}: cannot connect: {}", name_, zmq_strerror(zmq_errno()));
     begin_anew_later();
   }
 }

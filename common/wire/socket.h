@@ -42,12 +42,18 @@ std::uint64_t raise_file_limit();
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const SocketOptions& options);
 
+/// "tcp://HOST:PORT"; HOST may be a name, an address, "[::1]" or, to listen, "*"; PORT is 1 … 65535.
+bool valid_endpoint(std::string_view text);
+
 /// A DEALER that connects to `endpoint` and keeps doing so, as CURVE client that pins the server's key. Messages are
 /// accepted only while the connection stands (ZMQ_IMMEDIATE), and what was queued when it breaks is discarded: after a
 /// reconnect the stream begins anew. No routing id is set, so that no peer can take over another's.
 /// Errors: kInvalidArgument (endpoint, key).
 Result<zmq::socket_t> make_dealer(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const std::string& server_key, const SocketOptions& options);
+/// The same, not connected yet: its SocketMonitor connects it, and so misses nothing. Errors: kInvalidArgument (key).
+Result<zmq::socket_t> make_dealer(zmq::context_t& context, const KeyPair& keys, const std::string& server_key,
+                                  const SocketOptions& options);
 
 /// Waits until one of `items` is ready, a signal came, or `timeout` has passed.
 void poll(std::vector<zmq::pollitem_t>& items, std::chrono::milliseconds timeout);
@@ -92,7 +98,8 @@ class SocketMonitor {
   enum class Event { kUp, kDown, kRefused };
 
   /// name: what the log calls the connection, for example "telemetry to tcp://c1:7401".
-  /// endpoint: what a DEALER was made to connect to; not used for a ROUTER.
+  /// endpoint: what a DEALER is to connect to, which begins here, anew if it was connected before; not used for a
+  /// ROUTER.
   SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std::string name, std::string endpoint = {});
   ~SocketMonitor();
   SocketMonitor(const SocketMonitor&) = delete;

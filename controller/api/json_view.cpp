@@ -9,7 +9,9 @@
 #include <ctime>
 #include <iomanip>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "controller/api/forecast_json.h"
 #include "controller/api/learning_json.h"
@@ -132,6 +134,26 @@ std::string to_rfc3339(Timestamp time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, (ns - seconds * 1'000'000'000) / 1'000'000);
 }
 
+namespace {
+
+/// "Z", "+05:30" (RFC 3339, section 5.6).
+std::optional<std::int64_t> ahead_of_utc_s(std::string_view zone) {
+  if (zone == "Z" || zone == "z") return 0;
+  if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':') return std::nullopt;
+  int hours = 0;
+  int minutes = 0;
+  const auto parse = [](std::string_view digits, int& number) {
+    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + 2, number);
+    return error == std::errc{} && rest == digits.data() + 2 && number >= 0;
+  };
+  if (!parse(zone.substr(1, 2), hours) || !parse(zone.substr(4, 2), minutes) || hours > 23 || minutes > 59) {
+    return std::nullopt;
+  }
+  return (zone[0] == '-' ? -60 : 60) * (60 * hours + minutes);
+}
+
+}  // namespace
+
 Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
   if (text == "now") return now;
   if (text.size() > 2 && text.front() == '-') {
@@ -162,8 +184,9 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
       const auto [end, failed] = std::from_chars(tail.data(), tail.data() + tail.size(), fraction);
       if (failed == std::errc{}) tail.erase(0, static_cast<std::size_t>(end - tail.data()));
     }
-    if (tail == "Z") {
-      return from_unix_ns(std::int64_t{timegm(&utc)} * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
+    if (const auto ahead_s = ahead_of_utc_s(tail)) {
+      const std::int64_t unix_s = std::int64_t{timegm(&utc)} - *ahead_s;
+      return from_unix_ns(unix_s * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
     }
   }
   return Error{

@@ -78,7 +78,7 @@ Status check_range(Timestamp from, Timestamp to) {
 Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters) {
   store::SeriesSelector selector;
   const KpiInfo* row = find_kpi(std::string_view(kpi));
-  if (row == nullptr) return invalid(fmt::format("'{}' is no KPI; schemas/README.md lists them", kpi));
+  if (row == nullptr) return invalid(fmt::format("'{}' is no KPI; proteusctl kpis lists them", kpi));
   selector.kpi = row->kpi;
   for (const std::string& host : parameters("host")) selector.hosts.emplace_back(host);
   selector.vm = one(parameters, "vm");

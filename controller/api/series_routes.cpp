@@ -50,7 +50,8 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (!query) return send(out, query.error());
   const auto frame = store::check(*query);
   if (!frame) return send(out, frame.error());
-  if (const Status stored = reader->check_hosts(query->selector.hosts); !stored) return send(out, stored.error());
+  if (const Status stored = reader->check_names(query->selector.hosts, query->selector.vm); !stored)
+    return send(out, stored.error());
   stream(out, "application/json", [reader, asked = *query, shape = *frame](const auto& write) -> Status {
     if (!write(query_head(asked, shape))) return {};
     bool first = true;
@@ -81,7 +82,8 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
     if (!selector) return send(out, selector.error());
     selectors.push_back(std::move(*selector));
   }
-  if (const Status stored = reader->check_hosts(selectors.front().hosts); !stored) return send(out, stored.error());
+  const store::SeriesSelector& any = selectors.front();
+  if (const Status stored = reader->check_names(any.hosts, any.vm); !stored) return send(out, stored.error());
   const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
   if (!format) return send(out, format.error());
   Timestamp from = now - std::chrono::hours(1);

@@ -298,7 +298,7 @@ class HttpServer final : public Server {
       options.hosts.emplace_back(in.get_param_value("host", i));
     }
     if (const store::SeriesReader* series = backend_.store().series()) {
-      if (const Status stored = series->check_hosts(options.hosts); !stored) return send(out, stored.error());
+      if (const Status stored = series->check_names(options.hosts, ""); !stored) return send(out, stored.error());
     }
     // Cut into a private folder first: a failure half-way is then an error message, not half a file.
     std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
@@ -416,24 +416,30 @@ Result<std::string> load_or_create_token(const std::string& path) {
     }
     std::string token;
     for (const unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    // Beside it first: a token file that is there is whole, whatever happens in between.
+    const std::string beside = path + ".new";
+    const int fd = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (fd < 0) {
-      return Error{ErrorCode::kPermissionDenied, fmt::format("cannot create {}: {}", path, std::strerror(errno))};
+      return Error{ErrorCode::kPermissionDenied, fmt::format("cannot create {}: {}", beside, std::strerror(errno))};
     }
     const std::string line = token + "\n";
     const bool written = write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && fsync(fd) == 0;
+    const int failure = errno;
     close(fd);
-    if (!written) {
-      unlink(path.c_str());
-      return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+    if (!written || std::rename(beside.c_str(), path.c_str()) != 0) {
+      const int why = written ? errno : failure;
+      unlink(beside.c_str());
+      return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(why))};
     }
     return token;
   }
   std::ifstream file(path);
   std::string token;
-  if (!file || !std::getline(file, token)) {
-    return Error{ErrorCode::kPermissionDenied, fmt::format("cannot read the API token in {}", path)};
+  if (!file) {
+    return Error{ErrorCode::kPermissionDenied,
+                 fmt::format("cannot read the API token in {}: {}", path, std::strerror(errno))};
   }
+  std::getline(file, token);
   if (token.size() < 32 || token.size() > 128) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("{} must hold one line of 32 to 128 characters", path)};
   }

@@ -10,6 +10,11 @@
 namespace proteus::api {
 namespace {
 
+/// Of what is never 0: 0 says that nobody has measured it.
+Json measured(std::int64_t value) {
+  return value == 0 ? Json(nullptr) : Json(value);
+}
+
 Json to_json(const ham::Allocation& allocation) {
   return {{"vcpus", allocation.vcpus},
           {"vcpus_max", allocation.vcpus_max},
@@ -17,8 +22,8 @@ Json to_json(const ham::Allocation& allocation) {
           {"cpu_period_us", allocation.cpu_period_us},
           {"cpu_shares", allocation.cpu_shares},
           {"cpu_limit_cores", allocation.cpu_limit_cores()},
-          {"memory_bytes", allocation.memory_bytes},
-          {"memory_max_bytes", allocation.memory_max_bytes}};
+          {"memory_bytes", measured(allocation.memory_bytes)},
+          {"memory_max_bytes", measured(allocation.memory_max_bytes)}};
 }
 
 }  // namespace
@@ -172,8 +177,8 @@ Json vms_json(const Snapshot& snapshot) {
            {"packets_per_s", vm.signature.packets_per_s},
            {"packets_dropped_per_s", vm.signature.packets_dropped_per_s},
            {"exits_per_s", vm.signature.exits_per_s}}},
-         {"memory_resident_bytes", vm.memory_resident_bytes},
-         {"dirty_bytes_per_s", vm.dirty_bytes_per_s},
+         {"memory_resident_bytes", measured(vm.memory_resident_bytes)},
+         {"dirty_bytes_per_s", measured(vm.dirty_bytes_per_s)},
          {"allocation", to_json(vm.allocation)},
          {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
          {"groups", vm.groups},

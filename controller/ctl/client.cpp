@@ -49,10 +49,11 @@ Result<std::string> read_token(const std::string& path) {
   std::ifstream file(path);
   std::string token;
   if (!file) {
-    return Error{ErrorCode::kPermissionDenied,
-                 fmt::format("cannot read the API token in {} ({}): run as root or as a member of group proteus, or give "
-                             "--token-file",
-                             path, std::strerror(errno))};
+    return Error{
+        ErrorCode::kPermissionDenied,
+        fmt::format("cannot read the API token in {} ({}): run as root or as a member of group proteus, or give "
+                    "--token-file",
+                    path, std::strerror(errno))};
   }
   std::getline(file, token);
   const auto is_plain = [](unsigned char c) { return c > ' ' && c < 127; };
@@ -74,9 +75,15 @@ Result<Client> Client::create(const ClientOptions& options) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
   }
+  std::string url = options.url;
+  while (url.ends_with('/')) url.pop_back();
+  if (url.find('/', url.find("//") + 2) != std::string::npos) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("'{}' names more than a controller: http://HOST:PORT", options.url)};
+  }
   const Result<std::string> token = read_token(options.token_file);
   if (!token) return token.error();
-  auto http = std::make_unique<httplib::Client>(options.url);
+  auto http = std::make_unique<httplib::Client>(url);
   if (!http->is_valid())
     return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
   http->set_connection_timeout(kConnectTimeoutS);
@@ -85,7 +92,7 @@ Result<Client> Client::create(const ClientOptions& options) {
   http->set_keep_alive(true);
   http->set_bearer_token_auth(token->c_str());
   if (!options.ca_file.empty()) http->set_ca_cert_path(options.ca_file.c_str());
-  return Client(std::move(http), options.url, options.token_file);
+  return Client(std::move(http), std::move(url), options.token_file);
 }
 
 Error Client::unreachable(int http_error) const {

@@ -97,6 +97,21 @@ class Session {
     return 0;
   }
 
+  /// show() of the cluster as it is: with a word where that is not so any more.
+  template <typename Print>
+  int show_current(const std::string& path, const Print& print) {
+    const int code = show(path, print);
+    if (code != 0 || options_.json) return code;
+    const Result<Json> status = client_.get("/v1/status");
+    const std::string problem = status ? status->at("ingest").value("problem", "") : "";
+    if (!problem.empty()) {
+      std::cout.flush();
+      std::cerr << "proteusctl: this is how it was when the controller last took telemetry; now it takes none: "
+                << problem << "\n";
+    }
+    return code;
+  }
+
   int post(const std::string& path, Json body, const std::string& done) {
     body["by"] = user_name();
     const Result<Json> answer = client_.post(path, body);
@@ -281,6 +296,8 @@ int run(int argc, char** argv) {
     return command;
   };
 
+  app.add_subcommand("kpis", "every figure that is measured: of what, its kind, unit and source; needs no controller")
+      ->add_flag("--json", options.json, "print JSON");
   verb("status", "the controller: policy, cycle, telemetry, store");
   verb("hosts", "every host: capacity, use, forecast, waiting, VMs");
   verb("vms", "every VM: where it is, what it uses, wants and may use");
@@ -343,7 +360,7 @@ int run(int argc, char** argv) {
     command->add_option("--to", options.series.to, "likewise; default: now");
   };
   CLI::App* query = verb("query", "what was measured: a figure over time, by series or joined");
-  query->add_option("KPI", options.series.kpi, "its name, as schemas/README.md lists them")->required();
+  query->add_option("KPI", options.series.kpi, "its name, as `proteusctl kpis` lists them")->required();
   select(query);
   query->add_option("--step", options.series.step, "30s, 5m, 1h; default: about 120 steps");
   query->add_option("--fn", options.series.function,
@@ -400,6 +417,10 @@ int run(int argc, char** argv) {
     std::cout << completion_script(app, options.shell);
     return 0;
   }
+  if (command == "kpis") {
+    std::cout << print_kpis(options.json);
+    return 0;
+  }
   if (command == "policy") return run_policy(policy->get_subcommands().front()->get_name(), options.policy);
   if (command == "replay") {
     options.replay.json = options.json;
@@ -423,12 +444,12 @@ int run(int argc, char** argv) {
   Session session(std::move(*client), options);
   if (learns) return session.show("/v1/learning", print_learning);
   if (command == "status") return session.show("/v1/status", print_status);
-  if (command == "hosts") return session.show("/v1/hosts", print_hosts);
-  if (command == "vms") return session.show("/v1/vms", print_vms);
+  if (command == "hosts") return session.show_current("/v1/hosts", print_hosts);
+  if (command == "vms") return session.show_current("/v1/vms", print_vms);
   if (command == "forecast") return session.forecast();
   if (command == "accuracy") return session.accuracy();
   if (command == "plan")
-    return session.show("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
+    return session.show_current("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
   if (command == "explain") return session.explain();
   if (command == "approve" || command == "reject") {
     return session.post("/v1/actions/" + url_encode(action_number(options.id)) + "/" + command, Json::object(),

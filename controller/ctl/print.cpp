@@ -140,15 +140,16 @@ std::string print_vms(const Json& vms) {
       p90 = fmt::format("{:.2f}", made.at("window_max").at("p90").get<double>());
       model = made.at("model").get<std::string>() + (made.at("stale").get<bool>() ? " (stale)" : "");
     }
-    table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
-               vm.at("running").get<bool>() ? "running" : "not running",
-               fmt::format("{:.2f}", cpu.at("used_cores").get<double>()),
-               fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
-               fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
-               fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
-               fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()),
-               format_bytes(allocation.at("memory_bytes").get<double>()), model,
-               vm.at("unmovable").is_string() ? "cannot move: " + vm.at("unmovable").get<std::string>() : ""});
+    table.add(
+        {vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
+         vm.at("running").get<bool>() ? "running" : "not running",
+         fmt::format("{:.2f}", cpu.at("used_cores").get<double>()),
+         fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
+         fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
+         fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
+         fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()),
+         allocation.at("memory_bytes").is_number() ? format_bytes(allocation.at("memory_bytes").get<double>()) : "-",
+         model, vm.at("unmovable").is_string() ? "cannot move: " + vm.at("unmovable").get<std::string>() : ""});
   }
   return table.text();
 }

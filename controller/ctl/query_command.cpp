@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/kpi.h"
 #include "controller/ctl/client.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/table.h"
@@ -106,6 +107,27 @@ std::string export_path(const SeriesRequest& request) {
   add_selection(path, request);
   path.add("format", request.format);
   return path.text();
+}
+
+std::string print_kpis(bool as_json) {
+  if (as_json) {
+    Json kpis = Json::array();
+    for (const KpiInfo& kpi : kpi_table()) {
+      kpis.push_back({{"name", kpi.name},
+                      {"unit", kpi.unit},
+                      {"kind", to_string(kpi.kind)},
+                      {"of", to_string(kpi.scope)},
+                      {"lane", to_string(kpi.lane)},
+                      {"source", kpi.source}});
+    }
+    return kpis.dump(2) + "\n";
+  }
+  Table table({"KPI", "OF", "KIND", "UNIT", "LANE", "SOURCE"});
+  for (const KpiInfo& kpi : kpi_table()) {
+    table.add({std::string(kpi.name), to_string(kpi.scope), to_string(kpi.kind), std::string(kpi.unit),
+               to_string(kpi.lane), std::string(kpi.source)});
+  }
+  return table.text();
 }
 
 std::string print_query(const Json& answer) {

@@ -30,6 +30,9 @@ std::string query_path(const SeriesRequest& request);
 /// "/v1/export?…"
 std::string export_path(const SeriesRequest& request);
 
+/// Every KPI that there is, as a table or as JSON.
+std::string print_kpis(bool as_json);
+
 /// A line for each series of the API's answer: its names, least, mean, greatest and last value, and its course.
 std::string print_query(const nlohmann::ordered_json& answer);
 

@@ -29,7 +29,9 @@ Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Cat
   const std::uint64_t boot_id = catalog.boot_id;
   const std::uint32_t version = catalog.version;
   if (auto added = host.decoder.add(std::move(catalog)); !added) return added.error();
-  if (!boot_of(user, host, boot_id).catalogs.insert(version).second) return Outcome::kRepeat;
+  const auto boot = boot_of(user, host, boot_id);
+  if (!boot) return boot.error();
+  if (!(*boot)->catalogs.insert(version).second) return Outcome::kRepeat;
   messages_.push_back({.received = now,
                        .host = user,
                        .boot_id = boot_id,
@@ -42,7 +44,9 @@ Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Cat
 
 Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const std::string& link,
                                            const wire::EncodedFrame& frame, std::string_view bytes, Timestamp now) {
-  Boot& boot = boot_of(user, host, frame.boot_id);
+  const auto found = boot_of(user, host, frame.boot_id);
+  if (!found) return found.error();
+  Boot& boot = **found;
   const bool is_repeat = frame.sequence <= boot.taken_sequence;
   // Taking it would let its acknowledgement cover a frame that never arrived.
   if (frame.previous_sequence > boot.taken_sequence) {
@@ -99,21 +103,26 @@ std::vector<Intake::Answer> Intake::committed() {
   std::vector<Answer> answers;
   for (auto& [key, due] : answers_) {
     const auto& [host, boot_id] = key;
-    answers.push_back({due.link, {boot_id, boot_of(host, hosts_[host], boot_id).durable_sequence, due.want}});
+    // Without it the agent sends again what it holds, and is answered then.
+    if (const auto boot = boot_of(host, hosts_[host], boot_id)) {
+      answers.push_back({due.link, {boot_id, (*boot)->durable_sequence, due.want}});
+    }
   }
   answers_.clear();
   return answers;
 }
 
-Intake::Boot& Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id) {
-  if (const auto known = state.boots.find(boot_id); known != state.boots.end()) return known->second;
+Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id) {
+  if (const auto known = state.boots.find(boot_id); known != state.boots.end()) return &known->second;
+  const auto durable = last_sequence_(host, boot_id);
+  if (!durable) return durable.error();
   if (state.boot_order.size() >= kBootsPerHostMax) {
     state.boots.erase(state.boot_order.front());
     state.boot_order.pop_front();
   }
   state.boot_order.push_back(boot_id);
-  const std::uint64_t durable = last_sequence_(host, boot_id).value_or(0);
-  return state.boots.emplace(boot_id, Boot{durable, durable, {}}).first->second;
+  const std::uint64_t sequence = durable->value_or(0);
+  return &state.boots.emplace(boot_id, Boot{sequence, sequence, {}}).first->second;
 }
 
 }  // namespace proteus::ingest

@@ -27,13 +27,14 @@ namespace proteus::ingest {
 class Intake {
  public:
   /// last_sequence: highest durable frame of a host's boot, as store::Store::last_sequence.
-  using LastSequence = std::function<std::optional<std::uint64_t>(const HostId&, std::uint64_t boot_id)>;
+  using LastSequence = std::function<Result<std::optional<std::uint64_t>>(const HostId&, std::uint64_t boot_id)>;
   explicit Intake(LastSequence last_sequence) : last_sequence_(std::move(last_sequence)) {}
 
   enum class Outcome { kStored, kRepeat, kWanted };
 
   /// user: the host behind the connection's key; link: where its answer goes.
-  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host); the message is refused.
+  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), those of last_sequence (without it a
+  /// repeat would be taken for news); the message is refused.
   Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
 
   /// What is to be stored, in this order, and beside each frame its sample.
@@ -67,7 +68,7 @@ class Intake {
     wire::Ack::Want want = wire::Ack::Want::kNothing;
   };
 
-  Boot& boot_of(const HostId& host, Host& state, std::uint64_t boot_id);
+  Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);
   Result<Outcome> take_frame(const HostId& user, Host& host, const std::string& link, const wire::EncodedFrame& frame,
                              std::string_view bytes, Timestamp now);

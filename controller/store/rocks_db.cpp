@@ -337,21 +337,22 @@ Status RocksDb::write(const Batch& batch, Sync sync) {
     if (status.IsNoSpace() || room) return with_context(error, where);
     return with_context({error.code, room.error().message + ": " + error.message}, where);
   };
-  if (!impl_->stopped) {
-    const rocksdb::Status status = attempt();
-    return status.ok() ? Status() : stop(status);
-  }
-  // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
-  // failed: opened again, the log is read as after a crash, and its torn end left behind.
-  {
-    const std::unique_lock lock(impl_->gate, std::try_to_lock);
-    if (!lock) return Error{ErrorCode::kUnavailable, where + ": it is stopped, and still being read"};
-    impl_->close();
-    if (const rocksdb::Status status = impl_->open(); !status.ok()) return with_context(refusal(status), where);
-  }
-  impl_->stopped = false;
+  if (const Status goes = go_on(); !goes) return with_context(goes.error(), where);
   const rocksdb::Status status = attempt();
   return status.ok() ? Status() : stop(status);
+}
+
+Status RocksDb::go_on() {
+  if (!impl_->stopped) return {};
+  if (const Status room = check_room(); !room) return room;
+  // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
+  // failed: opened again, the log is read as after a crash, and its torn end left behind.
+  const std::unique_lock lock(impl_->gate, std::try_to_lock);
+  if (!lock) return Error{ErrorCode::kUnavailable, "it is stopped, and still being read"};
+  impl_->close();
+  if (const rocksdb::Status status = impl_->open(); !status.ok()) return refusal(status);
+  impl_->stopped = false;
+  return {};
 }
 
 RocksDb::View::View(const RocksDb& db)

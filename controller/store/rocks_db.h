@@ -65,6 +65,9 @@ class RocksDb {
   /// writing goes on by itself once there is room; that takes a moment without cursors and views.
   /// The caller must hold neither. Errors: kUnavailable; nothing was written.
   Status write(const Batch& batch, Sync sync = Sync::kNow);
+  /// The first half of that: opens the database again if an error has stopped it. What the failed write wrote may be
+  /// there then. Errors: kUnavailable.
+  Status go_on();
 
   /// The database as it is at one moment, for reads that must agree with each other.
   class View {

@@ -101,8 +101,19 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   keys::State next = state_;
   std::optional<std::int64_t> second = run_second_;
   std::map<std::string, keys::NewestFrame> newest;
+  if (refused_) {
+    if (const Status goes = db_->go_on(); !goes) {
+      return with_context(goes.error(), "write to store " + options_.directory);
+    }
+  }
   for (RawMessage& message : messages) {
     const keys::Boot boot{message.host, message.boot_id};
+    if (refused_ && message.sequence != 0) {
+      const auto lsn = lsn_of(boot, message.sequence);
+      if (!lsn) return lsn.error();
+      message.lsn = lsn->value_or(0);
+      if (*lsn) continue;
+    }
     begin_run(batch, second, message.received, next.next_lsn);
     message.lsn = next.next_lsn++;
     batch.put(Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
@@ -127,12 +138,24 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
     state_.next_lsn = next.next_lsn;  // should the disk have taken it after all, its numbers are spent
     run_second_.reset();
     for (RawMessage& message : messages) message.lsn = 0;
+    refused_ = true;
     return status;
   }
   state_ = next;
   run_second_ = second;
+  refused_ = false;
   pages_->notify(next.next_lsn - 1);
   return {};
+}
+
+/// nullopt: the frame is not stored. Errors: kUnavailable, kCorrupt.
+Result<std::optional<std::uint64_t>> RocksStore::lsn_of(const keys::Boot& boot, std::uint64_t sequence) const {
+  const auto value = db_->get(Family::kFrame, keys::frame_key(boot, sequence));
+  if (!value) return value.error();
+  if (!*value) return std::optional<std::uint64_t>();
+  const auto frame = keys::parse_frame_value(**value);
+  if (!frame) return frame.error();
+  return std::optional(frame->lsn);
 }
 
 Status RocksStore::append(std::vector<JournalEntry>& entries) {
@@ -174,18 +197,13 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
   return {};
 }
 
-std::optional<std::uint64_t> RocksStore::last_sequence(const HostId& host, std::uint64_t boot_id) const {
+Result<std::optional<std::uint64_t>> RocksStore::last_sequence(const HostId& host, std::uint64_t boot_id) const {
   const auto value = db_->get(Family::kMeta, keys::newest_key({host, boot_id}));
-  if (!value || !*value) {
-    if (!value) log::error("last sequence of {}: {}", host.value, value.error().message);
-    return std::nullopt;
-  }
+  if (!value) return with_context(value.error(), "last sequence of " + host.value);
+  if (!*value) return std::optional<std::uint64_t>();
   const auto newest = keys::parse_newest_value(**value);
-  if (!newest) {
-    log::error("last sequence of {}: {}", host.value, newest.error().message);
-    return std::nullopt;
-  }
-  return newest->sequence;
+  if (!newest) return with_context(newest.error(), "last sequence of " + host.value);
+  return std::optional<std::uint64_t>(newest->sequence);
 }
 
 RocksStore::Floors RocksStore::floors() const {

@@ -23,9 +23,10 @@ class RocksStore final : public Store {
   static Result<std::unique_ptr<RocksStore>> open(StoreOptions options);
   ~RocksStore() override;
 
+  /// A frame that a refused append wrote all the same (the disk took it, and failed to say so) is not written again.
   Status append(std::vector<RawMessage>& messages) override;
   Status append(std::vector<JournalEntry>& entries) override;
-  std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const override;
+  Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const override;
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override;
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override;
   Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const override;
@@ -58,6 +59,7 @@ class RocksStore final : public Store {
 
   RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state);
   Floors floors() const;
+  Result<std::optional<std::uint64_t>> lsn_of(const keys::Boot& boot, std::uint64_t sequence) const;
   Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
   void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
@@ -77,6 +79,7 @@ class RocksStore final : public Store {
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;
   std::optional<std::int64_t> run_second_;  // of the newest run; none since open
+  bool refused_ = false;                    // the last append of telemetry was
 };
 
 }  // namespace proteus::store

@@ -93,14 +93,18 @@ std::vector<HostId> SeriesReader::hosts_of(const SeriesSelector& selector) const
   return selector.hosts.empty() ? pages_.hosts() : selector.hosts;
 }
 
-Status SeriesReader::check_hosts(const std::vector<HostId>& hosts) const {
-  if (hosts.empty()) return {};
+Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::string& vm) const {
+  if (hosts.empty() && vm.empty()) return {};
   const std::vector<HostId> known = pages_.hosts();
   for (const HostId& host : hosts) {
     if (std::find(known.begin(), known.end(), host) != known.end()) continue;
     return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a host '{}'", host.value)};
   }
-  return {};
+  SeriesSelector selector;
+  selector.vm = vm;
+  const auto has_vm = [&](const HostId& host) { return !pages_.select(host, selector).empty(); };
+  if (vm.empty() || std::any_of(known.begin(), known.end(), has_vm)) return {};
+  return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a VM '{}'", vm)};
 }
 
 /// Without the rows that the view has in pages.

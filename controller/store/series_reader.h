@@ -24,8 +24,8 @@ class SeriesReader {
   /// Both outlive the object.
   SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages) {}
 
-  /// Errors: kNotFound, naming the first of the hosts asked for of which nothing is stored.
-  Status check_hosts(const std::vector<HostId>& hosts) const;
+  /// Errors: kNotFound, naming the first host, or the VM, that is asked for and of which nothing is stored.
+  Status check_names(const std::vector<HostId>& hosts, const std::string& vm) const;
 
   struct HostSteps {
     const HostId& host;

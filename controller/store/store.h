@@ -54,8 +54,9 @@ class Store {
   virtual Status append(std::vector<RawMessage>& messages) = 0;
   virtual Status append(std::vector<JournalEntry>& entries) = 0;
 
-  /// Highest durable frame per boot of a host; nullopt if none. For repeats after a restart.
-  virtual std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
+  /// Highest durable frame per boot of a host; nullopt if none. For repeats after a restart. Errors: kUnavailable,
+  /// kCorrupt.
+  virtual Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
 
   /// Everything with received/time in [from, to), merged in lsn order, beginning with the catalogs and base frames that
   /// the first frames need (they are older than `from`, and only there for decoding). Return false from a callback to

@@ -235,7 +235,8 @@ void measure_poll() {
     keys.push_back({::getpid(), tid});
   }
   std::vector<std::optional<ThreadFigures>> figures(keys.size());
-  for (const ThreadLane lane : {ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator, ThreadLane::kProcfs}) {
+  for (const ThreadLane lane :
+       {ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator, ThreadLane::kProcfs}) {
     const auto reader = ThreadReader::create("/", lane);
     if (reader->lane() != lane) continue;
     std::vector<double> ns;
@@ -246,6 +247,7 @@ void measure_poll() {
       ns.push_back(static_cast<double>((SteadyClock::now() - start).count()) / static_cast<double>(keys.size()));
     }
     std::string name = to_string(lane);
+    std::erase(name, ',');
     std::replace(name.begin(), name.end(), ' ', '_');
     print("poll_per_thread_" + name, median(ns), "ns");
   }

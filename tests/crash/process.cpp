@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <random>
@@ -67,10 +68,11 @@ std::string Process::log() const {
   return text.str();
 }
 
-int free_port() {
+std::vector<int> free_ports(std::size_t count) {
   constexpr int kTries = 100;
   std::random_device random;
-  for (int i = 0; i < kTries; ++i) {
+  std::vector<int> ports;
+  for (int i = 0; i < kTries && ports.size() < count; ++i) {
     const auto port = static_cast<std::uint16_t>(kPortFirst + random() % (kPortEnd - kPortFirst));
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -79,9 +81,10 @@ int free_port() {
     address.sin_port = htons(port);
     const bool bound = bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     close(socket);
-    if (bound) return port;
+    if (bound && std::find(ports.begin(), ports.end(), port) == ports.end()) ports.push_back(port);
   }
-  throw std::runtime_error("no free port");
+  if (ports.size() < count) throw std::runtime_error("no free ports");
+  return ports;
 }
 
 }  // namespace proteus::crash

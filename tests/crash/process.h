@@ -30,8 +30,8 @@ class Process {
   std::string log_file_;
 };
 
-/// A TCP port of the loopback address that is free now, and that nobody is given who asks for any: its owner may let go of
-/// it for a while.
-int free_port();
+/// So many TCP ports of the loopback address, each another, that are free now, and that nobody is given who asks for
+/// any: their owner may let go of them for a while.
+std::vector<int> free_ports(std::size_t count);
 
 }  // namespace proteus::crash

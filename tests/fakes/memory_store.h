@@ -50,11 +50,12 @@ class MemoryStore final : public store::Store {
     }
     return {};
   }
-  std::optional<std::uint64_t> last_sequence(const HostId& host, std::uint64_t boot_id) const override {
+  Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const override {
     std::lock_guard lock(mutex_);
+    if (full_) return Error{ErrorCode::kUnavailable, "no space left on device"};
     const auto entry = last_.find({host, boot_id});
-    if (entry == last_.end() || entry->second == 0) return std::nullopt;
-    return entry->second;
+    if (entry == last_.end() || entry->second == 0) return std::optional<std::uint64_t>();
+    return std::optional(entry->second);
   }
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override {
     for (const store::RawMessage& message : raw()) {

@@ -124,8 +124,32 @@ TEST_P(ThreadReaderTest, AThreadThatEndedOrBelongsElsewhereIsAbsent) {
   EXPECT_FALSE(figures);
 }
 
+TEST_P(ThreadReaderTest, FollowsAListThatChanges) {
+  BusyThread first;
+  const BusyThread second;
+  const ThreadKey a = first.key(), b = second.key();
+  const auto start_ns = [](ThreadKey key) { return read_thread_from_procfs("/", key).value().start_ns / 10'000'000; };
+  const std::uint64_t a_began = start_ns(a), b_began = start_ns(b);
+  const auto expect = [&](const std::vector<ThreadKey>& keys) {
+    std::vector<std::optional<ThreadFigures>> figures(keys.size());
+    reader->read(keys, figures);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_TRUE(figures[i]);
+      EXPECT_EQ(figures[i]->start_ns / 10'000'000, keys[i] == a ? a_began : b_began);
+      EXPECT_GE(figures[i]->run_time_ns, 0);
+    }
+  };
+  for (const auto& keys : std::vector<std::vector<ThreadKey>>{{a, b}, {b}, {b, a}, {}, {a}}) expect(keys);
+  first.end();
+  expect({b});
+  std::vector<std::optional<ThreadFigures>> figures(2);
+  reader->read(std::vector{a, b}, figures);
+  EXPECT_FALSE(figures[0]);
+  EXPECT_TRUE(figures[1]);
+}
+
 TEST_P(ThreadReaderTest, ThreadsBeyondTheSlotsAreReadThroughProcfs) {
-  if (GetParam() != ThreadLane::kSyscallProgram) GTEST_SKIP() << "one lane is enough for this";
+  if (GetParam() != ThreadLane::kHeldTasks) GTEST_SKIP() << "one lane is enough for this";
   std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS_MAX + 1, ThreadKey{::getpid(), ::getpid()});
   std::vector<std::optional<ThreadFigures>> figures(keys.size());
   reader->read(keys, figures);
@@ -135,7 +159,8 @@ TEST_P(ThreadReaderTest, ThreadsBeyondTheSlotsAreReadThroughProcfs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, ThreadReaderTest,
-                         testing::Values(ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator));
+                         testing::Values(ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram,
+                                         ThreadLane::kTaskIterator));
 
 /// A process with one thread, pinned to CPU 0, that always wants to run.
 class BusyProcess {

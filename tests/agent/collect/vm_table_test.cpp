@@ -17,7 +17,7 @@ const VmId kVm("11111111-2222-3333-4444-555555555555");
 class FakeReader final : public ThreadReader {
  public:
   std::map<pid_t, ThreadFigures> threads;
-  ThreadLane lane() const override { return ThreadLane::kSyscallProgram; }
+  ThreadLane lane() const override { return ThreadLane::kHeldTasks; }
   const std::string& reason() const override { return reason_; }
   void read(std::span<const ThreadKey> keys, std::span<std::optional<ThreadFigures>> figures) override {
     for (std::size_t i = 0; i < keys.size(); ++i) {

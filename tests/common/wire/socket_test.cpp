@@ -72,6 +72,29 @@ TEST_F(Sockets, AMonitorThatComesLateStillHearsThatTheConnectionStands) {
   EXPECT_FALSE(monitor.next()) << "and that it stands is the last word";
 }
 
+// A connection that was broken off to be heard of from its beginning was a warning at the other end.
+TEST_F(Sockets, WhatItsMonitorConnectsBreaksNoHandshake) {
+  SocketMonitor at_server(context_, router_, "test on " + endpoint_);
+  for (int i = 0; i < 5; ++i) {
+    auto dealer = std::move(make_dealer(context_, agent_keys_, server_keys_.public_key, options_)).value();
+    SocketMonitor monitor(context_, dealer, "test to " + endpoint_, endpoint_);
+    ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kUp));
+    ASSERT_TRUE(sees(at_server, SocketMonitor::Event::kUp));
+  }
+  while (at_server.next()) {
+  }
+  EXPECT_EQ(at_server.refused_count(), 0u) << at_server.refusal();
+}
+
+TEST(Endpoint, HasAHostAndAPort) {
+  for (const char* good : {"tcp://c1:7401", "tcp://*:1", "tcp://[::1]:65535"})
+    EXPECT_TRUE(valid_endpoint(good)) << good;
+  for (const char* wrong : {"", "tcp://", "tcp://c1", "tcp://c1:", "tcp://:7401", "tcp://c1:0", "tcp://c1:65536",
+                            "tcp://c1:74x", "tcp://*", "udp://c1:7401", "c1:7401"}) {
+    EXPECT_FALSE(valid_endpoint(wrong)) << wrong;
+  }
+}
+
 TEST_F(Sockets, AMessageCarriesTheHostBehindItsKey) {
   auto dealer = std::move(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_)).value();
   ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));

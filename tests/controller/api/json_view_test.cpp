@@ -17,6 +17,8 @@ TEST(Time, IsRfc3339InUtc) {
 TEST(Time, IsReadInEveryFormThatIsDocumented) {
   EXPECT_EQ(*parse_time("2026-01-31T08:15:30.123Z", {}), kNow);
   EXPECT_EQ(*parse_time("2026-01-31T08:15:30Z", {}), kNow - std::chrono::milliseconds(123));
+  EXPECT_EQ(*parse_time("2026-01-31T09:15:30.123+01:00", {}), kNow);
+  EXPECT_EQ(*parse_time("2026-01-31T02:45:30.123-05:30", {}), kNow);
   EXPECT_EQ(*parse_time("1769847330.123", {}), kNow);
   EXPECT_EQ(*parse_time("now", kNow), kNow);
   EXPECT_EQ(*parse_time("-15m", kNow), kNow - std::chrono::minutes(15));

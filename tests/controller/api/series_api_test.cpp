@@ -44,11 +44,13 @@ class SeriesApi : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
     store::SeriesFeed feed("h1");
-    feed.set_entities({{store::vm_entity("we,b\"1", "00000000-0000-4000-8000-000000000001"),
-                        {{0, Kpi::kMemoryResidentBytes, 0}, {0, Kpi::kRunQueueLatencyNs, 4}, {0, Kpi::kRunQueueLatencyNs, 6}}}});
+    feed.set_entities(
+        {{store::vm_entity("we,b\"1", "00000000-0000-4000-8000-000000000001"),
+          {{0, Kpi::kMemoryResidentBytes, 0}, {0, Kpi::kRunQueueLatencyNs, 4}, {0, Kpi::kRunQueueLatencyNs, 6}}}});
     std::vector<store::RawMessage> messages;
     for (int i = 0; i < 180; ++i) {
-      for (auto& message : feed.tick(kStart + seconds(i), {4096 * (i / 60), i, 2 * i})) messages.push_back(std::move(message));
+      for (auto& message : feed.tick(kStart + seconds(i), {4096 * (i / 60), i, 2 * i}))
+        messages.push_back(std::move(message));
     }
     ASSERT_TRUE(store_->append(messages));
     ASSERT_TRUE(store_->write_pages());
@@ -95,11 +97,11 @@ TEST_F(SeriesApi, GroupsAndLeavesOutWhatWasNotMeasured) {
   ASSERT_EQ(answer["lines"].size(), 1u);
   EXPECT_EQ(answer["lines"][0]["group"]["host"], "h1");
   EXPECT_TRUE(answer["lines"][0]["points"][0].is_null());
-  EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&vm=nobody"))["lines"].empty());
+  EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&entity=nobody"))["lines"].empty());
 }
 
 TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
-  EXPECT_EQ(error("/v1/query"), "'' is no KPI; schemas/README.md lists them");
+  EXPECT_EQ(error("/v1/query"), "'' is no KPI; proteusctl kpis lists them");
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&fn=rate").find("is a gauge"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&step=soon").find("'soon'"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&label=x").find("KEY=VALUE"), std::string::npos);
@@ -113,6 +115,13 @@ TEST_F(SeriesApi, WhatIsMisspeltDoesNotSelectEverything) {
   EXPECT_EQ(error("/v1/query?kpi=memory_resident_bytes&step=1m&step=2m"), "step is given more than once");
   EXPECT_EQ(error("/v1/export?kpi=memory_resident_bytes&step=1m"), "'step' is no parameter of /v1/export");
   EXPECT_EQ(error("/v1/record?hosts=h1"), "'hosts' is no parameter of /v1/record");
+}
+
+TEST_F(SeriesApi, AVmOfWhichNothingIsStoredIsSaidToBeThat) {
+  for (const char* path : {"/v1/query", "/v1/export"}) {
+    const std::string asked = std::string(path) + "?kpi=memory_resident_bytes&vm=nobody";
+    EXPECT_EQ(Json::parse(get(asked, 404))["error"]["message"], "nothing is stored of a VM 'nobody'");
+  }
 }
 
 TEST_F(SeriesApi, AHostOfWhichNothingIsStoredIsSaidToBeThat) {

@@ -34,9 +34,9 @@ class Telemetry : public ::testing::Test {
     endpoint_ = ingest_->endpoint();  // the next one takes the same port
   }
   void start_publisher() { start_publisher(loopback_.agent_keys); }
-  void start_publisher(const wire::KeyPair& keys) {
+  void start_publisher(const wire::KeyPair& keys, const std::string& host = "h1") {
     publish::PublisherOptions options;
-    options.host = HostId("h1");
+    options.host = HostId(host);
     options.keys = keys;
     options.controllers = {{endpoint_, loopback_.server_keys.public_key}};
     options.spool_directory = loopback_.directory.path() + "/spool";
@@ -212,6 +212,18 @@ TEST_F(Telemetry, AnAgentDoesNotSpeakForAnotherHost) {
   ASSERT_TRUE(eventually([&] { return wire::send(dealer, forged).has_value(); }));
   ASSERT_TRUE(eventually([&] { return ingest_->status().refused == 1; }));
   EXPECT_TRUE(store_.raw().empty());
+}
+
+TEST_F(Telemetry, AnAgentWithTheNameOfAnotherKeyKnowsThatNothingIsTaken) {
+  start_ingest();
+  start_publisher(loopback_.agent_keys, "h2");
+  catalog_ = make_catalog("h2", 10, 1, 1);
+  produce(1, 3);
+  EXPECT_TRUE(eventually([&] {
+    const auto status = publisher_->status();
+    return !status.empty() && status[0].refusal == "it takes nothing of this host";
+  }));
+  EXPECT_EQ(store_.frame_count(), 0u);
 }
 
 TEST_F(Telemetry, ACatalogThatCannotBeSentIsNamedByTheAgent) {

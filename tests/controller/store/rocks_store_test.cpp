@@ -209,15 +209,15 @@ TEST_F(RocksStoreTest, LeavesOutBootsThatHaveNothingInTheRange) {
 }
 
 TEST_F(RocksStoreTest, LastSequenceIsPerBoot) {
-  EXPECT_EQ(store_->last_sequence(HostId("h1"), 1), std::nullopt);
+  EXPECT_EQ(*store_->last_sequence(HostId("h1"), 1), std::nullopt);
   std::vector<RawMessage> batch = {frame("h1", 1, 8, 0, kStart), frame("h1", 1, 9, 8, kStart),
                                    frame("h1", 2, 1, 0, kStart), frame("h", 1, 77, 0, kStart)};
   ASSERT_TRUE(store_->append(batch));
-  EXPECT_EQ(store_->last_sequence(HostId("h1"), 1), 9u);
-  EXPECT_EQ(store_->last_sequence(HostId("h1"), 2), 1u);
+  EXPECT_EQ(*store_->last_sequence(HostId("h1"), 1), 9u);
+  EXPECT_EQ(*store_->last_sequence(HostId("h1"), 2), 1u);
   reopen();
-  EXPECT_EQ(store_->last_sequence(HostId("h1"), 1), 9u);
-  EXPECT_EQ(store_->last_sequence(HostId("h1"), 3), std::nullopt);
+  EXPECT_EQ(*store_->last_sequence(HostId("h1"), 1), 9u);
+  EXPECT_EQ(*store_->last_sequence(HostId("h1"), 3), std::nullopt);
 }
 
 TEST_F(RocksStoreTest, JournalTailIsNewestFirst) {
@@ -338,10 +338,10 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   EXPECT_EQ(std::count_if(seen.begin(), seen.end(), [](const auto& s) { return s.starts_with("journal"); }), 721);
   EXPECT_EQ(seen.size(), 1 + 721u + 721u);  // the catalog outlives its raw copy
   EXPECT_EQ(seen.at(0).substr(0, 20), "catalog 1 of h1");
-  EXPECT_EQ(store_->last_sequence(HostId("h0"), 1), 1u);  // repeats are still known
+  EXPECT_EQ(*store_->last_sequence(HostId("h0"), 1), 1u);  // repeats are still known
   ASSERT_TRUE(store_->expire(now + hours(24 * 60)));
   EXPECT_EQ(store_->figures().raw_messages, 0u);
-  EXPECT_EQ(store_->last_sequence(HostId("h0"), 1), std::nullopt);
+  EXPECT_EQ(*store_->last_sequence(HostId("h0"), 1), std::nullopt);
   EXPECT_TRUE(scanned(Timestamp::min(), Timestamp::max()).empty());
   const std::uint64_t next = add(frame("h1", 1, 3000, 0, now + hours(24 * 60)));
   EXPECT_EQ(next, 3004u);  // numbers are never used again

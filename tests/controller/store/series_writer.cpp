@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   const auto store = RocksStore::open({.directory = argv[1]});
   if (!store) return complain(store.error());
   const std::uint64_t batch = std::strtoull(argv[2], nullptr, 10);
-  std::uint64_t tick = (*store)->last_sequence(HostId("h1"), 1).value_or(0);
+  std::uint64_t tick = (*store)->last_sequence(HostId("h1"), 1)->value_or(0);
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", "00000000-0000-4000-8000-000000000001"),
                       {{0, Kpi::kEmulatorTimeNs, 0}, {0, Kpi::kMemoryResidentBytes, 0}}}});

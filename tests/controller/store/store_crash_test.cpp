@@ -186,7 +186,7 @@ TEST(StoreCrash, ASecondProcessIsRefusedInOneSentence) {
   beside.read_only = true;
   const auto reader = Store::open(beside);
   ASSERT_TRUE(reader) << reader.error().message;
-  EXPECT_GE((*reader)->last_sequence(HostId("h1"), 1).value_or(0), 1u);
+  EXPECT_GE((*reader)->last_sequence(HostId("h1"), 1)->value_or(0), 1u);
 
   writer.kill_now();
   EXPECT_TRUE(Store::open({.directory = directory.path()}));

@@ -147,7 +147,7 @@ TEST_P(StoreDiskFullAt, RefusesTakesNothingAndGoesOnWhenThereIsSpace) {
   auto reopened = Store::open(options);
   ASSERT_TRUE(reopened) << reopened.error().message;
   EXPECT_EQ(sequences(**reopened), taken);
-  EXPECT_EQ((*reopened)->last_sequence(HostId("h1"), 1), sequence);
+  EXPECT_EQ(*(*reopened)->last_sequence(HostId("h1"), 1), sequence);
   reopened->reset();
   std::filesystem::remove_all(options.directory);
 }

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
   if (!store) return complain(store.error());
   const std::uint64_t batch = std::strtoull(argv[2], nullptr, 10);
   const HostId host("h1");
-  std::uint64_t sequence = (*store)->last_sequence(host, 1).value_or(0);
+  std::uint64_t sequence = (*store)->last_sequence(host, 1)->value_or(0);
   SystemClock clock;
   for (;;) {
     std::vector<RawMessage> messages;
