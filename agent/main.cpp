@@ -282,6 +282,10 @@ int main_of(int argc, char** argv) {
     const Result<AgentConfig> config = load(config_file);
     if (!config) return fail(kExitUsage, config.error().message);
     std::cout << config_file << " is good\n";
+    if (config->controllers.empty()) return 0;
+    if (const auto keys = wire::read_key_pair(config->secret_key); !keys) {
+      std::cerr << "what it names is not all there yet: " << keys.error().message << "\n";
+    }
     return 0;
   }
   return run(config_file);

@@ -8,6 +8,7 @@
 
 #include "common/toml_document.h"
 #include "common/wire/socket.h"
+#include "controller/api/server.h"
 
 namespace proteus::controller {
 namespace {
@@ -74,6 +75,11 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   api.read("token_file", config.api_token_file);
   api.read("tls_certificate", config.api.tls_certificate);
   api.read("tls_key", config.api.tls_key);
+  if (config.api.tls_certificate.empty() && !proteus::api::is_loopback(config.api.address)) {
+    api.problem("address",
+                fmt::format("'address' is '{}', which others can reach: that takes 'tls_certificate' and 'tls_key'",
+                            config.api.address));
+  }
   if (config.api.tls_certificate.empty() != config.api.tls_key.empty()) {
     api.problem("tls_key", "'tls_certificate' and 'tls_key' go together");
   }

@@ -207,6 +207,13 @@ int main_of(int argc, char** argv) {
     const Result<Loaded> loaded = load(config_file);
     if (!loaded) return fail(kExitUsage, loaded.error().message);
     std::cout << config_file << " and " << loaded->config.policy_file << " are good\n";
+    const Config& config = loaded->config;
+    if (const auto pair = wire::read_key_pair(config.secret_key); !pair) {
+      std::cerr << "what it names is not all there yet: " << pair.error().message << "\n";
+    }
+    if (const auto agents = wire::AuthorizedKeys::load(config.authorized_agents); !agents) {
+      std::cerr << "what it names is not all there yet: " << agents.error().message << "\n";
+    }
     return 0;
   }
   return run(config_file);

@@ -14,10 +14,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/log.h"
+#include "common/wire/log_interval.h"
 #include "controller/api/answer.h"
 #include "controller/api/forecast_json.h"
 #include "controller/api/json_view.h"
@@ -39,10 +41,6 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
   unsigned char difference = 0;
   for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
   return difference == 0;
-}
-
-bool is_loopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
 
 Result<std::uint64_t> parse_number(const std::string& text) {
@@ -73,6 +71,7 @@ class HttpServer final : public Server {
       if (equal_in_constant_time(request.get_header_value("Authorization"), expected)) {
         return httplib::Server::HandlerResponse::Unhandled;
       }
+      note_wrong_token(request);
       send(response, error_json({ErrorCode::kPermissionDenied, "missing or wrong token"}), 401);
       return httplib::Server::HandlerResponse::Handled;
     });
@@ -373,7 +372,18 @@ class HttpServer final : public Server {
     submit(in, out, std::move(input));
   }
 
+  void note_wrong_token(const httplib::Request& request) {
+    const std::lock_guard lock(wrong_tokens_mutex_);
+    ++wrong_tokens_count_;
+    if (!wrong_tokens_.is_due(request.remote_addr)) return;
+    log::warning("api: {} {} from {} refused, missing or wrong token ({} such requests so far)", request.method,
+                 request.path, request.remote_addr, wrong_tokens_count_);
+  }
+
   std::unique_ptr<httplib::Server> http_;
+  std::mutex wrong_tokens_mutex_;  // guards the next two
+  wire::LogInterval wrong_tokens_{std::chrono::seconds(30)};
+  std::uint64_t wrong_tokens_count_ = 0;
   ServerOptions options_;
   Backend& backend_;
   const Clock& clock_;
@@ -382,6 +392,10 @@ class HttpServer final : public Server {
 };
 
 }  // namespace
+
+bool is_loopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& backend, const Clock& clock) {
   if (options.token.empty()) return Error{ErrorCode::kInvalidArgument, "the API needs a token"};

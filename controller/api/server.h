@@ -32,6 +32,9 @@ class Server {
   virtual void stop() = 0;
 };
 
+/// Whether an address can be reached from this host only: "localhost", "::1", "127.…".
+bool is_loopback(const std::string& address);
+
 /// The token in `path`: one line, 32 to 128 characters. Created with 32 random bytes in hexadecimal, mode 0640, if the
 /// file does not exist. Errors: kPermissionDenied, kInvalidArgument.
 Result<std::string> load_or_create_token(const std::string& path);

@@ -1,0 +1,30 @@
+#include "controller/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace proteus::controller {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string problem(const std::string& text) {
+  const auto config = parse_config(text, "c.toml");
+  return config ? "" : config.error().message;
+}
+
+TEST(ControllerConfig, NothingNeedsToBeSaid) {
+  EXPECT_EQ(problem(""), "");
+}
+
+TEST(ControllerConfig, WhereItListensIsChecked) {
+  EXPECT_THAT(problem("[listen]\ntelemetry = \"tcp://*\"\n"), HasSubstr("c.toml:2: 'telemetry' must be an address"));
+  EXPECT_THAT(problem("[listen]\ncommand = \"7402\"\n"), HasSubstr("c.toml:2: 'command' must be an address"));
+  EXPECT_THAT(problem("[listen]\ntelemetry = \"tcp://*:7\"\ncommand = \"tcp://*:7\"\n"),
+              HasSubstr("c.toml:3: 'telemetry' and 'command' must be two addresses"));
+  EXPECT_THAT(problem("[api]\naddress = \"0.0.0.0\"\n"), HasSubstr("c.toml:2: 'address' is '0.0.0.0'"));
+  EXPECT_EQ(problem("[api]\naddress = \"0.0.0.0\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n"), "");
+}
+
+}  // namespace
+}  // namespace proteus::controller
