@@ -117,8 +117,9 @@ class ProgramReader final : public ThreadReader {
   bool run_poll(std::size_t count) {
     thread_counters_args args{static_cast<__u32>(count), held_};
     LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
-    held_ = static_cast<__u32>(count);
-    return bpf_prog_test_run_opts(bpf_program__fd(program_), &options) == 0;
+    if (bpf_prog_test_run_opts(bpf_program__fd(program_), &options) != 0) return false;
+    held_ = args.count;
+    return true;
   }
 
   bool run_scan(std::span<const ThreadKey> threads) {
