@@ -38,11 +38,12 @@ void ClusterView::write_forecasts(Vm& vm, Timestamp now, Written& written, std::
     const auto r = static_cast<std::size_t>(resource);
     const bool is_cpu = resource == forecast::Resource::kCpu;
     if (made.rounds[r] == 0 && !is_cpu) continue;  // never forecast, nor written
+    // The forecast itself is not looked at: it is in no cache.
+    if (made.rounds[r] != 0 && slot.rounds[r] == made.rounds[r] && now <= made.stale_after[r]) continue;
     if (made.forecasts[r]) {
       const forecast::Forecast& newest = *made.forecasts[r];
-      const bool stale = forecast::is_stale(newest, now);
+      const bool stale = now > made.stale_after[r];
       of_this_moment = of_this_moment || stale;
-      if (!stale && slot.rounds[r] == made.rounds[r]) continue;
       slot.rounds[r] = stale ? 0 : made.rounds[r];
       forecast::Forecast& forecast = state.forecasts[resource];
       forecast = newest;

@@ -7,6 +7,7 @@ namespace {
 
 void carry_on(Counter& now, const Counter& was) {
   now.last = was.last;
+  now.seen = was.seen;
 }
 
 template <typename Counters>
@@ -70,7 +71,7 @@ HostColumns find_columns(const Catalog& catalog, const HostColumns& before, bool
     vm.vm = VmId(entities[i].uuid);
     vm.entity = i;
   }
-  for (std::size_t column = 0; column < catalog.series.size(); ++column) {
+  for (Column column = 0; column < catalog.series.size(); ++column) {
     const Series& series = catalog.series[column];
     const Entity& entity = entities[series.entity];
     if (entity.kind == EntityKind::kHost) {
@@ -134,8 +135,8 @@ HostColumns find_columns(const Catalog& catalog, const HostColumns& before, bool
     }
   }
   if (!same_boot) return host;
-  host.cpu_time.last = before.cpu_time.last;
-  host.memory_stalled.last = before.memory_stalled.last;
+  carry_on(host.cpu_time, before.cpu_time);
+  carry_on(host.memory_stalled, before.memory_stalled);
   for (VmColumns& vm : host.vms) {
     const auto old =
         std::find_if(before.vms.begin(), before.vms.end(), [&](const VmColumns& was) { return was.vm == vm.vm; });

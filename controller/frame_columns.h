@@ -14,29 +14,33 @@
 
 namespace proteus::controller {
 
-constexpr std::size_t kNoColumn = std::numeric_limits<std::size_t>::max();
+/// A series of a catalog. Small, like what follows: a large cluster's columns are read each second, and are in no
+/// cache.
+using Column = std::uint32_t;
+constexpr Column kNoColumn = std::numeric_limits<Column>::max();
 
 /// A counter's column with the last value seen, so that a step can be told from a restart.
 struct Counter {
-  std::size_t column = kNoColumn;
-  std::optional<std::int64_t> last;
+  std::int64_t last = 0;
+  Column column = kNoColumn;
+  bool seen = false;  ///< `last` is
 
   /// Growth since the last frame; nullopt if absent, first seen or restarted.
   /// An absent reading begins anew: what follows it covers more than one tick.
   std::optional<double> step(const Frame& frame) {
     if (column == kNoColumn || frame.present[column] == 0) {
-      last.reset();
+      seen = false;
       return std::nullopt;
     }
     const std::int64_t value = frame.values[column];
-    const std::optional<std::int64_t> before = std::exchange(last, value);
-    if (!before || value < *before) return std::nullopt;
-    return static_cast<double>(value - *before);
+    const std::int64_t before = std::exchange(last, value);
+    if (!std::exchange(seen, true) || value < before) return std::nullopt;
+    return static_cast<double>(value - before);
   }
 };
 
 /// nullopt if the frame has no such figure.
-inline std::optional<std::int64_t> gauge(const Frame& frame, std::size_t column) {
+inline std::optional<std::int64_t> gauge(const Frame& frame, Column column) {
   if (column == kNoColumn || frame.present[column] == 0) return std::nullopt;
   return frame.values[column];
 }
@@ -70,17 +74,17 @@ struct VmColumns {
   std::optional<Timestamp> last_storage_tick;
   std::vector<Counter> latency;       // by histogram bucket; empty without the trace lane
   std::vector<Counter> exit_latency;  // the same, of exits to user space; empty unless somebody asks
-  std::size_t state = kNoColumn;
-  std::size_t vcpus_count = kNoColumn;
-  std::size_t vcpus_max = kNoColumn;
-  std::size_t quota = kNoColumn;
-  std::size_t period = kNoColumn;
-  std::size_t shares = kNoColumn;
-  std::size_t memory = kNoColumn;
-  std::size_t memory_max = kNoColumn;
-  std::size_t resident = kNoColumn;
-  std::size_t usable = kNoColumn;
-  std::size_t dirty = kNoColumn;
+  Column state = kNoColumn;
+  Column vcpus_count = kNoColumn;
+  Column vcpus_max = kNoColumn;
+  Column quota = kNoColumn;
+  Column period = kNoColumn;
+  Column shares = kNoColumn;
+  Column memory = kNoColumn;
+  Column memory_max = kNoColumn;
+  Column resident = kNoColumn;
+  Column usable = kNoColumn;
+  Column dirty = kNoColumn;
 };
 
 /// Where one host's figures stand in the frames of one catalog.
@@ -88,9 +92,9 @@ struct HostColumns {
   std::vector<VmColumns> vms;
   Counter cpu_time;
   Counter memory_stalled;
-  std::size_t capacity = kNoColumn;
-  std::size_t memory_total = kNoColumn;
-  std::size_t memory_available = kNoColumn;
+  Column capacity = kNoColumn;
+  Column memory_total = kNoColumn;
+  Column memory_available = kNoColumn;
 };
 
 /// The columns of a catalog. before: those of the host's catalog until now; same_boot: its agent has not restarted

@@ -105,14 +105,14 @@ Result<Forecast> Engine::forecast(const VmId& vm, Resource resource, Timestamp n
   return aged(series->forecast(), now);
 }
 
+bool Engine::take_news(const VmId& vm, Resource resource) {
+  Series* series = impl_->find(vm, resource);
+  return series && series->take_news();
+}
+
 History Engine::history(const VmId& vm, Resource resource) const {
   const Series* series = impl_->find(vm, resource);
   return series ? series->history() : History{.end = {}, .step = impl_->options.step, .values = {}};
-}
-
-std::int64_t Engine::closed_steps(const VmId& vm, Resource resource) const {
-  const Series* series = impl_->find(vm, resource);
-  return series ? series->closed_steps() : 0;
 }
 
 SeriesAccuracy Engine::accuracy(const VmId& vm, Resource resource) const {

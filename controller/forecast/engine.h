@@ -71,9 +71,12 @@ class Engine {
   /// As made after the newest closed step, aged (staleness.h). Errors: kNotFound for a series never observed.
   Result<Forecast> forecast(const VmId& vm, Resource resource, Timestamp now) const;
 
+  /// Whether forecast() says something else than when this was last asked: a step has closed or, before the first has,
+  /// its ticks make of it what differs by a tenth. False for a series never observed.
+  bool take_news(const VmId& vm, Resource resource);
+
   /// Closed steps, newest last, at most history_steps. Empty for a series never observed.
   History history(const VmId& vm, Resource resource) const;
-  std::int64_t closed_steps(const VmId& vm, Resource resource) const;
   SeriesAccuracy accuracy(const VmId& vm, Resource resource) const;
   /// Every series, by VM and resource.
   std::vector<SeriesKey> series() const;

@@ -183,8 +183,10 @@ void EnginePool::take(std::uint64_t rounds) {
         const auto found = vms_.find(outcome.key.vm);
         if (found == vms_.end()) continue;  // forgotten since
         const auto resource = static_cast<std::size_t>(outcome.key.resource);
-        found->second.taken.forecasts[resource] = std::move(outcome.forecast);
-        found->second.taken.rounds[resource] = number;
+        Taken& to = found->second.taken;
+        to.forecasts[resource] = std::move(outcome.forecast);
+        to.rounds[resource] = number;
+        if (to.forecasts[resource]) to.stale_after[resource] = stale_after(*to.forecasts[resource]);
       }
     }
   }
@@ -247,9 +249,8 @@ void EnginePool::run_shard(Round& round, std::size_t index) {
   std::map<VmId, std::set<Resource>> changed;
   for (const Input& input : round.inputs[index]) {
     if (const auto* seen = std::get_if<Observation>(&input)) {
-      const bool closed = shard.engine.observe(seen->vm, seen->resource, seen->ticks);
-      // Before its first step has closed, the open one is all that is known of a series.
-      if (closed || shard.engine.closed_steps(seen->vm, seen->resource) == 0) changed[seen->vm].insert(seen->resource);
+      shard.engine.observe(seen->vm, seen->resource, seen->ticks);
+      if (shard.engine.take_news(seen->vm, seen->resource)) changed[seen->vm].insert(seen->resource);
     } else if (const auto* pressure = std::get_if<Pressure>(&input)) {
       shard.engine.observe_pressure(pressure->vm, pressure->time, pressure->waited_per_run);
     } else if (const auto* push = std::get_if<SignalPush>(&input)) {

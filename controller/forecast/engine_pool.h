@@ -53,6 +53,7 @@ class EnginePool {
   struct Taken {
     std::array<std::optional<Forecast>, kResources.size()> forecasts;  ///< not aged
     std::array<std::uint64_t, kResources.size()> rounds{};             ///< that each came with; from 1
+    std::array<Timestamp, kResources.size()> stale_after{};            ///< as the function says
   };
   /// A VM as the pool knows it: who feeds it each tick need not look it up each time.
   struct Vm {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "common/state_archive.h"
 #include "controller/forecast/cold_start.h"
@@ -20,6 +21,9 @@ constexpr double kTakeOver = 0.95;
 constexpr double kSetAside = 1.05;
 /// A provisional choice gives way after so many steps.
 constexpr int kProvisionalSteps = 3;
+/// Until a step has closed, what is known changes with each tick, and is forecast within half and double of it: less
+/// than this share of it makes no difference.
+constexpr double kWorthTelling = 0.1;
 /// The history of a young series changes quickly: it is refitted each time that it has grown by this share.
 constexpr std::int64_t kYoungGrowth = 4;
 /// Of the first byte that save() writes. Another: the state is not read, and the series begins anew.
@@ -111,6 +115,14 @@ bool Series::open(std::int64_t step) {
   return closed;
 }
 
+bool Series::take_news() {
+  if (!closed_ && closed_steps_ > 0) return false;
+  const double value = open_step_value();
+  if (!std::exchange(closed_, false) && std::abs(value - told_value_) <= kWorthTelling * told_value_) return false;
+  told_value_ = value;
+  return true;
+}
+
 /// What its ticks so far make of the open step; missing without any.
 double Series::open_step_value() const {
   if (open_count_ == 0) return kMissing;
@@ -125,6 +137,7 @@ void Series::close_step(double value, bool predict_next) {
   }
   values_.push_back(value);
   ++closed_steps_;
+  closed_ = true;
   if (std::isfinite(value)) {
     ++known_steps_;
     newest_known_ = value;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +30,9 @@ class Series {
   bool observe(Timestamp time, double value);
   bool observe(const StepTicks& ticks);
   Forecast forecast() const;
+  /// As Engine's.
+  bool take_news();
   History history() const;
-  std::int64_t closed_steps() const { return closed_steps_; }
   SeriesAccuracy accuracy() const;
 
   std::string save();
@@ -79,9 +81,11 @@ class Series {
   std::optional<Forecast> forecast_;
 
   bool begun_ = false;
-  std::int64_t open_step_ = 0;  ///< index on the grid since the epoch
-  int open_count_ = 0;          ///< ticks in it
-  double open_value_ = 0;       ///< their sum or maximum
+  std::int64_t open_step_ = 0;                                    ///< index on the grid since the epoch
+  int open_count_ = 0;                                            ///< ticks in it
+  double open_value_ = 0;                                         ///< their sum or maximum
+  bool closed_ = false;                                           ///< a step has, since take_news()
+  double told_value_ = std::numeric_limits<double>::quiet_NaN();  ///< open_step_value() when there last was news
 
   std::vector<double> values_;  ///< closed steps, newest last
   std::int64_t closed_steps_ = 0;

@@ -19,8 +19,8 @@ Quantiles widened(const Quantiles& q, double factor) {
 
 }  // namespace
 
-bool is_stale(const Forecast& forecast, Timestamp now) {
-  return now - forecast.made_at > 2 * forecast.step && !forecast.steps.empty();
+Timestamp stale_after(const Forecast& forecast) {
+  return forecast.steps.empty() ? Timestamp::max() : forecast.made_at + 2 * forecast.step;
 }
 
 Forecast aged(Forecast forecast, Timestamp now) {

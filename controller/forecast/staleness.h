@@ -4,8 +4,11 @@
 
 namespace proteus::forecast {
 
-/// Its history ended more than two steps ago.
-bool is_stale(const Forecast& forecast, Timestamp now);
+/// Until when it may be used as it is: its history ended two steps before.
+Timestamp stale_after(const Forecast& forecast);
+inline bool is_stale(const Forecast& forecast, Timestamp now) {
+  return now > stale_after(forecast);
+}
 
 /// The forecast as it may be used at `now`. Fresh: as it is. A stale one is marked
 /// so and its quantiles widen with the time gone by unseen, at most fourfold; it reaches as far beyond `now` as it

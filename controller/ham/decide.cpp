@@ -306,8 +306,10 @@ std::vector<Outlook> make_outlooks(const ClusterModel& model, const Decision& de
     for (std::size_t i = 0; i < count; ++i) touched.insert(nearest[i]->state->id);
   }
   std::vector<Outlook> outlooks;
-  for (const VmModel& vm : model.vms) {
-    if (!touched.contains(vm.state->id)) continue;
+  for (const VmId& id : touched) {
+    const VmState* state = model.state.find_vm(id);
+    if (state == nullptr) continue;
+    const VmModel& vm = model.vms[static_cast<std::size_t>(state - model.state.vms.data())];
     Outlook outlook;
     outlook.vm = vm.state->id;
     outlook.host = vm.state->host;

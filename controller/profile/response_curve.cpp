@@ -221,7 +221,7 @@ bool moved(const CurveShape& shape, const Evidence& from, const Evidence& to) {
 
 const ResponseCurve& KeptCurve::of(const CurveLearner& learner, const Evidence& of_class) {
   if (!moved(learner.shape(), own_, learner.evidence()) && !moved(learner.shape(), of_class_, of_class) &&
-      prior_.knots() == learner.prior().knots()) {
+      (prior_ == learner.prior() || prior_.knots() == learner.prior().knots())) {
     return curve_;
   }
   own_ = learner.evidence();

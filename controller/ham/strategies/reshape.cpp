@@ -93,10 +93,10 @@ void propose_memory_raise(const PlanState& plan, std::size_t v, std::vector<Chan
 void propose_cpu_lower(const PlanState& plan, std::size_t v, std::vector<Change>& out) {
   const VmModel& vm = plan.model().vms[v];
   const Placement& now = plan.placement(v);
-  if (!vm.state->forecasts.contains(forecast::Resource::kCpu) || vm.demand->model == "current demand") return;
   const double limit = now.allocation.cpu_limit_cores();
   const double enough = std::max({vm.demand->cpu_max.p99 * kRaiseMargin, kCoresMin, vm.size.cpu_cores_min});
   if (limit <= kLowerFactor * enough) return;
+  if (!vm.state->forecasts.contains(forecast::Resource::kCpu) || vm.demand->model == "current demand") return;
   const double target = std::max(enough, limit / kLowerFactor);
   Allocation allocation = now.allocation;
   if (!vm.size.rule.empty()) {

@@ -91,6 +91,32 @@ TEST(Engine, StartsColdAndWide) {
   EXPECT_EQ(engine.forecast(kVm, Resource::kCpu, at_step(6))->model, "holt_damped");
 }
 
+TEST(Engine, HasNewsWhenAStepClosesAndBeforeTheFirstDoesWhenDemandIsAnother) {
+  Engine engine(options());
+  const auto news = [&] { return engine.take_news(kVm, Resource::kCpu); };
+  EXPECT_FALSE(news()) << "never observed";
+  engine.observe(kVm, Resource::kCpu, at_step(0), 0);
+  EXPECT_TRUE(news());
+  engine.observe(kVm, Resource::kCpu, at_step(0, 1), 0);
+  EXPECT_FALSE(news());
+  engine.observe(kVm, Resource::kCpu, at_step(0, 2), 3);
+  EXPECT_TRUE(news()) << "1 after 0";
+  EXPECT_FALSE(news());
+  engine.observe(kVm, Resource::kCpu, at_step(0, 3), 1.2);
+  EXPECT_FALSE(news()) << "1.05 after 1";
+  engine.observe(kVm, Resource::kCpu, at_step(0, 4), 1.8);
+  EXPECT_TRUE(news()) << "1.2 after 1, though told in two parts";
+  EXPECT_EQ(engine.forecast(kVm, Resource::kCpu, at_step(0, 4))->window_max.p50, 1.2);
+  engine.observe(kVm, Resource::kCpu, at_step(1), 1.2);
+  EXPECT_TRUE(news()) << "a step has closed";
+  engine.observe(kVm, Resource::kCpu, at_step(1, 1), 9);
+  EXPECT_FALSE(news());
+  engine.observe(kVm, Resource::kCpu, at_step(1 + 48 + 2), 1);
+  EXPECT_TRUE(news()) << "a silence that it starts afresh after";
+  engine.observe(kVm, Resource::kCpu, at_step(1 + 48 + 2, 1), 2);
+  EXPECT_TRUE(news());
+}
+
 TEST(Engine, ForecastsFromTheNewestClosedStep) {
   Engine engine(options());
   feed(engine, 0, 61, [](int i) { return 5 + i % 2; });
