@@ -6,6 +6,7 @@
 #include <future>
 #include <utility>
 
+#include "common/log.h"
 #include "controller/controller.h"
 #include "controller/kept_facts.h"
 
@@ -42,7 +43,9 @@ Status Controller::submit(const store::OperatorInput& input) {
         return Error{ErrorCode::kNotFound, fmt::format("no host '{}' has reported", input.host.value)};
       }
     }
-    if (journal_failing_) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
+    // The kill switch works in any case; that it was pressed is journalled as soon as that is possible.
+    const bool stops = input.kind == Kind::kPause;
+    if (journal_failing_ && !stops) return Error{ErrorCode::kUnavailable, "the journal cannot be written now"};
     const Timestamp now = clock_.now();
     Result<PipelineOutput> output = pipeline.on_operator(input, now);
     if (!output) return output.error();
@@ -50,7 +53,10 @@ Status Controller::submit(const store::OperatorInput& input) {
     if (input.kind == Kind::kPause || input.kind == Kind::kResume) {
       unwritten_meta_[kPausedKey] = pipeline.paused() ? "yes" : "no";
     }
-    if (Status written = commit(input, std::move(*output), now); !written) return written.error();
+    if (Status written = commit(input, std::move(*output), now); !written) {
+      if (!stops) return written.error();
+      log::warning("paused by {}, which waits to be journalled: {}", input.by, written.error().message);
+    }
     return true;
   });
   return done ? Status() : Status(done.error());

@@ -115,7 +115,13 @@ int run(const std::string& config_file) {
   Result<std::string> token = api::load_or_create_token(config.api_token_file);
   if (!token) return fail(kExitFailed, token.error().message);
   Result<std::unique_ptr<store::Store>> store = store::Store::open(config.store);
-  if (!store) return fail(kExitFailed, store.error().message);
+  if (!store) {
+    const char* advice =
+        store.error().code == ErrorCode::kCorrupt
+            ? "; it is left as it is: put a copy of it back, or move it away to begin with an empty one"
+            : "";
+    return fail(kExitFailed, store.error().message + advice);
+  }
 
   Queues queues;
   ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,         config.pipeline,

@@ -118,7 +118,7 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
     query.function = *function;
   }
   if (const std::string text = one(parameters, "q"); !text.empty()) {
-    const auto quantile = parse_number("q", text);
+    const auto quantile = parse_number("q, the quantile", text);
     if (!quantile) return quantile.error();
     query.quantile = *quantile;
   }

@@ -52,6 +52,7 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (!frame) return send(out, frame.error());
   if (const Status stored = reader->check_names(query->selector.hosts, query->selector.vm); !stored)
     return send(out, stored.error());
+  if (const Status stored = reader->check_groups(query->selector, query->by); !stored) return send(out, stored.error());
   stream(out, "application/json", [reader, asked = *query, shape = *frame](const auto& write) -> Status {
     if (!write(query_head(asked, shape))) return {};
     bool first = true;

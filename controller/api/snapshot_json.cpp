@@ -153,17 +153,20 @@ Json vms_json(const Snapshot& snapshot) {
           {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
     }
     const auto latency = snapshot.run_queue_latency.find(vm.id);
+    const ham::HostState* host = snapshot.state->find_host(vm.host);
+    const auto once_measured = [&](double figure) { return vm.served ? Json(figure) : Json(nullptr); };
     vms.push_back(
         {{"id", vm.id.value},
          {"name", vm.name},
          {"host", vm.host.value},
          {"running", vm.running},
+         {"fresh", host != nullptr && host->fresh},
          {"cpu",
-          {{"used_cores", vm.cpu_used_cores},
-           {"demand_cores", vm.cpu_demand_cores},
+          {{"used_cores", once_measured(vm.cpu_used_cores)},
+           {"demand_cores", once_measured(vm.cpu_demand_cores)},
            {"limit_cores", vm.allocation.cpu_limit_cores()},
-           {"run_queue_wait_ratio", vm.run_queue_wait_ratio},
-           {"throttled_ratio", vm.throttled_ratio}}},
+           {"run_queue_wait_ratio", once_measured(vm.run_queue_wait_ratio)},
+           {"throttled_ratio", once_measured(vm.throttled_ratio)}}},
          {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
          {"signature",
           {{"bound_by", profile::to_string(vm.signature.bound_by())},

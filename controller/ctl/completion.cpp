@@ -35,6 +35,8 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     std::string words = "\"" + words_of(*command) + "\"";
     if (name == "forecast" || name == "accuracy")
       words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
+    if (name == "query")
+      words = "\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
     if (name == "policy") words = "\"check test diff --json --record --limit --at\"";
     if (name == "maintenance")
       words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
@@ -51,6 +53,15 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script += cases;
   script += fmt::format("    *) words=\"{} {}\" ;;\n", commands, long_options(app));
   script +=
+      "  esac\n"
+      "  case ${COMP_WORDS[COMP_CWORD-1]} in\n"
+      "    --host) words=\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
+      "    --vm) words=\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
+      "    --kpi) words=\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
+      "    --fn) words=\"mean min max last p95 rate increase quantile\" ;;\n"
+      "    --across) words=\"sum mean min max\" ;;\n"
+      "    --by) words=\"host vm entity\" ;;\n"
+      "    --format) words=\"csv openmetrics arrow\" ;;\n"
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
       "  case $command in record | replay | simulate | forecast | policy) COMPREPLY+=($(compgen -f -- \"$current\")) "

@@ -365,7 +365,8 @@ int run(int argc, char** argv) {
   query->add_option("--step", options.series.step, "30s, 5m, 1h; default: about 120 steps");
   query->add_option("--fn", options.series.function,
                     "mean, min, max, last, p95, rate, increase or quantile of each step; default: what suits the KPI");
-  query->add_option("--quantile", options.series.quantile, "of a histogram, 0 to 1; default: 0.99");
+  query->add_option("--quantile", options.series.quantile, "of a histogram, 0 to 1; default: 0.99")
+      ->check(CLI::Range(0.0, 1.0));
   query->add_option("--across", options.series.across, "join series by sum, mean, min or max");
   query->add_option("--by", options.series.by, "join only those that share host, vm, entity or a label; may repeat");
   query->add_option("--top", options.series.top, "only so many, with the highest means");

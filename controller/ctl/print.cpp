@@ -19,6 +19,11 @@ std::string text_or(const Json& value, const char* otherwise) {
   return value.is_string() ? value.get<std::string>() : otherwise;
 }
 
+/// Of cores and the like; "-": not measured.
+std::string figure_of(const Json& value) {
+  return value.is_number() ? fmt::format("{:.2f}", value.get<double>()) : "-";
+}
+
 /// The clock part of an RFC 3339 time, for lists in which the day goes without saying.
 std::string clock_of(const Json& time) {
   if (!time.is_string()) return "-";
@@ -142,12 +147,12 @@ std::string print_vms(const Json& vms) {
     }
     table.add(
         {vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
-         vm.at("running").get<bool>() ? "running" : "not running",
-         fmt::format("{:.2f}", cpu.at("used_cores").get<double>()),
-         fmt::format("{:.2f}", cpu.at("demand_cores").get<double>()), p90,
+         std::string(vm.at("running").get<bool>() ? "running" : "not running") +
+             (vm.value("fresh", true) ? "" : " (stale)"),
+         figure_of(cpu.at("used_cores")), figure_of(cpu.at("demand_cores")), p90,
          fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
          fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
-         fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()),
+         figure_of(cpu.at("run_queue_wait_ratio")),
          allocation.at("memory_bytes").is_number() ? format_bytes(allocation.at("memory_bytes").get<double>()) : "-",
          model, vm.at("unmovable").is_string() ? "cannot move: " + vm.at("unmovable").get<std::string>() : ""});
   }

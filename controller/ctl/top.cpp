@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -116,7 +118,11 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
     const auto id = vm.at("id").get<std::string>();
     const Json& cpu = vm.at("cpu");
     std::vector<double>& series = past[id];
-    series.push_back(cpu.at("demand_cores").get<double>());
+    const auto figure = [&](const char* name) {
+      return cpu.at(name).is_number() ? cpu.at(name).get<double>() : std::numeric_limits<double>::quiet_NaN();
+    };
+    const auto text_of = [](double value) { return std::isnan(value) ? "-" : fmt::format("{:.2f}", value); };
+    series.push_back(figure("demand_cores"));
     if (series.size() > kHistoryColumns) series.erase(series.begin());
     std::string p90 = "-";
     if (vm.at("forecasts").contains("cpu")) {
@@ -124,8 +130,8 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
     }
     table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
                sparkline(series, kHistoryColumns, vm.at("allocation").at("vcpus").get<double>()),
-               fmt::format("{:.2f}", series.back()), p90, fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
-               fmt::format("{:.2f}", cpu.at("run_queue_wait_ratio").get<double>()), doing[id]});
+               text_of(series.back()), p90, fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
+               text_of(figure("run_queue_wait_ratio")), doing[id]});
   }
   text += table.text() + "\n";
   if (plan->at("decision").is_object()) text += plan->at("decision").at("summary").get<std::string>() + "\n\n";

@@ -1,6 +1,6 @@
 #include "controller/store/series_reader.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
@@ -105,6 +105,26 @@ Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::st
   const auto has_vm = [&](const HostId& host) { return !pages_.select(host, selector).empty(); };
   if (vm.empty() || std::any_of(known.begin(), known.end(), has_vm)) return {};
   return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a VM '{}'", vm)};
+}
+
+Status SeriesReader::check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const {
+  std::set<std::string> words = {"host", "vm", "entity"};
+  const auto known = [&](const std::string& word) { return words.contains(word); };
+  if (std::all_of(by.begin(), by.end(), known)) return {};
+  for (const HostId& host : hosts_of(selector)) {
+    for (const auto& [number, selected] : pages_.select(host, selector)) {
+      for (const auto* labels : {&selected.entity.labels, &selected.vm_labels}) {
+        for (const auto& [key, value] : *labels) words.insert(key);
+      }
+    }
+  }
+  for (const std::string& word : by) {
+    if (known(word)) continue;
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("nothing that is asked for has a label '{}'; series are grouped by {}", word,
+                             fmt::join(words, ", "))};
+  }
+  return {};
 }
 
 /// Without the rows that the view has in pages.

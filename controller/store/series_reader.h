@@ -26,6 +26,9 @@ class SeriesReader {
 
   /// Errors: kNotFound, naming the first host, or the VM, that is asked for and of which nothing is stored.
   Status check_names(const std::vector<HostId>& hosts, const std::string& vm) const;
+  /// Whether every word of `by` (Query::by) is host, vm, entity or a label that something selected carries. Errors:
+  /// kNotFound.
+  Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;
 
   struct HostSteps {
     const HostId& host;

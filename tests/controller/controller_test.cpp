@@ -16,6 +16,7 @@
 #include "controller/replay/replayer.h"
 #include "tests/controller/store/temporary_directory.h"
 #include "tests/fakes/fake_telemetry.h"
+#include "tests/fakes/full_journal.h"
 
 namespace proteus::controller {
 namespace {
@@ -74,7 +75,7 @@ class ControllerTest : public testing::Test {
   void SetUp() override {
     auto opened = store::Store::open({.directory = directory_ / "store"});
     ASSERT_TRUE(opened) << opened.error().message;
-    store_ = std::move(*opened);
+    store_ = std::make_unique<fakes::FullJournal>(std::move(*opened));
     for (int i = 0; i < 3; ++i) {
       FakeVm vm;
       vm.name = "web" + std::to_string(i);
@@ -225,7 +226,7 @@ class ControllerTest : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<fakes::FullJournal> store_;
   SharedClock clock_;
   FakeHost host_{"h1", 4, 8 * kGiB};
   wire::FrameEncoder encoder_;
@@ -262,6 +263,39 @@ TEST_F(ControllerTest, ForecastsSurviveARestartAndAllOfItIsReplayedByteForByte) 
   });
   EXPECT_EQ(journalled<store::ForecastState>().size(), 1u);
   expect_replayed_byte_for_byte(75);
+}
+
+TEST_F(ControllerTest, TheKillSwitchWorksWhileTheJournalCannotBeWrittenAndIsJournalledOnceItCan) {
+  store::OperatorInput input;
+  input.kind = store::OperatorInput::Kind::kPause;
+  input.by = "somebody";
+  run(3, [&](Controller& controller) {
+    const auto comes_true = [&](const auto& condition) {
+      const auto give_up = std::chrono::steady_clock::now() + seconds(60);
+      while (!condition()) {
+        if (std::chrono::steady_clock::now() > give_up) return false;
+        clock_.advance(seconds(1));  // for a cycle
+        std::this_thread::yield();
+      }
+      return true;
+    };
+    store_->full = true;
+    ASSERT_TRUE(comes_true([&] { return !controller.snapshot()->ingest_problem.empty(); }));
+    ASSERT_TRUE(controller.submit(input));
+    ASSERT_TRUE(comes_true([&] { return controller.snapshot()->paused; }));
+    store::OperatorInput resume = input;
+    resume.kind = store::OperatorInput::Kind::kResume;
+    EXPECT_EQ(controller.submit(resume).error().code, ErrorCode::kUnavailable) << "acting again must be on record";
+    EXPECT_TRUE(journalled<store::OperatorInput>().empty());
+    store_->full = false;
+    ASSERT_TRUE(comes_true([&] { return controller.snapshot()->ingest_problem.empty(); }));
+    ASSERT_TRUE(controller.snapshot()->paused);
+  });
+  const auto said = journalled<store::OperatorInput>();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].kind, store::OperatorInput::Kind::kPause);
+  EXPECT_EQ(said[0].by, "somebody");
+  run(1, [](Controller& controller) { EXPECT_TRUE(controller.snapshot()->paused) << "a restart does not forget it"; });
 }
 
 TEST_F(ControllerTest, WhatHostsAnswerSurvivesARestart) {

@@ -48,8 +48,8 @@ class Screen:
             parts.append(f"{name} {bar(cpu['utilisation'], mark)} {cpu['used_cores']:.2f}→{cpu['forecast_p90_cores']:.2f}/{cpu['capacity_cores']:.2f}")
         web = row["vms"]["web"]
         said = f" (20 s ago p50 said {row['said']['p50']:.2f}, p90 {row['said']['p90']:.2f})" if row["said"] else ""
-        wait = max(vm["cpu"]["run_queue_wait_ratio"] for vm in row["vms"].values())
+        wait = max(vm["cpu"]["run_queue_wait_ratio"] or 0 for vm in row["vms"].values())
         if elapsed < 2:
             print(self._paint(DIM, "           host: CPU used→p90 ahead/capacity, the mark is the forecast; web: demand; waiting: worst guest's wait per run"))
-        print(f"   {elapsed:4.0f} s  {'  '.join(parts)}  web {web['cpu']['demand_cores']:.2f}{said}  waiting {wait:.2f}", flush=True)
+        print(f"   {elapsed:4.0f} s  {'  '.join(parts)}  web {web['cpu']['demand_cores'] or 0:.2f}{said}  waiting {wait:.2f}", flush=True)
 

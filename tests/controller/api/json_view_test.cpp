@@ -83,5 +83,25 @@ TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
   EXPECT_TRUE(vms_json(snapshot)[0]["unmovable"].is_null());
 }
 
+TEST(Vms, WhatWasNeverMeasuredIsNullAndOneOfASilentHostIsNotFresh) {
+  auto state = std::make_shared<ham::ClusterState>();
+  state->hosts.resize(1);
+  state->hosts[0].id = HostId("h1");
+  state->vms.resize(1);
+  state->vms[0].host = HostId("h1");
+  Snapshot snapshot;
+  snapshot.state = state;
+  Json vm = vms_json(snapshot)[0];
+  for (const char* figure : {"used_cores", "demand_cores", "run_queue_wait_ratio", "throttled_ratio"}) {
+    EXPECT_TRUE(vm["cpu"][figure].is_null()) << figure;
+  }
+  EXPECT_FALSE(vm["fresh"].get<bool>());
+  state->hosts[0].fresh = true;
+  state->vms[0].served.emplace();
+  vm = vms_json(snapshot)[0];
+  EXPECT_EQ(vm["cpu"]["used_cores"], 0.0) << "it was, and used none";
+  EXPECT_TRUE(vm["fresh"].get<bool>());
+}
+
 }  // namespace
 }  // namespace proteus::api

@@ -124,6 +124,13 @@ TEST_F(SeriesApi, AVmOfWhichNothingIsStoredIsSaidToBeThat) {
   }
 }
 
+TEST_F(SeriesApi, ALabelThatNothingHasIsSaidToBeThat) {
+  const std::string asked = "/v1/query?kpi=memory_resident_bytes&across=sum&by=host&by=";
+  EXPECT_EQ(Json::parse(get(asked + "colour", 404))["error"]["message"],
+            "nothing that is asked for has a label 'colour'; series are grouped by entity, host, vm");
+  EXPECT_EQ(Json::parse(get(asked + "entity"))["lines"].size(), 1u);
+}
+
 TEST_F(SeriesApi, AHostOfWhichNothingIsStoredIsSaidToBeThat) {
   for (const char* path : {"/v1/query?kpi=memory_resident_bytes&", "/v1/export?", "/v1/record?"}) {
     const std::string asked = std::string(path) + "host=h1&host=elsewhere";
