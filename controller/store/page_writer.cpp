@@ -40,8 +40,8 @@ PageWriter::~PageWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
+/// While nobody else knows of it.
 Status PageWriter::load() {
-  std::lock_guard lock(state_mutex_);
   const auto position = db_.get(Family::kMeta, keys::kPositionKey);
   if (!position) return position.error();
   if (*position) next_lsn_ = ByteReader(**position).integer<std::uint64_t>();
@@ -251,7 +251,6 @@ Status PageWriter::settle(Timestamp idle_since) {
 Status PageWriter::forget_unseen(Timestamp since, Timestamp now) {
   std::lock_guard work(work_mutex_);
   if (read_only_) return {};
-  std::lock_guard lock(state_mutex_);
   RocksDb::Batch batch;
   std::map<HostId, std::vector<std::uint32_t>> forgotten;
   for (auto& [id, host] : hosts_) {
@@ -263,7 +262,9 @@ Status PageWriter::forget_unseen(Timestamp since, Timestamp now) {
     forgotten[id] = numbers;
   }
   if (forgotten.empty()) return {};
+  // Not under the state's mutex, which is taken by whoever reads the database, under its gate.
   if (const Status written = db_.write(batch, RocksDb::Sync::kLater); !written) return written;
+  std::lock_guard lock(state_mutex_);
   for (const auto& [id, numbers] : forgotten) {
     Host& host = hosts_[id];
     host.entities.forget(numbers);
