@@ -33,6 +33,7 @@
 #include "common/wire/zap_handler.h"
 #include "controller/config.h"
 #include "controller/controller.h"
+#include "controller/retention_clock.h"
 
 namespace proteus::controller {
 namespace {
@@ -98,6 +99,19 @@ Result<Loaded> load(const std::string& config_file) {
                 std::move(learned)};
 }
 
+/// believed: what the clock was the last time.
+void expire(store::Store& store, Timestamp now, RetentionClock& retention, bool& believed) {
+  const bool before = believed;
+  believed = retention.believes(now, std::chrono::steady_clock::now().time_since_epoch());
+  if (before && !believed) {
+    log::warning(
+        "this machine's clock has jumped, or is far from what is stored: nothing expires until it has gone on for a "
+        "day");
+  }
+  if (!believed) return;
+  if (Status expired = store.expire(now); !expired) log::warning("retention: {}", expired.error().message);
+}
+
 int run(const std::string& config_file) {
   Result<Loaded> loaded = load(config_file);
   if (!loaded) return fail(kExitUsage, loaded.error().message);
@@ -122,6 +136,10 @@ int run(const std::string& config_file) {
             : "";
     return fail(kExitFailed, store.error().message + advice);
   }
+
+  Result<std::vector<store::JournalEntry>> newest = (*store)->journal_tail(1);
+  if (!newest) return fail(kExitFailed, newest.error().message);
+  RetentionClock retention(newest->empty() ? std::nullopt : std::optional(newest->front().time));
 
   Queues queues;
   ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,         config.pipeline,
@@ -161,9 +179,9 @@ int run(const std::string& config_file) {
               config.telemetry_listen, config.command_listen, config.api.address, (*api)->port());
     const timespec interval{kRetentionIntervalS, 0};
     int signal = -1;
+    bool believed = true;
     while ((signal = sigtimedwait(&signals, nullptr, &interval)) < 0) {
-      if (Status expired = (*store)->expire(clock.now()); !expired)
-        log::warning("retention: {}", expired.error().message);
+      expire(**store, clock.now(), retention, believed);
       if (Status saved = (*controller)->save_forecasts(clock.now()); !saved)
         log::warning("forecasts: {}", saved.error().message);
     }

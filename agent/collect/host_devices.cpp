@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
+#include <utility>
 
 namespace proteus::collect {
 namespace {
@@ -122,8 +124,8 @@ void HostDevices::add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_
 }
 
 void HostDevices::find(std::string_view diskstats) {
-  devices_.clear();
-  slow_.clear();
+  const std::vector<Device> devices_before = std::exchange(devices_, {});
+  const std::vector<SlowFigure> slow_before = std::exchange(slow_, {});
   std::string_view rest;
   const auto stat = stat_.read();
   if (stat) rest = *stat;
@@ -159,6 +161,26 @@ void HostDevices::find(std::string_view diskstats) {
     devices_.push_back(
         {EntityKind::kHostDisk, std::string(disk->name), {{Kpi::kDiskBusyTimeNs, {}}, {Kpi::kDiskInFlightCount, {}}}});
   }
+  // What is a sum goes on from where it was.
+  const auto place_of = [&](const SlowFigure& slow, const std::vector<Device>& devices) {
+    const Device& device = devices[slow.device];
+    return std::tuple(device.kind, device.name, device.figures[slow.figure].kpi);
+  };
+  for (SlowFigure& slow : slow_) {
+    for (const SlowFigure& before : slow_before) {
+      if (place_of(slow, devices_) == place_of(before, devices_before)) slow.last_raw = before.last_raw;
+    }
+  }
+  for (Device& device : devices_) {
+    for (const Device& before : devices_before) {
+      if (device.kind != before.kind || device.name != before.name) continue;
+      for (Figure& figure : device.figures) {
+        for (const Figure& old : before.figures) {
+          if (old.kpi == figure.kpi) figure.value = old.value;
+        }
+      }
+    }
+  }
 }
 
 void HostDevices::read_cpus(std::string_view stat) {
@@ -175,7 +197,11 @@ void HostDevices::read_cpus(std::string_view stat) {
     for (auto& ticks : field) ticks = parse_number(take_word(*line)).value_or(0) * tick_ns;
     const std::array<std::int64_t, kCpuKpis.size()> values{
         field[0] + field[1], field[2], field[5] + field[6], field[4], field[7], field[3]};
-    for (std::size_t i = 0; i < values.size(); ++i) device->figures[i].value = values[i];
+    // The kernel's time of idling and of waiting for I/O may step back (proc(5)).
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::optional<std::int64_t>& value = device->figures[i].value;
+      value = std::max(values[i], value.value_or(values[i]));
+    }
     ++device;
   }
 }

@@ -81,15 +81,20 @@ ResctrlFigures Resctrl::read(const std::string& vm) const {
   ResctrlFigures figures;
   if (!vms_.contains(vm)) return figures;
   const std::string data = path(vm) + "/mon_data";
-  const auto add_to = [](std::optional<std::int64_t>& sum, const std::string& file) {
-    const auto text = read_file(file);
-    const auto value = text ? parse_number(*text) : std::nullopt;  // "Unavailable" while the hardware has no value
-    if (value) sum = sum.value_or(0) + *value;
+  const std::vector<std::string> caches = entries_with(data, "mon_L3_");
+  // Without one of the caches it is no sum: it would fall, and grow when that one tells again.
+  const auto sum_of = [&](const char* file) {
+    std::optional<std::int64_t> sum;
+    for (const std::string& cache : caches) {
+      const auto text = read_file(fmt::format("{}/{}/{}", data, cache, file));
+      const auto value = text ? parse_number(*text) : std::nullopt;  // "Unavailable" while the hardware has no value
+      if (!value) return std::optional<std::int64_t>();
+      sum = sum.value_or(0) + *value;
+    }
+    return sum;
   };
-  for (const std::string& cache : entries_with(data, "mon_L3_")) {
-    add_to(figures.llc_occupancy_bytes, fmt::format("{}/{}/llc_occupancy", data, cache));
-    add_to(figures.memory_bandwidth_bytes, fmt::format("{}/{}/mbm_total_bytes", data, cache));
-  }
+  figures.llc_occupancy_bytes = sum_of("llc_occupancy");
+  figures.memory_bandwidth_bytes = sum_of("mbm_total_bytes");
   return figures;
 }
 

@@ -34,6 +34,12 @@ struct ThreadFigures {
   std::optional<std::int64_t> thread_count;      ///< of the whole process; told by its first thread, not by procfs
 };
 
+/// Of one thread, whichever lanes they come from: procfs tells its start in hundredths of a second.
+inline bool is_same_thread(const ThreadFigures& a, const ThreadFigures& b) {
+  constexpr std::uint64_t kUserTickNs = 10'000'000;
+  return a.start_ns == b.start_ns || a.start_ns / kUserTickNs == b.start_ns / kUserTickNs;
+}
+
 /// From the best to the last resort.
 enum class ThreadLane {
   kHeldTasks,       ///< one kernel program run per tick, which holds the threads that it has looked up (kernel 6.4)

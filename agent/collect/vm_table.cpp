@@ -14,6 +14,7 @@ namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kYoungTicks = 5;
+constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
 /// New pairs change the catalog, which costs as much as a tick or two: they are gathered for so many ticks, for twice
@@ -205,7 +206,13 @@ void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
       }
     }
   }
-  if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) ++refused_count_;
+  if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) {
+    ++refused_count_;
+    log::warning("run-queue trace: {} cannot be watched; it has no run_queue_latency_ns", vm.facts->name);
+    sources_.run_queue->release_slot(*vm.slot);
+    if (slot_released_) slot_released_(*vm.slot);
+    vm.slot.reset();
+  }
 }
 
 bool VmTable::scan_threads(TrackedVm& vm) {
@@ -244,7 +251,12 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   if (young) find_groups(vm);
   if (!changed) return young && (find_kvm(vm) | find_vhost(vm));
   const auto vcpus = [](const std::vector<TrackedThread>& list) {
-    return std::count_if(list.begin(), list.end(), [](const TrackedThread& t) { return t.thread.vcpu.has_value(); });
+    std::vector<pid_t> tids;
+    for (const TrackedThread& t : list) {
+      if (t.thread.vcpu) tids.push_back(t.thread.tid);
+    }
+    std::sort(tids.begin(), tids.end());
+    return tids;
   };
   const bool vcpus_changed = vcpus(threads) != vcpus(vm.threads);
   if (vcpus_changed_ && !vm.threads.empty() && vcpus_changed) vcpus_changed_(vm.facts->id);
@@ -254,6 +266,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
   if (vm.throttling) vm.throttling->rescan();
   update_groups(vm);
+  vm.regroup_at_tick = tick_ + kRegroupTicks;
   return true;
 }
 
@@ -287,6 +300,8 @@ bool VmTable::find_vhost(TrackedVm& vm) {
   const auto workers = vhost_kthreads_->find(*vm.pid);
   if (workers == vhost_kthreads_->end()) return false;
   for (const pid_t worker : workers->second) {
+    const auto is_known = [&](const TrackedThread& t) { return t.thread.tid == worker; };
+    if (std::any_of(vm.vhost_kthreads.begin(), vm.vhost_kthreads.end(), is_known)) continue;
     vm.vhost_kthreads.push_back({.thread = {worker, std::nullopt, true}, .figures = {}});
   }
   return !vm.vhost_kthreads.empty();
@@ -379,18 +394,30 @@ bool VmTable::follow_threads() {
         std::any_of(vm.threads.begin(), vm.threads.end(), [](const TrackedThread& t) { return !t.figures; });
     const bool came = vm.thread_count && static_cast<std::size_t>(*vm.thread_count) != vm.threads.size();
     if (gone || came) changed |= scan_threads(vm);
+    if (vm.regroup_at_tick != 0 && tick_ >= vm.regroup_at_tick) {
+      vm.regroup_at_tick = 0;
+      if (vm.throttling) vm.throttling->rescan();
+      update_groups(vm);
+    }
   }
   return changed;
 }
 
 void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now) {
   vm.has_vhost |= thread.thread.vhost;
-  const std::optional<ThreadFigures> before = thread.figures;
+  if (!now) {
+    if (thread.figures) thread.last = std::make_shared<const ThreadFigures>(*thread.figures);
+    thread.figures.reset();
+    return;
+  }
+  std::optional<ThreadFigures> before = thread.figures;
+  if (!before && thread.last) before = *std::exchange(thread.last, nullptr);
   thread.figures = now;
-  if (!now) return;
   // else its id has been given to a new thread, whose counters began at zero
-  const bool same = before && before->start_ns == now->start_ns;
+  const bool same = before && is_same_thread(*before, *now);
   const ThreadFigures base = same ? *before : ThreadFigures{};
+  // Lanes differ in how finely they tell it; it must not fall from one to the other.
+  if (same) thread.figures->guest_time_ns = std::max(thread.figures->guest_time_ns, base.guest_time_ns);
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {
     vm.vhost_time_ns += ran_ns;

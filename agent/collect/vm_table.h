@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,9 +26,10 @@ namespace proteus::collect {
 
 struct TrackedThread {
   VmThread thread;
-  std::optional<ThreadFigures> figures;       ///< of this tick; nullopt if it is gone
-  std::optional<kvm_vcpu_place> kvm = {};     ///< the vCPU of KVM that it runs
-  const kvm_counters* kvm_figures = nullptr;  ///< of this tick, in the table; null: none
+  std::optional<ThreadFigures> figures;            ///< of this tick; nullopt if it is gone
+  std::optional<kvm_vcpu_place> kvm = {};          ///< the vCPU of KVM that it runs
+  const kvm_counters* kvm_figures = nullptr;       ///< of this tick, in the table; null: none
+  std::shared_ptr<const ThreadFigures> last = {};  ///< before the tick in which it could not be read; null: it could
 };
 
 /// A VM that took the CPU from another, with its slot in the trace; nullopt stands for any thread of no VM.
@@ -82,6 +84,7 @@ struct TrackedVm {
   std::uint64_t look_at_tick = 0;
   std::uint64_t look_wait_ticks = 1;
   std::uint64_t young_until_tick = 0;  ///< threads get their names a moment after they start
+  std::uint64_t regroup_at_tick = 0;   ///< and vCPUs their groups, once the thread is there; 0: not waited for
 };
 
 /// Where the figures come from. Null: this host has no such source. All outlive the table.

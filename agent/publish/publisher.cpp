@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -123,6 +124,15 @@ void Publisher::take_samples(SteadyTime now) {
 /// A catalog that controllers would refuse is a fault of this agent: it is named here, where it can be mended, and its
 /// frames are dropped.
 bool Publisher::fits_the_wire(const Sample& sample) {
+  const bool time_fits = wire::can_tell(sample.frame.time);
+  if (time_fits != std::exchange(time_fits_, time_fits)) {
+    if (time_fits) {
+      log::info("this host's clock is in its right century again");
+    } else {
+      log::error("telemetry is dropped while this host's clock is before 1970 or after 2200");
+    }
+  }
+  if (!time_fits) return false;
   if (sample.catalog == checked_catalog_) return catalog_fits_;
   checked_catalog_ = sample.catalog;
   const auto decoded = wire::decode_upstream(wire::encode(*sample.catalog));

@@ -100,6 +100,7 @@ class Publisher {
   std::vector<std::unique_ptr<Link>> links_;
   std::shared_ptr<const Catalog> checked_catalog_;
   bool catalog_fits_ = false;
+  bool time_fits_ = true;
   std::uint64_t misfits_ = 0;
 
   std::thread thread_;

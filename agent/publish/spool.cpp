@@ -68,7 +68,10 @@ Status Spool::recover() {
     next_number_ = std::max(next_number_, number + 1);
     std::uint64_t cut_bytes = 0;
     auto file = SpoolSegment::open(path, cut_bytes);
-    if (!file && file.error().code != ErrorCode::kCorrupt) return file.error();
+    if (!file && file.error().code != ErrorCode::kCorrupt) {
+      log::error("{}; it is left as it is, its frames are not sent", file.error().message);
+      continue;
+    }
     if (cut_bytes > 0) log::warning("{}: {} bytes at the end were not whole and are gone", path, cut_bytes);
     bool is_ours = false;
     if (file && !(*file)->records().empty()) {

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "common/wire/socket.h"
 #include "common/wire/telemetry_codec.h"
@@ -41,11 +42,13 @@ bool write_all(int descriptor, std::string_view bytes, std::uint64_t offset) {
   return true;
 }
 
-bool read_all(int descriptor, char* to, std::size_t length, std::uint64_t offset) {
+/// False: it ends before. Errors: the disk's.
+Result<bool> read_all(int descriptor, char* to, std::size_t length, std::uint64_t offset) {
   while (length > 0) {
     const ssize_t count = ::pread(descriptor, to, length, static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
+    if (count < 0) return from_errno(errno, "read");
+    if (count == 0) return false;
     to += count;
     length -= static_cast<std::size_t>(count);
     offset += static_cast<std::uint64_t>(count);
@@ -65,19 +68,23 @@ void put_record(std::string& out, std::string_view message) {
   out.append(message);
 }
 
-/// The record at `offset`, or nullopt if it is cut off or damaged.
-std::optional<std::string> read_record(int descriptor, std::uint64_t offset) {
+/// The record at `offset`, or nullopt if it is cut off or damaged. Errors: the disk's; it may be whole.
+Result<std::optional<std::string>> read_record(int descriptor, std::uint64_t offset) {
+  using Record = std::optional<std::string>;
   char head[kRecordHeadBytes];
-  if (!read_all(descriptor, head, sizeof head, offset)) return std::nullopt;
+  const Result<bool> has_head = read_all(descriptor, head, sizeof head, offset);
+  if (!has_head) return has_head.error();
+  if (!*has_head) return Record();
   std::uint32_t length = 0;
   std::uint64_t hash = 0;
   std::memcpy(&length, head, sizeof length);
   std::memcpy(&hash, head + sizeof length, sizeof hash);
-  if (length > wire::kTelemetryMessageBytesMax) return std::nullopt;
+  if (length > wire::kTelemetryMessageBytesMax) return Record();
   std::string bytes(length, '\0');
-  if (!read_all(descriptor, bytes.data(), length, offset + kRecordHeadBytes)) return std::nullopt;
-  if (hash_of(bytes) != hash) return std::nullopt;
-  return bytes;
+  const Result<bool> has_all = read_all(descriptor, bytes.data(), length, offset + kRecordHeadBytes);
+  if (!has_all) return has_all.error();
+  if (!*has_all || hash_of(bytes) != hash) return Record();
+  return Record(std::move(bytes));
 }
 
 }  // namespace
@@ -102,13 +109,17 @@ Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) return from_errno(errno, fmt::format("open {}", path));
   std::string magic(kMagic.size(), '\0');
-  if (!read_all(descriptor, magic.data(), magic.size(), 0) || magic != kMagic) {
+  const Result<bool> begins = read_all(descriptor, magic.data(), magic.size(), 0);
+  if (!begins) return with_context(begins.error(), path);
+  if (!*begins || magic != kMagic) {
     return Error{ErrorCode::kCorrupt, fmt::format("{} is not a spool file", path)};
   }
   segment->bytes_ = kMagic.size();
-  while (const auto message = read_record(descriptor, segment->bytes_)) {
-    if (!segment->index(segment->bytes_ + kRecordHeadBytes, *message)) break;
-    segment->bytes_ += kRecordHeadBytes + message->size();
+  for (;;) {
+    const auto message = read_record(descriptor, segment->bytes_);
+    if (!message) return with_context(message.error(), path);
+    if (!*message || !segment->index(segment->bytes_ + kRecordHeadBytes, **message)) break;
+    segment->bytes_ += kRecordHeadBytes + (*message)->size();
   }
   cut_bytes = static_cast<std::uint64_t>(status.st_size) - segment->bytes_;
   if (cut_bytes > 0 && ::ftruncate(descriptor, static_cast<off_t>(segment->bytes_)) != 0) {
@@ -162,8 +173,9 @@ Status SpoolSegment::append(const std::vector<std::string>& messages) {
 
 Result<std::string> SpoolSegment::read(const Record& record) const {
   auto message = read_record(descriptor_, record.offset - kRecordHeadBytes);
-  if (!message) return Error{ErrorCode::kCorrupt, fmt::format("{} is damaged at byte {}", path_, record.offset)};
-  return std::move(*message);
+  if (!message) return with_context(message.error(), path_);
+  if (!*message) return Error{ErrorCode::kCorrupt, fmt::format("{} is damaged at byte {}", path_, record.offset)};
+  return std::move(**message);
 }
 
 void SpoolSegment::flush() {

@@ -147,8 +147,8 @@ Result<Upstream> read_frame(schema::Frame::Reader in) {
   if (frame.base_sequence != 0 && frame.base_sequence != frame.previous_sequence) {
     return corrupt("a frame's base is not the frame before it");
   }
-  if (in.getTimeNs() < 0 || in.getTimeNs() > kTimeNsMax) return corrupt("frame's time is out of its limits");
   frame.time = from_unix_ns(in.getTimeNs());
+  if (!can_tell(frame.time)) return corrupt("frame's time is out of its limits");
   if (in.getPresence().size() > (kSeriesMax + 7) / 8) return corrupt("frame is too wide");
   frame.presence = read_bytes(in.getPresence());
   frame.values = read_bytes(in.getValues());
@@ -278,15 +278,33 @@ void FrameEncoder::encode(const Sample& sample, std::vector<std::string>& messag
   previous_sequence_ = frame.sequence;
 }
 
+bool can_tell(Timestamp time) {
+  return time >= Timestamp{} && to_unix_ns(time) <= kTimeNsMax;
+}
+
+Result<bool> KnownCatalogs::knows(const Catalog& catalog) const {
+  const auto boot = boots_.find(catalog.boot_id);
+  if (boot == boots_.end()) return false;
+  for (const auto& known : boot->second) {
+    if (known->catalog->version != catalog.version) continue;
+    if (known->catalog->series == catalog.series && known->catalog->entities == catalog.entities) return true;
+    return corrupt(fmt::format("catalog {} of {} differs from the one that bore the same version before",
+                               catalog.version, catalog.host.value));
+  }
+  return false;
+}
+
 Status KnownCatalogs::add(Catalog catalog) {
+  const Result<bool> is_known = knows(catalog);
+  if (!is_known) return is_known.error();
   const auto [boot, is_new] = boots_.try_emplace(catalog.boot_id);
   if (is_new) note_boot(boots_, boot_order_, catalog.boot_id);
   auto& catalogs = boot->second;
-  for (const auto& known : catalogs) {
-    if (known->catalog->version != catalog.version) continue;
-    if (known->catalog->series == catalog.series && known->catalog->entities == catalog.entities) return {};
-    return corrupt(fmt::format("catalog {} of {} differs from the one that bore the same version before",
-                               catalog.version, catalog.host.value));
+  if (*is_known) {
+    const auto known = std::find_if(catalogs.begin(), catalogs.end(),
+                                    [&](const auto& one) { return one->catalog->version == catalog.version; });
+    std::rotate(known, known + 1, catalogs.end());
+    return {};
   }
   std::vector<std::int64_t> quanta = quanta_of(catalog);
   catalogs.push_back(std::make_shared<const KnownCatalog>(

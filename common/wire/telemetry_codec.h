@@ -52,6 +52,9 @@ struct Ack {
 std::string encode(const Ack& ack);
 Result<Ack> decode_ack(std::string_view bytes);
 
+/// Whether a frame may bear this time: from 1970 to 2200. Another is a broken clock's.
+bool can_tell(Timestamp time);
+
 /// Makes the stream of one agent to one reader: a controller, or a file.
 /// Values are floored to the quantum of their KPI.
 class FrameEncoder {
@@ -82,10 +85,13 @@ struct KnownCatalog {
   std::vector<std::int64_t> quanta;
 };
 
-/// The last catalogs of each of the last boots of one host.
+/// The last catalogs of each of the last boots of one host. Whoever is given the same catalogs in the same order knows
+/// the same ones.
 class KnownCatalogs {
  public:
   /// Errors: kCorrupt if this boot and version named other series before.
+  Result<bool> knows(const Catalog& catalog) const;
+  /// One that is known already becomes the newest again. Errors: as knows().
   Status add(Catalog catalog);
   /// Errors: kNotFound.
   Result<std::shared_ptr<const KnownCatalog>> find(const EncodedFrame& frame) const;
@@ -117,6 +123,7 @@ class FrameBases {
 class FrameDecoder {
  public:
   /// Errors: as KnownCatalogs.
+  Result<bool> knows(const Catalog& catalog) const { return catalogs_.knows(catalog); }
   Status add(Catalog catalog) { return catalogs_.add(std::move(catalog)); }
   /// Errors: as KnownCatalogs and FrameBases. After an error the state is as before.
   Result<Sample> decode(const EncodedFrame& frame);

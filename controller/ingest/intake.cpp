@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kBootsPerHostMax = 8;
 constexpr Nanoseconds kAskIntervalMin = std::chrono::milliseconds(500);
 constexpr Nanoseconds kAskIntervalMax = std::chrono::seconds(60);
+// Of a host that was silent for so long the store may have dropped what it had sent: it is asked for its stream.
+constexpr Nanoseconds kSilence = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -17,21 +19,28 @@ Result<Intake::Outcome> Intake::take(const HostId& user, const std::string& link
                                      Timestamp now) {
   auto message = wire::decode_upstream(bytes);
   if (!message) return message.error();
-  if (auto* catalog = std::get_if<Catalog>(&*message)) {
+  auto* catalog = std::get_if<Catalog>(&*message);
+  if (catalog != nullptr) {
     if (auto checked = wire::check_sender(user, catalog->host); !checked) return checked.error();
-    return take_catalog(user, hosts_[user], std::move(*catalog), bytes, now);
   }
-  return take_frame(user, hosts_[user], link, std::get<wire::EncodedFrame>(*message), bytes, now);
+  Host& host = hosts_[user];
+  if (now - host.heard_at > kSilence) host.decoder = {};
+  host.heard_at = now;
+  if (catalog != nullptr) return take_catalog(user, host, std::move(*catalog), bytes, now);
+  return take_frame(user, host, link, std::get<wire::EncodedFrame>(*message), bytes, now);
 }
 
 Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes,
                                              Timestamp now) {
   const std::uint64_t boot_id = catalog.boot_id;
   const std::uint32_t version = catalog.version;
+  // What is stored is decoded by others, too, who must know what this decoder knows: it is given no catalog that is
+  // not stored, and one that it has forgotten is stored anew.
+  const auto known = host.decoder.knows(catalog);
+  if (!known) return known.error();
+  if (*known) return Outcome::kRepeat;
+  if (const auto boot = boot_of(user, host, boot_id); !boot) return boot.error();
   if (auto added = host.decoder.add(std::move(catalog)); !added) return added.error();
-  const auto boot = boot_of(user, host, boot_id);
-  if (!boot) return boot.error();
-  if (!(*boot)->catalogs.insert(version).second) return Outcome::kRepeat;
   messages_.push_back({.received = now,
                        .host = user,
                        .boot_id = boot_id,
@@ -122,7 +131,7 @@ Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint
   }
   state.boot_order.push_back(boot_id);
   const std::uint64_t sequence = durable->value_or(0);
-  return &state.boots.emplace(boot_id, Boot{sequence, sequence, {}}).first->second;
+  return &state.boots.emplace(boot_id, Boot{sequence, sequence}).first->second;
 }
 
 }  // namespace proteus::ingest

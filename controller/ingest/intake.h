@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,10 +53,10 @@ class Intake {
   struct Boot {
     std::uint64_t durable_sequence = 0;
     std::uint64_t taken_sequence = 0;  // durable, or in the batch
-    std::set<std::uint32_t> catalogs;  // stored by this process, or in the batch
   };
   struct Host {
-    wire::FrameDecoder decoder;
+    wire::FrameDecoder decoder;  // its catalogs are stored, or in the batch, in the order in which it was given them
+    Timestamp heard_at{};
     std::map<std::uint64_t, Boot> boots;
     std::deque<std::uint64_t> boot_order;
     Timestamp asked_at{};

@@ -16,40 +16,90 @@ constexpr Nanoseconds kIdle = std::chrono::minutes(15);
 // No frame's keyframe is older than this (60 frames at the longest tick).
 constexpr Nanoseconds kKeyframeAge = std::chrono::hours(1);
 
-/// Walks a family from its floor to the first entry that is young, counting what it passes.
-struct Walk {
-  std::uint64_t floor_lsn = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;  // of telemetry
+// What is stamped so far ahead was so by a clock that has been set right since.
+constexpr Nanoseconds kAhead = std::chrono::hours(1);
+
+struct WalkTo {
+  Timestamp cutoff;  // what is older goes
+  Timestamp now;
+  std::uint64_t lsn_max = std::numeric_limits<std::uint64_t>::max();
 };
 
-Result<Walk> walk_to(const RocksDb& db, Family family, std::uint64_t floor_lsn, Timestamp cutoff,
-                     std::uint64_t lsn_max) {
-  Walk walk{.floor_lsn = floor_lsn};
-  RocksDb::Cursor cursor = db.cursor(family, nullptr, true);
-  for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
-    const auto lsn = keys::parse_lsn_key(cursor.key());
-    if (!lsn) return lsn.error();
+/// Walks a family from its floor to the first entry that is young, counting what it passes. One that lies ahead is as
+/// old as what was stored after it.
+class Walk {
+ public:
+  Walk(const RocksDb& db, Family family, std::uint64_t from_lsn, const WalkTo& to)
+      : floor_lsn(from_lsn), db_(db), family_(family), to_(to) {}
+
+  std::uint64_t floor_lsn;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  // of telemetry
+
+  Status run() {
+    RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
+    std::uint64_t passed_lsn = 0;  // everything before it goes
+    for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
+      const Result<Entry> entry = read(cursor);
+      if (!entry) return entry.error();
+      if (entry->lsn >= to_.lsn_max) break;
+      if (is_ahead(*entry) && entry->lsn >= passed_lsn) {
+        const Result<std::uint64_t> old = old_one_behind(entry->lsn);
+        if (!old) return old.error();
+        if (*old == 0) break;
+        passed_lsn = *old;
+      } else if (entry->time >= to_.cutoff && entry->lsn >= passed_lsn) {
+        break;
+      }
+      floor_lsn = entry->lsn + 1;
+      entries += 1;
+      bytes += entry->bytes;
+    }
+    return cursor.status();
+  }
+
+ private:
+  struct Entry {
+    std::uint64_t lsn = 0;
     Timestamp time;
     std::uint64_t bytes = 0;
-    if (family == Family::kRaw) {
+  };
+
+  bool is_ahead(const Entry& entry) const { return entry.time > to_.now + kAhead; }
+
+  Result<Entry> read(const RocksDb::Cursor& cursor) const {
+    const auto lsn = keys::parse_lsn_key(cursor.key());
+    if (!lsn) return lsn.error();
+    if (family_ == Family::kRaw) {
       const auto message = keys::parse_raw_value(*lsn, cursor.value());
       if (!message) return message.error();
-      time = message->received;
-      bytes = message->bytes.size();
-    } else {
-      const auto entry = keys::parse_journal_value(cursor.value());
-      if (!entry) return entry.error();
-      time = entry->time;
+      return Entry{*lsn, message->received, message->bytes.size()};
     }
-    if (time >= cutoff || *lsn >= lsn_max) break;
-    walk.floor_lsn = *lsn + 1;
-    walk.entries += 1;
-    walk.bytes += bytes;
+    const auto entry = keys::parse_journal_value(cursor.value());
+    if (!entry) return entry.error();
+    return Entry{*lsn, entry->time, 0};
   }
-  if (const Status status = cursor.status(); !status) return status.error();
-  return walk;
-}
+
+  /// The first after `lsn` that does not lie ahead, about: however many do, few are looked at. 0 if it is young or
+  /// there is none.
+  Result<std::uint64_t> old_one_behind(std::uint64_t lsn) const {
+    RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
+    for (std::uint64_t step = 1; step < to_.lsn_max - lsn; step *= 2) {
+      cursor.seek(keys::lsn_key(lsn + step));
+      if (!cursor.valid()) break;
+      const Result<Entry> entry = read(cursor);
+      if (!entry) return entry.error();
+      if (is_ahead(*entry)) continue;
+      return entry->time < to_.cutoff && entry->lsn < to_.lsn_max ? entry->lsn : 0;
+    }
+    if (const Status status = cursor.status(); !status) return status.error();
+    return std::uint64_t{0};
+  }
+
+  const RocksDb& db_;
+  Family family_;
+  WalkTo to_;
+};
 
 }  // namespace
 
@@ -154,12 +204,11 @@ Status RocksStore::expire(Timestamp now) {
   // A full disk is no reason not to expire. What is in no page yet stays, and so does what decoding it takes.
   Timestamp raw_cutoff = now - options_.raw_retention;
   if (const auto oldest = pages_->oldest_in_head()) raw_cutoff = std::min(raw_cutoff, *oldest - kKeyframeAge);
-  const auto raw = walk_to(*db_, Family::kRaw, old.raw_lsn, raw_cutoff, pages_->position());
-  if (!raw) return raw.error();
-  const auto journal = walk_to(*db_, Family::kJournal, old.journal_lsn, now - options_.journal_retention,
-                               std::numeric_limits<std::uint64_t>::max());
-  if (!journal) return journal.error();
-  if (raw->entries == 0 && journal->entries == 0) {
+  Walk raw(*db_, Family::kRaw, old.raw_lsn, {.cutoff = raw_cutoff, .now = now, .lsn_max = pages_->position()});
+  if (Status walked = raw.run(); !walked) return walked;
+  Walk journal(*db_, Family::kJournal, old.journal_lsn, {.cutoff = now - options_.journal_retention, .now = now});
+  if (Status walked = journal.run(); !walked) return walked;
+  if (raw.entries == 0 && journal.entries == 0) {
     std::lock_guard lock(append_mutex_);
     auto kept = kept_journal_lsns();
     if (!kept) return kept.error();
@@ -169,11 +218,11 @@ Status RocksStore::expire(Timestamp now) {
   {
     std::lock_guard lock(append_mutex_);
     keys::State next = state_;
-    next.raw_floor_lsn = raw->floor_lsn;
-    next.journal_floor_lsn = journal->floor_lsn;
-    next.expired.raw_messages += raw->entries;
-    next.expired.raw_bytes += raw->bytes;
-    next.expired.journal_entries += journal->entries;
+    next.raw_floor_lsn = raw.floor_lsn;
+    next.journal_floor_lsn = journal.floor_lsn;
+    next.expired.raw_messages += raw.entries;
+    next.expired.raw_bytes += raw.bytes;
+    next.expired.journal_entries += journal.entries;
     auto kept = kept_journal_lsns();
     if (!kept) return kept.error();
     RocksDb::Batch batch;
@@ -184,11 +233,11 @@ Status RocksStore::expire(Timestamp now) {
     state_ = next;
     db_->set_expiry(expiry_of(next, std::move(*kept), now));
   }
-  if (raw->entries > 0) {
-    const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw->floor_lsn), true);
+  if (raw.entries > 0) {
+    const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw.floor_lsn), true);
     if (!status) return status;
   }
-  if (journal->entries > 0) return db_->compact_before(Family::kJournal, keys::lsn_key(journal->floor_lsn), false);
+  if (journal.entries > 0) return db_->compact_before(Family::kJournal, keys::lsn_key(journal.floor_lsn), false);
   return {};
 }
 

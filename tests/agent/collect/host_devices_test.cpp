@@ -75,6 +75,32 @@ TEST_F(HostDevicesTest, FollowsTicksAndTheWrapOfAnEnergyCounter) {
   EXPECT_EQ(value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj), 1050);
 }
 
+TEST_F(HostDevicesTest, SumsGoOnWhenADeviceComes) {
+  HostDevices devices(root.path());
+  devices.refresh();
+  root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "50\n");
+  for (int i = 0; i < 11; ++i) devices.refresh();
+  ASSERT_EQ(value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj), 1050);
+  root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "60\n");
+  root.write("/sys/block/sdb/size", "1\n");
+  root.write("/proc/diskstats", disks(1) + " 8 16 sdb 1 0 8 1 0 0 0 0 0 9 9\n");
+  EXPECT_TRUE(devices.refresh());
+  EXPECT_EQ(value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj), 1060);
+}
+
+TEST_F(HostDevicesTest, TimesThatTheKernelSetsBackDoNotFall) {
+  HostDevices devices(root.path());
+  devices.refresh();
+  const std::int64_t tick = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
+  root.write("/proc/stat", "cpu  9 9 9 9\ncpu0 1 2 3 3 4 6 7 8 1 1\ncpu1 10 0 0 0 0 0 0 0\nintr 5\n");
+  devices.refresh();
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "0", Kpi::kCpuIowaitTimeNs), 5 * tick);
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "0", Kpi::kCpuIdleTimeNs), 4 * tick);
+  root.write("/proc/stat", "cpu  9 9 9 9\ncpu0 1 2 3 6 7 6 7 8 1 1\ncpu1 10 0 0 0 0 0 0 0\nintr 5\n");
+  devices.refresh();
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "0", Kpi::kCpuIowaitTimeNs), 7 * tick);
+}
+
 TEST_F(HostDevicesTest, ADiskThatBeginsToWorkAppears) {
   HostDevices devices(root.path());
   devices.refresh();

@@ -44,7 +44,9 @@ TEST(Resctrl, GroupsLiveAsLongAsTheirVm) {
     EXPECT_TRUE(resctrl->add("a", {&thread, 1}));
     const ResctrlFigures figures = resctrl->read("a");
     EXPECT_EQ(figures.llc_occupancy_bytes, 120);
-    EXPECT_EQ(figures.memory_bandwidth_bytes, 7);
+    EXPECT_EQ(figures.memory_bandwidth_bytes, std::nullopt) << "a sum without one of its parts is none";
+    root.write(group + "/mon_data/mon_L3_01/mbm_total_bytes", "5\n");
+    EXPECT_EQ(resctrl->read("a").memory_bandwidth_bytes, 12);
     root.remove(group + "/tasks");
     root.remove(group + "/mon_data");
     resctrl->remove("a");

@@ -199,10 +199,51 @@ TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
   reader.threads[75].run_time_ns = 40;
   table.update(inventory);
   reader.threads[75] = {};
-  reader.threads[75].start_ns = 2;
+  reader.threads[75].start_ns = 20'000'000;
   reader.threads[75].run_time_ns = 7;
   table.update(inventory);
   EXPECT_EQ(table.vms().at(kVm).emulator_time_ns, 47);
+}
+
+TEST_F(VmTableTest, AThreadThatComesFromAnotherLaneIsTheSameThread) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "CPU 0/KVM", 123'456'789);
+  add_thread(70, 75, "worker", 123'456'789);
+  for (const pid_t tid : {70, 75}) {
+    reader.threads[tid].run_time_ns = 40'000'000;
+    reader.threads[tid].guest_time_ns = 35'000'000;
+  }
+  table.update(inventory);
+  for (const pid_t tid : {70, 75}) {
+    reader.threads[tid].start_ns = 120'000'000;  // as procfs tells it
+    reader.threads[tid].run_time_ns = 50'000'000;
+    reader.threads[tid].guest_time_ns = 30'000'000;
+  }
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_EQ(vm.emulator_time_ns, 50'000'000);
+  EXPECT_EQ(vm.threads[0].figures->guest_time_ns, 35'000'000) << "told in hundredths of a second, and rounded down";
+}
+
+TEST_F(VmTableTest, AThreadThatCannotBeReadForAWhileGoesOnFromWhereItWas) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 75, "worker");
+  reader.threads[75].run_time_ns = 40;
+  table.update(inventory);
+  const ThreadFigures worker = reader.threads[75];
+  reader.threads.erase(75);
+  table.update(inventory);
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  ASSERT_EQ(vm.threads.size(), 2u);
+  EXPECT_FALSE(vm.threads[1].figures);
+  reader.threads[75] = worker;
+  reader.threads[75].run_time_ns = 55;
+  table.update(inventory);
+  EXPECT_EQ(vm.emulator_time_ns, 55);
+  ASSERT_TRUE(vm.threads[1].figures);
+  EXPECT_EQ(vm.threads[1].figures->run_time_ns, 55);
 }
 
 TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
@@ -295,6 +336,8 @@ TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
   table.update(inventory);
   table.update(inventory);
   EXPECT_EQ(table.refused_count(), 1);
+  EXPECT_FALSE(table.vms().at(kVm).slot) << "its histograms are absent, not zero";
+  EXPECT_EQ(trace.free.size(), 2u);
 }
 
 TEST_F(VmTableTest, TheHookFollowsAVmToItsNextProcess) {

@@ -240,6 +240,23 @@ TEST_F(Telemetry, ACatalogThatCannotBeSentIsNamedByTheAgent) {
   expect_complete();
 }
 
+TEST_F(Telemetry, AFrameOfAClockThatIsWrongByCenturiesBlocksNothing) {
+  start_ingest();
+  start_publisher();
+  produce(1, 2);
+  std::mt19937_64 random(1);
+  Sample wrong = make_sample(catalog_, 3, random);
+  for (const std::int64_t year : {-1, 240}) {
+    wrong.frame.time = Timestamp{} + year * std::chrono::hours(24 * 365);
+    samples_->push(wrong);
+    ++wrong.frame.sequence;
+  }
+  produce(5, 6);
+  ASSERT_TRUE(all_acknowledged());
+  EXPECT_EQ(publisher_->dropped_frames(), 2u);
+  expect_complete();
+}
+
 TEST_F(Telemetry, EveryControllerGetsEverything) {
   start_ingest();
   MemoryStore other_store;

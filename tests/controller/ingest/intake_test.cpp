@@ -175,6 +175,60 @@ TEST_F(IntakeTest, GarbageIsRefusedAndLeavesNoTrace) {
   EXPECT_EQ(take(next[0]).value(), Outcome::kStored);
 }
 
+TEST_F(IntakeTest, WhateverIsTakenOfAStreamOfManyCatalogsCanBeReadFromTheStore) {
+  // Ten catalogs of five frames each; the first fifteen frames and their catalogs are lost, then all is sent again.
+  std::vector<std::vector<std::string>> parts;
+  const auto stream = [&] {
+    parts.clear();
+    wire::FrameEncoder encoder;
+    for (std::uint32_t version = 1; version <= 10; ++version) {
+      catalog_ = make_catalog("h1", 5, version, static_cast<int>(version));
+      std::vector<std::string>& part = parts.emplace_back();
+      for (std::uint64_t sequence = 5 * version - 4; sequence <= 5 * version; ++sequence) {
+        std::optional<Sample>& sample = samples_[{5, sequence}];
+        if (!sample) sample = make_sample(catalog_, sequence, random_);
+        encoder.encode(*sample, part);
+      }
+    }
+  };
+  stream();
+  for (std::size_t part = 3; part < parts.size(); ++part) {
+    for (const std::string& message : parts[part]) ASSERT_TRUE(take(message));
+  }
+  commit();
+  stream();
+  for (const auto& part : parts) {
+    for (const std::string& message : part) ASSERT_TRUE(take(message));
+  }
+  EXPECT_EQ(commit().at(0).ack.sequence, 50u);
+  wire::TelemetryReader reader;
+  std::uint64_t read = 0;
+  store::Store::Visitor visitor;
+  visitor.raw = [&](const store::RawMessage& message) {
+    const auto sample = reader.read(message.host, message.bytes);
+    EXPECT_TRUE(sample) << sample.error().message;
+    if (!sample || !*sample) return true;
+    EXPECT_EQ((*sample)->frame.sequence, ++read);
+    return true;
+  };
+  visitor.journal = [](const store::JournalEntry&) { return true; };
+  ASSERT_TRUE(store_.scan_lsn(0, 1000, visitor));
+  EXPECT_EQ(read, 50u);
+}
+
+TEST_F(IntakeTest, AHostThatWasSilentForLongIsAskedForItsCatalogAgain) {
+  take_all(frames(1, 2));
+  commit();
+  now_ += std::chrono::minutes(11);
+  EXPECT_EQ(take(frames(3, 3).at(0)).value(), Outcome::kWanted);
+  EXPECT_EQ(commit().at(0).ack.want, Want::kCatalog);
+  encoder_.begin_stream();
+  const auto again = frames(3, 3);
+  ASSERT_EQ(again.size(), 2u);
+  EXPECT_EQ(take(again[0]).value(), Outcome::kStored) << "what was stored of it may have expired";
+  EXPECT_EQ(take(again[1]).value(), Outcome::kStored);
+}
+
 TEST_F(IntakeTest, WhatIsStoredReplays) {
   take_all(frames(1, 5));
   commit();

@@ -347,6 +347,29 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   EXPECT_EQ(next, 3004u);  // numbers are never used again
 }
 
+TEST_F(RocksStoreTest, WhatAClockThatWasAheadHasStampedExpiresWithWhatCameAfterIt) {
+  options_.raw_retention = hours(1);
+  options_.journal_retention = hours(1);
+  reopen();
+  for (std::uint64_t i = 1; i <= 300; ++i) {
+    const bool ahead = i > 100 && i <= 150;
+    const Timestamp time = kStart + seconds(30 * i) + (ahead ? hours(24 * 365) : hours(0));
+    add(frame("h1", 1, i, i - 1, time));
+    add(time, Cycle{i, 0, 0});
+  }
+  const auto left_at = [&](std::uint64_t i) {
+    EXPECT_TRUE(store_->expire(kStart + seconds(30 * i) + hours(1)));
+    EXPECT_EQ(store_->figures().journal_entries, store_->figures().raw_messages);
+    return store_->figures().raw_messages;
+  };
+  EXPECT_EQ(left_at(51), 250u);
+  EXPECT_EQ(left_at(101), 200u) << "what came before them; nothing after them is old";
+  EXPECT_EQ(left_at(151), 200u);
+  EXPECT_EQ(left_at(201), 100u);
+  EXPECT_EQ(left_at(301), 0u);
+  EXPECT_TRUE(scanned(Timestamp::min(), Timestamp::max()).empty());
+}
+
 TEST_F(RocksStoreTest, ExpireSparesOpenActionsAndTheLastStart) {
   Started started;
   started.term = 9;
