@@ -179,6 +179,11 @@ int check(const std::string& config_file, bool config_given, bool json) {
     config = *loaded;
   }
   if (Status ready = log::init("proteus-agent", "error"); !ready) return fail(kExitFailed, ready.error().message);
+  if (::geteuid() != 0) {
+    std::fprintf(stderr,
+                 "proteus-agent: not run by root, whose rights kernel programs take: what follows is what this "
+                 "user can have\n");
+  }
   const std::vector<CheckRow> rows = run_checks(collector_options(config));
   std::cout << (json ? check_json(rows) + "\n" : check_table(rows));
   return 0;

@@ -201,7 +201,7 @@ void TomlDocument::Table::read_duration(std::string_view key, Nanoseconds& out, 
     problem(key, fmt::format("'{}' must be a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\"", key));
   } else if (*value < min.count() || *value > max.count()) {
     problem(key,
-            fmt::format("'{}' is {}, but must be from {} s to {} s", key, *text, to_seconds(min), to_seconds(max)));
+            fmt::format("'{}' is {}, but must be from {:g} s to {:g} s", key, *text, to_seconds(min), to_seconds(max)));
   } else {
     out = Nanoseconds{*value};
   }

@@ -163,6 +163,7 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
                         : text.back() == 'm' ? 60
                         : text.back() == 'h' ? 3600
                         : text.back() == 'd' ? 86400
+                        : text.back() == 'w' ? 7 * 86400
                                              : 0;
     if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount < 1e7) {
       return now - from_seconds(amount * unit);
@@ -176,7 +177,10 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
   std::tm utc{};
   std::istringstream in(text);
   in >> std::get_time(&utc, "%Y-%m-%dT%H:%M:%S");
-  if (!in.fail()) {
+  const std::chrono::year_month_day day{std::chrono::year(utc.tm_year + 1900),
+                                        std::chrono::month(static_cast<unsigned>(utc.tm_mon + 1)),
+                                        std::chrono::day(static_cast<unsigned>(utc.tm_mday))};
+  if (!in.fail() && day.ok()) {
     double fraction = 0;
     std::string tail;
     std::getline(in, tail);
@@ -191,7 +195,9 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
   }
   return Error{
       ErrorCode::kInvalidArgument,
-      fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\" or \"-15m\"", text)};
+      fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\", or \"-15m\" (s, m, "
+                  "h, d, w)",
+                  text)};
 }
 
 Json to_json(const Operation& operation) {

@@ -120,6 +120,9 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
   if (const std::string text = one(parameters, "q"); !text.empty()) {
     const auto quantile = parse_number("q, the quantile", text);
     if (!quantile) return quantile.error();
+    if (query.function != store::Function::kQuantile) {
+      return invalid("a quantile is asked for, but not the function quantile");
+    }
     query.quantile = *quantile;
   }
   const auto across = store::parse_across(one(parameters, "across"));

@@ -46,7 +46,10 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script +=
       "_proteusctl() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} command= words= word\n"
+      "  local before=\n"
       "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+      "    case $before in --url | --token-file | --ca-file) before=; continue ;; esac\n"
+      "    before=$word\n"
       "    case $word in -*) ;; *) command=$word; break ;; esac\n"
       "  done\n"
       "  case $command in\n";

@@ -408,10 +408,20 @@ int run(int argc, char** argv) {
 
   add_examples(app);
 
+  app.allow_extras();  // so that a command that does not exist can be named
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    if (unknown.empty() || !app.get_subcommands().empty()) return app.exit(error), kUsage;
+    std::cerr << "proteusctl: there is no command '" << unknown.front() << "'; proteusctl --help lists them\n";
+    return kUsage;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  if (const std::vector<std::string> unknown = app.remaining(true); !unknown.empty()) {
+    std::cerr << "proteusctl: '" << unknown.front() << "' is not understood; run with --help for more information\n";
+    return kUsage;
   }
   const std::string command = app.get_subcommands().front()->get_name();
   if (command == "completion") {

@@ -24,11 +24,11 @@ std::string figure_of(const Json& value) {
   return value.is_number() ? fmt::format("{:.2f}", value.get<double>()) : "-";
 }
 
-/// The clock part of an RFC 3339 time, for lists in which the day goes without saying.
-std::string clock_of(const Json& time) {
+/// An RFC 3339 time in UTC for a column of them.
+std::string time_of(const Json& time) {
   if (!time.is_string()) return "-";
   const auto text = time.get<std::string>();
-  return text.size() >= 24 ? text.substr(11, 12) : text;
+  return text.size() >= 24 ? text.substr(0, 10) + " " + text.substr(11, 12) : text;
 }
 
 std::vector<std::string> score_cells(const std::string& label, const Json& score, double nothing) {
@@ -346,7 +346,7 @@ std::string print_action(const Json& action, const VmNames& names) {
   }
   Table steps({"TIME", "AT AGENT", "STATE", "WORD"});
   for (const Json& step : action.at("transitions")) {
-    steps.add({clock_of(step.at("time")), clock_of(step.at("agent_time")), step.at("to").get<std::string>(),
+    steps.add({time_of(step.at("time")), time_of(step.at("agent_time")), step.at("to").get<std::string>(),
                step.at("message").get<std::string>()});
   }
   if (!steps.empty()) text += "\n" + steps.text();
@@ -422,7 +422,7 @@ std::string print_history(const Json& entries, const VmNames& names) {
     } else if (type == "cycle") {
       id = number("number");
     }
-    table.add({clock_of(entry->at("time")), type, id, vm, word});
+    table.add({time_of(entry->at("time")), type, id, vm, word});
   }
   return table.text();
 }

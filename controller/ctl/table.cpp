@@ -63,7 +63,12 @@ std::string format_seconds(double seconds) {
   const double size = std::abs(seconds);
   if (size < 1) return fmt::format("{:.0f} ms", seconds * 1e3);
   if (size < 120) return fmt::format("{:.1f} s", seconds);
-  if (size < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  if (size < 7200) {
+    const double whole = std::round(seconds);
+    const double rest = std::fmod(whole, 60);
+    return rest == 0 ? fmt::format("{:.0f} min", whole / 60)
+                     : fmt::format("{:.0f} min {:.0f} s", std::trunc(whole / 60), std::abs(rest));
+  }
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 

@@ -299,6 +299,9 @@ Result<QueryFrame> check(const Query& query) {
   if (function == Function::kQuantile && !(query.quantile >= 0 && query.quantile <= 1)) {
     return invalid("a quantile is from 0 to 1");
   }
+  if (is_histogram && query.across != Across::kNone && query.across != Across::kSum) {
+    return invalid(fmt::format("{} is a histogram: its series are joined by sum, bucket by bucket", kpi.name));
+  }
   if (!query.by.empty() && query.across == Across::kNone) {
     return invalid("to group series, say how they are joined: sum, mean, min or max");
   }

@@ -25,6 +25,8 @@ TEST(Format, BytesAndSeconds) {
   EXPECT_EQ(format_seconds(0.85), "850 ms");
   EXPECT_EQ(format_seconds(12.34), "12.3 s");
   EXPECT_EQ(format_seconds(240), "4 min");
+  EXPECT_EQ(format_seconds(250), "4 min 10 s");
+  EXPECT_EQ(format_seconds(-190.2), "-3 min 10 s");
 }
 
 }  // namespace
