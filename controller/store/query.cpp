@@ -6,6 +6,9 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include "controller/store/series_keys.h"
 
@@ -105,8 +108,13 @@ std::string group_value(const std::string& by, const HostId& host, const Selecte
 
 class Runner {
  public:
-  Runner(const Query& query, const std::function<bool(const QueryResult&)>& visit)
-      : query_(query), visit_(visit), kind_(info(query.selector.kpi).kind), steps_(grid_of(query).size()) {}
+  /// moved: VMs whose series on several hosts are joined as one.
+  Runner(const Query& query, const std::function<bool(const QueryResult&)>& visit, std::set<std::string> moved = {})
+      : query_(query),
+        visit_(visit),
+        kind_(info(query.selector.kpi).kind),
+        steps_(grid_of(query).size()),
+        moved_(std::move(moved)) {}
 
   /// Each series is a line of its own.
   bool take(const SeriesReader::HostSteps& host) {
@@ -126,12 +134,65 @@ class Runner {
 
   /// Series are joined into lines, stretch by stretch.
   void join(const SeriesReader::Stretch& stretch) {
+    if (!moved_.empty() && moved_.contains(stretch.entity.vm_uuid)) return gather(stretch);
     if (joined_host_ != stretch.host) {
       joined_host_ = stretch.host;
       joined_.clear();
     }
     if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
-    Group*& group = joined_[stretch.series];
+    add(stretch, joined_[stretch.series]);
+  }
+
+  void finish() {
+    for (auto& [identity, series] : gathered_) {
+      Group* group = nullptr;
+      add({series.host, series.entity, series.key, 0, 0, series.steps}, group);
+    }
+    for (auto& [name, group] : groups_) ranked_.push_back(close(group));
+    if (query_.top > 0) {
+      std::vector<std::pair<double, std::size_t>> order;
+      for (std::size_t i = 0; i < ranked_.size(); ++i) order.emplace_back(-mean_of(ranked_[i]), i);
+      std::stable_sort(order.begin(), order.end());
+      order.resize(std::min(order.size(), query_.top));
+      for (const auto& [rank, i] : order) {
+        if (!visit_(ranked_[i])) return;
+      }
+      return;
+    }
+    for (const QueryResult& line : ranked_) {
+      if (!visit_(line)) return;
+    }
+  }
+
+ private:
+  /// Of a VM that has been on several hosts: sums and weights from all of them.
+  struct Gathered {
+    HostId host;
+    SelectedEntity entity;
+    SeriesKey key;
+    std::vector<StepFigures> steps;
+  };
+
+  /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
+  /// time.
+  void gather(const SeriesReader::Stretch& stretch) {
+    const StoredEntity& entity = stretch.entity.entity;
+    Gathered& series =
+        gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, entity.name, stretch.key.bucket}).first->second;
+    if (series.steps.empty()) series = {stretch.host, stretch.entity, stretch.key, std::vector<StepFigures>(steps_)};
+    const std::int64_t step_us = grid_of(query_).step_us;
+    for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
+      const StepFigures& part = stretch.steps[i];
+      if (part.weight == 0) continue;
+      StepFigures& whole = series.steps[stretch.first + i];
+      whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
+      whole.weight += part.weight;
+      // While it moves, both list it.
+      if (kind_ != KpiKind::kGauge) whole.weight = std::min(whole.weight, std::max(step_us, part.weight));
+    }
+  }
+
+  void add(const SeriesReader::Stretch& stretch, Group*& group) {
     if (query_.function == Function::kRate && query_.across == Across::kSum) return add_rates(stretch, group);
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const auto point = point_of(stretch.steps[i], query_.function, kind_);
@@ -160,24 +221,6 @@ class Runner {
     }
   }
 
-  void finish() {
-    for (auto& [name, group] : groups_) ranked_.push_back(close(group));
-    if (query_.top > 0) {
-      std::vector<std::pair<double, std::size_t>> order;
-      for (std::size_t i = 0; i < ranked_.size(); ++i) order.emplace_back(-mean_of(ranked_[i]), i);
-      std::stable_sort(order.begin(), order.end());
-      order.resize(std::min(order.size(), query_.top));
-      for (const auto& [rank, i] : order) {
-        if (!visit_(ranked_[i])) return;
-      }
-      return;
-    }
-    for (const QueryResult& line : ranked_) {
-      if (!visit_(line)) return;
-    }
-  }
-
- private:
   static double mean_of(const QueryResult& line) {
     double sum = 0;
     double count = 0;
@@ -244,6 +287,8 @@ class Runner {
   const std::function<bool(const QueryResult&)>& visit_;
   const KpiKind kind_;
   const std::size_t steps_;
+  const std::set<std::string> moved_;
+  std::map<std::tuple<std::string, EntityKind, std::string, std::uint8_t>, Gathered> gathered_;
   std::map<std::string, Group> groups_;
   HostId joined_host_;
   std::vector<Group*> joined_;  // of joined_host_'s series; null: no value yet
@@ -313,7 +358,10 @@ Result<QueryFrame> check(const Query& query) {
 }
 
 Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit) {
-  Runner runner(query, visit);
+  const bool joins_means = query.across != Across::kNone &&
+                           (query.function == Function::kMean || query.function == Function::kRate) &&
+                           std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
+  Runner runner(query, visit, joins_means ? reader.moved_vms(query.selector) : std::set<std::string>());
   if (query.across != Across::kNone || query.function == Function::kQuantile) {
     const Status read = reader.stream_steps(query.selector, grid_of(query), figures_for(query.function),
                                             [&](const SeriesReader::Stretch& stretch) { runner.join(stretch); });

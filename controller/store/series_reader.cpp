@@ -107,6 +107,19 @@ Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::st
   return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a VM '{}'", vm)};
 }
 
+std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector) const {
+  std::set<std::string> moved;
+  std::map<std::string, HostId> seen;
+  for (const HostId& host : hosts_of(selector)) {
+    for (const auto& [number, selected] : pages_.select(host, selector)) {
+      if (selected.vm_uuid.empty()) continue;
+      const auto [first, is_new] = seen.emplace(selected.vm_uuid, host);
+      if (first->second != host) moved.insert(selected.vm_uuid);
+    }
+  }
+  return moved;
+}
+
 Status SeriesReader::check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const {
   std::set<std::string> words = {"host", "vm", "entity"};
   const auto known = [&](const std::string& word) { return words.contains(word); };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ class SeriesReader {
   /// Whether every word of `by` (Query::by) is host, vm, entity or a label that something selected carries. Errors:
   /// kNotFound.
   Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;
+
+  /// UUIDs of the VMs that have, or had, what is selected on more than one host.
+  std::set<std::string> moved_vms(const SeriesSelector& selector) const;
 
   struct HostSteps {
     const HostId& host;

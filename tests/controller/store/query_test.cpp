@@ -142,6 +142,66 @@ TEST_F(QueryTest, JoinsGroups) {
   EXPECT_EQ(lines[1].points[5], 3.5 * kMiB);
 }
 
+TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  ASSERT_TRUE(store) << store.error().message;
+  // It runs half of each second, has 8 MiB, and is on h1 until 90 s, on h2 from 85 s on; another stays on h1.
+  for (int host = 0; host < 2; ++host) {
+    SeriesFeed feed("h" + std::to_string(host + 1));
+    const std::vector<Series> series = {{0, Kpi::kEmulatorTimeNs, 0}, {0, Kpi::kMemoryResidentBytes, 0}};
+    std::vector<std::pair<Entity, std::vector<Series>>> entities = {{vm_entity("web", uuid(1), {}), series}};
+    if (host == 0) entities.push_back({vm_entity("db", uuid(2), {}), series});
+    feed.set_entities(entities);
+    std::vector<RawMessage> messages;
+    for (int i = 0; i < 300; ++i) {
+      std::vector<std::optional<std::int64_t>> values(2);
+      if (host == 0 ? i <= 90 : i >= 85) values = {std::max(0, host == 0 ? i : i - 90) * 500'000'000LL, 8 * kMiB};
+      if (host == 0) values.insert(values.end(), {i * 100'000'000LL, 1 * kMiB});
+      for (RawMessage& message : feed.tick(kStart + seconds(i), values)) messages.push_back(std::move(message));
+    }
+    ASSERT_TRUE((*store)->append(messages));
+  }
+  ASSERT_TRUE((*store)->write_pages());
+  const auto points = [&](Kpi kpi, Function function, std::vector<std::string> by, const std::string& vm) {
+    Query query;
+    query.selector.kpi = kpi;
+    query.selector.vm = vm;
+    query.function = function;
+    query.across = Across::kSum;
+    query.by = std::move(by);
+    query.from = kStart;
+    query.to = kStart + minutes(4);
+    query.step = minutes(1);
+    std::vector<std::vector<std::optional<double>>> lines;
+    EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
+      lines.push_back(line.points);
+      return true;
+    }));
+    return lines;
+  };
+  const auto rates = points(Kpi::kEmulatorTimeNs, Function::kRate, {"vm"}, "web");
+  ASSERT_EQ(rates.size(), 1u);
+  for (const auto& point : rates[0]) EXPECT_NEAR(point.value_or(0), 5e8, 2e7);
+  const auto all = points(Kpi::kEmulatorTimeNs, Function::kRate, {}, "");
+  ASSERT_EQ(all.size(), 1u);
+  for (const auto& point : all[0]) EXPECT_NEAR(point.value_or(0), 6e8, 2e7);
+  const auto memory = points(Kpi::kMemoryResidentBytes, Function::kMean, {"vm"}, "web");
+  ASSERT_EQ(memory.size(), 1u);
+  for (const auto& point : memory[0]) EXPECT_EQ(point, 8.0 * kMiB);
+  EXPECT_EQ(points(Kpi::kEmulatorTimeNs, Function::kRate, {"host"}, "web").size(), 2u) << "each host's part of it";
+}
+
+TEST_F(QueryTest, HistogramsAreJoinedBucketByBucketOnly) {
+  for (const Function function : {Function::kQuantile, Function::kIncrease, Function::kRate}) {
+    Query asked = query(Kpi::kRunQueueLatencyNs, function);
+    asked.across = Across::kMax;
+    EXPECT_EQ(refusal(asked), "run_queue_latency_ns is a histogram: its series are joined by sum, bucket by bucket");
+    asked.across = Across::kSum;
+    EXPECT_EQ(refusal(asked), "");
+  }
+}
+
 TEST_F(QueryTest, RanksTheHighest) {
   Query asked = query(Kpi::kEmulatorTimeNs, Function::kRate);
   asked.top = 2;
