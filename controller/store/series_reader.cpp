@@ -126,6 +126,7 @@ Status SeriesReader::check_groups(const SeriesSelector& selector, const std::vec
   if (std::all_of(by.begin(), by.end(), known)) return {};
   for (const HostId& host : hosts_of(selector)) {
     for (const auto& [number, selected] : pages_.select(host, selector)) {
+      if (selected.entity.kind != info(selector.kpi).scope) continue;  // it has no such series
       for (const auto* labels : {&selected.entity.labels, &selected.vm_labels}) {
         for (const auto& [key, value] : *labels) words.insert(key);
       }

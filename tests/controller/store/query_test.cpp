@@ -192,6 +192,15 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   EXPECT_EQ(points(Kpi::kEmulatorTimeNs, Function::kRate, {"host"}, "web").size(), 2u) << "each host's part of it";
 }
 
+TEST_F(QueryTest, GroupsAreOfLabelsThatWhatIsSelectedHas) {
+  const SeriesSelector selector{.kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vm = {}, .entity = {}, .labels = {}};
+  EXPECT_TRUE(store_->series()->check_groups(selector, {"vm", "group.tier"}));
+  SeriesSelector of_host = selector;
+  of_host.kpi = Kpi::kHostCpuTimeNs;
+  EXPECT_EQ(store_->series()->check_groups(of_host, {"host", "group.tier"}).error().code, ErrorCode::kNotFound)
+      << "it is the VMs that have it";
+}
+
 TEST_F(QueryTest, HistogramsAreJoinedBucketByBucketOnly) {
   for (const Function function : {Function::kQuantile, Function::kIncrease, Function::kRate}) {
     Query asked = query(Kpi::kRunQueueLatencyNs, function);
