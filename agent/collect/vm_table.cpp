@@ -410,14 +410,12 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
     thread.figures.reset();
     return;
   }
-  std::optional<ThreadFigures> before = thread.figures;
-  if (!before && thread.last) before = *std::exchange(thread.last, nullptr);
-  thread.figures = now;
+  static const ThreadFigures kNone;
+  const bool was_read = thread.figures.has_value();
+  const ThreadFigures* before = was_read ? &*thread.figures : thread.last.get();
   // else its id has been given to a new thread, whose counters began at zero
-  const bool same = before && is_same_thread(*before, *now);
-  const ThreadFigures base = same ? *before : ThreadFigures{};
-  // Lanes differ in how finely they tell it; it must not fall from one to the other.
-  if (same) thread.figures->guest_time_ns = std::max(thread.figures->guest_time_ns, base.guest_time_ns);
+  const bool same = before != nullptr && is_same_thread(*before, *now);
+  const ThreadFigures& base = same ? *before : kNone;
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {
     vm.vhost_time_ns += ran_ns;
@@ -427,6 +425,11 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   vm.run_queue_wait_ns += now->run_queue_wait_ns - base.run_queue_wait_ns;
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
+  // Lanes differ in how finely they tell it; it must not fall from one to the other.
+  const std::int64_t guest_time_ns = std::max(now->guest_time_ns, base.guest_time_ns);
+  thread.figures = now;
+  thread.figures->guest_time_ns = guest_time_ns;
+  if (!was_read) thread.last.reset();
   if (now->thread_count) vm.thread_count = now->thread_count;
   if (now->resident_bytes) vm.resident_bytes = now->resident_bytes;
   if (now->ksm_merged_pages) vm.ksm_merged_pages = now->ksm_merged_pages;
