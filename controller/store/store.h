@@ -87,7 +87,9 @@ class Store {
   virtual Status erase_models(const std::vector<std::string>& keys) = 0;
 
   /// Deletes what is past its retention, except open actions and the last Started. Call it every few minutes: it
-  /// reads what has become old since. It stops at the first in lsn order that is young.
+  /// reads what has become old since. It stops at the first in lsn order that is young; what
+  /// is stamped an hour ahead of `now` and more is as old as what was stored after it. `now` must be right: the age of
+  /// everything is told by it.
   /// Errors: kUnavailable, kCorrupt.
   virtual Status expire(Timestamp now) = 0;
 
