@@ -62,9 +62,10 @@ constexpr std::array kTable = {
             "libvirt balloon.current"},
     KpiInfo{Kpi::kGuestMemoryUsableBytes, "guest_memory_usable_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kSlow, 1,
             "virtio-balloon statistics, usable"},
-    KpiInfo{Kpi::kMemoryWorkingSetBytes, "memory_working_set_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kFile, 1,
-            "DAMON, each VM in turn; else cgroup memory.stat, active lists (far too small where memory was never "
-            "short), every 30 ticks, or 10 where it is"},
+    KpiInfo{
+        Kpi::kMemoryWorkingSetBytes, "memory_working_set_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kFile, 1,
+        "DAMON, each VM in turn; where the host has none cgroup memory.stat, active_anon (far too small where memory "
+        "was never short), every 30 ticks, or 10 where it is"},
     KpiInfo{Kpi::kMemoryPressureSomeNs, "memory_pressure_some_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile,
             kMicrosecond, "cgroup memory.pressure, some total"},
     KpiInfo{Kpi::kMemoryPressureFullNs, "memory_pressure_full_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile,
@@ -78,9 +79,11 @@ constexpr std::array kTable = {
     KpiInfo{Kpi::kKsmMergedPages, "ksm_merged_pages", "pages", kGauge, EntityKind::kVm, Lane::kPoll, 1,
             "task mm ksm_merging_pages"},
     KpiInfo{Kpi::kBlockReadBytes, "block_read_bytes", "bytes", kCounter, EntityKind::kDisk, Lane::kSlow, 1,
-            "libvirt block.N.rd.bytes"},
+            "libvirt block.N.rd.bytes: what the guest asked for; block_device_read_bytes is what reached a disk of the "
+            "host"},
     KpiInfo{Kpi::kBlockWriteBytes, "block_write_bytes", "bytes", kCounter, EntityKind::kDisk, Lane::kSlow, 1,
-            "libvirt block.N.wr.bytes"},
+            "libvirt block.N.wr.bytes: what the guest asked for; block_device_write_bytes is what reached a disk of "
+            "the host"},
     KpiInfo{Kpi::kBlockOpsCount, "block_ops_count", "1", kCounter, EntityKind::kDisk, Lane::kSlow, 1,
             "libvirt block.N.rd.reqs + wr.reqs"},
     KpiInfo{Kpi::kGuestFlushesCount, "guest_flushes_count", "1", kCounter, EntityKind::kDisk, Lane::kSlow, 1,
@@ -209,7 +212,7 @@ constexpr std::array kTable = {
     KpiInfo{Kpi::kCpuFrequencyKhz, "cpu_frequency_khz", "kHz", kGauge, EntityKind::kCpu, Lane::kFile, 1,
             "sysfs cpufreq/scaling_cur_freq, every 10 ticks"},
     KpiInfo{Kpi::kThermalThrottlesCount, "thermal_throttles_count", "1", kCounter, EntityKind::kCpu, Lane::kFile, 1,
-            "sysfs thermal_throttle, core and package; every 10 ticks"},
+            "sysfs thermal_throttle, core_throttle_count; every 10 ticks"},
     KpiInfo{Kpi::kNodeMemoryAvailableBytes, "node_memory_available_bytes", "bytes", kGauge, EntityKind::kNode,
             Lane::kFile, 1, "sysfs node meminfo: free, reclaimable slab and inactive file pages"},
     KpiInfo{Kpi::kNumaMissCount, "numa_miss_count", "pages", kCounter, EntityKind::kNode, Lane::kFile, 1,

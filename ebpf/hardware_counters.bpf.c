@@ -48,7 +48,7 @@ static __always_inline u64 read_event(u32 event, u32 cpu) {
 
 /* As a number: clang would join the null checks of two pointers into one of both, which the verifier refuses. */
 static __always_inline u32 slot_of(struct task_struct *task) {
-  const u64 *entry = vm_process_of(task);
+  const u64 *entry = vm_process_of(task->tgid);
   return entry ? vm_slot_in(entry) : SLOT_NONE;
 }
 

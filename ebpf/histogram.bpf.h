@@ -3,7 +3,8 @@
 #include "kernel_types.bpf.h"
 
 /* floor(log2(value)), at most 31; 0 for 0. Without branches but one: half of them would be guessed wrong. The barriers keep
- * clang from seeing the comparisons behind the subtractions, and turning them into branches again. */
+ * clang from seeing the comparisons behind the subtractions, and turning them into branches again. The last one keeps it
+ * from leaving out a mask that the verifier needs: before 6.2 it does not know that a right shift makes a number smaller. */
 static __always_inline u32 bucket_of(u64 value) {
   if (value >> 31) return 31;
   u64 bucket = 0;
@@ -15,5 +16,6 @@ static __always_inline u32 bucket_of(u64 value) {
     value >>= is_above;
     bucket += is_above;
   }
+  barrier_var(bucket);
   return bucket & 31;
 }

@@ -135,15 +135,16 @@ static __always_inline bool still_there(const struct kvm_vcpu_place *place) {
   return BPF_CORE_READ(kvm, users_count.refs.counter) > 0 && now.kvm == place->kvm && now.vcpu_id == place->vcpu_id && now.owner == place->owner;
 }
 
-static long poll_one(u32 index, void *unused) {
+/* Not inlined: clang would move offsets of fields that a kernel lacks out of the loop, and so before the question whether it has them. */
+static __noinline void poll_one(u32 index) {
   const struct kvm_vcpu_place *place = bpf_map_lookup_elem(&requests, &index);
   struct kvm_counters *out = bpf_map_lookup_elem(&answers, &index);
-  if (!place || !out) return 1;
+  if (!place || !out) return;
   out->valid = 0;
-  if (!still_there(place)) return 0;
+  if (!still_there(place)) return;
   struct kvm_vcpu *vcpu = (void *)place->vcpu;
-  if (bpf_core_type_size(struct kvm_vcpu_stat) > sizeof(stat_bytes)) return 1;
-  if (bpf_probe_read_kernel(stat_bytes, bpf_core_type_size(struct kvm_vcpu_stat), &vcpu->stat)) return 0;
+  if (bpf_core_type_size(struct kvm_vcpu_stat) > sizeof(stat_bytes)) return;
+  if (bpf_probe_read_kernel(stat_bytes, bpf_core_type_size(struct kvm_vcpu_stat), &vcpu->stat)) return;
 
   u32 known = 0;
   TAKE(KVM_COUNTER_EXITS, struct kvm_vcpu_stat, exits);
@@ -178,12 +179,19 @@ static long poll_one(u32 index, void *unused) {
   }
   out->known = known;
   out->valid = still_there(place); /* and it did not end meanwhile */
-  return 0;
 }
 
-SEC("syscall")
-int poll_vcpus(struct kvm_counters_args *args) {
-  bpf_loop(args->count, poll_one, 0, 0);
+/* Answers the requests in [args[0], args[1]), at most KVM_COUNTERS_AT_ONCE. Never attached, only run by user space, as a
+ * syscall program would be; those, and bpf_loop(), came with 5.14 and 5.17, this runs since 5.10. */
+SEC("raw_tp/sys_enter")
+int poll_vcpus(struct bpf_raw_tracepoint_args *args) {
+  u32 from = args->args[0];
+  u32 to = args->args[1];
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < KVM_COUNTERS_AT_ONCE; i++) {
+    if (from + i >= to) break;
+    poll_one(from + i);
+  }
   return 0;
 }
 

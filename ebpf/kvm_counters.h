@@ -55,9 +55,7 @@ struct kvm_counters {
   __u64 halt_waits[KVM_COUNTERS_HALT_BUCKETS]; /* the kernel's own: bucket b counts ns in [2^(b-1), 2^b), 0 counts 0 */
 };
 
-struct kvm_counters_args {
-  __u32 count; /* requests to answer */
-};
+#define KVM_COUNTERS_AT_ONCE 128 /* requests that one run answers: the verifier follows each */
 
 static_assert(sizeof(struct kvm_vcpu_place) == 32, "mapped by user space");
 static_assert(sizeof(struct kvm_counters) == 384, "mapped by user space");

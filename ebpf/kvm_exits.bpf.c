@@ -71,7 +71,7 @@ struct {
 /* The running thread's; null if it belongs to no VM. Sets *slot. */
 static __always_inline struct stay *stay_of_current(u32 *slot) {
   struct task_struct *task = bpf_get_current_task_btf();
-  u64 *entry = vm_process_of(task);
+  u64 *entry = vm_process_of(task->tgid);
   if (!entry) return 0;
   *slot = vm_slot_in(entry);
   return bpf_task_storage_get(&stays, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);

@@ -25,19 +25,19 @@ struct {
 } began_ns SEC(".maps");
 
 static __always_inline int begin(void) {
-  struct task_struct *task = bpf_get_current_task_btf();
-  if (!vm_process_of(task)) return 0;
-  u32 tid = task->pid;
+  u64 ids = bpf_get_current_pid_tgid(); /* of the initial pid namespace */
+  if (!vm_process_of(ids >> 32)) return 0;
+  u32 tid = (u32)ids;
   u64 now_ns = bpf_ktime_get_ns();
   bpf_map_update_elem(&began_ns, &tid, &now_ns, BPF_ANY);
   return 0;
 }
 
 static __always_inline int end(void) {
-  struct task_struct *task = bpf_get_current_task_btf();
-  u64 *entry = vm_process_of(task);
+  u64 ids = bpf_get_current_pid_tgid();
+  u64 *entry = vm_process_of(ids >> 32);
   if (!entry) return 0;
-  u32 tid = task->pid;
+  u32 tid = (u32)ids;
   u64 *began = bpf_map_lookup_elem(&began_ns, &tid);
   if (!began) return 0;
   u32 cell = vm_slot_in(entry) * RECLAIM_BUCKETS + bucket_of(bpf_ktime_get_ns() - *began);

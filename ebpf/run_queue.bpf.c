@@ -100,7 +100,7 @@ static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool pree
   if (!held) here->first = head;
   u64 at = head - here->first;
   if (held >= RUN_QUEUE_LOG_CROWDED || at >= RUN_QUEUE_LOG_DEPARTURES) {
-    bool is_of_vm = vm_process_of(prev);
+    bool is_of_vm = vm_process_of(prev->tgid);
     if (is_of_vm && at >= RUN_QUEUE_LOG_DEPARTURES) here->lost_count++;
     if (!is_of_vm || at >= RUN_QUEUE_LOG_DEPARTURES) {
       here->has_gap = RUN_QUEUE_AFTER_GAP;

@@ -56,8 +56,10 @@ static __always_inline s64 resident_pages(struct task_struct *task) {
    * CPUs by up to batch × CPUs pages, as /proc/PID/statm does. */
   s64 pages;
   if (bpf_core_type_exists(struct mm_rss_stat___before_6_2)) {
+    /* Read with a helper: the verifier takes no access to a type that it knows as a typedef (atomic_long_t). */
     struct mm_struct___before_6_2 *old = (void *)mm;
-    pages = old->rss_stat.count[0].counter + old->rss_stat.count[1].counter + old->rss_stat.count[3].counter;
+    pages = BPF_CORE_READ(old, rss_stat.count[0].counter) + BPF_CORE_READ(old, rss_stat.count[1].counter) +
+            BPF_CORE_READ(old, rss_stat.count[3].counter);
   } else if (bpf_core_field_exists(mm->rss_stat[0].count)) {
     pages = mm->rss_stat[0].count + mm->rss_stat[1].count + mm->rss_stat[3].count;
   } else {

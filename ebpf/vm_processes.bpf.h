@@ -15,9 +15,8 @@ struct {
   __type(value, u64);
 } vm_processes SEC(".maps");
 
-/* The entry of the task's process; null if it is no VM's. Calls no helper. */
-static __always_inline u64 *vm_process_of(struct task_struct *task) {
-  u32 tgid = task->tgid;
+/* The entry of a process; null if it is no VM's. Calls no helper. */
+static __always_inline u64 *vm_process_of(u32 tgid) {
   if (!tgid) return 0; /* an idle CPU's */
   u32 entries = vm_process_entries;
   u32 index = vm_process_home(tgid, entries);

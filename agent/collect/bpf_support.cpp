@@ -107,6 +107,12 @@ bool has_kernel_type(const std::string& name) {
   return kernel && btf__find_by_name(kernel.get(), name.c_str()) > 0;
 }
 
+bool has_kernel_function(const std::string& name) {
+  const BpfLog log;
+  const Btf kernel(btf__load_vmlinux_btf());
+  return kernel && btf__find_by_name_kind(kernel.get(), name.c_str(), BTF_KIND_FUNC) > 0;
+}
+
 bool kernel_has_module(const std::string& module) {
   return exists("/sys/kernel/btf/" + module);
 }

@@ -23,6 +23,8 @@
 #include "agent/collect/run_queue_trace.h"
 #include "agent/collect/text_file.h"
 #include "agent/collect/thread_reader.h"
+#include "agent/collect/vm_cgroup.h"
+#include "agent/collect/vm_process.h"
 #include "common/kpi.h"
 
 namespace proteus {
@@ -38,6 +40,7 @@ struct Findings {
   Probe trace;
   Probe kvm;
   Probe pressure;
+  Probe group_pressure;
   Probe vhost;
   Probe block;
   Probe reclaim;
@@ -57,12 +60,11 @@ struct Findings {
   collect::HostDevices host_devices;
 };
 
-Probe probe_guests(virConnect* connection) {
-  auto domains = collect::active_domains(connection);
-  if (!domains) return {false, domains.error().message};
+/// Which accelerators they use.
+Probe probe_guests(const std::vector<collect::Domain>& domains) {
   int kvm = 0;
   int other = 0;
-  for (const collect::Domain& domain : domains.value()) {
+  for (const collect::Domain& domain : domains) {
     const std::unique_ptr<char, void (*)(void*)> xml(virDomainGetXMLDesc(domain.get(), 0), std::free);
     if (xml == nullptr) continue;
     std::string_view(xml.get()).find("type='kvm'") != std::string_view::npos ? ++kvm : ++other;
@@ -82,9 +84,6 @@ void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* 
   f.pressure = probe_of(collect::PressureReader::create(), "bpf_cgroup_from_id; files are read where it moves");
   f.softirq = probe_of(collect::NetSoftirqTrace::create(), "hooks on soft interrupts load");
   f.drops = probe_of(collect::PacketDropTrace::create(), "kfree_skb hook loads");
-  f.resctrl =
-      probe_of(collect::Resctrl::open(options.root), "mounted at /sys/fs/resctrl, monitors the last-level cache");
-  f.damon = probe_of(collect::Damon::open(options.root), "watches processes, one at a time");
   if (trace == nullptr) {
     f.reclaim = f.hardware = f.exits = {false, "needs the run-queue trace: " + f.trace.reason};
     return;
@@ -93,6 +92,8 @@ void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* 
   f.hardware =
       probe_of(collect::HardwareCounters::create(*trace), "every CPU counts cycles, instructions, cache misses");
   const auto layout = collect::probe_kvm_exit_layout();
+  f.exits = collect::probe_hardware_kvm(options.root);
+  if (!f.exits.available) return;
   if (!layout) {
     f.exits = {false, layout.error().message};
     return;
@@ -102,8 +103,62 @@ void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* 
                         ? "kvm_exit(vcpu, isa), the reason read from the vCPU"
                         : "kvm_exit(vcpu, isa), the reason from the tracepoint's record";
   f.exits = probe_of(collect::KvmExitTrace::create(*trace, *layout), how);
-  const Probe hardware = collect::probe_hardware_kvm(options.root);
-  if (f.exits.available && !hardware.available) f.exits = hardware;
+}
+
+/// What needs no kernel program.
+void probe_files(const CollectorOptions& options, Findings& f) {
+  f.resctrl =
+      probe_of(collect::Resctrl::open(options.root), "mounted at /sys/fs/resctrl, monitors the last-level cache");
+  const auto damon = collect::Damon::open(options.root);
+  f.damon = probe_of(damon, "watches processes, one at a time");
+  if (!damon && damon.error().code == ErrorCode::kFailedPrecondition) {
+    f.damon = {true, "in use by an agent that runs"};
+  }
+  f.group_pressure = collect::probe_group_pressure(options.root);
+}
+
+void switch_programs_off(Findings& f) {
+  for (Probe* probe : {&f.iterator, &f.trace, &f.kvm, &f.pressure, &f.block, &f.reclaim, &f.hardware, &f.exits,
+                       &f.softirq, &f.drops}) {
+    *probe = {false, "kernel programs are switched off (kernel_programs)"};
+  }
+}
+
+/// Loads, and unloads, the programs that the agent would load.
+void probe_programs(const CollectorOptions& options, Findings& f) {
+  {
+    const auto reader = collect::ThreadReader::create(options.root, collect::ThreadLane::kTaskIterator);
+    f.iterator = {reader->lane() == collect::ThreadLane::kTaskIterator, reader->reason()};
+    if (f.iterator.available) f.iterator.reason = "iter/task program loads";
+  }
+  auto trace = collect::RunQueueTrace::create();
+  f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
+                  : Probe{false, trace.error().message};
+  probe_hooks(options, trace ? trace.value().get() : nullptr, f);
+}
+
+/// Whether libvirt has made the VMs that run groups which have pressure files: not where it manages version 1 only.
+void probe_guests_groups(const std::string& root, const std::vector<collect::Domain>& domains, Probe& pressure) {
+  if (!pressure.available) return;
+  std::vector<std::string> uuids;
+  for (const collect::Domain& domain : domains) {
+    char uuid[VIR_UUID_STRING_BUFLEN] = {};
+    virDomainGetUUIDString(domain.get(), uuid);
+    uuids.emplace_back(uuid);
+  }
+  std::vector<collect::VmName> names;
+  for (std::size_t i = 0; i < domains.size(); ++i) names.push_back({virDomainGetName(domains[i].get()), uuids[i]});
+  int without = 0;
+  for (const auto& pid : collect::find_vm_processes(root, names)) {
+    if (!pid) continue;
+    const std::string group = collect::find_vm_groups(root, *pid).unified;
+    if (!group.empty() && collect::read_file(group + "/cpu.pressure")) return;
+    ++without;
+  }
+  if (without == 0) return;
+  pressure = {false, fmt::format("libvirt has made none of the {} VMs that run a group in the tree of version 2, which "
+                                 "alone has pressure files",
+                                 without)};
 }
 
 Findings probe_all(const CollectorOptions& options) {
@@ -113,6 +168,7 @@ Findings probe_all(const CollectorOptions& options) {
              .trace = {},
              .kvm = {},
              .pressure = {},
+             .group_pressure = {},
              .vhost = collect::probe_vhost(options.root),
              .block = {},
              .reclaim = {},
@@ -137,15 +193,8 @@ Findings probe_all(const CollectorOptions& options) {
     f.thread_lane = reader->lane();
     f.thread_reason = reader->reason();
   }
-  {
-    const auto reader = collect::ThreadReader::create(options.root, collect::ThreadLane::kTaskIterator);
-    f.iterator = {reader->lane() == collect::ThreadLane::kTaskIterator, reader->reason()};
-    if (f.iterator.available) f.iterator.reason = "iter/task program loads";
-  }
-  auto trace = collect::RunQueueTrace::create();
-  f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
-                  : Probe{false, trace.error().message};
-  probe_hooks(options, trace ? trace.value().get() : nullptr, f);
+  options.kernel_programs ? probe_programs(options, f) : switch_programs_off(f);
+  probe_files(options, f);
   f.host_devices.refresh();
   auto statistics = collect::RunStatistics::enable();
   f.hook_statistics = statistics ? Probe{true,
@@ -167,7 +216,13 @@ Findings probe_all(const CollectorOptions& options) {
   f.hypervisor = collect::hypervisor_version(c);
   f.libvirt = {true, fmt::format("libvirt {} at {}", collect::daemon_version(c), options.libvirt_uri)};
   f.libvirt_capabilities = collect::libvirt_capabilities(c);
-  f.guests = probe_guests(c);
+  const auto domains = collect::active_domains(c);
+  if (!domains) {
+    f.guests = {false, domains.error().message};
+    return f;
+  }
+  f.guests = probe_guests(domains.value());
+  probe_guests_groups(options.root, domains.value(), f.group_pressure);
   return f;
 }
 
@@ -231,7 +286,7 @@ CheckRow group_row(const KpiInfo& kpi, const Findings& f, const std::string& roo
   const Probe probe = kpi.kpi == Kpi::kMemoryWorkingSetBytes || kpi.kpi == Kpi::kWorkingsetRefaultsCount ||
                               kpi.kpi == Kpi::kMemorySwapBytes
                           ? collect::probe_memory_groups(root)
-                          : collect::probe_group_pressure(root);
+                          : f.group_pressure;
   row.available = probe.available;
   row.reason = probe.available ? row.reason + ": " + probe.reason : probe.reason;
   if (kpi.kpi == Kpi::kMemoryWorkingSetBytes) {
@@ -292,13 +347,17 @@ CheckRow file_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions&
   return row;
 }
 
-CheckRow trace_row(const KpiInfo& kpi, const Findings& f) {
+CheckRow trace_row(const KpiInfo& kpi, const Findings& f, const std::string& root) {
   const Probe* probe = &f.trace;
   if (kpi.kpi == Kpi::kReclaimLatencyNs) probe = &f.reclaim;
   if (kpi.scope == EntityKind::kVmDisk) probe = &f.block;
   if (kpi.kpi >= Kpi::kCyclesCount && kpi.kpi <= Kpi::kLlcMissesCount) probe = &f.hardware;
-  return {std::string(kpi.name), probe->available, to_string(kpi.lane),
-          probe->available ? std::string(kpi.source) : probe->reason};
+  CheckRow row{std::string(kpi.name), probe->available, to_string(kpi.lane),
+               probe->available ? std::string(kpi.source) : probe->reason};
+  if (row.available && probe == &f.block && collect::read_file(collect::under(root, "/sys/fs/cgroup/blkio/tasks"))) {
+    row.reason += "; with control groups v1 without what the host's page cache writes back, which is of no group";
+  }
+  return row;
 }
 
 CheckRow on_demand_row(const KpiInfo& kpi, const Findings& f) {
@@ -318,10 +377,8 @@ CheckRow on_demand_row(const KpiInfo& kpi, const Findings& f) {
 }
 
 CheckRow slow_row(const KpiInfo& kpi, const Findings& f) {
-  CheckRow row{std::string(kpi.name), f.libvirt.available, to_string(kpi.lane), std::string(kpi.source)};
-  if (!f.libvirt.available) {
-    row.reason = "no libvirt: " + f.libvirt.reason;
-  } else if (kpi.kpi == Kpi::kMemoryDirtyBytesPerS && f.libvirt_capabilities.at("dirty_rate") != "yes") {
+  CheckRow row{std::string(kpi.name), true, to_string(kpi.lane), std::string(kpi.source)};
+  if (kpi.kpi == Kpi::kMemoryDirtyBytesPerS && f.libvirt_capabilities.at("dirty_rate") != "yes") {
     row.available = false;
     row.reason = f.libvirt_capabilities.at("dirty_rate").substr(4);
   } else if (kpi.kpi == Kpi::kGuestMemoryUsableBytes) {
@@ -330,11 +387,29 @@ CheckRow slow_row(const KpiInfo& kpi, const Findings& f) {
   return row;
 }
 
+/// Figures of a VM or of a part of one.
+bool is_of_vm(EntityKind scope) {
+  switch (scope) {
+    case EntityKind::kVm:
+    case EntityKind::kVcpu:
+    case EntityKind::kDisk:
+    case EntityKind::kTap:
+    case EntityKind::kVmPair:
+    case EntityKind::kVmDisk:
+    case EntityKind::kVmExit: return true;
+    default: return false;
+  }
+}
+
 CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
+  if (is_of_vm(kpi.scope) && !f.libvirt.available) {
+    return {std::string(kpi.name), false, to_string(kpi.lane),
+            "no libvirt, which tells what VMs there are: " + f.libvirt.reason};
+  }
   switch (kpi.lane) {
     case Lane::kPoll: return poll_row(kpi, f);
     case Lane::kFile: return file_row(kpi, f, options);
-    case Lane::kTrace: return trace_row(kpi, f);
+    case Lane::kTrace: return trace_row(kpi, f, options.root);
     case Lane::kOnDemand: return on_demand_row(kpi, f);
     case Lane::kSlow: return slow_row(kpi, f);
   }

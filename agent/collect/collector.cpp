@@ -42,6 +42,7 @@ namespace {
 /// Figures of libvirt older than so many slow intervals are no longer called current.
 constexpr int kFactsAgeIntervals = 3;
 constexpr std::uint64_t kHooksEveryTicks = 10;
+constexpr std::string_view kExitHook = "on_kvm_exit";  // see OnDemand::programs()
 
 std::string host_name() {
   char name[256] = {};
@@ -113,7 +114,10 @@ class CollectorOfHost final : public Collector {
     }
     changed |= host_devices_.refresh();
     changed |= calibration_.refresh();
-    changed |= on_demand_->update(now);
+    if (on_demand_->update(now)) {
+      changed = true;
+      follow_on_demand_hooks();
+    }
     changed |= vms_->update(*inventory_);  // after it, nobody points into the previous inventory
     previous_inventory_.reset();
     read_host();
@@ -179,6 +183,10 @@ class CollectorOfHost final : public Collector {
     if (pressure_reader_) hooks_.push_back({"poll_pressure", pressure_reader_->program_fd(), {}});
     if (block_trace_) hooks_.push_back({"on_block_rq_complete", block_trace_->program_fd(), {}});
     if (hardware_) hooks_.push_back({"on_sched_switch_counters", hardware_->program_fd(), {}});
+    if (reclaim_) {
+      for (const NamedProgram& program : reclaim_->programs()) hooks_.push_back({program.name, program.fd, {}});
+    }
+    lasting_hooks_ = hooks_.size();
     ::malloc_trim(0);  // loading has parsed the kernel's types, several MiB that are not needed again
   }
 
@@ -240,6 +248,13 @@ class CollectorOfHost final : public Collector {
     read_hooks();
   }
 
+  void follow_on_demand_hooks() {
+    hooks_.resize(lasting_hooks_);
+    for (const NamedProgram& program : on_demand_->programs()) {
+      hooks_.push_back({program.name, program.fd, program_statistics(program.fd)});
+    }
+  }
+
   /// How long the programs ran, while somebody counts that; else only now and then what they missed.
   void read_hooks() {
     const bool looks_again = sequence_ % kHooksEveryTicks == 0;
@@ -286,6 +301,7 @@ class CollectorOfHost final : public Collector {
       if (misses && block_trace_ && hook.program_fd == block_trace_->program_fd()) {
         *misses += block_trace_->refused_count();
       }
+      if (misses && hook.name == kExitHook) *misses += on_demand_->refused_exits_count();
       sink.value(Kpi::kAgentHookMissesCount, misses);
     }
     const auto now = std::chrono::steady_clock::now();
@@ -352,6 +368,7 @@ class CollectorOfHost final : public Collector {
   std::optional<OnDemand> on_demand_;
   std::optional<RunStatistics> run_statistics_;
   std::vector<Hook> hooks_;
+  std::size_t lasting_hooks_ = 0;  ///< those before it; the others are attached while somebody asks
 
   HostFiles host_files_;
   HostDevices host_devices_;

@@ -64,7 +64,7 @@ Result<Damon> Damon::open(const std::string& root) {
   if (list < 0) return Error{ErrorCode::kUnsupported, "the kernel has no DAMON in sysfs (CONFIG_DAMON_SYSFS, 5.18)"};
   Damon damon("", list);
   // Its holder keeps the list locked, so that a lock which is free says that it was killed.
-  if (::flock(list, LOCK_EX | LOCK_NB) != 0) return Error{ErrorCode::kUnavailable, "another agent uses DAMON"};
+  if (::flock(list, LOCK_EX | LOCK_NB) != 0) return Error{ErrorCode::kFailedPrecondition, "another agent uses DAMON"};
   if (first_line(kdamonds + "/nr_kdamonds") != "0") {
     if (!left_by_an_agent(kdamonds)) {
       return Error{ErrorCode::kUnavailable, "another program uses DAMON (" + kdamonds + "/0: state " +
@@ -85,6 +85,10 @@ Result<Damon> Damon::open(const std::string& root) {
   if (!operations || !has_line(*operations, "vaddr")) {
     return Error{ErrorCode::kUnsupported,
                  "this kernel's DAMON does not watch processes, only physical memory (CONFIG_DAMON_VADDR)"};
+  }
+  const std::string schemes = damon.monitor() + "/contexts/0/schemes";
+  if (!write(schemes + "/nr_schemes", "1") || !read_file(schemes + "/0/tried_regions/total_bytes")) {
+    return Error{ErrorCode::kUnsupported, "this kernel's DAMON does not say how much was accessed (since 6.6)"};
   }
   return damon;
 }
@@ -155,7 +159,8 @@ void Damon::update(const std::map<VmId, pid_t>& guests, SteadyTime now) {
 
 std::optional<std::int64_t> Damon::working_set_bytes(const VmId& vm, SteadyTime now) const {
   const auto found = measured_.find(vm);
-  if (found == measured_.end() || now - found->second.at > kAgeMost) return std::nullopt;
+  const auto age_most = std::max<SteadyTime::duration>(kAgeMost, 2 * kWatch * turns_.size());
+  if (found == measured_.end() || now - found->second.at > age_most) return std::nullopt;
   return found->second.bytes;
 }
 

@@ -19,15 +19,16 @@ namespace proteus::collect {
 ///
 /// On a budget: one process at a time is watched, for ten seconds, at 10 samples a second and at most 500 regions, so
 /// that the price does not grow with the number or the size of guests (DAMON's author reports 1.2 % of slowdown for the
-/// one that is watched). Guests take turns; a result holds until the next turn, at most ten minutes. It takes the
+/// one that is watched). Guests take turns; a result holds until the next turn, at most ten minutes, or twice as
+/// long as all of them take. It takes the
 /// kernel's one list of monitors only if nobody else has it, or if an agent that was killed has left it, and gives it
 /// back. Thread: owned by one.
 class Damon {
  public:
   using SteadyTime = std::chrono::steady_clock::time_point;
 
-  /// root: /sys/kernel/mm/damon is looked for below it. Errors: kUnsupported with the reason, kUnavailable if another
-  /// program uses DAMON.
+  /// root: /sys/kernel/mm/damon is looked for below it. Errors: kUnsupported with the reason, kFailedPrecondition if
+  /// another agent uses DAMON, kUnavailable if another program does.
   static Result<Damon> open(const std::string& root);
   ~Damon();
   Damon(Damon&& other) noexcept;

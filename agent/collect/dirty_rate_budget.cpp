@@ -23,8 +23,7 @@ Nanoseconds DirtyRateBudget::cost(std::int64_t memory_bytes) {
 
 std::vector<VmId> DirtyRateBudget::choose(const std::map<VmId, std::int64_t>& candidates, SteadyTime now) {
   std::erase_if(measured_, [&](const auto& entry) { return !candidates.contains(entry.first); });
-  const Nanoseconds passed =
-      std::min<Nanoseconds>(last_pass_ ? now - *last_pass_ : Nanoseconds(kSavedMost), Nanoseconds(kSavedMost));
+  const Nanoseconds passed = last_pass_ ? Nanoseconds(now - *last_pass_) : Nanoseconds(kSavedMost);
   last_pass_ = now;
 
   std::vector<VmId> order;
@@ -36,11 +35,16 @@ std::vector<VmId> DirtyRateBudget::choose(const std::map<VmId, std::int64_t>& ca
     };
     return at(a) < at(b);
   });
-  Nanoseconds left(static_cast<std::int64_t>(static_cast<double>(passed.count()) * core_share_));
+  const auto share_of = [this](Nanoseconds time) {
+    return Nanoseconds(static_cast<std::int64_t>(static_cast<double>(time.count()) * core_share_));
+  };
+  left_ = std::min(left_ + share_of(passed), share_of(kSavedMost));
   std::vector<VmId> chosen;
   for (const VmId& id : order) {
-    left -= cost(candidates.at(id));
-    if (left < Nanoseconds(0) && !chosen.empty()) break;
+    const Nanoseconds price = cost(candidates.at(id));
+    const bool waits = chosen.empty() ? left_ <= Nanoseconds(0) : left_ < price;
+    if (waits) break;
+    left_ -= price;
     chosen.push_back(id);
     measured_[id] = now;
   }

@@ -13,8 +13,9 @@ namespace proteus::collect {
 
 /// Chooses whose dirty rate is measured next. A measurement makes QEMU hash a sample of the guest's pages twice, 512
 /// per GiB, in the guest's own process: its price grows with the guest's memory, so a host of large guests cannot
-/// afford all of them at every pass. The longest unmeasured come first, each pass spends at most its share of a core,
-/// and what does not fit waits; but one guest is measured in every pass, however large. Pure. Thread: owned by one.
+/// afford all of them at every pass. The longest unmeasured come first, all passes together spend at most their share
+/// of a core, and what does not fit waits; a guest that is too large for one pass is measured in it, and the passes
+/// after it wait until that is paid. Pure. Thread: owned by one.
 class DirtyRateBudget {
  public:
   using SteadyTime = std::chrono::steady_clock::time_point;
@@ -33,6 +34,7 @@ class DirtyRateBudget {
   const double core_share_;
   std::map<VmId, SteadyTime> measured_;
   std::optional<SteadyTime> last_pass_;
+  Nanoseconds left_{0};  ///< may be spent now; negative: what the last guest took beyond it
 };
 
 }  // namespace proteus::collect

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "agent/collect/bpf_support.h"
+#include "agent/collect/mapped_array.h"
 #include "ebpf/kvm_exits.h"
 #include "ebpf/kvm_exits.skel.h"
 
@@ -22,6 +23,9 @@ class Trace final : public KvmExitTrace {
   ~Trace() override { kvm_exits_bpf__destroy(skeleton_); }
 
   Status load(const RunQueueTrace& run_queue, KvmExitLayout layout, bool attach) {
+    if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, nullptr) == 0) {
+      return Error{ErrorCode::kUnsupported, "the kernel has no storage for tasks (since 5.11)"};
+    }
     const bool is_amd = has_kernel_type("vcpu_svm") || kernel_has_module("kvm_amd");
     const BpfLog log;
     skeleton_ = kvm_exits_bpf__open();
@@ -78,6 +82,7 @@ class Trace final : public KvmExitTrace {
     }
   }
 
+  std::int64_t refused_count() const override { return counted(skeleton_->bss->refused_count); }
   int exit_program_fd() const override { return bpf_program__fd(exit_); }
   int userspace_program_fd() const override { return bpf_program__fd(skeleton_->progs.on_kvm_userspace_exit); }
   int entry_program_fd() const override { return bpf_program__fd(skeleton_->progs.on_kvm_entry); }

@@ -51,6 +51,8 @@ class KvmExitTrace {
   virtual const std::map<std::uint32_t, ExitFigures>& read() = 0;
   /// Drops what was counted for a slot, when its VM ends.
   virtual void forget(std::uint32_t slot) = 0;
+  /// Exits for which there was no room.
+  virtual std::int64_t refused_count() const = 0;
   /// The program that sees exits, and those that see returns to user space and to the guest; for tests.
   virtual int exit_program_fd() const = 0;
   virtual int userspace_program_fd() const = 0;

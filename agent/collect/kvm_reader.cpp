@@ -20,6 +20,10 @@ class ProgramKvmReader final : public KvmReader {
   ~ProgramKvmReader() override { kvm_counters_bpf__destroy(skeleton_); }
 
   Status load() {
+    if (!has_kernel_type("kvm_vcpu") && !kernel_has_module("kvm")) {
+      return Error{ErrorCode::kUnsupported,
+                   "no type information of KVM: its module is not loaded, or the kernel is older than 5.11"};
+    }
     const BpfLog log;
     skeleton_ = kvm_counters_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open kvm_counters", errno);
@@ -37,8 +41,7 @@ class ProgramKvmReader final : public KvmReader {
         !answers_.map(bpf_map__fd(skeleton_->maps.answers), slots_)) {
       return bpf_error("map kvm_counters' arrays", errno);
     }
-    kvm_counters_args args{0};
-    if (!run(args)) return bpf_error("run poll_vcpus", errno);
+    if (!run(0, 0)) return bpf_error("run poll_vcpus", errno);
     return {};
   }
 
@@ -64,8 +67,10 @@ class ProgramKvmReader final : public KvmReader {
   void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) override {
     const std::size_t count = std::min(vcpus.size(), slots_);
     for (std::size_t i = 0; i < count; ++i) requests_[i] = vcpus[i];
-    kvm_counters_args args{static_cast<__u32>(count)};
-    const bool ran = count > 0 && run(args);
+    bool ran = true;
+    for (std::size_t from = 0; from < count && ran; from += KVM_COUNTERS_AT_ONCE) {
+      ran = run(from, std::min<std::size_t>(count, from + KVM_COUNTERS_AT_ONCE));
+    }
     for (std::size_t i = 0; i < vcpus.size(); ++i) {
       figures[i].reset();
       if (ran && i < count && answers_[i].valid != 0) figures[i] = answers_[i];
@@ -94,8 +99,10 @@ class ProgramKvmReader final : public KvmReader {
     ::close(fd);
   }
 
-  bool run(kvm_counters_args& args) {
-    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
+  /// Has the requests in [from, to) answered.
+  bool run(std::size_t from, std::size_t to) {
+    __u64 args[2] = {from, to};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = args, .ctx_size_in = sizeof args);
     return bpf_prog_test_run_opts(program_fd(), &options) == 0;
   }
 

@@ -59,6 +59,21 @@ const ExitFigures* OnDemand::exits(std::uint32_t slot) const {
   return found == exit_figures_.end() ? nullptr : &found->second;
 }
 
+std::vector<NamedProgram> OnDemand::programs() const {
+  std::vector<NamedProgram> all;
+  if (exits_) {
+    all.push_back({"on_kvm_exit", exits_->exit_program_fd()});
+    all.push_back({"on_kvm_userspace_exit", exits_->userspace_program_fd()});
+    all.push_back({"on_kvm_entry", exits_->entry_program_fd()});
+  }
+  if (softirq_) {
+    all.push_back({"on_softirq_entry", softirq_->entry_program_fd()});
+    all.push_back({"on_softirq_exit", softirq_->exit_program_fd()});
+  }
+  if (drops_) all.push_back({"on_kfree_skb", drops_->program_fd()});
+  return all;
+}
+
 std::optional<std::int64_t> OnDemand::net_softirq_time_ns(std::size_t cpu) const {
   return softirq_ ? softirq_->time_ns(cpu) : std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/collect/bpf_support.h"
 #include "agent/collect/kvm_exit_trace.h"
 #include "agent/collect/net_trace.h"
 #include "agent/collect/questions.h"
@@ -31,6 +32,10 @@ class OnDemand {
   const ExitFigures* exits(std::uint32_t slot) const;
   bool counts_net_softirq() const { return softirq_ != nullptr; }
   std::optional<std::int64_t> net_softirq_time_ns(std::size_t cpu) const;
+  /// Those that are attached now.
+  std::vector<NamedProgram> programs() const;
+  /// Exits for which there was no room.
+  std::int64_t refused_exits_count() const { return exits_ ? exits_->refused_count() : 0; }
   /// By reason.
   const std::vector<std::pair<std::string, std::int64_t>>& packet_drops() const { return packet_drops_; }
 

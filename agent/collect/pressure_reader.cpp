@@ -19,6 +19,10 @@ class ProgramPressureReader final : public PressureReader {
   ~ProgramPressureReader() override { pressure_bpf__destroy(skeleton_); }
 
   Status load() {
+    if (!has_kernel_function("bpf_cgroup_from_id")) {
+      return Error{ErrorCode::kUnsupported,
+                   "the kernel has no bpf_cgroup_from_id (since 6.2); pressure files are read"};
+    }
     const BpfLog log;
     skeleton_ = pressure_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open pressure", errno);

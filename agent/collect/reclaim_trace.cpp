@@ -41,6 +41,14 @@ class Trace final : public ReclaimTrace {
     return {};
   }
 
+  std::vector<NamedProgram> programs() const override {
+    const auto& p = skeleton_->progs;
+    return {{"on_direct_reclaim_begin", bpf_program__fd(p.on_direct_reclaim_begin)},
+            {"on_direct_reclaim_end", bpf_program__fd(p.on_direct_reclaim_end)},
+            {"on_memcg_reclaim_begin", bpf_program__fd(p.on_memcg_reclaim_begin)},
+            {"on_memcg_reclaim_end", bpf_program__fd(p.on_memcg_reclaim_end)}};
+  }
+
   void clear(std::uint32_t slot) override {
     for (std::size_t b = 0; b < RECLAIM_BUCKETS; ++b) latencies_[slot * RECLAIM_BUCKETS + b] = 0;
   }

@@ -3,7 +3,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "agent/collect/bpf_support.h"
 #include "agent/collect/run_queue_trace.h"
 #include "common/kpi.h"
 #include "common/result.h"
@@ -22,6 +24,7 @@ class ReclaimTrace {
   virtual void clear(std::uint32_t slot) = 0;
   /// Reclaims since clear(), by bucket of their ns.
   virtual void read(std::uint32_t slot, RunQueueTrace::Histogram& histogram) const = 0;
+  virtual std::vector<NamedProgram> programs() const = 0;
 };
 
 }  // namespace proteus::collect

@@ -119,7 +119,8 @@ void parse_memory_stat(std::string_view text, VmCgroupFigures& figures) {
       name.remove_prefix(6);
     }
     const auto value = parse_number(rest);
-    if (name == "active_anon" || name == "active_file") sum(figures.working_set_bytes, value);
+    // not active_file: that is the host's page cache of disk images, not memory of the guest
+    if (name == "active_anon") figures.working_set_bytes = value;
     // one line before 5.9, two since (170b04b7ae49 "mm/workingset: prepare the workingset detection for anon LRU")
     if (name == "workingset_refault" || name == "workingset_refault_anon" || name == "workingset_refault_file") {
       sum(figures.refaults_count, value);

@@ -114,8 +114,8 @@ void VmTable::read_working_sets() {
     sources_.damon->update(guests, now);
   }
   for (auto& [id, vm] : vms_) {
-    if (sources_.damon != nullptr) vm.working_set_bytes = sources_.damon->working_set_bytes(id, now);
-    if (sources_.damon == nullptr || !vm.working_set_bytes) vm.working_set_bytes = vm.cgroup_figures.working_set_bytes;
+    vm.working_set_bytes =
+        sources_.damon != nullptr ? sources_.damon->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;
   }
 }
 

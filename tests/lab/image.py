@@ -25,6 +25,37 @@ def folder():
     return os.environ.get("PROTEUS_LAB_CACHE") or f"{tree}/build/lab"
 
 
+def modules_in_order(folder, names):
+    """Paths of these modules and of what they need, needed ones first, as the modules themselves declare it."""
+    paths = {os.path.basename(path).split(".")[0].replace("-", "_"): path
+             for path in glob.glob(f"{folder}/kernel/**/*.ko", recursive=True)}
+    ordered = []
+
+    def add(name):
+        if name not in paths:
+            return  # built into the kernel
+        with open(paths[name], "rb") as module:
+            needs = re.search(rb"\0depends=([^\0]*)", module.read())
+        for need in needs.group(1).decode().replace("-", "_").split(",") if needs else []:
+            add(need)
+        if paths[name] not in ordered:
+            ordered.append(paths[name])
+
+    for name in names:
+        add(name)
+    return ordered
+
+
+def pack(root, initramfs):
+    """Makes an initramfs of a folder."""
+    names = run("find", ".", cwd=root)
+    archive = subprocess.run(["cpio", "--create", "--format=newc", "--quiet"], cwd=root, input=names.encode(),
+                             stdout=subprocess.PIPE, check=True).stdout
+    with open(f"{initramfs}.part", "wb") as file:
+        file.write(archive)
+    os.rename(f"{initramfs}.part", initramfs)
+
+
 class Image:
     def __init__(self, cache=None):
         self.folder = os.path.abspath(cache or folder())
@@ -76,26 +107,6 @@ class Image:
         os.rename(glob.glob(f"{download}/tree/boot/vmlinuz-*")[0], self.kernel)  # last: it marks the rest as complete
         shutil.rmtree(download)
 
-    def _modules_in_order(self):
-        """Paths of MODULES and what they need, needed ones first, as the modules themselves declare it."""
-        paths = {os.path.basename(path).split(".")[0].replace("-", "_"): path
-                 for path in glob.glob(f"{self.folder}/modules/kernel/**/*.ko", recursive=True)}
-        ordered = []
-
-        def add(name):
-            if name not in paths:
-                return  # built into the kernel
-            with open(paths[name], "rb") as module:
-                needs = re.search(rb"\0depends=([^\0]*)", module.read())
-            for need in needs.group(1).decode().replace("-", "_").split(",") if needs else []:
-                add(need)
-            if paths[name] not in ordered:
-                ordered.append(paths[name])
-
-        for name in MODULES:
-            add(name)
-        return ordered
-
     def _build_initramfs(self):
         root = f"{self.folder}/initramfs.root"
         shutil.rmtree(root, ignore_errors=True)
@@ -103,14 +114,9 @@ class Image:
             os.makedirs(f"{root}/{name}")
         run("gcc", "-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-s", "-o", f"{root}/init",
             *sorted(glob.glob(f"{HERE}/guest/*.c")), "-lm")
-        for number, module in enumerate(self._modules_in_order()):
+        for number, module in enumerate(modules_in_order(f"{self.folder}/modules", MODULES)):
             shutil.copy(module, f"{root}/modules/{number:02}-{os.path.basename(module)}")
-        names = run("find", ".", cwd=root)
-        archive = subprocess.run(["cpio", "--create", "--format=newc", "--quiet"], cwd=root, input=names.encode(),
-                                 stdout=subprocess.PIPE, check=True).stdout
-        with open(f"{self.initramfs}.part", "wb") as file:
-            file.write(archive)
-        os.rename(f"{self.initramfs}.part", self.initramfs)
+        pack(root, self.initramfs)
         shutil.rmtree(root)
 
     # -- calibration

@@ -42,21 +42,30 @@ TEST(DirtyRateBudget, ManyLargeGuestsTakeTurnsAndStayWithinTheShare) {
   }
   EXPECT_LE(spent, Nanoseconds(static_cast<std::int64_t>(kShare * 10e9 * kPasses)));
   ASSERT_EQ(measured.size(), 40u) << "nobody is left out";
-  for (const auto& [id, count] : measured) EXPECT_NEAR(count, kPasses / 40, 1) << id.value;
+  const double affordable = kShare * 10e9 * kPasses / static_cast<double>(DirtyRateBudget::cost(8 * kGiB).count());
+  for (const auto& [id, count] : measured) EXPECT_NEAR(count, affordable / 40, 1) << id.value;
 }
 
-TEST(DirtyRateBudget, AGuestThatIsTooLargeForAPassIsStillMeasured) {
-  DirtyRateBudget budget;
+TEST(DirtyRateBudget, AGuestThatIsTooLargeForAPassIsStillMeasuredAndPaidFor) {
+  constexpr double kShare = 0.005;
+  DirtyRateBudget budget(kShare);
   DirtyRateBudget::SteadyTime now{1h};
   auto all = guests(1, 2048 * kGiB);
   all[VmId("zz")] = kGiB;
-  budget.choose(all, now);
-  std::set<VmId> measured;
-  for (int pass = 0; pass < 2; ++pass) {
+  std::map<VmId, int> measured;
+  Nanoseconds spent{0};
+  constexpr int kPasses = 1000;
+  for (int pass = 0; pass < kPasses; ++pass) {
     now += 10s;
-    for (const VmId& id : budget.choose(all, now)) measured.insert(id);
+    for (const VmId& id : budget.choose(all, now)) {
+      ++measured[id];
+      spent += DirtyRateBudget::cost(all.at(id));
+    }
   }
-  EXPECT_EQ(measured.size(), 2u);
+  EXPECT_GE(measured[VmId("vm100")], 3);
+  EXPECT_GE(measured[VmId("zz")], 3);
+  const Nanoseconds share(static_cast<std::int64_t>(kShare * 10e9 * kPasses));
+  EXPECT_LE(spent, share + DirtyRateBudget::cost(2048 * kGiB)) << "but for the last one, which is still being paid";
 }
 
 TEST(DirtyRateBudget, ANewGuestComesFirst) {

@@ -151,10 +151,12 @@ TEST_P(ThreadReaderTest, FollowsAListThatChanges) {
 TEST(ThreadReader, ThreadsBeyondTheSlotsAreReadThroughProcfs) {
   const auto reader = ThreadReader::create("/");
   if (reader->lane() == ThreadLane::kProcfs) SKIP_UNLESS_OUR_FAULT(reader->reason());
-  std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS_MAX + 1, ThreadKey{::getpid(), ::getpid()});
+  const ThreadKey self{::getpid(), ::getpid()};
+  std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS_MAX + 1, ThreadKey{self.pid, 0});  // of nobody
+  keys.front() = keys.back() = self;
   std::vector<std::optional<ThreadFigures>> figures(keys.size());
   reader->read(keys, figures);
-  ASSERT_TRUE(figures.front() && figures[THREAD_COUNTERS_SLOTS_MIN - 1] && figures.back());
+  ASSERT_TRUE(figures.front() && figures.back());
   EXPECT_TRUE(figures.front()->cpu_migrations_count);
   EXPECT_FALSE(figures.back()->cpu_migrations_count);
 }

@@ -22,15 +22,15 @@ TEST(VmCgroupFiles, ReadsV2) {
   EXPECT_EQ(figures.memory_pressure_some_ns, 3000);
   EXPECT_EQ(figures.memory_pressure_full_ns, 4000);
   EXPECT_EQ(figures.io_pressure_some_ns, std::nullopt) << "this group has no such file";
-  EXPECT_EQ(figures.working_set_bytes, 120);
+  EXPECT_EQ(figures.working_set_bytes, 100);
   EXPECT_EQ(figures.refaults_count, 11);
   EXPECT_EQ(figures.swap_bytes, 4096);
 
   root.write("/g/memory.stat", "active_anon 7\nactive_file 0\n");
   root.write("/g/cpu.pressure", "some total=9\n");
-  EXPECT_EQ(files.read(2, {}).working_set_bytes, 120) << "of the last reading";
+  EXPECT_EQ(files.read(2, {}).working_set_bytes, 100) << "of the last reading";
   EXPECT_EQ(files.read(2, {.run_queue_wait_ns = 5'000'000}).cpu_pressure_some_ns, 9000);
-  EXPECT_EQ(files.read(10, {}).working_set_bytes, 120);
+  EXPECT_EQ(files.read(10, {}).working_set_bytes, 100);
   EXPECT_EQ(files.read(30, {}).working_set_bytes, 7);
 }
 
@@ -152,7 +152,7 @@ TEST(VmCgroupFiles, ReadsV1sTotals) {
   groups.memory = root.path() + "/g";
   VmCgroupFiles files(groups);
   const VmCgroupFigures& figures = files.read(1, {});
-  EXPECT_EQ(figures.working_set_bytes, 120);
+  EXPECT_EQ(figures.working_set_bytes, 100);
   EXPECT_EQ(figures.refaults_count, 11);
   EXPECT_EQ(figures.swap_bytes, 8192);
   EXPECT_EQ(figures.cpu_pressure_some_ns, std::nullopt);
