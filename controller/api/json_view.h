@@ -11,6 +11,9 @@
 /// replay` prints it. Times are RFC 3339 in UTC, durations seconds, sizes bytes, CPU in cores.
 namespace proteus::api {
 
+/// Of an answer that is good, but not all that was asked for: a sentence.
+inline constexpr const char* kWarningHeader = "Proteus-Warning";
+
 using Json = nlohmann::ordered_json;
 
 /// "2026-01-31T08:15:30.123Z".

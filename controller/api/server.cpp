@@ -311,6 +311,12 @@ class HttpServer final : public Server {
     const std::uint64_t size = std::filesystem::file_size(path, ignored);
     std::filesystem::remove_all(folder, ignored);  // the open stream keeps the file until it is sent
     if (!written) return send(out, written.error());
+    if (written->missing_until) {
+      out.set_header(kWarningHeader,
+                     fmt::format("the controller began so long ago that telemetry which it had taken in until {} has "
+                                 "expired: a replay may decide otherwise until then, and for some time after",
+                                 to_rfc3339(*written->missing_until)));
+    }
     out.set_content_provider(size, "application/vnd.proteus.recording",
                              [file](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
                                std::array<char, 65536> block;

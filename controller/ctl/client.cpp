@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "controller/api/json_view.h"
 #include "controller/ctl/destination.h"
 
 namespace proteus::ctl {
@@ -117,17 +118,18 @@ Result<Json> Client::post(const std::string& path, const Json& body) {
   return answer(result, token_file_);
 }
 
-Result<std::int64_t> Client::download(const std::string& path, const std::string& file) {
+Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file) {
   Result<Destination> opened = Destination::open(file);
   if (!opened) return opened.error();
   Destination& to = *opened;
   int status = 0;
   std::string refused;
-  std::int64_t bytes = 0;
+  Downloaded got;
   const httplib::Result result = http_->Get(
       path.c_str(),
       [&](const httplib::Response& response) {
         status = response.status;
+        got.warning = response.get_header_value(api::kWarningHeader);
         return true;
       },
       [&](const char* data, std::size_t size) {
@@ -135,14 +137,14 @@ Result<std::int64_t> Client::download(const std::string& path, const std::string
           refused.append(data, size);
           return refused.size() < 65536;
         }
-        bytes += static_cast<std::int64_t>(size);
+        got.bytes += static_cast<std::int64_t>(size);
         return to.write(data, size);
       });
   if (to.failed()) return to.error();
   if (status != 0 && status != 200) return error_of(status, refused, token_file_);
   if (!result) return unreachable(static_cast<int>(result.error()));
   if (const Status kept = to.keep(); !kept) return kept.error();
-  return bytes;
+  return got;
 }
 
 std::string url_encode(const std::string& text) {

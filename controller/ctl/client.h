@@ -32,8 +32,12 @@ class Client {
 
   Result<Json> get(const std::string& path);
   Result<Json> post(const std::string& path, const Json& body);
-  /// Streams the answer into a file, whole or not at all. Returns its size in bytes.
-  Result<std::int64_t> download(const std::string& path, const std::string& file);
+  struct Downloaded {
+    std::int64_t bytes = 0;
+    std::string warning;  ///< the server's; may be empty
+  };
+  /// Streams the answer into a file, whole or not at all.
+  Result<Downloaded> download(const std::string& path, const std::string& file);
 
  private:
   Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);

@@ -189,13 +189,14 @@ class Session {
 
   /// Into the file that was named.
   int download(const std::string& path) {
-    const Result<std::int64_t> bytes = client_.download(path, options_.file);
-    if (!bytes) return report(bytes.error());
+    const Result<Client::Downloaded> got = client_.download(path, options_.file);
+    if (!got) return report(got.error());
     std::ostream& out = Destination::is_standard_output(options_.file) ? std::cerr : std::cout;
     if (options_.json) {
-      out << Json{{"file", options_.file}, {"bytes", *bytes}}.dump(2) << "\n";
+      out << Json{{"file", options_.file}, {"bytes", got->bytes}, {"warning", got->warning}}.dump(2) << "\n";
     } else {
-      out << options_.file << ": " << *bytes << " bytes\n";
+      out << options_.file << ": " << got->bytes << " bytes\n";
+      if (!got->warning.empty()) std::cerr << "proteusctl: warning: " << got->warning << "\n";
     }
     return 0;
   }

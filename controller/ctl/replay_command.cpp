@@ -106,8 +106,16 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   if (!read) return read.error();
   if (!replayed) return with_context(replayed.error(), command.file);
   replayer.finish();
+  const std::string missing =
+      read->missing_until
+          ? fmt::format(
+                "telemetry that had been taken in until {} is not in the recording (it had expired, or is of "
+                "hosts that were left out): decisions until then, and for some time after, may differ\n",
+                api::to_rfc3339(*read->missing_until))
+          : "";
   if (!command.diff) {
     if (!command.json) {
+      out << missing;
       out << fmt::format("{} cycles over {} frames: {} decisions and {} actions\n", replayer.cycles(),
                          replayer.frames(), replayer.decisions(), replayer.actions());
     }
@@ -116,11 +124,13 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
 
   const auto& differences = replayer.differences();
   if (command.json) {
-    api::Json json{{"cycles", replayer.cycles()},
-                   {"frames", replayer.frames()},
-                   {"decisions", replayer.decisions()},
-                   {"actions", replayer.actions()},
-                   {"differences", api::Json::array()}};
+    api::Json json{
+        {"cycles", replayer.cycles()},
+        {"frames", replayer.frames()},
+        {"decisions", replayer.decisions()},
+        {"actions", replayer.actions()},
+        {"missing_until", read->missing_until ? api::Json(api::to_rfc3339(*read->missing_until)) : api::Json(nullptr)},
+        {"differences", api::Json::array()}};
     for (const auto& difference : differences) {
       const auto parsed = [](const std::string& text) {
         return text.empty() ? api::Json(nullptr) : api::Json::parse(text);
@@ -136,6 +146,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
           << (difference.recorded.empty() ? "nothing" : difference.recorded) << "\n+ "
           << (difference.replayed.empty() ? "nothing" : difference.replayed) << "\n";
     }
+    out << missing;
     out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n",
                        replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),
                        differences.size());

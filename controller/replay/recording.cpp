@@ -186,6 +186,21 @@ std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view
   return !visitor.raw || visitor.raw(message);
 }
 
+/// Notices cycles that had taken in telemetry which is not there. Fed in the order of lsns.
+class Completeness {
+ public:
+  void on_raw(std::uint64_t lsn) { newest_raw_lsn_ = lsn; }
+  void on_journal(const store::JournalEntry& entry) {
+    const auto* cycle = std::get_if<store::Cycle>(&entry.payload);
+    if (cycle != nullptr && cycle->frames_through_lsn > newest_raw_lsn_) missing_until_ = entry.time;
+  }
+  std::optional<Timestamp> missing_until() const { return missing_until_; }
+
+ private:
+  std::uint64_t newest_raw_lsn_ = 0;
+  std::optional<Timestamp> missing_until_;
+};
+
 }  // namespace
 
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
@@ -203,19 +218,23 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   const auto wanted = [&](const HostId& host) {
     return options.hosts.empty() || std::find(options.hosts.begin(), options.hosts.end(), host) != options.hosts.end();
   };
+  Completeness completeness;
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
+    completeness.on_raw(message.lsn);
     if (message.received >= options.to || !wanted(message.host)) return true;
     return written = writer.add(message);
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (entry.time >= options.to || entry.lsn < (*beginning)->lsn) return true;
+    completeness.on_journal(entry);
     return written = writer.add(entry);
   };
   if (Status read = store.scan_lsn(first, UINT64_MAX, visitor); !read) return read.error();
   if (!written) return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
   Result<RecordingSummary> summary = writer.finish();
   if (!summary) return summary;
+  summary->missing_until = completeness.missing_until();
   for (const HostId& host : options.hosts) {
     if (std::find(summary->hosts.begin(), summary->hosts.end(), host) != summary->hosts.end()) continue;
     std::remove(path.c_str());
@@ -228,6 +247,16 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   std::ifstream file(path, std::ios::binary);
   if (!file) return Error{ErrorCode::kNotFound, fmt::format("cannot read {}: {}", path, std::strerror(errno))};
   RecordingSummary summary;
+  Completeness completeness;
+  store::Store::Visitor watching;
+  watching.raw = [&](const store::RawMessage& message) {
+    completeness.on_raw(message.lsn);
+    return !visitor.raw || visitor.raw(message);
+  };
+  watching.journal = [&](const store::JournalEntry& entry) {
+    completeness.on_journal(entry);
+    return !visitor.journal || visitor.journal(entry);
+  };
   const auto corrupt = [&](const char* what) {
     return Error{ErrorCode::kCorrupt, fmt::format("{}: {} after {} telemetry messages and {} journal entries", path,
                                                   what, summary.raw_messages, summary.journal_entries)};
@@ -273,6 +302,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
       if (raw_messages != summary.raw_messages || journal_entries != summary.journal_entries)
         return corrupt("entries are missing");
       if (take(1, bytes)) return corrupt("something follows its end");
+      summary.missing_until = completeness.missing_until();
       return summary;
     }
     if (size == 0 || size > kChunkMax || packed_size > ZSTD_compressBound(kChunkMax)) return corrupt("impossible size");
@@ -289,7 +319,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
       const auto lsn = entries.take<std::uint64_t>();
       const std::string_view body = entries.take_bytes(entries.take<std::uint32_t>());
       if (!entries.good()) return corrupt("broken entry");
-      const std::optional<bool> go_on = visit(kind, lsn, body, visitor);
+      const std::optional<bool> go_on = visit(kind, lsn, body, watching);
       if (!go_on) return corrupt("an entry that does not decode");
       ++(kind == kTelemetry ? summary.raw_messages : summary.journal_entries);
       if (!*go_on) return summary;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct RecordingSummary {
   std::uint64_t raw_messages = 0;
   std::uint64_t journal_entries = 0;
   std::vector<HostId> hosts;  ///< whose telemetry is in it, sorted
+  /// Cycles until then had taken in telemetry that is not there: it has expired, or is of hosts that were left out.
+  /// What a replay decides until some time after that may differ from what was decided.
+  std::optional<Timestamp> missing_until;
 };
 
 /// The first bytes of every recording.

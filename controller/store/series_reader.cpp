@@ -13,6 +13,10 @@
 namespace proteus::store {
 namespace {
 
+/// Samples that are held at a time, if agents measure once a second; 16 bytes each.
+constexpr std::int64_t kSamplesAtOnce = 4 << 20;
+constexpr std::int64_t kTickUs = 1'000'000;
+
 using Steps = std::map<SeriesKey, std::vector<StepFigures>>;
 
 /// Of roll-ups: bounds what is held of them.
@@ -367,34 +371,48 @@ Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid
 
 Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
                                   const std::function<bool(HostSamples)>& visit) const {
+  const std::int64_t samples_each =
+      (info(selector.kpi).kind == KpiKind::kHistogram ? kHistogramBucketCount : 1) * ((to_us - from_us) / kTickUs + 1);
+  const auto at_once = static_cast<std::size_t>(std::max<std::int64_t>(kSamplesAtOnce / samples_each, 1));
   for (const HostId& host : hosts_of(selector)) {
-    const SelectedEntities entities = pages_.select(host, selector);
-    if (entities.empty()) continue;
-    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
-    const RocksDb::View view(db_);
-    const auto head = head_beside(view, host, std::move(rows));
-    if (!head) return head.error();
-    HostSamples samples{host, entities, {}};
-    std::uint64_t count = 0;
-    const Status read =
-        read_range(view, selector.kpi, host, entities, *head, from_us, to_us, [&](const Piece& piece) -> Status {
-          HostSamples::Samples& series = samples.series[piece.key];
-          for (std::size_t i = 0; i < piece.values.size(); ++i) {
-            const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
-            if (time < from_us || time >= to_us) continue;
-            series.times_us.push_back(time);
-            series.values.push_back(piece.values[i]);
-          }
-          count += piece.values.size();
-          if (count <= kSamplesMax) return {};
-          return Error{ErrorCode::kInvalidArgument,
-                       "too many samples of " + host.value + " at once: ask for a shorter time or fewer series"};
-        });
-    if (!read) return read;
-    std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
-    if (!samples.series.empty() && !visit(std::move(samples))) return {};
+    const SelectedEntities all = pages_.select(host, selector);
+    for (auto begin = all.begin(); begin != all.end();) {
+      SelectedEntities some;
+      for (; begin != all.end() && some.size() < at_once; ++begin) some.insert(*begin);
+      const Result<bool> go_on = read_samples_of(selector, host, some, from_us, to_us, visit);
+      if (!go_on) return go_on.error();
+      if (!*go_on) return {};
+    }
   }
   return {};
+}
+
+Result<bool> SeriesReader::read_samples_of(const SeriesSelector& selector, const HostId& host,
+                                           const SelectedEntities& entities, std::int64_t from_us, std::int64_t to_us,
+                                           const std::function<bool(HostSamples)>& visit) const {
+  std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+  const RocksDb::View view(db_);
+  const auto head = head_beside(view, host, std::move(rows));
+  if (!head) return head.error();
+  HostSamples samples{host, entities, {}};
+  std::uint64_t count = 0;
+  const Status read =
+      read_range(view, selector.kpi, host, entities, *head, from_us, to_us, [&](const Piece& piece) -> Status {
+        HostSamples::Samples& series = samples.series[piece.key];
+        for (std::size_t i = 0; i < piece.values.size(); ++i) {
+          const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+          if (time < from_us || time >= to_us) continue;
+          series.times_us.push_back(time);
+          series.values.push_back(piece.values[i]);
+        }
+        count += piece.values.size();
+        if (count <= kSamplesMax) return {};
+        return Error{ErrorCode::kInvalidArgument,
+                     "too many samples of one entity of " + host.value + ": ask for a shorter time"};
+      });
+  if (!read) return read.error();
+  std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
+  return samples.series.empty() || visit(std::move(samples));
 }
 
 }  // namespace proteus::store

@@ -68,13 +68,18 @@ class SeriesReader {
     };
     std::map<SeriesKey, Samples> series;
   };
-  /// Every value as it was measured, one host after the other. Errors: kCorrupt; kInvalidArgument if a host has more
-  /// than kSamplesMax of them in the range.
+  /// Every value as it was measured, one host after the other, and of each some entities after the others, so that not
+  /// too many values are held. Errors: kCorrupt; kInvalidArgument if one entity has more than kSamplesMax of them in
+  /// the range.
   Status read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
                       const std::function<bool(HostSamples)>& visit) const;
   static constexpr std::uint64_t kSamplesMax = 32u << 20;
 
  private:
+  /// False if the visitor has enough.
+  Result<bool> read_samples_of(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
+                               std::int64_t from_us, std::int64_t to_us,
+                               const std::function<bool(HostSamples)>& visit) const;
   /// Of one series, what a page or the head holds.
   struct Piece {
     std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0

@@ -129,6 +129,26 @@ TEST_F(RecordingTest, BeginsWhereTheRunBeganWithWhatItReadAgain) {
   EXPECT_EQ(read->version, PROTEUS_VERSION);
 }
 
+TEST_F(RecordingTest, SaysWhenTelemetryThatHadBeenTakenInIsMissing) {
+  fill();
+  EXPECT_EQ(write_recording(*store_, all(), path_)->missing_until, std::nullopt);
+  EXPECT_EQ(read_recording(path_, {})->missing_until, std::nullopt);
+  // As after the telemetry before the run's third cycle has expired: its first cycles are there without it.
+  add(kStart + seconds(40), Started{});
+  add(kStart + seconds(41), Cycle{50, 0, 1000});
+  add(kStart + seconds(42), Cycle{51, 0, 1001});
+  RecordOptions late = all();
+  late.from = kStart + seconds(60);
+  const auto written = write_recording(*store_, late, path_);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_EQ(written->missing_until, kStart + seconds(42));
+  EXPECT_EQ(read_recording(path_, {})->missing_until, kStart + seconds(42));
+  RecordOptions one = all();
+  one.to = kStart + seconds(35);
+  one.hosts = {HostId("h2")};
+  EXPECT_EQ(write_recording(*store_, one, path_)->missing_until, std::nullopt) << "nothing has expired";
+}
+
 TEST_F(RecordingTest, TheSameRangeGivesTheSameBytes) {
   fill();
   ASSERT_TRUE(write_recording(*store_, all(), path_));
