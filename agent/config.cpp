@@ -81,6 +81,13 @@ void read_limits(TomlDocument::Table table, act::LocalLimits& limits) {
     }
   }
   table.read("protected", limits.protected_vms);
+  for (const std::string& glob : limits.protected_vms) {
+    // glob(7) would take an open bracket for itself, and protect nothing.
+    const std::size_t opened = glob.find('[');
+    if (glob.empty() || (opened != std::string::npos && glob.find(']', opened + 2) == std::string::npos)) {
+      table.problem("protected", fmt::format("'{}' in 'protected' is no glob", glob));
+    }
+  }
   table.read("cpu_quota_percent_min", limits.cpu_quota_percent_min, 1, 100);
   table.read("cpu_shares_min", limits.cpu_shares_min, 2, 262144);
   table.read("cpu_shares_max", limits.cpu_shares_max, 2, 262144);

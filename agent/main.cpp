@@ -289,7 +289,7 @@ int main_of(int argc, char** argv) {
     std::cout << config_file << " is good\n";
     if (config->controllers.empty()) return 0;
     if (const auto keys = wire::read_key_pair(config->secret_key); !keys) {
-      std::cerr << "what it names is not all there yet: " << keys.error().message << "\n";
+      return fail(kExitFailed, "what it names is not all there yet: " + keys.error().message);
     }
     return 0;
   }

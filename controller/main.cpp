@@ -232,13 +232,14 @@ int main_of(int argc, char** argv) {
     if (!loaded) return fail(kExitUsage, loaded.error().message);
     std::cout << config_file << " and " << loaded->config.policy_file << " are good\n";
     const Config& config = loaded->config;
+    int code = 0;
     if (const auto pair = wire::read_key_pair(config.secret_key); !pair) {
-      std::cerr << "what it names is not all there yet: " << pair.error().message << "\n";
+      code = fail(kExitFailed, "what it names is not all there yet: " + pair.error().message);
     }
     if (const auto agents = wire::AuthorizedKeys::load(config.authorized_agents); !agents) {
-      std::cerr << "what it names is not all there yet: " << agents.error().message << "\n";
+      code = fail(kExitFailed, "what it names is not all there yet: " + agents.error().message);
     }
-    return 0;
+    return code;
   }
   return run(config_file);
 }

@@ -24,7 +24,7 @@ std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const 
 /// KVM's own statistics of vCPUs, through ebpf/kvm_counters. Thread: owned by one.
 class KvmReader {
  public:
-  /// Errors: kUnsupported, kPermissionDenied with the kernel's reason (KVM not there, kernel before 5.17, …).
+  /// Errors: kUnsupported, kPermissionDenied with the kernel's reason (KVM not there, kernel without its types, …).
   static Result<std::unique_ptr<KvmReader>> create();
   virtual ~KvmReader() = default;
 

@@ -44,7 +44,7 @@ inline bool is_same_thread(const ThreadFigures& a, const ThreadFigures& b) {
 enum class ThreadLane {
   kHeldTasks,       ///< one kernel program run per tick, which holds the threads that it has looked up (kernel 6.4)
   kSyscallProgram,  ///< the same, and looks each thread up each time (kernel 6.2)
-  kTaskIterator,    ///< one kernel program run per tick walks all tasks (kernel 5.11)
+  kTaskIterator,    ///< one kernel program run per tick walks all tasks (kernel 5.10)
   kProcfs,          ///< three files per thread
 };
 const char* to_string(ThreadLane lane);

@@ -354,7 +354,7 @@ int run(int argc, char** argv) {
   const auto select = [&](CLI::App* command) {
     command->add_option("--host", options.series.hosts, "only this host; may repeat");
     command->add_option("--vm", options.series.vm, "name or UUID: this VM and what belongs to it");
-    command->add_option("--entity", options.series.entity, "name of a vCPU, disk, tap or host");
+    command->add_option("--entity", options.series.entity, "name of a vCPU, disk, tap or host, or as query prints it: web/0");
     command->add_option("--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
     command->add_option("--from", options.series.from,
                         "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: -1h");

@@ -112,7 +112,10 @@ SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
       const auto parent = entities_.find(entity.parent);
       if (parent != entities_.end() && parent->second.kind == EntityKind::kVm) vm = &parent->second;
     }
-    if (!selector.entity.empty() && selector.entity != entity.name) continue;
+    if (!selector.entity.empty() && selector.entity != entity.name &&
+        (vm == nullptr || vm == &entity || selector.entity != vm->name + "/" + entity.name)) {
+      continue;
+    }
     if (!selector.vm.empty() && (vm == nullptr || (vm->name != selector.vm && vm->uuid != selector.vm))) continue;
     const bool labelled = std::all_of(selector.labels.begin(), selector.labels.end(), [&](const auto& label) {
       const auto carries = [&](const StoredEntity& one) {

@@ -108,6 +108,15 @@ TEST(AgentConfig, TwoControllersWithOneAddressOrKeyAreAMistake) {
   EXPECT_THAT(one_key.error().message, HasSubstr("f:8: another [[controller]] has the same key"));
 }
 
+TEST(AgentConfig, AGlobThatWouldProtectNothingIsAMistake) {
+  for (const char* glob : {"", "[", "db-[12", "a[]b"}) {
+    EXPECT_FALSE(parse_agent_config(std::string("[limits]\nprotected = [\"") + glob + "\"]\n", "f")) << glob;
+  }
+  for (const char* glob : {"db-*", "db-[12]", "[!a]*"}) {
+    EXPECT_TRUE(parse_agent_config(std::string("[limits]\nprotected = [\"") + glob + "\"]\n", "f")) << glob;
+  }
+}
+
 TEST(AgentConfig, WhatIsAllowedIsWhatIsListed) {
   const auto config = parse_agent_config("[limits]\nallow = [\"reshape\"]\nprotected = [\"db-*\"]\n", "f");
   ASSERT_TRUE(config);

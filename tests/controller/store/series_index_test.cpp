@@ -40,6 +40,17 @@ TEST(HostEntities, AVmIsFoundByItsNameOfTodayAndByItsUuid) {
   EXPECT_EQ(selected(again, ""), 3u) << "no VM is asked for";
 }
 
+TEST(HostEntities, APartOfAVmIsFoundByItsNameWithOrWithoutThatOfTheVm) {
+  HostEntities entities;
+  entities.numbers_of(catalog_of("web"), 100);
+  SeriesSelector selector;
+  for (const auto& [name, count] : std::vector<std::pair<std::string, std::size_t>>{
+           {"0", 1}, {"web/0", 1}, {"db/0", 0}, {"web", 1}, {"web/web", 0}}) {
+    selector.entity = name;
+    EXPECT_EQ(entities.select(selector).size(), count) << name;
+  }
+}
+
 TEST(HostEntities, WhatIsListedNoMoreIsForgottenAfterItsTime) {
   HostEntities entities;
   const Catalog with_vm = catalog_of("web1");
