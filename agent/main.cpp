@@ -110,17 +110,22 @@ CollectorOptions collector_options(const AgentConfig& config) {
   return options;
 }
 
+/// A file that is wrong stays wrong until somebody mends it; one that is not there, or cannot be read, may still come.
+int exit_of(const Error& error) {
+  return error.code == ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed;
+}
+
 int run(const std::string& config_file) {
   keep_heap_small();
   const Result<AgentConfig> config = load(config_file);
-  if (!config) return fail(kExitUsage, config.error().message);
+  if (!config) return fail(exit_of(config.error()), config.error().message);
   if (Status ready = log::init("proteus-agent", config->log_level); !ready) {
     return fail(kExitUsage, ready.error().message);
   }
   Result<wire::KeyPair> keys =
       config->controllers.empty() ? Result<wire::KeyPair>(wire::KeyPair{}) : wire::read_key_pair(config->secret_key);
   if (!keys) {
-    return fail(kExitUsage, keys.error().message + " (make one with: proteus-agent keygen FOLDER)");
+    return fail(kExitFailed, keys.error().message + " (make one with: proteus-agent keygen FOLDER)");
   }
   const sigset_t signals = block_signals();
   const Result<std::unique_ptr<StateDirectory>> state = StateDirectory::hold(config->state_directory);

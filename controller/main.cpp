@@ -112,9 +112,14 @@ void expire(store::Store& store, Timestamp now, RetentionClock& retention, bool&
   if (Status expired = store.expire(now); !expired) log::warning("retention: {}", expired.error().message);
 }
 
+/// A file that is wrong stays wrong until somebody mends it; one that is not there, or cannot be read, may still come.
+int exit_of(const Error& error) {
+  return error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kCorrupt ? kExitUsage : kExitFailed;
+}
+
 int run(const std::string& config_file) {
   Result<Loaded> loaded = load(config_file);
-  if (!loaded) return fail(kExitUsage, loaded.error().message);
+  if (!loaded) return fail(exit_of(loaded.error()), loaded.error().message);
   const Config& config = loaded->config;
   if (Status ready = log::init("proteus-controller", config.log_level); !ready)
     return fail(kExitUsage, ready.error().message);

@@ -104,13 +104,15 @@ std::optional<int> tracepoint_argument_count(const std::string& tracepoint, cons
 bool has_kernel_type(const std::string& name) {
   const BpfLog log;
   const Btf kernel(btf__load_vmlinux_btf());
-  return kernel && btf__find_by_name(kernel.get(), name.c_str()) > 0;
+  return kernel && btf__find_by_name_kind(kernel.get(), name.c_str(), BTF_KIND_STRUCT) > 0;
 }
 
-bool has_kernel_function(const std::string& name) {
+Status require_kernel_function(const std::string& name, const char* since) {
   const BpfLog log;
   const Btf kernel(btf__load_vmlinux_btf());
-  return kernel && btf__find_by_name_kind(kernel.get(), name.c_str(), BTF_KIND_FUNC) > 0;
+  if (!kernel) return Error{ErrorCode::kUnsupported, "the kernel has no type information (CONFIG_DEBUG_INFO_BTF)"};
+  if (btf__find_by_name_kind(kernel.get(), name.c_str(), BTF_KIND_FUNC) > 0) return {};
+  return Error{ErrorCode::kUnsupported, fmt::format("the kernel has no {} (since {})", name, since)};
 }
 
 bool kernel_has_module(const std::string& module) {

@@ -41,10 +41,11 @@ struct NamedProgram {
 /// How many arguments a tracepoint of the running kernel hands to programs; nullopt if it has no such tracepoint.
 /// module: where it may live if it is not built in; null if it cannot.
 std::optional<int> tracepoint_argument_count(const std::string& tracepoint, const char* module);
-/// Whether the running kernel, without its modules, knows a type of this name.
+/// Whether the running kernel, without its modules, knows a struct of this name.
 bool has_kernel_type(const std::string& name);
-/// Whether the running kernel, without its modules, has a function of this name.
-bool has_kernel_function(const std::string& name);
+/// Whether the running kernel, without its modules, has a function of this name. Errors: kUnsupported, with the version
+/// that it came with.
+Status require_kernel_function(const std::string& name, const char* since);
 /// Whether a module is loaded that has types.
 bool kernel_has_module(const std::string& module);
 /// The names of an enum's values below `most`, by value; empty strings for values without a name.

@@ -112,14 +112,14 @@ void probe_files(const CollectorOptions& options, Findings& f) {
   const auto damon = collect::Damon::open(options.root);
   f.damon = probe_of(damon, "watches processes, one at a time");
   if (!damon && damon.error().code == ErrorCode::kFailedPrecondition) {
-    f.damon = {true, "in use by an agent that runs"};
+    f.damon = {true, "in use by an agent that runs, or by another check"};
   }
   f.group_pressure = collect::probe_group_pressure(options.root);
 }
 
 void switch_programs_off(Findings& f) {
   for (Probe* probe : {&f.iterator, &f.trace, &f.kvm, &f.pressure, &f.block, &f.reclaim, &f.hardware, &f.exits,
-                       &f.softirq, &f.drops}) {
+                       &f.softirq, &f.drops, &f.hook_statistics}) {
     *probe = {false, "kernel programs are switched off (kernel_programs)"};
   }
 }
@@ -197,10 +197,11 @@ Findings probe_all(const CollectorOptions& options) {
   probe_files(options, f);
   f.host_devices.refresh();
   auto statistics = collect::RunStatistics::enable();
-  f.hook_statistics = statistics ? Probe{true,
-                                         "the kernel's run statistics, when hook_statistics or "
-                                         "kernel.bpf_stats_enabled turns them on"}
-                                 : Probe{false, statistics.error().message};
+  if (options.kernel_programs)
+    f.hook_statistics = statistics ? Probe{true,
+                                           "the kernel's run statistics, when hook_statistics or "
+                                           "kernel.bpf_stats_enabled turns them on"}
+                                   : Probe{false, statistics.error().message};
   if (options.libvirt_uri.empty()) {
     f.libvirt = {false, "not configured"};
     f.guests = f.libvirt;
@@ -297,6 +298,12 @@ CheckRow group_row(const KpiInfo& kpi, const Findings& f, const std::string& roo
   return row;
 }
 
+/// Whether the agent has any kernel program.
+bool has_program(const Findings& f) {
+  return f.thread_lane != collect::ThreadLane::kProcfs || f.trace.available || f.kvm.available ||
+         f.pressure.available || f.block.available;
+}
+
 CheckRow file_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
   if (kpi.scope != EntityKind::kHost && kpi.scope != EntityKind::kVm && kpi.scope != EntityKind::kTap &&
       kpi.scope != EntityKind::kHook) {
@@ -341,7 +348,7 @@ CheckRow file_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions&
       break;
     case Kpi::kTcpRetransmitsCount: need(f.host.tcp_retransmits_count.has_value(), "no procfs net/snmp"); break;
     case Kpi::kKsmPagesSharing: need(f.host.ksm_pages_sharing.has_value(), "no sysfs mm/ksm (CONFIG_KSM)"); break;
-    case Kpi::kAgentHookMissesCount: need(f.trace.available, f.trace.reason); break;
+    case Kpi::kAgentHookMissesCount: need(has_program(f), f.trace.reason); break;
     default: break;  // the agent's own figures need nothing
   }
   return row;
@@ -401,11 +408,7 @@ bool is_of_vm(EntityKind scope) {
   }
 }
 
-CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
-  if (is_of_vm(kpi.scope) && !f.libvirt.available) {
-    return {std::string(kpi.name), false, to_string(kpi.lane),
-            "no libvirt, which tells what VMs there are: " + f.libvirt.reason};
-  }
+CheckRow row_of_lane(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
   switch (kpi.lane) {
     case Lane::kPoll: return poll_row(kpi, f);
     case Lane::kFile: return file_row(kpi, f, options);
@@ -414,6 +417,20 @@ CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& 
     case Lane::kSlow: return slow_row(kpi, f);
   }
   return {};
+}
+
+CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& options) {
+  if (!is_of_vm(kpi.scope) || f.libvirt.available) return row_of_lane(kpi, f, options);
+  // Disks and taps are known from a VM's definition; VMs, while libvirt does not answer, from their processes.
+  const bool by_process = !options.libvirt_uri.empty() && kpi.lane != Lane::kSlow && kpi.scope != EntityKind::kDisk &&
+                          kpi.scope != EntityKind::kTap;
+  if (!by_process) {
+    return {std::string(kpi.name), false, to_string(kpi.lane),
+            "no libvirt, which tells what VMs there are: " + f.libvirt.reason};
+  }
+  CheckRow row = row_of_lane(kpi, f, options);
+  if (row.available) row.reason += "; of VMs that are known by their processes, as libvirt does not answer";
+  return row;
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ class CollectorOfHost final : public Collector {
     fixed_labels();
     inventory_ = std::make_shared<Inventory>();
     if (!options_.libvirt_uri.empty()) {
-      inventory_reader_ = InventoryReader::start({options_.libvirt_uri, options_.slow_interval});
+      inventory_reader_ = InventoryReader::start({options_.root, options_.libvirt_uri, options_.slow_interval});
       vms_->on_vcpus_changed([this](const VmId& vm) { refresh(vm); });
     }
   }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::chrono::seconds kWatch{10};
 constexpr std::chrono::minutes kAgeMost{10};
+constexpr int kFailedStartsMost = 30;
 constexpr const char* kSampleUs = "100000";
 constexpr const char* kAggregationUs = "2000000";
 constexpr const char* kUpdateUs = "10000000";
@@ -86,8 +87,7 @@ Result<Damon> Damon::open(const std::string& root) {
     return Error{ErrorCode::kUnsupported,
                  "this kernel's DAMON does not watch processes, only physical memory (CONFIG_DAMON_VADDR)"};
   }
-  const std::string schemes = damon.monitor() + "/contexts/0/schemes";
-  if (!write(schemes + "/nr_schemes", "1") || !read_file(schemes + "/0/tried_regions/total_bytes")) {
+  if (!damon.configure() || !read_file(damon.monitor() + "/contexts/0/schemes/0/tried_regions/total_bytes")) {
     return Error{ErrorCode::kUnsupported, "this kernel's DAMON does not say how much was accessed (since 6.6)"};
   }
   return damon;
@@ -105,24 +105,30 @@ Damon::Damon(Damon&& other) noexcept
     : kdamonds_(std::exchange(other.kdamonds_, {})),
       list_(std::exchange(other.list_, -1)),
       watched_(std::move(other.watched_)),
+      failed_starts_(other.failed_starts_),
       turns_(std::move(other.turns_)),
       measured_(std::move(other.measured_)) {}
 
-bool Damon::start(pid_t pid) const {
+bool Damon::configure() const {
   const std::string context = monitor() + "/contexts/0";
   const std::string attributes = context + "/monitoring_attrs";
   const std::string scheme = context + "/schemes/0";
   const std::string pattern = scheme + "/access_pattern";
   // a scheme that does nothing but to count the regions that were accessed at all
-  return write(context + "/operations", "vaddr") && write(attributes + "/intervals/sample_us", kSampleUs) &&
+  return write(context + "/operations", "vaddr") && write(context + "/schemes/nr_schemes", "1") &&
+         write(scheme + "/action", "stat") && write(attributes + "/intervals/sample_us", kSampleUs) &&
          write(attributes + "/intervals/aggr_us", kAggregationUs) &&
          write(attributes + "/intervals/update_us", kUpdateUs) && write(attributes + "/nr_regions/min", kRegionsMin) &&
-         write(attributes + "/nr_regions/max", kRegionsMax) && write(context + "/targets/nr_targets", "1") &&
-         write(context + "/targets/0/pid_target", std::to_string(pid)) && write(context + "/schemes/nr_schemes", "1") &&
-         write(scheme + "/action", "stat") && write(pattern + "/sz/min", "0") &&
+         write(attributes + "/nr_regions/max", kRegionsMax) && write(pattern + "/sz/min", "0") &&
          write(pattern + "/sz/max", kAnything) && write(pattern + "/nr_accesses/min", "1") &&
          write(pattern + "/nr_accesses/max", kAnything) && write(pattern + "/age/min", "0") &&
-         write(pattern + "/age/max", kAnything) && write(monitor() + "/state", "on");
+         write(pattern + "/age/max", kAnything);
+}
+
+bool Damon::start(pid_t pid) const {
+  const std::string targets = monitor() + "/contexts/0/targets";
+  return write(targets + "/nr_targets", "1") && write(targets + "/0/pid_target", std::to_string(pid)) &&
+         write(monitor() + "/state", "on");
 }
 
 std::optional<std::int64_t> Damon::finish() const {
@@ -154,7 +160,16 @@ void Damon::update(const std::map<VmId, pid_t>& guests, SteadyTime now) {
   });
   if (next == guests.end()) return;
   turns_[next->first] = now;
-  if (start(next->second)) watched_ = Watched{next->first, now};
+  if (start(next->second)) {
+    watched_ = Watched{next->first, now};
+    failed_starts_ = 0;
+  } else {
+    ++failed_starts_;  // the process has just ended, or the kernel watches something of its own, which excludes others
+  }
+}
+
+bool Damon::works() const {
+  return failed_starts_ < kFailedStartsMost;
 }
 
 std::optional<std::int64_t> Damon::working_set_bytes(const VmId& vm, SteadyTime now) const {

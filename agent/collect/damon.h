@@ -36,6 +36,8 @@ class Damon {
 
   /// Goes on to the next guest when the present one's time is over. guests: with their processes.
   void update(const std::map<VmId, pid_t>& guests, SteadyTime now);
+  /// False while the kernel refuses to watch anything, as it does for as long as something of its own is watching.
+  bool works() const;
   /// The newest result; nullopt before the first, and when it is too old.
   std::optional<std::int64_t> working_set_bytes(const VmId& vm, SteadyTime now) const;
 
@@ -51,12 +53,15 @@ class Damon {
 
   Damon(std::string kdamonds, int list) : kdamonds_(std::move(kdamonds)), list_(list) {}
   std::string monitor() const { return kdamonds_ + "/0"; }
+  /// All but whom to watch.
+  bool configure() const;
   bool start(pid_t pid) const;
   std::optional<std::int64_t> finish() const;
 
   std::string kdamonds_;  ///< empty: moved from, or not ours yet
   int list_;              ///< its nr_kdamonds, locked while we hold it
   std::optional<Watched> watched_;
+  int failed_starts_ = 0;             ///< in a row
   std::map<VmId, SteadyTime> turns_;  ///< when each was last watched
   std::map<VmId, Measured> measured_;
 };

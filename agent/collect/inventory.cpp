@@ -13,6 +13,7 @@
 #include "agent/collect/dirty_rate_budget.h"
 #include "agent/collect/libvirt_events.h"
 #include "agent/collect/libvirt_reading.h"
+#include "agent/collect/vm_process.h"
 #include "common/log.h"
 
 namespace proteus::collect {
@@ -260,20 +261,42 @@ class Reader final : public InventoryReader {
   // --- handing over ---
 
   void publish(const Inventory& inventory) {
-    auto copy = std::make_shared<const Inventory>(inventory);
+    auto copy = std::make_shared<Inventory>(inventory);
+    copy->number = ++published_;
     std::lock_guard lock(mutex_);
     current_ = std::move(copy);
   }
 
-  /// The VMs stay as they were known: their processes may well run on without libvirt.
+  /// VMs whose processes run stay as they were known, and those that were not are found by their processes: VMs go on
+  /// without libvirt, and so does what the kernel says of them.
   void publish_disconnected(const std::string& trouble) {
     if (!std::exchange(said_disconnected_, true)) log::warning("libvirt: {}; trying again", trouble);
     auto copy = std::make_shared<Inventory>(*latest());
     copy->connected = false;
     copy->trouble = trouble;
+    copy->number = ++published_;
+    copy->vms = vms_that_run(copy->vms);
     std::lock_guard lock(mutex_);
     current_ = std::move(copy);
     wanted_ = {};
+  }
+
+  std::map<VmId, VmFacts> vms_that_run(const std::map<VmId, VmFacts>& known) const {
+    std::vector<VmName> names;
+    for (const auto& [id, facts] : known) names.push_back({facts.name, id.value});
+    const auto processes = find_vm_processes(options_.root, names);
+    std::map<VmId, VmFacts> running;
+    std::size_t i = 0;
+    for (const auto& entry : known) {
+      if (processes[i++]) running.insert(entry);
+    }
+    for (const FoundVm& found : find_running_vms(options_.root)) {
+      VmFacts& facts = running[VmId(found.uuid)];
+      if (!facts.name.empty()) continue;
+      facts.id = VmId(found.uuid);
+      facts.name = found.name;
+    }
+    return running;
   }
 
   bool stopping() const {
@@ -294,6 +317,7 @@ class Reader final : public InventoryReader {
   std::set<VmId> running_at_slow_pass_;
   DirtyRateBudget dirty_rate_budget_;
   bool said_disconnected_ = false;
+  std::uint64_t published_ = 0;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;

@@ -47,15 +47,19 @@ struct VmFacts {
 
 /// One answer of the inventory, immutable.
 struct Inventory {
+  std::uint64_t number = 0;  ///< another one with each reading
   bool connected = false;
   std::string trouble;                              ///< why not connected
   std::string hypervisor;                           ///< for example "QEMU 7.2.17"; empty while never connected
   std::string libvirt;                              ///< daemon's version
   std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", those that libvirt decides
+  /// While not connected: those whose processes run, with what was last known of them; of one that was never asked
+  /// about that is its name.
   std::map<VmId, VmFacts> vms;
 };
 
 struct InventoryOptions {
+  std::string root = "/";  ///< procfs is read below it while libvirt does not answer
   std::string uri;
   Nanoseconds slow_interval = std::chrono::seconds(10);
 };

@@ -19,9 +19,8 @@ class ProgramPressureReader final : public PressureReader {
   ~ProgramPressureReader() override { pressure_bpf__destroy(skeleton_); }
 
   Status load() {
-    if (!has_kernel_function("bpf_cgroup_from_id")) {
-      return Error{ErrorCode::kUnsupported,
-                   "the kernel has no bpf_cgroup_from_id (since 6.2); pressure files are read"};
+    if (const Status known = require_kernel_function("bpf_cgroup_from_id", "6.2"); !known) {
+      return Error{known.error().code, known.error().message + "; pressure files are read"};
     }
     const BpfLog log;
     skeleton_ = pressure_bpf__open();

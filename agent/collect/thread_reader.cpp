@@ -198,9 +198,11 @@ const char* to_string(ThreadLane lane) {
 
 std::unique_ptr<ThreadReader> ThreadReader::create(const std::string& root, ThreadLane best) {
   std::string reason;
-  if (best < ThreadLane::kTaskIterator && !has_kernel_function("bpf_task_from_pid")) {
-    reason = "no syscall program: the kernel has no bpf_task_from_pid (since 6.2)";
-    best = ThreadLane::kTaskIterator;
+  if (best < ThreadLane::kTaskIterator) {
+    if (const Status known = require_kernel_function("bpf_task_from_pid", "6.2"); !known) {
+      reason = "no syscall program: " + known.error().message;
+      best = ThreadLane::kTaskIterator;
+    }
   }
   for (const ThreadLane lane : {ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator}) {
     if (lane < best) continue;

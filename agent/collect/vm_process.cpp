@@ -28,10 +28,29 @@ std::vector<pid_t> numeric_entries(const std::string& path) {
   return numbers;
 }
 
+/// The NAME of "guest=NAME,debug-threads=on", in which QEMU wants a comma to be doubled.
+std::string guest_of(std::string_view argument) {
+  constexpr std::string_view kKey = "guest=";
+  if (!argument.starts_with(kKey)) return {};
+  argument.remove_prefix(kKey.size());
+  std::string name;
+  for (std::size_t i = 0; i < argument.size(); ++i) {
+    if (argument[i] == ',' && argument.substr(i + 1, 1) != ",") break;
+    name += argument[i];
+    if (argument[i] == ',') ++i;
+  }
+  return name;
+}
+
+bool is_uuid(std::string_view text) {
+  return text.size() == 36 && text.find_first_not_of("0123456789abcdef-") == std::string_view::npos;
+}
+
 /// What a process says of the VM that it may run.
 struct Claim {
   std::optional<std::string> machine;  ///< by its control group
   std::string uuid;                    ///< by its arguments; empty: none
+  std::string name;                    ///< likewise
   bool is_of_this_host = true;         ///< hosts may share a kernel: the other end of a migration is not ours
 
   bool is_for(const VmName& vm) const { return machine == vm.name || uuid == vm.uuid; }
@@ -46,9 +65,12 @@ Claim claim_of(const std::string& root, pid_t pid) {
     claim.machine = machine_of_group(place->path);
   }
   const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
-  constexpr std::string_view kOption("-uuid\0", 6);
-  const std::size_t at = arguments ? arguments->find(kOption) : std::string::npos;
-  if (at != std::string::npos) claim.uuid = arguments->c_str() + at + kOption.size();  // ends at the next NUL
+  const auto argument = [&](std::string_view option) -> std::string {
+    const std::size_t at = arguments ? arguments->find(option) : std::string::npos;
+    return at == std::string::npos ? "" : arguments->c_str() + at + option.size();  // ends at the next NUL
+  };
+  claim.uuid = argument(std::string_view("-uuid\0", 6));
+  claim.name = guest_of(argument(std::string_view("-name\0", 6)));
   return claim;
 }
 
@@ -79,6 +101,19 @@ std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std
     for (std::size_t i = 0; i < vms.size(); ++i) {
       if (!found[i] && claim.is_for(vms[i])) found[i] = pid;
     }
+  }
+  return found;
+}
+
+std::vector<FoundVm> find_running_vms(const std::string& root) {
+  std::vector<FoundVm> found;
+  for (const pid_t pid : numeric_entries(under(root, "/proc"))) {
+    Claim claim = claim_of(root, pid);
+    if (!claim.is_of_this_host || !claim.machine || !is_uuid(claim.uuid)) continue;
+    const auto same = [&](const FoundVm& other) { return other.uuid == claim.uuid; };
+    if (std::any_of(found.begin(), found.end(), same)) continue;
+    // The group's name leaves out what systemd does not like.
+    found.push_back({claim.name.empty() ? *claim.machine : std::move(claim.name), std::move(claim.uuid)});
   }
   return found;
 }

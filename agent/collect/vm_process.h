@@ -21,6 +21,16 @@ struct VmName {
 /// or whose arguments carry the UUID (-uuid), as QEMU's do under libvirt, TCG or KVM: never one for its program's name.
 std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std::span<const VmName> vms);
 
+/// A VM that is known by its process alone.
+struct FoundVm {
+  std::string name;
+  std::string uuid;
+  bool operator==(const FoundVm&) const = default;
+};
+/// The VMs that libvirt has started on this host, whether it answers or not: processes in the group that it makes for a
+/// machine, with the UUID that it gives QEMU as an argument. Cost: two files of every process.
+std::vector<FoundVm> find_running_vms(const std::string& root);
+
 struct VmThread {
   pid_t tid = 0;
   std::optional<int> vcpu;  ///< nullopt: main loop, workers, I/O threads

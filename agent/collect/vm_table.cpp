@@ -113,9 +113,9 @@ void VmTable::read_working_sets() {
     }
     sources_.damon->update(guests, now);
   }
+  const bool by_damon = sources_.damon != nullptr && sources_.damon->works();
   for (auto& [id, vm] : vms_) {
-    vm.working_set_bytes =
-        sources_.damon != nullptr ? sources_.damon->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;
+    vm.working_set_bytes = by_damon ? sources_.damon->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;
   }
 }
 
@@ -134,7 +134,8 @@ bool VmTable::follow(const Inventory& inventory) {
       known = vms_.erase(known);
       changed = true;
     } else if (known == vms_.end() || told->first < known->first) {
-      if (inventory.connected) {
+      // One that has ended without libvirt is still told of until processes are looked at again.
+      if (inventory.connected || inventory.number != followed_number_) {
         TrackedVm& vm = vms_[told->first];
         vm.facts = &told->second;
         vm.number = ++last_number_;
@@ -148,6 +149,7 @@ bool VmTable::follow(const Inventory& inventory) {
       ++told;
     }
   }
+  followed_number_ = inventory.number;
   return changed;
 }
 

@@ -158,6 +158,7 @@ class VmTable {
   std::uint64_t tick_ = 0;
   std::int64_t refused_count_ = 0;
   std::uint32_t last_number_ = 0;
+  std::uint64_t followed_number_ = 0;  ///< of the last inventory
   std::uint64_t winners_at_tick_ = 0;  // when they are looked for again
   std::uint64_t winners_wait_ticks_ = 0;
   bool said_full_ = false;

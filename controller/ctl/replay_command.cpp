@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -113,6 +114,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
                 "hosts that were left out): decisions until then, and for some time after, may differ\n",
                 api::to_rfc3339(*read->missing_until))
           : "";
+  if (command.json && !command.diff && !missing.empty()) std::cerr << missing;
   if (!command.diff) {
     if (!command.json) {
       out << missing;

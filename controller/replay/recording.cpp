@@ -189,15 +189,28 @@ std::optional<bool> visit(std::uint8_t kind, std::uint64_t lsn, std::string_view
 /// Notices cycles that had taken in telemetry which is not there. Fed in the order of lsns.
 class Completeness {
  public:
-  void on_raw(std::uint64_t lsn) { newest_raw_lsn_ = lsn; }
+  void on_raw(std::uint64_t lsn) {
+    newest_raw_lsn_ = lsn;
+    if (runs_.empty() || runs_.back().second + 1 != lsn) runs_.emplace_back(lsn, lsn);
+    runs_.back().second = lsn;
+  }
   void on_journal(const store::JournalEntry& entry) {
-    const auto* cycle = std::get_if<store::Cycle>(&entry.payload);
-    if (cycle != nullptr && cycle->frames_through_lsn > newest_raw_lsn_) missing_until_ = entry.time;
+    if (const auto* cycle = std::get_if<store::Cycle>(&entry.payload)) {
+      if (cycle->frames_through_lsn > newest_raw_lsn_) missing_until_ = entry.time;
+    } else if (const auto* started = std::get_if<store::Started>(&entry.payload)) {
+      if (started->warm_from_lsn != 0 && !has(started->warm_from_lsn)) missing_until_ = entry.time;
+    }
   }
   std::optional<Timestamp> missing_until() const { return missing_until_; }
 
  private:
+  bool has(std::uint64_t lsn) const {
+    return std::any_of(runs_.begin(), runs_.end(),
+                       [lsn](const auto& run) { return run.first <= lsn && lsn <= run.second; });
+  }
+
   std::uint64_t newest_raw_lsn_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> runs_;  // of raw messages, first and last
   std::optional<Timestamp> missing_until_;
 };
 

@@ -13,8 +13,8 @@
 namespace proteus::store {
 namespace {
 
-/// Samples that are held at a time, if agents measure once a second; 16 bytes each.
-constexpr std::int64_t kSamplesAtOnce = 4 << 20;
+/// Samples that are held at a time, if agents measure once a second; 16 bytes each. Each time the range is read again.
+constexpr std::int64_t kSamplesAtOnce = 16 << 20;
 constexpr std::int64_t kTickUs = 1'000'000;
 
 using Steps = std::map<SeriesKey, std::vector<StepFigures>>;
@@ -371,33 +371,48 @@ Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid
 
 Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
                                   const std::function<bool(HostSamples)>& visit) const {
-  const std::int64_t samples_each =
-      (info(selector.kpi).kind == KpiKind::kHistogram ? kHistogramBucketCount : 1) * ((to_us - from_us) / kTickUs + 1);
-  const auto at_once = static_cast<std::size_t>(std::max<std::int64_t>(kSamplesAtOnce / samples_each, 1));
+  const KpiInfo& kpi = info(selector.kpi);
+  const std::int64_t samples_each = (kpi.kind == KpiKind::kHistogram ? kHistogramBucketCount : 1) *
+                                    (std::max<std::int64_t>(to_us - from_us, 0) / kTickUs + 1);
   for (const HostId& host : hosts_of(selector)) {
-    const SelectedEntities all = pages_.select(host, selector);
-    for (auto begin = all.begin(); begin != all.end();) {
+    SelectedEntities left = pages_.select(host, selector);
+    std::erase_if(left, [&](const auto& one) { return one.second.entity.kind != kpi.scope; });
+    if (left.empty()) continue;
+    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+    const RocksDb::View view(db_);
+    const auto head = head_beside(view, host, std::move(rows));
+    if (!head) return head.error();
+    auto at_once = static_cast<std::size_t>(std::max<std::int64_t>(kSamplesAtOnce / samples_each, 1));
+    while (!left.empty()) {
       SelectedEntities some;
-      for (; begin != all.end() && some.size() < at_once; ++begin) some.insert(*begin);
-      const Result<bool> go_on = read_samples_of(selector, host, some, from_us, to_us, visit);
-      if (!go_on) return go_on.error();
-      if (!*go_on) return {};
+      for (auto one = left.begin(); one != left.end() && some.size() < at_once; ++one) some.insert(*one);
+      HostSamples samples{host, some, {}};
+      const Result<bool> fits = collect(view, selector.kpi, *head, from_us, to_us, samples);
+      if (!fits) return fits.error();
+      if (!*fits && some.size() > 1) {  // it measures more often than once a second
+        at_once = some.size() / 2;
+        continue;
+      }
+      if (!*fits) {
+        return Error{ErrorCode::kInvalidArgument,
+                     fmt::format("too many samples of {} '{}' of {}: ask for a shorter time", to_string(kpi.scope),
+                                 some.begin()->second.entity.name, host.value)};
+      }
+      for (const auto& one : some) left.erase(one.first);
+      std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
+      if (!samples.series.empty() && !visit(std::move(samples))) return {};
     }
   }
   return {};
 }
 
-Result<bool> SeriesReader::read_samples_of(const SeriesSelector& selector, const HostId& host,
-                                           const SelectedEntities& entities, std::int64_t from_us, std::int64_t to_us,
-                                           const std::function<bool(HostSamples)>& visit) const {
-  std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
-  const RocksDb::View view(db_);
-  const auto head = head_beside(view, host, std::move(rows));
-  if (!head) return head.error();
-  HostSamples samples{host, entities, {}};
+Result<bool> SeriesReader::collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head,
+                                   std::int64_t from_us, std::int64_t to_us, HostSamples& samples) const {
   std::uint64_t count = 0;
   const Status read =
-      read_range(view, selector.kpi, host, entities, *head, from_us, to_us, [&](const Piece& piece) -> Status {
+      read_range(view, kpi, samples.host, samples.entities, head, from_us, to_us, [&](const Piece& piece) -> Status {
+        count += piece.values.size();
+        if (count > kSamplesMax) return Error{ErrorCode::kInvalidArgument, ""};
         HostSamples::Samples& series = samples.series[piece.key];
         for (std::size_t i = 0; i < piece.values.size(); ++i) {
           const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
@@ -405,14 +420,11 @@ Result<bool> SeriesReader::read_samples_of(const SeriesSelector& selector, const
           series.times_us.push_back(time);
           series.values.push_back(piece.values[i]);
         }
-        count += piece.values.size();
-        if (count <= kSamplesMax) return {};
-        return Error{ErrorCode::kInvalidArgument,
-                     "too many samples of one entity of " + host.value + ": ask for a shorter time"};
+        return {};
       });
+  if (count > kSamplesMax) return false;
   if (!read) return read.error();
-  std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
-  return samples.series.empty() || visit(std::move(samples));
+  return true;
 }
 
 }  // namespace proteus::store

@@ -76,10 +76,9 @@ class SeriesReader {
   static constexpr std::uint64_t kSamplesMax = 32u << 20;
 
  private:
-  /// False if the visitor has enough.
-  Result<bool> read_samples_of(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
-                               std::int64_t from_us, std::int64_t to_us,
-                               const std::function<bool(HostSamples)>& visit) const;
+  /// False if there are more than kSamplesMax.
+  Result<bool> collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
+                       std::int64_t to_us, HostSamples& samples) const;
   /// Of one series, what a page or the head holds.
   struct Piece {
     std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0

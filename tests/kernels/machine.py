@@ -82,7 +82,7 @@ def boot(kernel, initramfs, seconds, say):
     """Runs the machine until it is done. Returns what it printed; raises LabError if it was not done in time."""
     command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "1536",
                "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", initramfs,
-               "-append", "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off cryptomgr.notests nowatchdog random.trust_cpu=on"]
+               "-append", "console=ttyS0 loglevel=0 panic=-1 no_timer_check mitigations=off cryptomgr.notests nowatchdog random.trust_cpu=on"]
     disk = f"{initramfs}.disk"
     with open(disk, "wb") as file:
         file.truncate(256 << 20)

@@ -45,12 +45,15 @@ echo 'machine: check ends'
 
 def judge(lines):
     """What is wrong, as sentences."""
-    version = next(line.split()[-1] for line in lines if line.startswith("machine: kernel"))
+    version = next((line.split()[-1] for line in lines if line.startswith("machine: kernel")), "0.0")
     number = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".")[:2])
     wrong = []
     if "machine: tests 0" not in lines:
         wrong += [f"{version}: {line}" for line in lines if line.startswith("[  FAILED  ]")] or [f"{version}: the tests did not end well"]
-    rows = json.loads("\n".join(lines[lines.index("machine: check begins") + 1:lines.index("machine: check ends")]))
+    try:
+        rows = json.loads("\n".join(lines[lines.index("machine: check begins") + 1:lines.index("machine: check ends")]))
+    except ValueError as error:
+        return version, {}, [*wrong, f"{version}: the check was not understood: {error}"]
     check = {row["subject"]: row for row in rows}
     for subject, since in SINCE.items():
         if number >= since and not check[subject]["available"]:
@@ -84,7 +87,7 @@ def main():
     parser.add_argument("-v", "--verbose", action="store_true", help="what the machine prints")
     options = parser.parse_args()
     say = print if options.verbose else lambda line: None
-    for tool in ("qemu-system-x86_64", "/bin/busybox", "cpio"):
+    for tool in ("qemu-system-x86_64", "/bin/busybox", "/sbin/mke2fs", "cpio"):
         if not any(os.access(os.path.join(folder, tool), os.X_OK) for folder in ["", *os.environ["PATH"].split(":")]):
             print(f"skipped: {tool} is not installed")
             return SKIPPED

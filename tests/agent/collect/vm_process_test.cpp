@@ -51,6 +51,23 @@ TEST(FindVmProcess, WithoutAPidFileTakesTheProcessOfThisHost) {
   EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), 61);
 }
 
+TEST(FindRunningVms, KnowsThemByLibvirtsGroupAndTheirArguments) {
+  const FixtureRoot root;
+  const std::string group = "0::/machine.slice/machine-qemu\\x2d3\\x2dweb1.scope/libvirt/emulator\n";
+  root.write("/proc/61/cmdline", "some-vmm\0-name\0guest=web,,1 \xc3\xa9,debug-threads=on\0"s + arguments(kUuid));
+  root.write("/proc/61/cgroup", group);
+  root.write("/proc/62/cmdline", "some-vmm\0"s + arguments(kUuid));  // a helper in the same group
+  root.write("/proc/62/cgroup", group);
+  root.write("/proc/63/cmdline", arguments("99999999-2222-3333-4444-555555555555"));  // not libvirt's
+  root.write("/proc/63/cgroup", "0::/user.slice\n");
+  root.write("/proc/64/cmdline", arguments("../../x"));
+  root.write("/proc/64/cgroup", "0::/machine.slice/machine-qemu\\x2d4\\x2dodd.scope\n");
+  const std::vector<FoundVm> found = find_running_vms(root.path());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].uuid, kUuid);
+  EXPECT_TRUE(found[0].name == "web,1 \xc3\xa9" || found[0].name == "web1") << "whichever process is seen first";
+}
+
 TEST(FindVmProcess, LibvirtsScopeOfTheMachineIsEnough) {
   const FixtureRoot root;
   root.write("/proc/61/cmdline", "some-vmm\0"s);

@@ -308,6 +308,20 @@ TEST_F(VmTableTest, WithoutLibvirtAVmEndsWithItsProcess) {
   EXPECT_EQ(table.vms().count(kVm), 0u);
 }
 
+TEST_F(VmTableTest, WithoutLibvirtAVmBeginsOnceWithEachLookAtProcesses) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  inventory.connected = false;
+  inventory.number = 1;
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_EQ(table.vms().at(kVm).pid, 70);
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  for (int i = 0; i < 3; ++i) table.update(inventory);
+  EXPECT_FALSE(table.update(inventory)) << "it does not come and go";
+  EXPECT_EQ(table.vms().count(kVm), 0u);
+}
+
 TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");

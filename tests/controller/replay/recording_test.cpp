@@ -143,6 +143,13 @@ TEST_F(RecordingTest, SaysWhenTelemetryThatHadBeenTakenInIsMissing) {
   ASSERT_TRUE(written) << written.error().message;
   EXPECT_EQ(written->missing_until, kStart + seconds(42));
   EXPECT_EQ(read_recording(path_, {})->missing_until, kStart + seconds(42));
+  Started warmed;
+  // What it began to warm up from has expired, though all that its cycles had taken in since is there.
+  warmed.warm_from_lsn = add(kStart + seconds(65), Cycle{52, 0, 0});
+  add(kStart + seconds(70), warmed);
+  late.from = kStart + seconds(80);
+  EXPECT_EQ(write_recording(*store_, late, path_)->missing_until, kStart + seconds(70));
+  EXPECT_EQ(read_recording(path_, {})->missing_until, kStart + seconds(70));
   RecordOptions one = all();
   one.to = kStart + seconds(35);
   one.hosts = {HostId("h2")};
