@@ -171,8 +171,9 @@ token_file = "{self.path(name, "api.token")}"
             self._keys = {host.name: self.keygen(host.name, "agent") for host in self.lab.hosts()}
         return self._keys
 
-    def start_agent(self, host, controllers=("controller",), options="", keys=None):
-        """host: a lab host's name. keys: whose key pair to use instead of the host's own (for tests of refusal)."""
+    def start_agent(self, host, controllers=("controller",), options="", keys=None, libvirt=""):
+        """host: a lab host's name. keys: whose key pair to use instead of the host's own (for tests of refusal). libvirt:
+        more lines of that table."""
         self._agent_keys()
         lab_host = self.lab.host(host)
         listed = "".join(f"""
@@ -188,6 +189,7 @@ state_directory = "{self.path("agent-" + host, "state")}"
 [libvirt]
 peer_uri = "qemu+tcp://{host}/system"
 migrate_uri = "tcp://{lab_host.address}"
+{libvirt}
 [collect]
 slow_interval = "2s"
 [limits]

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """What happens when parts of it are killed, vanish, or lie."""
+import json
 import unittest
 
-from case import ClusterError, LiveCase, main, policy
+from case import OPTIONS, ClusterError, LiveCase, main, policy
 
 # Slow enough that a migration of a guest with 96 MiB in use is caught half-way.
 SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
@@ -58,6 +59,19 @@ class Failures(LiveCase):
         self.cluster.wait("both agents to be back", lambda: all(h["fresh"] and h["commandable"] for h in self.cluster.hosts().values()) and
                           self.cluster.get("/v1/status")["ingest"]["frames"] > frames + 6, 30)
         self.check_after()
+
+    def test_guests_are_measured_by_an_agent_that_finds_no_libvirt(self):
+        self.cluster.start_controller(policy("recommend"), options=OPTIONS)
+        self.cluster.start_agents(libvirt='uri = "qemu+unix:///system?socket=/nonexistent"')
+        guests = self.alive_guests()
+
+        def measured():
+            for name in guests:
+                done = self.cluster.ctl("query", "cpu_run_time_ns", "--vm", name, "--from", "-20s", "--step", "1s", "--json", check=False)
+                if done.returncode != 0 or not any(point for line in json.loads(done.stdout)["lines"] for point in line["points"]):
+                    return None
+            return True
+        self.cluster.wait("CPU time of every guest", measured, 60)
 
     def test_guest_destroyed_between_decision_and_execution(self):
         self.lab.load("two", memory=32)
