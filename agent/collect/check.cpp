@@ -1,231 +1,19 @@
 #include "agent/collect/check.h"
 
 #include <fmt/core.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "agent/collect/block_trace.h"
-#include "agent/collect/bpf_support.h"
-#include "agent/collect/damon.h"
-#include "agent/collect/hardware_counters.h"
-#include "agent/collect/host_devices.h"
-#include "agent/collect/host_files.h"
-#include "agent/collect/kvm_exit_trace.h"
-#include "agent/collect/kvm_reader.h"
-#include "agent/collect/libvirt_reading.h"
-#include "agent/collect/net_trace.h"
-#include "agent/collect/pressure_reader.h"
-#include "agent/collect/probe.h"
-#include "agent/collect/reclaim_trace.h"
-#include "agent/collect/resctrl.h"
-#include "agent/collect/run_queue_trace.h"
+#include "agent/collect/findings.h"
 #include "agent/collect/text_file.h"
-#include "agent/collect/thread_reader.h"
-#include "agent/collect/vm_cgroup.h"
-#include "agent/collect/vm_process.h"
 #include "common/kpi.h"
 
 namespace proteus {
 namespace {
 
+using collect::Findings;
 using collect::Probe;
-
-/// What decides over the KPIs of a lane, probed once.
-struct Findings {
-  collect::ThreadLane thread_lane = collect::ThreadLane::kProcfs;
-  std::string thread_reason;
-  Probe iterator;
-  Probe trace;
-  Probe kvm;
-  Probe pressure;
-  Probe group_pressure;
-  Probe vhost;
-  Probe block;
-  Probe reclaim;
-  Probe hardware;
-  Probe resctrl;
-  Probe damon;
-  Probe exits;
-  Probe softirq;
-  Probe drops;
-  Probe hook_statistics;
-  Probe libvirt;
-  std::string hypervisor;
-  std::map<std::string, std::string> libvirt_capabilities;
-  Probe guests;  ///< which accelerators run here
-  collect::HostFigures host;
-  collect::HostFiles host_files;
-  collect::HostDevices host_devices;
-};
-
-/// Which accelerators they use.
-Probe probe_guests(const std::vector<collect::Domain>& domains) {
-  int kvm = 0;
-  int other = 0;
-  for (const collect::Domain& domain : domains) {
-    const std::unique_ptr<char, void (*)(void*)> xml(virDomainGetXMLDesc(domain.get(), 0), std::free);
-    if (xml == nullptr) continue;
-    std::string_view(xml.get()).find("type='kvm'") != std::string_view::npos ? ++kvm : ++other;
-  }
-  return {true, fmt::format("{} active under KVM, {} under TCG or another driver", kvm, other)};
-}
-
-template <typename Loaded>
-Probe probe_of(const Loaded& loaded, const char* good) {
-  return loaded ? Probe{true, good} : Probe{false, loaded.error().message};
-}
-
-/// Loads, and unloads, every kernel program but the two of the threads. trace: null if there is none.
-void probe_hooks(const CollectorOptions& options, const collect::RunQueueTrace* trace, Findings& f) {
-  f.block = probe_of(collect::BlockTrace::create(options.root), "block_rq_complete hook loads");
-  f.kvm = probe_of(collect::KvmReader::create(), "kvm-vcpu descriptors are found and read");
-  f.pressure = probe_of(collect::PressureReader::create(), "bpf_cgroup_from_id; files are read where it moves");
-  f.softirq = probe_of(collect::NetSoftirqTrace::create(), "hooks on soft interrupts load");
-  f.drops = probe_of(collect::PacketDropTrace::create(), "kfree_skb hook loads");
-  if (trace == nullptr) {
-    f.reclaim = f.hardware = f.exits = {false, "needs the run-queue trace: " + f.trace.reason};
-    return;
-  }
-  f.reclaim = probe_of(collect::ReclaimTrace::create(*trace), "hooks around direct and control-group reclaim load");
-  f.hardware =
-      probe_of(collect::HardwareCounters::create(*trace), "every CPU counts cycles, instructions, cache misses");
-  const auto layout = collect::probe_kvm_exit_layout();
-  f.exits = collect::probe_hardware_kvm(options.root);
-  if (!f.exits.available) return;
-  if (!layout) {
-    f.exits = {false, layout.error().message};
-    return;
-  }
-  const char* how = *layout == collect::KvmExitLayout::kReasonFirst ? "kvm_exit(exit_reason, vcpu, isa)"
-                    : *layout == collect::KvmExitLayout::kVcpuFirst
-                        ? "kvm_exit(vcpu, isa), the reason read from the vCPU"
-                        : "kvm_exit(vcpu, isa), the reason from the tracepoint's record";
-  f.exits = probe_of(collect::KvmExitTrace::create(*trace, *layout), how);
-}
-
-/// What needs no kernel program.
-void probe_files(const CollectorOptions& options, Findings& f) {
-  f.resctrl =
-      probe_of(collect::Resctrl::open(options.root), "mounted at /sys/fs/resctrl, monitors the last-level cache");
-  const auto damon = collect::Damon::open(options.root);
-  f.damon = probe_of(damon, "watches processes, one at a time");
-  if (!damon && damon.error().code == ErrorCode::kFailedPrecondition) {
-    f.damon = {true, "in use by an agent that runs, or by another check"};
-  }
-  f.group_pressure = collect::probe_group_pressure(options.root);
-}
-
-void switch_programs_off(Findings& f) {
-  for (Probe* probe : {&f.iterator, &f.trace, &f.kvm, &f.pressure, &f.block, &f.reclaim, &f.hardware, &f.exits,
-                       &f.softirq, &f.drops, &f.hook_statistics}) {
-    *probe = {false, "kernel programs are switched off (kernel_programs)"};
-  }
-}
-
-/// Loads, and unloads, the programs that the agent would load.
-void probe_programs(const CollectorOptions& options, Findings& f) {
-  {
-    const auto reader = collect::ThreadReader::create(options.root, collect::ThreadLane::kTaskIterator);
-    f.iterator = {reader->lane() == collect::ThreadLane::kTaskIterator, reader->reason()};
-    if (f.iterator.available) f.iterator.reason = "iter/task program loads";
-  }
-  auto trace = collect::RunQueueTrace::create();
-  f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
-                  : Probe{false, trace.error().message};
-  probe_hooks(options, trace ? trace.value().get() : nullptr, f);
-}
-
-/// Whether libvirt has made the VMs that run groups which have pressure files: not where it manages version 1 only.
-void probe_guests_groups(const std::string& root, const std::vector<collect::Domain>& domains, Probe& pressure) {
-  if (!pressure.available) return;
-  std::vector<std::string> uuids;
-  for (const collect::Domain& domain : domains) {
-    char uuid[VIR_UUID_STRING_BUFLEN] = {};
-    virDomainGetUUIDString(domain.get(), uuid);
-    uuids.emplace_back(uuid);
-  }
-  std::vector<collect::VmName> names;
-  for (std::size_t i = 0; i < domains.size(); ++i) names.push_back({virDomainGetName(domains[i].get()), uuids[i]});
-  int without = 0;
-  for (const auto& pid : collect::find_vm_processes(root, names)) {
-    if (!pid) continue;
-    const std::string group = collect::find_vm_groups(root, *pid).unified;
-    if (!group.empty() && collect::read_file(group + "/cpu.pressure")) return;
-    ++without;
-  }
-  if (without == 0) return;
-  pressure = {false, fmt::format("libvirt has made none of the {} VMs that run a group in the tree of version 2, which "
-                                 "alone has pressure files",
-                                 without)};
-}
-
-Findings probe_all(const CollectorOptions& options) {
-  Findings f{.thread_lane = {},
-             .thread_reason = {},
-             .iterator = {},
-             .trace = {},
-             .kvm = {},
-             .pressure = {},
-             .group_pressure = {},
-             .vhost = collect::probe_vhost(options.root),
-             .block = {},
-             .reclaim = {},
-             .hardware = {},
-             .resctrl = {},
-             .damon = {},
-             .exits = {},
-             .softirq = {},
-             .drops = {},
-             .hook_statistics = {},
-             .libvirt = {},
-             .hypervisor = {},
-             .libvirt_capabilities = {},
-             .guests = {},
-             .host = {},
-             .host_files = collect::HostFiles(options.root),
-             .host_devices = collect::HostDevices(options.root)};
-  f.host = f.host_files.read();
-  {
-    const auto reader = collect::ThreadReader::create(
-        options.root, options.kernel_programs ? collect::ThreadLane::kHeldTasks : collect::ThreadLane::kProcfs);
-    f.thread_lane = reader->lane();
-    f.thread_reason = reader->reason();
-  }
-  options.kernel_programs ? probe_programs(options, f) : switch_programs_off(f);
-  probe_files(options, f);
-  f.host_devices.refresh();
-  auto statistics = collect::RunStatistics::enable();
-  if (options.kernel_programs)
-    f.hook_statistics = statistics ? Probe{true,
-                                           "the kernel's run statistics, when hook_statistics or "
-                                           "kernel.bpf_stats_enabled turns them on"}
-                                   : Probe{false, statistics.error().message};
-  if (options.libvirt_uri.empty()) {
-    f.libvirt = {false, "not configured"};
-    f.guests = f.libvirt;
-    return f;
-  }
-  auto connection = collect::connect(options.libvirt_uri);
-  if (!connection) {
-    f.libvirt = {false, connection.error().message};
-    f.guests = {false, "no libvirt connection"};
-    return f;
-  }
-  virConnect* c = connection.value().get();
-  f.hypervisor = collect::hypervisor_version(c);
-  f.libvirt = {true, fmt::format("libvirt {} at {}", collect::daemon_version(c), options.libvirt_uri)};
-  f.libvirt_capabilities = collect::libvirt_capabilities(c);
-  const auto domains = collect::active_domains(c);
-  if (!domains) {
-    f.guests = {false, domains.error().message};
-    return f;
-  }
-  f.guests = probe_guests(domains.value());
-  probe_guests_groups(options.root, domains.value(), f.group_pressure);
-  return f;
-}
 
 /// True for figures that KVM keeps, not the scheduler.
 bool is_of_kvm(Kpi kpi) {
@@ -436,7 +224,7 @@ CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& 
 }  // namespace
 
 std::vector<CheckRow> run_checks(const CollectorOptions& options) {
-  const Findings f = probe_all(options);
+  const Findings f = collect::probe_all(options);
   std::vector<CheckRow> rows;
   for (const KpiInfo& kpi : kpi_table()) rows.push_back(kpi_row(kpi, f, options));
 
