@@ -162,7 +162,7 @@ class CollectorOfHost final : public Collector {
     if (auto damon = Damon::open(options_.root)) {
       damon_.emplace(std::move(damon).value());
     } else {
-      log::info("working sets are active pages of control groups: {}", damon.error().message);
+      log::info("working sets are active anonymous pages of control groups: {}", damon.error().message);
     }
     on_demand_.emplace(options_.kernel_programs ? options_.questions_path : std::string(), trace_.get());
     if (options_.hook_statistics) {

@@ -99,6 +99,9 @@ void probe_programs(const CollectorOptions& options, Findings& f) {
   f.trace = trace ? Probe{true, fmt::format("sched_switch hook loads; room for {} VMs", trace.value()->slot_count())}
                   : Probe{false, trace.error().message};
   probe_hooks(options, trace ? trace.value().get() : nullptr, f);
+  f.hook_statistics =
+      probe_of(RunStatistics::enable(),
+               "the kernel's run statistics, when hook_statistics or kernel.bpf_stats_enabled turns them on");
 }
 
 /// Whether libvirt has made the VMs that run groups which have pressure files: not where it manages version 1 only.
@@ -162,12 +165,6 @@ Findings probe_all(const CollectorOptions& options) {
   options.kernel_programs ? probe_programs(options, f) : switch_programs_off(f);
   probe_files(options, f);
   f.host_devices.refresh();
-  auto statistics = RunStatistics::enable();
-  if (options.kernel_programs)
-    f.hook_statistics = statistics ? Probe{true,
-                                           "the kernel's run statistics, when hook_statistics or "
-                                           "kernel.bpf_stats_enabled turns them on"}
-                                   : Probe{false, statistics.error().message};
   if (options.libvirt_uri.empty()) {
     f.libvirt = {false, "not configured"};
     f.guests = f.libvirt;

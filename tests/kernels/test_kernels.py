@@ -19,7 +19,7 @@ TESTS = ("*ThreadReader*:KvmReader*:PressureReader*:RunQueueTrace*:Reclaim*:Bloc
          "PacketDrop*:HardwareCounters*:OnDemand*:Collector*:Check.EveryKpi*")
 # Since which kernel a program has to load (the agent's header of each says what it needs).
 SINCE = {"capability.btf": (5, 4), "capability.tp_btf": (5, 10), "capability.task_iterator": (5, 10), "capability.block_rq_complete": (5, 10),
-         "capability.reclaim_hooks": (5, 10), "capability.kvm_counters": (5, 11), "capability.kvm_exit": (5, 11),
+         "capability.reclaim_hooks": (5, 10), "capability.kvm_counters": (5, 10), "capability.kvm_exit": (5, 11),
          "capability.pressure_totals": (6, 2), "capability.bpf_syscall_program": (6, 2), "capability.held_tasks": (6, 4)}
 CONFIG = """
 host = "machine"

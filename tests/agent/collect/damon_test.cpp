@@ -74,6 +74,23 @@ TEST(Damon, GuestsTakeTurnsAndResultsAge) {
   EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '0');
 }
 
+TEST(Damon, SaysWhenTheKernelWatchesNothingForIt) {
+  const FixtureRoot root;
+  make_sysfs(root, "vaddr\n");
+  auto damon = Damon::open(root.path());
+  ASSERT_TRUE(damon) << damon.error().message;
+  const std::map<VmId, pid_t> guests{{VmId("a"), 70}};
+  Damon::SteadyTime now{1h};
+  root.remove(kMonitors + "/0/state");
+  for (int tick = 0; tick < 29; ++tick) damon->update(guests, now += 1s);
+  EXPECT_TRUE(damon->works()) << "processes may just have ended";
+  damon->update(guests, now += 1s);
+  EXPECT_FALSE(damon->works());
+  root.write(kMonitors + "/0/state", "off\n");
+  damon->update(guests, now += 1s);
+  EXPECT_TRUE(damon->works());
+}
+
 TEST(Damon, WhatAKilledAgentHasLeftIsTakenOver) {
   const FixtureRoot root;
   make_sysfs(root, "vaddr\npaddr\n");
