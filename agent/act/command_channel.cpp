@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -11,8 +12,8 @@ namespace proteus::act {
 namespace {
 
 constexpr Nanoseconds kSkewTolerated = std::chrono::seconds(1);
-/// Without updates to repeat; greetings are late by so much at most.
-constexpr std::chrono::milliseconds kIdleWait{1000};
+/// While a controller is not connected: its monitor wants to be asked this often.
+constexpr std::chrono::milliseconds kMonitorWait{1000};
 /// How often the same complaint about a controller is logged.
 constexpr Nanoseconds kComplaintInterval = std::chrono::minutes(1);
 
@@ -108,8 +109,13 @@ void CommandChannel::poll() {
     items.push_back({link->socket.handle(), 0, ZMQ_POLLIN, 0});
     items.push_back({link->monitor.socket().handle(), 0, ZMQ_POLLIN, 0});
   }
+  std::chrono::milliseconds wait = options_.hello_interval;
+  for (const auto& link : links_) {
+    if (!link->connected) wait = std::min(wait, kMonitorWait);
+  }
+  if (executor_->has_unacknowledged()) wait = options_.tick_interval;
   try {
-    zmq::poll(items, executor_->has_unacknowledged() ? options_.tick_interval : kIdleWait);
+    zmq::poll(items, wait);
   } catch (const zmq::error_t& trouble) {
     if (trouble.num() != EINTR) throw;
   }

@@ -30,6 +30,11 @@ const std::array<std::int64_t, kKpiNumbersMost>& kpi_quanta();
 /// Writes down the names.
 class CatalogSink {
  public:
+  /// Makes room for as many as there were the last time.
+  explicit CatalogSink(std::size_t entities = 0, std::size_t series = 0) {
+    entities_.reserve(entities);
+    series_.reserve(series);
+  }
   static constexpr bool wants_values() { return false; }
 
   template <typename Make>

@@ -267,7 +267,8 @@ class CollectorOfHost final : public Collector {
   }
 
   void renew_catalog() {
-    CatalogSink sink;
+    // and some more: it is renewed where something has come
+    CatalogSink sink(catalog_ ? catalog_->entities.size() + 64 : 0, catalog_ ? catalog_->series.size() + 512 : 0);
     walk(sink);
     if (catalog_ && catalog_->entities == sink.entities() && catalog_->series == sink.series()) return;
     auto catalog = std::make_shared<Catalog>();

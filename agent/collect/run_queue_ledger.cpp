@@ -106,11 +106,11 @@ void RunQueueLedger::take_next(std::size_t cpu, const run_queue_departure& depar
   std::optional<std::uint32_t>& victim = victims_[cpu];
   const std::optional<std::uint32_t> slot = count(departure);
   // behind a gap nobody knows who it was
-  if (victim && (departure.who & RUN_QUEUE_AFTER_GAP) == 0) ++preemptions_[cell(*victim, slot)];
+  if (victim && (departure.who & RUN_QUEUE_AFTER_GAP) == 0) preempt(*victim, slot);
   victim.reset();
   if (!slot || (departure.who & RUN_QUEUE_PREEMPTED) == 0) return;
   if ((departure.who & RUN_QUEUE_BY_KERNEL_THREAD) != 0) {
-    ++preemptions_[cell(*slot, std::nullopt)];
+    preempt(*slot, std::nullopt);
   } else {
     victim = slot;
   }

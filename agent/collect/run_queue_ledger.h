@@ -39,6 +39,8 @@ class RunQueueLedger {
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
     return preemptions_[cell(slot, winner)];
   }
+  /// Grows with each winner that took a VM's CPU for the first time since clear().
+  std::uint64_t pairs_count() const { return pairs_count_; }
 
  private:
   struct Counts {
@@ -67,11 +69,15 @@ class RunQueueLedger {
   void look_ahead(std::span<const run_queue_departure> log);
   void take_next(std::size_t cpu, const run_queue_departure& departure);
   std::optional<std::uint32_t> count(const run_queue_departure& departure);
+  void preempt(std::uint32_t slot, std::optional<std::uint32_t> winner) {
+    if (preemptions_[cell(slot, winner)]++ == 0) ++pairs_count_;
+  }
 
   IdTable<Owner> processes_;  // by process id
   IdTable<Thread> threads_;   // of those processes, by thread id
   std::vector<Counts> counts_;
   std::vector<std::int64_t> preemptions_;  // row: from whom, column: by whom, the last one any thread of no VM
+  std::uint64_t pairs_count_ = 0;
   std::vector<std::optional<std::uint32_t>> victims_;  // by CPU: who was preempted by the thread that leaves it next
   std::vector<std::pair<std::size_t, std::span<const run_queue_departure>>> rest_;  // CPU, what is left of its log
 };

@@ -75,6 +75,7 @@ class Trace final : public RunQueueTrace {
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const override {
     return ledger_->preemptions(slot, winner);
   }
+  std::uint64_t pairs_count() const override { return ledger_->pairs_count(); }
   std::int64_t own_quota_wait_ns(std::uint32_t slot) const override { return ledger_->own_quota_wait_ns(slot); }
 
   std::int64_t lost_count() const override {

@@ -54,6 +54,9 @@ class RunQueueTrace {
   /// when the winner leaves the CPU.
   virtual std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const = 0;
 
+  /// Grows whenever preemptions() of two that had been 0 becomes more.
+  virtual std::uint64_t pairs_count() const = 0;
+
   /// That part of the waits which began because the VM's own CPU quota was used up.
   virtual std::int64_t own_quota_wait_ns(std::uint32_t slot) const = 0;
 

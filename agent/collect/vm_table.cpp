@@ -466,13 +466,16 @@ std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) con
 
 bool VmTable::look_for_winners() {
   if (sources_.run_queue == nullptr || tick_ < winners_at_tick_) return false;
-  std::map<std::uint32_t, VmId> owners;
-  for (const auto& [id, vm] : vms_) {
-    if (vm.slot) owners.emplace(*vm.slot, id);
-  }
   bool changed = false;
-  for (auto& [id, vm] : vms_) {
-    if (vm.slot) changed |= find_winners(vm, owners);
+  const std::uint64_t pairs_count = sources_.run_queue->pairs_count();
+  if (std::exchange(pairs_count_, pairs_count) != pairs_count) {
+    std::map<std::uint32_t, VmId> owners;
+    for (const auto& [id, vm] : vms_) {
+      if (vm.slot) owners.emplace(*vm.slot, id);
+    }
+    for (auto& [id, vm] : vms_) {
+      if (vm.slot) changed |= find_winners(vm, owners);
+    }
   }
   winners_wait_ticks_ = std::clamp(changed ? 2 * winners_wait_ticks_ : winners_wait_ticks_ / 2, kWinnersWaitTicksLeast,
                                    kWinnersWaitTicksMost);

@@ -161,6 +161,7 @@ class VmTable {
   std::uint64_t followed_number_ = 0;  ///< of the last inventory
   std::uint64_t winners_at_tick_ = 0;  // when they are looked for again
   std::uint64_t winners_wait_ticks_ = 0;
+  std::uint64_t pairs_count_ = 0;  // as of then
   bool said_full_ = false;
   // reused from tick to tick
   std::vector<ThreadKey> keys_;

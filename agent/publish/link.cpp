@@ -14,6 +14,8 @@ constexpr std::chrono::milliseconds kPatienceMax = 60s;
 constexpr auto kStreamIntervalMin = 250ms;
 /// A controller that asks for a new stream so often in a row, and is sent one each time, does not take it.
 constexpr int kWantedInVainMax = 4;
+/// So many frames are held between two samples where everything is acknowledged at once.
+constexpr std::size_t kHeldInPassing = 1;
 
 }  // namespace
 
@@ -28,9 +30,11 @@ Link::Link(zmq::context_t& context, zmq::socket_t socket, std::unique_ptr<Spool>
   if (backlog_.size() > 0) log::info("telemetry to {}: {} frames in the spool", endpoint_, backlog_.size());
 }
 
-void Link::add_poll_items(std::vector<zmq::pollitem_t>& items) {
+void Link::add_poll_items(std::vector<zmq::pollitem_t>& items, bool leaving) {
   const bool waits_for_room = connected_ && !outbox_.empty();
-  items.push_back({socket_.handle(), 0, static_cast<short>(ZMQ_POLLIN | (waits_for_room ? ZMQ_POLLOUT : 0)), 0});
+  if (leaving || waits_for_room || backlog_.size() > kHeldInPassing) {
+    items.push_back({socket_.handle(), 0, static_cast<short>(ZMQ_POLLIN | (waits_for_room ? ZMQ_POLLOUT : 0)), 0});
+  }
   items.push_back({monitor_.socket().handle(), 0, ZMQ_POLLIN, 0});
 }
 

@@ -30,7 +30,8 @@ class Link {
   bool is_connected() const { return connected_; }
   LinkStatus status() const;
 
-  void add_poll_items(std::vector<zmq::pollitem_t>& items);
+  /// What to wake up for. An acknowledgement can wait for the next sample, unless frames wait for it or `leaving`.
+  void add_poll_items(std::vector<zmq::pollitem_t>& items, bool leaving);
 
  private:
   void begin_stream(SteadyTime now);

@@ -84,7 +84,9 @@ class Publisher {
   void run();
   void take_samples(SteadyTime now);
   bool fits_the_wire(const Sample& sample);
-  void poll(std::chrono::milliseconds timeout);
+  void poll(std::chrono::milliseconds timeout, bool leaving);
+  /// Errors: why not.
+  Status fits_the_wire(const Catalog& catalog) const;
   void report();
 
   zmq::context_t& context_;

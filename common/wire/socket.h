@@ -25,8 +25,10 @@ struct SocketOptions {
   int receive_high_water_mark = 256;                           ///< messages per peer
   std::int64_t message_bytes_max = kTelemetryMessageBytesMax;  ///< a peer that sends more is disconnected
   std::chrono::milliseconds linger{0};
-  std::chrono::milliseconds heartbeat_interval{2000};
-  std::chrono::milliseconds heartbeat_timeout{6000};  ///< a peer silent for so long is disconnected
+  /// Both ends of a connection ask each other, which wakes two threads each time. Whether a host can be worked with is
+  /// told by what it says (acknowledgements, greetings), sooner than by this.
+  std::chrono::milliseconds heartbeat_interval{5000};
+  std::chrono::milliseconds heartbeat_timeout{15000};  ///< a peer silent for so long is disconnected
   std::chrono::milliseconds handshake_timeout{5000};
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{2000};

@@ -79,13 +79,17 @@ class Sink {
         fmt::print(stderr, "sink: {}\n", sample.error().message);
         return std::nullopt;
       }
-      if (!*sample) continue;
+      if (!*sample) {
+        ++catalogs_;
+        continue;
+      }
       const wire::Ack ack{(*sample)->frame.boot_id, (*sample)->frame.sequence, wire::Ack::Want::kNothing};
       if (Status sent = wire::send_to(router_, (*message)->routing_id, wire::encode(ack)); !sent) return std::nullopt;
       return std::move(*sample);
     }
   }
   std::uint64_t wire_bytes() const { return wire_bytes_; }
+  std::uint64_t catalogs() const { return catalogs_; }
 
  private:
   static std::unique_ptr<wire::AuthorizedKeys> authorize(const std::string& path, const std::string& line) {
@@ -101,6 +105,7 @@ class Sink {
   zmq::socket_t commands_;
   wire::TelemetryReader reader_;
   std::uint64_t wire_bytes_ = 0;
+  std::uint64_t catalogs_ = 0;
 };
 
 /// CPU time of every thread of the process so far, by thread.
@@ -184,6 +189,7 @@ int measure(pid_t agent, Sink& sink, std::size_t group_count) {
   if (!take(sink, kWarmUpFrames)) return fail("the agent sends nothing");
   const auto before = cpu_ns_by_thread(agent);
   const std::uint64_t bytes_before = sink.wire_bytes();
+  const std::uint64_t catalogs_before = sink.catalogs();
   const auto first = sink.next();
   std::optional<Sample> last;
   double samples = 0;
@@ -194,6 +200,7 @@ int measure(pid_t agent, Sink& sink, std::size_t group_count) {
   }
   const auto after = cpu_ns_by_thread(agent);
   const auto wire_bytes = static_cast<double>(sink.wire_bytes() - bytes_before);
+  const auto catalogs = static_cast<double>(sink.catalogs() - catalogs_before);
   const double seconds = static_cast<double>(to_unix_ns(last->frame.time) - to_unix_ns(first->frame.time)) / 1e9;
   const double rss_mib = kib_of(agent, "VmRSS:") / 1024;
   const double anonymous_mib = kib_of(agent, "RssAnon:") / 1024;
@@ -211,6 +218,7 @@ int measure(pid_t agent, Sink& sink, std::size_t group_count) {
   print("agent_hooks_core_percent", hooks->ns_per_s / 1e7, "%");
   print("agent_hook_runs_per_s", hooks->runs_per_s, "1/s");
   print("agent_wire_bytes_per_sample", wire_bytes / samples, "bytes");
+  print("agent_catalogs", catalogs, "1");
   print("agent_bench_groups", static_cast<double>(group_count), "1");
   for (const auto& [name, ns] : after) {
     const auto found = before.find(name);

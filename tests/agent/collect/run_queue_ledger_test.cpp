@@ -96,6 +96,7 @@ TEST_F(RunQueueLedgerTest, WhoLeavesNextTookTheCpu) {
   EXPECT_EQ(ledger.preemptions(3, std::nullopt), 1) << "a process of no VM";
   EXPECT_EQ(ledger.preemptions(2, std::nullopt), 1) << "a thread of the kernel";
   EXPECT_EQ(ledger.preemptions(3, 2), 0);
+  EXPECT_EQ(ledger.pairs_count(), 3u);
 }
 
 TEST_F(RunQueueLedgerTest, BehindAGapNobodyIsBlamed) {

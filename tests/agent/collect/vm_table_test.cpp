@@ -63,6 +63,7 @@ class FakeTrace final : public RunQueueTrace {
     const auto it = cells.find({slot, winner ? static_cast<std::int64_t>(*winner) : -1});
     return it == cells.end() ? 0 : it->second;
   }
+  std::uint64_t pairs_count() const override { return cells.size(); }
   std::int64_t own_quota_wait_ns(std::uint32_t) const override { return own_quota_ns; }
   int program_fd() const override { return -1; }
   int processes_fd() const override { return -1; }
