@@ -23,7 +23,8 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::chrono::seconds kReconnectFirst{1};
 constexpr std::chrono::seconds kReconnectMost{30};
-/// A definition is reread with events; this bounds how long a missed one can matter.
+/// A definition, vCPUs and quotas are reread with events and when threads of vCPUs come or go; this bounds how long a
+/// missed one can matter. It takes five calls for each VM, of which each costs the daemon more than the agent.
 constexpr std::chrono::seconds kDescriptionAge{60};
 
 class Reader final : public InventoryReader {
@@ -138,7 +139,10 @@ class Reader final : public InventoryReader {
       const VmId id = domain_id(domain.get());
       const auto known = inventory.vms.find(id);
       VmFacts facts = known == inventory.vms.end() ? VmFacts{} : known->second;
-      if (read_one(domain.get(), id, known == inventory.vms.end() || wanted.descriptions.count(id) != 0, facts)) {
+      const bool is_new = known == inventory.vms.end();
+      const ReadAlso also{.description = is_new || wanted.descriptions.count(id) != 0,
+                          .shape = is_new || wanted.all || wanted.vms.count(id) != 0};
+      if (read_one(domain.get(), id, also, facts)) {
         vms.emplace(id, std::move(facts));
       }
     }
@@ -159,7 +163,8 @@ class Reader final : public InventoryReader {
         continue;
       }
       VmFacts& facts = inventory.vms[id];
-      if (!read_one(domain.get(), id, facts.name.empty() || wanted.descriptions.count(id) != 0, facts)) {
+      const ReadAlso also{.description = facts.name.empty() || wanted.descriptions.count(id) != 0, .shape = true};
+      if (!read_one(domain.get(), id, also, facts)) {
         inventory.vms.erase(id);
         continue;
       }
@@ -168,20 +173,27 @@ class Reader final : public InventoryReader {
     return read_statistics(domains, inventory.vms);
   }
 
+  /// What bulk statistics do not tell; read in any case when it has not been for kDescriptionAge.
+  struct ReadAlso {
+    bool description = false;
+    bool shape = false;  ///< vCPUs and quotas
+  };
+
   /// False if the domain went away meanwhile.
-  bool read_one(virDomain* domain, const VmId& id, bool description, VmFacts& facts) {
+  bool read_one(virDomain* domain, const VmId& id, ReadAlso also, VmFacts& facts) {
     const SteadyTime now = std::chrono::steady_clock::now();
     facts.id = id;
     const char* name = virDomainGetName(domain);
     if (name != nullptr) facts.name = name;
     const auto read_at = descriptions_read_.find(id);
-    if (description || read_at == descriptions_read_.end() || now - read_at->second > kDescriptionAge) {
+    const bool is_due = read_at == descriptions_read_.end() || now - read_at->second > kDescriptionAge;
+    if (also.description || is_due) {
       const Status described = read_description(domain, facts);
       if (!described && virDomainIsActive(domain) != 1) return false;
       if (!described) log::warning("libvirt: {} ({}): {}", facts.name, id.value, described.error().message);
       descriptions_read_[id] = now;
     }
-    read_static(domain, facts);
+    if (also.shape || is_due) read_shape(domain, facts);
     facts.read_at = now;
     return true;
   }

@@ -65,9 +65,9 @@ struct InventoryOptions {
 };
 
 /// Keeps an inventory of the active domains: all of them every slow interval by one bulk call, one domain at once after
-/// an event or a refresh(). Runs on a thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that
-/// hangs makes the inventory old, never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most
-/// 30 s.
+/// an event or a refresh(), and what the bulk call leaves out (definition, vCPUs, quotas) once a minute. Runs on a
+/// thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that hangs makes the inventory old,
+/// never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most 30 s.
 class InventoryReader {
  public:
   static std::unique_ptr<InventoryReader> start(InventoryOptions options);

@@ -190,7 +190,7 @@ Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFact
   return {};
 }
 
-void read_static(virDomain* domain, VmFacts& facts) {
+void read_shape(virDomain* domain, VmFacts& facts) {
   const auto count_or_absent = [](int count) { return count < 0 ? std::nullopt : std::optional<std::int64_t>(count); };
   facts.vcpus_count = count_or_absent(virDomainGetVcpusFlags(domain, VIR_DOMAIN_VCPU_LIVE));
   facts.vcpus_max_count = count_or_absent(

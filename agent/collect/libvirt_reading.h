@@ -40,7 +40,7 @@ Result<std::vector<Domain>> active_domains(virConnect* connection);
 /// answer with what costs no waiting.
 Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
 /// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
-void read_static(virDomain* domain, VmFacts& facts);
+void read_shape(virDomain* domain, VmFacts& facts);
 /// The domain's XML into facts.description.
 Status read_description(virDomain* domain, VmFacts& facts);
 /// Lets QEMU measure the dirty rate for a second; the next read_statistics() has it. Skips domains with a job.
