@@ -13,6 +13,8 @@ namespace proteus::api {
 
 /// Of an answer that is good, but not all that was asked for: a sentence.
 inline constexpr const char* kWarningHeader = "Proteus-Warning";
+/// "yes" of an export that is whole and holds no value.
+inline constexpr const char* kNothingMeasuredHeader = "Proteus-Nothing-Measured";
 
 using Json = nlohmann::ordered_json;
 

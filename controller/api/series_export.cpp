@@ -14,6 +14,7 @@ namespace proteus::api {
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::int64_t kFirstLookUs = 60'000'000;
 
 std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -236,6 +237,25 @@ const char* content_type(ExportFormat format) {
     case ExportFormat::kArrow: return "application/vnd.apache.arrow.file";
   }
   return "";
+}
+
+Result<bool> has_values(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
+                        std::int64_t from_us, std::int64_t to_us) {
+  bool found = false;
+  std::int64_t span_us = kFirstLookUs;
+  for (std::int64_t end_us = to_us; end_us > from_us && !found; span_us *= 2) {
+    const std::int64_t begin_us = end_us - from_us > span_us ? end_us - span_us : from_us;
+    for (const store::SeriesSelector& selector : selectors) {
+      const Status read = reader.read_samples(selector, begin_us, end_us, [&](const store::SeriesReader::HostSamples&) {
+        found = true;
+        return false;
+      });
+      if (!read) return read.error();
+      if (found) break;
+    }
+    end_us = begin_us;
+  }
+  return found;
 }
 
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,

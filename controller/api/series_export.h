@@ -21,6 +21,11 @@ Result<ExportFormat> parse_export_format(const std::string& text);
 /// For HTTP.
 const char* content_type(ExportFormat format);
 
+/// Before anything is sent: is there a value at all? Looks at the newest part of [from_us, to_us) first, so that it
+/// reads little where there is something. Errors: the reader's.
+Result<bool> has_values(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
+                        std::int64_t from_us, std::int64_t to_us);
+
 /// Writes the samples of each selector in [from_us, to_us). False from `write` ends it. Errors: the reader's.
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
                      ExportFormat format, std::int64_t from_us, std::int64_t to_us,

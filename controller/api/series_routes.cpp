@@ -98,6 +98,9 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   if (const Status good = check_range(from, to); !good) return send(out, good.error());
   const std::int64_t from_us = store::to_us(from);
   const std::int64_t to_us = store::to_us(to);
+  const Result<bool> any_value = has_values(*reader, selectors, from_us, to_us);
+  if (!any_value) return send(out, any_value.error());
+  if (!*any_value) out.set_header(kNothingMeasuredHeader, "yes");
   stream(out, content_type(*format), [=, asked = std::move(selectors), as = *format](const auto& write) {
     return export_series(*reader, asked, as, from_us, to_us, write);
   });

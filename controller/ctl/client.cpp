@@ -130,6 +130,7 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
       [&](const httplib::Response& response) {
         status = response.status;
         got.warning = response.get_header_value(api::kWarningHeader);
+        got.nothing_measured = response.has_header(api::kNothingMeasuredHeader);
         return true;
       },
       [&](const char* data, std::size_t size) {

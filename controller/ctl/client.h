@@ -34,7 +34,8 @@ class Client {
   Result<Json> post(const std::string& path, const Json& body);
   struct Downloaded {
     std::int64_t bytes = 0;
-    std::string warning;  ///< the server's; may be empty
+    std::string warning;            ///< the server's; may be empty
+    bool nothing_measured = false;  ///< of an export: it holds no value
   };
   /// Streams the answer into a file, whole or not at all.
   Result<Downloaded> download(const std::string& path, const std::string& file);

@@ -18,7 +18,8 @@ constexpr const char* kFooter =
     "  proteusctl policy check new.toml       is the file valid; with lines\n"
     "  proteusctl policy test new.toml --record today.rec    what it would have done\n\n"
     "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"
-    "  4 no such VM, host, action, decision or file; 5 replay --diff or policy diff found differences;\n"
+    "  4 no such VM, host, action, decision or file, or (query, export) nothing was measured of what was asked for;\n"
+    "  5 replay --diff or policy diff found differences;\n"
     "  6 policy check found problems.";
 
 /// What a command's own help ends with.
@@ -33,12 +34,14 @@ constexpr Examples kExamples[] = {
      "  proteusctl query run_queue_latency_ns --fn quantile --quantile 0.99 --top 5\n"
      "  proteusctl query memory_resident_bytes --fn max --across sum --by host --step 1m\n\n"
      "Gauges have mean, min, max, last and p95; counters rate, increase, and mean, min, max and p95 of the rate;\n"
-     "histograms quantile, rate and increase."},
+     "histograms quantile, rate and increase.\n"
+     "Exit code 4: nothing was measured of what was asked for."},
     {"export",
      "Examples:\n"
      "  proteusctl export web1.csv --vm web1 --from -1d\n"
      "  proteusctl export - --kpi memory_resident_bytes --from -5m | head\n"
-     "  proteusctl export day.arrow --format arrow --from -1d     a table for pandas, polars, DuckDB and R"},
+     "  proteusctl export day.arrow --format arrow --from -1d     a table for pandas, polars, DuckDB and R\n\n"
+     "Exit code 4: nothing was measured of what was asked for; the file is there, without a value."},
     {"record",
      "Examples:\n"
      "  proteusctl record today.rec\n"

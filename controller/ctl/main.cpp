@@ -177,14 +177,12 @@ class Session {
     return download("/v1/record" + query);
   }
 
-  /// What was named and has no values is not found.
+  /// Nothing measured is "not found", of a query as of an export, whether or not a series was named.
   int query() {
-    const SeriesRequest& asked = options_.series;
-    const bool named = !asked.hosts.empty() || !asked.vm.empty() || !asked.entity.empty() || !asked.labels.empty();
-    const Result<Json> answer = client_.get(query_path(asked));
+    const Result<Json> answer = client_.get(query_path(options_.series));
     if (!answer) return report(answer.error());
     std::cout << (options_.json ? answer->dump(2) + "\n" : print_query(*answer));
-    return answer->at("lines").empty() && named ? kNotFound : 0;
+    return answer->at("lines").empty() ? kNotFound : 0;
   }
 
   /// Into the file that was named.
@@ -198,7 +196,10 @@ class Session {
       out << options_.file << ": " << got->bytes << " bytes\n";
       if (!got->warning.empty()) std::cerr << "proteusctl: warning: " << got->warning << "\n";
     }
-    return 0;
+    if (!got->nothing_measured) return 0;
+    std::cout.flush();
+    std::cerr << "proteusctl: nothing was measured in that time\n";
+    return kNotFound;
   }
 
   int tune() {
@@ -354,7 +355,8 @@ int run(int argc, char** argv) {
   const auto select = [&](CLI::App* command) {
     command->add_option("--host", options.series.hosts, "only this host; may repeat");
     command->add_option("--vm", options.series.vm, "name or UUID: this VM and what belongs to it");
-    command->add_option("--entity", options.series.entity, "name of a vCPU, disk, tap or host, or as query prints it: web/0");
+    command->add_option("--entity", options.series.entity,
+                        "name of a vCPU, disk, tap or host, or as query prints it: web/0");
     command->add_option("--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
     command->add_option("--from", options.series.from,
                         "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: -1h");

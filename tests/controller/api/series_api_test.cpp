@@ -156,6 +156,19 @@ TEST_F(SeriesApi, ExportsCsv) {
             "memory_resident_bytes,,4096\r\n");
 }
 
+TEST_F(SeriesApi, AnExportSaysInItsHeadThatItHoldsNoValue) {
+  const auto says_nothing = [&](const std::string& selected) {
+    const auto answer = client_->Get("/v1/export?" + selected);
+    EXPECT_TRUE(answer && answer->status == 200) << selected;
+    return answer && answer->get_header_value(kNothingMeasuredHeader) == "yes";
+  };
+  EXPECT_TRUE(says_nothing("kpi=memory_resident_bytes&from=-1d&to=-1h"));
+  EXPECT_TRUE(says_nothing("kpi=cpu_run_time_ns"));
+  EXPECT_TRUE(says_nothing("entity=nobody"));
+  EXPECT_FALSE(says_nothing("kpi=cpu_run_time_ns&kpi=memory_resident_bytes"));
+  EXPECT_FALSE(says_nothing("from=0&to=1700006401")) << "what lies far before the end is found, too";
+}
+
 TEST_F(SeriesApi, ExportsOpenMetrics) {
   const std::string text = get(
       "/v1/export?format=openmetrics&kpi=memory_resident_bytes&kpi=run_queue_latency_ns&from=1700006460&to=1700006461");

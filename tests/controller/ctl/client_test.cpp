@@ -1,0 +1,59 @@
+#include "controller/ctl/client.h"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "controller/api/json_view.h"
+#include "tests/controller/store/temporary_directory.h"
+
+namespace proteus::ctl {
+namespace {
+
+class ClientTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream(options_.token_file) << "0123456789abcdef0123456789abcdef\n";
+    port_ = http_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { http_.listen_after_bind(); });
+    while (!http_.is_running()) std::this_thread::yield();
+    options_.url = "http://127.0.0.1:" + std::to_string(port_);
+  }
+  void TearDown() override {
+    http_.stop();
+    thread_.join();
+  }
+  Client client() {
+    auto made = Client::create(options_);
+    EXPECT_TRUE(made) << made.error().message;
+    return std::move(*made);
+  }
+
+  TemporaryDirectory directory_;
+  ClientOptions options_{.url = "", .token_file = directory_ / "token", .ca_file = ""};
+  httplib::Server http_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(ClientTest, ADownloadKnowsWhetherThereIsAValueInIt) {
+  http_.Get("/some", [](const httplib::Request&, httplib::Response& out) { out.set_content("1", "text/csv"); });
+  http_.Get("/none", [](const httplib::Request&, httplib::Response& out) {
+    out.set_header(api::kNothingMeasuredHeader, "yes");
+    out.set_content("head", "text/csv");
+  });
+  Client asking = client();
+  const auto some = asking.download("/some", directory_ / "file");
+  ASSERT_TRUE(some) << some.error().message;
+  EXPECT_FALSE(some->nothing_measured);
+  const auto none = asking.download("/none", directory_ / "file");
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_TRUE(none->nothing_measured);
+  EXPECT_EQ(none->bytes, 4);
+}
+
+}  // namespace
+}  // namespace proteus::ctl
