@@ -136,6 +136,9 @@ std::string to_rfc3339(Timestamp time) {
 
 namespace {
 
+/// From 1970 either way, or before now: nanoseconds in 64 bits reach a little farther.
+constexpr double kFarthestS = 9e9;
+
 /// "Z", "+05:30" (RFC 3339, section 5.6).
 std::optional<std::int64_t> ahead_of_utc_s(std::string_view zone) {
   if (zone == "Z" || zone == "z") return 0;
@@ -165,17 +168,23 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
                         : text.back() == 'd' ? 86400
                         : text.back() == 'w' ? 7 * 86400
                                              : 0;
-    if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount < 1e7) {
+    if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount * unit < kFarthestS) {
       return now - from_seconds(amount * unit);
     }
   }
   double seconds = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error == std::errc{} && rest == text.data() + text.size() && seconds >= 0 && seconds < 9e9) {
+  if (error == std::errc{} && rest == text.data() + text.size() && seconds >= 0 && seconds < kFarthestS) {
     return from_unix_ns(std::llround(seconds * 1e6) * 1000);  // a double holds microseconds, not more
   }
   std::tm utc{};
-  std::istringstream in(text);
+  // A plain date is its midnight in UTC, the zone in which every time is shown.
+  constexpr std::string_view kDate = "0000-00-00";
+  const bool is_date =
+      text.size() == kDate.size() && std::equal(text.begin(), text.end(), kDate.begin(), [](char given, char form) {
+        return form == '-' ? given == '-' : given >= '0' && given <= '9';
+      });
+  std::istringstream in(is_date ? text + "T00:00:00Z" : text);
   in >> std::get_time(&utc, "%Y-%m-%dT%H:%M:%S");
   const std::chrono::year_month_day day{std::chrono::year(utc.tm_year + 1900),
                                         std::chrono::month(static_cast<unsigned>(utc.tm_mon + 1)),
@@ -190,14 +199,17 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
     }
     if (const auto ahead_s = ahead_of_utc_s(tail)) {
       const std::int64_t unix_s = std::int64_t{timegm(&utc)} - *ahead_s;
+      if (std::abs(unix_s) >= static_cast<std::int64_t>(kFarthestS)) {
+        return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is a time that nothing can be of", text)};
+      }
       return from_unix_ns(unix_s * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
     }
   }
-  return Error{
-      ErrorCode::kInvalidArgument,
-      fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, seconds since 1970, \"now\", or \"-15m\" (s, m, "
-                  "h, d, w)",
-                  text)};
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("'{}' is not a time: give 2026-01-31T08:15:30Z, 2026-01-31 (its midnight in UTC), seconds "
+                           "since 1970, \"now\", or \"-15m\" (s, m, "
+                           "h, d, w)",
+                           text)};
 }
 
 Json to_json(const Operation& operation) {

@@ -20,7 +20,8 @@ using Json = nlohmann::ordered_json;
 
 /// "2026-01-31T08:15:30.123Z".
 std::string to_rfc3339(Timestamp time);
-/// Errors: kInvalidArgument. Also takes seconds since the epoch, "now" and "-15m" (before `now`).
+/// Errors: kInvalidArgument. Also takes a plain date (midnight in UTC), seconds since the epoch, "now" and "-15m"
+/// (before `now`).
 Result<Timestamp> parse_time(const std::string& text, Timestamp now);
 
 Json time_or_null(const std::optional<Timestamp>& time);

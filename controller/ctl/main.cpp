@@ -359,7 +359,7 @@ int run(int argc, char** argv) {
                         "name of a vCPU, disk, tap or host, or as query prints it: web/0");
     command->add_option("--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
     command->add_option("--from", options.series.from,
-                        "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: -1h");
+                        "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: -1h");
     command->add_option("--to", options.series.to, "likewise; default: now");
   };
   CLI::App* query = verb("query", "what was measured: a figure over time, by series or joined");
@@ -381,8 +381,9 @@ int run(int argc, char** argv) {
   select(exporting);
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
   record->add_option("FILE", options.file, "where to write it; -: standard output")->required();
-  record->add_option("--from", options.from,
-                     "2026-01-31T08:00:00Z, -15m or seconds since 1970; default: the controller's start");
+  record->add_option(
+      "--from", options.from,
+      "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the controller's start");
   record->add_option("--to", options.to, "likewise; default: now");
   record->add_option("--host", options.hosts, "only this host; may repeat");
   CLI::App* replay =

@@ -22,8 +22,13 @@ TEST(Time, IsReadInEveryFormThatIsDocumented) {
   EXPECT_EQ(*parse_time("1769847330.123", {}), kNow);
   EXPECT_EQ(*parse_time("now", kNow), kNow);
   EXPECT_EQ(*parse_time("-15m", kNow), kNow - std::chrono::minutes(15));
-  for (const char* wrong : {"", "yesterday", "-", "-15", "2026-01-31", "2026-01-31T08:15:30", "12x"}) {
+  EXPECT_EQ(to_rfc3339(*parse_time("2026-01-31", kNow)), "2026-01-31T00:00:00.000Z");
+  for (const char* wrong : {"", "yesterday", "-", "-15", "2026-02-30", "2026-13-01", "2026-1-31", "2026-01-31Z",
+                            "2026-01-31T08:15:30", "12x"}) {
     EXPECT_FALSE(parse_time(wrong, kNow)) << wrong;
+  }
+  for (const char* beyond : {"9999-01-01", "1600-01-01", "9999-01-01T00:00:00Z", "-9999999w", "9e9"}) {
+    EXPECT_FALSE(parse_time(beyond, kNow)) << beyond;
   }
 }
 
