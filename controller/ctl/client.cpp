@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,6 +65,22 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// Why the host of a URL has no address; empty: it has one.
+std::string unresolved(const std::string& url) {
+  std::string host = url.substr(url.find("//") + 2);
+  // Without its port; an IPv6 address is in brackets.
+  host = host.starts_with('[') ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find(':'));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failed = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (failed == 0) {
+    freeaddrinfo(found);
+    return {};
+  }
+  return fmt::format("the name '{}' does not resolve to an address ({})", host, gai_strerror(failed));
+}
+
 }  // namespace
 
 Client::Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file)
@@ -99,7 +116,10 @@ Result<Client> Client::create(const ClientOptions& options) {
 Error Client::unreachable(int http_error) const {
   const auto error = static_cast<httplib::Error>(http_error);
   std::string why = httplib::to_string(error);
-  if (error == httplib::Error::Connection) why = "nobody answers there";
+  if (error == httplib::Error::Connection) {
+    why = unresolved(url_);  // the HTTP library does not tell one from the other
+    if (why.empty()) why = "nobody answers there";
+  }
   if (error == httplib::Error::SSLConnection) why = "it does not speak TLS, or not with us";
   if (error == httplib::Error::SSLServerVerification) why = "its certificate is not one that we trust (--ca-file)";
   if (error == httplib::Error::Read) why = "the connection broke, or the answer took too long";

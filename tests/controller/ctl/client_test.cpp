@@ -55,5 +55,19 @@ TEST_F(ClientTest, ADownloadKnowsWhetherThereIsAValueInIt) {
   EXPECT_EQ(none->bytes, 4);
 }
 
+TEST_F(ClientTest, ANameThatDoesNotResolveIsSaidToBeThat) {
+  // RFC 2606 keeps .invalid from ever being given to anybody.
+  for (const char* url : {"http://no-such-host.invalid:7480", "http://no-such-host.invalid"}) {
+    options_.url = url;
+    const auto answer = client().get("/v1/status");
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+    EXPECT_NE(answer.error().message.find("the name 'no-such-host.invalid' does not resolve"), std::string::npos)
+        << answer.error().message;
+  }
+  options_.url = "http://127.0.0.1:1";
+  EXPECT_NE(client().get("/v1/status").error().message.find("nobody answers there"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace proteus::ctl
