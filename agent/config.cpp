@@ -43,6 +43,31 @@ void read_endpoint(TomlDocument::Table& table, std::string_view key, std::string
   }
 }
 
+/// libvirt's form of an address: DRIVER[+TRANSPORT]://[HOST]/[PATH].
+bool is_libvirt_uri(std::string_view uri) {
+  const std::size_t colon = uri.find("://");
+  if (colon == std::string_view::npos) return false;
+  const auto is_word = [](std::string_view word) {
+    const auto plain = [](unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+    return !word.empty() && std::all_of(word.begin(), word.end(), plain);
+  };
+  const std::string_view scheme = uri.substr(0, colon);
+  const std::size_t plus = scheme.find('+');
+  if (!is_word(scheme.substr(0, plus))) return false;
+  if (plus != std::string_view::npos && !is_word(scheme.substr(plus + 1))) return false;
+  const std::string_view rest = uri.substr(colon + 3);
+  const auto printed = [](unsigned char c) { return c > ' ' && c != 127; };
+  return rest.find('/') != std::string_view::npos && std::all_of(rest.begin(), rest.end(), printed);
+}
+
+void read_libvirt_uri(TomlDocument::Table& table, std::string_view key, std::string& out) {
+  table.read(key, out);
+  if (out.empty() || is_libvirt_uri(out)) return;
+  table.problem(key, fmt::format("'{}' in '{}' is not an address of libvirt: DRIVER[+TRANSPORT]://[HOST]/PATH, such as "
+                                 "qemu:///system or qemu+tls://host1/system",
+                                 out, key));
+}
+
 void read_controllers(TomlDocument::Table& root, AgentConfig& config) {
   for (auto& table : root.tables("controller")) {
     AgentConfig::Controller controller;
@@ -139,8 +164,8 @@ Result<AgentConfig> parse_agent_config(std::string_view toml_text, std::string_v
   read_controllers(root, config);
 
   auto libvirt = root.table("libvirt");
-  libvirt.read("uri", config.libvirt_uri);
-  libvirt.read("peer_uri", config.peer_uri);
+  read_libvirt_uri(libvirt, "uri", config.libvirt_uri);  // empty: host figures only
+  read_libvirt_uri(libvirt, "peer_uri", config.peer_uri);
   libvirt.read("migrate_uri", config.migrate_uri);
 
   auto collect = root.table("collect");

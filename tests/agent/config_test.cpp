@@ -117,6 +117,26 @@ TEST(AgentConfig, AGlobThatWouldProtectNothingIsAMistake) {
   }
 }
 
+TEST(AgentConfig, AnAddressOfLibvirtHasItsForm) {
+  for (const char* key : {"uri", "peer_uri"}) {
+    const auto read = [&](const std::string& uri) {
+      return parse_agent_config("[libvirt]\n" + std::string(key) + " = \"" + uri + "\"\n", "f");
+    };
+    for (const char* wrong : {"nonsense", "qemu", "qemu:", "qemu://", "://host/system", "qemu+://h/system", "/system",
+                              "+tls://h/system", "qemu+tls:/h/system", "qemu+tls://h", "qemu:///sys tem"}) {
+      const auto config = read(wrong);
+      ASSERT_FALSE(config) << wrong;
+      EXPECT_THAT(config.error().message, HasSubstr("f:2: '" + std::string(wrong) + "' in '" + key + "' is not"))
+          << wrong;
+    }
+    for (const char* good :
+         {"", "qemu:///system", "qemu+tls://h1/system", "qemu+libssh2://root@[::1]:22/system?mode=auto",
+          "qemu+unix:///system?socket=/nonexistent", "test:///default", "lxc:///"}) {
+      EXPECT_TRUE(read(good)) << good;
+    }
+  }
+}
+
 TEST(AgentConfig, WhatIsAllowedIsWhatIsListed) {
   const auto config = parse_agent_config("[limits]\nallow = [\"reshape\"]\nprotected = [\"db-*\"]\n", "f");
   ASSERT_TRUE(config);
