@@ -50,6 +50,15 @@ store::Function default_function(KpiKind kind) {
   return store::Function::kMean;
 }
 
+/// As parse_function() takes it.
+const char* name_of(store::Function function) {
+  for (const char* name : {"mean", "min", "max", "last", "p95", "rate", "increase", "quantile"}) {
+    const auto parsed = store::parse_function(name);
+    if (parsed && *parsed == function) return name;
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<Nanoseconds> parse_step(const std::string& text) {
@@ -137,12 +146,13 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
   return query;
 }
 
-std::string query_head(const store::Query& query, const store::QueryFrame& frame) {
-  const Json head = {{"kpi", info(query.selector.kpi).name},
-                     {"unit", frame.unit},
-                     {"from", to_rfc3339(frame.from)},
-                     {"to", to_rfc3339(frame.to)},
-                     {"step_s", static_cast<double>(frame.step.count()) / 1e9}};
+std::string query_head(const store::Query& query, const store::QueryFrame& frame, Timestamp now) {
+  const Nanoseconds ahead = std::min(frame.to - now, frame.to - frame.from);
+  const std::int64_t unfinished = ahead > Nanoseconds{} ? (ahead + frame.step - Nanoseconds(1)) / frame.step : 0;
+  const Json head = {{"kpi", info(query.selector.kpi).name}, {"unit", frame.unit},
+                     {"fn", name_of(query.function)},        {"from", to_rfc3339(frame.from)},
+                     {"to", to_rfc3339(frame.to)},           {"step_s", static_cast<double>(frame.step.count()) / 1e9},
+                     {"unfinished_steps", unfinished}};
   std::string text = head.dump();
   text.back() = ',';
   return text + "\"lines\":[";

@@ -28,8 +28,9 @@ Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Param
 /// "500ms", "90s", "5m", "1h", "1d" or seconds. Errors: kInvalidArgument.
 Result<Nanoseconds> parse_step(const std::string& text);
 
-/// The answer up to its lines, which follow one by one, separated by commas, then "]}".
-std::string query_head(const store::Query& query, const store::QueryFrame& frame);
+/// The answer up to its lines, which follow one by one, separated by commas, then "]}". now: steps that end after it
+/// are counted as unfinished.
+std::string query_head(const store::Query& query, const store::QueryFrame& frame, Timestamp now);
 nlohmann::ordered_json to_json(const store::QueryResult& line);
 
 }  // namespace proteus::api

@@ -53,8 +53,8 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (const Status stored = reader->check_names(query->selector.hosts, query->selector.vm); !stored)
     return send(out, stored.error());
   if (const Status stored = reader->check_groups(query->selector, query->by); !stored) return send(out, stored.error());
-  stream(out, "application/json", [reader, asked = *query, shape = *frame](const auto& write) -> Status {
-    if (!write(query_head(asked, shape))) return {};
+  stream(out, "application/json", [reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
+    if (!write(query_head(asked, shape, now))) return {};
     bool first = true;
     const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
       const std::string text = to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -34,7 +34,7 @@ constexpr Examples kExamples[] = {
      "  proteusctl query run_queue_latency_ns --fn quantile --quantile 0.99 --top 5\n"
      "  proteusctl query memory_resident_bytes --fn max --across sum --by host --step 1m\n\n"
      "Gauges have mean, min, max, last and p95; counters rate, increase, and mean, min, max and p95 of the rate;\n"
-     "histograms quantile, rate and increase.\n"
+     "histograms quantile, rate and increase. A step that is not over yet is left out of an increase; --json has it.\n"
      "Exit code 4: nothing was measured of what was asked for."},
     {"export",
      "Examples:\n"

@@ -86,6 +86,14 @@ std::vector<double> thinned(const std::vector<double>& values, std::size_t width
   return thin;
 }
 
+/// What a step has grown by says little before the step is over: beside others it looks like a drop. Means, rates and
+/// quantiles are those of its part so far. Where no step is over, that part is all there is.
+bool leaves_out_unfinished(const Json& answer) {
+  if (answer.value("fn", "") != "increase") return false;
+  const Json& lines = answer.at("lines");
+  return !lines.empty() && answer.at("unfinished_steps").get<std::size_t>() < lines[0].at("points").size();
+}
+
 }  // namespace
 
 std::string query_path(const SeriesRequest& request) {
@@ -132,6 +140,8 @@ std::string print_kpis(bool as_json) {
 
 std::string print_query(const Json& answer) {
   Table table({"HOST", "SERIES", ">MIN", ">MEAN", ">MAX", ">LAST", "COURSE"});
+  const auto unfinished = answer.value("unfinished_steps", std::size_t{0});
+  const std::size_t left_out = unfinished > 0 && leaves_out_unfinished(answer) ? unfinished : 0;
   for (const Json& line : answer.at("lines")) {
     std::vector<double> values;
     double least = std::numeric_limits<double>::infinity();
@@ -139,7 +149,9 @@ std::string print_query(const Json& answer) {
     double sum = 0;
     double last = std::numeric_limits<double>::quiet_NaN();
     int count = 0;
-    for (const Json& point : line.at("points")) {
+    const Json& points = line.at("points");
+    for (std::size_t i = 0; i + left_out < points.size(); ++i) {
+      const Json& point = points[i];
       values.push_back(point.is_number() ? point.get<double>() : std::numeric_limits<double>::quiet_NaN());
       if (std::isnan(values.back())) continue;
       last = values.back();
@@ -153,9 +165,14 @@ std::string print_query(const Json& answer) {
                short_number(last), sparkline(thinned(values, kSparkWidth), kSparkWidth, greatest)});
   }
   if (table.empty()) return "nothing was measured in that time\n";
-  return fmt::format("{} in {}, {} to {}, steps of {}\n", answer.at("kpi").get<std::string>(),
+  const std::string word =
+      unfinished == 0 ? ""
+                      : fmt::format("; {} not over yet{}",
+                                    unfinished == 1 ? "the last is" : fmt::format("the last {} are", unfinished),
+                                    left_out > 0 ? " and left out" : "");
+  return fmt::format("{} in {}, {} to {}, steps of {}{}\n", answer.at("kpi").get<std::string>(),
                      answer.at("unit").get<std::string>(), answer.at("from").get<std::string>(),
-                     answer.at("to").get<std::string>(), format_seconds(answer.at("step_s").get<double>())) +
+                     answer.at("to").get<std::string>(), format_seconds(answer.at("step_s").get<double>()), word) +
          table.text();
 }
 

@@ -92,6 +92,19 @@ TEST_F(SeriesApi, AnswersByStep) {
   EXPECT_EQ(answer["lines"][0]["points"], Json({0.0, 4096.0, 8192.0}));
 }
 
+TEST_F(SeriesApi, CountsTheStepsThatAreNotOver) {
+  const auto unfinished = [&](const std::string& asked) {
+    return Json::parse(get("/v1/query?kpi=memory_resident_bytes&step=1m&" + asked))["unfinished_steps"].get<int>();
+  };
+  EXPECT_EQ(unfinished("from=-3m"), 0) << "the last ends now";
+  clock_->set(kStart + seconds(181));
+  EXPECT_EQ(unfinished("from=-3m"), 1);
+  EXPECT_EQ(unfinished("from=-3m&to=-2m"), 0);
+  EXPECT_EQ(unfinished("from=-3m&to=1700006700"), 2) << "from 1700006580 on";
+  EXPECT_EQ(unfinished("from=1700008200&to=1700008500"), 5) << "all lie ahead";
+  EXPECT_EQ(Json::parse(get("/v1/query?kpi=run_queue_latency_ns&fn=increase"))["fn"], "increase");
+}
+
 TEST_F(SeriesApi, GroupsAndLeavesOutWhatWasNotMeasured) {
   const Json answer = Json::parse(get("/v1/query?kpi=memory_resident_bytes&from=-5m&step=1m&across=sum&by=host"));
   ASSERT_EQ(answer["lines"].size(), 1u);

@@ -43,5 +43,23 @@ TEST(QueryCommand, PrintsALineForEachSeries) {
   EXPECT_EQ(print_query(Json::parse(R"({"lines": []})")), "nothing was measured in that time\n");
 }
 
+TEST(QueryCommand, AnIncreaseIsNotShownOfAStepThatIsNotOver) {
+  Json answer = Json::parse(R"({"kpi": "cpu_run_time_ns", "unit": "ns", "fn": "increase", "from": "A", "to": "B",
+      "step_s": 60, "unfinished_steps": 1, "lines": [{"host": "h1", "vm": "web1", "kind": "vcpu", "entity": "0",
+      "points": [4000, 4000, 17]}]})");
+  std::string text = print_query(answer);
+  EXPECT_NE(text.find("steps of 60.0 s; the last is not over yet and left out\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("17"), std::string::npos) << text;
+  answer["fn"] = "rate";
+  text = print_query(answer);
+  EXPECT_NE(text.find("steps of 60.0 s; the last is not over yet\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("17"), std::string::npos) << text;
+  answer["fn"] = "increase";
+  answer["unfinished_steps"] = 3;
+  text = print_query(answer);
+  EXPECT_NE(text.find("; the last 3 are not over yet\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("17"), std::string::npos) << "it is all there is";
+}
+
 }  // namespace
 }  // namespace proteus::ctl
