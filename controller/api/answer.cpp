@@ -39,6 +39,16 @@ void send(httplib::Response& response, const Error& error) {
   send(response, error_json(error), http_status(error.code));
 }
 
+Parameters parameters_of(const httplib::Request& request) {
+  return [&request](const char* name) {
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < request.get_param_value_count(name); ++i) {
+      values.push_back(request.get_param_value(name, i));
+    }
+    return values;
+  };
+}
+
 Status check_parameters(const httplib::Request& request, std::initializer_list<std::string_view> once,
                         std::initializer_list<std::string_view> many) {
   const auto is_one_of = [](const std::string& name, std::initializer_list<std::string_view> names) {

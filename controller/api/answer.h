@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "controller/api/series_query.h"
 
 namespace httplib {
 struct Request;
@@ -18,6 +19,9 @@ using Json = nlohmann::ordered_json;
 
 void send(httplib::Response& response, const Json& json, int status = 200);
 void send(httplib::Response& response, const Error& error);
+
+/// Those of a request, which outlives them.
+Parameters parameters_of(const httplib::Request& request);
 
 /// Errors: kInvalidArgument if the request has a parameter of another name, or one of `once` twice: a filter that is
 /// misspelt must not select everything.

@@ -16,16 +16,6 @@ namespace {
 
 const Error kNoSeries{ErrorCode::kUnsupported, "this controller keeps no series"};
 
-Parameters parameters_of(const httplib::Request& request) {
-  return [&request](const char* name) {
-    std::vector<std::string> values;
-    for (std::size_t i = 0; i < request.get_param_value_count(name); ++i) {
-      values.push_back(request.get_param_value(name, i));
-    }
-    return values;
-  };
-}
-
 /// Streams what `produce` writes. An error half-way breaks the connection, so that nobody takes half for the whole.
 template <typename Produce>
 void stream(httplib::Response& out, const char* type, Produce produce) {

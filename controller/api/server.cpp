@@ -22,6 +22,7 @@
 #include "common/wire/log_interval.h"
 #include "controller/api/answer.h"
 #include "controller/api/forecast_json.h"
+#include "controller/api/history.h"
 #include "controller/api/json_view.h"
 #include "controller/api/learning_json.h"
 #include "controller/api/series_query.h"
@@ -32,8 +33,6 @@ namespace proteus::api {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 64 * 1024;
-constexpr std::size_t kMaxHistoryEntries = 100'000;
-constexpr std::size_t kDefaultHistoryEntries = 200;
 
 /// Takes as long for a wrong token as for the right one.
 bool equal_in_constant_time(const std::string& a, const std::string& b) {
@@ -179,7 +178,7 @@ class HttpServer final : public Server {
   Result<Json> find_decision(std::uint64_t id) {
     const auto snapshot = backend_.snapshot();
     if (snapshot->decision && snapshot->decision->id == id) return to_json(*snapshot->decision);
-    const auto entries = backend_.store().journal_tail(kMaxHistoryEntries);
+    const auto entries = backend_.store().journal_tail(kHistoryEntriesMax);
     if (!entries) return entries.error();
     for (const store::JournalEntry& entry : *entries) {
       const auto* decision = std::get_if<ham::Decision>(&entry.payload);
@@ -193,7 +192,7 @@ class HttpServer final : public Server {
     for (const drs::ActionRecord& action : snapshot->actions) {
       if (action.action.id == id) return action;
     }
-    const auto entries = backend_.store().journal_tail(kMaxHistoryEntries);
+    const auto entries = backend_.store().journal_tail(kHistoryEntriesMax);
     if (!entries) return entries.error();
     std::vector<drs::Transition> transitions;
     for (const store::JournalEntry& entry : *entries) {  // newest first
@@ -244,37 +243,15 @@ class HttpServer final : public Server {
   }
 
   void get_history(const Request& in, Response& out) {
-    std::size_t limit = kDefaultHistoryEntries;
-    if (in.has_param("limit")) {
-      const Result<std::uint64_t> number = parse_number(in.get_param_value("limit"));
-      if (!number || *number == 0 || *number > kMaxHistoryEntries) {
-        return send(out,
-                    Error{ErrorCode::kInvalidArgument, fmt::format("limit must be from 1 to {}", kMaxHistoryEntries)});
-      }
-      limit = *number;
-    }
-    // Cycles and the agents' single words drown what people look for; they are there with all=1.
-    const bool all = in.has_param("all");
+    const Status good = check_parameters(in, {"limit", "all", "from", "to"}, {"vm", "host", "kind"});
+    if (!good) return send(out, good.error());
+    const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
+    const Result<HistoryFilter> filter = parse_history(parameters_of(in), *snapshot, clock_.now());
+    if (!filter) return send(out, filter.error());
+    const auto entries = read_history(backend_.store(), *filter, snapshot->actions);
+    if (!entries) return send(out, entries.error());
     Json history = Json::array();
-    // The tail is read deeper only if what people look for is rare in it.
-    for (std::size_t depth = all ? limit : std::max(limit, kDefaultHistoryEntries) * 10;; depth *= 10) {
-      depth = std::min(depth, kMaxHistoryEntries);
-      const auto entries = backend_.store().journal_tail(depth);
-      if (!entries) return send(out, entries.error());
-      history.clear();
-      for (const store::JournalEntry& entry : *entries) {
-        if (history.size() >= limit) break;
-        const bool detail = std::holds_alternative<store::Cycle>(entry.payload) ||
-                            std::holds_alternative<Update>(entry.payload) ||
-                            std::holds_alternative<store::SignalInput>(entry.payload) ||
-                            std::holds_alternative<store::ForecastState>(entry.payload) ||
-                            std::holds_alternative<store::LearningState>(entry.payload) ||
-                            std::holds_alternative<store::ProfileState>(entry.payload) ||
-                            std::holds_alternative<Command>(entry.payload);
-        if (all || !detail) history.push_back(to_json(entry));
-      }
-      if (all || history.size() >= limit || entries->size() < depth || depth == kMaxHistoryEntries) break;
-    }
+    for (const store::JournalEntry& entry : *entries) history.push_back(to_json(entry));
     send(out, history);
   }
 

@@ -64,6 +64,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "    --fn) words=\"mean min max last p95 rate increase quantile\" ;;\n"
       "    --across) words=\"sum mean min max\" ;;\n"
       "    --by) words=\"host vm entity\" ;;\n"
+      "    --kind) words=\"decision action transition operator agent started outcome command update signal cycle\" ;;\n"
       "    --format) words=\"csv openmetrics arrow\" ;;\n"
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"

@@ -42,6 +42,13 @@ constexpr Examples kExamples[] = {
      "  proteusctl export - --kpi memory_resident_bytes --from -5m | head\n"
      "  proteusctl export day.arrow --format arrow --from -1d     a table for pandas, polars, DuckDB and R\n\n"
      "Exit code 4: nothing was measured of what was asked for; the file is there, without a value."},
+    {"history",
+     "Examples:\n"
+     "  proteusctl history --vm web1 --since -1d          what was decided of a VM, done to it and said of it\n"
+     "  proteusctl history --kind decision --from 2026-01-31 --to 2026-02-01\n"
+     "  proteusctl history --all --host h2 --limit 1000   with commands and the agent's words\n\n"
+     "Without --from or --to the newest 100,000 entries are looked at. A decision bears on the VMs and hosts that it\n"
+     "acts on, not on those that it only looked at."},
     {"record",
      "Examples:\n"
      "  proteusctl record today.rec\n"

@@ -14,12 +14,14 @@
 #include "controller/ctl/completion.h"
 #include "controller/ctl/destination.h"
 #include "controller/ctl/examples.h"
+#include "controller/ctl/history_command.h"
 #include "controller/ctl/learning_command.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/policy_command.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/query_command.h"
 #include "controller/ctl/replay_command.h"
+#include "controller/ctl/request_path.h"
 #include "controller/ctl/simulate_command.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/top.h"
@@ -69,6 +71,8 @@ struct Options {
   std::string from;
   std::string to;
   std::vector<std::string> hosts;
+  std::vector<std::string> vms;
+  std::vector<std::string> kinds;
   std::string file;
   double interval_s = 1;
   int frames = 0;
@@ -166,15 +170,21 @@ class Session {
     return show("/v1/actions/" + id, [&](const Json& answer) { return print_action(answer, known); });
   }
 
+  int history() {
+    HistoryRequest asked{options_.limit, options_.all,  options_.vms, options_.hosts,
+                         options_.kinds, options_.from, options_.to};
+    return show(history_path(asked), [&](const Json& entries) {
+      if (entries.empty() && asked.selects()) return std::string("nothing in the journal is of what was asked for\n");
+      return print_history(entries, names());
+    });
+  }
+
   int record() {
-    std::string query;
-    const auto add = [&](const std::string& key, const std::string& value) {
-      if (!value.empty()) query += (query.empty() ? "?" : "&") + key + "=" + url_encode(value);
-    };
-    add("from", options_.from);
-    add("to", options_.to);
-    for (const std::string& host : options_.hosts) add("host", host);
-    return download("/v1/record" + query);
+    RequestPath path("/v1/record");
+    path.add("from", options_.from);
+    path.add("to", options_.to);
+    path.add("host", options_.hosts);
+    return download(path.text());
   }
 
   /// Nothing measured is "not found", of a query as of an export, whether or not a series was named.
@@ -347,6 +357,12 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   history->add_flag("--all", options.all, "also cycles, commands and the agents' words");
+  history->add_option("--vm", options.vms, "only what bears on this VM, name or UUID; may repeat");
+  history->add_option("--host", options.hosts, "only what bears on this host; may repeat");
+  history->add_option("--kind", options.kinds, "only decision, action, transition, operator, agent, ...; may repeat");
+  history->add_option("--from,--since", options.from,
+                      "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the beginning");
+  history->add_option("--to", options.to, "likewise; default: now");
   CLI::App* maintenance = verb("maintenance", "empty a host and keep it empty, or take it back");
   maintenance->add_option("HOST", options.host, "its name")->required();
   maintenance->add_option("on|off", options.on_off)->required()->check(CLI::IsMember({"on", "off"}));
@@ -471,9 +487,7 @@ int run(int argc, char** argv) {
                         "action " + options.id + (command == "approve" ? " approved" : " rejected"));
   }
   if (command == "history") {
-    const std::string filter = "?limit=" + std::to_string(options.limit) + (options.all ? "&all=1" : "");
-    return session.show("/v1/history" + filter,
-                        [&](const Json& entries) { return print_history(entries, session.names()); });
+    return session.history();
   }
   if (command == "maintenance") {
     return session.post("/v1/hosts/" + url_encode(options.host) + "/maintenance", Json{{"on", options.on_off == "on"}},

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/kpi.h"
-#include "controller/ctl/client.h"
 #include "controller/ctl/plot.h"
+#include "controller/ctl/request_path.h"
 #include "controller/ctl/table.h"
 
 namespace proteus::ctl {
@@ -17,25 +17,7 @@ namespace {
 
 constexpr std::size_t kSparkWidth = 40;
 
-class Path {
- public:
-  explicit Path(std::string path) : path_(std::move(path)) {}
-  void add(const char* name, const std::string& value) {
-    if (value.empty()) return;
-    path_ += (has_any_ ? "&" : "?") + std::string(name) + "=" + url_encode(value);
-    has_any_ = true;
-  }
-  void add(const char* name, const std::vector<std::string>& values) {
-    for (const std::string& value : values) add(name, value);
-  }
-  const std::string& text() const { return path_; }
-
- private:
-  std::string path_;
-  bool has_any_ = false;
-};
-
-void add_selection(Path& path, const SeriesRequest& request) {
+void add_selection(RequestPath& path, const SeriesRequest& request) {
   path.add("host", request.hosts);
   path.add("vm", request.vm);
   path.add("entity", request.entity);
@@ -97,7 +79,7 @@ bool leaves_out_unfinished(const Json& answer) {
 }  // namespace
 
 std::string query_path(const SeriesRequest& request) {
-  Path path("/v1/query");
+  RequestPath path("/v1/query");
   path.add("kpi", request.kpi);
   add_selection(path, request);
   path.add("step", request.step);
@@ -110,7 +92,7 @@ std::string query_path(const SeriesRequest& request) {
 }
 
 std::string export_path(const SeriesRequest& request) {
-  Path path("/v1/export");
+  RequestPath path("/v1/export");
   path.add("kpi", request.kpis);
   add_selection(path, request);
   path.add("format", request.format);

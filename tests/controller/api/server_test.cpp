@@ -150,6 +150,7 @@ TEST_F(ServerTest, SaysWhatIsWrong) {
   EXPECT_EQ(get("/v1/vms/web%201/forecast?resource=network", 200)["unit"], "bytes/s");
   EXPECT_EQ(get("/v1/decisions/12", 404)["error"]["code"], "not_found");
   EXPECT_EQ(get("/v1/history?limit=none", 400)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(get("/v1/history?hots=h1", 400)["error"]["message"], "'hots' is no parameter of /v1/history");
   EXPECT_EQ(post("/v1/hosts/h1/maintenance", "{}", 400)["error"]["code"], "invalid_argument");
   EXPECT_EQ(post("/v1/pause", "not json", 400)["error"]["code"], "invalid_argument");
   EXPECT_EQ(post("/v1/actions/2/approve", "{}", 404)["error"]["code"], "not_found");

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "controller/ctl/history_command.h"
+
 namespace proteus::ctl {
 namespace {
 
@@ -27,6 +29,16 @@ TEST(QueryCommand, AsksForWhatWasGiven) {
   all.format = "openmetrics";
   all.kpis = {"vm_state"};
   EXPECT_EQ(export_path(all), "/v1/export?kpi=vm_state&format=openmetrics");
+}
+
+TEST(HistoryCommand, AsksForWhatWasGiven) {
+  HistoryRequest request;
+  EXPECT_EQ(history_path(request), "/v1/history?limit=200");
+  EXPECT_FALSE(request.selects());
+  request = {
+      .limit = 5, .all = true, .vms = {"web 1"}, .hosts = {"h1", "h2"}, .kinds = {"action"}, .from = "-1d", .to = ""};
+  EXPECT_EQ(history_path(request), "/v1/history?limit=5&all=1&vm=web%201&host=h1&host=h2&kind=action&from=-1d");
+  EXPECT_TRUE(request.selects());
 }
 
 TEST(QueryCommand, PrintsALineForEachSeries) {

@@ -1,0 +1,269 @@
+#include "controller/api/history.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <deque>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "controller/api/json_view.h"
+
+namespace proteus::api {
+namespace {
+
+/// By the alternatives of JournalPayload.
+constexpr std::array kKinds = {"started",        "cycle",          "agent",      "operator",     "update",
+                               "decision",       "action",         "transition", "command",      "signal",
+                               "forecast_state", "learning_state", "outcome",    "profile_state"};
+static_assert(kKinds.size() == std::variant_size_v<store::JournalPayload>);
+
+/// They drown what people look for; they are there with `all`, or by their name.
+constexpr std::array kDetails = {"cycle",          "update",        "signal", "forecast_state",
+                                 "learning_state", "profile_state", "command"};
+
+Error invalid(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
+template <typename Range, typename Value>
+bool contains(const Range& range, const Value& value) {
+  return std::find(std::begin(range), std::end(range), value) != std::end(range);
+}
+
+/// "8-4-4-4-12" hexadecimal digits.
+bool is_uuid(const std::string& text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
+  }
+  return true;
+}
+
+/// What an entry bears on.
+struct Subject {
+  std::set<VmId> vms;
+  std::set<HostId> hosts;
+
+  void add(const HostId& host, const Operation& operation) {
+    hosts.insert(host);
+    if (const auto* migrate = std::get_if<Migrate>(&operation)) hosts.insert(migrate->target);
+  }
+  void add(const Subject& other) {
+    vms.insert(other.vms.begin(), other.vms.end());
+    hosts.insert(other.hosts.begin(), other.hosts.end());
+  }
+};
+
+/// Tells which entries are asked for. Fed oldest first: an action is intended before anything is said of it.
+class Matcher {
+ public:
+  Matcher(const HistoryFilter& filter, const std::vector<drs::ActionRecord>& known) : filter_(filter) {
+    for (const drs::ActionRecord& record : known) note(record);
+  }
+
+  void note(const drs::ActionRecord& record) {
+    Subject& subject = actions_[record.action.id];
+    subject.vms.insert(record.action.vm);
+    subject.add(record.action.host, record.action.operation);
+  }
+
+  bool matches(const store::JournalEntry& entry) {
+    if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) note(*record);
+    if (const auto* started = std::get_if<store::Started>(&entry.payload)) {
+      for (const drs::ActionRecord& record : started->adopted) note(record);
+    }
+    const std::string kind = kind_of(entry.payload);
+    if (filter_.kinds.empty() ? !filter_.all && contains(kDetails, kind) : !contains(filter_.kinds, kind)) return false;
+    if (filter_.vms.empty() && filter_.hosts.empty()) return true;
+    const Subject subject = subject_of(entry.payload);
+    const auto is_one_of = [](const auto& asked, const auto& there) {
+      return asked.empty() ||
+             std::any_of(asked.begin(), asked.end(), [&](const auto& one) { return there.contains(one); });
+    };
+    return is_one_of(filter_.vms, subject.vms) && is_one_of(filter_.hosts, subject.hosts);
+  }
+
+  /// Something was said of an action that has not been seen: what is older would tell.
+  bool lacks_actions() const { return lacks_actions_; }
+
+ private:
+  Subject subject_of(const store::JournalPayload& payload) {
+    Subject subject;
+    if (const auto* agent = std::get_if<store::AgentPresence>(&payload)) {
+      subject.hosts.insert(agent->host);
+    } else if (const auto* input = std::get_if<store::OperatorInput>(&payload)) {
+      if (!input->host.empty()) subject.hosts.insert(input->host);
+      if (input->action != 0) add_action(subject, input->action);
+    } else if (const auto* update = std::get_if<Update>(&payload)) {
+      subject.vms.insert(update->vm);
+      subject.hosts.insert(update->host);
+    } else if (const auto* decision = std::get_if<ham::Decision>(&payload)) {
+      for (const ham::Action& action : decision->chosen.actions) {
+        subject.vms.insert(action.vm);
+        subject.add(action.host, action.operation);
+      }
+      for (const ham::PowerChange& change : decision->power) subject.hosts.insert(change.host);
+      for (const ham::HelperChange& change : decision->helpers) {
+        subject.vms.insert(change.vm);
+        subject.hosts.insert(change.host);
+      }
+    } else if (const auto* record = std::get_if<drs::ActionRecord>(&payload)) {
+      add_action(subject, record->action.id);
+    } else if (const auto* step = std::get_if<drs::Transition>(&payload)) {
+      add_action(subject, step->action);
+    } else if (const auto* command = std::get_if<Command>(&payload)) {
+      subject.vms.insert(command->vm);
+      subject.add(command->host, command->operation);
+    } else if (const auto* signal = std::get_if<store::SignalInput>(&payload)) {
+      if (!signal->push.vm.empty()) subject.vms.insert(signal->push.vm);
+    } else if (const auto* outcome = std::get_if<ham::learning::Outcome>(&payload)) {
+      subject.vms.insert(outcome->vm);
+      add_action(subject, outcome->action);
+    }
+    return subject;
+  }
+
+  void add_action(Subject& subject, ActionId id) {
+    const auto found = actions_.find(id);
+    if (found != actions_.end()) {
+      subject.add(found->second);
+    } else {
+      lacks_actions_ = true;
+    }
+  }
+
+  const HistoryFilter& filter_;
+  std::map<ActionId, Subject> actions_;
+  bool lacks_actions_ = false;
+};
+
+using Entries = std::vector<store::JournalEntry>;
+
+/// Of entries newest first, those asked for.
+Entries newest_of(const Entries& entries, Matcher& matcher, std::size_t limit) {
+  Entries kept;
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    if (matcher.matches(*entry)) kept.push_back(*entry);
+  }
+  std::reverse(kept.begin(), kept.end());
+  if (kept.size() > limit) kept.resize(limit);
+  return kept;
+}
+
+/// The newest entries, read deeper only if what is asked for is rare among them.
+Result<Entries> from_tail(const store::Store& store, const HistoryFilter& filter,
+                          const std::vector<drs::ActionRecord>& known) {
+  const bool everything = filter.all && filter.kinds.empty() && filter.vms.empty() && filter.hosts.empty();
+  for (std::size_t depth = everything ? filter.limit : std::max<std::size_t>(filter.limit, 200) * 10;; depth *= 10) {
+    depth = std::min(depth, kHistoryEntriesMax);
+    const auto entries = store.journal_tail(depth);
+    if (!entries) return entries.error();
+    Matcher matcher(filter, known);
+    Entries kept = newest_of(*entries, matcher, filter.limit);
+    const bool enough = kept.size() >= filter.limit && !matcher.lacks_actions();
+    if (everything || enough || entries->size() < depth || depth == kHistoryEntriesMax) return kept;
+  }
+}
+
+/// All entries of a time, however far back it lies.
+Result<Entries> from_range(const store::Store& store, const HistoryFilter& filter,
+                           const std::vector<drs::ActionRecord>& known) {
+  const Timestamp from = filter.from.value_or(Timestamp{});
+  const Timestamp to = filter.to.value_or(Timestamp::max());
+  const auto read = [&](Matcher& matcher, std::deque<store::JournalEntry>& kept) {
+    store::Store::Visitor visitor;
+    visitor.journal = [&](const store::JournalEntry& entry) {
+      if (!matcher.matches(entry)) return true;
+      kept.push_back(entry);
+      if (kept.size() > filter.limit) kept.pop_front();
+      return true;
+    };
+    return store.scan(from, to, visitor);
+  };
+  Matcher matcher(filter, known);
+  std::deque<store::JournalEntry> kept;
+  if (const Status done = read(matcher, kept); !done) return done.error();
+  if (matcher.lacks_actions()) {  // they were intended before that time
+    const auto older = store.journal_tail(kHistoryEntriesMax);
+    if (!older) return older.error();
+    Matcher informed(filter, known);
+    for (const store::JournalEntry& entry : *older) {
+      if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) informed.note(*record);
+    }
+    kept.clear();
+    if (const Status done = read(informed, kept); !done) return done.error();
+  }
+  return Entries(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+}
+
+Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const Snapshot& names) {
+  std::vector<VmId> vms;
+  for (const std::string& word : words) {
+    const std::size_t before = vms.size();
+    if (names.state) {
+      for (const ham::VmState& vm : names.state->vms) {
+        if (vm.name == word || vm.id.value == word) vms.push_back(vm.id);
+      }
+    }
+    if (vms.size() > before) continue;
+    if (!is_uuid(word)) {
+      return Error{ErrorCode::kNotFound,
+                   fmt::format("there is no VM '{}'; one that is gone is found by its UUID", word)};
+    }
+    vms.emplace_back(word);
+  }
+  return vms;
+}
+
+}  // namespace
+
+const char* kind_of(const store::JournalPayload& payload) {
+  return kKinds[payload.index()];
+}
+
+Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names, Timestamp now) {
+  HistoryFilter filter;
+  if (const std::vector<std::string> limit = parameters("limit"); !limit.empty()) {
+    const std::string& text = limit.front();
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), filter.limit);
+    if (error != std::errc{} || rest != text.data() + text.size() || filter.limit == 0 ||
+        filter.limit > kHistoryEntriesMax) {
+      return invalid(fmt::format("limit must be from 1 to {}", kHistoryEntriesMax));
+    }
+  }
+  filter.all = !parameters("all").empty();
+  for (const char* name : {"from", "to"}) {
+    const std::vector<std::string> text = parameters(name);
+    if (text.empty()) continue;
+    const Result<Timestamp> time = parse_time(text.front(), now);
+    if (!time) return time.error();
+    (std::string_view(name) == "from" ? filter.from : filter.to) = *time;
+  }
+  if (filter.from && filter.to) {
+    if (const Status good = check_range(*filter.from, *filter.to); !good) return good.error();
+  }
+  filter.kinds = parameters("kind");
+  for (const std::string& kind : filter.kinds) {
+    if (contains(kKinds, kind)) continue;
+    std::string known;
+    for (const char* one : kKinds) known += (known.empty() ? "" : ", ") + std::string(one);
+    return invalid(fmt::format("'{}' is no kind of entry: {}", kind, known));
+  }
+  Result<std::vector<VmId>> vms = parse_vms(parameters("vm"), names);
+  if (!vms) return vms.error();
+  filter.vms = std::move(*vms);
+  for (const std::string& host : parameters("host")) filter.hosts.emplace_back(host);
+  return filter;
+}
+
+Result<std::vector<store::JournalEntry>> read_history(const store::Store& store, const HistoryFilter& filter,
+                                                      const std::vector<drs::ActionRecord>& known) {
+  return filter.from || filter.to ? from_range(store, filter, known) : from_tail(store, filter, known);
+}
+
+}  // namespace proteus::api

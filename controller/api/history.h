@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "controller/api/backend.h"
+#include "controller/api/series_query.h"
+
+/// The journal as people ask for it. Thread: any.
+namespace proteus::api {
+
+/// Most entries in an answer, and how many of the newest are looked at unless a time is given.
+constexpr std::size_t kHistoryEntriesMax = 100'000;
+
+struct HistoryFilter {
+  std::size_t limit = 200;  ///< newest entries
+  bool all = false;         ///< also cycles, commands, the agents' single words and kept state
+  std::optional<Timestamp> from;
+  std::optional<Timestamp> to;
+  std::vector<VmId> vms;           ///< what bears on one of them; empty: any
+  std::vector<HostId> hosts;       ///< likewise, a migration's target included
+  std::vector<std::string> kinds;  ///< "decision", … as `type` in the answer; empty: any, by `all`
+};
+
+/// limit, all, vm (name or UUID), host, kind, from, to. names: who a VM's name stands for now.
+/// Errors: kInvalidArgument; kNotFound for a VM's name that nobody has.
+Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names, Timestamp now);
+
+/// Newest first. known: actions whose VM and hosts need not be looked up. Errors: the store's.
+Result<std::vector<store::JournalEntry>> read_history(const store::Store& store, const HistoryFilter& filter,
+                                                      const std::vector<drs::ActionRecord>& known);
+
+/// `type` of the entry in JSON.
+const char* kind_of(const store::JournalPayload& payload);
+
+}  // namespace proteus::api
