@@ -99,16 +99,28 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   replay::Replayer replayer(std::move(options));
   Status replayed;
   store::Store::Visitor visitor;
-  visitor.raw = [&](const store::RawMessage& message) { return (replayed = replayer.on_raw(message)).has_value(); };
+  bool begun = false;
+  visitor.raw = [&](const store::RawMessage& message) {
+    begun = true;
+    return (replayed = replayer.on_raw(message)).has_value();
+  };
   visitor.journal = [&](const store::JournalEntry& entry) {
+    begun = true;
     return (replayed = replayer.on_journal(entry)).has_value();
   };
   const Result<replay::RecordingSummary> read = replay::read_recording(command.file, visitor);
-  if (!read) return read.error();
-  if (!replayed) return with_context(replayed.error(), command.file);
-  replayer.finish();
+  // What is whole is worth seeing; where it ends is an error all the same.
+  std::optional<Error> trouble;
+  if (!replayed) {
+    trouble = with_context(replayed.error(), command.file);
+  } else if (!read) {
+    trouble = read.error();
+  }
+  if (trouble && !begun) return *trouble;
+  // Of the last cycle before damage some of what was journalled is missing: that is no difference.
+  if (!trouble) replayer.finish();
   const std::string missing =
-      read->missing_until
+      read && read->missing_until
           ? fmt::format(
                 "telemetry that had been taken in until {} is not in the recording (it had expired, or is of "
                 "hosts that were left out): decisions until then, and for some time after, may differ\n",
@@ -121,18 +133,19 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
       out << fmt::format("{} cycles over {} frames: {} decisions and {} actions\n", replayer.cycles(),
                          replayer.frames(), replayer.decisions(), replayer.actions());
     }
+    if (trouble) return *trouble;
     return true;
   }
 
   const auto& differences = replayer.differences();
   if (command.json) {
-    api::Json json{
-        {"cycles", replayer.cycles()},
-        {"frames", replayer.frames()},
-        {"decisions", replayer.decisions()},
-        {"actions", replayer.actions()},
-        {"missing_until", read->missing_until ? api::Json(api::to_rfc3339(*read->missing_until)) : api::Json(nullptr)},
-        {"differences", api::Json::array()}};
+    api::Json json{{"cycles", replayer.cycles()},
+                   {"frames", replayer.frames()},
+                   {"decisions", replayer.decisions()},
+                   {"actions", replayer.actions()},
+                   {"missing_until", read ? api::time_or_null(read->missing_until) : api::Json(nullptr)},
+                   {"trouble", trouble ? api::Json(trouble->message) : api::Json(nullptr)},
+                   {"differences", api::Json::array()}};
     for (const auto& difference : differences) {
       const auto parsed = [](const std::string& text) {
         return text.empty() ? api::Json(nullptr) : api::Json::parse(text);
@@ -153,6 +166,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
                        replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),
                        differences.size());
   }
+  if (trouble) return *trouble;
   return differences.empty();
 }
 

@@ -17,7 +17,8 @@ struct ReplayCommand {
 };
 
 /// Replays a recording and prints each decision that acts and each action's life, the same bytes for the same file.
-/// Returns false if --diff found differences. Errors: the recording's, the policy's, kInvalidArgument for the speed.
+/// Returns false if --diff found differences. Errors: the recording's, after what was decided until there; the
+/// policy's, kInvalidArgument for the speed.
 Result<bool> run_replay(const ReplayCommand& command, std::ostream& out);
 
 }  // namespace proteus::ctl

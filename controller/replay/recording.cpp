@@ -14,6 +14,7 @@
 #include <set>
 #include <utility>
 
+#include "controller/api/json_view.h"
 #include "controller/store/journal.h"
 
 namespace proteus::replay {
@@ -262,17 +263,22 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   RecordingSummary summary;
   Completeness completeness;
   store::Store::Visitor watching;
+  std::optional<Timestamp> newest;
   watching.raw = [&](const store::RawMessage& message) {
     completeness.on_raw(message.lsn);
+    newest = newest ? std::max(*newest, message.received) : message.received;
     return !visitor.raw || visitor.raw(message);
   };
   watching.journal = [&](const store::JournalEntry& entry) {
     completeness.on_journal(entry);
+    newest = newest ? std::max(*newest, entry.time) : entry.time;
     return !visitor.journal || visitor.journal(entry);
   };
   const auto corrupt = [&](const char* what) {
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: {} after {} telemetry messages and {} journal entries", path,
-                                                  what, summary.raw_messages, summary.journal_entries)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: {} after {} telemetry messages and {} journal entries{}", path, what,
+                             summary.raw_messages, summary.journal_entries,
+                             newest ? fmt::format(", the newest of {}", api::to_rfc3339(*newest)) : "")};
   };
   const auto take = [&](std::size_t size, std::string& out) {
     out.resize(size);

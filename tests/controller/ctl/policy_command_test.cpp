@@ -10,6 +10,7 @@
 
 #include "common/wire/telemetry_codec.h"
 #include "controller/ctl/print.h"
+#include "controller/ctl/replay_command.h"
 #include "controller/pipeline_options.h"
 #include "controller/replay/recording.h"
 #include "tests/controller/store/temporary_directory.h"
@@ -70,7 +71,8 @@ class PolicyFiles : public testing::Test {
       ASSERT_TRUE((*store)->append(raw));
       write(store::Cycle{second, second, raw.back().lsn});
     }
-    const auto written = replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, recording());
+    const auto written =
+        replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, recording());
     ASSERT_TRUE(written) << written.error().message;
   }
   static void TearDownTestSuite() {
@@ -176,6 +178,30 @@ TEST_F(PolicyFiles, DiffFindsWhereTheyPart) {
   EXPECT_EQ(json.at("policies").size(), 2u);
   ASSERT_FALSE(json.at("differences").empty());
   EXPECT_EQ(json.at("differences")[0].at("second"), "do nothing");
+}
+
+TEST_F(PolicyFiles, AReplayGoesAsFarAsTheRecordingIsWhole) {
+  std::ifstream whole(recording(), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
+  ReplayCommand command;
+  command.file = file("cut.rec", bytes.substr(0, bytes.size() - 10));
+  for (const bool diff : {false, true}) {
+    command.diff = diff;
+    std::ostringstream out;
+    const auto replayed = run_replay(command, out);
+    ASSERT_FALSE(replayed);
+    EXPECT_EQ(replayed.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(replayed.error().message, HasSubstr("cut off after 91 telemetry messages and 92 journal entries, the "
+                                                    "newest of 2023-11-14T22:14:49.000Z"));
+    EXPECT_THAT(out.str(), HasSubstr("90 cycles over 90 frames"));
+  }
+  command.json = true;
+  std::ostringstream out;
+  EXPECT_FALSE(run_replay(command, out));
+  EXPECT_THAT(Json::parse(out.str())["trouble"].get<std::string>(), HasSubstr("cut off"));
+  command = {.file = file("damaged.rec", bytes.substr(0, bytes.size() / 2)), .policy_file = "", .weights_file = ""};
+  EXPECT_FALSE(run_replay(command, out_));
+  EXPECT_EQ(out_.str(), "") << "nothing in it is whole";
 }
 
 }  // namespace
