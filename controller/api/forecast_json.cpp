@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -82,6 +83,13 @@ Json accuracy_json(const std::vector<AccuracyReport>& reports, Nanoseconds step)
     series.push_back(std::move(json));
   }
   return series;
+}
+
+forecast::Quantiles capped(forecast::Quantiles quantiles, double most) {
+  for (double* quantile : {&quantiles.p10, &quantiles.p50, &quantiles.p90, &quantiles.p95, &quantiles.p99}) {
+    *quantile = std::min(*quantile, most);
+  }
+  return quantiles;
 }
 
 Result<SignalRequest> parse_signal(const Json& body, Timestamp now) {

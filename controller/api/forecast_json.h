@@ -16,6 +16,9 @@ Json to_json(const forecast::SeriesAccuracy& accuracy, Nanoseconds step);
 /// One object per series.
 Json accuracy_json(const std::vector<AccuracyReport>& reports, Nanoseconds step);
 
+/// No quantile above `most`: a model may expect more than there can be, and who decides knows that.
+forecast::Quantiles capped(forecast::Quantiles quantiles, double most);
+
 /// The body of a push: {"name": "orders", "vm": "web1", "lead_s": 300, "by": "shop", "points": [{"time": …, "value":
 /// 12.5}, …]}. A point without a time is of `now`; "value" in place of "points" is one such point.
 struct SignalRequest {

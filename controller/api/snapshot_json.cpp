@@ -1,6 +1,7 @@
 // What the cluster is like: status, hosts, VMs.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "controller/api/forecast_json.h"
@@ -24,6 +25,12 @@ Json to_json(const ham::Allocation& allocation) {
           {"cpu_limit_cores", allocation.cpu_limit_cores()},
           {"memory_bytes", measured(allocation.memory_bytes)},
           {"memory_max_bytes", measured(allocation.memory_max_bytes)}};
+}
+
+/// Cores that a VM's vCPUs can run, those that can be plugged included. Until libvirt has told of them: what is seen.
+double most_cores(const ham::VmState& vm) {
+  return std::max(
+      {static_cast<double>(vm.allocation.vcpus), static_cast<double>(vm.allocation.vcpus_max), vm.cpu_used_cores});
 }
 
 }  // namespace
@@ -90,7 +97,7 @@ Json hosts_json(const Snapshot& snapshot) {
       const auto made = vm.forecasts.find(forecast::Resource::kCpu);
       // A model may expect more than a VM's vCPUs can run; a host is never asked for that.
       const double wanted = made == vm.forecasts.end() ? vm.cpu_demand_cores : made->second.window_max.p90;
-      p90 += std::min<double>(wanted, vm.allocation.vcpus_max);
+      p90 += std::min(wanted, most_cores(vm));
     }
     Json answers = Json::object();
     for (const profile::Resource resource : profile::kCurveResources) {
@@ -150,7 +157,10 @@ Json vms_json(const Snapshot& snapshot) {
     Json forecasts = Json::object();
     for (const auto& [resource, made] : vm.forecasts) {
       forecasts[forecast::to_string(resource)] = {
-          {"window_max", to_json(made.window_max)}, {"model", made.model}, {"stale", made.stale}};
+          {"window_max",
+           to_json(resource == forecast::Resource::kCpu ? capped(made.window_max, most_cores(vm)) : made.window_max)},
+          {"model", made.model},
+          {"stale", made.stale}};
     }
     const auto latency = snapshot.run_queue_latency.find(vm.id);
     const ham::HostState* host = snapshot.state->find_host(vm.host);

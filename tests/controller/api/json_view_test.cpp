@@ -88,6 +88,26 @@ TEST(Hosts, ForecastIsTheSumOfItsVmsAndItsOverhead) {
   EXPECT_TRUE(vms_json(snapshot)[0]["unmovable"].is_null());
 }
 
+TEST(Vms, AreNotShownToWantMoreThanTheirVcpusCanRun) {
+  auto state = std::make_shared<ham::ClusterState>();
+  ham::VmState& vm = state->vms.emplace_back();
+  vm.allocation.vcpus = 2;
+  vm.allocation.vcpus_max = 4;
+  vm.forecasts[forecast::Resource::kCpu].window_max = {0.5, 1.0, 3.5, 4.5, 9.0};
+  vm.forecasts[forecast::Resource::kMemory].window_max = {1e9, 1e9, 1e9, 1e9, 1e9};
+  Snapshot snapshot;
+  snapshot.state = state;
+  Json forecasts = vms_json(snapshot)[0]["forecasts"];
+  EXPECT_EQ(forecasts["cpu"]["window_max"],
+            Json({{"p10", 0.5}, {"p50", 1.0}, {"p90", 3.5}, {"p95", 4.0}, {"p99", 4.0}}));
+  EXPECT_EQ(forecasts["memory"]["window_max"]["p90"], 1e9);
+  EXPECT_EQ(state->vms[0].forecasts[forecast::Resource::kCpu].window_max.p99, 9.0) << "what is decided by stays";
+  vm.allocation = {};
+  vm.cpu_used_cores = 3;
+  forecasts = vms_json(snapshot)[0]["forecasts"];
+  EXPECT_EQ(forecasts["cpu"]["window_max"]["p90"], 3.0) << "its vCPUs are not known yet";
+}
+
 TEST(Vms, WhatWasNeverMeasuredIsNullAndOneOfASilentHostIsNotFresh) {
   auto state = std::make_shared<ham::ClusterState>();
   state->hosts.resize(1);
