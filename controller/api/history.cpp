@@ -11,6 +11,7 @@
 #include <set>
 
 #include "controller/api/json_view.h"
+#include "controller/api/several_vms.h"
 
 namespace proteus::api {
 namespace {
@@ -32,16 +33,6 @@ Error invalid(std::string message) {
 template <typename Range, typename Value>
 bool contains(const Range& range, const Value& value) {
   return std::find(std::begin(range), std::end(range), value) != std::end(range);
-}
-
-/// "8-4-4-4-12" hexadecimal digits.
-bool is_uuid(const std::string& text) {
-  if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
-  }
-  return true;
 }
 
 /// What an entry bears on.

@@ -7,6 +7,8 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "controller/api/arrow_file.h"
 
@@ -262,16 +264,26 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
                      ExportFormat format, std::int64_t from_us, std::int64_t to_us,
                      const std::function<bool(std::string_view)>& write) {
   const std::unique_ptr<Writer> writer = make_writer(format, write);
+  std::optional<Kpi> begun;
+  std::set<std::pair<HostId, std::string>> done;  // VMs whose values of this KPI an earlier selector has brought
   for (const store::SeriesSelector& selector : selectors) {
     const KpiInfo& kpi = info(selector.kpi);
-    bool begun = false;
+    if (begun != selector.kpi) done.clear();
+    std::set<std::pair<HostId, std::string>> seen;
     const Status read =
         reader.read_samples(selector, from_us, to_us, [&](const store::SeriesReader::HostSamples& samples) {
-          if (!begun) writer->begin_kpi(kpi);
-          begun = true;
+          if (begun != selector.kpi) writer->begin_kpi(kpi);
+          begun = selector.kpi;
           for (auto at = samples.series.begin(); at != samples.series.end() && writer->wanted();) {
             const store::SeriesKey key = at->first;
             const Origin origin{samples.host, samples.entities.at(key.entity), kpi, key.bucket};
+            if (!selector.vm.empty()) {
+              seen.insert({samples.host, origin.selected.vm_uuid});
+              if (done.contains({samples.host, origin.selected.vm_uuid})) {
+                ++at;
+                continue;
+              }
+            }
             if (kpi.kind != KpiKind::kHistogram) {
               writer->add_all(origin, (at++)->second);
               continue;
@@ -287,6 +299,7 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
         });
     if (!read) return read;
     if (!writer->wanted()) return {};
+    done.merge(seen);
   }
   writer->finish();
   return {};

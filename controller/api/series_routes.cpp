@@ -10,6 +10,7 @@
 #include "controller/api/json_view.h"
 #include "controller/api/series_export.h"
 #include "controller/api/series_query.h"
+#include "controller/api/several_vms.h"
 
 namespace proteus::api {
 namespace {
@@ -30,23 +31,31 @@ void stream(httplib::Response& out, const char* type, Produce produce) {
   });
 }
 
+Status check_names(const store::SeriesReader& reader, const std::vector<HostId>& hosts,
+                   const std::vector<std::string>& vms) {
+  Status stored = reader.check_names(hosts, "");
+  for (auto vm = vms.begin(); stored && vm != vms.end(); ++vm) stored = reader.check_names(hosts, *vm);
+  return stored;
+}
+
 void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
-  const Status known = check_parameters(in, {"kpi", "vm", "entity", "from", "to", "step", "fn", "q", "across", "top"},
-                                        {"host", "label", "by"});
+  const Status known = check_parameters(in, {"kpi", "entity", "from", "to", "step", "fn", "q", "across", "top"},
+                                        {"host", "vm", "label", "by"});
   if (!known) return send(out, known.error());
   const auto query = parse_query(parameters_of(in), now);
   if (!query) return send(out, query.error());
   const auto frame = store::check(*query);
   if (!frame) return send(out, frame.error());
-  if (const Status stored = reader->check_names(query->selector.hosts, query->selector.vm); !stored)
-    return send(out, stored.error());
-  if (const Status stored = reader->check_groups(query->selector, query->by); !stored) return send(out, stored.error());
-  stream(out, "application/json", [reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
+  const std::vector<std::string> vms = parse_vms(parameters_of(in));
+  if (const Status good = check_vms(*query, vms); !good) return send(out, good.error());
+  if (const Status stored = check_names(*reader, query->selector.hosts, vms); !stored) return send(out, stored.error());
+  if (const Status stored = check_groups(*reader, *query, vms); !stored) return send(out, stored.error());
+  stream(out, "application/json", [reader, now, vms, asked = *query, shape = *frame](const auto& write) -> Status {
     if (!write(query_head(asked, shape, now))) return {};
     bool first = true;
-    const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
+    const Status run = run_query(*reader, asked, vms, [&](const store::QueryResult& line) {
       const std::string text = to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace);
       const bool taken = write((first ? "" : ",") + text);
       first = false;
@@ -60,21 +69,26 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
 void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
-  const Status known = check_parameters(in, {"vm", "entity", "from", "to", "format"}, {"kpi", "host", "label"});
+  const Status known = check_parameters(in, {"entity", "from", "to", "format"}, {"kpi", "host", "vm", "label"});
   if (!known) return send(out, known.error());
   const Parameters parameters = parameters_of(in);
   std::vector<std::string> kpis = parameters("kpi");
   if (kpis.empty()) {
     for (const KpiInfo& kpi : kpi_table()) kpis.emplace_back(kpi.name);
   }
+  const std::vector<std::string> vms = parse_vms(parameters);
   std::vector<store::SeriesSelector> selectors;
   for (const std::string& kpi : kpis) {
     auto selector = parse_selector(kpi, parameters);
     if (!selector) return send(out, selector.error());
-    selectors.push_back(std::move(*selector));
+    for (const std::string& vm : vms) {
+      selector->vm = vm;
+      selectors.push_back(*selector);
+    }
+    if (vms.empty()) selectors.push_back(std::move(*selector));
   }
-  const store::SeriesSelector& any = selectors.front();
-  if (const Status stored = reader->check_names(any.hosts, any.vm); !stored) return send(out, stored.error());
+  if (const Status stored = check_names(*reader, selectors.front().hosts, vms); !stored)
+    return send(out, stored.error());
   const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
   if (!format) return send(out, format.error());
   Timestamp from = now - std::chrono::hours(1);

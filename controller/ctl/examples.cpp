@@ -31,6 +31,7 @@ constexpr Examples kExamples[] = {
     {"query",
      "Examples:\n"
      "  proteusctl query cpu_run_time_ns --vm web1 --from -6h\n"
+     "  proteusctl query cpu_run_time_ns --vm web1 --vm web2 --across sum --by vm\n"
      "  proteusctl query run_queue_latency_ns --fn quantile --quantile 0.99 --top 5\n"
      "  proteusctl query memory_resident_bytes --fn max --across sum --by host --step 1m\n\n"
      "Gauges have mean, min, max, last and p95; counters rate, increase, and mean, min, max and p95 of the rate;\n"

@@ -232,6 +232,11 @@ std::string action_number(const std::string& id) {
   return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id;
 }
 
+/// An option that takes one value each time it is given, and leaves the word behind it alone.
+void repeated(CLI::App* command, const char* name, std::vector<std::string>& values, const char* help) {
+  command->add_option(name, values, help)->allow_extra_args(false);
+}
+
 /// proteusctl policy check|test|diff.
 void add_policy_verbs(CLI::App& policy, Options& options) {
   policy.require_subcommand(1);
@@ -357,9 +362,9 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   history->add_flag("--all", options.all, "also cycles, commands and the agents' words");
-  history->add_option("--vm", options.vms, "only what bears on this VM, name or UUID; may repeat");
-  history->add_option("--host", options.hosts, "only what bears on this host; may repeat");
-  history->add_option("--kind", options.kinds, "only decision, action, transition, operator, agent, ...; may repeat");
+  repeated(history, "--vm", options.vms, "only what bears on this VM, name or UUID; may repeat");
+  repeated(history, "--host", options.hosts, "only what bears on this host; may repeat");
+  repeated(history, "--kind", options.kinds, "only decision, action, transition, operator, agent, ...; may repeat");
   history->add_option("--from,--since", options.from,
                       "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the beginning");
   history->add_option("--to", options.to, "likewise; default: now");
@@ -369,11 +374,11 @@ int run(int argc, char** argv) {
   verb("pause", "kill switch: begin nothing, abort running migrations");
   verb("resume", "act again");
   const auto select = [&](CLI::App* command) {
-    command->add_option("--host", options.series.hosts, "only this host; may repeat");
-    command->add_option("--vm", options.series.vm, "name or UUID: this VM and what belongs to it");
+    repeated(command, "--host", options.series.hosts, "only this host; may repeat");
+    repeated(command, "--vm", options.series.vms, "name or UUID: this VM and what belongs to it; may repeat");
     command->add_option("--entity", options.series.entity,
                         "name of a vCPU, disk, tap or host, or as query prints it: web/0");
-    command->add_option("--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
+    repeated(command, "--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
     command->add_option("--from", options.series.from,
                         "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: -1h");
     command->add_option("--to", options.series.to, "likewise; default: now");
@@ -387,11 +392,11 @@ int run(int argc, char** argv) {
   query->add_option("--quantile", options.series.quantile, "of a histogram, 0 to 1; default: 0.99")
       ->check(CLI::Range(0.0, 1.0));
   query->add_option("--across", options.series.across, "join series by sum, mean, min or max");
-  query->add_option("--by", options.series.by, "join only those that share host, vm, entity or a label; may repeat");
+  repeated(query, "--by", options.series.by, "join only those that share host, vm, entity or a label; may repeat");
   query->add_option("--top", options.series.top, "only so many, with the highest means");
   CLI::App* exporting = verb("export", "write every value that was measured into a file, for other tools");
   exporting->add_option("FILE", options.file, "where to write it; -: standard output")->required();
-  exporting->add_option("--kpi", options.series.kpis, "only this KPI; may repeat");
+  repeated(exporting, "--kpi", options.series.kpis, "only this KPI; may repeat");
   exporting->add_option("--format", options.series.format, "csv, openmetrics or arrow")
       ->check(CLI::IsMember({"csv", "openmetrics", "arrow"}));
   select(exporting);
@@ -401,7 +406,7 @@ int run(int argc, char** argv) {
       "--from", options.from,
       "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the controller's start");
   record->add_option("--to", options.to, "likewise; default: now");
-  record->add_option("--host", options.hosts, "only this host; may repeat");
+  repeated(record, "--host", options.hosts, "only this host; may repeat");
   CLI::App* replay =
       verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
   replay->add_option("FILE", options.replay.file, "a recording")->required();

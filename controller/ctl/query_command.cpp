@@ -19,7 +19,7 @@ constexpr std::size_t kSparkWidth = 40;
 
 void add_selection(RequestPath& path, const SeriesRequest& request) {
   path.add("host", request.hosts);
-  path.add("vm", request.vm);
+  path.add("vm", request.vms);
   path.add("entity", request.entity);
   path.add("label", request.labels);
   path.add("from", request.from);

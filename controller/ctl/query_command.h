@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "controller/ctl/print.h"
+
 namespace proteus::ctl {
 
 /// `proteusctl query` and `proteusctl export` as the API takes them; what is empty is left to the controller.
@@ -11,7 +13,7 @@ struct SeriesRequest {
   std::string kpi;
   std::vector<std::string> kpis;  ///< of an export
   std::vector<std::string> hosts;
-  std::string vm;
+  std::vector<std::string> vms;
   std::string entity;
   std::vector<std::string> labels;
   std::string from;

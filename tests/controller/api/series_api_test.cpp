@@ -137,6 +137,17 @@ TEST_F(SeriesApi, AVmOfWhichNothingIsStoredIsSaidToBeThat) {
   }
 }
 
+TEST_F(SeriesApi, SeveralVmsMayBeNamed) {
+  const std::string vms = "vm=we%2Cb%221&vm=00000000-0000-4000-8000-000000000001";
+  const std::string once = "vm=00000000-0000-4000-8000-000000000001";
+  for (const std::string path : {"/v1/query?kpi=memory_resident_bytes&from=-3m&step=1m&", "/v1/export?"}) {
+    EXPECT_EQ(get(path + vms), get(path + once));
+    EXPECT_NE(get(path + vms + "&vm=nobody", 404).find("nothing is stored of a VM 'nobody'"), std::string::npos);
+  }
+  EXPECT_EQ(error("/v1/query?kpi=memory_resident_bytes&across=sum&" + vms),
+            "to join several VMs, give all by name or all by UUID");
+}
+
 TEST_F(SeriesApi, ALabelThatNothingHasIsSaidToBeThat) {
   const std::string asked = "/v1/query?kpi=memory_resident_bytes&across=sum&by=host&by=";
   EXPECT_EQ(Json::parse(get(asked + "colour", 404))["error"]["message"],
@@ -164,9 +175,9 @@ TEST_F(SeriesApi, ExportsCsv) {
   EXPECT_EQ(text,
             "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n"
             "1700006460.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","
-            "memory_resident_bytes,,4096\r\n"
+            "memory_resident_bytes,,4096,\r\n"
             "1700006461.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","
-            "memory_resident_bytes,,4096\r\n");
+            "memory_resident_bytes,,4096,\r\n");
 }
 
 TEST_F(SeriesApi, AnExportSaysInItsHeadThatItHoldsNoValue) {

@@ -16,14 +16,15 @@ TEST(QueryCommand, AsksForWhatWasGiven) {
   request.kpi = "cpu_run_time_ns";
   EXPECT_EQ(query_path(request), "/v1/query?kpi=cpu_run_time_ns");
   request.hosts = {"h1", "h 2"};
-  request.vm = "web1";
+  request.vms = {"web1", "web2"};
   request.labels = {"group.tier=web"};
   request.by = {"host", "vm"};
   request.across = "sum";
   request.from = "-1h";
-  EXPECT_EQ(query_path(request),
-            "/v1/query?kpi=cpu_run_time_ns&host=h1&host=h%202&vm=web1&label=group.tier%3Dweb&from=-1h&across=sum"
-            "&by=host&by=vm");
+  EXPECT_EQ(
+      query_path(request),
+      "/v1/query?kpi=cpu_run_time_ns&host=h1&host=h%202&vm=web1&vm=web2&label=group.tier%3Dweb&from=-1h&across=sum"
+      "&by=host&by=vm");
   SeriesRequest all;
   EXPECT_EQ(export_path(all), "/v1/export");
   all.format = "openmetrics";
@@ -52,7 +53,7 @@ TEST(QueryCommand, PrintsALineForEachSeries) {
   EXPECT_NE(text.find("2 M"), std::string::npos) << text;
   EXPECT_NE(text.find("3 M"), std::string::npos) << text;
   EXPECT_NE(text.find("host=h1"), std::string::npos) << text;
-  EXPECT_EQ(print_query(Json::parse(R"({"lines": []})")), "nothing was measured in that time\n");
+  EXPECT_EQ(print_query(Json::parse(R"({"lines": []})"), {}), "nothing was measured in that time\n");
 }
 
 TEST(QueryCommand, AnIncreaseIsNotShownOfAStepThatIsNotOver) {
