@@ -55,23 +55,34 @@ std::string upper_bound(std::uint8_t bucket) {
 }
 
 /// What stands in front of a series' values.
+/// Of an entity that is named by a VM's UUID: that VM's name; null: it has none, or it is not known.
+const std::string* name_of(const store::StoredEntity& entity, const VmNames& names) {
+  if (entity.kind != EntityKind::kVmPair) return nullptr;
+  const auto name = names.find(entity.name);
+  return name == names.end() ? nullptr : &name->second;
+}
+
 std::string csv_begin(const HostId& host, const store::SelectedEntity& selected, const KpiInfo& kpi,
                       std::uint8_t bucket) {
   return fmt::format(",{},{},{},{},{},{},{},", csv_field(host.value), csv_field(selected.vm_name), selected.vm_uuid,
                      to_string(selected.entity.kind), csv_field(selected.entity.name), kpi.name,
                      kpi.kind == KpiKind::kHistogram ? std::to_string(bucket) : "");
 }
-std::string metric_labels(const HostId& host, const store::SelectedEntity& selected) {
+std::string metric_labels(const HostId& host, const store::SelectedEntity& selected, const VmNames& names) {
   std::string labels = fmt::format("host=\"{}\",kind=\"{}\",entity=\"{}\"", label_value(host.value),
                                    to_string(selected.entity.kind), label_value(selected.entity.name));
   if (!selected.vm_name.empty()) {
     labels += fmt::format(",vm=\"{}\",uuid=\"{}\"", label_value(selected.vm_name), label_value(selected.vm_uuid));
   }
+  if (const std::string* name = name_of(selected.entity, names)) {
+    labels += fmt::format(",entity_name=\"{}\"", label_value(*name));
+  }
   return labels;
 }
-std::string metric_begin(const HostId& host, const store::SelectedEntity& selected, const KpiInfo& kpi) {
+std::string metric_begin(const HostId& host, const store::SelectedEntity& selected, const KpiInfo& kpi,
+                         const VmNames& names) {
   return fmt::format("proteus_{}{}{{{}}} ", kpi.name, kpi.kind == KpiKind::kGauge ? "" : "_total",
-                     metric_labels(host, selected));
+                     metric_labels(host, selected, names));
 }
 
 using Samples = store::SeriesReader::HostSamples::Samples;
@@ -129,18 +140,23 @@ class Writer {
 
 class TextWriter final : public Writer {
  public:
-  TextWriter(bool is_csv, const std::function<bool(std::string_view)>& write) : is_csv_(is_csv), write_(write) {
-    if (is_csv) piece_ = "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n";
+  TextWriter(bool is_csv, const VmNames& names, const std::function<bool(std::string_view)>& write)
+      : is_csv_(is_csv), names_(names), write_(write) {
+    if (is_csv) piece_ = "time_s,host,vm,uuid,kind,entity,kpi,bucket,value,entity_name\r\n";
   }
   void begin_kpi(const KpiInfo& kpi) override {
     if (!is_csv_) piece_ += metric_head(kpi);
   }
   void begin_series(const Origin& of) override {
-    begin_ = is_csv_ ? csv_begin(of.host, of.selected, of.kpi, of.bucket) : metric_begin(of.host, of.selected, of.kpi);
+    begin_ = is_csv_ ? csv_begin(of.host, of.selected, of.kpi, of.bucket)
+                     : metric_begin(of.host, of.selected, of.kpi, names_);
+    const std::string* name = is_csv_ ? name_of(of.selected.entity, names_) : nullptr;
+    end_ = name == nullptr ? "" : csv_field(*name);
   }
   void add(std::int64_t time_us, std::int64_t value) override {
     const std::string time = time_s(time_us);
-    piece_ += is_csv_ ? fmt::format("{}{}{}\r\n", time, begin_, value) : fmt::format("{}{} {}\n", begin_, value, time);
+    piece_ += is_csv_ ? fmt::format("{}{}{},{}\r\n", time, begin_, value, end_)
+                      : fmt::format("{}{} {}\n", begin_, value, time);
     if (piece_.size() >= kPieceBytes) pass_on();
   }
   /// In OpenMetrics a histogram's counts are cumulative, those of one time stand together.
@@ -160,7 +176,7 @@ class TextWriter final : public Writer {
     }
     std::stable_sort(changes.begin(), changes.end(),
                      [](const Change& a, const Change& b) { return a.time_us < b.time_us; });
-    const std::string labels = metric_labels(of.host, of.selected);
+    const std::string labels = metric_labels(of.host, of.selected, names_);
     std::vector<std::int64_t> counts(buckets.size());
     for (std::size_t i = 0; i < changes.size() && wanted_;) {
       const std::int64_t time_us = changes[i].time_us;
@@ -194,9 +210,11 @@ class TextWriter final : public Writer {
   }
 
   const bool is_csv_;
+  const VmNames& names_;
   const std::function<bool(std::string_view)>& write_;
   std::string piece_;
   std::string begin_;  // what stands in front of a series' values
+  std::string end_;    // and, in CSV, behind them
   bool wanted_ = true;
 };
 
@@ -218,9 +236,10 @@ class ArrowWriter final : public Writer {
   std::optional<std::uint8_t> bucket_;
 };
 
-std::unique_ptr<Writer> make_writer(ExportFormat format, const std::function<bool(std::string_view)>& write) {
+std::unique_ptr<Writer> make_writer(ExportFormat format, const VmNames& names,
+                                    const std::function<bool(std::string_view)>& write) {
   if (format == ExportFormat::kArrow) return std::make_unique<ArrowWriter>(write);
-  return std::make_unique<TextWriter>(format == ExportFormat::kCsv, write);
+  return std::make_unique<TextWriter>(format == ExportFormat::kCsv, names, write);
 }
 
 }  // namespace
@@ -261,9 +280,9 @@ Result<bool> has_values(const store::SeriesReader& reader, const std::vector<sto
 }
 
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                     ExportFormat format, std::int64_t from_us, std::int64_t to_us,
+                     ExportFormat format, std::int64_t from_us, std::int64_t to_us, const VmNames& names,
                      const std::function<bool(std::string_view)>& write) {
-  const std::unique_ptr<Writer> writer = make_writer(format, write);
+  const std::unique_ptr<Writer> writer = make_writer(format, names, write);
   std::optional<Kpi> begun;
   std::set<std::pair<HostId, std::string>> done;  // VMs whose values of this KPI an earlier selector has brought
   for (const store::SeriesSelector& selector : selectors) {

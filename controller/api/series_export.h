@@ -12,8 +12,11 @@
 /// Every value as it was measured, for other tools. Thread: any.
 namespace proteus::api {
 
+/// By UUID. In text a VM that pre-empted another, which is an entity by its UUID, has its name beside it.
+using VmNames = std::map<std::string, std::string>;
+
 enum class ExportFormat : std::uint8_t {
-  kCsv,          ///< RFC 4180, a header line, then time_s,host,vm,uuid,kind,entity,kpi,bucket,value
+  kCsv,          ///< RFC 4180, a header line, then time_s,host,vm,uuid,kind,entity,kpi,bucket,value,entity_name
   kOpenMetrics,  ///< a family for each KPI, proteus_<kpi>; a histogram without its sum, which nobody measures
   kArrow,        ///< an Arrow IPC file, see arrow_file.h
 };
@@ -30,7 +33,7 @@ Result<bool> has_values(const store::SeriesReader& reader, const std::vector<sto
 /// Writes the samples of each selector in [from_us, to_us), those of one KPI after another; of selectors of one KPI
 /// that name the same VM, the first brings it. False from `write` ends it. Errors: the reader's.
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                     ExportFormat format, std::int64_t from_us, std::int64_t to_us,
+                     ExportFormat format, std::int64_t from_us, std::int64_t to_us, const VmNames& names,
                      const std::function<bool(std::string_view)>& write);
 
 }  // namespace proteus::api

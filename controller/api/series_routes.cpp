@@ -105,8 +105,12 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   const Result<bool> any_value = has_values(*reader, selectors, from_us, to_us);
   if (!any_value) return send(out, any_value.error());
   if (!*any_value) out.set_header(kNothingMeasuredHeader, "yes");
+  VmNames names;
+  if (const auto snapshot = backend.snapshot(); snapshot->state) {
+    for (const ham::VmState& vm : snapshot->state->vms) names[vm.id.value] = vm.name;
+  }
   stream(out, content_type(*format), [=, asked = std::move(selectors), as = *format](const auto& write) {
-    return export_series(*reader, asked, as, from_us, to_us, write);
+    return export_series(*reader, asked, as, from_us, to_us, names, write);
   });
 }
 

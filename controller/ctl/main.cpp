@@ -191,7 +191,11 @@ class Session {
   int query() {
     const Result<Json> answer = client_.get(query_path(options_.series));
     if (!answer) return report(answer.error());
-    std::cout << (options_.json ? answer->dump(2) + "\n" : print_query(*answer));
+    if (options_.json) {
+      std::cout << answer->dump(2) << "\n";
+    } else {
+      std::cout << print_query(*answer, names_vms_by_uuid(*answer) ? names() : VmNames{});
+    }
     return answer->at("lines").empty() ? kNotFound : 0;
   }
 

@@ -36,17 +36,25 @@ std::string short_number(double value) {
   return fmt::format("{:.4g}", value);
 }
 
-std::string name_of(const Json& line) {
+/// What follows the last '/' may be the UUID of a VM, which pre-empted another.
+std::string with_vm_name(const std::string& entity, const VmNames& names) {
+  const std::size_t begin = entity.rfind('/') + 1;  // 0: there is none
+  const auto vm = names.find(entity.substr(begin));
+  return vm == names.end() ? entity : entity.substr(0, begin) + vm->second;
+}
+
+std::string name_of(const Json& line, const VmNames& names) {
   if (line.contains("group")) {
     std::string name;
     for (const auto& [key, value] : line["group"].items()) {
-      name += (name.empty() ? "" : " ") + key + "=" + value.get<std::string>();
+      const auto text = value.get<std::string>();
+      name += (name.empty() ? "" : " ") + key + "=" + (key == "entity" ? with_vm_name(text, names) : text);
     }
     return name;
   }
   if (!line.contains("entity")) return "all";
   std::string name = line.value("vm", "");
-  if (line.value("kind", "") != "vm") name += (name.empty() ? "" : "/") + line.value("entity", "");
+  if (line.value("kind", "") != "vm") name += (name.empty() ? "" : "/") + with_vm_name(line.value("entity", ""), names);
   if (line.contains("bucket")) name += fmt::format(" 2^{}", line["bucket"].get<int>());
   return name;
 }
@@ -120,7 +128,13 @@ std::string print_kpis(bool as_json) {
   return table.text();
 }
 
-std::string print_query(const Json& answer) {
+bool names_vms_by_uuid(const Json& answer) {
+  return std::any_of(answer.at("lines").begin(), answer.at("lines").end(), [](const Json& line) {
+    return line.value("kind", "") == "vm_pair" || (line.contains("group") && line["group"].contains("entity"));
+  });
+}
+
+std::string print_query(const Json& answer, const VmNames& names) {
   Table table({"HOST", "SERIES", ">MIN", ">MEAN", ">MAX", ">LAST", "COURSE"});
   const auto unfinished = answer.value("unfinished_steps", std::size_t{0});
   const std::size_t left_out = unfinished > 0 && leaves_out_unfinished(answer) ? unfinished : 0;
@@ -142,7 +156,7 @@ std::string print_query(const Json& answer) {
       sum += last;
       ++count;
     }
-    table.add({line.value("host", ""), name_of(line), short_number(least),
+    table.add({line.value("host", ""), name_of(line, names), short_number(least),
                short_number(count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN()), short_number(greatest),
                short_number(last), sparkline(thinned(values, kSparkWidth), kSparkWidth, greatest)});
   }

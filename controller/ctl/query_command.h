@@ -35,7 +35,9 @@ std::string export_path(const SeriesRequest& request);
 /// Every KPI that there is, as a table or as JSON.
 std::string print_kpis(bool as_json);
 
+/// Whether names of VMs make the answer's lines easier to read: of VMs that pre-empted others it tells the UUID.
+bool names_vms_by_uuid(const nlohmann::ordered_json& answer);
 /// A line for each series of the API's answer: its names, least, mean, greatest and last value, and its course.
-std::string print_query(const nlohmann::ordered_json& answer);
+std::string print_query(const nlohmann::ordered_json& answer, const VmNames& names);
 
 }  // namespace proteus::ctl

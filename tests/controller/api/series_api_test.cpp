@@ -173,7 +173,7 @@ TEST_F(SeriesApi, ATimeThatRunsBackwardsIsRefused) {
 TEST_F(SeriesApi, ExportsCsv) {
   const std::string text = get("/v1/export?kpi=memory_resident_bytes&from=1700006460&to=1700006462");
   EXPECT_EQ(text,
-            "time_s,host,vm,uuid,kind,entity,kpi,bucket,value\r\n"
+            "time_s,host,vm,uuid,kind,entity,kpi,bucket,value,entity_name\r\n"
             "1700006460.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","
             "memory_resident_bytes,,4096,\r\n"
             "1700006461.000000,h1,\"we,b\"\"1\",00000000-0000-4000-8000-000000000001,vm,\"we,b\"\"1\","

@@ -46,7 +46,7 @@ TEST(QueryCommand, PrintsALineForEachSeries) {
   const Json answer = Json::parse(R"({"kpi": "cpu_run_time_ns", "unit": "ns/s", "from": "A", "to": "B", "step_s": 60,
       "lines": [{"host": "h1", "vm": "web1", "kind": "vcpu", "entity": "0", "points": [1000000, null, 3000000]},
                 {"group": {"host": "h1"}, "series": 3, "points": [null, null, null]}]})");
-  const std::string text = print_query(answer);
+  const std::string text = print_query(answer, {});
   EXPECT_EQ(text.substr(0, text.find('\n')), "cpu_run_time_ns in ns/s, A to B, steps of 60.0 s");
   EXPECT_NE(text.find("web1/0"), std::string::npos) << text;
   EXPECT_NE(text.find("1 M"), std::string::npos) << text;
@@ -60,18 +60,33 @@ TEST(QueryCommand, AnIncreaseIsNotShownOfAStepThatIsNotOver) {
   Json answer = Json::parse(R"({"kpi": "cpu_run_time_ns", "unit": "ns", "fn": "increase", "from": "A", "to": "B",
       "step_s": 60, "unfinished_steps": 1, "lines": [{"host": "h1", "vm": "web1", "kind": "vcpu", "entity": "0",
       "points": [4000, 4000, 17]}]})");
-  std::string text = print_query(answer);
+  std::string text = print_query(answer, {});
   EXPECT_NE(text.find("steps of 60.0 s; the last is not over yet and left out\n"), std::string::npos) << text;
   EXPECT_EQ(text.find("17"), std::string::npos) << text;
   answer["fn"] = "rate";
-  text = print_query(answer);
+  text = print_query(answer, {});
   EXPECT_NE(text.find("steps of 60.0 s; the last is not over yet\n"), std::string::npos) << text;
   EXPECT_NE(text.find("17"), std::string::npos) << text;
   answer["fn"] = "increase";
   answer["unfinished_steps"] = 3;
-  text = print_query(answer);
+  text = print_query(answer, {});
   EXPECT_NE(text.find("; the last 3 are not over yet\n"), std::string::npos) << text;
   EXPECT_NE(text.find("17"), std::string::npos) << "it is all there is";
+}
+
+TEST(QueryCommand, WhoPreemptedIsNamed) {
+  const Json answer = Json::parse(R"({"kpi": "preempted_by_count", "unit": "1/s", "from": "A", "to": "B", "step_s": 60,
+      "lines": [{"host": "h1", "vm": "web1", "kind": "vm_pair", "entity": "u-2", "points": [1]},
+                {"host": "h1", "vm": "web1", "kind": "vm_pair", "entity": "host", "points": [1]},
+                {"host": "h1", "vm": "web1", "kind": "vm_pair", "entity": "u-9", "points": [1]},
+                {"group": {"entity": "web1/u-2"}, "points": [1]}]})");
+  EXPECT_TRUE(names_vms_by_uuid(answer));
+  const std::string text = print_query(answer, {{"u-2", "db1"}});
+  for (const char* name : {"web1/db1 ", "web1/host ", "web1/u-9 ", "entity=web1/db1 "}) {
+    EXPECT_NE(text.find(name), std::string::npos) << name << "\n" << text;
+  }
+  EXPECT_EQ(text.find("u-2"), std::string::npos) << text;
+  EXPECT_FALSE(names_vms_by_uuid(Json::parse(R"({"lines": [{"kind": "vcpu", "entity": "0", "points": []}]})")));
 }
 
 }  // namespace
