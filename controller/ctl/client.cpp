@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -13,6 +14,7 @@
 
 #include "controller/api/json_view.h"
 #include "controller/ctl/destination.h"
+#include "controller/ctl/json_text.h"
 
 namespace proteus::ctl {
 namespace {
@@ -65,11 +67,29 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
-/// Why the host of a URL has no address; empty: it has one.
-std::string unresolved(const std::string& url) {
-  std::string host = url.substr(url.find("//") + 2);
-  // Without its port; an IPv6 address is in brackets.
-  host = host.starts_with('[') ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find(':'));
+/// Of a URL without a path.
+struct Place {
+  std::string host;
+  std::string port;  ///< empty: none is given
+};
+Place place_of(const std::string& url) {
+  const std::string place = url.substr(url.find("//") + 2);
+  // An IPv6 address is in brackets.
+  const std::size_t colon = place.find(':', place.starts_with('[') ? std::min(place.find(']'), place.size()) : 0);
+  std::string host = place.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return {std::move(host), colon == std::string::npos ? "" : place.substr(colon + 1)};
+}
+
+bool is_port(const std::string& text) {
+  if (text.empty()) return true;  // the scheme's
+  int port = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && rest == text.data() + text.size() && port >= 1 && port <= 65535;
+}
+
+/// Why a host has no address; empty: it has one.
+std::string unresolved(const std::string& host) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -93,12 +113,17 @@ Result<Client> Client::create(const ClientOptions& options) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("'{}' is not a URL: http://HOST:PORT or https://HOST:PORT", options.url)};
   }
+  const auto refuse = [&](const char* why) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' {}: http://HOST:PORT", options.url, why)};
+  };
   std::string url = options.url;
-  while (url.ends_with('/')) url.pop_back();
+  while (url.ends_with('/') && !url.ends_with("//")) url.pop_back();
   if (url.find('/', url.find("//") + 2) != std::string::npos) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("'{}' names more than a controller: http://HOST:PORT", options.url)};
+    return refuse("names more than a controller");
   }
+  const Place place = place_of(url);
+  if (place.host.empty()) return refuse("names no host");
+  if (!is_port(place.port)) return refuse("has no port from 1 to 65535");
   const Result<std::string> token = read_token(options.token_file);
   if (!token) return token.error();
   auto http = std::make_unique<httplib::Client>(url);
@@ -109,6 +134,10 @@ Result<Client> Client::create(const ClientOptions& options) {
   http->set_tcp_nodelay(true);
   http->set_keep_alive(true);
   http->set_bearer_token_auth(token->c_str());
+  if (!options.ca_file.empty() && !std::ifstream(options.ca_file)) {
+    return Error{ErrorCode::kPermissionDenied,
+                 fmt::format("cannot read the certificates in {}: {}", options.ca_file, std::strerror(errno))};
+  }
   if (!options.ca_file.empty()) http->set_ca_cert_path(options.ca_file.c_str());
   return Client(std::move(http), std::move(url), options.token_file);
 }
@@ -117,7 +146,7 @@ Error Client::unreachable(int http_error) const {
   const auto error = static_cast<httplib::Error>(http_error);
   std::string why = httplib::to_string(error);
   if (error == httplib::Error::Connection) {
-    why = unresolved(url_);  // the HTTP library does not tell one from the other
+    why = unresolved(place_of(url_).host);  // the HTTP library does not tell one from the other
     if (why.empty()) why = "nobody answers there";
   }
   if (error == httplib::Error::SSLConnection) why = "it does not speak TLS, or not with us";
@@ -133,7 +162,7 @@ Result<Json> Client::get(const std::string& path) {
 }
 
 Result<Json> Client::post(const std::string& path, const Json& body) {
-  const httplib::Result result = http_->Post(path.c_str(), body.dump(), "application/json");
+  const httplib::Result result = http_->Post(path.c_str(), json_text(body, -1), "application/json");
   if (!result) return unreachable(static_cast<int>(result.error()));
   return answer(result, token_file_);
 }

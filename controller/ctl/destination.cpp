@@ -24,6 +24,7 @@ Result<Destination> Destination::open(const std::string& file) {
     to.name_ = "standard output";
     return to;
   }
+  if (file.empty()) return Error{ErrorCode::kInvalidArgument, "the file to write has no name"};
   std::error_code ignored;
   const fs::file_status there = fs::status(file, ignored);
   if (fs::is_directory(there)) return Error{ErrorCode::kPermissionDenied, fmt::format("{} is a directory", file)};

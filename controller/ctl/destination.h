@@ -14,7 +14,7 @@ namespace proteus::ctl {
 class Destination {
  public:
   static bool is_standard_output(const std::string& file);
-  /// Errors: kPermissionDenied.
+  /// Errors: kPermissionDenied; kInvalidArgument for an empty name.
   static Result<Destination> open(const std::string& file);
   /// Gives up what was not kept.
   ~Destination();

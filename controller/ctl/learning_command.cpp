@@ -9,6 +9,7 @@
 
 #include "common/toml_document.h"
 #include "controller/api/learning_json.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
@@ -143,7 +144,7 @@ Status train_learning(const LearningCommand& command, std::ostream& out) {
     Json json{{"recordings", Json::array()}, {"learning", learning}};
     for (const Tally& tally : tallies) json["recordings"].push_back(to_json(tally));
     json["file"] = command.out.empty() ? Json(nullptr) : Json(command.out);
-    out << json.dump(2) << "\n";
+    out << json_text(json) << "\n";
     return {};
   }
   Table table({"FROM", ">OUTCOMES", ">EXPECTED/H", ">REALISED/H"});

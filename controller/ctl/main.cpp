@@ -15,6 +15,7 @@
 #include "controller/ctl/destination.h"
 #include "controller/ctl/examples.h"
 #include "controller/ctl/history_command.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/learning_command.h"
 #include "controller/ctl/plot.h"
 #include "controller/ctl/policy_command.h"
@@ -94,7 +95,7 @@ class Session {
     const Result<Json> answer = client_.get(path);
     if (!answer) return report(answer.error());
     if (options_.json) {
-      std::cout << answer->dump(2) << "\n";
+      std::cout << json_text(*answer) << "\n";
     } else {
       std::cout << print(*answer);
     }
@@ -120,7 +121,7 @@ class Session {
     body["by"] = user_name();
     const Result<Json> answer = client_.post(path, body);
     if (!answer) return report(answer.error());
-    std::cout << (options_.json ? answer->dump(2) : done) << "\n";
+    std::cout << (options_.json ? json_text(*answer) : done) << "\n";
     return 0;
   }
 
@@ -140,7 +141,7 @@ class Session {
       }
     }
     if (options_.json) {
-      std::cout << answer->dump(2) << "\n";
+      std::cout << json_text(*answer) << "\n";
     } else if (options_.plot || options_.svg_file.empty()) {
       std::cout << (options_.plot ? plot_forecast(*answer, 100, 20) : print_forecast(*answer));
     } else {
@@ -192,7 +193,7 @@ class Session {
     const Result<Json> answer = client_.get(query_path(options_.series));
     if (!answer) return report(answer.error());
     if (options_.json) {
-      std::cout << answer->dump(2) << "\n";
+      std::cout << json_text(*answer) << "\n";
     } else {
       std::cout << print_query(*answer, names_vms_by_uuid(*answer) ? names() : VmNames{});
     }
@@ -205,7 +206,7 @@ class Session {
     if (!got) return report(got.error());
     std::ostream& out = Destination::is_standard_output(options_.file) ? std::cerr : std::cout;
     if (options_.json) {
-      out << Json{{"file", options_.file}, {"bytes", got->bytes}, {"warning", got->warning}}.dump(2) << "\n";
+      out << json_text({{"file", options_.file}, {"bytes", got->bytes}, {"warning", got->warning}}) << "\n";
     } else {
       out << options_.file << ": " << got->bytes << " bytes\n";
       if (!got->warning.empty()) std::cerr << "proteusctl: warning: " << got->warning << "\n";
@@ -236,9 +237,12 @@ std::string action_number(const std::string& id) {
   return !id.empty() && (id[0] == 'A' || id[0] == 'a') ? id.substr(1) : id;
 }
 
+/// A variable that a script forgot to set must not select everything.
+const CLI::Validator kNotEmpty([](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
+
 /// An option that takes one value each time it is given, and leaves the word behind it alone.
 void repeated(CLI::App* command, const char* name, std::vector<std::string>& values, const char* help) {
-  command->add_option(name, values, help)->allow_extra_args(false);
+  command->add_option(name, values, help)->allow_extra_args(false)->check(kNotEmpty);
 }
 
 /// proteusctl policy check|test|diff.
@@ -323,12 +327,13 @@ int run(int argc, char** argv) {
   verb("hosts", "every host: capacity, use, forecast, waiting, VMs");
   verb("vms", "every VM: where it is, what it uses, wants and may use");
   CLI::App* forecast = verb("forecast", "a VM's predicted demand and how well each model has done");
-  forecast->add_option("VM", options.vm, "name or UUID")->required();
+  forecast->add_option("VM", options.vm, "name or UUID")->check(kNotEmpty)->required();
   forecast->add_option("--resource", options.resource, "cpu, memory, block_io or network")->capture_default_str();
   forecast->add_flag("--plot", options.plot, "draw history, median and bands");
   forecast->add_option("--svg", options.svg_file, "draw them into this file, as SVG");
   CLI::App* accuracy = verb("accuracy", "how forecasts have turned out: loss, error and coverage by lead and model");
-  accuracy->add_option("VM", options.vm, "name or UUID: all models of this VM; default: the chosen ones of all VMs");
+  accuracy->add_option("VM", options.vm, "name or UUID: all models of this VM; default: the chosen ones of all VMs")
+      ->check(kNotEmpty);
   accuracy->footer(
       "One row per lead: the first, the middle and the last step of the horizon; recent steps weigh more.\n"
       "  PINBALL LOSS   over the five quantiles, in the series' unit; compare models of one series by it\n"
@@ -356,11 +361,11 @@ int run(int argc, char** argv) {
   verb("plan", "the last cycle's decision and the actions under way");
   CLI::App* explain =
       verb("explain", "why: the sum of score terms of what was chosen, of its alternatives and of doing nothing");
-  explain->add_option("ID", options.id, "A12 or 12: an action; D345: a decision")->required();
+  explain->add_option("ID", options.id, "A12 or 12: an action; D345: a decision")->check(kNotEmpty)->required();
   CLI::App* approve = verb("approve", "let an action that awaits approval begin");
-  approve->add_option("ID", options.id, "the action")->required();
+  approve->add_option("ID", options.id, "the action")->check(kNotEmpty)->required();
   CLI::App* reject = verb("reject", "refuse an action that awaits approval");
-  reject->add_option("ID", options.id, "the action")->required();
+  reject->add_option("ID", options.id, "the action")->check(kNotEmpty)->required();
   CLI::App* history = verb("history", "the journal: decisions, actions, what people said");
   history->add_option("--limit", options.limit, "newest entries shown")
       ->check(CLI::Range(1, 100000))
@@ -369,23 +374,29 @@ int run(int argc, char** argv) {
   repeated(history, "--vm", options.vms, "only what bears on this VM, name or UUID; may repeat");
   repeated(history, "--host", options.hosts, "only what bears on this host; may repeat");
   repeated(history, "--kind", options.kinds, "only decision, action, transition, operator, agent, ...; may repeat");
-  history->add_option("--from,--since", options.from,
-                      "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the beginning");
-  history->add_option("--to", options.to, "likewise; default: now");
+  history
+      ->add_option("--from,--since", options.from,
+                   "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the beginning")
+      ->check(kNotEmpty);
+  history->add_option("--to", options.to, "likewise; default: now")->check(kNotEmpty);
   CLI::App* maintenance = verb("maintenance", "empty a host and keep it empty, or take it back");
-  maintenance->add_option("HOST", options.host, "its name")->required();
+  maintenance->add_option("HOST", options.host, "its name")->check(kNotEmpty)->required();
   maintenance->add_option("on|off", options.on_off)->required()->check(CLI::IsMember({"on", "off"}));
   verb("pause", "kill switch: begin nothing, abort running migrations");
   verb("resume", "act again");
   const auto select = [&](CLI::App* command) {
     repeated(command, "--host", options.series.hosts, "only this host; may repeat");
     repeated(command, "--vm", options.series.vms, "name or UUID: this VM and what belongs to it; may repeat");
-    command->add_option("--entity", options.series.entity,
-                        "name of a vCPU, disk, tap or host, or as query prints it: web/0");
+    command
+        ->add_option("--entity", options.series.entity,
+                     "name of a vCPU, disk, tap or host, or as query prints it: web/0")
+        ->check(kNotEmpty);
     repeated(command, "--label", options.series.labels, "KEY=VALUE that the entity or its VM carries; may repeat");
-    command->add_option("--from", options.series.from,
-                        "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: -1h");
-    command->add_option("--to", options.series.to, "likewise; default: now");
+    command
+        ->add_option("--from", options.series.from,
+                     "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: -1h")
+        ->check(kNotEmpty);
+    command->add_option("--to", options.series.to, "likewise; default: now")->check(kNotEmpty);
   };
   CLI::App* query = verb("query", "what was measured: a figure over time, by series or joined");
   query->add_option("KPI", options.series.kpi, "its name, as `proteusctl kpis` lists them")->required();
@@ -406,10 +417,12 @@ int run(int argc, char** argv) {
   select(exporting);
   CLI::App* record = verb("record", "cut telemetry and journal into one portable file");
   record->add_option("FILE", options.file, "where to write it; -: standard output")->required();
-  record->add_option(
-      "--from", options.from,
-      "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the controller's start");
-  record->add_option("--to", options.to, "likewise; default: now");
+  record
+      ->add_option(
+          "--from", options.from,
+          "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the controller's start")
+      ->check(kNotEmpty);
+  record->add_option("--to", options.to, "likewise; default: now")->check(kNotEmpty);
   repeated(record, "--host", options.hosts, "only this host; may repeat");
   CLI::App* replay =
       verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
@@ -492,7 +505,11 @@ int run(int argc, char** argv) {
     return session.show_current("/v1/plan", [&](const Json& plan) { return print_plan(plan, session.names()); });
   if (command == "explain") return session.explain();
   if (command == "approve" || command == "reject") {
-    return session.post("/v1/actions/" + url_encode(action_number(options.id)) + "/" + command, Json::object(),
+    const std::string number = action_number(options.id);
+    if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) {
+      return report({ErrorCode::kInvalidArgument, "'" + options.id + "' is not an action: A12 or 12"});
+    }
+    return session.post("/v1/actions/" + number + "/" + command, Json::object(),
                         "action " + options.id + (command == "approve" ? " approved" : " rejected"));
   }
   if (command == "history") {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "controller/ctl/course_picture.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
@@ -146,11 +147,11 @@ Status run_planetlab(const PlanetlabCommand& command, bool json, std::ostream& o
   if (!json) {
     out << to_table(runs);
   } else if (count == 1) {
-    out << to_json(runs.front()).dump(2) << "\n";
+    out << json_text(to_json(runs.front())) << "\n";
   } else {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const Run& run : runs) all.push_back(to_json(run));
-    out << all.dump(2) << "\n";
+    out << json_text(all) << "\n";
   }
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include "common/toml_document.h"
 #include "controller/api/json_view.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/table.h"
 #include "controller/replay/recording.h"
@@ -180,7 +181,7 @@ Result<bool> check_policy(const PolicyCommand& command, std::ostream& out) {
       if (end > begin) json["problems"].push_back(problem_json(command.file, problems.substr(begin, end - begin)));
       begin = end + 1;
     }
-    out << json.dump(2) << "\n";
+    out << json_text(json) << "\n";
     return false;
   }
   const std::vector<NamedRule> rules = rules_of(*policy);
@@ -194,7 +195,7 @@ Result<bool> check_policy(const PolicyCommand& command, std::ostream& out) {
     for (const NamedRule& rule : rules) {
       json["rules"].push_back({{"kind", rule.kind}, {"name", rule.name}, {"line", rule.line}});
     }
-    out << json.dump(2) << "\n";
+    out << json_text(json) << "\n";
     return true;
   }
   out << fmt::format("{}: valid. Policy \"{}\", automation {}, strategies: {}; {} rules\n", command.file, policy->name,
@@ -219,7 +220,7 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
       if (time_of(decision) <= wanted) found = &decision;
     }
     if (found == nullptr) return Error{ErrorCode::kNotFound, "nothing was decided by " + wanted};
-    out << (command.json ? found->dump(2) + "\n" : print_decision(*found, trial->names));
+    out << (command.json ? json_text(*found) + "\n" : print_decision(*found, trial->names));
     return {};
   }
   const std::vector<const Json*> changes = changes_of(*trial);
@@ -227,7 +228,7 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
   if (command.json) {
     counts["changes"] = Json::array();
     for (const Json* decision : changes) counts["changes"].push_back(*decision);
-    out << counts.dump(2) << "\n";
+    out << json_text(counts) << "\n";
     return {};
   }
   out << counts_text(counts) << "\n";
@@ -301,7 +302,7 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     for (const Part& part : parts) {
       json["differences"].push_back({{"time", part.time}, {"first", part.labels[0]}, {"second", part.labels[1]}});
     }
-    out << json.dump(2) << "\n";
+    out << json_text(json) << "\n";
     return parts.empty();
   }
   for (const Side& side : sides) out << side.file << ": " << counts_text(counts_of(side.trial)) << "\n";

@@ -10,6 +10,7 @@
 
 #include "controller/api/learning_json.h"
 #include "controller/ctl/course_picture.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
@@ -96,7 +97,7 @@ std::string to_text(const std::vector<nlohmann::ordered_json>& runs) {
       const nlohmann::ordered_json of_run = run.value(name, nlohmann::ordered_json("-"));
       row.push_back(of_run.is_number_float() ? fmt::format("{:.6g}", of_run.get<double>())
                     : of_run.is_string()     ? of_run.get<std::string>()
-                                             : of_run.dump());
+                                             : json_text(of_run, -1));
     }
     table.add(row);
   }
@@ -224,7 +225,7 @@ Status run_policies(const kvm::Workload& workload, const PolicyRuns& runs, const
     out << to_text(results);
   } else {
     const nlohmann::ordered_json all = results.size() == 1 ? results.front() : nlohmann::ordered_json(results);
-    out << all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    out << json_text(all) << "\n";
   }
   return {};
 }

@@ -11,6 +11,7 @@
 
 #include "common/toml_document.h"
 #include "controller/api/json_view.h"
+#include "controller/ctl/json_text.h"
 #include "controller/ctl/print.h"
 #include "controller/forecast/global/weights.h"
 #include "controller/replay/recording.h"
@@ -94,7 +95,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   options.output = [&](const store::JournalEntry& entry) {
     if (command.diff) return;
     const api::Json json = api::to_json(entry);
-    out << (command.json ? json.dump(-1, ' ', false, api::Json::error_handler_t::replace) + "\n" : to_text(json));
+    out << (command.json ? json_text(json, -1) + "\n" : to_text(json));
   };
   replay::Replayer replayer(std::move(options));
   Status replayed;
@@ -154,7 +155,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
                                      {"recorded", parsed(difference.recorded)},
                                      {"replayed", parsed(difference.replayed)}});
     }
-    out << json.dump(2) << "\n";
+    out << json_text(json) << "\n";
   } else {
     for (const auto& difference : differences) {
       out << api::to_rfc3339(difference.time) << "\n- "

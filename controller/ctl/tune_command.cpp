@@ -148,7 +148,7 @@ Result<bool> run_tune(Client& client, const TuneCommand& command, bool json, std
                 {"windows", tuned->windows},
                 {"before", to_json(tuned->before)},
                 {"after", to_json(tuned->after)}}
-               .dump(2)
+               .dump(2, ' ', false, Json::error_handler_t::replace)
         << "\n";
     return tuned->better;
   }

@@ -55,6 +55,30 @@ TEST_F(ClientTest, ADownloadKnowsWhetherThereIsAValueInIt) {
   EXPECT_EQ(none->bytes, 4);
 }
 
+TEST_F(ClientTest, APersonsNameNeedNotBeUtf8) {
+  std::string body;
+  http_.Post("/v1/pause", [&](const httplib::Request& in, httplib::Response& out) {
+    body = in.body;
+    out.set_content("{}", "application/json");
+  });
+  EXPECT_TRUE(client().post("/v1/pause", Json{{"by", "ann\xff"}})) << "a kill switch that ends by an exception";
+  EXPECT_EQ(body, "{\"by\":\"ann\xef\xbf\xbd\"}");
+}
+
+TEST_F(ClientTest, AUrlMustNameAHost) {
+  for (const char* url : {"http://", "http://:7480", "http://h1:99999", "http://h1:0", "http://h1:x",
+                          "http://[::1]:", "ftp://h1", "http://h1/v1", "h1"}) {
+    options_.url = url;
+    const auto made = Client::create(options_);
+    const bool good = std::string(url) == "http://[::1]:";  // as RFC 3986 allows it
+    EXPECT_EQ(made.has_value(), good) << url;
+    EXPECT_TRUE(made || made.error().code == ErrorCode::kInvalidArgument) << url;
+  }
+  options_.url = "https://h1";
+  options_.ca_file = directory_ / "none";
+  EXPECT_NE(Client::create(options_).error().message.find("cannot read the certificates in"), std::string::npos);
+}
+
 TEST_F(ClientTest, ANameThatDoesNotResolveIsSaidToBeThat) {
   // RFC 2606 keeps .invalid from ever being given to anybody.
   for (const char* url : {"http://no-such-host.invalid:7480", "http://no-such-host.invalid"}) {

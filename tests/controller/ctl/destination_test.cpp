@@ -88,5 +88,10 @@ TEST_F(DestinationTest, SaysWhatCannotBeWritten) {
   EXPECT_FALSE(Destination::open(directory_ / "none" + "/x"));
 }
 
+// It was written as ".part", which then got no name, and all was said to be well.
+TEST(DestinationName, MustNotBeEmpty) {
+  EXPECT_EQ(Destination::open("").error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace proteus::ctl
