@@ -180,6 +180,10 @@ Status write_weights(const std::filesystem::path& file, const Weights& weights) 
 }
 
 Result<Weights> read_weights(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {  // it opens, and throws when it is read
+    return Error{ErrorCode::kCorrupt, "forecast weights: " + file.string() + " is a directory"};
+  }
   std::ifstream in(file, std::ios::binary);
   if (!in) return Error{ErrorCode::kNotFound, "forecast weights: cannot read " + file.string()};
   return parse_weights(std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>()),

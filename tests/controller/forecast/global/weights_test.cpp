@@ -54,6 +54,8 @@ TEST(Weights, WhatIsWrittenIsReadAndDamageIsNoticed) {
   Result<Weights> absent = read_weights(file);
   ASSERT_FALSE(absent);
   EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);
+  // A directory opens as a file does, and throws when it is read.
+  EXPECT_NE(read_weights(testing::TempDir()).error().message.find("is a directory"), std::string::npos);
 }
 
 /// As fine-tuned ones may lie on a disk.
