@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <deque>
-#include <limits>
 #include <map>
 #include <set>
 
