@@ -232,7 +232,7 @@ void HostDevices::read_slow(SlowFigure& slow) {
   } else if (const auto raw = parse_number(*text); raw && slow.wraps_at > 0) {
     std::int64_t step = *raw - slow.last_raw.value_or(*raw);
     if (step < 0) step += slow.wraps_at;
-    figure.value = figure.value.value_or(*raw) + step;
+    figure.value = figure.value.value_or(0) + step;  // an agent before this one has told of wraps
     slow.last_raw = raw;
   } else {
     figure.value = raw;

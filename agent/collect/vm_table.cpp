@@ -196,6 +196,7 @@ void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
   find_groups(vm);
   vm.emulator_time_ns = vm.vhost_time_ns = vm.run_queue_wait_ns = 0;
   vm.faults_major_count = vm.faults_minor_count = 0;
+  vm.watched = false;
   if (sources_.run_queue != nullptr && !vm.slot) {
     vm.slot = sources_.run_queue->acquire_slot();
     if (vm.slot && sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
@@ -384,6 +385,7 @@ void VmTable::read_threads() {
     vm.thread_count.reset();
     for (TrackedThread& t : vm.threads) account(vm, t, figures_[i++]);
     for (TrackedThread& t : vm.vhost_kthreads) account(vm, t, figures_[i++]);
+    vm.watched |= vm.counted;
   }
 }
 
@@ -417,7 +419,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   const ThreadFigures* before = was_read ? &*thread.figures : thread.last.get();
   // else its id has been given to a new thread, whose counters began at zero
   const bool same = before != nullptr && is_same_thread(*before, *now);
-  const ThreadFigures& base = same ? *before : kNone;
+  const ThreadFigures& base = same ? *before : vm.watched ? kNone : *now;
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {
     vm.vhost_time_ns += ran_ns;
@@ -457,7 +459,11 @@ void VmTable::read_throttled(TrackedVm& vm) {
   }
   // a group that went away (a vCPU was unplugged) takes its part of the sum with it
   const std::int64_t throttled_ns = *now - std::exchange(vm.cgroup_throttled_ns, *now);
-  vm.throttled_time_ns = vm.throttled_time_ns.value_or(0) + std::max({std::int64_t{0}, throttled_ns, waited_ns});
+  if (!vm.throttled_time_ns) {
+    vm.throttled_time_ns = 0;  // what an agent before this one has told of it was more than what the groups hold
+    return;
+  }
+  *vm.throttled_time_ns += std::max({std::int64_t{0}, throttled_ns, waited_ns});
 }
 
 std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) const {

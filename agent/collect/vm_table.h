@@ -65,7 +65,8 @@ struct TrackedVm {
   HardwareCounters::Counts hardware{};
   ResctrlFigures resctrl;       ///< of the last reading
   std::vector<Winner> winners;  ///< those that have their series
-  // Sums over threads that come and go: they never step back while the process lives.
+  // Sums over threads that come and go, since the process has been watched: they never step back while it is. They
+  // begin at zero, also behind an agent before this one, which told of threads that have ended since.
   std::int64_t emulator_time_ns = 0;
   std::int64_t vhost_time_ns = 0;
   std::int64_t run_queue_wait_ns = 0;
@@ -78,6 +79,7 @@ struct TrackedVm {
   std::int64_t own_quota_wait_ns = 0;
   Eagerness throttling_eagerness{kCalmThrottlingEveryTicks};
   bool counted = false;    ///< at least one thread was read in this tick
+  bool watched = false;    ///< its threads have been read since its process was found
   bool has_vhost = false;  ///< a thread works for vhost
 
   // when to look for its process again, in ticks

@@ -160,12 +160,14 @@ TEST_F(VmTableTest, FollowsAVmFromStartToEnd) {
   add_thread(70, 70, "qemu");
   add_thread(70, 72, "CPU 1/KVM");
   add_thread(70, 71, "CPU 0/KVM");
-  reader.threads[70].run_time_ns = 5;
   EXPECT_TRUE(table.update(inventory));
   const TrackedVm& vm = table.vms().at(kVm);
   ASSERT_EQ(vm.threads.size(), 3u);
   EXPECT_EQ(vm.threads[0].thread.vcpu, 0);
   EXPECT_EQ(vm.threads[1].thread.vcpu, 1);
+  EXPECT_EQ(vm.emulator_time_ns, 0);
+  reader.threads[70].run_time_ns = 5;
+  table.update(inventory);
   EXPECT_EQ(vm.emulator_time_ns, 5);
   EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{70, *vm.slot}}));
 
@@ -180,6 +182,7 @@ TEST_F(VmTableTest, SumsDoNotStepBackWhenAWorkerEnds) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   add_thread(70, 75, "worker");
+  table.update(inventory);
   reader.threads[70].run_time_ns = 100;
   reader.threads[75].run_time_ns = 40;
   reader.threads[75].faults_minor_count = 3;
@@ -193,10 +196,41 @@ TEST_F(VmTableTest, SumsDoNotStepBackWhenAWorkerEnds) {
   EXPECT_EQ(vm.faults_minor_count, 3);
 }
 
+TEST_F(VmTableTest, SumsBeginAtZeroBehindAnotherAgent) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "vhost-70");
+  root.write("/proc/70/cgroup", "1:cpu:/machine/a/emulator\n");
+  root.write("/sys/fs/cgroup/cpu/machine/a/cpu.stat", "throttled_time 500\n");
+  reader.threads[70].run_time_ns = 1000;
+  reader.threads[70].faults_minor_count = 100;
+  reader.threads[70].faults_major_count = 10;
+  reader.threads[71].run_time_ns = 3000;
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_EQ(vm.emulator_time_ns, 0) << "the one before told of more, as it knew threads that have ended";
+  EXPECT_EQ(vm.vhost_time_ns, 0);
+  EXPECT_EQ(vm.faults_minor_count, 0);
+  EXPECT_EQ(vm.faults_major_count, 0);
+  EXPECT_EQ(vm.throttled_time_ns, 0);
+
+  reader.threads[70].run_time_ns += 7;
+  reader.threads[70].faults_minor_count += 3;
+  add_thread(70, 75, "worker");
+  reader.threads[75].run_time_ns = 20;
+  reader.threads[75].faults_minor_count = 2;
+  root.write("/sys/fs/cgroup/cpu/machine/a/cpu.stat", "throttled_time 540\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.emulator_time_ns, 27);
+  EXPECT_EQ(vm.faults_minor_count, 5);
+  EXPECT_EQ(vm.throttled_time_ns, 40);
+}
+
 TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   add_thread(70, 75, "worker", 1);
+  table.update(inventory);
   reader.threads[75].run_time_ns = 40;
   table.update(inventory);
   reader.threads[75] = {};
@@ -210,6 +244,7 @@ TEST_F(VmTableTest, AThreadThatComesFromAnotherLaneIsTheSameThread) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "CPU 0/KVM", 123'456'789);
   add_thread(70, 75, "worker", 123'456'789);
+  table.update(inventory);
   for (const pid_t tid : {70, 75}) {
     reader.threads[tid].run_time_ns = 40'000'000;
     reader.threads[tid].guest_time_ns = 35'000'000;
@@ -230,6 +265,7 @@ TEST_F(VmTableTest, AThreadThatCannotBeReadForAWhileGoesOnFromWhereItWas) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   add_thread(70, 75, "worker");
+  table.update(inventory);
   reader.threads[75].run_time_ns = 40;
   table.update(inventory);
   const ThreadFigures worker = reader.threads[75];
@@ -331,14 +367,14 @@ TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   root.write(stat, "throttled_time 1000\n");
   table.update(inventory);
   const TrackedVm& vm = table.vms().at(kVm);
-  EXPECT_EQ(vm.throttled_time_ns, 1000);
+  EXPECT_EQ(vm.throttled_time_ns, 0);
   trace.own_quota_ns = 300;
   root.write(stat, "throttled_time 1020\n");
   table.update(inventory);
-  EXPECT_EQ(vm.throttled_time_ns, 1300);
+  EXPECT_EQ(vm.throttled_time_ns, 300);
   root.write(stat, "throttled_time 1520\n");
   table.update(inventory);
-  EXPECT_EQ(vm.throttled_time_ns, 1800);
+  EXPECT_EQ(vm.throttled_time_ns, 800);
   root.write(stat, "nr_periods 1\n");
   table.update(inventory);
   EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
@@ -455,6 +491,7 @@ TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   add_thread(70, 71, "vhost-70");
+  table.update(inventory);
   reader.threads[70].run_time_ns = 5;
   reader.threads[71].run_time_ns = 30;
   table.update(inventory);
