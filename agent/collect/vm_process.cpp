@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <set>
 
 #include "agent/collect/text_file.h"
 #include "agent/collect/vm_cgroup.h"
@@ -149,20 +150,26 @@ std::optional<std::string> machine_of_group(std::string_view cgroup_path) {
 
 std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
   std::vector<VmThread> threads;
+  std::set<int> named;
   const std::string directory = under(root, fmt::format("/proc/{}/task", pid));
   for (const pid_t tid : numeric_entries(directory)) {
     const auto text = read_file(fmt::format("{}/{}/comm", directory, tid));
     if (!text) continue;
     std::string_view rest = *text;
     const std::string_view name = take_line(rest).value_or(std::string_view{});
-    VmThread thread{tid, parse_vcpu_thread_name(name), name.starts_with("vhost-")};
-    if (!thread.vcpu && tid != pid) {
-      if (const auto groups = read_file(fmt::format("{}/{}/cgroup", directory, tid))) {
-        thread.vcpu = parse_vcpu_group(*groups);
-      }
-    }
-    threads.push_back(thread);
+    threads.push_back({tid, parse_vcpu_thread_name(name), name.starts_with("vhost-")});
+    if (threads.back().vcpu) named.insert(*threads.back().vcpu);
   }
+  std::map<int, VmThread*> grouped;
+  for (VmThread& thread : threads) {
+    if (thread.vcpu || thread.vhost || thread.tid == pid) continue;
+    const auto groups = read_file(fmt::format("{}/{}/cgroup", directory, thread.tid));
+    const auto vcpu = groups ? parse_vcpu_group(*groups) : std::nullopt;
+    if (!vcpu || named.contains(*vcpu)) continue;
+    VmThread*& first = grouped.try_emplace(*vcpu, &thread).first->second;
+    if (thread.tid < first->tid) first = &thread;
+  }
+  for (const auto& [vcpu, thread] : grouped) thread->vcpu = vcpu;
   return threads;
 }
 

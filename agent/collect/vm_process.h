@@ -39,7 +39,8 @@ struct VmThread {
 };
 
 /// All threads of a process; empty if it is gone. A vCPU is told by the name of its thread, or by the control group
-/// that libvirt put it into (…/vcpuN), whatever its name.
+/// that libvirt put it into (…/vcpuN), whatever its name. It has one thread: what that thread starts, as KVM's
+/// kvm-nx-lpage-recovery since Linux 6.13, is born into its group.
 std::vector<VmThread> list_threads(const std::string& root, pid_t pid);
 /// The kernel threads that work for processes' vhost devices before Linux 6.4, by process; each is one of its own.
 std::map<pid_t, std::vector<pid_t>> find_vhost_kthreads(const std::string& root);

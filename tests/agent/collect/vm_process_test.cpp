@@ -110,6 +110,26 @@ TEST(ListThreads, TellsAVcpuByItsGroupAndAVhostWorkerByItsName) {
   EXPECT_EQ(find_vhost_kthreads(root.path()), (std::map<pid_t, std::vector<pid_t>>{{77, {90}}, {78, {91}}}));
 }
 
+TEST(ListThreads, WhatAVcpusThreadHasStartedIsNoVcpu) {
+  const FixtureRoot root;
+  root.write("/proc/77/task/80/comm", "CPU 0/KVM\n");
+  root.write("/proc/77/task/80/cgroup", "1:cpu:/machine/q/vcpu0\n");
+  root.write("/proc/77/task/85/comm", "kvm-nx-lpage-re\n");
+  root.write("/proc/77/task/85/cgroup", "1:cpu:/machine/q/vcpu0\n");
+  root.write("/proc/78/task/101/comm", "kvm-nx-lpage-re\n");
+  root.write("/proc/78/task/101/cgroup", "1:cpu:/machine/r/vcpu0\n");
+  root.write("/proc/78/task/99/comm", "a-vmm\n");
+  root.write("/proc/78/task/99/cgroup", "1:cpu:/machine/r/vcpu0\n");
+  const auto listed = [&](pid_t pid) {
+    auto threads = list_threads(root.path(), pid);
+    std::sort(threads.begin(), threads.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
+    return threads;
+  };
+  EXPECT_EQ(listed(77), (std::vector<VmThread>{{.tid = 80, .vcpu = 0}, {.tid = 85, .vcpu = {}}}));
+  EXPECT_EQ(listed(78), (std::vector<VmThread>{{.tid = 99, .vcpu = 0}, {.tid = 101, .vcpu = {}}}))
+      << "the older one is";
+}
+
 TEST(ListThreads, NamesVcpusAndOthers) {
   const FixtureRoot root;
   root.write("/proc/77/task/77/comm", "qemu-system-x86\n");
