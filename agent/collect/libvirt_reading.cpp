@@ -83,7 +83,9 @@ void take_record(const virDomainStatsRecord& record, VmFacts& facts) {
   }
   if (const auto kib = get("balloon.maximum")) facts.memory_max_bytes = *kib * kBytesPerKib;
   take_disks(record, facts);
-  if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED) {
+  if (facts.state && facts.state != VIR_DOMAIN_RUNNING) {
+    facts.memory_dirty_bytes_per_s.reset();  // QEMU tells the rate of when it last ran
+  } else if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED) {
     facts.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
   }
 }

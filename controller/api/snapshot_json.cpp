@@ -191,7 +191,7 @@ Json vms_json(const Snapshot& snapshot) {
            {"packets_dropped_per_s", vm.signature.packets_dropped_per_s},
            {"exits_per_s", vm.signature.exits_per_s}}},
          {"memory_resident_bytes", measured(vm.memory_resident_bytes)},
-         {"dirty_bytes_per_s", measured(vm.dirty_bytes_per_s)},
+         {"dirty_bytes_per_s", vm.dirty_bytes_per_s ? Json(*vm.dirty_bytes_per_s) : Json(nullptr)},
          {"allocation", to_json(vm.allocation)},
          {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
          {"groups", vm.groups},

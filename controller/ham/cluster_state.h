@@ -98,8 +98,8 @@ struct VmState {
   double throttled_ratio = 0;    ///< share of the last tick in which its quota held it back
   profile::Signature signature;  ///< what it depends on, of late
   std::int64_t memory_resident_bytes = 0;
-  std::int64_t memory_peak_bytes = 0;  ///< the most that it was seen to use, over days; 0: not known
-  std::int64_t dirty_bytes_per_s = 0;  ///< 0: not measured yet
+  std::int64_t memory_peak_bytes = 0;             ///< the most that it was seen to use, over days; 0: not known
+  std::optional<std::int64_t> dirty_bytes_per_s;  ///< absent: not measured yet
   /// The rates at which it would spend half of its time in I/O, were it on the best host at rest; 0: unknown, then it
   /// is taken not to wait for that.
   double disk_half_bytes_per_s = 0;

@@ -136,7 +136,7 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
     there = utilisation(plan, where, load);
     x[9] = there;
     x[11] = std::log1p(vm.migration.duration_s) / std::log1p(kLongMigration_s);
-    x[12] = static_cast<double>(vm.state->dirty_bytes_per_s) /
+    x[12] = static_cast<double>(vm.state->dirty_bytes_per_s.value_or(0)) /
             static_cast<double>(plan.policy().limits.migration_bandwidth_bytes_per_s);
   }
   x[10] = curve_error(plan.model().hosts[where], there);

@@ -264,7 +264,7 @@ ClusterModel::ClusterModel(const ClusterState& s, const Policy& p, Memory* memor
                                      : std::make_shared<const Demand>(make_demand(vm, horizon));
     const auto memory_bytes =
         static_cast<double>(vm.memory_resident_bytes > 0 ? vm.memory_resident_bytes : vm.allocation.memory_bytes);
-    model.migration = predict_migration(memory_bytes, static_cast<double>(vm.dirty_bytes_per_s),
+    model.migration = predict_migration(memory_bytes, std::optional<double>(vm.dirty_bytes_per_s),
                                         static_cast<double>(p.limits.migration_bandwidth_bytes_per_s),
                                         static_cast<double>(p.limits.downtime_ms_max) * 1e-3);
     if (p.limits.memory_promise > 0 && model.demand->memory_known) {

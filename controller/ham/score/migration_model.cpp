@@ -4,9 +4,9 @@
 
 namespace proteus::ham {
 
-MigrationPrediction predict_migration(double memory_bytes, double dirty_bytes_per_s, double bandwidth_bytes_per_s,
-                                      double downtime_s_max) {
-  const double dirty = dirty_bytes_per_s > 0 ? dirty_bytes_per_s : bandwidth_bytes_per_s / 4;
+MigrationPrediction predict_migration(double memory_bytes, std::optional<double> dirty_bytes_per_s,
+                                      double bandwidth_bytes_per_s, double downtime_s_max) {
+  const double dirty = dirty_bytes_per_s.value_or(bandwidth_bytes_per_s / 4);
   MigrationPrediction p;
   double left_bytes = memory_bytes;
   double throttle = 0;

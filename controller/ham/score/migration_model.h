@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace proteus::ham {
 
@@ -20,11 +21,11 @@ constexpr int kPreCopyRoundsMax = 30;
 /// during the one before, min(M, D·t), until the rest fits into the allowed downtime; then the VM pauses, the rest and
 /// the device state are sent. If a round leaves more than half of what it sent, twice, auto-converge takes 20 % of the
 /// VM's CPU and 10 % more each time (QEMU's defaults, up to 99 %), which slows dirtying in proportion. memory_bytes: to
-/// be copied (resident); dirty_bytes_per_s: 0 = not measured, a quarter of the bandwidth is assumed;
+/// be copied (resident); dirty_bytes_per_s: absent, a quarter of the bandwidth is assumed;
 /// bandwidth_bytes_per_s > 0.
 /// Sources: Clark et al., Live Migration of Virtual Machines, NSDI 2005; Akoush et al., Predicting the Performance of
 /// Virtual Machine Migration, MASCOTS 2010; QEMU docs/devel/migration, auto-converge.
-MigrationPrediction predict_migration(double memory_bytes, double dirty_bytes_per_s, double bandwidth_bytes_per_s,
-                                      double downtime_s_max);
+MigrationPrediction predict_migration(double memory_bytes, std::optional<double> dirty_bytes_per_s,
+                                      double bandwidth_bytes_per_s, double downtime_s_max);
 
 }  // namespace proteus::ham

@@ -43,7 +43,8 @@ TEST(MigrationModel, HopelessMigrationSaysSo) {
 }
 
 TEST(MigrationModel, UnknownDirtyRateIsNotTakenForNone) {
-  EXPECT_GT(predict_migration(1000 * kMb, 0, 100 * kMb, 0.3).copied_bytes, 1200 * kMb);
+  EXPECT_GT(predict_migration(1000 * kMb, std::nullopt, 100 * kMb, 0.3).copied_bytes, 1200 * kMb);
+  EXPECT_EQ(predict_migration(1000 * kMb, 0, 100 * kMb, 0.3).copied_bytes, 1000 * kMb) << "one that dirties nothing";
 }
 
 }  // namespace
