@@ -4,7 +4,8 @@
 # A controller writes one `Entry` per event to its own store before it acts on it; nothing here crosses the network.
 # Readers are the same controller after a restart, `proteusctl explain|history`, and `proteusctl replay`, which finds
 # entries in a recording among the telemetry. `lsn` orders entries and telemetry alike.
-# A run begins with `started`. Inputs (`cycle`, `signalInput`, `agentPresence`, `operatorInput`, `update`, and the states) stand where the pipeline took
+# A run begins with `started`: when a process begins, and when it renews itself. Of a renewal the states that it rests on
+# stand in front of it, among what the run before it took in and put out. Inputs (`cycle`, `signalInput`, `agentPresence`, `operatorInput`, `update`, and the states) stand where the pipeline took
 # them in; outputs (`decision`, `action`, `transition`, `command`, `learningOutcome`) follow the input that caused them, each before it left
 # the process. An action is journalled whole as intent, then lives on as transitions; one whose last transition is not
 # final was cut short by a crash, and is resolved by asking its hosts.
@@ -49,7 +50,21 @@ struct Started {
   maintenance @9 :List(Text);      # hosts, sorted
   paused @10 :Bool;
   calendarToml @11 :Text;    # as effective; empty: none
-  restoredEntries @12 :UInt32;  # forecastState and profileState entries that follow
+  restoredEntries @12 :UInt32;  # forecastState and profileState entries that follow; of a renewal: that stand in front
+  warmThroughLsn @13 :UInt64;   # stored telemetry read again reached to here; 0: to all received before this entry
+  warmInSteps @14 :Bool;     # a round of forecasting began with each step of the telemetry read again
+  restoredFromLsn @15 :UInt64;  # not 0: a renewal. From here on forecastState, profileState and signalInput count for it
+  ended @16 :List(EndedAction);
+  emptying @17 :List(Text);  # hosts that the decision before was emptying
+  commandable @18 :List(Text);  # hosts whose agents take commands already
+
+  struct EndedAction {       # before this run began
+    vm @0 :Text;
+    source @1 :Text;         # of a migration; else empty
+    target @2 :Text;         # likewise
+    endedNs @3 :Int64;
+    verified @4 :Bool;
+  }
 }
 
 struct Cycle {

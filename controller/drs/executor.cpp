@@ -184,6 +184,12 @@ std::vector<ham::InFlight> Executor::in_flight() const {
   return all;
 }
 
+bool Executor::quiet() const {
+  return unreleased_.empty() && std::all_of(machines_.begin(), machines_.end(), [this](const auto& machine) {
+           return actions_.at(machine.first).state == kAwaitingApproval;
+         });
+}
+
 /// Begins what may begin, drops what cannot any more, and retires what has ended. In order of id, which is
 /// plan order: a prerequisite is settled before what waits for it.
 void Executor::settle(Step& here) {

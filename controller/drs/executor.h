@@ -48,8 +48,10 @@ class Executor {
   Executor& operator=(Executor&&) noexcept;
   ~Executor();
 
-  /// After a restart: open actions from the journal, before anything else. They are resolved by asking, from
-  /// the next on_tick on, and nothing is sent that could start work:
+  /// Open actions of a former executor, before anything else. They are resolved by asking, from the next on_tick on,
+  /// and nothing is sent that could start work. After a restart they come from the journal, and the term is a new
+  /// one. Within a process the term may stay: an agent remembers the ids that it has refused, and whatever the former
+  /// executor has sent is in front of the question on the same way.
   /// - intended, reserving: no Set* or Migrate has left (its transition would be journalled), so they expire,
   /// and the
   ///   room that may have been reserved is released.
@@ -86,6 +88,11 @@ class Executor {
   /// Open actions and the last ended ones, by id.
   const std::map<ActionId, ActionRecord>& actions() const { return actions_; }
   std::vector<ham::InFlight> in_flight() const;
+  /// No action is open but those that await approval, and no host is to give room back: another executor that adopts
+  /// the open ones, and goes on with these ids, goes on as this one would.
+  bool quiet() const;
+  std::uint64_t next_action_id() const { return next_action_id_; }
+  std::uint64_t next_command_id() const { return next_command_id_; }
 
  private:
   /// Room at a host that did not confirm its release before the action ended.

@@ -16,7 +16,16 @@
 
 namespace proteus::store {
 
-/// A controller process began. Its policy and options are part of what replay needs.
+/// An action that ended before a run began, as far as the run's decisions look back at it.
+struct EndedAction {
+  VmId vm;
+  HostId source;  ///< of a migration; else empty
+  HostId target;  ///< likewise
+  Timestamp ended;
+  bool verified = false;
+  bool operator==(const EndedAction&) const = default;
+};
+/// A run began: a controller process did, or one renewed itself. Policy and options are part of what replay needs.
 struct Started {
   std::string version;
   std::string controller;
@@ -26,12 +35,22 @@ struct Started {
   std::uint64_t next_action_id = 1;
   std::uint64_t next_command_id = 1;
   std::uint64_t warm_from_lsn = 0;         ///< stored telemetry from here on was read again before starting; 0: none
-  std::vector<drs::ActionRecord> adopted;  ///< actions that the previous process left open
-  std::vector<HostId> maintenance;         ///< as left by the previous process, sorted
+  std::vector<drs::ActionRecord> adopted;  ///< actions that the run before left open
+  std::vector<HostId> maintenance;         ///< as left by the run before, sorted
   bool paused = false;
   std::string calendar_toml;  ///< empty: none
-  /// ForecastState and ProfileState entries that follow, before the telemetry read again counts.
+  /// ForecastState and ProfileState entries that follow, before the telemetry read again counts. Of a renewal: that
+  /// stand in front of this entry.
   std::uint32_t restored_entries = 0;
+  /// The telemetry read again reached to here; what lies behind it comes with the first cycle. 0: all received before
+  /// this entry, and nothing comes later.
+  std::uint64_t warm_through_lsn = 0;
+  bool warm_in_steps = false;  ///< a round of forecasting began with each step of the telemetry read again
+  /// Not 0: a renewal. ForecastState, ProfileState and SignalInput entries from here up to this one count for it.
+  std::uint64_t restored_from_lsn = 0;
+  std::vector<EndedAction> ended;    ///< sorted by VM; moves of the last hour, and the last action of each VM
+  std::vector<HostId> emptying;      ///< hosts that the decision before was emptying, sorted
+  std::vector<HostId> commandable;   ///< hosts whose agents take commands already, sorted
 };
 /// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
 /// happened.
@@ -63,7 +82,7 @@ struct SignalInput {
   std::string by;  ///< who, for the audit trail
 };
 /// Forecasting as an earlier run left it, read back at the start. An input; follows Started, which says how many there
-/// are.
+/// are, or stands in front of it if that is a renewal's.
 struct ForecastState {
   std::vector<forecast::SeriesState> series;
   std::vector<forecast::SignalPush> signals;
@@ -93,6 +112,12 @@ struct JournalEntry {
   Timestamp time;  ///< controller's clock
   JournalPayload payload;
 };
+
+/// A state that a run rests on. It is as large as all that it was made of, and of no use without the telemetry that
+/// came after it, so it does not outlive that.
+inline bool is_state(const JournalPayload& payload) {
+  return std::holds_alternative<ForecastState>(payload) || std::holds_alternative<ProfileState>(payload);
+}
 
 /// Cap'n Proto bytes of schemas/journal.capnp, canonical: equal entries give equal bytes.
 std::string encode(const JournalEntry& entry);

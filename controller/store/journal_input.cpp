@@ -24,6 +24,26 @@ void fill(schema::ForecastState::Series::Builder to, const forecast::SeriesState
   to.setState({reinterpret_cast<const capnp::byte*>(from.bytes.data()), from.bytes.size()});
 }
 
+void fill(schema::Started::EndedAction::Builder to, const EndedAction& from) {
+  JOURNAL_SET_TEXT(to, Vm, from.vm.value);
+  JOURNAL_SET_TEXT(to, Source, from.source.value);
+  JOURNAL_SET_TEXT(to, Target, from.target.value);
+  to.setEndedNs(to_unix_ns(from.ended));
+  to.setVerified(from.verified);
+}
+
+namespace {
+
+void fill_hosts(capnp::List<capnp::Text>::Builder to, const std::vector<HostId>& from) {
+  for (unsigned i = 0; i < to.size(); ++i) to.set(i, text(from[i].value));
+}
+
+std::vector<HostId> read_hosts(capnp::List<capnp::Text>::Reader from) {
+  return read_list(from, [](capnp::Text::Reader host) { return HostId(read_text(host)); });
+}
+
+}  // namespace
+
 void fill(schema::Started::Builder to, const Started& from) {
   JOURNAL_SET_TEXT(to, Version, from.version);
   JOURNAL_SET_TEXT(to, Controller, from.controller);
@@ -34,13 +54,17 @@ void fill(schema::Started::Builder to, const Started& from) {
   to.setNextCommandId(from.next_command_id);
   to.setWarmFromLsn(from.warm_from_lsn);
   JOURNAL_SET_LIST(to, Adopted, from.adopted, fill);
-  if (!from.maintenance.empty()) {
-    auto hosts = to.initMaintenance(static_cast<unsigned>(from.maintenance.size()));
-    for (unsigned i = 0; i < hosts.size(); ++i) hosts.set(i, text(from.maintenance[i].value));
-  }
+  const auto count = [](const std::vector<HostId>& hosts) { return static_cast<unsigned>(hosts.size()); };
+  if (!from.maintenance.empty()) fill_hosts(to.initMaintenance(count(from.maintenance)), from.maintenance);
   to.setPaused(from.paused);
   JOURNAL_SET_TEXT(to, CalendarToml, from.calendar_toml);
   to.setRestoredEntries(from.restored_entries);
+  to.setWarmThroughLsn(from.warm_through_lsn);
+  to.setWarmInSteps(from.warm_in_steps);
+  to.setRestoredFromLsn(from.restored_from_lsn);
+  JOURNAL_SET_LIST(to, Ended, from.ended, fill);
+  if (!from.emptying.empty()) fill_hosts(to.initEmptying(count(from.emptying)), from.emptying);
+  if (!from.commandable.empty()) fill_hosts(to.initCommandable(count(from.commandable)), from.commandable);
 }
 
 void fill(schema::Cycle::Builder to, const Cycle& from) {
@@ -88,6 +112,11 @@ void fill(schema::ProfileState::Builder to, const ProfileState& from) {
   JOURNAL_SET_LIST(to, Records, from.records, fill);
 }
 
+EndedAction read_ended(schema::Started::EndedAction::Reader from) {
+  return {VmId(read_text(from.getVm())), HostId(read_text(from.getSource())), HostId(read_text(from.getTarget())),
+          from_unix_ns(from.getEndedNs()), from.getVerified()};
+}
+
 Started read_started(schema::Started::Reader from) {
   Started to;
   to.version = read_text(from.getVersion());
@@ -99,10 +128,16 @@ Started read_started(schema::Started::Reader from) {
   to.next_command_id = from.getNextCommandId();
   to.warm_from_lsn = from.getWarmFromLsn();
   to.adopted = read_list(from.getAdopted(), read_record);
-  to.maintenance = read_list(from.getMaintenance(), [](capnp::Text::Reader host) { return HostId(read_text(host)); });
+  to.maintenance = read_hosts(from.getMaintenance());
   to.paused = from.getPaused();
   to.calendar_toml = read_text(from.getCalendarToml());
   to.restored_entries = from.getRestoredEntries();
+  to.warm_through_lsn = from.getWarmThroughLsn();
+  to.warm_in_steps = from.getWarmInSteps();
+  to.restored_from_lsn = from.getRestoredFromLsn();
+  to.ended = read_list(from.getEnded(), read_ended);
+  to.emptying = read_hosts(from.getEmptying());
+  to.commandable = read_hosts(from.getCommandable());
   return to;
 }
 

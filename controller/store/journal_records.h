@@ -42,6 +42,7 @@ drs::ActionRecord read_record(schema::ActionRecord::Reader from);
 // What a decision followed from
 void fill(schema::Signal::Builder to, const forecast::SignalPush& from);
 void fill(schema::ForecastState::Series::Builder to, const forecast::SeriesState& from);
+void fill(schema::Started::EndedAction::Builder to, const EndedAction& from);
 void fill(schema::Started::Builder to, const Started& from);
 void fill(schema::Cycle::Builder to, const Cycle& from);
 void fill(schema::AgentPresence::Builder to, const AgentPresence& from);
@@ -51,6 +52,7 @@ void fill(schema::ForecastState::Builder to, const ForecastState& from);
 void fill(schema::LearningState::Builder to, const LearningState& from);
 void fill(schema::ProfileState::Record::Builder to, const profile::SavedRecord& from);
 void fill(schema::ProfileState::Builder to, const ProfileState& from);
+EndedAction read_ended(schema::Started::EndedAction::Reader from);
 Started read_started(schema::Started::Reader from);
 forecast::SignalPush read_signal(schema::Signal::Reader from);
 forecast::SeriesState read_series(schema::ForecastState::Series::Reader from);

@@ -94,6 +94,10 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
       case Family::kRaw: return below(keys::parse_lsn_key(view_of(key)), expiry_->raw_floor_lsn);
       case Family::kJournal: {
         const auto lsn = keys::parse_lsn_key(view_of(key));
+        if (below(lsn, expiry_->raw_floor_lsn)) {
+          const auto entry = keys::parse_journal_value(view_of(value));
+          if (entry && keys::is_state_kind(entry->kind)) return true;
+        }
         return below(lsn, expiry_->journal_floor_lsn) && !expiry_->kept.contains(*lsn);
       }
       case Family::kFrame: {

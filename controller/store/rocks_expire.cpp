@@ -52,7 +52,7 @@ class Walk {
         break;
       }
       floor_lsn = entry->lsn + 1;
-      entries += 1;
+      if (!entry->is_state) entries += 1;
       bytes += entry->bytes;
     }
     return cursor.status();
@@ -63,6 +63,7 @@ class Walk {
     std::uint64_t lsn = 0;
     Timestamp time;
     std::uint64_t bytes = 0;
+    bool is_state = false;  // not counted: it goes before its time
   };
 
   bool is_ahead(const Entry& entry) const { return entry.time > to_.now + kAhead; }
@@ -77,7 +78,7 @@ class Walk {
     }
     const auto entry = keys::parse_journal_value(cursor.value());
     if (!entry) return entry.error();
-    return Entry{*lsn, entry->time, 0};
+    return Entry{*lsn, entry->time, 0, keys::is_state_kind(entry->kind)};
   }
 
   /// The first after `lsn` that does not lie ahead, about: however many do, few are looked at. 0 if it is young or

@@ -183,7 +183,7 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
     } else if (std::holds_alternative<Started>(entry.payload)) {
       batch.put(Family::kMeta, keys::started_key(entry.lsn), keys::started_value(entry.time));
     }
-    next.appended.journal_entries += 1;
+    if (!is_state(entry.payload)) next.appended.journal_entries += 1;
   }
   batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
   if (const Status status = db_->write(batch); !status) {
@@ -204,6 +204,24 @@ Result<std::optional<std::uint64_t>> RocksStore::last_sequence(const HostId& hos
   const auto newest = keys::parse_newest_value(**value);
   if (!newest) return with_context(newest.error(), "last sequence of " + host.value);
   return std::optional<std::uint64_t>(newest->sequence);
+}
+
+Result<std::map<HostId, Timestamp>> RocksStore::last_heard() const {
+  const std::uint64_t floor_lsn = floors().raw_lsn;
+  std::map<HostId, Timestamp> heard;
+  RocksDb::Cursor cursor = db_->cursor(Family::kMeta);
+  for (cursor.seek(keys::kNewestPrefix); cursor.valid() && cursor.key().starts_with(keys::kNewestPrefix);
+       cursor.next()) {
+    const auto boot = keys::parse_newest_key(cursor.key());
+    if (!boot) return boot.error();
+    const auto newest = keys::parse_newest_value(cursor.value());
+    if (!newest) return newest.error();
+    if (newest->lsn < floor_lsn) continue;
+    Timestamp& last = heard[boot->host];
+    last = std::max(last, newest->received);
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  return heard;
 }
 
 RocksStore::Floors RocksStore::floors() const {

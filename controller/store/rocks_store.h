@@ -27,6 +27,7 @@ class RocksStore final : public Store {
   Status append(std::vector<RawMessage>& messages) override;
   Status append(std::vector<JournalEntry>& entries) override;
   Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const override;
+  Result<std::map<HostId, Timestamp>> last_heard() const override;
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override;
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override;
   Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const override;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,10 @@ class Store {
   /// kCorrupt.
   virtual Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const = 0;
 
+  /// When the newest stored frame of each host was received; hosts whose frames have all expired are not there.
+  /// Errors: kUnavailable, kCorrupt.
+  virtual Result<std::map<HostId, Timestamp>> last_heard() const = 0;
+
   /// Everything with received/time in [from, to), merged in lsn order, beginning with the catalogs and base frames that
   /// the first frames need (they are older than `from`, and only there for decoding). Return false from a callback to
   /// stop. Errors: kCorrupt.
@@ -86,7 +91,8 @@ class Store {
   virtual Status visit_models(const std::string& prefix, const ModelVisitor& visit) const = 0;
   virtual Status erase_models(const std::vector<std::string>& keys) = 0;
 
-  /// Deletes what is past its retention, except open actions and the last Started. Call it every few minutes: it
+  /// Deletes what is past its retention, except open actions and the last Started. The states that runs rest on
+  /// (is_state) go with the telemetry of their time, long before the rest of the journal. Call it every few minutes: it
   /// reads what has become old since. It stops at the first in lsn order that is young; what
   /// is stamped an hour ahead of `now` and more is as old as what was stored after it. `now` must be right: the age of
   /// everything is told by it.
@@ -96,7 +102,7 @@ class Store {
   struct Figures {
     std::uint64_t raw_messages = 0;
     std::uint64_t raw_bytes = 0;
-    std::uint64_t journal_entries = 0;
+    std::uint64_t journal_entries = 0;  ///< without the states that runs rest on
     std::uint64_t disk_bytes = 0;
     std::string series_problem;  ///< why pages are not written now; empty: they are
   };

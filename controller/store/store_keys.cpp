@@ -168,6 +168,12 @@ Result<JournalValue> parse_journal_value(std::string_view value) {
   return parsed;
 }
 
+bool is_state_kind(std::uint8_t kind) {
+  static const auto forecasts = static_cast<std::uint8_t>(JournalPayload(ForecastState{}).index());
+  static const auto profile = static_cast<std::uint8_t>(JournalPayload(ProfileState{}).index());
+  return kind == forecasts || kind == profile;
+}
+
 std::int64_t second_of(Timestamp time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }

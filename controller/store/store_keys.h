@@ -108,6 +108,8 @@ struct JournalValue {
   std::string_view bytes;
 };
 Result<JournalValue> parse_journal_value(std::string_view value);
+/// Of JournalValue::kind: whether is_state() holds for such an entry.
+bool is_state_kind(std::uint8_t kind);
 
 /// The second that a time belongs to in the time family.
 std::int64_t second_of(Timestamp time);

@@ -157,9 +157,11 @@ Result<bool> give_out_raw(std::uint64_t lsn, std::string_view value, const ScanR
   return visitor.raw(*message);
 }
 
-Result<bool> give_out_journal(std::string_view value, const ScanRange& range, const Store::Visitor& visitor) {
+Result<bool> give_out_journal(std::uint64_t lsn, std::string_view value, const ScanRange& range,
+                              const Store::Visitor& visitor) {
   const auto parsed = keys::parse_journal_value(value);
   if (!parsed) return parsed.error();
+  if (lsn < range.raw_floor_lsn && keys::is_state_kind(parsed->kind)) return true;  // expired, if still on the disk
   if (!within(range, parsed->time)) return true;
   const auto entry = decode_journal_entry(parsed->bytes);
   if (!entry) return entry.error();
@@ -231,7 +233,7 @@ Status scan(const RocksDb& db, const RocksDb::View& view, const ScanRange& range
     if (!*raw_lsn && !*journal_lsn) return {};
     const bool take_raw = *raw_lsn && (!*journal_lsn || **raw_lsn < **journal_lsn);
     const auto more = take_raw ? give_out_raw(**raw_lsn, raw.value(), range, visitor)
-                               : give_out_journal(journal.value(), range, visitor);
+                               : give_out_journal(**journal_lsn, journal.value(), range, visitor);
     if (!more) return more.error();
     if (!*more) return {};
     take_raw ? raw.next() : journal.next();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,6 +25,7 @@ class FullJournal final : public store::Store {
   Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const override {
     return store_->last_sequence(host, boot_id);
   }
+  Result<std::map<HostId, Timestamp>> last_heard() const override { return store_->last_heard(); }
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override {
     return store_->scan(from, to, visitor);
   }

@@ -57,13 +57,22 @@ class MemoryStore final : public store::Store {
     if (entry == last_.end() || entry->second == 0) return std::optional<std::uint64_t>();
     return std::optional(entry->second);
   }
+  Result<std::map<HostId, Timestamp>> last_heard() const override {
+    std::map<HostId, Timestamp> heard;
+    for (const store::RawMessage& message : raw()) {
+      if (message.sequence != 0) heard[message.host] = std::max(heard[message.host], message.received);
+    }
+    return heard;
+  }
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override {
+    if (!visitor.raw) return {};
     for (const store::RawMessage& message : raw()) {
       if (message.received >= from && message.received < to && !visitor.raw(message)) break;
     }
     return {};
   }
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override {
+    if (!visitor.raw) return {};
     for (const store::RawMessage& message : raw()) {
       if (message.lsn >= from_lsn && message.lsn < to_lsn && !visitor.raw(message)) break;
     }

@@ -347,6 +347,42 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   EXPECT_EQ(next, 3004u);  // numbers are never used again
 }
 
+TEST_F(RocksStoreTest, StatesExpireWithTheTelemetryOfTheirTime) {
+  options_.raw_retention = hours(1);
+  reopen();
+  add(kStart, store::ForecastState{});
+  add(kStart, store::ProfileState{});
+  add(kStart, Cycle{1, 0, 0});
+  add(frame("h1", 1, 1, 0, kStart));
+  add(kStart, store::ForecastState{});  // of a run that telemetry is left of
+  add(frame("h1", 1, 2, 0, kStart + hours(2)));
+  EXPECT_EQ(store_->figures().journal_entries, 1u) << "they are not counted";
+  const auto states = [&] {
+    int count = 0;
+    EXPECT_TRUE(store_->scan_lsn(0, UINT64_MAX, {.raw = nullptr, .journal = [&](const JournalEntry& entry) {
+                                                   if (is_state(entry.payload)) ++count;
+                                                   return true;
+                                                 }}));
+    return count;
+  };
+  EXPECT_EQ(states(), 3);
+  ASSERT_TRUE(store_->expire(kStart + hours(2)));
+  EXPECT_EQ(states(), 1);
+  EXPECT_EQ(store_->figures().journal_entries, 1u);
+}
+
+TEST_F(RocksStoreTest, HostsAreHeardOfUntilTheirTelemetryHasExpired) {
+  options_.raw_retention = hours(1);
+  reopen();
+  add(frame("h1", 1, 1, 0, kStart));
+  add(frame("h2", 1, 1, 0, kStart + seconds(5)));
+  add(frame("h1", 2, 1, 0, kStart + hours(2)));
+  EXPECT_EQ(*store_->last_heard(), (std::map<HostId, Timestamp>{{HostId("h1"), kStart + hours(2)},
+                                                                {HostId("h2"), kStart + seconds(5)}}));
+  ASSERT_TRUE(store_->expire(kStart + hours(3)));
+  EXPECT_EQ(*store_->last_heard(), (std::map<HostId, Timestamp>{{HostId("h1"), kStart + hours(2)}}));
+}
+
 TEST_F(RocksStoreTest, WhatAClockThatWasAheadHasStampedExpiresWithWhatCameAfterIt) {
   options_.raw_retention = hours(1);
   options_.journal_retention = hours(1);
