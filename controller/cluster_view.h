@@ -15,6 +15,7 @@
 #include "controller/profile/host_learner.h"
 #include "controller/profile/move_accuracy.h"
 #include "controller/profile/saved_state.h"
+#include "controller/store/journal.h"
 
 namespace proteus::controller {
 
@@ -56,6 +57,11 @@ class ClusterView {
   /// to do.
   void on_action_end(const ham::Action& action, Timestamp when, bool verified);
 
+  /// Actions that ended, as far as decisions look back at them, sorted by VM; and those that another view tells of. Of
+  /// VMs that are not known nothing is taken but that they moved.
+  std::vector<store::EndedAction> ended() const;
+  void restore_ended(const std::vector<store::EndedAction>& ended);
+
   /// Everything a decision looks at, except in_flight and paused, which the drs knows. Written into the memory of a
   /// state that nobody holds any more, where only what has changed is written anew.
   std::shared_ptr<ham::ClusterState> state(Timestamp now);
@@ -73,6 +79,8 @@ class ClusterView {
   /// Dispatches of a VM's vCPUs by run-queue latency (bucket b: 2^b … 2^(b+1) ns), summed over its hosts since this
   /// object began. Empty for a VM without that lane.
   std::map<VmId, std::vector<std::int64_t>> run_queue_latency() const;
+  /// Counts on from what another object has counted. No decision depends on it.
+  void take_run_queue_latency(const ClusterView& before);
   std::vector<HostId> maintenance() const;
   /// Empty if no VM has this name or UUID.
   VmId find_vm(const std::string& name_or_uuid) const;

@@ -133,6 +133,13 @@ std::map<VmId, std::vector<std::int64_t>> ClusterView::run_queue_latency() const
   return histograms;
 }
 
+void ClusterView::take_run_queue_latency(const ClusterView& before) {
+  for (auto& [id, vm] : vms_) {
+    const auto counted = before.vms_.find(id);
+    if (counted != before.vms_.end()) vm.latency = counted->second.latency;
+  }
+}
+
 Timestamp ClusterView::last_frame_time(const HostId& host) const {
   const auto found = hosts_.find(host);
   return found == hosts_.end() ? Timestamp{} : found->second.last_time;

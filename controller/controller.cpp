@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "common/log.h"
@@ -72,8 +73,10 @@ Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options
   }
   if (Status restored = controller->restore_forecasts(); !restored) return restored.error();
   if (Status restored = controller->restore_profile(); !restored) return restored.error();
-  if (Status restored = controller->restore_learning(); !restored) return restored.error();
   if (Status warm = controller->warm_up(); !warm) return warm.error();
+  if (Status looked = controller->look_back(); !looked) return looked.error();
+  controller->pipeline_->begin(controller->started_);
+  if (Status restored = controller->restore_learning(); !restored) return restored.error();
   if (Status written = controller->commit(controller->started_, {}, controller->started_at_); !written) {
     return with_context(written.error(), "journal the beginning");
   }
@@ -99,39 +102,49 @@ Controller::Controller(ControllerOptions options, ham::Policy policy, store::Sto
       clock_(clock),
       queues_(queues),
       started_(std::move(started)),
-      pipeline_(options_.pipeline, std::move(policy), started_),
-      started_at_(clock.now()) {
+      pipeline_(std::make_shared<Pipeline>(options_.pipeline, std::move(policy), started_)),
+      started_at_(clock.now()),
+      run_begun_(started_at_) {
   const auto wake = [this] { wakeup_.notify(); };
   queues_.samples.on_push(wake);
   queues_.events.on_push(wake);
   queues_.requests.on_push(wake);
-  pipeline_.on_forecasts_done(wake);
+  pipeline_->on_forecasts_done(wake);
 }
 
 Controller::~Controller() = default;
 
 Status Controller::warm_up() {
   const forecast::EngineOptions& engine = options_.pipeline.view.forecast;
-  const Timestamp from = started_at_ - engine.step * engine.history_steps;
-  wire::TelemetryReader reader;
-  std::uint64_t frames = 0;
+  Timestamp from = started_at_ - engine.step * engine.history_steps;
+  if (forecasts_restored_) {
+    const Result<std::map<HostId, Timestamp>> heard = store_.last_heard();
+    if (!heard) return heard.error();
+    from = warm_up_from(*forecasts_restored_, from, engine.step, *heard);
+  }
+  store::Store::Visitor first;
+  first.raw = [&](const store::RawMessage& message) {
+    if (message.received < from) return true;  // only there for decoding what follows
+    started_.warm_from_lsn = message.lsn;
+    return false;
+  };
+  if (Status read = store_.scan(from, started_at_, first); !read) {
+    return with_context(read.error(), "read stored telemetry");
+  }
+  if (started_.warm_from_lsn == 0) return {};
+  started_.warm_in_steps = forecasts_restored_.has_value();
+  WarmUp warm_up(*pipeline_, started_.warm_from_lsn, engine.step, started_.warm_in_steps);
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
-    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
-    if (message.received < from) return true;  // only there for decoding what follows; replay does not count it either
-    if (started_.warm_from_lsn == 0) started_.warm_from_lsn = message.lsn;
-    frames_through_lsn_ = message.lsn;
-    if (sample && *sample) {
-      pipeline_.on_sample(**sample, message.received);
-      pipeline_.catch_up();
-      ++frames;
-    }
+    warm_up.take(message.lsn, message.received, message.host, message.bytes);
     return true;
   };
-  visitor.journal = [](const store::JournalEntry&) { return true; };
-  if (Status read = store_.scan(from, started_at_, visitor); !read)
+  if (Status read = store_.scan_lsn(started_.warm_from_lsn, std::numeric_limits<std::uint64_t>::max(), visitor);
+      !read) {
     return with_context(read.error(), "read stored telemetry");
-  if (frames > 0) log::info("forecasts warmed up from {} stored frames", frames);
+  }
+  frames_through_lsn_ = started_.warm_through_lsn = warm_up.through_lsn();
+  if (warm_up.frames_count() > 0) log::info("forecasts warmed up from {} stored frames", warm_up.frames_count());
   return {};
 }
 
@@ -146,21 +159,24 @@ void Controller::run(const Surroundings& surroundings) {
       take_requests();
       take_samples();
       if (!cycle_due(clock_.now())) continue;
-      pipeline_.begin_cycle();
+      follow_renewal(clock_.now());
+      pipeline_->begin_cycle();
       cycle_begun_ = clock_.now();
     }
     // The forecasts of what has just been taken in are waited for, but not for long.
     const Nanoseconds waited = clock_.now() - *cycle_begun_;
-    if (pipeline_.forecasts_behind() > 0 && waited >= Nanoseconds{0} && waited < kForecastWait) continue;
+    if (pipeline_->forecasts_behind() > 0 && waited >= Nanoseconds{0} && waited < kForecastWait) continue;
     cycle_begun_.reset();
     run_cycle();
   }
   keep_profile(clock_.now(), true);
+  renewal_.reset();
 }
 
 void Controller::take_samples() {
   while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
-    pipeline_.on_sample(item->sample, item->received);
+    pipeline_->on_sample(item->sample, item->received);
+    if (keeping_samples_) kept_samples_.push_back(*item);
     frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
     last_reported_[item->host] = item->received;
     reported_since_cycle_[item->host] = item->received;
@@ -197,8 +213,8 @@ void Controller::run_cycle() {
   cycle.number = ++cycle_number_;
   cycle.seed = cycle.number;
   cycle.frames_through_lsn = frames_through_lsn_;
-  cycle.forecasts_behind = pipeline_.forecasts_behind();
-  PipelineOutput output = pipeline_.run_cycle(cycle, now);
+  cycle.forecasts_behind = pipeline_->forecasts_behind();
+  PipelineOutput output = pipeline_->run_cycle(cycle, now);
   if (Status written = commit(cycle, std::move(output), now); !written) {
     log::error("cycle {}: {}; no command is sent", cycle.number, written.error().message);
   }
@@ -206,6 +222,7 @@ void Controller::run_cycle() {
   keep_profile(now);
   const auto took = std::chrono::steady_clock::now() - begun;
   publish_snapshot(now, std::chrono::duration_cast<Nanoseconds>(took));
+  begin_renewal(now);
 }
 
 Status Controller::commit(store::JournalPayload input, PipelineOutput output, Timestamp time) {
@@ -254,6 +271,7 @@ Status Controller::flush() {
           outcome->acting ? "acts" : "watches");
     }
   }
+  if (!unwritten_.empty()) last_journal_lsn_ = unwritten_.back().lsn;
   unwritten_.clear();
   for (Command& command : unsent_) {
     const std::uint64_t id = command.id;
@@ -271,13 +289,13 @@ void Controller::take_events() {
     const Timestamp now = clock_.now();
     Status written;
     if (const auto* presence = std::get_if<store::AgentPresence>(&event->what)) {
-      pipeline_.on_presence(*presence);
+      pipeline_->on_presence(*presence);
       log::info("{} {}{}{}", presence->host.value, presence->commandable ? "takes commands" : "takes no commands",
                 presence->reason.empty() ? "" : ": ", presence->reason);
       written = commit(*presence, {}, now);
     } else {
       const Update& update = std::get<Update>(event->what);
-      PipelineOutput output = pipeline_.on_update(update, now);
+      PipelineOutput output = pipeline_->on_update(update, now);
       unacknowledged_.push_back(update);
       written = commit(update, std::move(output), now);
     }
@@ -286,7 +304,7 @@ void Controller::take_events() {
 }
 
 void Controller::take_requests() {
-  while (std::optional<Request> request = queues_.requests.try_pop()) request->run(pipeline_);
+  while (std::optional<Request> request = queues_.requests.try_pop()) request->run(*pipeline_);
 }
 
 void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
@@ -295,15 +313,16 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   made->version = PROTEUS_VERSION;
   made->term = started_.term;
   made->started_at = started_at_;
+  made->run_begun_at = run_begun_;
   made->cycle_time = cycle_time;
   made->cycle = cycle_number_;
   made->cycle_duration = duration;
-  made->paused = pipeline_.paused();
-  made->policy = pipeline_.policy().name;
-  made->automation = pipeline_.policy().automation;
-  made->state = pipeline_.last_state();
-  made->decision = pipeline_.last_decision();
-  const auto& actions = pipeline_.executor().actions();
+  made->paused = pipeline_->paused();
+  made->policy = pipeline_->policy().name;
+  made->automation = pipeline_->policy().automation;
+  made->state = pipeline_->last_state();
+  made->decision = pipeline_->last_decision();
+  const auto& actions = pipeline_->executor().actions();
   std::size_t ended_left = kActionsShown;
   for (auto action = actions.rbegin(); action != actions.rend(); ++action) {
     if (drs::is_final(action->second.state)) {
@@ -312,11 +331,14 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
     }
     made->actions.push_back(action->second);
   }
+  for (auto action = ended_before_.rbegin(); action != ended_before_.rend() && ended_left > 0; ++action, --ended_left) {
+    if (!actions.contains(action->action.id)) made->actions.push_back(*action);
+  }
   std::reverse(made->actions.begin(), made->actions.end());
-  made->run_queue_latency = pipeline_.view().run_queue_latency();
-  if (pipeline_.learning() != nullptr) made->learning = pipeline_.learning()->report();
-  made->forecasts_behind = pipeline_.forecasts_behind();
-  made->forecasts_shed_count = pipeline_.view().forecasts().shed_count();
+  made->run_queue_latency = pipeline_->view().run_queue_latency();
+  if (pipeline_->learning() != nullptr) made->learning = pipeline_->learning()->report();
+  made->forecasts_behind = pipeline_->forecasts_behind();
+  made->forecasts_shed_count = shed_before_ + pipeline_->view().forecasts().shed_count();
   if (surroundings_ != nullptr) {
     const ingest::IngestStatus status = surroundings_->ingest_status();
     made->frames_count = status.frames;

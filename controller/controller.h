@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "controller/ingest/agent_link.h"
 #include "controller/ingest/ingest.h"
 #include "controller/pipeline.h"
+#include "controller/renewal.h"
 #include "controller/store/store.h"
 
 namespace proteus::controller {
@@ -39,11 +41,17 @@ struct ControllerOptions {
   Nanoseconds forecast_save_interval =
       std::chrono::minutes(15);  ///< in which each shard of the forecasts is stored once
   std::string learned = {};      ///< what to begin with if the store holds nothing: ham::learning::Agent::save()
+  /// How long the store keeps telemetry: a run older than a quarter of that is renewed, so that there is always a
+  /// beginning of which all is kept. Less than six steps of the forecasts: runs are not renewed.
+  Nanoseconds raw_retention{};
 };
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
 /// Invariant: an input and its consequences are one synced write; no command leaves before that write is durable.
 /// If the journal cannot be written, nothing is sent and nothing is decided until it can.
+/// A replay can only begin where a run does, with the telemetry that the run read again then. So that there is such a
+/// beginning however long the process is up, its run is renewed now and then: the next run's pipeline is made beside
+/// the one that decides (renewal.h), and takes over between two cycles.
 /// Thread: run() is the pipeline's thread; Backend's methods from any.
 class Controller final : public api::Backend {
  public:
@@ -80,6 +88,8 @@ class Controller final : public api::Backend {
              store::Started started);
 
   Status warm_up();
+  /// What ended not long ago, and which hosts were being emptied, as the journal says.
+  Status look_back();
   Status restore_forecasts();
   Status restore_profile();
   Status restore_learning();
@@ -96,6 +106,15 @@ class Controller final : public api::Backend {
   void take_samples();
   bool cycle_due(Timestamp now) const;
   void run_cycle();
+  /// Begins a renewal, if it is time for one. After a cycle, when all signals have been handed over.
+  void begin_renewal(Timestamp now);
+  /// Gives the renewal what it waits for, and takes what it has made if this is a good moment. Between two cycles.
+  void follow_renewal(Timestamp now);
+  bool calm(Timestamp now) const;
+  void take_over(Renewal::Made made, Timestamp now);
+  void end_renewal();
+  /// The pipeline for a thread other than its own: its forecasts are any thread's.
+  std::shared_ptr<const Pipeline> any_pipeline() const;
   /// The input and what it caused, in one synced write, then the commands. What cannot be written waits, in order, and
   /// its commands with it.
   Status commit(store::JournalPayload input, PipelineOutput output, Timestamp time);
@@ -115,8 +134,21 @@ class Controller final : public api::Backend {
   // The pipeline's thread only.
   const Surroundings* surroundings_ = nullptr;  // null before run(): nothing is sent yet
   store::Started started_;
-  Pipeline pipeline_;
+  std::shared_ptr<Pipeline> pipeline_;  // changed under pipeline_mutex_
   Timestamp started_at_;
+  Timestamp run_begun_;  // by the process, or the last renewal
+  std::unique_ptr<Renewal> renewal_;
+  Timestamp renewal_begun_{};
+  std::uint64_t renewal_from_lsn_ = 0;               // first that the journal gave after that
+  std::optional<Timestamp> renewal_ready_;           // since when it waits for a good moment
+  std::vector<store::SignalInput> renewal_signals_;  // taken in since
+  bool renewal_over_ = false;                        // nothing more is wanted of it; its thread is about to end
+  bool keeping_samples_ = false;
+  std::deque<ingest::Ingested> kept_samples_;   // taken in, and perhaps not by the renewal
+  std::optional<Timestamp> renewal_failed_;     // the last, and when
+  std::deque<drs::ActionRecord> ended_before_;  // by runs of this process, the newest last; for people
+  std::uint64_t shed_before_ = 0;               // likewise counted
+  std::uint64_t last_journal_lsn_ = 0;
   std::uint64_t cycle_number_ = 0;
   std::uint64_t frames_through_lsn_ = 0;
   Timestamp last_cycle_{};
@@ -124,6 +156,7 @@ class Controller final : public api::Backend {
   std::map<HostId, Timestamp> reported_since_cycle_;
   std::map<HostId, Timestamp> last_reported_;
   std::optional<Timestamp> cycle_begun_;  // forecasts of what was taken in are being made; nothing else is taken in
+  std::optional<Timestamp> forecasts_restored_;  // as they were then; empty: not, or not known
   std::vector<store::JournalPayload> restored_;  // until it is journalled
   std::optional<store::LearningState> learned_;  // likewise
   std::uint64_t learning_changes_ = 0;           // that unsaved_learning_ held last
@@ -140,6 +173,8 @@ class Controller final : public api::Backend {
   // The saving thread's.
   std::optional<Timestamp> last_save_;
   std::size_t next_shard_ = 0;
+
+  mutable std::mutex pipeline_mutex_;
 
   std::mutex kept_mutex_;
   std::optional<std::string> unsaved_learning_;           // guarded by kept_mutex_

@@ -92,6 +92,7 @@ Status Controller::push(const forecast::SignalPush& push, const std::string& vm_
           fmt::format("more than {} pushes of signals in a second; put more points into one", kPushesPerSecondMax)};
     }
     if (Status taken = pipeline.on_signal(input.push); !taken) return taken.error();
+    if (renewal_ && !renewal_over_) renewal_signals_.push_back(input);
     if (Status written = commit(std::move(input), {}, now); !written) return written.error();
     return true;
   });
@@ -110,7 +111,7 @@ Result<api::SeriesOutlook> Controller::outlook(const std::string& vm_name_or_uui
     return Known{vm->first, vm->second, pipeline.view().cpu_speed_of(vm->first)};
   });
   if (!known) return known.error();
-  Result<forecast::SeriesReport> report = pipeline_.view().forecasts().report(known->vm, resource, clock_.now());
+  Result<forecast::SeriesReport> report = any_pipeline()->view().forecasts().report(known->vm, resource, clock_.now());
   if (!report) {
     return Error{ErrorCode::kNotFound,
                  fmt::format("{} of {} has not been measured yet", forecast::to_string(resource), known->name)};
@@ -136,7 +137,7 @@ Result<std::vector<api::AccuracyReport>> Controller::accuracy(const std::string&
   });
   if (!names) return names.error();
   std::vector<api::AccuracyReport> reports;
-  for (auto& [key, accuracy] : pipeline_.view().forecasts().accuracies()) {
+  for (auto& [key, accuracy] : any_pipeline()->view().forecasts().accuracies()) {
     const auto name = names->find(key.vm);
     if (name != names->end()) reports.push_back({key.vm, name->second, key.resource, std::move(accuracy)});
   }

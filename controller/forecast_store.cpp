@@ -1,5 +1,7 @@
 #include "controller/forecast_store.h"
 
+#include <algorithm>
+#include <charconv>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::string_view kSeriesPrefix = "series/";
 constexpr std::string_view kSignalsKey = "external_signals";  // before "series/": models are fitted with them
+constexpr std::string_view kSavedPrefix = "series_saved/";
 constexpr std::size_t kPieceBytes = 1u << 20;
 
 std::string series_key(std::size_t shard, const forecast::SeriesKey& key) {
@@ -68,7 +71,39 @@ Result<std::vector<store::ForecastState>> load_forecasts(const store::Store& sto
   return pieces;
 }
 
-Status save_forecasts(store::Store& store, const forecast::EnginePool& pool, std::size_t shard) {
+Result<std::optional<Timestamp>> forecasts_saved(const store::Store& store, Timestamp now) {
+  std::size_t shards = 0;
+  std::optional<Timestamp> oldest;
+  const Status read = store.visit_models(std::string(kSavedPrefix), [&](const std::string&, const std::string& value) {
+    std::int64_t ns = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ns);
+    if (error != std::errc() || end != value.data() + value.size() || from_unix_ns(ns) > now) return false;
+    ++shards;
+    oldest = oldest ? std::min(*oldest, from_unix_ns(ns)) : from_unix_ns(ns);
+    return true;
+  });
+  if (!read) return read.error();
+  if (shards != forecast::EnginePool::shard_count()) return std::optional<Timestamp>();
+  return oldest;
+}
+
+Status save_pieces(const forecast::EnginePool& pool, const std::function<Status(store::ForecastState)>& take) {
+  store::ForecastState piece;
+  piece.signals = pool.signals();  // in front: models are fitted with them
+  std::size_t bytes = 0;
+  for (std::size_t shard = 0; shard < forecast::EnginePool::shard_count(); ++shard) {
+    for (forecast::SeriesState& state : pool.save(shard)) {
+      bytes += state.bytes.size();
+      piece.series.push_back(std::move(state));
+      if (bytes < kPieceBytes) continue;
+      if (Status taken = take(std::exchange(piece, {})); !taken) return taken;
+      bytes = 0;
+    }
+  }
+  return piece.series.empty() && piece.signals.empty() ? Status() : take(std::move(piece));
+}
+
+Status save_forecasts(store::Store& store, const forecast::EnginePool& pool, std::size_t shard, Timestamp now) {
   std::vector<std::pair<std::string, std::string>> models;
   std::set<std::string> present;
   for (forecast::SeriesState& state : pool.save(shard)) {
@@ -85,7 +120,8 @@ Status save_forecasts(store::Store& store, const forecast::EnginePool& pool, std
   if (!gone.empty()) {
     if (Status erased = store.erase_models(gone); !erased) return erased;
   }
-  return models.empty() ? Status() : store.put_models(models);
+  models.emplace_back(std::string(kSavedPrefix) + std::to_string(shard), std::to_string(to_unix_ns(now)));
+  return store.put_models(models);
 }
 
 Status save_signals(store::Store& store, const forecast::EnginePool& pool) {
@@ -97,7 +133,8 @@ Status save_signals(store::Store& store, const forecast::EnginePool& pool) {
 Status drop_forecasts(store::Store& store) {
   std::vector<std::string> keys;
   const Status read = store.visit_models("", [&](const std::string& key, const std::string&) {
-    if (key == kSignalsKey || key.starts_with(kSeriesPrefix)) keys.push_back(key);
+    const bool ours = key == kSignalsKey || key.starts_with(kSeriesPrefix) || key.starts_with(kSavedPrefix);
+    if (ours) keys.push_back(key);
     return true;
   });
   if (!read) return read;

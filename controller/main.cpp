@@ -6,6 +6,7 @@
 //   command    command socket                agents; commands <- pipeline agents; events -> pipeline
 //   pipeline   decisions, drs                samples, events, requests    journal; commands -> command; snapshot -> api
 //   forecast-N series of some VMs            rounds of demand             forecasts -> pipeline
+//   renewal    the next run's pipeline       store, forecasts             journal; that pipeline -> pipeline
 //   api, pool  HTTP server                   snapshot, store              requests -> pipeline
 //   main       signals, retention            the clock                    store
 //
@@ -147,8 +148,9 @@ int run(const std::string& config_file) {
   RetentionClock retention(newest->empty() ? std::nullopt : std::optional(newest->front().time));
 
   Queues queues;
-  ControllerOptions options{config.id,    loaded->policy_toml, loaded->calendar_toml,         config.pipeline,
-                            config.cycle, config.gather,       config.forecast_save_interval, loaded->learned};
+  ControllerOptions options{
+      config.id,     loaded->policy_toml,           loaded->calendar_toml, config.pipeline,           config.cycle,
+      config.gather, config.forecast_save_interval, loaded->learned,       config.store.raw_retention};
   Result<std::unique_ptr<Controller>> controller =
       Controller::create(std::move(options), std::move(loaded->policy), **store, clock, queues);
   if (!controller) return fail(kExitFailed, controller.error().message);

@@ -16,13 +16,34 @@ constexpr std::uint32_t kForecastsBehindMax = 120;
 
 Pipeline::Pipeline(PipelineOptions options, ham::Policy policy, const store::Started& started)
     : policy_(std::move(policy)),
+      executor_options_(options.executor),
       view_(options.view),
       executor_(options.executor, started.term, started.next_action_id, started.next_command_id),
-      paused_(started.paused),
-      migration_time_max_(options.executor.migrate_deadline) {
+      paused_(started.paused) {
   if (options.learning) learning_.emplace().explore(options.explore);
+  take_up(started);
+}
+
+void Pipeline::take_up(const store::Started& started) {
+  paused_ = started.paused;
   for (const HostId& host : started.maintenance) view_.set_maintenance(host, true);
   executor_.adopt(started.adopted);
+}
+
+void Pipeline::begin(const store::Started& started) {
+  executor_ = drs::Executor(executor_options_, started.term, started.next_action_id, started.next_command_id);
+  take_up(started);
+  view_.restore_ended(started.ended);
+  emptying_ = started.emptying;
+  for (const HostId& host : started.commandable) on_presence({host, true, ""});
+}
+
+std::vector<HostId> Pipeline::commandable() const {
+  std::vector<HostId> hosts;
+  for (const auto& [host, takes] : commandable_) {
+    if (takes) hosts.push_back(host);
+  }
+  return hosts;
 }
 
 void Pipeline::on_sample(const Sample& sample, Timestamp received) {
@@ -181,12 +202,9 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
   std::shared_ptr<ham::ClusterState> state = view_.state(now);
   state->in_flight = std::move(in_flight);
   state->paused = paused_;
-  state->migration_time_max = migration_time_max_;
-  if (last_decision_ != nullptr) {
-    const std::vector<HostId>& emptying = last_decision_->emptying;
-    for (ham::HostState& host : state->hosts) {
-      host.emptying = std::find(emptying.begin(), emptying.end(), host.id) != emptying.end();
-    }
+  state->migration_time_max = executor_options_.migrate_deadline;
+  for (ham::HostState& host : state->hosts) {
+    host.emptying = std::find(emptying_.begin(), emptying_.end(), host.id) != emptying_.end();
   }
   last_state_ = state;
   if (learning_) {
@@ -212,6 +230,7 @@ PipelineOutput Pipeline::run_cycle(const store::Cycle& cycle, Timestamp now) {
     std::move(taken.journal.begin(), taken.journal.end(), std::back_inserter(out.journal));
     std::move(taken.commands.begin(), taken.commands.end(), std::back_inserter(out.commands));
   }
+  emptying_ = decision->emptying;
   last_decision_ = std::move(decision);
   return out;
 }

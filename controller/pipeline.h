@@ -41,6 +41,11 @@ class Pipeline {
   /// started: the journal entry that describes this run's beginning; its adopted actions are taken up.
   Pipeline(PipelineOptions options, ham::Policy policy, const store::Started& started);
 
+  /// The run begins, with all that `started` says of the run before; once what was restored and read again has been
+  /// taken in, before anything else. Needed if that run left more than actions, or if this object was made before
+  /// `started` was known.
+  void begin(const store::Started& started);
+
   void on_sample(const Sample& sample, Timestamp received);
   void on_presence(const store::AgentPresence& presence);
   PipelineOutput on_update(const Update& update, Timestamp now);
@@ -57,6 +62,8 @@ class Pipeline {
   /// Hands what has been taken in to the forecasting threads. Done by run_cycle(), if it has not been done since the
   /// last; nothing is to be taken in between the two.
   void begin_cycle();
+  /// Between samples that are read again: a round of forecasting begins.
+  void begin_round() { view_.forecasts().begin_round(); }
   /// Rounds of forecasting that have not been worked off.
   std::uint32_t forecasts_behind() const;
   /// Called by a forecasting thread after each round; set it before the first.
@@ -75,6 +82,12 @@ class Pipeline {
   const drs::Executor& executor() const { return executor_; }
   const ham::Policy& policy() const { return policy_; }
   bool paused() const { return paused_; }
+  /// Hosts that the last decision is emptying.
+  const std::vector<HostId>& emptying() const { return emptying_; }
+  /// Hosts whose agents take commands, sorted.
+  std::vector<HostId> commandable() const;
+  /// Counts on where the former pipeline of the same process stops. No decision depends on it.
+  void count_on_from(const Pipeline& before) { view_.take_run_queue_latency(before.view_); }
   /// null: learning is off.
   const ham::learning::Agent* learning() const { return learning_ ? &*learning_ : nullptr; }
 
@@ -83,7 +96,10 @@ class Pipeline {
   void learn_of(const drs::ActionRecord& record, const drs::Transition& transition);
   bool worth_journalling(const ham::Decision& decision, bool acted);
 
+  void take_up(const store::Started& started);
+
   ham::Policy policy_;
+  drs::ExecutorOptions executor_options_;
   ClusterView view_;
   drs::Executor executor_;
   std::optional<ham::learning::Agent> learning_;
@@ -92,11 +108,11 @@ class Pipeline {
   std::vector<forecast::SignalPush> signals_;  // taken in, not handed over yet
   bool cycle_begun_ = false;
   bool paused_;
-  Nanoseconds migration_time_max_;
   std::string last_journalled_label_;
   Timestamp last_journalled_at_{};
   std::shared_ptr<const ham::ClusterState> last_state_;
   std::shared_ptr<const ham::Decision> last_decision_;
+  std::vector<HostId> emptying_;  // hosts that the last decision is emptying
 };
 
 }  // namespace proteus::controller

@@ -14,9 +14,22 @@ constexpr std::size_t kPieceBytes = 1u << 20;
 
 }  // namespace
 
-Result<std::vector<store::ProfileState>> load_profile(const store::Store& store) {
+std::vector<store::ProfileState> profile_pieces(std::vector<profile::SavedRecord> records) {
   std::vector<store::ProfileState> pieces;
   std::size_t piece_bytes = kPieceBytes;
+  for (profile::SavedRecord& record : records) {
+    if (piece_bytes >= kPieceBytes) {
+      pieces.emplace_back();
+      piece_bytes = 0;
+    }
+    piece_bytes += record.name.size() + record.bytes.size();
+    pieces.back().records.push_back(std::move(record));
+  }
+  return pieces;
+}
+
+Result<std::vector<store::ProfileState>> load_profile(const store::Store& store) {
+  std::vector<profile::SavedRecord> records;
   Status trouble;
   const Status read = store.visit_models(std::string(kPrefix), [&](const std::string& key, std::string value) {
     profile::SavedRecord record{key.substr(kPrefix.size()), std::move(value)};
@@ -24,17 +37,12 @@ Result<std::vector<store::ProfileState>> load_profile(const store::Store& store)
       trouble = decoded.error();
       return false;
     }
-    if (piece_bytes >= kPieceBytes) {
-      pieces.emplace_back();
-      piece_bytes = 0;
-    }
-    piece_bytes += record.name.size() + record.bytes.size();
-    pieces.back().records.push_back(std::move(record));
+    records.push_back(std::move(record));
     return true;
   });
   if (!read) return read.error();
   if (!trouble) return trouble.error();
-  return pieces;
+  return profile_pieces(std::move(records));
 }
 
 namespace {

@@ -13,6 +13,8 @@ namespace proteus::controller {
 /// Reads everything, in pieces of about a mebibyte as they are to be journalled. Errors: kCorrupt, kUnsupported if any
 /// of it is damaged or of another version: then all of it is to be left.
 Result<std::vector<store::ProfileState>> load_profile(const store::Store& store);
+/// What load_profile() would read if that were stored.
+std::vector<store::ProfileState> profile_pieces(std::vector<profile::SavedRecord> records);
 /// Stores this and drops what the family holds of other hosts. Errors: the store's.
 Status save_profile(store::Store& store, const profile::SavedProfile& profile);
 /// Drops everything. Errors: the store's.

@@ -25,6 +25,7 @@ struct Snapshot {
   std::string version;
   Term term = 0;
   Timestamp started_at;
+  Timestamp run_begun_at;  ///< then, or when the run was renewed last; recordings begin there
   Timestamp cycle_time;
   std::uint64_t cycle = 0;
   Nanoseconds cycle_duration{};

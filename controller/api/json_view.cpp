@@ -36,6 +36,7 @@ Json payload_json(const store::JournalPayload& payload) {
                         {"version", started.version},
                         {"controller", started.controller},
                         {"term", started.term},
+                        {"renewal", started.restored_from_lsn != 0},
                         {"adopted", adopted},
                         {"paused", started.paused},
                         {"policy", started.policy_toml}};

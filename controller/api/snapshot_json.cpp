@@ -52,6 +52,7 @@ Json status_json(const Snapshot& snapshot) {
       {"version", snapshot.version},
       {"term", snapshot.term},
       {"started_at", to_rfc3339(snapshot.started_at)},
+      {"run_begun_at", to_rfc3339(snapshot.run_begun_at)},
       {"paused", snapshot.paused},
       {"policy", snapshot.policy},
       {"automation", ham::to_string(snapshot.automation)},

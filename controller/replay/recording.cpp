@@ -225,7 +225,8 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   if (!*beginning)
     return Error{ErrorCode::kNotFound, "no controller had begun by then: there is nothing to replay from"};
   const auto& started = std::get<store::Started>((*beginning)->payload);
-  const std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
+  std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
+  if (started.restored_from_lsn != 0) first = std::min(first, started.restored_from_lsn);
 
   Writer writer(path, (*beginning)->time, options.to);
   bool written = true;
@@ -240,7 +241,12 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
     return written = writer.add(message);
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
-    if (entry.time >= options.to || entry.lsn < (*beginning)->lsn) return true;
+    if (entry.time >= options.to) return true;
+    if (entry.lsn < (*beginning)->lsn) {
+      // Of what stands in front of a renewal, what it rests on.
+      const bool rests = store::is_state(entry.payload) || std::holds_alternative<store::SignalInput>(entry.payload);
+      if (!rests || started.restored_from_lsn == 0 || entry.lsn < started.restored_from_lsn) return true;
+    }
     completeness.on_journal(entry);
     return written = writer.add(entry);
   };

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "controller/api/json_view.h"
 #include "controller/pipeline_options.h"
+#include "controller/warm_up.h"
 
 namespace proteus::replay {
 namespace {
@@ -24,7 +26,7 @@ std::string to_line(const store::JournalEntry& entry) {
 
 constexpr std::size_t kTrimEvery = 10'000;
 /// A frame is decoded against those before it, back to a keyframe.
-constexpr Nanoseconds kDecodingSlack = std::chrono::minutes(10);
+constexpr Nanoseconds kDecodingSlack = std::chrono::hours(1);
 
 }  // namespace
 
@@ -53,20 +55,43 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
   }
   Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
   if (!policy) return policy.error();
+  started_ = started;
   if (options_.policy) {
     policy = *options_.policy;
     policy->automation = std::min(policy->automation, ham::Automation::kRecommend);
-    store::Started bare = started;
-    bare.adopted.clear();
-    pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), bare);
-  } else {
-    pipeline_ = std::make_unique<controller::Pipeline>(*options, std::move(*policy), started);
+    started_.adopted.clear();
   }
   begun_ = time;
-  warm_from_lsn_ = started.warm_from_lsn;
-  warm_span_ = options->view.forecast.step * options->view.forecast.history_steps;
-  restored_awaited_ = started.restored_entries;
-  if (restored_awaited_ == 0) warm_up();
+  step_ = options->view.forecast.step;
+  warm_span_ = controller::warm_span(options->view.forecast);
+  const std::vector<store::JournalEntry> ahead = std::exchange(ahead_, {});
+  const bool renewal = started.restored_from_lsn != 0;
+  // A renewal's pipeline was made before it was known what the run before would leave.
+  pipeline_ =
+      std::make_unique<controller::Pipeline>(*options, std::move(*policy), renewal ? store::Started{} : started_);
+  restored_awaited_ = renewal ? 0 : started.restored_entries;
+  if (!renewal) {
+    if (restored_awaited_ == 0) warm_up();
+    return {};
+  }
+  for (const store::JournalEntry& entry : ahead) {
+    if (entry.lsn < started.restored_from_lsn || !store::is_state(entry.payload)) continue;
+    if (Status taken = take_state(entry); !taken) return taken;
+  }
+  warm_up();
+  for (const store::JournalEntry& entry : ahead) {
+    const auto* signal = std::get_if<store::SignalInput>(&entry.payload);
+    // One that finds no room found none in the controller either.
+    if (signal != nullptr && entry.lsn >= started.restored_from_lsn) std::ignore = pipeline_->on_signal(signal->push);
+  }
+  return {};
+}
+
+Status Replayer::take_state(const store::JournalEntry& entry) {
+  if (const auto* profile = std::get_if<store::ProfileState>(&entry.payload)) {
+    return pipeline_->on_profile(*profile, entry.time);
+  }
+  pipeline_->on_restored(std::get<store::ForecastState>(entry.payload), entry.time);
   return {};
 }
 
@@ -74,7 +99,7 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
 void Replayer::keep(const store::RawMessage& message, bool catalog) {
   kept_.push_back({message.lsn, message.received, message.host, message.bytes, catalog});
   if (!warm_span_ || kept_.size() < 2 * kept_after_trim_ + kTrimEvery) return;
-  const Timestamp oldest = message.received - *warm_span_ - kDecodingSlack;
+  const Timestamp oldest = message.received - *warm_span_ - controller::kRenewalTimeMax - kDecodingSlack;
   std::erase_if(kept_, [&](const Kept& kept) { return !kept.catalog && kept.received < oldest; });
   kept_after_trim_ = kept_.size();
 }
@@ -88,17 +113,49 @@ void Replayer::note_names(const std::shared_ptr<const Catalog>& catalog) {
   }
 }
 
+/// Kept messages from `lsn` on, in front of them those that decoding them takes, until the visitor returns false.
+template <typename Visit>
+void Replayer::visit_kept(std::uint64_t lsn, Visit visit) const {
+  const auto first = std::find_if(kept_.begin(), kept_.end(), [lsn](const Kept& kept) { return kept.lsn >= lsn; });
+  if (first == kept_.end()) return;
+  const Timestamp oldest = first->received - kDecodingSlack;
+  for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
+    if (kept < first && !kept->catalog && kept->received < oldest) continue;
+    if (!visit(*kept)) return;
+  }
+}
+
 /// The controller warmed its forecasts from what was stored before it began.
 void Replayer::warm_up() {
-  pending_.clear();
-  if (warm_from_lsn_ == 0) return;
-  wire::TelemetryReader reader;
-  for (const Kept& message : kept_) {
-    const Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
-    if (!sample || !*sample || message.lsn < warm_from_lsn_ || message.received >= begun_) continue;
-    pipeline_->on_sample(**sample, message.received);
-    pipeline_->catch_up();
+  const std::uint64_t through = started_.warm_through_lsn;
+  if (started_.restored_from_lsn != 0) {
+    refill(through);
+  } else {
+    std::erase_if(pending_, [through](const Pending& frame) { return through == 0 || frame.lsn <= through; });
   }
+  if (started_.warm_from_lsn != 0) {
+    controller::WarmUp warm_up(*pipeline_, started_.warm_from_lsn, step_, started_.warm_in_steps);
+    visit_kept(started_.warm_from_lsn, [&](const Kept& message) {
+      if (through != 0 && message.lsn > through) return false;
+      const bool later = through == 0 && message.lsn >= started_.warm_from_lsn && message.received >= begun_;
+      if (!later) warm_up.take(message.lsn, message.received, message.host, message.bytes);
+      return true;
+    });
+  }
+  pipeline_->begin(started_);
+}
+
+/// What a renewal has not read again comes with its first cycle, though the run before has taken it in.
+void Replayer::refill(std::uint64_t through_lsn) {
+  pending_.clear();
+  reader_ = {};
+  visit_kept(through_lsn + 1, [&](const Kept& message) {
+    Result<std::optional<Sample>> sample = reader_.read(message.host, message.bytes);
+    if (message.lsn > through_lsn && sample && *sample) {
+      pending_.push_back({message.lsn, message.received, std::move(**sample)});
+    }
+    return true;
+  });
 }
 
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
@@ -140,18 +197,21 @@ Status Replayer::on_journal(const store::JournalEntry& entry) {
     return {};
   }
   compare();
+  const bool state = store::is_state(entry.payload);
+  if (restored_awaited_ > 0 && state) {
+    if (Status taken = take_state(entry); !taken) return taken;
+    if (--restored_awaited_ == 0) warm_up();
+    return {};
+  }
+  if (std::exchange(restored_awaited_, 0) > 0) warm_up();  // the other states have expired
+  if (state || std::holds_alternative<store::SignalInput>(entry.payload)) ahead_.push_back(entry);
+  if (state) return {};
   if (const auto* started = std::get_if<store::Started>(&entry.payload)) return begin(*started, entry.time);
   if (pipeline_ == nullptr) return {};  // before the first beginning in the file: nothing is known of that run's state
   if (const auto* cycle = std::get_if<store::Cycle>(&entry.payload)) {
     run_cycle(*cycle, entry.time);
   } else if (const auto* presence = std::get_if<store::AgentPresence>(&entry.payload)) {
     pipeline_->on_presence(*presence);
-  } else if (const auto* state = std::get_if<store::ForecastState>(&entry.payload)) {
-    pipeline_->on_restored(*state, entry.time);
-    if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
-  } else if (const auto* profile = std::get_if<store::ProfileState>(&entry.payload)) {
-    if (Status taken = pipeline_->on_profile(*profile, entry.time); !taken) return taken;
-    if (restored_awaited_ > 0 && --restored_awaited_ == 0) warm_up();
   } else if (const auto* learned = std::get_if<store::LearningState>(&entry.payload)) {
     if (Status taken = pipeline_->on_learned(*learned); !taken) return with_context(taken.error(), "recorded learning");
   } else if (const auto* signal = std::get_if<store::SignalInput>(&entry.payload)) {

@@ -70,9 +70,13 @@ class Replayer {
     bool catalog = false;
   };
   Status begin(const store::Started& started, Timestamp time);
+  Status take_state(const store::JournalEntry& entry);
   void keep(const store::RawMessage& message, bool catalog);
   void note_names(const std::shared_ptr<const Catalog>& catalog);
+  template <typename Visit>
+  void visit_kept(std::uint64_t lsn, Visit visit) const;
   void warm_up();
+  void refill(std::uint64_t through_lsn);
   void run_cycle(const store::Cycle& cycle, Timestamp time);
   void put_out(controller::PipelineOutput output, Timestamp time);
   void compare();
@@ -84,9 +88,11 @@ class Replayer {
   std::vector<Kept> kept_;        // messages that a later run may warm up from
   std::size_t kept_after_trim_ = 0;
   std::optional<Nanoseconds> warm_span_;       // how far back; of the run at hand
-  std::uint64_t warm_from_lsn_ = 0;            // likewise
+  store::Started started_;                     // likewise, as its pipeline is told
+  Nanoseconds step_{};                         // likewise, of the forecasts
   Timestamp begun_{};                          // likewise
-  std::uint32_t restored_awaited_ = 0;         // ForecastState entries to come before it is warm
+  std::uint32_t restored_awaited_ = 0;         // states to come before it is warm
+  std::vector<store::JournalEntry> ahead_;     // states and signals that a renewal to come may rest on
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;

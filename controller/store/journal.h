@@ -48,9 +48,9 @@ struct Started {
   bool warm_in_steps = false;  ///< a round of forecasting began with each step of the telemetry read again
   /// Not 0: a renewal. ForecastState, ProfileState and SignalInput entries from here up to this one count for it.
   std::uint64_t restored_from_lsn = 0;
-  std::vector<EndedAction> ended;    ///< sorted by VM; moves of the last hour, and the last action of each VM
-  std::vector<HostId> emptying;      ///< hosts that the decision before was emptying, sorted
-  std::vector<HostId> commandable;   ///< hosts whose agents take commands already, sorted
+  std::vector<EndedAction> ended;   ///< sorted by VM; moves of the last hour, and the last action of each VM
+  std::vector<HostId> emptying;     ///< hosts that the decision before was emptying, sorted
+  std::vector<HostId> commandable;  ///< hosts whose agents take commands already, sorted
 };
 /// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
 /// happened.

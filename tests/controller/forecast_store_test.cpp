@@ -13,6 +13,7 @@ namespace {
 using std::chrono::minutes;
 
 const Timestamp kStart = from_unix_ns(1'700'000'040'000'000'000);
+const Timestamp kSaved = kStart + std::chrono::hours(1);
 
 forecast::EngineOptions options() {
   forecast::EngineOptions options;
@@ -35,13 +36,16 @@ class ForecastStore : public testing::Test {
   }
   void save_all() {
     for (std::size_t shard = 0; shard < forecast::EnginePool::shard_count(); ++shard) {
-      ASSERT_TRUE(save_forecasts(store_, pool_, shard));
+      ASSERT_TRUE(save_forecasts(store_, pool_, shard, kSaved));
     }
     ASSERT_TRUE(save_signals(store_, pool_));
   }
   std::size_t stored() const {
     std::size_t count = 0;
-    EXPECT_TRUE(store_.visit_models("", [&](const std::string&, const std::string&) { return ++count > 0; }));
+    EXPECT_TRUE(store_.visit_models("", [&](const std::string& key, const std::string&) {
+      count += key.starts_with("series_saved/") ? 0 : 1;
+      return true;
+    }));
     return count;
   }
 
@@ -66,6 +70,37 @@ TEST_F(ForecastStore, GivesBackEverySeriesAndSignal) {
   EXPECT_EQ(equal, 50u);
 }
 
+TEST_F(ForecastStore, GivesThePiecesThatWouldBeReadBack) {
+  save_all();
+  std::vector<store::ForecastState> pieces;
+  ASSERT_TRUE(save_pieces(pool_, [&](store::ForecastState piece) {
+    pieces.push_back(std::move(piece));
+    return Status();
+  }));
+  const auto read = load_forecasts(store_, options());
+  ASSERT_TRUE(read);
+  ASSERT_EQ(pieces.size(), read->size());
+  EXPECT_EQ(pieces[0].signals, (*read)[0].signals);
+  EXPECT_TRUE(std::is_permutation(pieces[0].series.begin(), pieces[0].series.end(), (*read)[0].series.begin(),
+                                  (*read)[0].series.end()));
+  const Status refused = save_pieces(pool_, [](const store::ForecastState&) {
+    return Status(Error{ErrorCode::kUnavailable, "no room"});
+  });
+  EXPECT_EQ(refused.error().message, "no room");
+}
+
+TEST_F(ForecastStore, KnowsHowOldItIs) {
+  EXPECT_EQ(*forecasts_saved(store_, kSaved), std::nullopt);
+  ASSERT_TRUE(save_forecasts(store_, pool_, 0, kSaved));
+  EXPECT_EQ(*forecasts_saved(store_, kSaved), std::nullopt) << "not all are stored";
+  save_all();
+  ASSERT_TRUE(save_forecasts(store_, pool_, 3, kSaved + minutes(1)));
+  EXPECT_EQ(*forecasts_saved(store_, kSaved + minutes(1)), kSaved);
+  EXPECT_EQ(*forecasts_saved(store_, kSaved), std::nullopt) << "by a clock that was ahead";
+  ASSERT_TRUE(drop_forecasts(store_));
+  EXPECT_EQ(*forecasts_saved(store_, kSaved), std::nullopt);
+}
+
 TEST_F(ForecastStore, SeriesThatAreGoneGo) {
   save_all();
   for (int vm = 0; vm < 49; ++vm) pool_.forget(VmId("vm-" + std::to_string(vm)));
@@ -79,7 +114,7 @@ TEST_F(ForecastStore, DamageOfAnyPartIsOneError) {
   save_all();
   std::vector<std::pair<std::string, std::string>> models;
   ASSERT_TRUE(store_.visit_models("", [&](const std::string& key, std::string value) {
-    models.emplace_back(key, std::move(value));
+    if (!key.starts_with("series_saved/")) models.emplace_back(key, std::move(value));
     return true;
   }));
   for (std::size_t i : {std::size_t{0}, models.size() / 2, models.size() - 1}) {

@@ -377,8 +377,8 @@ TEST_F(RocksStoreTest, HostsAreHeardOfUntilTheirTelemetryHasExpired) {
   add(frame("h1", 1, 1, 0, kStart));
   add(frame("h2", 1, 1, 0, kStart + seconds(5)));
   add(frame("h1", 2, 1, 0, kStart + hours(2)));
-  EXPECT_EQ(*store_->last_heard(), (std::map<HostId, Timestamp>{{HostId("h1"), kStart + hours(2)},
-                                                                {HostId("h2"), kStart + seconds(5)}}));
+  EXPECT_EQ(*store_->last_heard(),
+            (std::map<HostId, Timestamp>{{HostId("h1"), kStart + hours(2)}, {HostId("h2"), kStart + seconds(5)}}));
   ASSERT_TRUE(store_->expire(kStart + hours(3)));
   EXPECT_EQ(*store_->last_heard(), (std::map<HostId, Timestamp>{{HostId("h1"), kStart + hours(2)}}));
 }

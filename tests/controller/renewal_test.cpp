@@ -1,0 +1,305 @@
+// A controller's run is renewed while telemetry flows; what was decided is decided again, from any of its beginnings.
+
+#include "controller/renewal.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/replay/recording.h"
+#include "tests/controller/controller_fixture.h"
+
+namespace proteus::controller {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+class RenewalTest : public ControllerTest {
+ protected:
+  void SetUp() override {
+    ControllerTest::SetUp();
+    obeys_ = true;
+  }
+  ControllerOptions options() const override {
+    ControllerOptions options = ControllerTest::options();
+    options.policy_toml = policy_;
+    options.raw_retention = retention_;
+    options.gather = gather_;
+    return options;
+  }
+  std::size_t runs() { return journalled<store::Started>().size(); }
+  /// Another run has begun.
+  static bool renewed_since(const Controller& controller, Timestamp when) {
+    return controller.snapshot()->run_begun_at > when;
+  }
+  /// Passes seconds until the run has been renewed, and some more.
+  void run_renewed(
+      int times, const std::function<void(Controller&)>& at_the_end = [](Controller&) {}) {
+    int left = times;
+    std::optional<Timestamp> begun;
+    int after = 0;
+    run_until(
+        20'000,
+        [&](Controller& controller) {
+          const Timestamp at = controller.snapshot()->run_begun_at;
+          if (begun && *begun != at) --left;
+          begun = at;
+          if (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          return left == 0 && ++after > 20;
+        },
+        at_the_end);
+    EXPECT_EQ(left, 0) << "the run was not renewed";
+  }
+  /// Cuts a recording that begins at or before `from`, and decides it again.
+  replay::RecordingSummary expect_recording_exact(Timestamp from) {
+    const std::string path = directory_ / "recording";
+    const auto written =
+        replay::write_recording(*store_, {.from = from, .to = clock_.now() + seconds(1), .hosts = {}}, path);
+    EXPECT_TRUE(written) << written.error().message;
+    if (!written) return {};
+    EXPECT_EQ(written->missing_until, std::nullopt);
+    replay::Replayer replayer({});
+    Status status;
+    const auto read = replay::read_recording(
+        path, {.raw = [&](const store::RawMessage& m) { return (status = replayer.on_raw(m)).has_value(); },
+               .journal = [&](const store::JournalEntry& e) { return (status = replayer.on_journal(e)).has_value(); }});
+    replayer.finish();
+    EXPECT_TRUE(read) << read.error().message;
+    EXPECT_TRUE(status) << status.error().message;
+    EXPECT_GT(replayer.cycles(), 10u);
+    EXPECT_GT(replayer.decisions(), 0u);
+    for (const replay::Difference& difference : replayer.differences()) {
+      ADD_FAILURE() << "recorded " << difference.recorded << "\nreplayed " << difference.replayed;
+    }
+    return read ? *read : replay::RecordingSummary();
+  }
+
+  Nanoseconds retention_ = seconds(200);
+  Nanoseconds gather_ = std::chrono::milliseconds(250);
+  std::string policy_ = "automation = \"automatic\"\n";
+};
+
+TEST_F(RenewalTest, WhatIsDecidedAcrossRenewalsAndFromEachIsReplayedByteForByte) {
+  std::size_t history = 0;
+  run_renewed(3, [&](Controller& controller) {
+    const auto outlook = controller.outlook("web1", forecast::Resource::kCpu);
+    ASSERT_TRUE(outlook) << outlook.error().message;
+    history = outlook->report.history.values.size();
+    EXPECT_EQ(controller.snapshot()->term, 1u);
+    EXPECT_LT(controller.snapshot()->started_at, controller.snapshot()->run_begun_at);
+  });
+  EXPECT_GE(history, static_cast<std::size_t>(second_) - 5) << "forecasts go on";
+  EXPECT_EQ(runs(), 4u);
+  EXPECT_EQ(journalled<drs::ActionRecord>().empty(), false) << "something was done";
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+
+  std::vector<Timestamp> begun;
+  ASSERT_TRUE(store_->scan_lsn(0, std::numeric_limits<std::uint64_t>::max(),
+                               {.raw = nullptr, .journal = [&](const store::JournalEntry& entry) {
+                                  if (std::holds_alternative<store::Started>(entry.payload))
+                                    begun.push_back(entry.time);
+                                  return true;
+                                }}));
+  ASSERT_EQ(begun.size(), 4u);
+  for (const Timestamp at : begun) EXPECT_EQ(expect_recording_exact(at).from, at);
+}
+
+TEST_F(RenewalTest, ARestartAfterARenewalGoesOn) {
+  run_renewed(1);
+  run(30, [](Controller& controller) { EXPECT_EQ(controller.snapshot()->term, 2u); });
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+  expect_recording_exact(clock_.now());
+}
+
+TEST_F(RenewalTest, ARecordingIsExactThoughWhatTheProcessBeganWithHasExpired) {
+  auto opened = store::Store::open({.directory = directory_ / "short", .raw_retention = hours(3)});
+  ASSERT_TRUE(opened);
+  store_ = std::make_unique<fakes::FullJournal>(std::move(*opened));
+  retention_ = hours(3);
+  const Timestamp first = clock_.now();
+  bool jumped = false;
+  int after = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        // Hours pass, in which nothing is sent; then a keyframe is.
+        const auto pass = [&](Nanoseconds by) {
+          clock_.advance(by);
+          encoder_.emplace();
+        };
+        if (second_ == 60) pass(minutes(50));
+        if (second_ > 60 && !renewed_since(controller, first)) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          return false;
+        }
+        if (second_ > 60 && !std::exchange(jumped, true)) {
+          pass(hours(4));
+          EXPECT_TRUE(store_->expire(clock_.now()));
+        }
+        return jumped && ++after > 60 && controller.snapshot()->run_begun_at > first + hours(2);
+      },
+      [](Controller&) {});
+  ASSERT_TRUE(store_->expire(clock_.now()));
+  std::optional<Timestamp> oldest;
+  ASSERT_TRUE(store_->scan(first, Timestamp::max(),
+                           {.raw =
+                                [&](const store::RawMessage& message) {
+                                  if (message.sequence != 0) oldest = message.received;
+                                  return message.sequence == 0;
+                                },
+                            .journal = nullptr}));
+  ASSERT_TRUE(oldest);
+  EXPECT_GT(*oldest, first + hours(2)) << "the first has expired";
+  expect_recording_exact(clock_.now());
+}
+
+TEST_F(RenewalTest, AnActionThatAwaitsApprovalGoesOnWaiting) {
+  policy_ = "automation = \"approve\"\n";
+  ActionId waiting = 0;
+  std::optional<Timestamp> since;
+  const auto state_of = [&](const Controller& controller) -> std::optional<drs::ActionState> {
+    const auto& actions = controller.snapshot()->actions;
+    const auto found =
+        std::find_if(actions.begin(), actions.end(), [&](const auto& a) { return a.action.id == waiting; });
+    return found == actions.end() ? std::nullopt : std::optional(found->state);
+  };
+  bool approved = false;
+  int after = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        for (const drs::ActionRecord& action : controller.snapshot()->actions) {
+          if (waiting == 0 && action.state == drs::ActionState::kAwaitingApproval) {
+            waiting = action.action.id;
+            since = clock_.now();
+          }
+        }
+        if (waiting == 0) return false;
+        if (!renewed_since(controller, *since)) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          return false;
+        }
+        if (!std::exchange(approved, true)) {
+          EXPECT_EQ(state_of(controller), drs::ActionState::kAwaitingApproval);
+          store::OperatorInput input;
+          input.kind = store::OperatorInput::Kind::kApprove;
+          input.action = waiting;
+          input.by = "somebody";
+          const Status taken = controller.submit(input);
+          EXPECT_TRUE(taken) << taken.error().message;
+        }
+        return state_of(controller) == drs::ActionState::kVerified && ++after > 20;
+      },
+      [&](Controller& controller) { EXPECT_EQ(state_of(controller), drs::ActionState::kVerified); });
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+  expect_recording_exact(clock_.now());
+}
+
+TEST_F(RenewalTest, CooldownsAndEndedActionsSurviveARenewalAndARestart) {
+  std::map<VmId, Timestamp> ended;
+  const auto last_ends = [](const Controller& controller) {
+    std::map<VmId, Timestamp> ends;
+    for (const ham::VmState& vm : controller.snapshot()->state->vms) {
+      if (vm.last_action_end) ends[vm.id] = *vm.last_action_end;
+    }
+    return ends;
+  };
+  std::optional<Timestamp> since;
+  ActionId first = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        if (ended.empty()) {
+          ended = last_ends(controller);
+          if (ended.empty()) return false;
+          since = clock_.now();
+          first = controller.snapshot()->actions.front().action.id;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return renewed_since(controller, *since);
+      },
+      [&](Controller& controller) {
+        for (const auto& [vm, end] : ended) EXPECT_GE(last_ends(controller)[vm], end) << vm.value;
+        EXPECT_EQ(controller.snapshot()->actions.front().action.id, first) << "it is still shown";
+        ended = last_ends(controller);
+      });
+  ASSERT_FALSE(ended.empty());
+  run(5, [&](Controller& controller) {
+    for (const auto& [vm, end] : ended) EXPECT_GE(last_ends(controller)[vm], end) << vm.value;
+  });
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+}
+
+TEST_F(RenewalTest, ASilentHostStaysKnown) {
+  FakeHost other{"h2", 4, 8 * kGiB};
+  wire::FrameEncoder encoder;
+  gather_ = Nanoseconds{0};  // a silent host is not waited for
+  pushes_ = false;
+  Timestamp silent_since{};
+  const auto knows = [](const Controller& controller) {
+    return controller.snapshot()->state->find_host(HostId("h2")) != nullptr;
+  };
+  std::optional<Timestamp> begun;
+  on_second_ = [&](Queues& at) {
+    if (second_ <= 20) {
+      EXPECT_TRUE(send(other, encoder, {}, at));
+      silent_since = clock_.now();
+    }
+  };
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        if (!begun) begun = controller.snapshot()->run_begun_at;
+        if (second_ > 20) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return renewed_since(controller, *begun);
+      },
+      [&](Controller& controller) {
+        EXPECT_LT(silent_since, clock_.now() - seconds(25));
+        EXPECT_TRUE(knows(controller));
+      });
+  run(3, [&](Controller& controller) { EXPECT_TRUE(knows(controller)); });
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+}
+
+TEST_F(RenewalTest, AnActionThatNobodyAnswersHoldsARenewalUpForAWhileOnly) {
+  obeys_ = false;
+  std::optional<Timestamp> begun;
+  const auto under_way = [](const Controller& controller) {
+    const auto& actions = controller.snapshot()->actions;
+    return std::any_of(actions.begin(), actions.end(), [](const auto& a) { return !drs::is_final(a.state); });
+  };
+  bool first = true;
+  on_second_ = [&](Queues& at) {
+    if (std::exchange(first, false)) {
+      EXPECT_TRUE(at.events.push({clock_.now(), store::AgentPresence{HostId("h1"), true, ""}}));
+    }
+  };
+  int after = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        if (!begun) begun = controller.snapshot()->run_begun_at;
+        if (!renewed_since(controller, *begun)) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          return false;
+        }
+        EXPECT_TRUE(after > 0 || under_way(controller));
+        obeys_ = true;  // and whatever is asked now is answered
+        return ++after > 30;
+      },
+      [&](Controller& controller) {
+        EXPECT_GT(controller.snapshot()->run_begun_at, *begun + seconds(100)) << "it has waited";
+        const auto& actions = controller.snapshot()->actions;
+        ASSERT_FALSE(actions.empty());
+        EXPECT_TRUE(drs::is_final(actions.front().state)) << drs::to_string(actions.front().state);
+      });
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+  expect_recording_exact(clock_.now());
+}
+
+}  // namespace
+}  // namespace proteus::controller
