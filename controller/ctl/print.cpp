@@ -401,8 +401,10 @@ std::string print_history(const Json& entries, const VmNames& names) {
              (entry->at("commandable").get<bool>() ? " takes commands" : " takes no commands") +
              (entry->at("reason").get<std::string>().empty() ? "" : ": " + entry->at("reason").get<std::string>());
     } else if (type == "started") {
-      word = fmt::format("controller {} {} began, term {}", text_or(entry->at("controller"), ""),
-                         text_or(entry->at("version"), ""), entry->at("term").get<std::uint64_t>());
+      const bool renewal = entry->contains("renewal") && entry->at("renewal").get<bool>();
+      word = fmt::format("controller {} {} {}, term {}", text_or(entry->at("controller"), ""),
+                         text_or(entry->at("version"), ""), renewal ? "renewed its run" : "began",
+                         entry->at("term").get<std::uint64_t>());
     } else if (type == "command") {
       id = "A" + number("action");
       vm = name_of(names, entry->at("vm").get<std::string>());

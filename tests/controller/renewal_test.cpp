@@ -18,6 +18,19 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
+TEST(WarmUpFrom, ReachesBackToTheStatesOrASilentHostsLastWord) {
+  const Timestamp now = from_unix_ns(1'700'000'000'000'000'000);
+  const Timestamp earliest = now - hours(24);
+  const auto from = [&](const std::map<HostId, Timestamp>& heard) {
+    return warm_up_from(now, earliest, minutes(1), heard);
+  };
+  EXPECT_EQ(from({}), now - minutes(12)) << "two steps, and what was late";
+  EXPECT_EQ(from({{HostId("h1"), now}}), now - minutes(12));
+  EXPECT_EQ(from({{HostId("h1"), now}, {HostId("h2"), now - hours(5)}}), now - hours(5) - minutes(2));
+  EXPECT_EQ(from({{HostId("h2"), earliest}}), earliest);
+  EXPECT_EQ(from({{HostId("h2"), earliest - seconds(1)}}), now - minutes(12)) << "it is given up";
+}
+
 class RenewalTest : public ControllerTest {
  protected:
   void SetUp() override {
