@@ -11,6 +11,7 @@
 
 #include "controller/replay/recording.h"
 #include "tests/controller/controller_fixture.h"
+#include "tests/fakes/memory_store.h"
 
 namespace proteus::controller {
 namespace {
@@ -29,6 +30,71 @@ TEST(WarmUpFrom, ReachesBackToTheStatesOrASilentHostsLastWord) {
   EXPECT_EQ(from({{HostId("h1"), now}, {HostId("h2"), now - hours(5)}}), now - hours(5) - minutes(2));
   EXPECT_EQ(from({{HostId("h2"), earliest}}), earliest);
   EXPECT_EQ(from({{HostId("h2"), earliest - seconds(1)}}), now - minutes(12)) << "it is given up";
+}
+
+/// One of a pipeline that knows a signal, and of a store without telemetry.
+class RenewalAlone : public testing::Test {
+ protected:
+  Renewal::Input input() {
+    PipelineOptions options;
+    auto policy = ham::parse_policy("", "policy");
+    Renewal::Input input;
+    input.options = options;
+    input.current = std::make_shared<Pipeline>(options, *policy, store::Started{});
+    EXPECT_TRUE(input.current->on_signal({"orders", {}, seconds(5), {{kNow, 1.0}}}));
+    input.current->begin_cycle();
+    input.begun = kNow;
+    input.span_max = hours(24);
+    input.rounds_begun = 1;
+    input.taken_through_lsn = 1;
+    return input;
+  }
+  template <typename Condition>
+  static bool comes_true(Condition condition) {
+    const auto give_up = std::chrono::steady_clock::now() + seconds(60);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > give_up) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+
+  static inline const Timestamp kNow = from_unix_ns(1'700'000'000'000'000'000);
+  MemoryStore store_;
+};
+
+TEST_F(RenewalAlone, AFullDiskEndsIt) {
+  store_.set_full(true);
+  Renewal renewal(input(), store_);
+  ASSERT_TRUE(comes_true([&] { return renewal.ended().has_value(); }));
+  EXPECT_NE(renewal.ended()->find("no space left"), std::string::npos) << *renewal.ended();
+  EXPECT_FALSE(renewal.ready());
+  EXPECT_FALSE(renewal.try_take());
+}
+
+TEST_F(RenewalAlone, IsTakenWhenSamplesAreKeptAndEndsWithTheFormerPipeline) {
+  Renewal renewal(input(), store_);
+  ASSERT_TRUE(comes_true([&] { return renewal.near(); }));
+  EXPECT_FALSE(renewal.try_take()) << "what comes meanwhile would be lost";
+  renewal.set_keep_from(1);
+  std::optional<Renewal::Made> made;
+  ASSERT_TRUE(comes_true([&] { return (made = renewal.try_take()).has_value(); }));
+  EXPECT_EQ(made->restored_entries, 1u);
+  EXPECT_EQ(made->warm_from_lsn, 0u) << "there was no telemetry";
+  EXPECT_EQ(made->warm_through_lsn, 1u);
+  EXPECT_EQ(made->pipeline->view().forecasts().signals().size(), 1u);
+  EXPECT_FALSE(renewal.ended());
+  renewal.retire(std::make_shared<Pipeline>(PipelineOptions(), made->pipeline->policy(), store::Started{}));
+  ASSERT_TRUE(comes_true([&] { return renewal.ended().has_value(); }));
+  EXPECT_EQ(*renewal.ended(), "");
+}
+
+TEST_F(RenewalAlone, MayBeDroppedAtAnyTime) {
+  { const Renewal renewal(input(), store_); }
+  Renewal renewal(input(), store_);
+  renewal.stop();
+  ASSERT_TRUE(comes_true([&] { return renewal.ended().has_value(); }));
+  EXPECT_NE(*renewal.ended(), "");
 }
 
 class RenewalTest : public ControllerTest {
