@@ -334,7 +334,8 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   for (auto action = ended_before_.rbegin(); action != ended_before_.rend() && ended_left > 0; ++action, --ended_left) {
     if (!actions.contains(action->action.id)) made->actions.push_back(*action);
   }
-  std::reverse(made->actions.begin(), made->actions.end());
+  std::sort(made->actions.begin(), made->actions.end(),
+            [](const drs::ActionRecord& a, const drs::ActionRecord& b) { return a.action.id < b.action.id; });
   made->run_queue_latency = pipeline_->view().run_queue_latency();
   if (pipeline_->learning() != nullptr) made->learning = pipeline_->learning()->report();
   made->forecasts_behind = pipeline_->forecasts_behind();
