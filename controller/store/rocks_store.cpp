@@ -101,6 +101,7 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   keys::State next = state_;
   std::optional<std::int64_t> second = run_second_;
   std::map<std::string, keys::NewestFrame> newest;
+  std::set<std::string> catalogs;
   if (refused_) {
     if (const Status goes = db_->go_on(); !goes) {
       return with_context(goes.error(), "write to store " + options_.directory);
@@ -122,7 +123,7 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
       const std::string key = keys::catalog_key(boot, message.catalog_version);
       const auto present = db_->get(Family::kCatalog, key);
       if (!present) return present.error();
-      if (!*present) batch.put(Family::kCatalog, key, keys::catalog_value(message));
+      if (!*present && catalogs.insert(key).second) batch.put(Family::kCatalog, key, keys::catalog_value(message));
     } else {
       batch.put(Family::kFrame, keys::frame_key(boot, message.sequence),
                 keys::frame_value({message.lsn, message.base_sequence, message.catalog_version}));

@@ -250,6 +250,26 @@ TEST_F(SeriesStore, AClockSetBackByAnHourLosesNothing) {
   EXPECT_EQ(rolled.begin()->second[0].weight, 4400);
 }
 
+/// An agent that connects again sends its catalog again, perhaps before the first copy has been written.
+TEST_F(SeriesStore, ACatalogThatComesTwiceAtOnceExplainsTheFramesBetween) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 20; ++i) {
+    if (i == 10) feed.begin_stream();
+    append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  }
+  // Of another host pages are made, so that what comes next is read from those frames on.
+  SeriesFeed other("h2");
+  other.set_entities({{vm_entity("db1", kDb), vm_series()}});
+  for (int i = 0; i < 700; ++i) append(other.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), 20u);
+  EXPECT_EQ(store_->pages().counters().undecoded, 0u);
+}
+
 /// The figures of one step, from the samples themselves.
 TEST_F(SeriesStore, RollUpsSayWhatTheSamplesSay) {
   SeriesFeed feed("h1");
