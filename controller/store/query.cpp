@@ -174,7 +174,8 @@ class Runner {
   };
 
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
-  /// time.
+  /// time. Which of two parts is the later is not known, nor what the p95 of both is: of `last` and p95 the greater one
+  /// stays.
   void gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
     Gathered& series =
@@ -185,6 +186,11 @@ class Runner {
       const StepFigures& part = stretch.steps[i];
       if (part.weight == 0) continue;
       StepFigures& whole = series.steps[stretch.first + i];
+      const bool is_first = whole.weight == 0;
+      whole.min = is_first ? part.min : std::min(whole.min, part.min);
+      whole.max = is_first ? part.max : std::max(whole.max, part.max);
+      whole.last = is_first ? part.last : std::max(whole.last, part.last);
+      whole.p95 = is_first ? part.p95 : std::max(whole.p95, part.p95);
       whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
       whole.weight += part.weight;
       // While it moves, both list it.
@@ -358,10 +364,9 @@ Result<QueryFrame> check(const Query& query) {
 }
 
 Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit) {
-  const bool joins_means = query.across != Across::kNone &&
-                           (query.function == Function::kMean || query.function == Function::kRate) &&
+  const bool joins_hosts = query.across != Across::kNone && query.function != Function::kQuantile &&
                            std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
-  Runner runner(query, visit, joins_means ? reader.moved_vms(query.selector) : std::set<std::string>());
+  Runner runner(query, visit, joins_hosts ? reader.moved_vms(query.selector) : std::set<std::string>());
   if (query.across != Across::kNone || query.function == Function::kQuantile) {
     const Status read = reader.stream_steps(query.selector, grid_of(query), figures_for(query.function),
                                             [&](const SeriesReader::Stretch& stretch) { runner.join(stretch); });

@@ -190,6 +190,14 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   ASSERT_EQ(memory.size(), 1u);
   for (const auto& point : memory[0]) EXPECT_EQ(point, 8.0 * kMiB);
   EXPECT_EQ(points(Kpi::kEmulatorTimeNs, Function::kRate, {"host"}, "web").size(), 2u) << "each host's part of it";
+  for (const Function function : {Function::kMin, Function::kMax, Function::kLast, Function::kP95}) {
+    const auto found = points(Kpi::kMemoryResidentBytes, function, {"vm"}, "web");
+    ASSERT_EQ(found.size(), 1u);
+    for (const auto& point : found[0]) EXPECT_EQ(point, 8.0 * kMiB);
+  }
+  const auto increases = points(Kpi::kEmulatorTimeNs, Function::kIncrease, {"vm"}, "web");
+  ASSERT_EQ(increases.size(), 1u);
+  for (const auto& point : increases[0]) EXPECT_NEAR(point.value_or(0), 30e9, 2e9);
 }
 
 TEST_F(QueryTest, GroupsAreOfLabelsThatWhatIsSelectedHas) {
