@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace proteus::store {
@@ -34,8 +35,40 @@ Result<std::optional<Page>> read_page(const RocksDb& db, const RocksDb::View* vi
   return std::optional<Page>(std::move(*page));
 }
 
+Result<ClockRuns> ClockRuns::read(const RocksDb& db, const RocksDb::View* view, const HostId& host,
+                                  std::int64_t from_us, std::int64_t to_us) {
+  std::vector<keys::PagePlace> places;
+  const std::string prefix = keys::page_prefix(keys::kTicksKpi, host);
+  // Beyond the range too: what came behind its last page tells whether another run's is that.
+  const std::string end = keys::page_key(keys::kTicksKpi, host, {to_us + kPageSpanMaxUs, 0});
+  RocksDb::Cursor cursor = db.cursor(Family::kPage, view);
+  for (cursor.seek(keys::page_key(keys::kTicksKpi, host, {from_us - kPageSpanMaxUs, 0}));
+       cursor.valid() && cursor.key().starts_with(prefix) && cursor.key() < end; cursor.next()) {
+    const auto place = keys::parse_page_place(cursor.key());
+    if (!place) return place.error();
+    places.push_back(*place);
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  std::sort(places.begin(), places.end(),
+            [](const keys::PagePlace& a, const keys::PagePlace& b) { return a.lsn < b.lsn; });
+  ClockRuns runs;
+  for (const keys::PagePlace& place : places) {
+    if (place.time_us <= runs.newest_us_) runs.begins_.push_back(place.lsn);
+    runs.newest_us_ = place.time_us;
+  }
+  return runs;
+}
+
+std::uint32_t ClockRuns::of(std::uint64_t lsn) const {
+  return static_cast<std::uint32_t>(std::upper_bound(begins_.begin(), begins_.end(), lsn) - begins_.begin());
+}
+
+std::uint32_t ClockRuns::behind(std::int64_t time_us) const {
+  return static_cast<std::uint32_t>(begins_.size()) + (time_us <= newest_us_ ? 1 : 0);
+}
+
 Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kpi, const HostId& host,
-                  std::int64_t from_us, std::int64_t to_us, const PageVisitor& visitor) {
+                  std::int64_t from_us, std::int64_t to_us, const ClockRuns& runs, const PageVisitor& visitor) {
   if (from_us >= to_us) return {};
   const std::string prefix = keys::page_prefix(kpi, host);
   const std::string end = keys::page_key(kpi, host, {to_us, 0});
@@ -46,7 +79,8 @@ Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kp
     const auto place = keys::parse_page_place(cursor.key());
     if (!place) return place.error();
     if (const Status ticks = read_ticks(db, view, host, *place, times_us); !ticks) return ticks;
-    if (times_us.back() < from_us) {
+    // The last is not the latest in a page that a clock was set back in.
+    if (*std::max_element(times_us.begin(), times_us.end()) < from_us) {
       cursor.next();
       continue;
     }
@@ -62,7 +96,9 @@ Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kp
       if (!next) return next.error();
       later_us = next->time_us;
     }
-    if (const Status visited = visitor(*page, times_us, later_us); !visited) return visited;
+    if (const Status visited = visitor({*page, times_us, later_us, runs.of(place->lsn)}); !visited) {
+      return visited;
+    }
   }
   return cursor.status();
 }

@@ -144,27 +144,29 @@ std::vector<Figure> figures_of_kind(KpiKind kind) {
 Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch) {
   const std::int64_t from_us = hour * kHourUs;
   const StepGrid grid{from_us, from_us + kHourUs, kMinuteUs};
+  const std::int64_t begin_us = grid.from_us - kGapUs;  // a counter's first increase of the hour begins before it
+  const auto runs = ClockRuns::read(db, nullptr, host, begin_us, grid.to_us);
+  if (!runs) return runs.error();
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
   for (const KpiInfo& kpi : kpi_table()) {
     const bool ranked = kpi.kind != KpiKind::kHistogram;
     const StepWants wants{.extremes = ranked, .p95 = ranked, .whole = ranked};
     std::map<SeriesKey, StepCollector> series;
-    const auto take = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t) -> Status {
-      const StepTicks ticks(grid, grid.from_us, grid.to_us, times_us);
-      for (const PageEntry& entry : page.entries()) {
-        if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
+    const auto take = [&](const ScannedPage& scanned) -> Status {
+      const StepTicks ticks(grid, grid.from_us, grid.to_us, scanned.times_us, scanned.run);
+      for (const PageEntry& entry : scanned.page.entries()) {
+        if (const Status decoded = scanned.page.decode(entry, values); !decoded) return decoded;
         at.clear();
         if (entry.presence != Presence::kAll) {
-          if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
+          if (const Status placed = scanned.page.ticks_of(entry, at); !placed) return placed;
         }
         series.try_emplace(entry.key, kpi.kind, wants, grid).first->second.add(ticks, values, at, entry.monotone);
       }
       return {};
     };
-    // A counter's first increase of the hour begins before it.
     const Status scanned =
-        scan_pages(db, nullptr, static_cast<std::uint16_t>(kpi.kpi), host, grid.from_us - kGapUs, grid.to_us, take);
+        scan_pages(db, nullptr, static_cast<std::uint16_t>(kpi.kpi), host, begin_us, grid.to_us, *runs, take);
     if (!scanned) return scanned;
     Rolled minutes;
     Rolled hours;

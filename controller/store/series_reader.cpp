@@ -164,14 +164,18 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
   std::vector<std::uint32_t> at;
   std::size_t page_number = 0;
   const std::vector<std::uint32_t> numbers = numbers_of(entities);  // read for each page: a map is slow at that
-  const auto visit = [&](const Page& page, const std::vector<std::int64_t>& times_us, std::int64_t later_us) -> Status {
+  const auto runs = ClockRuns::read(db_, &view, host, from_us, to_us);
+  if (!runs) return runs.error();
+  const auto visit = [&](const ScannedPage& scanned) -> Status {
+    const Page& page = scanned.page;
     const auto take_entry = [&](const PageEntry& entry) -> Status {
       if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
       at.clear();
       if (entry.presence != Presence::kAll) {
         if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
       }
-      return take({page_number, entry.key, times_us, values, at, entry.monotone, later_us});
+      return take(
+          {page_number, entry.key, scanned.times_us, values, at, entry.monotone, scanned.later_us, scanned.run});
     };
     if (numbers.size() * 4 < page.entries().size()) {
       for (const std::uint32_t number : numbers) {
@@ -192,18 +196,19 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
     ++page_number;
     return {};
   };
-  const Status scanned = scan_pages(db_, &view, static_cast<std::uint16_t>(kpi), host, from_us, to_us, visit);
+  const Status scanned = scan_pages(db_, &view, static_cast<std::uint16_t>(kpi), host, from_us, to_us, *runs, visit);
   if (!scanned) return scanned;
   std::vector<HeadRow> rows;
   for (const HeadRow& row : head) {
     const std::int64_t time = store::to_us(row.frame.time);
     if (time >= from_us && time < to_us) rows.push_back(row);
   }
+  const std::uint32_t head_run = rows.empty() ? 0 : runs->behind(store::to_us(rows.front().frame.time));
   return take_head(rows, kpi, entities,
                    [&](std::size_t run, const SeriesKey& key, const std::vector<std::int64_t>& times_us,
                        std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
                      constexpr auto kAnyTime = std::numeric_limits<std::int64_t>::min();
-                     return take({page_number + run, key, times_us, head_values, head_at, false, kAnyTime});
+                     return take({page_number + run, key, times_us, head_values, head_at, false, kAnyTime, head_run});
                    });
 }
 
@@ -227,7 +232,7 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
     const Status read = read_range(view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
                                    [&](const Piece& piece) -> Status {
                                      if (!ticks || page != piece.page) {
-                                       ticks.emplace(grid, from_us, to_us, piece.times_us);
+                                       ticks.emplace(grid, from_us, to_us, piece.times_us, piece.run);
                                        page = piece.page;
                                      }
                                      collectors.try_emplace(piece.key, kind, step_wants, grid)
@@ -324,7 +329,7 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   const Status read = read_range(
       view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, [&](const Piece& piece) -> Status {
         if (!ticks || page != piece.page) {
-          ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us);
+          ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us, piece.run);
           complete = std::max(complete, complete_at(piece.later_us));
           page = piece.page;
           next = 0;

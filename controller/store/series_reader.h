@@ -88,6 +88,7 @@ class SeriesReader {
     std::span<const std::uint32_t> at;  // ticks of the values; empty: one for each tick
     bool monotone = false;
     std::int64_t later_us = 0;  // no page that follows has an earlier tick
+    std::uint32_t run = 0;      // of the host's clock
   };
   using Take = std::function<Status(const Piece&)>;
   Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,

@@ -31,8 +31,9 @@ std::optional<std::int64_t> increase_of(std::int64_t before, std::int64_t now) {
 
 }  // namespace
 
-StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times)
-    : times_us(std::move(times)) {
+StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times,
+                     std::uint32_t clock_run)
+    : run(clock_run), times_us(std::move(times)) {
   steps.reserve(times_us.size());
   for (std::size_t i = 0; i < times_us.size(); ++i) {
     const std::int64_t time = times_us[i];
@@ -58,6 +59,16 @@ void StepFigures::join(const StepFigures& later) {
   last = later.last;
 }
 
+void StepCollector::enter_run(std::uint32_t run) {
+  other_.push_back({run_, before_, before_us_});
+  const auto known = std::find_if(other_.begin(), other_.end(), [&](const Run& one) { return one.run == run; });
+  const Run entered = known == other_.end() ? Run{.run = run, .before = {}, .before_us = 0} : *known;
+  if (known != other_.end()) other_.erase(known);
+  run_ = run;
+  before_ = entered.before;
+  before_us_ = entered.before_us;
+}
+
 void StepCollector::open(std::int32_t step) {
   if (step == step_) return;
   close();
@@ -76,6 +87,7 @@ void StepCollector::close() {
 void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
                         bool monotone) {
   if (kind_ == KpiKind::kGauge) return add_gauge(ticks, values, at);
+  if (ticks.run != run_) enter_run(ticks.run);
   if (at.empty() && !wants_.extremes && !wants_.p95) return add_increases(ticks, values, monotone);
   add_counter(ticks, values, at);
 }

@@ -51,10 +51,13 @@ struct StepWants {
 };
 
 /// Ticks of a window as steps see them, shared by the series of its pages. Those outside [from_us, to_us) and outside
-/// the grid are in no step, but a counter's increase may begin at them.
+/// the grid are in no step, but a counter's increase may begin at them. run: of the host's clock (page_scan.h); no
+/// increase leads from one to another.
 struct StepTicks {
-  StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times_us);
+  StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to_us, std::vector<std::int64_t> times_us,
+            std::uint32_t run = 0);
 
+  std::uint32_t run = 0;
   std::vector<std::int64_t> times_us;
   std::vector<std::int32_t> steps;  ///< of each tick; -1: none
   std::size_t steps_end = 0;        ///< behind the last of them
@@ -113,6 +116,7 @@ class StepCollector {
   void add_counter(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
   void add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone);
   void add_increase(std::int64_t value, std::int64_t time_us, std::int32_t step);
+  void enter_run(std::uint32_t run);
   void open(std::int32_t step);
   void close();
   StepFigures& at(std::int32_t step) { return figures_[static_cast<std::size_t>(step) - first_]; }
@@ -126,6 +130,14 @@ class StepCollector {
   std::vector<std::int64_t> ranked_before_;  // of the steps before it, if the whole is wanted
   std::optional<std::int64_t> before_;       // a counter's last value
   std::int64_t before_us_ = 0;
+  /// Where another run of the clock stands.
+  struct Run {
+    std::uint32_t run = 0;
+    std::optional<std::int64_t> before;
+    std::int64_t before_us = 0;
+  };
+  std::uint32_t run_ = 0;   // that the last value is of
+  std::vector<Run> other_;  // runs
 };
 
 }  // namespace proteus::store

@@ -250,6 +250,70 @@ TEST_F(SeriesStore, AClockSetBackByAnHourLosesNothing) {
   EXPECT_EQ(rolled.begin()->second[0].weight, 4400);
 }
 
+/// A counter's pages of before and after lie between each other then.
+TEST_F(SeriesStore, AClockThatIsSetMakesNoIncrease) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  std::int64_t ticks = 0;
+  const auto run = [&](Timestamp from, int count) {
+    for (int i = 0; i < count; ++i, ++ticks) {
+      append(feed.tick(from + seconds(i), {4096, 1'000'000'000'000 + ticks * 1000, 0, 0}));
+    }
+  };
+  const auto expect_rates = [&] {
+    SeriesSelector selector;
+    selector.kpi = Kpi::kEmulatorTimeNs;
+    const std::int64_t begin = (to_us(kStart) / kHourUs - 1) * kHourUs;
+    for (const std::int64_t step : {1'000'000LL, 17'000'000LL, 60'000'000LL, 3600'000'000LL}) {
+      const StepGrid grid{begin, begin + 6 * kHourUs, step};
+      const auto found = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+      ASSERT_EQ(found.size(), 1u);
+      std::int64_t increase = 0;
+      for (const StepFigures& one : found.begin()->second) {
+        ASSERT_EQ(one.sum * 1'000'000, one.weight * 1000);
+        increase += one.sum;
+      }
+      EXPECT_EQ(increase, (ticks - 4) * 1000) << "all but the first, and where it was set";
+      expect_streamed_alike(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+    }
+  };
+  run(kStart, 4000);
+  run(kStart + seconds(4000) - hours(1) + std::chrono::milliseconds(500), 5000);  // back
+  run(kStart + hours(3), 2000);                                                   // ahead, for a while
+  run(kStart + seconds(5400 + 2000), 7000);
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  expect_rates();
+  ASSERT_TRUE(store_->expire(kStart + hours(10)));
+  expect_rates();
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  expect_rates();
+}
+
+TEST_F(SeriesStore, AClockSetBackWithinAWindowHidesNothing) {
+  constexpr int kHosts = 10;  // whose windows begin at different moments
+  for (int n = 0; n < kHosts; ++n) {
+    SeriesFeed feed("h" + std::to_string(n));
+    feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+    // As many ticks as fill a chunk, and its window goes on.
+    for (int i = 0; i < 640; ++i) append(feed.tick(kStart + std::chrono::milliseconds(500 * i), {i, i * 1000, i, i}));
+    for (int i = 0; i < 20; ++i) append(feed.tick(kStart + seconds(10 + i), {i, i * 1000, i, i}));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));
+  std::size_t count = 0;
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  ASSERT_TRUE(store_->series()->read_samples(selector, to_us(kStart + seconds(100)), to_us(kStart + hours(1)),
+                                             [&](SeriesReader::HostSamples host) {
+                                               for (const auto& [key, s] : host.series) count += s.values.size();
+                                               return true;
+                                             }));
+  EXPECT_EQ(count, 440u * kHosts);
+}
+
 /// An agent that connects again sends its catalog again, perhaps before the first copy has been written.
 TEST_F(SeriesStore, ACatalogThatComesTwiceAtOnceExplainsTheFramesBetween) {
   SeriesFeed feed("h1");
