@@ -78,7 +78,17 @@ Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kp
   for (cursor.seek(keys::page_key(kpi, host, {from_us - kPageSpanMaxUs, 0})); in_range();) {
     const auto place = keys::parse_page_place(cursor.key());
     if (!place) return place.error();
-    if (const Status ticks = read_ticks(db, view, host, *place, times_us); !ticks) return ticks;
+    // Asked again for each: what goes while this reads is gone for a view, too.
+    const auto has_expired = [&] { return !db.expiry()->pages.holds(place->time_us); };
+    if (has_expired()) {
+      cursor.next();
+      continue;
+    }
+    if (const Status ticks = read_ticks(db, view, host, *place, times_us); !ticks) {
+      if (!has_expired()) return ticks;
+      cursor.next();
+      continue;
+    }
     // The last is not the latest in a page that a clock was set back in.
     if (*std::max_element(times_us.begin(), times_us.end()) < from_us) {
       cursor.next();

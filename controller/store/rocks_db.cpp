@@ -427,6 +427,10 @@ void RocksDb::set_expiry(Expiry expiry) {
   impl_->expiry->set(std::move(expiry));
 }
 
+std::shared_ptr<const RocksDb::Expiry> RocksDb::expiry() const {
+  return impl_->expiry->get();
+}
+
 Status RocksDb::compact_before(Family family, std::string_view end, bool whole_files) {
   const std::shared_lock lock(impl_->gate);
   if (!impl_->db) return kStopped;

@@ -127,6 +127,8 @@ class RocksDb {
     Range hours;
   };
   void set_expiry(Expiry expiry);
+  /// As set last. Of what has expired some may be gone and some still there: readers leave all of it out.
+  std::shared_ptr<const Expiry> expiry() const;
   /// Takes expired values in front of `end` off the disk now. whole_files: nothing in front of `end` is kept, so files
   /// that lie entirely there go without being read.
   Status compact_before(Family family, std::string_view end, bool whole_files);

@@ -1,9 +1,13 @@
 #include "controller/store/rollup.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 
+#include "common/log.h"
 #include "controller/store/page.h"
 #include "controller/store/page_scan.h"
 
@@ -78,11 +82,19 @@ void put_pages(const Rolled& rolled, Level level, const KpiInfo& kpi, const Host
   }
 }
 
+bool has_expired(const RocksDb& db, Level level, std::int64_t hour_us) {
+  const auto expiry = db.expiry();
+  return !(level == Level::kMinute ? expiry->minutes : expiry->hours).holds(hour_us);
+}
+
 /// Gathers the pages of read_rollups().
 class RollupReader {
  public:
   RollupReader(const RollupRange& range, const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities)
-      : range_(range), sums_(figures.front() == Figure::kSum), entities_(entities) {}
+      : range_(range),
+        sums_(figures.front() == Figure::kSum),
+        weighs_(sums_ && std::find(figures.begin(), figures.end(), Figure::kWeight) != figures.end()),
+        entities_(entities) {}
 
   /// A page of one figure: what it has of the entities in [begin, end) of the list.
   Status take(std::string_view bytes, std::int64_t hour_us, Figure figure, std::size_t begin, std::size_t end) {
@@ -98,7 +110,21 @@ class RollupReader {
     }
     return {};
   }
-  RolledHours take_hours() { return std::move(hours_); }
+  /// Errors: kCorrupt if an hour that has not expired has sums without weights.
+  Result<RolledHours> take_hours(const RocksDb& db) {
+    for (auto hour = hours_.begin(); hour != hours_.end();) {
+      const bool whole = std::all_of(hour->second.begin(), hour->second.end(), [](const RolledSeries& series) {
+        return std::none_of(series.steps.begin(), series.steps.end(),
+                            [](const StepFigures& one) { return one.weight == kUnweighed; });
+      });
+      if (!whole && !has_expired(db, range_.level, hour->first)) {
+        return Error{ErrorCode::kCorrupt,
+                     fmt::format("roll-up of {} at {} us: its weights are missing", range_.host.value, hour->first)};
+      }
+      hour = whole ? std::next(hour) : hours_.erase(hour);
+    }
+    return std::move(hours_);
+  }
   bool holds(std::int64_t hour_us) const { return hours_.contains(hour_us); }
 
  private:
@@ -116,13 +142,16 @@ class RollupReader {
       // A sum that did not fit is absent, though its weight is there.
       if (figure == Figure::kWeight && one.weight == 0 && sums_) one.overflow = true;
       set_value(one, figure, values_[i]);
-      if (one.weight == 0) one.weight = 1;  // measured
+      if (one.weight == 0) one.weight = weighs_ ? kUnweighed : 1;  // measured
     }
     return {};
   }
 
   const RollupRange& range_;
-  const bool sums_;  // kSum is read, in front of the others
+  static constexpr std::int64_t kUnweighed = -1;  // measured, and its weight is read after this
+
+  const bool sums_;    // kSum is read, in front of the others
+  const bool weighs_;  // and kWeight after it
   const std::vector<std::uint32_t>& entities_;
   RolledHours hours_;
   std::vector<std::int64_t> values_;
@@ -167,6 +196,11 @@ Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb
     };
     const Status scanned =
         scan_pages(db, nullptr, static_cast<std::uint16_t>(kpi.kpi), host, begin_us, grid.to_us, *runs, take);
+    if (!scanned && scanned.error().code == ErrorCode::kCorrupt) {
+      // The others are not to go with it, whose pages are read in place of roll-ups and tell.
+      log::error("an hour of {} of {} is not rolled up: {}", kpi.name, host.value, scanned.error().message);
+      continue;
+    }
     if (!scanned) return scanned;
     Rolled minutes;
     Rolled hours;
@@ -195,6 +229,7 @@ Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, c
            cursor.next()) {
         const auto place = keys::parse_rollup_place(cursor.key());
         if (!place) return place.error();
+        if (has_expired(db, range.level, place->time_us)) continue;
         if (const Status taken = reader.take(cursor.value(), place->time_us, figure, begin, end); !taken) {
           return taken.error();
         }
@@ -205,7 +240,7 @@ Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, c
   }
   // Hours that are in no blocks.
   for (std::int64_t hour_us = range.from_us; hour_us < range.to_us; hour_us += kHourUs) {
-    if (reader.holds(hour_us)) continue;
+    if (reader.holds(hour_us) || has_expired(db, range.level, hour_us)) continue;
     for (const Figure figure : figures) {
       const keys::RollupSeries series{range.level, static_cast<std::uint16_t>(range.kpi), figure, range.host};
       const auto bytes = db.get(Family::kRollup, keys::whole_rollup_key(series, hour_us), view);
@@ -214,7 +249,7 @@ Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, c
       if (const Status taken = reader.take(**bytes, hour_us, figure, 0, entities.size()); !taken) return taken.error();
     }
   }
-  return reader.take_hours();
+  return reader.take_hours(db);
 }
 
 }  // namespace proteus::store

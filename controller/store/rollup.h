@@ -26,7 +26,7 @@ constexpr std::int64_t kHourUs = 60 * kMinuteUs;
 std::vector<keys::Figure> figures_of_kind(KpiKind kind);
 
 /// Makes the roll-ups of one hour (its number since the epoch) of one host from its pages, into `batch`. The same
-/// pages give the same roll-ups. Errors: kCorrupt.
+/// pages give the same roll-ups. A KPI with a damaged page is left out. Errors: kCorrupt.
 Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch);
 
 /// The figures of one series over an hour.

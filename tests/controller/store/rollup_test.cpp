@@ -110,5 +110,26 @@ TEST_F(Rollup, DamageIsToldNotRead) {
   EXPECT_EQ(read({31}).size(), 1u);  // of another block
 }
 
+TEST_F(Rollup, ASumWithoutItsWeightIsNoMean) {
+  write_pages();
+  RocksDb::Batch batch;
+  ASSERT_TRUE(roll_up(*db_, host_, kHour, batch));
+  const keys::RollupSeries series{Level::kMinute, static_cast<std::uint16_t>(kKpi), Figure::kWeight, host_};
+  batch.erase(Family::kRollup, keys::rollup_key(series, 1, kHour * kHourUs));
+  ASSERT_TRUE(db_->write(batch));
+  const RollupRange range{Level::kMinute, kKpi, host_, kHour * kHourUs, (kHour + 1) * kHourUs};
+  const auto damaged = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, {65});
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(damaged.error().message.find("weights"), std::string::npos) << damaged.error().message;
+  EXPECT_EQ(read({31}).size(), 1u);
+  // What has expired leaves the disk piece by piece.
+  RocksDb::Expiry expiry;
+  expiry.minutes.from_us = kHour * kHourUs + 1;
+  db_->set_expiry(std::move(expiry));
+  EXPECT_TRUE(read({65}).empty());
+  EXPECT_TRUE(read({31}).empty());
+}
+
 }  // namespace
 }  // namespace proteus::store

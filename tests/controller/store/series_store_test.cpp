@@ -334,6 +334,92 @@ TEST_F(SeriesStore, ACatalogThatComesTwiceAtOnceExplainsTheFramesBetween) {
   EXPECT_EQ(store_->pages().counters().undecoded, 0u);
 }
 
+/// Compaction takes a file at a time: of what has expired, ticks may be gone and values not.
+TEST_F(SeriesStore, WhatHasExpiredIsGoneAlsoWhereItIsStillOnTheDisk) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  const auto later = hours(24 * 29);
+  for (const Nanoseconds since : {Nanoseconds(0), Nanoseconds(later)}) {
+    feed.begin_stream();
+    for (int i = 0; i < 300; ++i) append(feed.tick(kStart + since + seconds(i), {i, i * 1000, i, i}));
+  }
+  flush();
+  const Timestamp now = kStart + hours(24 * 31);
+  ASSERT_TRUE(store_->expire(now));
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    {
+      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
+      cursor.seek(keys::page_prefix(keys::kTicksKpi, kHost));
+      ASSERT_TRUE(cursor.valid());
+      batch.erase(Family::kPage, cursor.key());
+    }
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  ASSERT_TRUE(store_->expire(now));
+  std::size_t count = 0;
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  const Status read =
+      store_->series()->read_samples(selector, to_us(kStart), to_us(now), [&](SeriesReader::HostSamples host) {
+        for (const auto& [key, s] : host.series) count += s.values.size();
+        return true;
+      });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(count, 300u);
+}
+
+TEST_F(SeriesStore, OfADamagedKpiTheOthersAreRolledUp) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 300; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  // The window that the damage is in has ended; its hour has not.
+  for (int i = 900; i < 910; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    std::string key;
+    {
+      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
+      cursor.seek(keys::page_prefix(static_cast<std::uint16_t>(Kpi::kEmulatorTimeNs), kHost));
+      ASSERT_TRUE(cursor.valid());
+      key = cursor.key();
+    }
+    RocksDb::Batch batch;
+    batch.put(Family::kPage, key, "no page");
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(10)));
+  const std::int64_t hour = to_us(kStart) / kHourUs * kHourUs;
+  const StepGrid grid{hour, hour + kHourUs, kMinuteUs};
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  const Status damaged = store_->series()->read_steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight},
+                                                      [](const SeriesReader::HostSteps&) { return true; });
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
+  // Once the pages have expired the minutes of the others are left.
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 31)));
+  ASSERT_TRUE(store_->compacted_bytes());
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const auto left = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+  ASSERT_EQ(left.size(), 1u);
+  std::int64_t count = 0;
+  for (const StepFigures& one : left.begin()->second) count += one.weight;
+  EXPECT_EQ(count, 310);
+}
+
 /// The figures of one step, from the samples themselves.
 TEST_F(SeriesStore, RollUpsSayWhatTheSamplesSay) {
   SeriesFeed feed("h1");
