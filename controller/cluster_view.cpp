@@ -460,6 +460,21 @@ void ClusterView::restore_ended(const std::vector<store::EndedAction>& ended) {
                    [](const ham::RecentMove& a, const ham::RecentMove& b) { return a.end < b.end; });
 }
 
+std::vector<store::MissingVm> ClusterView::missing() const {
+  std::vector<store::MissingVm> all;
+  for (const auto& [id, vm] : vms_) {
+    if (!vm.listed()) all.push_back({id, vm.last_seen});
+  }
+  return all;
+}
+
+void ClusterView::restore_missing(const std::vector<store::MissingVm>& missing) {
+  for (const store::MissingVm& told : missing) {
+    const auto vm = vms_.find(told.vm);
+    if (vm != vms_.end() && !vm->second.listed()) vm->second.last_seen = std::min(vm->second.last_seen, told.last_seen);
+  }
+}
+
 double ClusterView::cpu_speed(const HostId& host) const {
   const auto found = options_.cpu_speed.find(host);
   return found == options_.cpu_speed.end() ? 1 : found->second;

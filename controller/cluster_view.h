@@ -61,6 +61,9 @@ class ClusterView {
   /// VMs that are not known nothing is taken but that they moved.
   std::vector<store::EndedAction> ended() const;
   void restore_ended(const std::vector<store::EndedAction>& ended);
+  /// VMs that no host lists any more, sorted; and when another view has seen those that this one expects.
+  std::vector<store::MissingVm> missing() const;
+  void restore_missing(const std::vector<store::MissingVm>& missing);
 
   /// Everything a decision looks at, except in_flight and paused, which the drs knows. Written into the memory of a
   /// state that nobody holds any more, where only what has changed is written anew.

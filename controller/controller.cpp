@@ -322,6 +322,14 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
   made->automation = pipeline_->policy().automation;
   made->state = pipeline_->last_state();
   made->decision = pipeline_->last_decision();
+  if (made->state == nullptr) {
+    // Of a run that was renewed and has not decided yet, as when the journal cannot be written: what was seen last.
+    const std::lock_guard lock(snapshot_mutex_);
+    if (snapshot_ != nullptr) {
+      made->state = snapshot_->state;
+      made->decision = snapshot_->decision;
+    }
+  }
   const auto& actions = pipeline_->executor().actions();
   std::size_t ended_left = kActionsShown;
   for (auto action = actions.rbegin(); action != actions.rend(); ++action) {

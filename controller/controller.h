@@ -146,6 +146,7 @@ class Controller final : public api::Backend {
   bool keeping_samples_ = false;
   std::deque<ingest::Ingested> kept_samples_;   // taken in, and perhaps not by the renewal
   std::optional<Timestamp> renewal_failed_;     // the last, and when
+  int renewals_failed_count_ = 0;               // in a row
   std::deque<drs::ActionRecord> ended_before_;  // by runs of this process, the newest last; for people
   std::uint64_t shed_before_ = 0;               // likewise counted
   std::uint64_t last_journal_lsn_ = 0;

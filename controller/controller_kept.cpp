@@ -38,7 +38,8 @@ Status Controller::look_back() {
       if (found != records.end()) std::ignore = drs::apply(found->second, *transition);
     } else if (const auto* started = std::get_if<store::Started>(&entry.payload)) {
       for (const drs::ActionRecord& open : started->adopted) records[open.action.id] = open;
-      started_.emptying.clear();
+      const bool holds = started_at_ - entry.time < kEmptyingHolds;
+      started_.emptying = holds ? started->emptying : std::vector<HostId>();
     } else if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
       const bool holds = started_at_ - decision->time < kEmptyingHolds;
       started_.emptying = holds ? decision->emptying : std::vector<HostId>();

@@ -10,10 +10,15 @@
 namespace proteus::controller {
 namespace {
 
-// What a migration has disturbed is not taken for a VM's own; that is not carried over, so it must have passed.
-constexpr Nanoseconds kCalm = std::chrono::seconds(10);
-// Of a run that is due, attempts to renew it are so far apart at least, as a share of raw_retention.
+// What a migration has disturbed is not taken for a VM's own, and how it went is followed for a minute
+// (profile/move_accuracy.h); that is not carried over, so it must have passed.
+constexpr Nanoseconds kCalm = std::chrono::seconds(70);
+// Of a run that is due, attempts to renew it are so far apart at least, as a share of raw_retention; each that fails
+// doubles that, up to a quarter, since its states take room.
 constexpr int kAttemptsApart = 32;
+constexpr int kAttemptsApartMost = 4;
+// A clock that is put right by less does not end a renewal.
+constexpr Nanoseconds kClockStepMax = std::chrono::minutes(1);
 // More samples are not kept for a renewal that does not get on.
 constexpr std::size_t kKeptSamplesMax = 100'000;
 constexpr std::size_t kEndedKept = 200;
@@ -32,9 +37,8 @@ void Controller::begin_renewal(Timestamp now) {
   if (now - run_begun_ < options_.raw_retention / 4) return;
   // The open steps of the forecasts must be in what is read again.
   if (options_.raw_retention < 6 * options_.pipeline.view.forecast.step) return;
-  if (renewal_failed_ && now >= *renewal_failed_ && now - *renewal_failed_ < options_.raw_retention / kAttemptsApart) {
-    return;
-  }
+  const int apart = std::max(kAttemptsApartMost, kAttemptsApart >> std::max(0, renewals_failed_count_ - 1));
+  if (renewal_failed_ && now >= *renewal_failed_ && now - *renewal_failed_ < options_.raw_retention / apart) return;
   renewal_begun_ = now;
   renewal_from_lsn_ = last_journal_lsn_ + 1;
   Renewal::Input input;
@@ -65,6 +69,7 @@ void Controller::follow_renewal(Timestamp now) {
   const auto give_up = [&](const std::string& why) {
     log::warning("the run is not renewed yet: {}", why);
     renewal_failed_ = now;
+    renewals_failed_count_ = std::min(renewals_failed_count_ + 1, kAttemptsApart);
     end_renewal();
     renewal_->stop();
   };
@@ -74,7 +79,10 @@ void Controller::follow_renewal(Timestamp now) {
     return;
   }
   if (renewal_over_) return;
-  if (now < renewal_begun_ || now - renewal_begun_ >= kRenewalTimeMax) return give_up("it has taken too long");
+  // The states and the telemetry that it rests on are kept for so long only.
+  const Nanoseconds time_max = std::min<Nanoseconds>(options_.raw_retention / 2, kRenewalTimeMax);
+  if (now - renewal_begun_ >= time_max) return give_up("it has taken too long");
+  if (renewal_begun_ - now >= kClockStepMax) return give_up("the clock was set back");
   renewal_->set_taken_through(frames_through_lsn_);
   if (!keeping_samples_ && renewal_->near()) {
     keeping_samples_ = true;
@@ -86,9 +94,7 @@ void Controller::follow_renewal(Timestamp now) {
   if (journal_failing_ || !renewal_->ready()) return;
   // An action that is under way would have to be asked about; there is no hurry, but an end to waiting.
   if (!renewal_ready_) renewal_ready_ = now;
-  if (!calm(now) && now - *renewal_ready_ < std::min<Nanoseconds>(options_.raw_retention / 4, kRenewalTimeMax / 2)) {
-    return;
-  }
+  if (!calm(now) && now - *renewal_ready_ < time_max / 2) return;
   if (std::optional<Renewal::Made> made = renewal_->try_take()) take_over(std::move(*made), now);
 }
 
@@ -110,6 +116,7 @@ void Controller::take_over(Renewal::Made made, Timestamp now) {
   }
   while (ended_before_.size() > kEndedKept) ended_before_.pop_front();
   started.ended = pipeline_->view().ended();
+  started.missing = pipeline_->view().missing();
   started.emptying = pipeline_->emptying();
   started.commandable = pipeline_->commandable();
   started.restored_entries = made.restored_entries;
@@ -143,6 +150,7 @@ void Controller::take_over(Renewal::Made made, Timestamp now) {
   started_ = std::move(started);
   run_begun_ = now;
   renewal_failed_.reset();
+  renewals_failed_count_ = 0;
   std::shared_ptr<Pipeline> former = std::move(made.pipeline);
   {
     const std::lock_guard lock(pipeline_mutex_);

@@ -34,6 +34,7 @@ void Pipeline::begin(const store::Started& started) {
   executor_ = drs::Executor(executor_options_, started.term, started.next_action_id, started.next_command_id);
   take_up(started);
   view_.restore_ended(started.ended);
+  view_.restore_missing(started.missing);
   emptying_ = started.emptying;
   for (const HostId& host : started.commandable) on_presence({host, true, ""});
 }

@@ -57,7 +57,12 @@ struct Started {
   ended @16 :List(EndedAction);
   emptying @17 :List(Text);  # hosts that the decision before was emptying
   commandable @18 :List(Text);  # hosts whose agents take commands already
+  missing @19 :List(MissingVm);
 
+  struct MissingVm {         # that no host lists any more, and that is not forgotten yet
+    vm @0 :Text;
+    lastSeenNs @1 :Int64;
+  }
   struct EndedAction {       # before this run began
     vm @0 :Text;
     source @1 :Text;         # of a migration; else empty

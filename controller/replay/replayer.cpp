@@ -59,7 +59,10 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
   if (options_.policy) {
     policy = *options_.policy;
     policy->automation = std::min(policy->automation, ham::Automation::kRecommend);
+    // What the recorded run did is not what this one does.
     started_.adopted.clear();
+    started_.ended.clear();
+    started_.emptying = started.restored_from_lsn != 0 && pipeline_ ? pipeline_->emptying() : std::vector<HostId>();
   }
   begun_ = time;
   step_ = options->view.forecast.step;
@@ -148,9 +151,9 @@ void Replayer::warm_up() {
 /// What a renewal has not read again comes with its first cycle, though the run before has taken it in.
 void Replayer::refill(std::uint64_t through_lsn) {
   pending_.clear();
-  reader_ = {};
+  wire::TelemetryReader reader;  // that of what goes on to come has read all of it, and goes on from there
   visit_kept(through_lsn + 1, [&](const Kept& message) {
-    Result<std::optional<Sample>> sample = reader_.read(message.host, message.bytes);
+    Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
     if (message.lsn > through_lsn && sample && *sample) {
       pending_.push_back({message.lsn, message.received, std::move(**sample)});
     }

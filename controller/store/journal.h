@@ -25,6 +25,12 @@ struct EndedAction {
   bool verified = false;
   bool operator==(const EndedAction&) const = default;
 };
+/// A VM that no host lists any more, and that is not forgotten yet.
+struct MissingVm {
+  VmId vm;
+  Timestamp last_seen;
+  bool operator==(const MissingVm&) const = default;
+};
 /// A run began: a controller process did, or one renewed itself. Policy and options are part of what replay needs.
 struct Started {
   std::string version;
@@ -51,6 +57,7 @@ struct Started {
   std::vector<EndedAction> ended;   ///< sorted by VM; moves of the last hour, and the last action of each VM
   std::vector<HostId> emptying;     ///< hosts that the decision before was emptying, sorted
   std::vector<HostId> commandable;  ///< hosts whose agents take commands already, sorted
+  std::vector<MissingVm> missing;   ///< of the run before, sorted by VM
 };
 /// A decision cycle ran, after all journalled inputs before this entry. An input to replay: it says when cycles
 /// happened.

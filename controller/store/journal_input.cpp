@@ -32,6 +32,11 @@ void fill(schema::Started::EndedAction::Builder to, const EndedAction& from) {
   to.setVerified(from.verified);
 }
 
+void fill(schema::Started::MissingVm::Builder to, const MissingVm& from) {
+  JOURNAL_SET_TEXT(to, Vm, from.vm.value);
+  to.setLastSeenNs(to_unix_ns(from.last_seen));
+}
+
 namespace {
 
 void fill_hosts(capnp::List<capnp::Text>::Builder to, const std::vector<HostId>& from) {
@@ -63,6 +68,7 @@ void fill(schema::Started::Builder to, const Started& from) {
   to.setWarmInSteps(from.warm_in_steps);
   to.setRestoredFromLsn(from.restored_from_lsn);
   JOURNAL_SET_LIST(to, Ended, from.ended, fill);
+  JOURNAL_SET_LIST(to, Missing, from.missing, fill);
   if (!from.emptying.empty()) fill_hosts(to.initEmptying(count(from.emptying)), from.emptying);
   if (!from.commandable.empty()) fill_hosts(to.initCommandable(count(from.commandable)), from.commandable);
 }
@@ -117,6 +123,10 @@ EndedAction read_ended(schema::Started::EndedAction::Reader from) {
           from_unix_ns(from.getEndedNs()), from.getVerified()};
 }
 
+MissingVm read_missing(schema::Started::MissingVm::Reader from) {
+  return {VmId(read_text(from.getVm())), from_unix_ns(from.getLastSeenNs())};
+}
+
 Started read_started(schema::Started::Reader from) {
   Started to;
   to.version = read_text(from.getVersion());
@@ -138,6 +148,7 @@ Started read_started(schema::Started::Reader from) {
   to.ended = read_list(from.getEnded(), read_ended);
   to.emptying = read_hosts(from.getEmptying());
   to.commandable = read_hosts(from.getCommandable());
+  to.missing = read_list(from.getMissing(), read_missing);
   return to;
 }
 

@@ -273,6 +273,7 @@ Result<std::vector<JournalEntry>> RocksStore::journal_tail(std::size_t limit) co
     if (*lsn < floor_lsn) break;
     const auto parsed = keys::parse_journal_value(cursor.value());
     if (!parsed) return parsed.error();
+    if (keys::is_state_kind(parsed->kind)) continue;
     auto entry = decode_journal_entry(parsed->bytes);
     if (!entry) return entry.error();
     entries.push_back(std::move(*entry));

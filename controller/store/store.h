@@ -73,7 +73,7 @@ class Store {
   virtual Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const = 0;
   /// The same for lsn in [from_lsn, to_lsn).
   virtual Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const = 0;
-  /// Journal only, newest first, at most `limit`.
+  /// Journal only, newest first, at most `limit`; without the states that runs rest on, which are large.
   virtual Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const = 0;
   /// The newest Started entry with time <= at; nullopt if there is none.
   virtual Result<std::optional<JournalEntry>> last_started(Timestamp at) const = 0;

@@ -108,6 +108,7 @@ class RenewalTest : public ControllerTest {
     options.policy_toml = policy_;
     options.raw_retention = retention_;
     options.gather = gather_;
+    options.pipeline.view.forget_after = forget_after_;
     return options;
   }
   std::size_t runs() { return journalled<store::Started>().size(); }
@@ -159,6 +160,7 @@ class RenewalTest : public ControllerTest {
 
   Nanoseconds retention_ = seconds(200);
   Nanoseconds gather_ = std::chrono::milliseconds(250);
+  Nanoseconds forget_after_ = ViewOptions().forget_after;
   std::string policy_ = "automation = \"automatic\"\n";
 };
 
@@ -185,6 +187,56 @@ TEST_F(RenewalTest, WhatIsDecidedAcrossRenewalsAndFromEachIsReplayedByteForByte)
                                 }}));
   ASSERT_EQ(begun.size(), 4u);
   for (const Timestamp at : begun) EXPECT_EQ(expect_recording_exact(at).from, at);
+}
+
+TEST_F(RenewalTest, FramesMayStayAwayWhenARunIsRenewed) {
+  pushes_ = false;
+  std::optional<Timestamp> begun;
+  int after = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        if (!begun) begun = controller.snapshot()->run_begun_at;
+        sends_ = clock_.now() - *begun < seconds(45) || renewed_since(controller, *begun);
+        if (!sends_) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return renewed_since(controller, *begun) && ++after > 30;
+      },
+      [](Controller&) {});
+  EXPECT_EQ(runs(), 2u);
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
+}
+
+TEST_F(RenewalTest, AVmThatIsGoneIsForgottenAfterTheSameTime) {
+  pushes_ = false;
+  policy_ = "automation = \"recommend\"\n";
+  forget_after_ = seconds(100);
+  const std::string gone = host_.vms.back().uuid;
+  const auto knows = [&](Controller& controller) {
+    return controller.outlook(gone, forecast::Resource::kCpu).has_value();
+  };
+  std::optional<Timestamp> last_seen;
+  int renewals = 0;
+  std::optional<Timestamp> begun;
+  run_until(
+      2'000,
+      [&](Controller& controller) {
+        if (second_ == 20) {
+          EXPECT_TRUE(knows(controller));
+          host_.vms.pop_back();
+          last_seen = clock_.now();
+        }
+        const Timestamp at = controller.snapshot()->run_begun_at;
+        if (begun && *begun != at) ++renewals;
+        begun = at;
+        if (last_seen) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return last_seen && !knows(controller);
+      },
+      [&](Controller& controller) {
+        EXPECT_FALSE(knows(controller)) << "known for as long as there are renewals";
+        EXPECT_LT(clock_.now() - *last_seen, seconds(110));
+      });
+  EXPECT_GE(renewals, 1);
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
 }
 
 TEST_F(RenewalTest, ARestartAfterARenewalGoesOn) {
@@ -219,7 +271,7 @@ TEST_F(RenewalTest, ARecordingIsExactThoughWhatTheProcessBeganWithHasExpired) {
           pass(hours(4));
           EXPECT_TRUE(store_->expire(clock_.now()));
         }
-        return jumped && ++after > 60 && controller.snapshot()->run_begun_at > first + hours(2);
+        return jumped && controller.snapshot()->run_begun_at > first + hours(2) && ++after > 60;
       },
       [](Controller&) {});
   ASSERT_TRUE(store_->expire(clock_.now()));

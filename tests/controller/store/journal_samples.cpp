@@ -258,6 +258,7 @@ Started started(Random& random) {
   s.ended = some<EndedAction>(random, [](Random& r) { return EndedAction{vm(r), host(r), host(r), time(r), coin(r)}; });
   s.emptying = some<HostId>(random, host);
   s.commandable = some<HostId>(random, host);
+  s.missing = some<MissingVm>(random, [](Random& r) { return MissingVm{vm(r), time(r)}; });
   return s;
 }
 
@@ -364,10 +365,10 @@ bool same(const Command& x, const Command& y) {
          std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11);
 }
 bool same(const Started& x, const Started& y) {
-  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, adopted_a, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19] = x;
-  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, adopted_b, b10, b11, b12, b13, b14, b15, b16, b17, b18, b19] = y;
-  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19) ==
-             std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b10, b11, b12, b13, b14, b15, b16, b17, b18, b19) &&
+  const auto& [a1, a2, a3, a4, a5, a6, a7, a8, adopted_a, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20] = x;
+  const auto& [b1, b2, b3, b4, b5, b6, b7, b8, adopted_b, b10, b11, b12, b13, b14, b15, b16, b17, b18, b19, b20] = y;
+  return std::tie(a1, a2, a3, a4, a5, a6, a7, a8, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20) ==
+             std::tie(b1, b2, b3, b4, b5, b6, b7, b8, b10, b11, b12, b13, b14, b15, b16, b17, b18, b19, b20) &&
          same_lists(adopted_a, adopted_b);
 }
 bool same(const SignalInput& x, const SignalInput& y) {
