@@ -209,7 +209,7 @@ TEST_F(RenewalTest, FramesMayStayAwayWhenARunIsRenewed) {
 TEST_F(RenewalTest, AVmThatIsGoneIsForgottenAfterTheSameTime) {
   pushes_ = false;
   policy_ = "automation = \"recommend\"\n";
-  forget_after_ = seconds(100);
+  forget_after_ = seconds(160);  // longer than telemetry is read again for
   const std::string gone = host_.vms.back().uuid;
   const auto knows = [&](Controller& controller) {
     return controller.outlook(gone, forecast::Resource::kCpu).has_value();
@@ -233,9 +233,9 @@ TEST_F(RenewalTest, AVmThatIsGoneIsForgottenAfterTheSameTime) {
       },
       [&](Controller& controller) {
         EXPECT_FALSE(knows(controller)) << "known for as long as there are renewals";
-        EXPECT_LT(clock_.now() - *last_seen, seconds(110));
+        EXPECT_LT(clock_.now() - *last_seen, seconds(170));
       });
-  EXPECT_GE(renewals, 1);
+  EXPECT_GE(renewals, 3);
   expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
 }
 
