@@ -209,6 +209,7 @@ TEST_F(RenewalTest, FramesMayStayAwayWhenARunIsRenewed) {
 TEST_F(RenewalTest, AVmThatIsGoneIsForgottenAfterTheSameTime) {
   pushes_ = false;
   policy_ = "automation = \"recommend\"\n";
+  retention_ = seconds(120);
   forget_after_ = seconds(160);  // longer than telemetry is read again for
   const std::string gone = host_.vms.back().uuid;
   const auto knows = [&](Controller& controller) {
