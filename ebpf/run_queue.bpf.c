@@ -22,15 +22,6 @@ struct {
   __type(value, struct run_queue_cpu);
 } cpus SEC(".maps");
 
-/* cpus × RUN_QUEUE_LOG_DEPARTURES, resized by the loader. */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, RUN_QUEUE_LOG_DEPARTURES);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __type(key, u32);
-  __type(value, struct run_queue_departure);
-} departures SEC(".maps");
-
 static __always_inline u64 state_of(struct task_struct *task) {
   if (bpf_core_field_exists(task->__state)) return task->__state;
   struct task_struct___before_5_14 *old = (void *)task;
@@ -56,6 +47,9 @@ static __always_inline bool throttled_by_own_quota(struct task_struct *task) {
   return queue && BPF_CORE_READ_BITFIELD_PROBED(queue, throttled);
 }
 
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 #define UNITS_MAX(bits) ((1ull << (bits)) - 1)
 
 static __always_inline bool is_real_time(struct task_struct *task) {
@@ -65,7 +59,7 @@ static __always_inline bool is_real_time(struct task_struct *task) {
 /* CPU time as the thread came. The kernel keeps it for those of the fair class only; a real-time thread that came before the
  * hook did counts from now. */
 static __always_inline u64 run_time_before(struct run_queue_cpu *here, struct task_struct *task) {
-  if (!is_real_time(task)) return task->se.prev_sum_exec_runtime;
+  if (likely(!is_real_time(task))) return task->se.prev_sum_exec_runtime;
   u64 kept_ns = *(volatile u64 *)&here->run_time_ns; /* read on its own: the verifier wants one kind of pointer for an access */
   return here->real_time_thread == (u64)task ? kept_ns : task->se.sum_exec_runtime;
 }
@@ -73,7 +67,7 @@ static __always_inline u64 run_time_before(struct run_queue_cpu *here, struct ta
 static __always_inline u64 time_of(struct run_queue_cpu *here, struct task_struct *task) {
   u64 delay = task->sched_info.run_delay >> RUN_QUEUE_UNIT_SHIFT & UNITS_MAX(RUN_QUEUE_DELAY_BITS);
   u64 slice = (task->se.sum_exec_runtime - run_time_before(here, task)) >> RUN_QUEUE_UNIT_SHIFT;
-  if (slice > UNITS_MAX(RUN_QUEUE_SLICE_BITS)) slice = UNITS_MAX(RUN_QUEUE_SLICE_BITS);
+  if (unlikely(slice > UNITS_MAX(RUN_QUEUE_SLICE_BITS))) slice = UNITS_MAX(RUN_QUEUE_SLICE_BITS);
   return delay << RUN_QUEUE_SLICE_BITS | slice;
 }
 
@@ -92,37 +86,40 @@ static __always_inline void publish(u64 *head, u64 number) {
 #endif
 }
 
+/* Whether there is room for one more at place `at` of a log that is crowded. */
+static __always_inline bool has_room(struct run_queue_cpu *here, u64 at, u64 held, struct task_struct *prev) {
+  bool is_full = at >= RUN_QUEUE_LOG_DEPARTURES;
+  if (!is_full && held < RUN_QUEUE_LOG_CROWDED) return true;
+  bool is_of_vm = vm_process_of(prev->tgid);
+  if (is_of_vm && !is_full) return true;
+  if (is_of_vm) here->lost_count++;
+  here->has_gap = RUN_QUEUE_AFTER_GAP;
+  return false;
+}
+
+/* Who took the CPU from a thread that would have gone on. */
+static __always_inline u64 preemption_of(struct task_struct *prev, struct task_struct *next) {
+  if (throttled(prev)) return throttled_by_own_quota(prev) ? RUN_QUEUE_BY_OWN_QUOTA : 0;
+  if (next->flags & PF_IDLE) return 0;
+  return RUN_QUEUE_PREEMPTED | (next->flags & PF_KTHREAD ? RUN_QUEUE_BY_KERNEL_THREAD : 0);
+}
+
 /* Threads of the user's only. */
-static __always_inline void leave(struct run_queue_cpu *here, u32 cpu, bool preempt, struct task_struct *prev,
+static __always_inline void leave(struct run_queue_cpu *here, bool preempt, struct task_struct *prev,
                                   struct task_struct *next) {
   u64 head = here->head;
+  u64 first = here->first;
   u64 held = head - here->tail;
-  if (!held) here->first = head;
-  u64 at = head - here->first;
-  if (held >= RUN_QUEUE_LOG_CROWDED || at >= RUN_QUEUE_LOG_DEPARTURES) {
-    bool is_of_vm = vm_process_of(prev->tgid);
-    if (is_of_vm && at >= RUN_QUEUE_LOG_DEPARTURES) here->lost_count++;
-    if (!is_of_vm || at >= RUN_QUEUE_LOG_DEPARTURES) {
-      here->has_gap = RUN_QUEUE_AFTER_GAP;
-      return;
-    }
-  }
-  u32 index = cpu * RUN_QUEUE_LOG_DEPARTURES + (u32)at;
-  struct run_queue_departure *departure = bpf_map_lookup_elem(&departures, &index);
-  if (!departure) return;
+  if (!held) here->first = first = head;
+  u64 at = head - first;
+  if (unlikely(at >= RUN_QUEUE_LOG_CROWDED) && !has_room(here, at, held, prev)) return;
+  struct run_queue_departure *departure = &here->departures[at & (RUN_QUEUE_LOG_DEPARTURES - 1)];
 
   u64 flags = here->has_gap;
-  if (prev->sched_info.pcount == 1) flags |= RUN_QUEUE_FIRST_STAY;
+  if (unlikely(prev->sched_info.pcount == 1)) flags |= RUN_QUEUE_FIRST_STAY;
   u64 state = state_of(prev);
-  if (preempt || !state) {
-    if (throttled(prev)) {
-      if (throttled_by_own_quota(prev)) flags |= RUN_QUEUE_BY_OWN_QUOTA;
-    } else if (!(next->flags & PF_IDLE)) {
-      flags |= RUN_QUEUE_PREEMPTED;
-      if (next->flags & PF_KTHREAD) flags |= RUN_QUEUE_BY_KERNEL_THREAD;
-    }
-  }
-  if (state & TASK_DEAD) flags |= RUN_QUEUE_LAST_STAY;
+  if (unlikely(preempt || !state)) flags |= preemption_of(prev, next);
+  if (unlikely(state & TASK_DEAD)) flags |= RUN_QUEUE_LAST_STAY;
   departure->who = who_is(prev) | flags;
   departure->time = time_of(here, prev);
   departure->came_ns = prev->sched_info.last_arrival;
@@ -138,8 +135,8 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
   u32 cpu = bpf_get_smp_processor_id();
   struct run_queue_cpu *here = bpf_map_lookup_elem(&cpus, &cpu);
   if (!here) return 0;
-  if (leaves) leave(here, cpu, preempt, prev, next);
-  if (comes_in_real_time) {
+  if (likely(leaves)) leave(here, preempt, prev, next);
+  if (unlikely(comes_in_real_time)) {
     here->real_time_thread = (u64)next;
     here->run_time_ns = next->se.sum_exec_runtime;
   }

@@ -45,7 +45,7 @@ enum {
 /* From here on only VMs' threads are taken down. */
 #define RUN_QUEUE_LOG_CROWDED 8192
 
-/* One per CPU. A departure's place in the log is its number, less first. */
+/* One per CPU, its log behind the line that the hook writes. A departure's place in the log is its number, less first. */
 struct run_queue_cpu {
   __u64 real_time_thread; /* the one that came last, by its address */
   __u64 run_time_ns;      /* its CPU time as it came */
@@ -55,7 +55,8 @@ struct run_queue_cpu {
   __u64 lost_count;
   __u64 has_gap;
   __u64 unused;
+  struct run_queue_departure departures[RUN_QUEUE_LOG_DEPARTURES];
 };
 
 static_assert(sizeof(struct run_queue_departure) == 24, "mapped by user space");
-static_assert(sizeof(struct run_queue_cpu) == 64, "a cache line: CPUs do not share one");
+static_assert(sizeof(struct run_queue_cpu) % 64 == 0, "CPUs share no cache line");

@@ -102,12 +102,10 @@ class Trace final : public RunQueueTrace {
     skeleton_->rodata->vm_process_entries = static_cast<__u32>(entries);
     bpf_map__set_max_entries(skeleton_->maps.vm_processes, static_cast<__u32>(entries));
     bpf_map__set_max_entries(skeleton_->maps.cpus, cpus_);
-    bpf_map__set_max_entries(skeleton_->maps.departures, cpus_ * RUN_QUEUE_LOG_DEPARTURES);
     if (const int code = run_queue_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load run_queue");
     }
-    if (!here_.map(bpf_map__fd(skeleton_->maps.cpus), cpus_) ||
-        !departures_.map(bpf_map__fd(skeleton_->maps.departures), std::size_t{cpus_} * RUN_QUEUE_LOG_DEPARTURES)) {
+    if (!here_.map(bpf_map__fd(skeleton_->maps.cpus), cpus_)) {
       return bpf_error("map run_queue's log", errno);
     }
     ledger_.emplace(slots_, cpus_);
@@ -135,8 +133,7 @@ class Trace final : public RunQueueTrace {
       if (count == 0) continue;
       any = true;
       const std::uint64_t first = here.first;  // stands still while there is something in the log
-      const std::size_t log = std::size_t{cpu} * RUN_QUEUE_LOG_DEPARTURES;
-      logs_[cpu] = {&departures_[log + (here.tail - first)], count};
+      logs_[cpu] = {&here.departures[here.tail - first], count};
       taken_[cpu] += count;
     }
     ledger_->take(logs_);
@@ -150,7 +147,6 @@ class Trace final : public RunQueueTrace {
   std::uint32_t cpus_ = 0;
   std::uint32_t slots_ = 0;
   MappedArray<run_queue_cpu> here_;
-  MappedArray<run_queue_departure> departures_;
   std::optional<RunQueueLedger> ledger_;
   std::vector<std::span<const run_queue_departure>> logs_;  // reused from update to update
   std::vector<std::uint64_t> taken_;                        // by CPU, since updates_due()

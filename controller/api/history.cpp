@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <deque>
 #include <map>
 #include <set>
 
 #include "controller/api/json_view.h"
-#include "controller/api/several_vms.h"
 
 namespace proteus::api {
 namespace {
@@ -189,6 +189,16 @@ Result<Entries> from_range(const store::Store& store, const HistoryFilter& filte
     if (const Status done = read(informed, kept); !done) return done.error();
   }
   return Entries(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+}
+
+/// Hexadecimal digits, 8-4-4-4-12.
+bool is_uuid(const std::string& word) {
+  if (word.size() != 36) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? word[i] != '-' : std::isxdigit(static_cast<unsigned char>(word[i])) == 0) return false;
+  }
+  return true;
 }
 
 Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const Snapshot& names) {

@@ -284,11 +284,8 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
                      const std::function<bool(std::string_view)>& write) {
   const std::unique_ptr<Writer> writer = make_writer(format, names, write);
   std::optional<Kpi> begun;
-  std::set<std::pair<HostId, std::string>> done;  // VMs whose values of this KPI an earlier selector has brought
   for (const store::SeriesSelector& selector : selectors) {
     const KpiInfo& kpi = info(selector.kpi);
-    if (begun != selector.kpi) done.clear();
-    std::set<std::pair<HostId, std::string>> seen;
     const Status read =
         reader.read_samples(selector, from_us, to_us, [&](const store::SeriesReader::HostSamples& samples) {
           if (begun != selector.kpi) writer->begin_kpi(kpi);
@@ -296,13 +293,6 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
           for (auto at = samples.series.begin(); at != samples.series.end() && writer->wanted();) {
             const store::SeriesKey key = at->first;
             const Origin origin{samples.host, samples.entities.at(key.entity), kpi, key.bucket};
-            if (!selector.vm.empty()) {
-              seen.insert({samples.host, origin.selected.vm_uuid});
-              if (done.contains({samples.host, origin.selected.vm_uuid})) {
-                ++at;
-                continue;
-              }
-            }
             if (kpi.kind != KpiKind::kHistogram) {
               writer->add_all(origin, (at++)->second);
               continue;
@@ -313,12 +303,10 @@ Status export_series(const store::SeriesReader& reader, const std::vector<store:
             }
             writer->add_histogram(origin, buckets);
           }
-          if (!writer->wanted()) return false;
-          return true;
+          return writer->wanted();
         });
     if (!read) return read;
     if (!writer->wanted()) return {};
-    done.merge(seen);
   }
   writer->finish();
   return {};

@@ -30,8 +30,8 @@ const char* content_type(ExportFormat format);
 Result<bool> has_values(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
                         std::int64_t from_us, std::int64_t to_us);
 
-/// Writes the samples of each selector in [from_us, to_us), those of one KPI after another; of selectors of one KPI
-/// that name the same VM, the first brings it. False from `write` ends it. Errors: the reader's.
+/// Writes the samples of each selector, of a KPI each, in [from_us, to_us). False from `write` ends it. Errors: the
+/// reader's.
 Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
                      ExportFormat format, std::int64_t from_us, std::int64_t to_us, const VmNames& names,
                      const std::function<bool(std::string_view)>& write);

@@ -91,6 +91,9 @@ Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Param
   if (row == nullptr) return invalid(fmt::format("'{}' is no KPI; proteusctl kpis lists them", kpi));
   selector.kpi = row->kpi;
   for (const std::string& host : parameters("host")) selector.hosts.emplace_back(host);
+  for (std::string& vm : parameters("vm")) {
+    if (!vm.empty()) selector.vms.push_back(std::move(vm));
+  }
   selector.entity = one(parameters, "entity");
   for (const std::string& label : parameters("label")) {
     const std::size_t equals = label.find('=');
@@ -98,14 +101,6 @@ Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Param
     selector.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
   return selector;
-}
-
-std::vector<std::string> parse_vms(const Parameters& parameters) {
-  std::vector<std::string> vms;
-  for (std::string& vm : parameters("vm")) {
-    if (!vm.empty() && std::find(vms.begin(), vms.end(), vm) == vms.end()) vms.push_back(std::move(vm));
-  }
-  return vms;
 }
 
 Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {

@@ -22,11 +22,8 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now);
 /// Errors: kInvalidArgument unless from is before to.
 Status check_range(Timestamp from, Timestamp to);
 
-/// host, entity, label: which series; of which VMs parse_vms() tells. kpi: its name. Errors: kInvalidArgument.
+/// host, vm, entity, label: which series. kpi: its name. Errors: kInvalidArgument.
 Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters);
-
-/// Names and UUIDs in `vm`, each once; none: all VMs, and what belongs to none.
-std::vector<std::string> parse_vms(const Parameters& parameters);
 
 /// "500ms", "90s", "5m", "1h", "1d" or seconds. Errors: kInvalidArgument.
 Result<Nanoseconds> parse_step(const std::string& text);

@@ -10,7 +10,6 @@
 #include "controller/api/json_view.h"
 #include "controller/api/series_export.h"
 #include "controller/api/series_query.h"
-#include "controller/api/several_vms.h"
 
 namespace proteus::api {
 namespace {
@@ -31,13 +30,6 @@ void stream(httplib::Response& out, const char* type, Produce produce) {
   });
 }
 
-Status check_names(const store::SeriesReader& reader, const std::vector<HostId>& hosts,
-                   const std::vector<std::string>& vms) {
-  Status stored = reader.check_names(hosts, "");
-  for (auto vm = vms.begin(); stored && vm != vms.end(); ++vm) stored = reader.check_names(hosts, *vm);
-  return stored;
-}
-
 void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
@@ -48,14 +40,14 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (!query) return send(out, query.error());
   const auto frame = store::check(*query);
   if (!frame) return send(out, frame.error());
-  const std::vector<std::string> vms = parse_vms(parameters_of(in));
-  if (const Status good = check_vms(*query, vms); !good) return send(out, good.error());
-  if (const Status stored = check_names(*reader, query->selector.hosts, vms); !stored) return send(out, stored.error());
-  if (const Status stored = check_groups(*reader, *query, vms); !stored) return send(out, stored.error());
-  stream(out, "application/json", [reader, now, vms, asked = *query, shape = *frame](const auto& write) -> Status {
+  const store::SeriesSelector& selector = query->selector;
+  if (const Status stored = reader->check_names(selector.hosts, selector.vms); !stored)
+    return send(out, stored.error());
+  if (const Status stored = reader->check_groups(selector, query->by); !stored) return send(out, stored.error());
+  stream(out, "application/json", [reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
     if (!write(query_head(asked, shape, now))) return {};
     bool first = true;
-    const Status run = run_query(*reader, asked, vms, [&](const store::QueryResult& line) {
+    const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
       const std::string text = to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace);
       const bool taken = write((first ? "" : ",") + text);
       first = false;
@@ -76,19 +68,15 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   if (kpis.empty()) {
     for (const KpiInfo& kpi : kpi_table()) kpis.emplace_back(kpi.name);
   }
-  const std::vector<std::string> vms = parse_vms(parameters);
   std::vector<store::SeriesSelector> selectors;
-  for (const std::string& kpi : kpis) {
-    auto selector = parse_selector(kpi, parameters);
+  for (auto kpi = kpis.begin(); kpi != kpis.end(); ++kpi) {
+    if (std::find(kpis.begin(), kpi, *kpi) != kpi) continue;
+    auto selector = parse_selector(*kpi, parameters);
     if (!selector) return send(out, selector.error());
-    for (const std::string& vm : vms) {
-      selector->vm = vm;
-      selectors.push_back(*selector);
-    }
-    if (vms.empty()) selectors.push_back(std::move(*selector));
+    selectors.push_back(std::move(*selector));
   }
-  if (const Status stored = check_names(*reader, selectors.front().hosts, vms); !stored)
-    return send(out, stored.error());
+  const Status stored = reader->check_names(selectors.front().hosts, selectors.front().vms);
+  if (!stored) return send(out, stored.error());
   const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
   if (!format) return send(out, format.error());
   Timestamp from = now - std::chrono::hours(1);

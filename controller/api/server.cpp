@@ -274,7 +274,7 @@ class HttpServer final : public Server {
       options.hosts.emplace_back(in.get_param_value("host", i));
     }
     if (const store::SeriesReader* series = backend_.store().series()) {
-      if (const Status stored = series->check_names(options.hosts, ""); !stored) return send(out, stored.error());
+      if (const Status stored = series->check_names(options.hosts, {}); !stored) return send(out, stored.error());
     }
     // Cut into a private folder first: a failure half-way is then an error message, not half a file.
     std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();

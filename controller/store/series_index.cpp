@@ -104,7 +104,9 @@ void HostEntities::forget(const std::vector<std::uint32_t>& numbers) {
 
 SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
   SelectedEntities selected;
-  if (!selector.vm.empty() && !vms_by_word_.contains(selector.vm)) return selected;
+  const std::vector<std::string>& vms = selector.vms;
+  const auto is_known = [&](const std::string& word) { return vms_by_word_.contains(word); };
+  if (!vms.empty() && std::none_of(vms.begin(), vms.end(), is_known)) return selected;
   for (const auto& numbered : entities_) {
     const StoredEntity& entity = numbered.second;
     const StoredEntity* vm = entity.kind == EntityKind::kVm ? &entity : nullptr;
@@ -116,7 +118,8 @@ SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
         (vm == nullptr || vm == &entity || selector.entity != vm->name + "/" + entity.name)) {
       continue;
     }
-    if (!selector.vm.empty() && (vm == nullptr || (vm->name != selector.vm && vm->uuid != selector.vm))) continue;
+    const auto names_it = [&](const std::string& word) { return word == vm->name || word == vm->uuid; };
+    if (!vms.empty() && (vm == nullptr || std::none_of(vms.begin(), vms.end(), names_it))) continue;
     const bool labelled = std::all_of(selector.labels.begin(), selector.labels.end(), [&](const auto& label) {
       const auto carries = [&](const StoredEntity& one) {
         const auto found = one.labels.find(label.first);

@@ -29,8 +29,8 @@ struct StoredEntity {
 struct SeriesSelector {
   Kpi kpi{};
   std::vector<HostId> hosts;
-  std::string vm;                             ///< name or UUID: of the entity or of the VM that it belongs to
-  std::string entity;                         ///< name of the entity itself: a vCPU's number, a disk's target; or with its VM, "web/0"
+  std::vector<std::string> vms;  ///< names or UUIDs: of the entity or of the VM that it belongs to; empty: of any
+  std::string entity;  ///< name of the entity itself: a vCPU's number, a disk's target; or with its VM, "web/0"
   std::map<std::string, std::string> labels;  ///< that the entity or its VM carries
 };
 

@@ -97,18 +97,21 @@ std::vector<HostId> SeriesReader::hosts_of(const SeriesSelector& selector) const
   return selector.hosts.empty() ? pages_.hosts() : selector.hosts;
 }
 
-Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::string& vm) const {
-  if (hosts.empty() && vm.empty()) return {};
+Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::vector<std::string>& vms) const {
+  if (hosts.empty() && vms.empty()) return {};
   const std::vector<HostId> known = pages_.hosts();
   for (const HostId& host : hosts) {
     if (std::find(known.begin(), known.end(), host) != known.end()) continue;
     return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a host '{}'", host.value)};
   }
-  SeriesSelector selector;
-  selector.vm = vm;
-  const auto has_vm = [&](const HostId& host) { return !pages_.select(host, selector).empty(); };
-  if (vm.empty() || std::any_of(known.begin(), known.end(), has_vm)) return {};
-  return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a VM '{}'", vm)};
+  for (const std::string& vm : vms) {
+    SeriesSelector selector;
+    selector.vms = {vm};
+    const auto has_vm = [&](const HostId& host) { return !pages_.select(host, selector).empty(); };
+    if (std::any_of(known.begin(), known.end(), has_vm)) continue;
+    return Error{ErrorCode::kNotFound, fmt::format("nothing is stored of a VM '{}'", vm)};
+  }
+  return {};
 }
 
 std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector) const {

@@ -25,8 +25,8 @@ class SeriesReader {
   /// Both outlive the object.
   SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages) {}
 
-  /// Errors: kNotFound, naming the first host, or the VM, that is asked for and of which nothing is stored.
-  Status check_names(const std::vector<HostId>& hosts, const std::string& vm) const;
+  /// Errors: kNotFound, naming the first host, or the first VM, that is asked for and of which nothing is stored.
+  Status check_names(const std::vector<HostId>& hosts, const std::vector<std::string>& vms) const;
   /// Whether every word of `by` (Query::by) is host, vm, entity or a label that something selected carries. Errors:
   /// kNotFound.
   Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;

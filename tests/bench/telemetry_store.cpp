@@ -248,7 +248,7 @@ void measure_query() {
   for (int round = 0; round < 1000; ++round) {
     store::Query query;
     query.selector.kpi = Kpi::kEmulatorTimeNs;
-    query.selector.vm = fmt::format("vm-{}", random() % (kHosts * kVms));
+    query.selector.vms = {fmt::format("vm-{}", random() % (kHosts * kVms))};
     query.from = kBegin;
     query.to = kBegin + std::chrono::hours(24);
     query.function = store::Function::kRate;

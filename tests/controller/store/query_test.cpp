@@ -108,13 +108,13 @@ TEST_F(QueryTest, EachSeriesHasItsRateWhereverItIsRead) {
 
 TEST_F(QueryTest, SelectsByHostVmAndLabel) {
   Query asked = query(Kpi::kMemoryResidentBytes, Function::kMax);
-  asked.selector.vm = uuid(3);
+  asked.selector.vms = {uuid(3)};
   ASSERT_EQ(run(asked).size(), 1u);
   EXPECT_EQ(run(asked)[0].points[7], 3.0 * kMiB);
   asked.selector.hosts = {HostId("h1")};
   EXPECT_TRUE(run(asked).empty());
   asked.selector = {
-      .kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vm = {}, .entity = {}, .labels = {{"group.tier", "db"}}};
+      .kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vms = {}, .entity = {}, .labels = {{"group.tier", "db"}}};
   const auto lines = run(asked);
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0].vm, "vm2");
@@ -166,7 +166,7 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   const auto points = [&](Kpi kpi, Function function, std::vector<std::string> by, const std::string& vm) {
     Query query;
     query.selector.kpi = kpi;
-    query.selector.vm = vm;
+    if (!vm.empty()) query.selector.vms = {vm};
     query.function = function;
     query.across = Across::kSum;
     query.by = std::move(by);
@@ -201,7 +201,7 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
 }
 
 TEST_F(QueryTest, GroupsAreOfLabelsThatWhatIsSelectedHas) {
-  const SeriesSelector selector{.kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vm = {}, .entity = {}, .labels = {}};
+  const SeriesSelector selector{.kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vms = {}, .entity = {}, .labels = {}};
   EXPECT_TRUE(store_->series()->check_groups(selector, {"vm", "group.tier"}));
   SeriesSelector of_host = selector;
   of_host.kpi = Kpi::kHostCpuTimeNs;

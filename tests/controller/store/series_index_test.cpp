@@ -18,7 +18,7 @@ Catalog catalog_of(const std::string& vm_name) {
 
 std::size_t selected(const HostEntities& entities, const std::string& vm) {
   SeriesSelector selector;
-  selector.vm = vm;
+  if (!vm.empty()) selector.vms = {vm};
   return entities.select(selector).size();
 }
 

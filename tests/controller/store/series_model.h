@@ -239,7 +239,8 @@ inline bool selects(const SeriesSelector& selector, const ModelSeries& series) {
   if (!selector.hosts.empty() &&
       std::find(selector.hosts.begin(), selector.hosts.end(), HostId(series.host)) == selector.hosts.end())
     return false;
-  if (!selector.vm.empty() && series.vm != selector.vm && series.uuid != selector.vm) return false;
+  const auto names_it = [&](const std::string& word) { return word == series.vm || word == series.uuid; };
+  if (!selector.vms.empty() && std::none_of(selector.vms.begin(), selector.vms.end(), names_it)) return false;
   if (!selector.entity.empty() && series.entity != selector.entity &&
       series.vm + "/" + series.entity != selector.entity)
     return false;

@@ -1,6 +1,6 @@
 #include "tests/controller/store/series_model.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -21,7 +21,7 @@ std::string describe(const Query& q) {
   return fmt::format("{} fn={} across={} by={} top={} q={} step={}us from={} to={} host={} vm={} entity={} labels={}",
                      info(q.selector.kpi).name, static_cast<int>(q.function), static_cast<int>(q.across), by, q.top,
                      q.quantile, q.step.count() / 1000, to_us(q.from), to_us(q.to), q.selector.hosts.size(),
-                     q.selector.vm, q.selector.entity, q.selector.labels.size());
+                     fmt::join(q.selector.vms, ","), q.selector.entity, q.selector.labels.size());
 }
 
 /// Queries of all kinds, as chance has them, beside the model: while it is in memory, in chunks, in pages, rolled up,
@@ -62,7 +62,8 @@ class SeriesModelTest : public testing::TestWithParam<int> {
     }
     if (chance(0.2)) q.top = static_cast<std::size_t>(1 + below(4));
     if (chance(0.2)) q.selector.hosts.emplace_back("h" + std::to_string(1 + below(3)));
-    if (chance(0.2)) q.selector.vm = one_of<std::string>({"vm0", "vm1", "00000000-0000-4000-8000-000000000002"});
+    for (int i = 0; i < 3 && chance(0.25); ++i)
+      q.selector.vms.push_back(one_of<std::string>({"vm0", "vm1", "00000000-0000-4000-8000-000000000002"}));
     if (chance(0.1)) q.selector.entity = one_of<std::string>({"0", "vm1", "vm2/1"});
     if (chance(0.1)) q.selector.labels["group.tier"] = one_of<std::string>({"web", "db"});
     std::int64_t step = unit_us;

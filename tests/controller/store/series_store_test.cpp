@@ -434,7 +434,7 @@ TEST_F(SeriesStore, RollUpsSayWhatTheSamplesSay) {
     const StepGrid grid{from, from + 2 * kHourUs, step};
     SeriesSelector selector;
     selector.kpi = Kpi::kMemoryResidentBytes;
-    selector.vm = "web1";
+    selector.vms = {"web1"};
     using enum keys::Figure;
     std::vector<keys::Figure> figures = {kSum, kWeight, kMin, kMax, kLast};
     if (step != 7 * kMinuteUs) figures.push_back(kP95);
@@ -472,7 +472,7 @@ TEST_F(SeriesStore, ARateIsTheSameFromRollUpsAndFromPages) {
   const std::int64_t from = (to_us(kStart) / kHourUs + 1) * kHourUs;
   SeriesSelector selector;
   selector.kpi = Kpi::kEmulatorTimeNs;
-  selector.vm = kWeb;
+  selector.vms = {kWeb};
   using enum keys::Figure;
   // Half-minutes are decoded, minutes are rolled up.
   const auto halves = steps(selector, {from, from + kHourUs, kMinuteUs / 2}, {kSum, kWeight});
