@@ -54,7 +54,8 @@ struct Claim {
   std::string name;                    ///< likewise
   bool is_of_this_host = true;         ///< hosts may share a kernel: the other end of a migration is not ours
 
-  bool is_for(const VmName& vm) const { return machine == vm.name || uuid == vm.uuid; }
+  /// Names are given again to other VMs: the group alone is believed of a process that tells no UUID.
+  bool is_for(const VmName& vm) const { return uuid.empty() ? machine == vm.name : uuid == vm.uuid; }
 };
 
 Claim claim_of(const std::string& root, pid_t pid) {
@@ -96,12 +97,18 @@ std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std
   }
   const auto is_missing = [](const std::optional<pid_t>& pid) { return !pid; };
   if (std::none_of(found.begin(), found.end(), is_missing)) return found;
+  std::vector<std::optional<pid_t>> grouped(vms.size());  // helpers too, which may be older: swtpm, virtiofsd
   for (const pid_t pid : numeric_entries(under(root, "/proc"))) {
     const Claim claim = claim_of(root, pid);
     if (!claim.is_of_this_host || (!claim.machine && claim.uuid.empty())) continue;
     for (std::size_t i = 0; i < vms.size(); ++i) {
-      if (!found[i] && claim.is_for(vms[i])) found[i] = pid;
+      if (found[i] || !claim.is_for(vms[i])) continue;
+      std::optional<pid_t>& place = claim.uuid.empty() ? grouped[i] : found[i];
+      if (!place) place = pid;
     }
+  }
+  for (std::size_t i = 0; i < vms.size(); ++i) {
+    if (!found[i]) found[i] = grouped[i];
   }
   return found;
 }

@@ -76,6 +76,28 @@ TEST(FindVmProcess, LibvirtsScopeOfTheMachineIsEnough) {
   EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), std::nullopt);
 }
 
+TEST(FindVmProcess, AnotherVmsProcessIsNotBelievedForItsName) {
+  const FixtureRoot root;
+  const std::string other_uuid = "99999999-2222-3333-4444-555555555555";
+  root.write("/run/libvirt/qemu/web.pid", "61\n");
+  root.write("/proc/61/cmdline", arguments(other_uuid));  // the name is its now
+  root.write("/proc/61/cgroup", "1:cpu:/machine/qemu-4-web.libvirt-qemu/emulator\n");
+  EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), std::nullopt);
+  EXPECT_EQ(find_vm_process(root.path(), "web", other_uuid), 61);
+}
+
+TEST(FindVmProcess, AHelperInTheMachinesGroupIsNotItsProcess) {
+  const FixtureRoot root;
+  const std::string group = "1:cpu:/machine/qemu-4-web.libvirt-qemu/emulator\n";
+  root.write("/proc/60/cmdline", "swtpm\0socket\0"s);
+  root.write("/proc/60/cgroup", group);
+  root.write("/proc/61/cmdline", arguments(kUuid));
+  root.write("/proc/61/cgroup", group);
+  root.write("/proc/62/cmdline", "virtiofsd\0"s);
+  root.write("/proc/62/cgroup", group);
+  EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), 61);
+}
+
 TEST(FindVmProcess, FindsManyInOneLook) {
   const FixtureRoot root;
   const std::string other_uuid = "99999999-2222-3333-4444-555555555555";
