@@ -92,8 +92,11 @@ static __always_inline bool has_room(struct run_queue_cpu *here, u64 at, u64 hel
   if (!is_full && held < RUN_QUEUE_LOG_CROWDED) return true;
   bool is_of_vm = vm_process_of(prev->tgid);
   if (is_of_vm && !is_full) return true;
-  if (is_of_vm) here->lost_count++;
-  here->has_gap = RUN_QUEUE_AFTER_GAP;
+  here->has_gap |= RUN_QUEUE_AFTER_GAP;
+  if (is_of_vm) {
+    here->has_gap |= RUN_QUEUE_AFTER_LOSS;
+    here->lost_count++;
+  }
   return false;
 }
 

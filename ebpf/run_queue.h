@@ -38,6 +38,7 @@ enum {
   RUN_QUEUE_BY_KERNEL_THREAD = 8, /* and that was a thread of the kernel; else it is who leaves this CPU next */
   RUN_QUEUE_LAST_STAY = 16,       /* it has ended */
   RUN_QUEUE_AFTER_GAP = 32,       /* departures before this one are missing */
+  RUN_QUEUE_AFTER_LOSS = 64,      /* of VMs' threads among them */
 };
 
 /* Departures that a CPU holds between two looks of user space, 384 KiB of them; what has no room is counted. */

@@ -104,6 +104,7 @@ void RunQueueLedger::look_ahead(std::span<const run_queue_departure> log) {
 
 void RunQueueLedger::take_next(std::size_t cpu, const run_queue_departure& departure) {
   std::optional<std::uint32_t>& victim = victims_[cpu];
+  if ((departure.who & RUN_QUEUE_AFTER_LOSS) != 0) ++losses_;
   const std::optional<std::uint32_t> slot = count(departure);
   // behind a gap nobody knows who it was
   if (victim && (departure.who & RUN_QUEUE_AFTER_GAP) == 0) preempt(*victim, slot);
@@ -132,6 +133,13 @@ std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& de
     waits_are_known = (departure.who & RUN_QUEUE_FIRST_STAY) != 0;
   }
   Thread& thread = *known;
+  if ((departure.who & RUN_QUEUE_FIRST_STAY) != 0) {  // the one that had the id before left where the log was full
+    thread.delay_units = 0;
+    thread.by_own_quota = false;
+  } else if (thread.losses != losses_) {
+    waits_are_known = false;  // one wait, or many
+  }
+  thread.losses = losses_;
   const std::uint32_t slot = thread.slot;
   if (waits_are_known) {
     Counts& counts = counts_[slot];

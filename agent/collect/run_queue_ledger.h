@@ -59,6 +59,7 @@ class RunQueueLedger {
     std::uint32_t process = 0;
     std::uint32_t slot = 0;
     std::uint64_t delay_units = 0;
+    std::uint32_t losses = 0;  ///< as of then
     bool by_own_quota = false;
     bool operator==(const Thread&) const = default;
   };
@@ -78,6 +79,7 @@ class RunQueueLedger {
   std::vector<Counts> counts_;
   std::vector<std::int64_t> preemptions_;  // row: from whom, column: by whom, the last one any thread of no VM
   std::uint64_t pairs_count_ = 0;
+  std::uint32_t losses_ = 0;                           // times that departures of VMs' threads were missing
   std::vector<std::optional<std::uint32_t>> victims_;  // by CPU: who was preempted by the thread that leaves it next
   std::vector<std::pair<std::size_t, std::span<const run_queue_departure>>> rest_;  // CPU, what is left of its log
 };

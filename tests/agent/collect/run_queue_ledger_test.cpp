@@ -113,6 +113,26 @@ TEST_F(RunQueueLedgerTest, ForgetsThreadsThatEndedAndWhoseIdIsAnothers) {
   EXPECT_EQ(ledger.waits(3), histogram({}));
 }
 
+TEST_F(RunQueueLedgerTest, WaitsBetweenWhichDeparturesWereLostAreNotOne) {
+  take(0, {departure(70, 71, 1'024, 16, RUN_QUEUE_BY_OWN_QUOTA), departure(80, 81, 1'024, 16)});
+  take(0, {departure(99, 99, 0, 16, RUN_QUEUE_AFTER_GAP | RUN_QUEUE_AFTER_LOSS), departure(70, 71, 9'000'000, 16)});
+  take(1, {departure(80, 81, 9'000'000, 16)});
+  EXPECT_EQ(ledger.waits(2), histogram({}));
+  EXPECT_EQ(ledger.waits(3), histogram({}));
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 0);
+  take(0, {departure(70, 71, 9'000'064, 16), departure(70, 72, 2'048, 16, RUN_QUEUE_FIRST_STAY),
+           departure(80, 81, 9'000'128, 16, RUN_QUEUE_AFTER_GAP)});
+  EXPECT_EQ(ledger.waits(2), histogram({{6, 1}, {11, 1}}));
+  EXPECT_EQ(ledger.waits(3), histogram({{7, 1}})) << "threads of no VM alone were missing";
+}
+
+TEST_F(RunQueueLedgerTest, ANewThreadDoesNotGoOnWhereOneBeforeItEndedUnseen) {
+  take(0, {departure(70, 71, 9'000'000, 16, RUN_QUEUE_BY_OWN_QUOTA)});  // its end found no room in the log
+  take(0, {departure(70, 71, 64, 16, RUN_QUEUE_FIRST_STAY | RUN_QUEUE_AFTER_GAP)});
+  EXPECT_EQ(ledger.waits(2), histogram({{6, 1}}));
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 0);
+}
+
 TEST_F(RunQueueLedgerTest, AForgottenProcessCountsNoMore) {
   take(0, {departure(70, 71, 0, 16, RUN_QUEUE_PREEMPTED), departure(80, 81, 0, 16, RUN_QUEUE_PREEMPTED)});
   ledger.forget(70);
