@@ -46,6 +46,7 @@ bool VmTable::update(const Inventory& inventory) {
   vhost_kthreads_.reset();
   bool changed = follow(inventory);
   changed |= find_processes();
+  if (std::exchange(slot_came_free_, false)) watch_others();
   for (auto& [id, vm] : vms_) {
     const bool young = tick_ < vm.young_until_tick;
     if (!vm.pid || (!young && vm.thread_count)) continue;
@@ -162,6 +163,7 @@ void VmTable::drop(const VmId& id, TrackedVm& vm) {
   if (vm.pid) sources_.run_queue->forget(*vm.pid);
   sources_.run_queue->release_slot(*vm.slot);
   if (slot_released_) slot_released_(*vm.slot);
+  slot_came_free_ = true;
 }
 
 /// Looks for the processes of those VMs that have none, all at once.
@@ -197,44 +199,62 @@ void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
   vm.emulator_time_ns = vm.vhost_time_ns = vm.run_queue_wait_ns = 0;
   vm.faults_major_count = vm.faults_minor_count = 0;
   vm.watched = false;
-  if (sources_.run_queue != nullptr && !vm.slot) {
+  if (sources_.run_queue == nullptr || watch(vm)) return;
+  ++refused_count_;
+  if (!std::exchange(said_full_, true)) {
+    log::warning("run-queue trace: no room for {}; VMs have no run_queue_latency_ns while the {} slots are taken",
+                 vm.facts->name, sources_.run_queue->slot_count());
+  }
+}
+
+/// Gives it a slot if it has none. False if there is none, or no room for its process: it then has none.
+bool VmTable::watch(TrackedVm& vm) {
+  if (!vm.slot) {
     vm.slot = sources_.run_queue->acquire_slot();
-    if (vm.slot && sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
-    if (vm.slot && sources_.hardware != nullptr) sources_.hardware->clear(*vm.slot);
-    if (!vm.slot) {
-      ++refused_count_;
-      if (!std::exchange(said_full_, true)) {
-        log::warning("run-queue trace: all {} VM slots are taken; {} and later VMs have no run_queue_latency_ns",
-                     sources_.run_queue->slot_count(), vm.facts->name);
-      }
-    }
+    if (!vm.slot) return false;
+    if (sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
+    if (sources_.hardware != nullptr) sources_.hardware->clear(*vm.slot);
   }
-  if (vm.slot && !sources_.run_queue->watch(*vm.pid, *vm.slot)) {
-    ++refused_count_;
-    log::warning("run-queue trace: {} cannot be watched; it has no run_queue_latency_ns", vm.facts->name);
-    sources_.run_queue->release_slot(*vm.slot);
-    if (slot_released_) slot_released_(*vm.slot);
-    vm.slot.reset();
+  if (sources_.run_queue->watch(*vm.pid, *vm.slot)) return true;
+  sources_.run_queue->release_slot(*vm.slot);
+  if (slot_released_) slot_released_(*vm.slot);
+  vm.slot.reset();
+  vm.winners.clear();
+  for (auto& [id, other] : vms_) std::erase(other.winners, Winner{vm.facts->id, {}});
+  return false;
+}
+
+/// Those that came while all slots were taken.
+void VmTable::watch_others() {
+  for (auto& [id, vm] : vms_) {
+    if (vm.pid && !vm.slot) watch(vm);
   }
+}
+
+void VmTable::end_process(TrackedVm& vm) {
+  log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
+  if (vm.slot) sources_.run_queue->forget(*vm.pid);
+  vm.pid.reset();
+  vm.groups = {};
+  update_groups(vm);
+  vm.throttling.reset();
+  vm.files.reset();
+  vm.cgroup_figures = {};
+  vm.threads.clear();
+  vm.thread_count.reset();
+  vm.vhost_kthreads.clear();
+  vm.resident_bytes.reset();
+  vm.ksm_merged_pages.reset();
+  vm.regroup_at_tick = 0;
+  vm.replaced = false;
+  vm.counted = false;
+  vm.look_at_tick = tick_ + 1;
 }
 
 bool VmTable::scan_threads(TrackedVm& vm) {
   const std::vector<VmThread> present = list_threads(root_, *vm.pid);
   if (present.empty()) {
-    log::debug("process {} of VM {} is gone", *vm.pid, vm.facts->name);
-    if (vm.slot) sources_.run_queue->forget(*vm.pid);
-    vm.pid.reset();
-    vm.groups = {};
-    update_groups(vm);
-    vm.throttling.reset();
-    vm.files.reset();
-    vm.cgroup_figures = {};
-    vm.threads.clear();
-    vm.thread_count.reset();
-    vm.vhost_kthreads.clear();
-    vm.resident_bytes.reset();
-    vm.ksm_merged_pages.reset();
-    vm.look_at_tick = tick_ + 1;
+    end_process(vm);
     return true;
   }
   const bool young = tick_ < vm.young_until_tick;
@@ -393,6 +413,11 @@ void VmTable::read_threads() {
 bool VmTable::follow_threads() {
   bool changed = false;
   for (auto& [id, vm] : vms_) {
+    if (vm.replaced) {
+      end_process(vm);
+      changed = true;
+      continue;
+    }
     changed |= std::erase_if(vm.vhost_kthreads, [](const TrackedThread& t) { return !t.figures; }) > 0;
     const bool gone =
         std::any_of(vm.threads.begin(), vm.threads.end(), [](const TrackedThread& t) { return !t.figures; });
@@ -400,6 +425,8 @@ bool VmTable::follow_threads() {
     if (gone || came) changed |= scan_threads(vm);
     if (vm.regroup_at_tick != 0 && tick_ >= vm.regroup_at_tick) {
       vm.regroup_at_tick = 0;
+      changed |= scan_threads(vm);  // one that came may have its name only now
+      if (!vm.pid) continue;
       if (vm.throttling) vm.throttling->rescan();
       update_groups(vm);
     }
@@ -419,6 +446,10 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   const ThreadFigures* before = was_read ? &*thread.figures : thread.last.get();
   // else its id has been given to a new thread, whose counters began at zero
   const bool same = before != nullptr && is_same_thread(*before, *now);
+  if (before != nullptr && !same && thread.thread.tid == vm.pid) {  // so has that of the process, to whomever
+    vm.replaced = true;
+    return;
+  }
   const ThreadFigures& base = same ? *before : vm.watched ? kNone : *now;
   const std::int64_t ran_ns = now->run_time_ns - base.run_time_ns;
   if (thread.thread.vhost) {

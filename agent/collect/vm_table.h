@@ -81,6 +81,7 @@ struct TrackedVm {
   bool counted = false;    ///< at least one thread was read in this tick
   bool watched = false;    ///< its threads have been read since its process was found
   bool has_vhost = false;  ///< a thread works for vhost
+  bool replaced = false;   ///< its process has ended, and the id is another's
 
   // when to look for its process again, in ticks
   std::uint64_t look_at_tick = 0;
@@ -132,6 +133,9 @@ class VmTable {
   void drop(const VmId& id, TrackedVm& vm);
   bool find_processes();
   void begin_process(TrackedVm& vm, pid_t pid);
+  void end_process(TrackedVm& vm);
+  bool watch(TrackedVm& vm);
+  void watch_others();
   bool scan_threads(TrackedVm& vm);
   bool follow_threads();
   void read_threads();
@@ -165,6 +169,7 @@ class VmTable {
   std::uint64_t winners_wait_ticks_ = 0;
   std::uint64_t pairs_count_ = 0;  // as of then
   bool said_full_ = false;
+  bool slot_came_free_ = false;
   // reused from tick to tick
   std::vector<ThreadKey> keys_;
   std::vector<std::optional<ThreadFigures>> figures_;

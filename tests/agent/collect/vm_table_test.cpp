@@ -240,6 +240,30 @@ TEST_F(VmTableTest, AReusedThreadIdIsANewThread) {
   EXPECT_EQ(table.vms().at(kVm).emulator_time_ns, 47);
 }
 
+TEST_F(VmTableTest, AProcessWhoseIdIsAnothersNowIsGone) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  for (int i = 0; i < 6; ++i) table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  ASSERT_EQ(vm.pid, 70);
+  end_thread(70, 71);  // it ended, and somebody else got its id before the next tick
+  root.write("/proc/70/cmdline", "sleep\0"s);
+  root.write("/proc/70/task/70/comm", "sleep\n");
+  reader.threads[70] = {};
+  reader.threads[70].start_ns = 20'000'000;
+  reader.threads[70].run_time_ns = 5'000;
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_FALSE(vm.pid);
+  EXPECT_FALSE(vm.counted);
+  EXPECT_EQ(vm.emulator_time_ns, 0);
+  EXPECT_TRUE(trace.watched.empty());
+  add_vm(kVm, "a", 80);
+  add_thread(80, 80, "qemu", 30'000'000);
+  table.update(inventory);
+  EXPECT_EQ(vm.pid, 80);
+}
+
 TEST_F(VmTableTest, AThreadThatComesFromAnotherLaneIsTheSameThread) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "CPU 0/KVM", 123'456'789);
@@ -298,11 +322,50 @@ TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
   EXPECT_EQ(table.refused_count(), 1);
 
   inventory.vms.erase(kVm);
+  inventory.vms.erase(c);
   table.update(inventory);
   add_vm(d, "d", 100);
   add_thread(100, 100, "qemu");
   table.update(inventory);
   EXPECT_TRUE(table.vms().at(d).slot);
+}
+
+TEST_F(VmTableTest, AVmThatCameWhileAllSlotsWereTakenGetsOneThatComesFree) {
+  const VmId b("b"), c("c");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  add_vm(c, "c", 90);
+  add_thread(90, 90, "qemu");
+  for (int i = 0; i < 3; ++i) table.update(inventory);
+  EXPECT_FALSE(table.vms().at(c).slot);
+  inventory.vms.erase(b);
+  table.update(inventory);
+  ASSERT_TRUE(table.vms().at(c).slot);
+  EXPECT_EQ(trace.watched.at(90), *table.vms().at(c).slot);
+  EXPECT_EQ(table.refused_count(), 1) << "once, however often it is tried";
+}
+
+TEST_F(VmTableTest, AWinnerThatLosesItsSlotIsNotTakenForWhoHasItNext) {
+  const VmId b("b"), c("c");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  trace.cells[{*table.vms().at(kVm).slot, *table.vms().at(b).slot}] = 3;
+  for (int i = 0; i < 6; ++i) table.update(inventory);
+  ASSERT_EQ(table.vms().at(kVm).winners.size(), 1u);
+  end_thread(80, 80);
+  table.update(inventory);
+  trace.refuses = true;  // there is no room for its next process
+  add_vm(b, "b", 81);
+  add_thread(81, 81, "qemu");
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_FALSE(table.vms().at(b).slot);
+  EXPECT_TRUE(table.vms().at(kVm).winners.empty());
 }
 
 TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
@@ -420,6 +483,22 @@ TEST_F(VmTableTest, TellsOfAPluggedVcpu) {
   add_thread(70, 72, "CPU 1/KVM");
   table.update(inventory);
   EXPECT_EQ(told, std::vector<VmId>{kVm});
+}
+
+TEST_F(VmTableTest, APluggedVcpuMayGetItsNameLate) {
+  std::vector<VmId> told;
+  table.on_vcpus_changed([&told](const VmId& id) { told.push_back(id); });
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  for (int i = 0; i < 8; ++i) table.update(inventory);
+  add_thread(70, 72, "qemu");  // it has not run yet
+  table.update(inventory);
+  EXPECT_TRUE(told.empty());
+  add_thread(70, 72, "CPU 1/KVM");
+  for (int i = 0; i < 2; ++i) table.update(inventory);
+  EXPECT_EQ(told, std::vector<VmId>{kVm});
+  EXPECT_EQ(table.vms().at(kVm).threads[1].thread.vcpu, 1);
 }
 
 TEST_F(VmTableTest, AVcpuIsToldByItsDescriptorOfKvmWhateverItsName) {
