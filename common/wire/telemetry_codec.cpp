@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <string>
 
 #include "common/log.h"
 #include "common/wire/capnp_bytes.h"
@@ -83,6 +85,20 @@ bool take_varint(const char*& at, const char* end, std::uint64_t& value) {
     if (byte < 0x80) return true;
   }
   return false;
+}
+
+/// The labels as a controller takes them. A VM's owner chooses the names and the number of its groups, and is not to
+/// keep the telemetry of a whole host from being told: those that do not fit are left out.
+std::map<std::string, std::string> told_labels(const std::map<std::string, std::string>& labels) {
+  std::map<std::string, std::string> told;
+  for (const bool of_owner : {false, true}) {
+    for (const auto& [key, value] : labels) {
+      if (key.starts_with("group.") != of_owner) continue;
+      if (of_owner && told.size() >= kLabelsPerEntityMax) return told;
+      told.emplace(clean_text(key, kLabelKeyBytesMax), clean_text(value, kLabelValueBytesMax));
+    }
+  }
+  return told;
 }
 
 std::vector<std::int64_t> quanta_of(const Catalog& catalog) {
@@ -171,11 +187,12 @@ std::string encode(const Catalog& catalog) {
     to.setParent(from.parent);
     set_text([&](auto text) { to.setName(text); }, clean_text(from.name, kEntityNameBytesMax));
     set_text([&](auto text) { to.setUuid(text); }, from.uuid);
-    auto labels = to.initLabels(static_cast<unsigned>(from.labels.size()));
+    const auto told = told_labels(from.labels);
+    auto labels = to.initLabels(static_cast<unsigned>(told.size()));
     unsigned l = 0;
-    for (const auto& [key, value] : from.labels) {
-      set_text([&](auto text) { labels[l].setKey(text); }, clean_text(key, kLabelKeyBytesMax));
-      set_text([&](auto text) { labels[l].setValue(text); }, clean_text(value, kLabelValueBytesMax));
+    for (const auto& [key, value] : told) {
+      set_text([&](auto text) { labels[l].setKey(text); }, key);
+      set_text([&](auto text) { labels[l].setValue(text); }, value);
       ++l;
     }
   }

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
+#include <string>
 
 #include "common/wire/catalog_check.h"
 #include "tests/common/wire/telemetry_samples.h"
@@ -33,6 +36,28 @@ TEST(TelemetryCodec, CatalogsRoundTrip) {
     ASSERT_TRUE(decoded) << decoded.error().message;
     expect_equal(std::get<Catalog>(*decoded), *catalog);
   }
+}
+
+/// An agent drops the telemetry of its host whose catalog controllers would refuse.
+TEST(TelemetryCodec, LabelsThatAVmsOwnerChoseDoNotMakeACatalogUnfit) {
+  Catalog catalog = *make_catalog("h1", 1, 3, 1);
+  const auto vm = std::find_if(catalog.entities.begin(), catalog.entities.end(),
+                               [](const Entity& entity) { return entity.kind == EntityKind::kVm; });
+  vm->labels = {{"unmovable", "a disk"}, {"group.a\tb", "1"}, {"group.a b", "2"}};
+  const std::string long_name = "group." + std::string(kLabelKeyBytesMax, 'a');
+  vm->labels[long_name + "1"] = vm->labels[long_name + "2"] = "3";
+  const auto told = [&catalog, at = vm - catalog.entities.begin()]() -> std::map<std::string, std::string> {
+    const auto decoded = decode_upstream(encode(catalog));
+    EXPECT_TRUE(decoded) << decoded.error().message;
+    return decoded ? std::get<Catalog>(*decoded).entities[static_cast<std::size_t>(at)].labels
+                   : std::map<std::string, std::string>{};
+  };
+  EXPECT_EQ(told(), (std::map<std::string, std::string>{
+                        {"unmovable", "a disk"}, {"group.a b", "1"}, {long_name.substr(0, kLabelKeyBytesMax), "3"}}));
+
+  for (std::size_t i = 0; i < 2 * kLabelsPerEntityMax; ++i) vm->labels["group.b" + std::to_string(i)] = "4";
+  EXPECT_EQ(told().size(), kLabelsPerEntityMax);
+  EXPECT_EQ(told()["unmovable"], "a disk") << "what the agent says itself comes first";
 }
 
 TEST(TelemetryCodec, StreamsRoundTrip) {
