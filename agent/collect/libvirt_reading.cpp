@@ -90,6 +90,23 @@ void take_record(const virDomainStatsRecord& record, VmFacts& facts) {
   }
 }
 
+/// One call for all; false if libvirt refuses it.
+bool read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, VmFacts>& vms) {
+  domains.push_back(nullptr);
+  constexpr unsigned kGroups =
+      VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
+  virDomainStatsRecordPtr* records = nullptr;
+  int count = virDomainListGetStats(domains.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+  if (count < 0) count = virDomainListGetStats(domains.data(), kGroups, &records, 0);  // a driver without NOWAIT
+  if (count < 0) return false;
+  for (int i = 0; i < count; ++i) {
+    const auto vm = vms.find(domain_id(records[i]->dom));
+    if (vm != vms.end()) take_record(*records[i], vm->second);
+  }
+  virDomainStatsRecordListFree(records);
+  return true;
+}
+
 }  // namespace
 
 Error libvirt_error(const std::string& what) {
@@ -177,19 +194,13 @@ Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFact
   if (domains.empty()) return {};
   std::vector<virDomainPtr> list;
   for (const Domain& domain : domains) list.push_back(domain.get());
-  list.push_back(nullptr);
-  constexpr unsigned kGroups =
-      VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
-  virDomainStatsRecordPtr* records = nullptr;
-  int count = virDomainListGetStats(list.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-  if (count < 0) count = virDomainListGetStats(list.data(), kGroups, &records, 0);  // a driver without NOWAIT
-  if (count < 0) return libvirt_error("read domain statistics");
-  for (int i = 0; i < count; ++i) {
-    const auto vm = vms.find(domain_id(records[i]->dom));
-    if (vm != vms.end()) take_record(*records[i], vm->second);
-  }
-  virDomainStatsRecordListFree(records);
-  return {};
+  if (read_statistics_of(list, vms)) return {};
+  const Error error = libvirt_error("read domain statistics");
+  // One domain of which QEMU does not answer, as it is just ending, fails the call for all.
+  bool any = false;
+  for (const Domain& domain : domains) any |= read_statistics_of({domain.get()}, vms);
+  if (any) return {};
+  return error;
 }
 
 void read_shape(virDomain* domain, VmFacts& facts) {
