@@ -65,7 +65,8 @@ void RunQueueLedger::clear(std::uint32_t slot) {
 }
 
 /// Merges the logs by the time at which the threads had come: a thread's departures in the order in which it made them.
-void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> logs) {
+void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> logs,
+                          std::span<const std::uint8_t> ends_in_loss) {
   rest_.clear();
   for (std::size_t cpu = 0; cpu < logs.size(); ++cpu) {
     if (!logs[cpu].empty()) rest_.emplace_back(cpu, logs[cpu]);
@@ -83,6 +84,7 @@ void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> 
       log = log.subspan(1);
     } while (!log.empty() && (is_last || log.front().came_ns <= rest_.front().second.front().came_ns));
     if (log.empty()) {
+      if (!ends_in_loss.empty() && ends_in_loss[cpu] != 0) ++losses_;  // for what other CPUs have from here on
       rest_.pop_back();
     } else {
       std::push_heap(rest_.begin(), rest_.end(), later);

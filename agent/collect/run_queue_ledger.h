@@ -30,7 +30,9 @@ class RunQueueLedger {
 
   /// logs[cpu]: the departures of that CPU since those taken before, in order. All CPUs as of one moment, as a thread
   /// may have left several.
-  void take(std::span<const std::span<const run_queue_departure>> logs);
+  /// ends_in_loss[cpu]: departures of VMs' threads behind the last one in its log had no room; empty: none had.
+  void take(std::span<const std::span<const run_queue_departure>> logs,
+            std::span<const std::uint8_t> ends_in_loss = {});
 
   const Histogram& waits(std::uint32_t slot) const { return counts_[slot].waits; }
   const Histogram& slices(std::uint32_t slot) const { return counts_[slot].slices; }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "agent/collect/bpf_support.h"
@@ -110,6 +111,8 @@ class Trace final : public RunQueueTrace {
     }
     ledger_.emplace(slots_, cpus_);
     logs_.resize(cpus_);
+    lost_.resize(cpus_);
+    ends_in_loss_.resize(cpus_);
     taken_.resize(cpus_);
     table_.emplace(entries, [map = processes_fd()](__u32 index, __u64 entry) {
       return bpf_map_update_elem(map, &index, &entry, BPF_ANY) == 0;
@@ -127,6 +130,9 @@ class Trace final : public RunQueueTrace {
     bool any = false;
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       const run_queue_cpu& here = here_[cpu];
+      // read before the head: where it has grown, the log is full until it is taken
+      const std::int64_t lost = counted(here.lost_count);
+      ends_in_loss_[cpu] = std::exchange(lost_[cpu], lost) != lost;
       const std::uint64_t head = __atomic_load_n(&here.head, __ATOMIC_ACQUIRE);
       const std::size_t count = head - here.tail;
       logs_[cpu] = {};
@@ -136,7 +142,7 @@ class Trace final : public RunQueueTrace {
       logs_[cpu] = {&here.departures[here.tail - first], count};
       taken_[cpu] += count;
     }
-    ledger_->take(logs_);
+    ledger_->take(logs_, ends_in_loss_);
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       __atomic_store_n(&here_[cpu].tail, here_[cpu].tail + logs_[cpu].size(), __ATOMIC_RELEASE);
     }
@@ -149,6 +155,8 @@ class Trace final : public RunQueueTrace {
   MappedArray<run_queue_cpu> here_;
   std::optional<RunQueueLedger> ledger_;
   std::vector<std::span<const run_queue_departure>> logs_;  // reused from update to update
+  std::vector<std::int64_t> lost_;                          // by CPU, so far
+  std::vector<std::uint8_t> ends_in_loss_;                  // by CPU, in this update
   std::vector<std::uint64_t> taken_;                        // by CPU, since updates_due()
   std::int64_t lost_before_ = 0;
   int updates_ = 1;

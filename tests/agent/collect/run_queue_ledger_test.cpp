@@ -126,6 +126,20 @@ TEST_F(RunQueueLedgerTest, WaitsBetweenWhichDeparturesWereLostAreNotOne) {
   EXPECT_EQ(ledger.waits(3), histogram({{7, 1}})) << "threads of no VM alone were missing";
 }
 
+TEST_F(RunQueueLedgerTest, AThreadThatGoesFromAFullLogToAnothersHasNoWaitBetween) {
+  const auto at = [](std::uint64_t came_ns, std::uint64_t delay_ns) {
+    run_queue_departure made = departure(70, 71, delay_ns, 16);
+    made.came_ns = came_ns;
+    return made;
+  };
+  const std::vector<run_queue_departure> full{at(10, 1'024), at(20, 1'024 + 16)};
+  const std::vector<run_queue_departure> other{at(30, 9'000'000), at(40, 9'000'064)};
+  const std::vector<std::span<const run_queue_departure>> logs{full, other};
+  const std::vector<std::uint8_t> ends_in_loss{1, 0};
+  ledger.take(logs, ends_in_loss);
+  EXPECT_EQ(ledger.waits(2), histogram({{4, 1}, {6, 1}}));
+}
+
 TEST_F(RunQueueLedgerTest, ANewThreadDoesNotGoOnWhereOneBeforeItEndedUnseen) {
   take(0, {departure(70, 71, 9'000'000, 16, RUN_QUEUE_BY_OWN_QUOTA)});  // its end found no room in the log
   take(0, {departure(70, 71, 64, 16, RUN_QUEUE_FIRST_STAY | RUN_QUEUE_AFTER_GAP)});
