@@ -434,7 +434,9 @@ std::vector<store::EndedAction> ClusterView::ended() const {
     // Whether a move that is not the VM's last was verified matters to nobody.
     all.push_back({move.vm, move.source, move.target, move.end, last && !vm->second.state.last_action_failed});
   }
-  for (const auto& [id, vm] : vms_) {
+  for (const auto& known : vms_) {
+    const VmId& id = known.first;
+    const auto& vm = known.second;
     const std::optional<Timestamp>& end = vm.state.last_action_end;
     if (!end) continue;
     const bool moved = std::any_of(recent_moves_.begin(), recent_moves_.end(),

@@ -127,12 +127,14 @@ Json time_or_null(const std::optional<Timestamp>& time) {
 }
 
 std::string to_rfc3339(Timestamp time) {
+  constexpr std::int64_t kSecondNs = 1'000'000'000;
   const std::int64_t ns = to_unix_ns(time);
-  const std::int64_t seconds = ns >= 0 ? ns / 1'000'000'000 : (ns - 999'999'999) / 1'000'000'000;
-  const auto whole = static_cast<std::time_t>(seconds);
+  // Rounded down, without leaving what 64 bits hold: a recording may claim any time.
+  const std::int64_t part_ns = (ns % kSecondNs + kSecondNs) % kSecondNs;
+  const auto whole = static_cast<std::time_t>(ns / kSecondNs - (ns % kSecondNs < 0 ? 1 : 0));
   std::tm utc{};
   gmtime_r(&whole, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, (ns - seconds * 1'000'000'000) / 1'000'000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, part_ns / 1'000'000);
 }
 
 namespace {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace proteus::api {
@@ -12,6 +14,9 @@ constexpr Timestamp kNow = from_unix_ns(1'769'847'330'123'000'000);
 TEST(Time, IsRfc3339InUtc) {
   EXPECT_EQ(to_rfc3339(kNow), "2026-01-31T08:15:30.123Z");
   EXPECT_EQ(to_rfc3339(from_unix_ns(-1'000'000)), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(to_rfc3339(from_unix_ns(-1'000'000'000)), "1969-12-31T23:59:59.000Z");
+  EXPECT_EQ(to_rfc3339(from_unix_ns(std::numeric_limits<std::int64_t>::min())), "1677-09-21T00:12:43.145Z");
+  EXPECT_EQ(to_rfc3339(from_unix_ns(std::numeric_limits<std::int64_t>::max())), "2262-04-11T23:47:16.854Z");
 }
 
 TEST(Time, IsReadInEveryFormThatIsDocumented) {
