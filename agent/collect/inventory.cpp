@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
 #include "agent/collect/dirty_rate_budget.h"
+#include "agent/collect/domain_statistics.h"
 #include "agent/collect/libvirt_events.h"
 #include "agent/collect/libvirt_reading.h"
 #include "agent/collect/vm_process.h"
@@ -26,6 +28,8 @@ constexpr std::chrono::seconds kReconnectMost{30};
 /// A definition, vCPUs and quotas are reread with events and when threads of vCPUs come or go; this bounds how long a
 /// missed one can matter. It takes five calls for each VM, of which each costs the daemon more than the agent.
 constexpr std::chrono::seconds kDescriptionAge{60};
+/// What takes longer is published when it comes.
+constexpr std::chrono::milliseconds kAnswerWait{1'000};
 
 class Reader final : public InventoryReader {
  public:
@@ -57,10 +61,11 @@ class Reader final : public InventoryReader {
   /// Work that events and refresh() leave for the thread.
   struct Wanted {
     bool all = false;
+    bool statistics = false;  ///< have come late
     bool connection_lost = false;
     std::set<VmId> vms;
     std::set<VmId> descriptions;  ///< of these the XML too
-    bool empty() const { return !all && !connection_lost && vms.empty(); }
+    bool empty() const { return !all && !statistics && !connection_lost && vms.empty(); }
   };
 
   void ask(const VmId& vm, bool description) {
@@ -76,10 +81,19 @@ class Reader final : public InventoryReader {
     wake_.notify_all();
   }
 
+  void ask_for_statistics() {
+    {
+      std::lock_guard lock(mutex_);
+      wanted_.statistics = true;
+    }
+    wake_.notify_all();
+  }
+
   // --- the thread ---
 
   void run() {
     const LibvirtEventLoop events;
+    statistics_.emplace([uri = options_.uri] { return libvirt_statistics(uri); }, [this] { ask_for_statistics(); });
     auto wait = kReconnectFirst;
     while (!stopping()) {
       auto connected = connect(options_.uri);
@@ -96,6 +110,7 @@ class Reader final : public InventoryReader {
       connection_.reset();
       if (!stopping()) publish_disconnected(trouble);
     }
+    statistics_.reset();
   }
 
   /// Until the connection breaks (returns why) or the reader stops.
@@ -112,12 +127,23 @@ class Reader final : public InventoryReader {
     Wanted wanted;
     wanted.all = true;
     SteadyTime next_slow{};
+    bool is_listed = false;
     for (;;) {
       if (wanted.connection_lost) return "the connection was closed";
       const bool slow = wanted.all || std::chrono::steady_clock::now() >= next_slow;
       const Status done = slow ? read_all(inventory, wanted) : read_some(inventory, wanted);
       if (!done && virConnectIsAlive(connection_.get()) != 1) return done.error().message;
+      if (!done && !is_listed) {  // an empty list would end every VM
+        pause(kReconnectFirst);
+        return done.error().message;
+      }
+      is_listed = true;
       if (!done) log::warning("libvirt: {}", done.error().message);
+      if (slow || !wanted.vms.empty()) {
+        statistics_->ask({.all = slow, .vms = slow ? std::set<VmId>{} : wanted.vms, .measure = {}});
+        statistics_->wait(kAnswerWait);
+      }
+      take_statistics(inventory);
       publish(inventory);
       if (slow) {
         // after the figures are out, as these calls may take their time
@@ -148,13 +174,12 @@ class Reader final : public InventoryReader {
     }
     inventory.vms = std::move(vms);
     std::erase_if(descriptions_read_, [&](const auto& entry) { return inventory.vms.count(entry.first) == 0; });
-    return read_statistics(domains.value(), inventory.vms);
+    return {};
   }
 
   Status read_some(Inventory& inventory, const Wanted& wanted) {
-    std::vector<Domain> domains;
     for (const VmId& id : wanted.vms) {
-      Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
+      const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
       if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound)
         return libvirt_error("look up a domain");
       if (!domain || virDomainIsActive(domain.get()) != 1) {
@@ -166,11 +191,18 @@ class Reader final : public InventoryReader {
       const ReadAlso also{.description = facts.name.empty() || wanted.descriptions.count(id) != 0, .shape = true};
       if (!read_one(domain.get(), id, also, facts)) {
         inventory.vms.erase(id);
-        continue;
       }
-      domains.push_back(std::move(domain));
     }
-    return read_statistics(domains, inventory.vms);
+    return {};
+  }
+
+  void take_statistics(Inventory& inventory) {
+    const StatisticsReader::Answers answers = statistics_->take();
+    if (answers.error) log::warning("libvirt: {}", answers.error->message);
+    for (const auto& [id, statistics] : answers.statistics) {
+      const auto vm = inventory.vms.find(id);
+      if (vm != inventory.vms.end()) apply(statistics, vm->second);
+    }
   }
 
   /// What bulk statistics do not tell; read in any case when it has not been for kDescriptionAge.
@@ -206,14 +238,12 @@ class Reader final : public InventoryReader {
     for (const auto& [id, facts] : inventory.vms) {
       if (facts.state != VIR_DOMAIN_RUNNING) continue;
       running.insert(id);
-      if (running_at_slow_pass_.count(id) != 0) candidates[id] = facts.memory_bytes.value_or(0);
+      if (running_at_slow_pass_.count(id) != 0 && facts.can_measure_dirty_rate)
+        candidates[id] = facts.memory_bytes.value_or(0);
     }
     running_at_slow_pass_ = std::move(running);
-    for (const VmId& id : dirty_rate_budget_.choose(candidates, std::chrono::steady_clock::now())) {
-      const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
-      if (domain) start_dirty_rate(domain.get());
-      if (stopping()) return;
-    }
+    const auto chosen = dirty_rate_budget_.choose(candidates, std::chrono::steady_clock::now());
+    if (!chosen.empty()) statistics_->ask({.all = false, .vms = {}, .measure = {chosen.begin(), chosen.end()}});
   }
 
   // --- events: callbacks run on the event loop's thread and only leave a note ---
@@ -324,6 +354,7 @@ class Reader final : public InventoryReader {
 
   // the thread's own
   Connection connection_;
+  std::optional<StatisticsReader> statistics_;
   std::vector<int> callbacks_;
   std::map<VmId, SteadyTime> descriptions_read_;
   std::set<VmId> running_at_slow_pass_;

@@ -42,7 +42,9 @@ struct VmFacts {
   std::optional<std::int64_t> guest_memory_usable_bytes;
   std::optional<std::int64_t> memory_dirty_bytes_per_s;
   std::vector<DiskFacts> disks;
-  std::chrono::steady_clock::time_point read_at;  ///< when libvirt said so
+  bool can_measure_dirty_rate = false;
+  std::chrono::steady_clock::time_point read_at;        ///< when libvirt listed it
+  std::chrono::steady_clock::time_point statistics_at;  ///< when it told state, memory, dirty rate and disks
 };
 
 /// One answer of the inventory, immutable.
@@ -66,8 +68,9 @@ struct InventoryOptions {
 
 /// Keeps an inventory of the active domains: all of them every slow interval by one bulk call, one domain at once after
 /// an event or a refresh(), and what the bulk call leaves out (definition, vCPUs, quotas) once a minute. Runs on a
-/// thread of its own ("proteus-libvirt"), which alone calls libvirt: a libvirt that hangs makes the inventory old,
-/// never the tick late. Reconnects by itself, waiting 1 s, then twice as long, at most 30 s.
+/// thread of its own ("proteus-libvirt"), and what may have to wait for QEMU on another (domain_statistics.h): a
+/// libvirt that hangs makes the inventory old, never the tick late, and a QEMU that hangs only its own VM's figures.
+/// Reconnects by itself, waiting 1 s, then twice as long, at most 30 s.
 class InventoryReader {
  public:
   static std::unique_ptr<InventoryReader> start(InventoryOptions options);

@@ -47,9 +47,22 @@ std::optional<std::int64_t> scaled(std::optional<std::int64_t> value, std::int64
   return value;
 }
 
-void take_disks(const virDomainStatsRecord& record, VmFacts& facts) {
+/// A driver that does not know how not to wait.
+bool refuses_the_flags() {
+  const virError* error = virGetLastError();
+  return error != nullptr && (error->code == VIR_ERR_INVALID_ARG || error->code == VIR_ERR_ARGUMENT_UNSUPPORTED);
+}
+
+/// Lets QEMU measure the dirty rate for a second; the next statistics have it. Skips domains with a job.
+void start_dirty_rate(virDomain* domain) {
+  virDomainJobInfo job;
+  if (virDomainGetJobInfo(domain, &job) != 0 || job.type != VIR_DOMAIN_JOB_NONE) return;
+  virDomainStartDirtyRateCalc(domain, 1, 0);  // refused where unsupported: the figure then stays absent
+}
+
+std::optional<std::vector<DiskFacts>> disks_of(const virDomainStatsRecord& record) {
   const auto count = find(record.params, record.nparams, "block.count");
-  if (!count) return;
+  if (!count) return std::nullopt;
   std::vector<DiskFacts> disks;
   for (std::int64_t i = 0; i < *count; ++i) {
     const std::string prefix = fmt::format("block.{}.", i);
@@ -70,42 +83,78 @@ void take_disks(const virDomainStatsRecord& record, VmFacts& facts) {
     if (read_ns && write_ns) disk.time_ns = *read_ns + *write_ns + get("fl.times").value_or(0);
     disks.push_back(std::move(disk));
   }
-  facts.disks = std::move(disks);
+  return disks;
 }
 
-void take_record(const virDomainStatsRecord& record, VmFacts& facts) {
+DomainStatistics statistics_of(const virDomainStatsRecord& record, std::chrono::steady_clock::time_point asked_at) {
   const auto get = [&](const char* name) { return find(record.params, record.nparams, name); };
-  facts.state = get("state.state");
-  // A busy domain leaves groups out: an older figure then is better than none, and read_at tells its age.
-  if (const auto kib = get("balloon.current")) {
-    facts.balloon_bytes = facts.memory_bytes = *kib * kBytesPerKib;
-    facts.guest_memory_usable_bytes = scaled(get("balloon.usable"), kBytesPerKib);
-  }
-  if (const auto kib = get("balloon.maximum")) facts.memory_max_bytes = *kib * kBytesPerKib;
-  take_disks(record, facts);
-  if (facts.state && facts.state != VIR_DOMAIN_RUNNING) {
-    facts.memory_dirty_bytes_per_s.reset();  // QEMU tells the rate of when it last ran
-  } else if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED) {
-    facts.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
-  }
+  DomainStatistics statistics;
+  statistics.asked_at = asked_at;
+  statistics.state = get("state.state");
+  statistics.balloon_bytes = scaled(get("balloon.current"), kBytesPerKib);
+  statistics.memory_max_bytes = scaled(get("balloon.maximum"), kBytesPerKib);
+  statistics.guest_memory_usable_bytes = scaled(get("balloon.usable"), kBytesPerKib);
+  if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED)
+    statistics.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
+  statistics.disks = disks_of(record);
+  statistics.can_measure = get("dirtyrate.calc_status").has_value();
+  return statistics;
 }
 
-/// One call for all; false if libvirt refuses it.
-bool read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, VmFacts>& vms) {
+/// One call for all. Errors: libvirt's.
+Status read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, DomainStatistics>& statistics) {
   domains.push_back(nullptr);
   constexpr unsigned kGroups =
       VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
+  const auto asked_at = std::chrono::steady_clock::now();
   virDomainStatsRecordPtr* records = nullptr;
   int count = virDomainListGetStats(domains.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-  if (count < 0) count = virDomainListGetStats(domains.data(), kGroups, &records, 0);  // a driver without NOWAIT
-  if (count < 0) return false;
-  for (int i = 0; i < count; ++i) {
-    const auto vm = vms.find(domain_id(records[i]->dom));
-    if (vm != vms.end()) take_record(*records[i], vm->second);
-  }
+  if (count < 0 && refuses_the_flags()) count = virDomainListGetStats(domains.data(), kGroups, &records, 0);
+  if (count < 0) return libvirt_error("read domain statistics");
+  for (int i = 0; i < count; ++i) statistics[domain_id(records[i]->dom)] = statistics_of(*records[i], asked_at);
   virDomainStatsRecordListFree(records);
-  return true;
+  return {};
 }
+
+class LibvirtStatistics final : public StatisticsSource {
+ public:
+  explicit LibvirtStatistics(std::string uri) : uri_(std::move(uri)) {}
+
+  Result<std::map<VmId, DomainStatistics>> ask(const StatisticsQuestion& question) override {
+    if (const Status connected = connect_again(); !connected) return connected.error();
+    if (question.all) {
+      const auto active = active_domains(connection_.get());
+      if (!active) return active.error();
+      return read_statistics(*active);
+    }
+    std::vector<Domain> domains;
+    for (const VmId& id : question.vms) {
+      if (Domain domain = look_up(id)) domains.push_back(std::move(domain));
+    }
+    return read_statistics(domains);
+  }
+
+  void measure(const std::set<VmId>& vms) override {
+    if (!connect_again()) return;
+    for (const VmId& id : vms) {
+      if (const Domain domain = look_up(id)) start_dirty_rate(domain.get());
+    }
+  }
+
+ private:
+  Domain look_up(const VmId& id) { return Domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str())); }
+
+  Status connect_again() {
+    if (connection_ && virConnectIsAlive(connection_.get()) == 1) return {};
+    auto connected = connect(uri_);
+    if (!connected) return connected.error();
+    connection_ = std::move(*connected);
+    return {};
+  }
+
+  const std::string uri_;
+  Connection connection_;
+};
 
 }  // namespace
 
@@ -190,19 +239,6 @@ Result<std::vector<Domain>> active_domains(virConnect* connection) {
   return domains;
 }
 
-Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms) {
-  if (domains.empty()) return {};
-  std::vector<virDomainPtr> list;
-  for (const Domain& domain : domains) list.push_back(domain.get());
-  if (read_statistics_of(list, vms)) return {};
-  const Error error = libvirt_error("read domain statistics");
-  // One domain of which QEMU does not answer, as it is just ending, fails the call for all.
-  bool any = false;
-  for (const Domain& domain : domains) any |= read_statistics_of({domain.get()}, vms);
-  if (any) return {};
-  return error;
-}
-
 void read_shape(virDomain* domain, VmFacts& facts) {
   const auto count_or_absent = [](int count) { return count < 0 ? std::nullopt : std::optional<std::int64_t>(count); };
   facts.vcpus_count = count_or_absent(virDomainGetVcpusFlags(domain, VIR_DOMAIN_VCPU_LIVE));
@@ -232,10 +268,21 @@ Status read_description(virDomain* domain, VmFacts& facts) {
   return {};
 }
 
-void start_dirty_rate(virDomain* domain) {
-  virDomainJobInfo job;
-  if (virDomainGetJobInfo(domain, &job) != 0 || job.type != VIR_DOMAIN_JOB_NONE) return;
-  virDomainStartDirtyRateCalc(domain, 1, 0);  // refused where unsupported: the figure then stays absent
+Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domain>& domains) {
+  std::map<VmId, DomainStatistics> statistics;
+  if (domains.empty()) return statistics;
+  std::vector<virDomainPtr> list;
+  for (const Domain& domain : domains) list.push_back(domain.get());
+  const Status together = read_statistics_of(list, statistics);
+  if (together) return statistics;
+  // One domain of which QEMU does not answer, as it is just ending, fails the call for all.
+  for (const Domain& domain : domains) (void)read_statistics_of({domain.get()}, statistics);
+  if (statistics.empty()) return together.error();
+  return statistics;
+}
+
+std::unique_ptr<StatisticsSource> libvirt_statistics(const std::string& uri) {
+  return std::make_unique<LibvirtStatistics>(uri);
 }
 
 VmId domain_id(virDomain* domain) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/collect/domain_statistics.h"
 #include "agent/collect/inventory.h"
 #include "common/result.h"
 
@@ -36,15 +37,15 @@ std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
 
 /// Running, paused and incoming domains.
 Result<std::vector<Domain>> active_domains(virConnect* connection);
-/// Bulk statistics (state, balloon, block, dirty rate) of the given domains into their facts, by UUID. Busy domains
-/// answer with what costs no waiting.
-Status read_statistics(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
+/// Statistics (state, balloon, block, dirty rate) of the given domains by one bulk call, or if that fails by one for
+/// each. Busy domains answer with what costs no waiting.
+Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domain>& domains);
+/// Answers so, on a connection of its own. A dirty rate is measured for a second; the next answer has it.
+std::unique_ptr<StatisticsSource> libvirt_statistics(const std::string& uri);
 /// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
 void read_shape(virDomain* domain, VmFacts& facts);
 /// The domain's XML into facts.description.
 Status read_description(virDomain* domain, VmFacts& facts);
-/// Lets QEMU measure the dirty rate for a second; the next read_statistics() has it. Skips domains with a job.
-void start_dirty_rate(virDomain* domain);
 
 VmId domain_id(virDomain* domain);
 

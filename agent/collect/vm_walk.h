@@ -92,21 +92,24 @@ inline Entity vm_entity(const VmFacts& facts) {
 template <typename Sink>
 void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   const VmFacts& facts = *vm.facts;
-  const bool current = facts.read_at >= context.oldest_fact;
-  const auto fact = [current](std::optional<std::int64_t> value) { return current ? value : std::nullopt; };
+  const auto since = [&](std::chrono::steady_clock::time_point read_at, std::optional<std::int64_t> value) {
+    return read_at >= context.oldest_fact ? value : std::nullopt;
+  };
+  const auto fact = [&](std::optional<std::int64_t> value) { return since(facts.read_at, value); };
+  const auto statistic = [&](std::optional<std::int64_t> value) { return since(facts.statistics_at, value); };
   const auto counted = [&vm](std::optional<std::int64_t> value) { return vm.counted ? value : std::nullopt; };
 
-  sink.value(Kpi::kVmState, fact(facts.state));
+  sink.value(Kpi::kVmState, statistic(facts.state));
   sink.value(Kpi::kVmVcpusCount, fact(facts.vcpus_count));
   sink.value(Kpi::kVmVcpusMaxCount, fact(facts.vcpus_max_count));
   sink.value(Kpi::kVmCpuQuotaUs, fact(facts.cpu_quota_us));
   sink.value(Kpi::kVmCpuPeriodUs, fact(facts.cpu_period_us));
   sink.value(Kpi::kVmCpuShares, fact(facts.cpu_shares));
-  sink.value(Kpi::kVmMemoryBytes, fact(facts.memory_bytes));
-  sink.value(Kpi::kVmMemoryMaxBytes, fact(facts.memory_max_bytes));
-  sink.value(Kpi::kBalloonBytes, fact(facts.balloon_bytes));
-  sink.value(Kpi::kGuestMemoryUsableBytes, fact(facts.guest_memory_usable_bytes));
-  sink.value(Kpi::kMemoryDirtyBytesPerS, fact(facts.memory_dirty_bytes_per_s));
+  sink.value(Kpi::kVmMemoryBytes, statistic(facts.memory_bytes));
+  sink.value(Kpi::kVmMemoryMaxBytes, statistic(facts.memory_max_bytes));
+  sink.value(Kpi::kBalloonBytes, statistic(facts.balloon_bytes));
+  sink.value(Kpi::kGuestMemoryUsableBytes, statistic(facts.guest_memory_usable_bytes));
+  sink.value(Kpi::kMemoryDirtyBytesPerS, statistic(facts.memory_dirty_bytes_per_s));
 
   sink.value(Kpi::kEmulatorTimeNs, counted(vm.emulator_time_ns));
   sink.value(Kpi::kPageFaultsMajorCount, counted(vm.faults_major_count));
@@ -181,7 +184,7 @@ void walk_vm(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   }
   walk_taps(sink, index, facts, context.net_devices);
   walk_exits(sink, index, vm, context);
-  const bool current = facts.read_at >= context.oldest_fact;
+  const bool current = facts.statistics_at >= context.oldest_fact;
   for (const DiskFacts& disk : facts.disks) {
     sink.entity([&] { return Entity{EntityKind::kDisk, index, disk.target, {}, {}}; });
     sink.value(Kpi::kBlockReadBytes, current ? disk.read_bytes : std::nullopt);

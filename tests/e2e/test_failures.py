@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 """What happens when parts of it are killed, vanish, or lie."""
 import json
+import os
+import signal
+import time
 import unittest
 
 from case import OPTIONS, ClusterError, LiveCase, main, policy
+from lab import guest
 
 # Slow enough that a migration of a guest with 96 MiB in use is caught half-way.
 SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
@@ -72,6 +76,29 @@ class Failures(LiveCase):
                     return None
             return True
         self.cluster.wait("CPU time of every guest", measured, 60)
+
+    def test_a_guest_whose_qemu_hangs_hides_no_other(self):
+        self.start(policy(automation="observe"))
+        host = self.lab.host("h1")
+        hung = guest.processes(host, "two")
+        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
+        for pid in hung:
+            os.kill(pid, signal.SIGSTOP)
+        stopped = time.time()
+
+        def fresh_states():
+            """What was measured from well after the stop on, when figures from before it count no more."""
+            since = stopped + 15
+            if time.time() < since + 3:
+                return None
+            done = self.cluster.ctl("query", "vm_state", "--vm", "one", "--from", f"{since:.0f}", "--step", "1s", "--json", check=False)
+            return done.returncode == 0 and [p for line in json.loads(done.stdout)["lines"] for p in line["points"] if p is not None]
+        self.cluster.wait("the state of another guest to go on being told", fresh_states, 60)
+        self.assertTrue(self.cluster.vms()["one"]["running"])
+        self.lab.stop("fixed")
+        self.cluster.wait("a guest that has ended to be gone", lambda: "fixed" not in self.cluster.vms(), 30)
+        self.lab.start(**self.GUESTS[2])
+        self.cluster.wait("a new guest to be seen", lambda: self.cluster.vms().get("fixed", {}).get("running"), 60)
 
     def test_guest_destroyed_between_decision_and_execution(self):
         self.lab.load("two", memory=32)

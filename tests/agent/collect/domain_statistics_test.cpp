@@ -1,0 +1,153 @@
+#include "agent/collect/domain_statistics.h"
+
+#include <gtest/gtest.h>
+#include <libvirt/libvirt.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+namespace proteus::collect {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const VmId kWeb("web");
+const VmId kHung("hung");
+
+/// Answers at once of all that it is asked of, unless "hung" is among it: then when it is told to, or at once if a call
+/// for it is under way already, as libvirt passes over such a domain.
+struct Daemon {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool hangs = true;
+  bool is_asking = false;
+  int made = 0;
+  int waiting = 0;
+
+  void release() {
+    const std::lock_guard lock(mutex);
+    hangs = false;
+    changed.notify_all();
+  }
+  void wait_for_waiting(int count) {
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(changed.wait_for(lock, seconds(20), [&] { return waiting == count; }));
+  }
+};
+
+class Source final : public StatisticsSource {
+ public:
+  explicit Source(std::shared_ptr<Daemon> daemon) : daemon_(std::move(daemon)) {
+    const std::lock_guard lock(daemon_->mutex);
+    ++daemon_->made;
+  }
+  Result<std::map<VmId, DomainStatistics>> ask(const StatisticsQuestion& question) override {
+    std::unique_lock lock(daemon_->mutex);
+    std::map<VmId, DomainStatistics> answer;
+    for (const VmId& vm : question.vms) answer[vm].state = VIR_DOMAIN_RUNNING;
+    if (question.vms.contains(kHung) && daemon_->hangs && !daemon_->is_asking) {
+      daemon_->is_asking = true;
+      ++daemon_->waiting;
+      daemon_->changed.notify_all();
+      daemon_->changed.wait(lock, [&] { return !daemon_->hangs; });
+      --daemon_->waiting;
+      daemon_->is_asking = false;
+      daemon_->changed.notify_all();
+    }
+    return answer;
+  }
+
+  void measure(const std::set<VmId>&) override {}
+
+ private:
+  const std::shared_ptr<Daemon> daemon_;
+};
+
+class StatisticsReaderTest : public testing::Test {
+ protected:
+  std::shared_ptr<Daemon> daemon_ = std::make_shared<Daemon>();
+  std::atomic<int> ready_{0};
+  StatisticsReader reader_{[daemon = daemon_] { return std::make_unique<Source>(daemon); }, [this] { ++ready_; }};
+
+  void TearDown() override { daemon_->release(); }
+  static StatisticsQuestion about(std::set<VmId> vms) { return {.all = false, .vms = std::move(vms), .measure = {}}; }
+};
+
+TEST_F(StatisticsReaderTest, AnswersWhatIsAsked) {
+  reader_.ask(about({kWeb}));
+  ASSERT_TRUE(reader_.wait(seconds(20)));
+  EXPECT_EQ(reader_.take().statistics.count(kWeb), 1u);
+  EXPECT_TRUE(reader_.take().statistics.empty()) << "each answer once";
+  EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(StatisticsReaderTest, ADomainThatHangsHidesNoOtherAndAnswersInTheEnd) {
+  reader_.ask(about({kWeb, kHung}));
+  daemon_->wait_for_waiting(1);
+  EXPECT_FALSE(reader_.wait(milliseconds(1)));
+  // Who asks again after kHungAfter is answered by another thread.
+  const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+  std::map<VmId, DomainStatistics> answers;
+  while (answers.empty() && std::chrono::steady_clock::now() < deadline) {
+    reader_.ask(about({kWeb, kHung}));
+    reader_.wait(milliseconds(50));
+    answers = reader_.take().statistics;
+  }
+  EXPECT_EQ(answers.size(), 2u);
+  EXPECT_EQ(daemon_->made, 2);
+  reader_.ask(about({kWeb}));
+  EXPECT_TRUE(reader_.wait(seconds(20))) << "the new thread has no trouble";
+  const int before = ready_;
+  daemon_->release();
+  daemon_->wait_for_waiting(0);
+  const auto later = std::chrono::steady_clock::now() + seconds(20);
+  while (ready_ == before && std::chrono::steady_clock::now() < later) std::this_thread::yield();
+  EXPECT_EQ(reader_.take().statistics.count(kHung), 1u);
+}
+
+TEST(StatisticsReaderAlone, EndsWhileACallHangs) {
+  const auto daemon = std::make_shared<Daemon>();
+  auto reader = std::make_unique<StatisticsReader>([daemon] { return std::make_unique<Source>(daemon); }, [] {});
+  reader->ask({.all = false, .vms = {kHung}, .measure = {}});
+  daemon->wait_for_waiting(1);
+  reader.reset();
+  daemon->release();
+  daemon->wait_for_waiting(0);
+}
+
+TEST(ApplyStatistics, ACallThatHungDoesNotSetCountersBack) {
+  VmFacts facts;
+  DomainStatistics newer;
+  newer.asked_at = std::chrono::steady_clock::time_point(seconds(50));
+  newer.balloon_bytes = 6;
+  apply(newer, facts);
+  DomainStatistics older;
+  older.asked_at = std::chrono::steady_clock::time_point(seconds(20));
+  older.balloon_bytes = 5;
+  apply(older, facts);
+  EXPECT_EQ(facts.balloon_bytes, 6);
+  EXPECT_EQ(facts.statistics_at, newer.asked_at);
+}
+
+TEST(ApplyStatistics, WhatABusyDomainLeavesOutStaysAsItWas) {
+  VmFacts facts;
+  facts.memory_bytes = 5;
+  facts.memory_dirty_bytes_per_s = 7;
+  facts.disks.resize(1);
+  DomainStatistics statistics;
+  statistics.state = VIR_DOMAIN_RUNNING;
+  apply(statistics, facts);
+  EXPECT_EQ(facts.state, VIR_DOMAIN_RUNNING);
+  EXPECT_EQ(facts.memory_bytes, 5);
+  EXPECT_EQ(facts.memory_dirty_bytes_per_s, 7);
+  EXPECT_EQ(facts.disks.size(), 1u);
+  statistics.state = VIR_DOMAIN_PAUSED;
+  statistics.memory_dirty_bytes_per_s = 9;
+  apply(statistics, facts);
+  EXPECT_EQ(facts.memory_dirty_bytes_per_s, std::nullopt) << "it is of when it last ran";
+}
+
+}  // namespace
+}  // namespace proteus::collect
