@@ -136,6 +136,7 @@ class Runner {
   void join(const SeriesReader::Stretch& stretch) {
     if (!moved_.empty() && moved_.contains(stretch.entity.vm_uuid)) return gather(stretch);
     if (joined_host_ != stretch.host) {
+      if (by_entity()) give_out_groups();  // of the host before, so that those of all are never held
       joined_host_ = stretch.host;
       joined_.clear();
     }
@@ -148,7 +149,7 @@ class Runner {
       Group* group = nullptr;
       add({series.host, series.entity, series.key, 0, 0, series.steps}, group);
     }
-    for (auto& [name, group] : groups_) ranked_.push_back(close(group));
+    give_out_groups();
     if (query_.top > 0) {
       std::vector<std::pair<double, std::size_t>> order;
       for (std::size_t i = 0; i < ranked_.size(); ++i) order.emplace_back(-mean_of(ranked_[i]), i);
@@ -157,10 +158,6 @@ class Runner {
       for (const auto& [rank, i] : order) {
         if (!visit_(ranked_[i])) return;
       }
-      return;
-    }
-    for (const QueryResult& line : ranked_) {
-      if (!visit_(line)) return;
     }
   }
 
@@ -252,11 +249,25 @@ class Runner {
     }
   }
 
+  /// A quantile of its own for each entity.
+  bool by_entity() const { return query_.across == Across::kNone; }
+
+  void give_out_groups() {
+    for (auto& [name, group] : groups_) {
+      QueryResult line = close(group);
+      if (query_.top > 0) {
+        ranked_.push_back(std::move(line));
+      } else if (wanted_) {
+        wanted_ = visit_(line);
+      }
+    }
+    groups_.clear();
+  }
+
   Group& group_of(const HostId& host, const SelectedEntity& selected) {
-    const bool by_entity = query_.across == Across::kNone;  // a quantile of its own for each entity
     std::string name;
     std::vector<std::pair<std::string, std::string>> values;
-    if (by_entity) {
+    if (by_entity()) {
       name = host.value + "\n" + std::to_string(selected.entity.number);
     } else {
       for (const std::string& by : query_.by) {
@@ -267,7 +278,7 @@ class Runner {
     const auto [entry, is_new] = groups_.try_emplace(name);
     Group& group = entry->second;
     if (is_new) {
-      if (by_entity) group.line = describe(host, selected);
+      if (by_entity()) group.line = describe(host, selected);
       group.line.group = std::move(values);
       group.line.members = 0;
       group.points.resize(steps_);
@@ -299,6 +310,7 @@ class Runner {
   HostId joined_host_;
   std::vector<Group*> joined_;  // of joined_host_'s series; null: no value yet
   std::vector<QueryResult> ranked_;
+  bool wanted_ = true;  // by who takes the lines of groups
 };
 
 Error invalid(std::string message) {

@@ -242,6 +242,40 @@ TEST_F(QueryTest, QuantilesComeFromBuckets) {
   EXPECT_EQ(lines[0].points[3], 2.0 * 1024 * 1024);
 }
 
+TEST_F(QueryTest, QuantilesAreGivenOutHostByHost) {
+  // What is measured of a host while the first one's lines are taken is in its own: it has not been read yet.
+  const TemporaryDirectory directory;
+  auto opened = RocksStore::open({.directory = directory / "store"});
+  ASSERT_TRUE(opened) << opened.error().message;
+  RocksStore& store = **opened;
+  std::vector<SeriesFeed> feeds{SeriesFeed("h1"), SeriesFeed("h2"), SeriesFeed("h3")};
+  const auto measure = [&](int host, int second, std::int64_t count) {
+    std::vector<RawMessage> messages = feeds[static_cast<std::size_t>(host)].tick(kStart + seconds(second), {count});
+    return store.append(messages) && store.write_pages();
+  };
+  for (int host = 0; host < 3; ++host) {
+    feeds[static_cast<std::size_t>(host)].set_entities(
+        {{vm_entity("vm" + std::to_string(host), uuid(host), {}), {{0, Kpi::kRunQueueLatencyNs, 10}}}});
+    ASSERT_TRUE(measure(host, 0, 0) && measure(host, 1, 5));
+  }
+  Query asked = query(Kpi::kRunQueueLatencyNs, Function::kQuantile);
+  asked.from = kStart;
+  asked.to = kStart + seconds(3);
+  asked.step = seconds(1);
+  std::vector<QueryResult> lines;
+  const Status done = run_query(*store.series(), asked, [&](const QueryResult& line) {
+    if (lines.empty()) {
+      EXPECT_TRUE(measure(2, 2, 9));
+    }
+    lines.push_back(line);
+    return true;
+  });
+  ASSERT_TRUE(done) << done.error().message;
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_FALSE(lines[0].points[2]);
+  EXPECT_TRUE(lines[2].points[2]);
+}
+
 TEST_F(QueryTest, WhatWasNotMeasuredIsAbsent) {
   Query asked = query(Kpi::kMemoryResidentBytes, Function::kLast);
   asked.from = kStart - hours(1);
