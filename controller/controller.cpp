@@ -176,6 +176,7 @@ void Controller::run(const Surroundings& surroundings) {
 void Controller::take_samples() {
   while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
     pipeline_->on_sample(item->sample, item->received);
+    item->held.reset();  // what is kept has a limit of its own
     if (keeping_samples_) kept_samples_.push_back(*item);
     frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
     last_reported_[item->host] = item->received;

@@ -16,6 +16,18 @@ constexpr std::chrono::milliseconds kIdleWait = 250ms;
 constexpr std::chrono::milliseconds kDeliveryWait = 5ms;
 /// Messages taken from the socket before timers are looked at.
 constexpr int kMessagesPerRound = 256;
+/// Of samples of a batch.
+constexpr std::size_t kBatchHeldBytesMax = 64u << 20;
+
+std::size_t memory_of(const Sample& sample) {
+  return sizeof(Ingested) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
+}
+
+/// Counts the bytes until the last copy of what is returned is gone.
+std::shared_ptr<void> hold(const std::shared_ptr<std::atomic<std::size_t>>& count, std::size_t bytes) {
+  *count += bytes;
+  return {nullptr, [count, bytes](void*) { *count -= bytes; }};
+}
 
 }  // namespace
 
@@ -67,9 +79,9 @@ void Ingest::run() {
     deliver();
     receive_waiting();
     const auto now = std::chrono::steady_clock::now();
-    const bool is_due = intake_.has_news() && (now - batch_began_ >= options_.batch_window ||
-                                               intake_.messages().size() >= options_.batch_messages_max ||
-                                               batch_bytes_ >= options_.batch_bytes_max);
+    const bool is_due =
+        intake_.has_news() && (now - batch_began_ >= options_.batch_window ||
+                               intake_.messages().size() >= options_.batch_messages_max || batch_is_large());
     if (store_failed_ ? now >= retry_at_ : is_due) store_batch();
   }
   if (intake_.has_news()) store_batch();
@@ -102,8 +114,12 @@ void Ingest::receive_waiting() {
       continue;
     }
     take(**message);
-    if (intake_.messages().size() >= options_.batch_messages_max || batch_bytes_ >= options_.batch_bytes_max) return;
+    if (intake_.messages().size() >= options_.batch_messages_max || batch_is_large()) return;
   }
+}
+
+bool Ingest::batch_is_large() const {
+  return batch_bytes_ >= options_.batch_bytes_max || batch_held_bytes_ >= kBatchHeldBytesMax;
 }
 
 void Ingest::take(const wire::FromPeer& message) {
@@ -112,7 +128,8 @@ void Ingest::take(const wire::FromPeer& message) {
     ++status_.messages;
     status_.bytes += message.bytes().size();
     // The agents hold what they sent; the gap that is left makes the next frame be asked for from there.
-    if (store_failed_ || undelivered_.size() > options_.undelivered_max) {
+    if (store_failed_ || undelivered_.size() > options_.undelivered_max ||
+        *held_bytes_ + batch_held_bytes_ > options_.held_bytes_max) {
       ++status_.discarded;
       return;
     }
@@ -128,7 +145,10 @@ void Ingest::take(const wire::FromPeer& message) {
     }
     return;
   }
-  if (*outcome == Intake::Outcome::kStored) batch_bytes_ += message.bytes().size();
+  if (*outcome == Intake::Outcome::kStored) {
+    batch_bytes_ += message.bytes().size();
+    if (const auto& sample = intake_.samples().back()) batch_held_bytes_ += memory_of(*sample);
+  }
   report(*outcome);
 }
 
@@ -155,7 +175,9 @@ void Ingest::store_batch() {
     for (std::size_t i = 0; i < messages.size(); ++i) {
       auto& sample = intake_.samples()[i];
       if (!sample) continue;
-      undelivered_.push_back({messages[i].lsn, messages[i].received, messages[i].host, std::move(*sample)});
+      const std::size_t bytes = memory_of(*sample);
+      undelivered_.push_back(
+          {messages[i].lsn, messages[i].received, messages[i].host, std::move(*sample), hold(held_bytes_, bytes)});
       ++frames;
     }
     if (!messages.empty()) ++status_.batches;
@@ -166,6 +188,7 @@ void Ingest::store_batch() {
   if (store_failed_) log::info("telemetry is stored again");
   store_failed_ = false;
   batch_bytes_ = 0;
+  batch_held_bytes_ = 0;
   deliver();
   for (const Intake::Answer& answer : intake_.committed()) {
     // An agent that is gone or slow begins its stream anew and is answered then.

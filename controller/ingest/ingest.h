@@ -30,6 +30,7 @@ struct Ingested {
   Timestamp received;  ///< controller's clock
   HostId host;
   Sample sample;
+  std::shared_ptr<void> held = {};  ///< while it is there, the sample counts as waiting (IngestOptions::held_bytes_max)
 };
 
 struct IngestOptions {
@@ -41,6 +42,8 @@ struct IngestOptions {
   std::chrono::milliseconds store_retry{1000};
   /// Samples that wait because the pipeline's queue is full; above it telemetry is left to the agents' spools.
   std::size_t undelivered_max = 4096;
+  /// Likewise, memory of samples that no pipeline has taken yet: one is up to seventy times what was sent.
+  std::size_t held_bytes_max = 512u << 20;
   wire::SocketOptions socket;
 };
 
@@ -85,6 +88,7 @@ class Ingest {
   void run();
   std::chrono::milliseconds time_to_wait() const;
   void receive_waiting();
+  bool batch_is_large() const;
   void take(const wire::FromPeer& message);
   void store_batch();
   void deliver();
@@ -105,6 +109,7 @@ class Ingest {
   Intake intake_;
   std::chrono::steady_clock::time_point batch_began_{};
   std::size_t batch_bytes_ = 0;
+  std::size_t batch_held_bytes_ = 0;  // memory of its samples
   std::chrono::steady_clock::time_point retry_at_{};
   bool store_failed_ = false;
   wire::LogInterval refusals_{std::chrono::seconds(30)};
@@ -112,6 +117,9 @@ class Ingest {
   mutable std::mutex mutex_;  // guards all below
   IngestStatus status_;
   std::deque<Ingested> undelivered_;
+
+  /// Memory of the samples behind the batch. Shared with them: the last may go after this object.
+  const std::shared_ptr<std::atomic<std::size_t>> held_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
 
   std::thread thread_;
 };

@@ -193,6 +193,33 @@ TEST_F(Telemetry, AFullPipelineQueueLosesNothing) {
   expect_complete();
 }
 
+TEST_F(Telemetry, SamplesThatWaitHaveALimitInMemoryToo) {
+  IngestOptions options;
+  options.endpoint = endpoint_;
+  options.keys = loopback_.server_keys;
+  options.batch_window = 1ms;
+  const std::size_t sample_bytes = 9 * catalog_->series.size();
+  options.held_bytes_max = 20 * sample_bytes;
+  options.socket = loopback_.socket;
+  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
+  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
+  endpoint_ = ingest_->endpoint();
+  start_publisher();
+  produce(1, 300);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  EXPECT_LE(wide.size(), 21u);  // though it has room
+  ASSERT_TRUE(eventually([&] {
+    while (auto item = wide.try_pop()) {
+      item->held.reset();
+      ingested_.push(std::move(*item));
+    }
+    return ingested_.size() == 300;
+  }));
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+  ingest_.reset();  // before its queue
+}
+
 TEST_F(Telemetry, AWrongKeyIsRefusedAndSeen) {
   start_ingest();
   start_publisher(wire::generate_key_pair().value());
