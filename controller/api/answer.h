@@ -17,6 +17,10 @@ namespace proteus::api {
 
 using Json = nlohmann::ordered_json;
 
+/// In place of a costly answer, while too many are under way (Turns).
+inline const Error kTooManyAnswers{
+    ErrorCode::kUnavailable, "too many queries, exports, recordings and histories are under way: try again later"};
+
 void send(httplib::Response& response, const Json& json, int status = 200);
 void send(httplib::Response& response, const Error& error);
 

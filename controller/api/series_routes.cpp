@@ -30,7 +30,8 @@ void stream(httplib::Response& out, const char* type, Produce produce) {
   });
 }
 
-void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
+void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now,
+               Turns& turns) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
   const Status known = check_parameters(in, {"kpi", "entity", "from", "to", "step", "fn", "q", "across", "top"},
@@ -44,7 +45,9 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (const Status stored = reader->check_names(selector.hosts, selector.vms); !stored)
     return send(out, stored.error());
   if (const Status stored = reader->check_groups(selector, query->by); !stored) return send(out, stored.error());
-  stream(out, "application/json", [reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
+  const std::shared_ptr<void> turn = turns.take();
+  if (turn == nullptr) return send(out, kTooManyAnswers);
+  stream(out, "application/json", [turn, reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
     if (!write(query_head(asked, shape, now))) return {};
     bool first = true;
     const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
@@ -58,7 +61,8 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   });
 }
 
-void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now) {
+void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now,
+                Turns& turns) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
   const Status known = check_parameters(in, {"entity", "from", "to", "format"}, {"kpi", "host", "vm", "label"});
@@ -90,6 +94,8 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   if (const Status good = check_range(from, to); !good) return send(out, good.error());
   const std::int64_t from_us = store::to_us(from);
   const std::int64_t to_us = store::to_us(to);
+  const std::shared_ptr<void> turn = turns.take();
+  if (turn == nullptr) return send(out, kTooManyAnswers);
   const Result<bool> any_value = has_values(*reader, selectors, from_us, to_us);
   if (!any_value) return send(out, any_value.error());
   if (!*any_value) out.set_header(kNothingMeasuredHeader, "yes");
@@ -104,11 +110,13 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
 
 }  // namespace
 
-void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock) {
-  http.Get("/v1/query",
-           [&](const httplib::Request& in, httplib::Response& out) { get_query(in, out, backend, clock.now()); });
-  http.Get("/v1/export",
-           [&](const httplib::Request& in, httplib::Response& out) { get_export(in, out, backend, clock.now()); });
+void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, Turns& turns) {
+  http.Get("/v1/query", [&](const httplib::Request& in, httplib::Response& out) {
+    get_query(in, out, backend, clock.now(), turns);
+  });
+  http.Get("/v1/export", [&](const httplib::Request& in, httplib::Response& out) {
+    get_export(in, out, backend, clock.now(), turns);
+  });
 }
 
 }  // namespace proteus::api

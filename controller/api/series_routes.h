@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "controller/api/backend.h"
+#include "controller/api/connections.h"
 
 namespace httplib {
 class Server;
@@ -10,6 +11,6 @@ class Server;
 namespace proteus::api {
 
 /// GET /v1/query and GET /v1/export: what was measured, streamed as it is read. Everything passed outlives the server.
-void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock);
+void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, Turns& turns);
 
 }  // namespace proteus::api

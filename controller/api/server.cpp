@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/wire/log_interval.h"
 #include "controller/api/answer.h"
+#include "controller/api/connections.h"
 #include "controller/api/forecast_json.h"
 #include "controller/api/history.h"
 #include "controller/api/json_view.h"
@@ -33,6 +34,9 @@ namespace proteus::api {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 64 * 1024;
+/// Costly answers that wait for others to be over; some threads are left for what is not costly.
+constexpr std::size_t kTurnsWaitingMax = kConnectionsMax / 2;
+constexpr std::chrono::seconds kTurnWaitMax{30};
 
 /// Takes as long for a wrong token as for the right one.
 bool equal_in_constant_time(const std::string& a, const std::string& b) {
@@ -40,6 +44,10 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
   unsigned char difference = 0;
   for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
   return difference == 0;
+}
+
+bool has_token(const httplib::Request& request, const std::string& token) {
+  return equal_in_constant_time(request.get_header_value("Authorization"), "Bearer " + token);
 }
 
 Result<std::uint64_t> parse_number(const std::string& text) {
@@ -54,22 +62,19 @@ Result<std::uint64_t> parse_number(const std::string& text) {
 class HttpServer final : public Server {
  public:
   HttpServer(std::unique_ptr<httplib::Server> http, ServerOptions options, Backend& backend, const Clock& clock)
-      : http_(std::move(http)), options_(std::move(options)), backend_(backend), clock_(clock) {}
+      : turns_(static_cast<std::size_t>(options.threads), kTurnsWaitingMax, kTurnWaitMax),
+        http_(std::move(http)),
+        options_(std::move(options)),
+        backend_(backend),
+        clock_(clock) {}
   ~HttpServer() override { stop(); }
 
   Status listen() {
-    http_->new_task_queue = [threads = static_cast<std::size_t>(options_.threads)] {
-      return new httplib::ThreadPool(threads);
-    };
     http_->set_tcp_nodelay(true);  // else each request waits for a delayed acknowledgement
     http_->set_payload_max_length(kMaxBodyBytes);
-    http_->set_read_timeout(5);
-    http_->set_keep_alive_timeout(2);
+    http_->set_keep_alive_timeout(kIdleTimeMax.count());
     http_->set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      const std::string expected = "Bearer " + options_.token;
-      if (equal_in_constant_time(request.get_header_value("Authorization"), expected)) {
-        return httplib::Server::HandlerResponse::Unhandled;
-      }
+      if (has_token(request, options_.token)) return httplib::Server::HandlerResponse::Unhandled;
       note_wrong_token(request);
       send(response, error_json({ErrorCode::kPermissionDenied, "missing or wrong token"}), 401);
       return httplib::Server::HandlerResponse::Handled;
@@ -128,7 +133,7 @@ class HttpServer final : public Server {
     http_->Get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
     http_->Get("/v1/history", [this](const Request& in, Response& out) { get_history(in, out); });
     http_->Get("/v1/record", [this](const Request& in, Response& out) { get_record(in, out); });
-    add_series_routes(*http_, backend_, clock_);
+    add_series_routes(*http_, backend_, clock_, turns_);
     http_->Post(R"(/v1/actions/(\d+)/(approve|reject))",
                 [this](const Request& in, Response& out) { post_action(in, out); });
     http_->Post(R"(/v1/hosts/([^/]+)/maintenance)",
@@ -248,6 +253,8 @@ class HttpServer final : public Server {
     const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
     const Result<HistoryFilter> filter = parse_history(parameters_of(in), *snapshot, clock_.now());
     if (!filter) return send(out, filter.error());
+    const std::shared_ptr<void> turn = turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
     const auto entries = read_history(backend_.store(), *filter, snapshot->actions);
     if (!entries) return send(out, entries.error());
     Json history = Json::array();
@@ -276,6 +283,8 @@ class HttpServer final : public Server {
     if (const store::SeriesReader* series = backend_.store().series()) {
       if (const Status stored = series->check_names(options.hosts, {}); !stored) return send(out, stored.error());
     }
+    const std::shared_ptr<void> turn = turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
     // Cut into a private folder first: a failure half-way is then an error message, not half a file.
     std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) {
@@ -295,7 +304,7 @@ class HttpServer final : public Server {
                                  to_rfc3339(*written->missing_until)));
     }
     out.set_content_provider(size, "application/vnd.proteus.recording",
-                             [file](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                             [file, turn](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
                                std::array<char, 65536> block;
                                file->seekg(static_cast<std::streamoff>(offset));
                                file->read(block.data(), static_cast<std::streamsize>(std::min(length, block.size())));
@@ -363,6 +372,7 @@ class HttpServer final : public Server {
                  request.path, request.remote_addr, wrong_tokens_count_);
   }
 
+  Turns turns_;  // answers that are under way hold some of them
   std::unique_ptr<httplib::Server> http_;
   std::mutex wrong_tokens_mutex_;  // guards the next two
   wire::LogInterval wrong_tokens_{std::chrono::seconds(30)};
@@ -388,12 +398,9 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& ba
                  fmt::format("the API listens on {}, which is not a loopback address: set tls_certificate and tls_key",
                              options.address)};
   }
-  std::unique_ptr<httplib::Server> http;
-  if (tls) {
-    http = std::make_unique<httplib::SSLServer>(options.tls_certificate.c_str(), options.tls_key.c_str());
-  } else {
-    http = std::make_unique<httplib::Server>();
-  }
+  const auto knows = [token = options.token](const httplib::Request& request) { return has_token(request, token); };
+  auto http =
+      make_guarded_server(tls ? options.tls_certificate : std::string(), tls ? options.tls_key : std::string(), knows);
   if (!http->is_valid()) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("cannot use {} and {} for TLS", options.tls_certificate, options.tls_key)};

@@ -15,12 +15,12 @@ struct ServerOptions {
   std::string token;            ///< every request carries "Authorization: Bearer <token>"; never empty
   std::string tls_certificate;  ///< PEM files; both or none. Required unless the address is a loopback one
   std::string tls_key;
-  int threads = 4;
+  int threads = 4;  ///< queries, exports, recordings and histories that are answered at a time
 };
 
 /// The HTTP API (docs/api.md): JSON over a loopback socket by default, over TLS elsewhere. Every request is
 /// authenticated; every request that changes something is written to the log with who sent it, and journalled by the
-/// backend. Bodies are limited to 64 KiB.
+/// backend. Bodies are limited to 64 KiB, requests and connections as connections.h says.
 /// Thread: owns `api` and its pool; construction and stop() from main.
 class Server {
  public:

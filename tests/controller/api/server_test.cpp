@@ -2,11 +2,16 @@
 
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "controller/api/connections.h"
 #include "controller/api/json_view.h"
 #include "tests/fakes/memory_store.h"
 
@@ -223,6 +228,113 @@ TEST_F(ServerTest, RefusesALargeBody) {
   const auto answer = client_->Post("/v1/pause", std::string(100'000, ' '), "application/json");
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 413);
+}
+
+/// A connection of someone who has no token, or who takes his time.
+class Stranger {
+ public:
+  explicit Stranger(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~Stranger() { ::close(socket_); }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+
+  bool connected() const { return connected_; }
+  /// False once the server has ended the connection.
+  bool say(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  /// All that comes until the server ends the connection.
+  std::string hear() {
+    std::string heard;
+    std::array<char, 4096> piece;
+    for (ssize_t n = 0; (n = ::recv(socket_, piece.data(), piece.size(), 0)) > 0;) {
+      heard.append(piece.data(), static_cast<std::size_t>(n));
+    }
+    return heard;
+  }
+
+ private:
+  int socket_ = -1;
+  bool connected_ = false;
+};
+
+TEST_F(ServerTest, AnswersWhileStrangersHoldConnections) {
+  std::vector<std::unique_ptr<Stranger>> strangers;
+  for (int i = 0; i < 200; ++i) {
+    strangers.push_back(std::make_unique<Stranger>(server_->port()));
+    ASSERT_TRUE(strangers.back()->connected());
+    if (i % 2 == 0) static_cast<void>(strangers.back()->say("GET /v1/status HTTP/1.1\r\nX: "));
+  }
+  client_->set_read_timeout(5);  // the first of them would be waited for in vain for longer
+  const auto answer = client_->Get("/v1/status");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+}
+
+TEST_F(ServerTest, EndsARequestWithoutEnd) {
+  const std::string piece(64 * 1024, 'a');
+  std::string headers;
+  for (int i = 0; i < 1000; ++i) headers += "a: " + std::string(60, 'b') + "\r\n";
+  for (const std::string& endless : {piece, headers}) {
+    Stranger stranger(server_->port());
+    ASSERT_TRUE(stranger.say("GET /v1/status HTTP/1.1\r\nX: "));
+    int pieces = 0;
+    while (pieces < 1000 && stranger.say(endless)) ++pieces;
+    EXPECT_LT(pieces, 300);  // the kernel takes some megabytes
+  }
+}
+
+TEST_F(ServerTest, TakesNoLargeBodyInChunks) {
+  Stranger person(server_->port());
+  ASSERT_TRUE(person.say("POST /v1/pause HTTP/1.1\r\nAuthorization: Bearer " + token_ +
+                         "\r\nTransfer-Encoding: chunked\r\n\r\n"));
+  const std::string chunk = "10000\r\n" + std::string(0x10000, ' ') + "\r\n";
+  int chunks = 0;
+  while (chunks < 1000 && person.say(chunk)) ++chunks;
+  EXPECT_LT(chunks, 300);
+  EXPECT_TRUE(backend_.inputs.empty());
+}
+
+TEST_F(ServerTest, SendsNothingInRanges) {
+  std::string ranges = "bytes=0-99";
+  for (int i = 0; i < 500; ++i) ranges += ",0-99";
+  const std::size_t whole = client_->Get("/v1/status")->body.size();
+  const auto answer = client_->Get("/v1/status", {{"Range", ranges}});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body.size(), whole);
+}
+
+TEST_F(ServerTest, AnswersAStrangerOnce) {
+  Stranger stranger(server_->port());
+  const std::string request = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
+  ASSERT_TRUE(stranger.say(request + request));
+  const std::string heard = stranger.hear();
+  EXPECT_EQ(heard.find("HTTP/1.1 401"), 0U) << heard;
+  EXPECT_EQ(heard.rfind("HTTP/1.1 401"), 0U) << heard;
+}
+
+TEST(Turns, AreGivenToSoManyAtATime) {
+  Turns turns(2, 1, std::chrono::milliseconds(20));
+  std::shared_ptr<void> first = turns.take();
+  const std::shared_ptr<void> second = turns.take();
+  ASSERT_TRUE(first != nullptr && second != nullptr);
+  EXPECT_EQ(turns.take(), nullptr);  // after waiting
+  first.reset();
+  EXPECT_NE(turns.take(), nullptr);
+  Turns none(0, 0, std::chrono::hours(1));
+  EXPECT_EQ(none.take(), nullptr);  // at once
 }
 
 TEST(Server, RefusesToListenOpenly) {
