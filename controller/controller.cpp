@@ -25,6 +25,8 @@ constexpr std::size_t kTailEntries = 10'000;
 constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
 constexpr int kPollMs = 50;
+/// Words of agents before people, telemetry and decisions have their turn; each is a synced write.
+constexpr int kEventsAtOnce = 32;
 constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
 constexpr Nanoseconds kForecastWait = std::chrono::milliseconds(50);
@@ -286,7 +288,9 @@ Status Controller::flush() {
 }
 
 void Controller::take_events() {
-  while (std::optional<ingest::AgentEvent> event = queues_.events.try_pop()) {
+  for (int taken = 0; taken < kEventsAtOnce; ++taken) {
+    std::optional<ingest::AgentEvent> event = queues_.events.try_pop();
+    if (!event) return;
     const Timestamp now = clock_.now();
     Status written;
     if (const auto* presence = std::get_if<store::AgentPresence>(&event->what)) {
@@ -302,6 +306,7 @@ void Controller::take_events() {
     }
     if (!written) log::error("an agent's word waits to be journalled: {}", written.error().message);
   }
+  wakeup_.notify();  // there may be more
 }
 
 void Controller::take_requests() {

@@ -15,6 +15,8 @@ constexpr std::chrono::milliseconds kIdleWait = 250ms;
 constexpr std::chrono::milliseconds kDeliveryWait = 5ms;
 /// Events that wait for room in the queue. Agents repeat updates that are not acknowledged.
 constexpr std::size_t kUndeliveredMax = 65'536;
+/// Messages taken from the socket before commands are sent: an agent that never pauses must not hold them up.
+constexpr int kMessagesPerRound = 256;
 
 }  // namespace
 
@@ -81,7 +83,7 @@ void AgentLink::run() {
 }
 
 void AgentLink::receive_waiting() {
-  for (;;) {
+  for (int i = 0; i < kMessagesPerRound; ++i) {
     auto message = wire::receive_from_agent(router_, authorized_);
     if (message && !*message) return;
     const Status taken = message ? take(**message) : Status(message.error());

@@ -75,6 +75,35 @@ TEST_F(ControllerTest, TheKillSwitchWorksWhileTheJournalCannotBeWrittenAndIsJour
   run(1, [](Controller& controller) { EXPECT_TRUE(controller.snapshot()->paused) << "a restart does not forget it"; });
 }
 
+TEST_F(ControllerTest, AnAgentThatNeverPausesKeepsNobodyFromBeingHeard) {
+  Queues* queues = nullptr;
+  on_second_ = [&](Queues& all) { queues = &all; };
+  run(1, [&](Controller& controller) {
+    ASSERT_NE(queues, nullptr);
+    Update update;
+    update.host = HostId("h1");
+    std::atomic<bool> stopping = false;
+    std::thread agent([&] {
+      while (!stopping) {
+        if (!queues->events.push({clock_.now(), update})) std::this_thread::yield();
+      }
+    });
+    while (queues->events.size() < queues->events.capacity() / 2) std::this_thread::yield();
+    store::OperatorInput input;
+    input.kind = store::OperatorInput::Kind::kPause;
+    input.by = "somebody";
+    const Status paused = controller.submit(input);
+    EXPECT_TRUE(paused) << paused.error().message;
+    const std::uint64_t before = controller.snapshot()->cycle;
+    clock_.advance(seconds(2));
+    EXPECT_TRUE(cycle_after(controller, before));
+    stopping = true;
+    agent.join();
+    while (queues->events.try_pop()) {
+    }
+  });
+}
+
 TEST_F(ControllerTest, WhatHostsAnswerSurvivesARestart) {
   double seen = 0;
   run(60, [&](Controller& controller) { seen = evidence_s(controller); });
