@@ -26,7 +26,7 @@ constexpr std::size_t kUnwrittenMax = 100'000;
 constexpr std::size_t kActionsShown = 200;
 constexpr int kPollMs = 50;
 /// Words of agents before people, telemetry and decisions have their turn; each is a synced write.
-constexpr int kEventsAtOnce = 32;
+constexpr int kEventsAtOnce = 8;
 constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
 constexpr Nanoseconds kForecastWait = std::chrono::milliseconds(50);
