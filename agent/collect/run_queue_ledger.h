@@ -33,6 +33,8 @@ class RunQueueLedger {
   /// ends_in_loss[cpu]: departures of VMs' threads behind the last one in its log had no room; empty: none had.
   void take(std::span<const std::span<const run_queue_departure>> logs,
             std::span<const std::uint8_t> ends_in_loss = {});
+  /// Departures of VMs' threads behind all those taken so far had no room.
+  void lose() { ++losses_; }
 
   const Histogram& waits(std::uint32_t slot) const { return counts_[slot].waits; }
   const Histogram& slices(std::uint32_t slot) const { return counts_[slot].slices; }

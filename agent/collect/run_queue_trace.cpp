@@ -145,6 +145,9 @@ class Trace final : public RunQueueTrace {
     ledger_->take(logs_, ends_in_loss_);
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       __atomic_store_n(&here_[cpu].tail, here_[cpu].tail + logs_[cpu].size(), __ATOMIC_RELEASE);
+      // while they were taken a full log stayed full
+      const std::int64_t lost = counted(here_[cpu].lost_count);
+      if (std::exchange(lost_[cpu], lost) != lost) ledger_->lose();
     }
     return any;
   }

@@ -140,6 +140,13 @@ TEST_F(RunQueueLedgerTest, AThreadThatGoesFromAFullLogToAnothersHasNoWaitBetween
   EXPECT_EQ(ledger.waits(2), histogram({{4, 1}, {6, 1}}));
 }
 
+TEST_F(RunQueueLedgerTest, NoWaitGoesOnAcrossALossWhileTheLogsWereTaken) {
+  take(0, {departure(70, 71, 1'024, 16), departure(70, 71, 1'024 + 16, 16)});
+  ledger.lose();
+  take(1, {departure(70, 71, 9'000'000, 16), departure(70, 71, 9'000'064, 16)});
+  EXPECT_EQ(ledger.waits(2), histogram({{4, 1}, {6, 1}}));
+}
+
 TEST_F(RunQueueLedgerTest, ANewThreadDoesNotGoOnWhereOneBeforeItEndedUnseen) {
   take(0, {departure(70, 71, 9'000'000, 16, RUN_QUEUE_BY_OWN_QUOTA)});  // its end found no room in the log
   take(0, {departure(70, 71, 64, 16, RUN_QUEUE_FIRST_STAY | RUN_QUEUE_AFTER_GAP)});
