@@ -15,7 +15,8 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 void apply(const DomainStatistics& statistics, VmFacts& facts) {
   if (statistics.asked_at < facts.statistics_at) return;  // of a call that hung: counters would run backwards
   facts.statistics_at = statistics.asked_at;
-  facts.state = statistics.state;
+  if (statistics.state && statistics.asked_at >= facts.read_at)
+    facts.state = statistics.state;  // else the list is newer
   facts.can_measure_dirty_rate = statistics.can_measure;
   if (statistics.balloon_bytes) {
     facts.balloon_bytes = facts.memory_bytes = statistics.balloon_bytes;
@@ -23,7 +24,8 @@ void apply(const DomainStatistics& statistics, VmFacts& facts) {
   }
   if (statistics.memory_max_bytes) facts.memory_max_bytes = statistics.memory_max_bytes;
   if (statistics.disks) facts.disks = *statistics.disks;
-  if (facts.state && facts.state != VIR_DOMAIN_RUNNING) {
+  const bool runs = facts.state.value_or(VIR_DOMAIN_RUNNING) == VIR_DOMAIN_RUNNING;
+  if (!runs || statistics.state.value_or(VIR_DOMAIN_RUNNING) != VIR_DOMAIN_RUNNING) {
     facts.memory_dirty_bytes_per_s.reset();  // QEMU tells the rate of when it last ran
   } else if (statistics.memory_dirty_bytes_per_s) {
     facts.memory_dirty_bytes_per_s = statistics.memory_dirty_bytes_per_s;

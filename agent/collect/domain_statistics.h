@@ -27,8 +27,8 @@ struct DomainStatistics {
   std::chrono::steady_clock::time_point asked_at;  ///< what is told may be as old
 };
 
-/// Into the facts, unless those are newer. What is left out stays as it was, but a dirty rate of a VM that does not
-/// run.
+/// Into the facts, unless those are newer. The state also comes with the list of domains. What is left out stays as it
+/// was, but a dirty rate of a VM that does not run.
 void apply(const DomainStatistics& statistics, VmFacts& facts);
 
 /// What is asked at a time.

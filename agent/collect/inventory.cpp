@@ -172,14 +172,16 @@ class Reader final : public InventoryReader {
         vms.emplace(id, std::move(facts));
       }
     }
+    if (const Status told = read_states(domains.value(), vms); !told) return told;
     inventory.vms = std::move(vms);
     std::erase_if(descriptions_read_, [&](const auto& entry) { return inventory.vms.count(entry.first) == 0; });
     return {};
   }
 
   Status read_some(Inventory& inventory, const Wanted& wanted) {
+    std::vector<Domain> domains;
     for (const VmId& id : wanted.vms) {
-      const Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
+      Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
       if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound)
         return libvirt_error("look up a domain");
       if (!domain || virDomainIsActive(domain.get()) != 1) {
@@ -191,9 +193,11 @@ class Reader final : public InventoryReader {
       const ReadAlso also{.description = facts.name.empty() || wanted.descriptions.count(id) != 0, .shape = true};
       if (!read_one(domain.get(), id, also, facts)) {
         inventory.vms.erase(id);
+        continue;
       }
+      domains.push_back(std::move(domain));
     }
-    return {};
+    return read_states(domains, inventory.vms);
   }
 
   void take_statistics(Inventory& inventory) {

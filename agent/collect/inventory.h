@@ -43,8 +43,8 @@ struct VmFacts {
   std::optional<std::int64_t> memory_dirty_bytes_per_s;
   std::vector<DiskFacts> disks;
   bool can_measure_dirty_rate = false;
-  std::chrono::steady_clock::time_point read_at;        ///< when libvirt listed it
-  std::chrono::steady_clock::time_point statistics_at;  ///< when it told state, memory, dirty rate and disks
+  std::chrono::steady_clock::time_point read_at;        ///< when libvirt listed it and told its state
+  std::chrono::steady_clock::time_point statistics_at;  ///< when it told memory, dirty rate and disks
 };
 
 /// One answer of the inventory, immutable.

@@ -239,6 +239,39 @@ Result<std::vector<Domain>> active_domains(virConnect* connection) {
   return domains;
 }
 
+Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms) {
+  if (domains.empty()) return {};
+  const auto take = [&vms](virDomain* domain, std::int64_t state) {
+    const auto vm = vms.find(domain_id(domain));
+    if (vm == vms.end()) return;
+    vm->second.state = state;
+    if (state != VIR_DOMAIN_RUNNING) vm->second.memory_dirty_bytes_per_s.reset();
+  };
+  std::vector<virDomainPtr> list;
+  for (const Domain& domain : domains) list.push_back(domain.get());
+  list.push_back(nullptr);
+  virDomainStatsRecordPtr* records = nullptr;
+  const int count = virDomainListGetStats(list.data(), VIR_DOMAIN_STATS_STATE, &records, 0);
+  if (count >= 0) {
+    for (int i = 0; i < count; ++i) {
+      if (const auto state = find(records[i]->params, records[i]->nparams, "state.state"))
+        take(records[i]->dom, *state);
+    }
+    virDomainStatsRecordListFree(records);
+    return {};
+  }
+  const Error error = libvirt_error("read domains' states");
+  bool any = false;
+  for (const Domain& domain : domains) {
+    int state = 0;
+    if (virDomainGetState(domain.get(), &state, nullptr, 0) != 0) continue;
+    take(domain.get(), state);
+    any = true;
+  }
+  if (!any && error.code != ErrorCode::kNotFound) return error;  // else all are gone
+  return {};
+}
+
 void read_shape(virDomain* domain, VmFacts& facts) {
   const auto count_or_absent = [](int count) { return count < 0 ? std::nullopt : std::optional<std::int64_t>(count); };
   facts.vcpus_count = count_or_absent(virDomainGetVcpusFlags(domain, VIR_DOMAIN_VCPU_LIVE));

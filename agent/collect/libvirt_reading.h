@@ -37,6 +37,8 @@ std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
 
 /// Running, paused and incoming domains.
 Result<std::vector<Domain>> active_domains(virConnect* connection);
+/// States of the given domains, into their facts, by one call that asks no QEMU.
+Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
 /// Statistics (state, balloon, block, dirty rate) of the given domains by one bulk call, or if that fails by one for
 /// each. Busy domains answer with what costs no waiting.
 Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domain>& domains);

@@ -99,7 +99,7 @@ void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   const auto statistic = [&](std::optional<std::int64_t> value) { return since(facts.statistics_at, value); };
   const auto counted = [&vm](std::optional<std::int64_t> value) { return vm.counted ? value : std::nullopt; };
 
-  sink.value(Kpi::kVmState, statistic(facts.state));
+  sink.value(Kpi::kVmState, fact(facts.state));
   sink.value(Kpi::kVmVcpusCount, fact(facts.vcpus_count));
   sink.value(Kpi::kVmVcpusMaxCount, fact(facts.vcpus_max_count));
   sink.value(Kpi::kVmCpuQuotaUs, fact(facts.cpu_quota_us));

@@ -100,6 +100,19 @@ class Failures(LiveCase):
         self.lab.start(**self.GUESTS[2])
         self.cluster.wait("a new guest to be seen", lambda: self.cluster.vms().get("fixed", {}).get("running"), 60)
 
+    def test_guests_are_known_to_run_however_many_qemus_hang(self):
+        self.start(policy(automation="observe"))
+        host = self.lab.host("h1")
+        hung = [pid for name in ("two", "fixed") for pid in guest.processes(host, name)]
+        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
+        for pid in hung:
+            os.kill(pid, signal.SIGSTOP)
+        end = time.time() + 25  # figures from before count for 6 seconds
+        while time.time() < end:
+            vms = self.cluster.vms()
+            self.assertEqual([], [name for name in self.alive_guests() if not vms[name]["running"]], f"{end - time.time():.1f} s before the end")
+            time.sleep(0.5)
+
     def test_guest_destroyed_between_decision_and_execution(self):
         self.lab.load("two", memory=32)
         self.start(policy(automation="approve"))

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 namespace proteus::collect {
 namespace {
@@ -129,6 +130,19 @@ TEST(ApplyStatistics, ACallThatHungDoesNotSetCountersBack) {
   apply(older, facts);
   EXPECT_EQ(facts.balloon_bytes, 6);
   EXPECT_EQ(facts.statistics_at, newer.asked_at);
+}
+
+TEST(ApplyStatistics, AStateThatWasListedSinceIsNewer) {
+  VmFacts facts;
+  facts.state = VIR_DOMAIN_RUNNING;
+  facts.read_at = std::chrono::steady_clock::time_point(seconds(30));
+  DomainStatistics late;
+  late.asked_at = std::chrono::steady_clock::time_point(seconds(20));
+  late.state = VIR_DOMAIN_PAUSED;
+  late.balloon_bytes = 5;
+  apply(late, facts);
+  EXPECT_EQ(facts.state, VIR_DOMAIN_RUNNING);
+  EXPECT_EQ(facts.balloon_bytes, 5);
 }
 
 TEST(ApplyStatistics, WhatABusyDomainLeavesOutStaysAsItWas) {
