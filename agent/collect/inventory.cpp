@@ -201,6 +201,10 @@ class Reader final : public InventoryReader {
   }
 
   void take_statistics(Inventory& inventory) {
+    {
+      std::lock_guard lock(mutex_);
+      wanted_.statistics = false;  // what comes from here on asks again
+    }
     const StatisticsReader::Answers answers = statistics_->take();
     if (answers.error) log::warning("libvirt: {}", answers.error->message);
     for (const auto& [id, statistics] : answers.statistics) {
