@@ -90,7 +90,7 @@ void StatisticsReader::run(const std::shared_ptr<Shared>& shared, std::uint64_t 
           DomainStatistics& newest = shared->answers.statistics[vm];
           if (newest.asked_at <= statistics.asked_at) newest = std::move(statistics);
         }
-      } else {
+      } else if (shared->generation == generation) {  // else another has asked since
         shared->answers.error = answer.error();
       }
       if (shared->ready) shared->ready();

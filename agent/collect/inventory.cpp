@@ -206,7 +206,9 @@ class Reader final : public InventoryReader {
       wanted_.statistics = false;  // what comes from here on asks again
     }
     const StatisticsReader::Answers answers = statistics_->take();
-    if (answers.error) log::warning("libvirt: {}", answers.error->message);
+    if (answers.error && std::exchange(statistics_trouble_, answers.error->message) != answers.error->message)
+      log::warning("libvirt: {}", answers.error->message);
+    if (!answers.error && !answers.statistics.empty()) statistics_trouble_.clear();
     for (const auto& [id, statistics] : answers.statistics) {
       const auto vm = inventory.vms.find(id);
       if (vm != inventory.vms.end()) apply(statistics, vm->second);
@@ -363,6 +365,7 @@ class Reader final : public InventoryReader {
   // the thread's own
   Connection connection_;
   std::optional<StatisticsReader> statistics_;
+  std::string statistics_trouble_;  // as it was last said
   std::vector<int> callbacks_;
   std::map<VmId, SteadyTime> descriptions_read_;
   std::set<VmId> running_at_slow_pass_;

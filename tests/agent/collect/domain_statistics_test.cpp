@@ -23,6 +23,7 @@ struct Daemon {
   std::mutex mutex;
   std::condition_variable changed;
   bool hangs = true;
+  bool fails_in_the_end = false;  ///< the call that hangs
   bool is_asking = false;
   int made = 0;
   int waiting = 0;
@@ -56,6 +57,7 @@ class Source final : public StatisticsSource {
       --daemon_->waiting;
       daemon_->is_asking = false;
       daemon_->changed.notify_all();
+      if (daemon_->fails_in_the_end) return Error{ErrorCode::kUnavailable, "end of file"};
     }
     return answer;
   }
@@ -106,6 +108,22 @@ TEST_F(StatisticsReaderTest, ADomainThatHangsHidesNoOtherAndAnswersInTheEnd) {
   const auto later = std::chrono::steady_clock::now() + seconds(20);
   while (ready_ == before && std::chrono::steady_clock::now() < later) std::this_thread::yield();
   EXPECT_EQ(reader_.take().statistics.count(kHung), 1u);
+}
+
+TEST_F(StatisticsReaderTest, ACallThatHungAndFailsIsNoTroubleOnceAnotherIsAnswered) {
+  daemon_->fails_in_the_end = true;
+  reader_.ask(about({kHung}));
+  daemon_->wait_for_waiting(1);
+  std::this_thread::sleep_for(StatisticsReader::kHungAfter);
+  reader_.ask(about({kHung}));
+  ASSERT_TRUE(reader_.wait(seconds(20)));
+  EXPECT_FALSE(reader_.take().error);
+  const int before = ready_;
+  daemon_->release();
+  const auto later = std::chrono::steady_clock::now() + seconds(20);
+  while (ready_ == before && std::chrono::steady_clock::now() < later) std::this_thread::yield();
+  const auto answers = reader_.take();
+  EXPECT_FALSE(answers.error) << answers.error->message;
 }
 
 TEST(StatisticsReaderAlone, EndsWhileACallHangs) {
