@@ -155,7 +155,10 @@ class ExpectingPool final : public httplib::TaskQueue {
     connections_.expect();
     pool_.enqueue(std::move(job));
   }
-  void shutdown() override { pool_.shutdown(); }
+  void shutdown() override {
+    connections_.stop(kStopTimeMax);  // else the pool waits for whoever says nothing, or reads slowly
+    pool_.shutdown();
+  }
 
  private:
   Connections& connections_;
@@ -244,33 +247,50 @@ void Connections::leave(Number number) {
   const std::lock_guard lock(mutex_);
   if (number->ended) --ended_;
   places_.erase(number);
+  if (places_.empty()) all_left_.notify_all();
 }
 
 void Connections::trust(Number number, bool trusted) {
   const std::lock_guard lock(mutex_);
   number->trusted = trusted;
+  if (!trusted) end_what_is_too_much();  // when all were trusted there was none to end
+}
+
+void Connections::stop(milliseconds time_max) {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  end_what_is_too_much();
+  all_left_.wait_for(lock, time_max, [this] { return places_.empty(); });
+  cutting_off_ = true;
+  end_what_is_too_much();
+}
+
+bool Connections::is_too_much(const Place& place) const {
+  if (place.ended) return false;
+  if (stopping_) return !place.trusted || cutting_off_;
+  return !place.trusted && expected_ + places_.size() - ended_ > kConnectionsMax;
 }
 
 /// Whoever serves them finds their end, and leaves.
 void Connections::end_what_is_too_much() {
-  for (auto place = places_.begin(); place != places_.end() && expected_ + places_.size() - ended_ > kConnectionsMax;
-       ++place) {
-    if (place->trusted || place->ended) continue;
-    place->ended = true;
+  for (Place& place : places_) {
+    if (!is_too_much(place)) continue;
+    place.ended = true;
     ++ended_;
-    ::shutdown(place->socket, SHUT_RDWR);
+    ::shutdown(place.socket, SHUT_RDWR);
   }
 }
 
 std::shared_ptr<void> Turns::take() {
   std::unique_lock lock(mutex_);
-  if (taken_ >= at_once_) {
+  if (taken_ >= at_once_ && !stopping_) {
     if (waiting_ >= waiting_max_) return nullptr;
     ++waiting_;
-    const bool is_free = free_.wait_for(lock, wait_max_, [this] { return taken_ < at_once_; });
+    const bool is_over = free_.wait_for(lock, wait_max_, [this] { return taken_ < at_once_ || stopping_; });
     --waiting_;
-    if (!is_free) return nullptr;
+    if (!is_over) return nullptr;
   }
+  if (stopping_) return nullptr;
   ++taken_;
   return {this, [](Turns* turns) {
             {
@@ -279,6 +299,14 @@ std::shared_ptr<void> Turns::take() {
             }
             turns->free_.notify_one();
           }};
+}
+
+void Turns::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  free_.notify_all();
 }
 
 std::unique_ptr<httplib::Server> make_guarded_server(const std::string& certificate, const std::string& key,

@@ -28,6 +28,8 @@ constexpr std::chrono::seconds kRequestTimeMax{10};
 constexpr std::chrono::seconds kIdleTimeMax{2};
 /// A peer that takes nothing for so long is given up.
 constexpr std::chrono::seconds kWriteTimeMax{5};
+/// For answers that are under way when the server stops.
+constexpr std::chrono::seconds kStopTimeMax{5};
 
 /// The connections that there are. When there are too many, the oldest are ended of those whose request has not shown
 /// the token. Thread: any.
@@ -46,14 +48,20 @@ class Connections {
   void leave(Number number);
   /// Whether its request has shown the token; between two requests it has not.
   void trust(Number number, bool trusted);
+  /// All end: those without the token now, the others when they have been answered, or after so long.
+  void stop(std::chrono::milliseconds time_max);
 
  private:
   void end_what_is_too_much();
+  bool is_too_much(const Place& place) const;
 
   std::mutex mutex_;  // guards all below
   std::size_t expected_ = 0;
   std::size_t ended_ = 0;    // of the places
   std::list<Place> places_;  // the oldest first
+  std::condition_variable all_left_;
+  bool stopping_ = false;
+  bool cutting_off_ = false;
 };
 
 /// At most so many costly answers are made at a time; others wait for a while. Thread: any.
@@ -63,6 +71,8 @@ class Turns {
       : at_once_(at_once), waiting_max_(waiting_max), wait_max_(wait_max) {}
   /// A turn, which ends with the last copy of what is returned; null: too many wait already, or it took too long.
   std::shared_ptr<void> take();
+  /// Nobody waits any more, nor gets a turn.
+  void stop();
 
  private:
   const std::size_t at_once_;
@@ -72,6 +82,7 @@ class Turns {
   std::condition_variable free_;
   std::size_t taken_ = 0;
   std::size_t waiting_ = 0;
+  bool stopping_ = false;
 };
 
 /// An httplib server within these limits; ranges of answers are not served. has_token: of a request whose head is

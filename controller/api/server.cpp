@@ -110,6 +110,7 @@ class HttpServer final : public Server {
 
   void stop() override {
     if (!thread_.joinable()) return;
+    turns_.stop();
     http_->stop();
     thread_.join();
   }
