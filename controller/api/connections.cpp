@@ -171,13 +171,26 @@ class GuardedServer final : public Base {
   template <typename... Arguments>
   explicit GuardedServer(std::function<bool(const httplib::Request&)> has_token, Arguments... arguments)
       : Base(arguments...), has_token_(std::move(has_token)) {
+    // By a number of its own: stop() may close the other at any time.
+    this->set_socket_options([this](socket_t socket) {
+      httplib::default_socket_options(socket);
+      close_listening();
+      listening_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
+    });
     this->new_task_queue = [this] {
-      ::listen(this->svr_sock_, SOMAXCONN);  // httplib's queue of 5 makes others wait a second for their next attempt
+      ::listen(listening_, SOMAXCONN);  // httplib's queue of 5 makes others wait a second for their next attempt
+      close_listening();
       return new ExpectingPool(connections_);
     };
   }
+  ~GuardedServer() override { close_listening(); }
+  GuardedServer(const GuardedServer&) = delete;
+  GuardedServer& operator=(const GuardedServer&) = delete;
 
  private:
+  void close_listening() {
+    if (listening_ >= 0) ::close(std::exchange(listening_, -1));
+  }
   bool process_and_close_socket(socket_t socket) override {
     const Connections::Number number = connections_.enter(socket);
     std::unique_ptr<SSL, decltype(&SSL_free)> ssl(nullptr, SSL_free);
@@ -224,6 +237,7 @@ class GuardedServer final : public Base {
   }
 
   const std::function<bool(const httplib::Request&)> has_token_;
+  int listening_ = -1;
   Connections connections_;
 };
 
