@@ -179,7 +179,10 @@ void Controller::take_samples() {
   while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
     pipeline_->on_sample(item->sample, item->received);
     item->held.reset();  // what is kept has a limit of its own
-    if (keeping_samples_) kept_samples_.push_back(*item);
+    if (keeping_samples_) {
+      kept_samples_.push_back(*item);
+      kept_samples_bytes_ += ingest::memory_of(item->sample);
+    }
     frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
     last_reported_[item->host] = item->received;
     reported_since_cycle_[item->host] = item->received;

@@ -144,6 +144,7 @@ class Controller final : public api::Backend {
   std::vector<store::SignalInput> renewal_signals_;  // taken in since
   bool renewal_over_ = false;                        // nothing more is wanted of it; its thread is about to end
   bool keeping_samples_ = false;
+  std::size_t kept_samples_bytes_ = 0;
   std::deque<ingest::Ingested> kept_samples_;   // taken in, and perhaps not by the renewal
   std::optional<Timestamp> renewal_failed_;     // the last, and when
   int renewals_failed_count_ = 0;               // in a row

@@ -21,6 +21,7 @@ constexpr int kAttemptsApartMost = 4;
 constexpr Nanoseconds kClockStepMax = std::chrono::minutes(1);
 // More samples are not kept for a renewal that does not get on.
 constexpr std::size_t kKeptSamplesMax = 100'000;
+constexpr std::size_t kKeptBytesMax = std::size_t{2} << 30;
 constexpr std::size_t kEndedKept = 200;
 
 }  // namespace
@@ -89,8 +90,12 @@ void Controller::follow_renewal(Timestamp now) {
     renewal_->set_keep_from(frames_through_lsn_);
   }
   const std::uint64_t through = renewal_->through_lsn();
-  while (!kept_samples_.empty() && kept_samples_.front().lsn <= through) kept_samples_.pop_front();
-  if (kept_samples_.size() > kKeptSamplesMax) return give_up("it does not catch up with telemetry");
+  while (!kept_samples_.empty() && kept_samples_.front().lsn <= through) {
+    kept_samples_bytes_ -= ingest::memory_of(kept_samples_.front().sample);
+    kept_samples_.pop_front();
+  }
+  if (kept_samples_.size() > kKeptSamplesMax || kept_samples_bytes_ > kKeptBytesMax)
+    return give_up("it does not catch up with telemetry");
   if (journal_failing_ || !renewal_->ready()) return;
   // An action that is under way would have to be asked about; there is no hurry, but an end to waiting.
   if (!renewal_ready_) renewal_ready_ = now;
@@ -173,6 +178,7 @@ void Controller::end_renewal() {
   renewal_ready_.reset();
   renewal_signals_.clear();
   kept_samples_.clear();
+  kept_samples_bytes_ = 0;
   keeping_samples_ = false;
 }
 

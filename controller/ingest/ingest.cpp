@@ -19,10 +19,6 @@ constexpr int kMessagesPerRound = 256;
 /// Of samples of a batch.
 constexpr std::size_t kBatchHeldBytesMax = 64u << 20;
 
-std::size_t memory_of(const Sample& sample) {
-  return sizeof(Ingested) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
-}
-
 /// Counts the bytes until the last copy of what is returned is gone.
 std::shared_ptr<void> hold(const std::shared_ptr<std::atomic<std::size_t>>& count, std::size_t bytes) {
   *count += bytes;
@@ -30,6 +26,10 @@ std::shared_ptr<void> hold(const std::shared_ptr<std::atomic<std::size_t>>& coun
 }
 
 }  // namespace
+
+std::size_t memory_of(const Sample& sample) {
+  return sizeof(Ingested) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
+}
 
 Result<std::unique_ptr<Ingest>> Ingest::start(zmq::context_t& context, IngestOptions options,
                                               const wire::AuthorizedKeys& authorized, store::Store& store,

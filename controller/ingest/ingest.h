@@ -33,6 +33,9 @@ struct Ingested {
   std::shared_ptr<void> held = {};  ///< while it is there, the sample counts as waiting (IngestOptions::held_bytes_max)
 };
 
+/// Bytes of an Ingested with this sample, its catalog aside, which others share.
+std::size_t memory_of(const Sample& sample);
+
 struct IngestOptions {
   std::string endpoint = "tcp://*:7401";
   wire::KeyPair keys;
