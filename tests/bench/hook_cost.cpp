@@ -4,12 +4,11 @@
 // (what
 //        reading the clock twice costs). "hit" is a switch away from a thread of a VM, "miss" from any other.
 // taken: CPU time that user space needs to add up one departure from a CPU that the hook has taken down.
-// whole: CPU time per switch of two threads that pass a byte through pipes on one CPU, with the hook attached five
-// times
-//        and without it (run statistics off), in alternating runs; a fifth of the median of the paired differences. A
-//        switch takes some fifty times as long as the hook, so that one attachment drowns in what switches differ by.
-//        CPU time, as on a machine that has other work too the wall clock mostly tells of that. Runs are short enough
-//        for the hook's log.
+// whole: what one more attachment of the hook adds to the CPU time per switch of two threads that pass a byte through
+//        pipes on one CPU (run statistics off): with five more of them and without, in alternating runs; a fifth of the
+//        median of the paired differences. A switch takes some fifty times as long as the hook, so that a single one
+//        drowns in what switches differ by. CPU time, as on a machine that has other work too the wall clock mostly
+//        tells of that. Runs are short enough for the hook's log.
 // poll:  time of one tick's read of N threads, by lane.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -219,24 +218,21 @@ class Attachments {
   std::vector<int> links_;
 };
 
-/// Median difference per switch and attachment between runs with and without what `attach` builds.
-template <typename Attach>
-void measure_whole(const std::string& name, PingPong& pair, Attach attach) {
+/// Median difference per switch and attachment between runs with `kAttachments` more of what is attached already, and
+/// without them. drain: empties the hook's log.
+void measure_whole(const std::string& name, PingPong& pair, int program_fd, const std::function<void()>& drain) {
   std::vector<double> differences, plain;
   for (int i = 0; i < kWholePairs; ++i) {
     // the order alternates, so that a drift of the machine falls on both sides
     double with = 0;
     double without = 0;
     for (const bool attached : i % 2 == 0 ? std::array{true, false} : std::array{false, true}) {
-      if (attached) {
-        const auto hook = attach();
-        const Attachments more(hook->program_fd(), kAttachments - 1);
-        pair.run(kWholeRoundTrips / 10);
-        with = pair.run(kWholeRoundTrips);
-      } else {
-        pair.run(kWholeRoundTrips / 10);
-        without = pair.run(kWholeRoundTrips);
-      }
+      std::optional<Attachments> more;
+      if (attached) more.emplace(program_fd, kAttachments);
+      pair.run(kWholeRoundTrips / 10);
+      drain();
+      (attached ? with : without) = pair.run(kWholeRoundTrips);
+      drain();
     }
     differences.push_back((with - without) / kAttachments);
     plain.push_back(without);
@@ -287,17 +283,17 @@ int main_of_bench() {
   PingPong pair;
   pair.run(kRoundTripsPerRun);
   measure_bodies(pair);
-  if (auto trial = RunQueueTrace::create(); !trial) {
-    fmt::print(stderr, "no hook here: {}\n", trial.error().message);
+  {
+    const bench::EmptyHook empty;
+    measure_whole("hook_ns_sched_switch_whole_empty", pair, empty.program_fd(), [] {});
+  }
+  if (const auto trace = RunQueueTrace::create(); !trace) {
+    fmt::print(stderr, "no hook here: {}\n", trace.error().message);
   } else {
-    trial.value().reset();
-    measure_whole("hook_ns_sched_switch_whole_empty", pair, [] { return std::make_unique<bench::EmptyHook>(); });
-    measure_whole("hook_ns_sched_switch_whole_hit", pair, [] {
-      auto trace = RunQueueTrace::create();
-      trace.value()->watch(::getpid(), trace.value()->acquire_slot().value());
-      return std::move(trace).value();
-    });
-    measure_whole("hook_ns_sched_switch_whole_miss", pair, [] { return std::move(RunQueueTrace::create()).value(); });
+    RunQueueTrace& hook = **trace;
+    measure_whole("hook_ns_sched_switch_whole_miss", pair, hook.program_fd(), [&] { hook.update(); });
+    if (!hook.watch(::getpid(), hook.acquire_slot().value())) std::abort();
+    measure_whole("hook_ns_sched_switch_whole_hit", pair, hook.program_fd(), [&] { hook.update(); });
   }
   measure_poll();
   return 0;
