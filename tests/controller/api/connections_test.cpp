@@ -90,7 +90,6 @@ TEST(Turns, AreNotWaitedForWhenTheServerStops) {
   Turns turns(1, 1, std::chrono::hours(1));
   const std::shared_ptr<void> turn = turns.take();
   std::thread waiting([&] { EXPECT_EQ(turns.take(), nullptr); });
-  std::this_thread::sleep_for(10ms);
   turns.stop();
   waiting.join();
   EXPECT_EQ(turns.take(), nullptr);
@@ -256,7 +255,7 @@ TEST_F(TlsServer, AnswersWhoReadsSlowly) {
   Visitor person(port_, 4096);
   ASSERT_TRUE(person.agree());
   person.say("GET /large HTTP/1.1\r\nAuthorization: Bearer token\r\nConnection: close\r\n\r\n");
-  std::this_thread::sleep_for(1s);
+  std::this_thread::sleep_for(1s);  // the reader's own pace
   const std::string heard = person.hear();
   EXPECT_GT(heard.size(), kLarge);
   EXPECT_TRUE(heard.ends_with("\r\n0\r\n\r\n"));
@@ -296,7 +295,7 @@ TEST_F(TlsServer, StopsWhileSomebodyReadsSlowly) {
   std::thread reading([&] {
     while (!is_over) {
       person.read_a_little();
-      std::this_thread::sleep_for(10ms);
+      std::this_thread::sleep_for(10ms);  // the reader's own pace
     }
   });
   std::this_thread::sleep_for(200ms);
