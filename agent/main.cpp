@@ -3,6 +3,7 @@
 //   thread           owns                                   reads                            writes
 //   collect          collector's kernel programs and files  kernel, procfs                   samples -> publish
 //   proteus-libvirt  collector's libvirt connection         libvirt                          (inside collect)
+//   proteus-stats    a libvirt connection, for QEMU's word  libvirt, QEMU                    (inside collect)
 //   proteus-virevt   libvirt's event loop                   libvirt's events                 (inside collect)
 //   publish          telemetry sockets, spool               samples, acknowledgements        controllers, spool
 //   command          command sockets, executor, its state   controllers; updates <- workers  jobs -> workers; outcomes

@@ -81,7 +81,7 @@ class Reader final : public InventoryReader {
     wake_.notify_all();
   }
 
-  void ask_for_statistics() {
+  void note_statistics() {
     {
       std::lock_guard lock(mutex_);
       wanted_.statistics = true;
@@ -93,7 +93,7 @@ class Reader final : public InventoryReader {
 
   void run() {
     const LibvirtEventLoop events;
-    statistics_.emplace([uri = options_.uri] { return libvirt_statistics(uri); }, [this] { ask_for_statistics(); });
+    statistics_.emplace([uri = options_.uri] { return libvirt_statistics(uri); }, [this] { note_statistics(); });
     auto wait = kReconnectFirst;
     while (!stopping()) {
       auto connected = connect(options_.uri);

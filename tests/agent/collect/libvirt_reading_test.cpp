@@ -5,29 +5,30 @@
 namespace proteus::collect {
 namespace {
 
-TEST(ReadStatistics, ADomainThatFailsTheCallForAllDoesNotKeepTheOthersFromBeingRead) {
-  const auto mine = connect("test:///default");
-  const auto other = connect("test:///default");
-  ASSERT_TRUE(mine && other);
-  auto domains = active_domains(mine->get());
-  auto strangers = active_domains(other->get());
-  ASSERT_TRUE(domains && strangers);
-  ASSERT_FALSE(domains->empty() || strangers->empty());
-  // libvirt refuses one call for domains of two connections
+/// Domains of two connections, for which libvirt refuses one call.
+class TwoConnections : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(mine && other);
+    ASSERT_TRUE(domains && strangers);
+    ASSERT_FALSE(domains->empty() || strangers->empty());
+  }
+  const Result<Connection> mine = connect("test:///default");
+  const Result<Connection> other = connect("test:///default");
+  Result<std::vector<Domain>> domains = active_domains(mine->get());
+  Result<std::vector<Domain>> strangers = active_domains(other->get());
+};
+using ReadStatistics = TwoConnections;
+using ReadStates = TwoConnections;
+
+TEST_F(ReadStatistics, ADomainThatFailsTheCallForAllDoesNotKeepTheOthersFromBeingRead) {
   for (Domain& stranger : *strangers) domains->push_back(std::move(stranger));
   const auto read = read_statistics(*domains);
   ASSERT_TRUE(read) << read.error().message;
   for (const Domain& domain : *domains) EXPECT_TRUE(read->contains(domain_id(domain.get())));
 }
 
-TEST(ReadStates, TellsThemAlsoIfTheCallForAllFails) {
-  const auto mine = connect("test:///default");
-  const auto other = connect("test:///default");
-  ASSERT_TRUE(mine && other);
-  auto domains = active_domains(mine->get());
-  auto strangers = active_domains(other->get());
-  ASSERT_TRUE(domains && strangers);
-  ASSERT_FALSE(domains->empty() || strangers->empty());
+TEST_F(ReadStates, TellsThemAlsoIfTheCallForAllFails) {
   const VmId id = domain_id(domains->front().get());
   const auto told = [&id](const std::vector<Domain>& listed) {
     std::map<VmId, VmFacts> vms;
@@ -41,7 +42,6 @@ TEST(ReadStates, TellsThemAlsoIfTheCallForAllFails) {
   ASSERT_EQ(virDomainSuspend(domains->front().get()), 0);
   EXPECT_EQ(told(*domains).state, VIR_DOMAIN_PAUSED);
   EXPECT_EQ(told(*domains).memory_dirty_bytes_per_s, std::nullopt);
-  // libvirt refuses one call for domains of two connections
   for (Domain& stranger : *strangers) domains->push_back(std::move(stranger));
   EXPECT_EQ(told(*domains).state, VIR_DOMAIN_PAUSED);
 }
