@@ -40,6 +40,7 @@ std::string label(const Entity& entity, const std::string& key) {
 void take_labels(const Entity& entity, ham::HostState& state) {
   state.libvirt_uri = label(entity, "libvirt_uri");
   state.migrate_uri = label(entity, "migrate_uri");
+  state.libvirt_trouble = label(entity, "libvirt_trouble");
   profile::Fingerprint& fingerprint = state.fingerprint;
   fingerprint.capabilities.clear();
   fingerprint.calibration.clear();
@@ -80,6 +81,14 @@ ham::Served served_of(double run, double cpu_wait, double memory_stall, double n
   return served;
 }
 
+/// Where libvirt says nothing of the VM, it runs if a vCPU has run since the frame before, and else if it did before.
+bool runs(const VmColumns& columns, const Frame& frame, bool before) {
+  if (const auto state = gauge(frame, columns.state)) return *state == kRunningState;
+  return before || std::any_of(columns.vcpus.begin(), columns.vcpus.end(), [&](const VmColumns::Vcpu& vcpu) {
+           return vcpu.run.seen && gauge(frame, vcpu.run.column).value_or(0) > vcpu.run.last;
+         });
+}
+
 }  // namespace
 
 double vcpu_demand_cores(double run, double wait, double tick) {
@@ -111,9 +120,9 @@ void ClusterView::forget(std::map<VmId, Vm>::iterator& vm) {
 
 void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns) {
   VmColumns& columns = host.columns.vms[index];
-  const bool running = gauge(frame, columns.state).value_or(0) == kRunningState;
   if (host.vms[index] == nullptr) host.vms[index] = &vm_of(columns.vm);
   Vm& vm = *host.vms[index];
+  const bool running = runs(columns, frame, vm.speaker == &host && vm.state.running);
   // During a migration two hosts list the VM; the one where it runs speaks for it.
   if (vm.speaker != &host && !running && vm.state.running) return;
   vm.last_seen = host.received;

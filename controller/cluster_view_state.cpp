@@ -10,7 +10,7 @@ namespace proteus::controller {
 
 void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const {
   state = host.figures;
-  state.commandable = host.commandable;
+  state.commandable = host.commandable && host.figures.libvirt_trouble.empty();
   state.maintenance = host.maintenance;
   // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
   const Nanoseconds age = now - host.received;

@@ -221,6 +221,7 @@ class CollectorOfHost final : public Collector {
     labels["hypervisor"] = inventory_->hypervisor.empty() ? "unknown" : inventory_->hypervisor;
     labels["libvirt"] = inventory_->libvirt.empty() ? "unknown" : inventory_->libvirt;
     const std::string trouble = inventory_->trouble.empty() ? "not connected yet" : inventory_->trouble;
+    if (!inventory_->connected) labels["libvirt_trouble"] = trouble;
     for (const char* name : {"vcpu_hotplug", "balloon", "migrate", "dirty_rate"}) {
       const auto known = inventory_->capabilities.find(name);
       labels[fmt::format("capability.{}", name)] =

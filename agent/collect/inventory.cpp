@@ -326,6 +326,7 @@ class Reader final : public InventoryReader {
     auto copy = std::make_shared<Inventory>(*latest());
     copy->connected = false;
     copy->trouble = trouble;
+    copy->capabilities.clear();
     copy->number = ++published_;
     copy->vms = vms_that_run(copy->vms);
     std::lock_guard lock(mutex_);

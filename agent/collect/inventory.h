@@ -54,7 +54,8 @@ struct Inventory {
   std::string trouble;                              ///< why not connected
   std::string hypervisor;                           ///< for example "QEMU 7.2.17"; empty while never connected
   std::string libvirt;                              ///< daemon's version
-  std::map<std::string, std::string> capabilities;  ///< name -> "yes" or "no: reason", those that libvirt decides
+  /// name -> "yes" or "no: reason", those that libvirt decides; none while not connected
+  std::map<std::string, std::string> capabilities;
   /// While not connected: those whose processes run, with what was last known of them; of one that was never asked
   /// about that is its name.
   std::map<VmId, VmFacts> vms;

@@ -127,6 +127,7 @@ Json hosts_json(const Snapshot& snapshot) {
     hosts.push_back({{"id", host.id.value},
                      {"fresh", host.fresh},
                      {"commandable", host.commandable},
+                     {"libvirt_trouble", host.libvirt_trouble},
                      {"maintenance", host.maintenance},
                      {"cpu",
                       {{"capacity_cores", capacity},

@@ -113,10 +113,11 @@ std::string print_hosts(const Json& hosts) {
   for (const Json& host : hosts) {
     const Json& cpu = host.at("cpu");
     const Json& memory = host.at("memory");
-    std::string state = !host.at("fresh").get<bool>()         ? "stale"
-                        : host.at("maintenance").get<bool>()  ? "maintenance"
-                        : !host.at("commandable").get<bool>() ? "watched only"
-                                                              : "ok";
+    std::string state = !host.at("fresh").get<bool>()                            ? "stale"
+                        : host.at("maintenance").get<bool>()                     ? "maintenance"
+                        : !host.at("libvirt_trouble").get<std::string>().empty() ? "no libvirt"
+                        : !host.at("commandable").get<bool>()                    ? "watched only"
+                                                                                 : "ok";
     std::string vms;
     for (const Json& vm : host.at("vms")) vms += (vms.empty() ? "" : " ") + vm.get<std::string>();
     const double capacity = cpu.at("capacity_cores").get<double>();

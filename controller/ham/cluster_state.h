@@ -59,7 +59,7 @@ struct HostState {
   double run_queue_wait_ratio = 0;  ///< ns waited for a CPU (not for a quota) / ns run of its VMs, last tick
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
   bool maintenance = false;
-  bool commandable = false;           ///< its agent follows this controller
+  bool commandable = false;           ///< its agent follows this controller, and libvirt answers it
   bool emptying = false;              ///< by the decision before, so that it may sleep (Decision::emptying)
   std::optional<Timestamp> woken_at;  ///< last time that it was woken
   bool asleep = false;                ///< put to sleep to save power; it sends no telemetry and can be woken
@@ -68,6 +68,7 @@ struct HostState {
   double peak_watts = 0;
   std::string libvirt_uri;  ///< how a source reaches it for migration
   std::string migrate_uri;
+  std::string libvirt_trouble;  ///< why its agent gets no answer from libvirt; empty if it does
 };
 
 /// What a VM's vCPUs waited for in the last tick, beside CPUs: cores' worth.

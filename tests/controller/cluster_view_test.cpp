@@ -167,6 +167,43 @@ TEST(ClusterView, TheHostWhereTheVmRunsSpeaksForIt) {
   EXPECT_TRUE(state.vms[0].running);
 }
 
+TEST(ClusterView, AVmRunsOnWhileLibvirtSaysNothing) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("known"), vm("paused"), vm("new")};
+  host.vms[1].state = 3;
+  constexpr std::size_t kFirstState = 4;  // behind the host's own figures
+  constexpr std::size_t kFiguresOfAVm = 11;
+  const auto step = [&](int second, std::vector<std::size_t> silent) {
+    host.pass(1, {{0, 0}, {0, 0}, {second == 2 ? 0.1 : 0, 0}});
+    const Timestamp now = kStart + std::chrono::seconds(second);
+    Sample sample = host.sample(now);
+    for (const std::size_t vm : silent) sample.frame.present[kFirstState + vm * kFiguresOfAVm] = 0;
+    view.on_sample(sample, now);
+    std::map<std::string, bool> running;
+    for (const ham::VmState& vm : view.state(now)->vms) running[vm.name] = vm.running;
+    return running;
+  };
+  const std::map<std::string, bool> unknown = {{"known", true}, {"paused", false}, {"new", false}};
+  EXPECT_EQ(step(0, {2}), unknown);
+  EXPECT_EQ(step(1, {0, 1, 2}), unknown);
+  const std::map<std::string, bool> has_run = {{"known", true}, {"paused", false}, {"new", true}};
+  EXPECT_EQ(step(2, {0, 1, 2}), has_run);
+  EXPECT_EQ(step(3, {0, 1, 2}), has_run);
+}
+
+TEST(ClusterView, AHostWhoseLibvirtDoesNotAnswerTakesNoCommands) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  view.on_presence(HostId("h1"), true);
+  view.on_sample(host.sample(kStart), kStart);
+  EXPECT_TRUE(view.state(kStart)->hosts[0].commandable);
+  host.labels["libvirt_trouble"] = "connection refused";
+  view.on_sample(host.sample(kStart + std::chrono::seconds(1)), kStart);
+  EXPECT_FALSE(view.state(kStart)->hosts[0].commandable);
+  EXPECT_EQ(view.state(kStart)->hosts[0].libvirt_trouble, "connection refused");
+}
+
 TEST(ClusterView, DropsAVmThatItsHostNoLongerLists) {
   ViewOptions o = options();
   o.forget_after = std::chrono::seconds(30);

@@ -113,6 +113,27 @@ class Failures(LiveCase):
             self.assertEqual([], [name for name in self.alive_guests() if not vms[name]["running"]], f"{end - time.time():.1f} s before the end")
             time.sleep(0.5)
 
+    def test_a_libvirtd_that_hangs_leaves_what_the_kernel_tells(self):
+        self.start(policy(automation="observe"))
+        guests = self.alive_guests()
+        daemon = self.lab.host("h1").libvirtd
+        self.addCleanup(lambda: os.kill(daemon, signal.SIGCONT))
+        os.kill(daemon, signal.SIGSTOP)
+
+        def measured_without_libvirt():
+            """Once what libvirt said last counts no more."""
+            host = self.cluster.hosts()["h1"]
+            states = self.cluster.ctl("query", "vm_state", "--vm", "one", "--from", "-5s", "--step", "1s", "--json", check=False)
+            told = [p for line in json.loads(states.stdout)["lines"] for p in line["points"] if p is not None]
+            return host["libvirt_trouble"] and host["fresh"] and not told
+        self.cluster.wait("libvirt to be silent", measured_without_libvirt, 60)
+        self.assertFalse(self.cluster.hosts()["h1"]["commandable"], "nothing can be done there")
+        vms = self.cluster.vms()
+        self.assertEqual([], [name for name in guests if not vms[name]["running"]])
+        os.kill(daemon, signal.SIGCONT)
+        self.cluster.wait("libvirt to answer again", lambda: self.cluster.hosts()["h1"]["commandable"], 60)
+        self.check_after()
+
     def test_guest_destroyed_between_decision_and_execution(self):
         self.lab.load("two", memory=32)
         self.start(policy(automation="approve"))

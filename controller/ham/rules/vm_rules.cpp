@@ -12,6 +12,7 @@ namespace {
 const char* absence(const HostState& host) {
   if (host.asleep) return "is asleep";
   if (!host.fresh) return "has sent no telemetry within the staleness limit";
+  if (!host.libvirt_trouble.empty()) return "gets no answer from libvirt";
   if (!host.commandable) return "takes no commands from this controller";
   return nullptr;
 }
