@@ -64,6 +64,9 @@ class Trace final : public BlockTrace {
       first = false;
     }
     std::erase_if(figures_, [](const auto& entry) { return entry.second.empty(); });
+    // a number may be another device's once nobody has figures of it
+    std::erase_if(names_, [](const auto& entry) { return !entry.second.used; });
+    for (auto& [number, name] : names_) name.used = false;
     for (auto& [vm, devices] : figures_) {
       std::sort(devices.begin(), devices.end(),
                 [](const DeviceFigures& a, const DeviceFigures& b) { return a.device < b.device; });
@@ -91,22 +94,29 @@ class Trace final : public BlockTrace {
 
   const std::string& name(std::uint32_t device) {
     const auto [entry, is_new] = names_.try_emplace(device);
+    std::string& name = entry->second.name;
+    entry->second.used = true;
     if (is_new) {
       const std::string number = fmt::format("{}:{}", device >> 20, device & 0xfffff);
-      entry->second = number;
+      name = number;
       std::string_view rest;
       const auto text = read_file(under(root_, "/sys/dev/block/" + number + "/uevent"));
       if (text) rest = *text;
       while (const auto line = take_line(rest)) {
-        if (line->starts_with("DEVNAME=")) entry->second = line->substr(8);
+        if (line->starts_with("DEVNAME=")) name = line->substr(8);
       }
     }
-    return entry->second;
+    return name;
   }
+
+  struct Name {
+    std::string name;
+    bool used = false;  ///< in this reading
+  };
 
   const std::string root_;
   block_latency_bpf* skeleton_ = nullptr;
-  std::map<std::uint32_t, std::string> names_;
+  std::map<std::uint32_t, Name> names_;  // by device number
   std::map<std::uint32_t, std::vector<DeviceFigures>> figures_;
   std::array<block_latency_key, kBatch> batch_keys_{};
   std::array<block_latency_cell, kBatch> batch_cells_{};

@@ -67,12 +67,12 @@ Claim claim_of(const std::string& root, pid_t pid) {
     claim.machine = machine_of_group(place->path);
   }
   const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
-  const auto argument = [&](std::string_view option) -> std::string {
+  const auto argument_after = [&](std::string_view option) -> std::string {
     const std::size_t at = arguments ? arguments->find(option) : std::string::npos;
     return at == std::string::npos ? "" : arguments->c_str() + at + option.size();  // ends at the next NUL
   };
-  claim.uuid = argument(std::string_view("-uuid\0", 6));
-  claim.name = guest_of(argument(std::string_view("-name\0", 6)));
+  claim.uuid = argument_after(std::string_view("\0-uuid\0", 7));
+  claim.name = guest_of(argument_after(std::string_view("\0-name\0", 7)));
   return claim;
 }
 

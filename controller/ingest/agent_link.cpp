@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 
@@ -125,8 +126,14 @@ void AgentLink::take_hello(const wire::FromPeer& message, const wire::Hello& hel
     agent.status.host = hello.host;
     agent.status.last_hello = now;
     agent.status.version = hello.version;
-    agent.status.boot_id = hello.boot_id;
-    if (hello.term > options_.term) {
+    if (agent.status.boot_id != hello.boot_id) {
+      // one that has restarted does not speak again as it was before
+      if (agent.boot_before == hello.boot_id) agent.doubled = agent.heard;
+      agent.boot_before = std::exchange(agent.status.boot_id, hello.boot_id);
+    }
+    if (is_doubled(agent)) {
+      set_state(agent, false, "two agents say that they are this host, with the same key");
+    } else if (hello.term > options_.term) {
       set_state(agent, false, fmt::format("has seen term {}, ours is {}", hello.term, options_.term));
     } else if (hello.leader == options_.controller) {
       set_state(agent, true, "");
@@ -141,6 +148,10 @@ void AgentLink::take_hello(const wire::FromPeer& message, const wire::Hello& hel
   }
 }
 
+bool AgentLink::is_doubled(const Agent& agent) const {
+  return agent.doubled && agent.heard - *agent.doubled < 3 * options_.hello_interval;
+}
+
 void AgentLink::send_waiting() {
   while (const auto outgoing = outgoing_.try_pop()) {
     const auto* command = std::get_if<Command>(&*outgoing);
@@ -149,12 +160,15 @@ void AgentLink::send_waiting() {
     {
       std::lock_guard lock(mutex_);
       const auto agent = agents_.find(host);
-      if (agent != agents_.end()) routing_id = agent->second.routing_id;
+      const bool known = agent != agents_.end() && (command == nullptr || !is_doubled(agent->second));
+      if (known) routing_id = agent->second.routing_id;
     }
     const std::string bytes =
         command != nullptr ? wire::encode(*command) : wire::encode(std::get<Acknowledgement>(*outgoing).ack);
-    const Status sent = routing_id.empty() ? Status(Error{ErrorCode::kNotFound, "no word from its agent yet"})
-                                           : wire::send_to(router_, routing_id, bytes);
+    const Status sent =
+        routing_id.empty()
+            ? Status(Error{ErrorCode::kNotFound, "no word from its agent yet, or two agents say that they are it"})
+            : wire::send_to(router_, routing_id, bytes);
     if (command == nullptr) continue;
     if (!sent) log::warning("command {} for {} not sent: {}", command->id, host.value, sent.error().message);
     std::lock_guard lock(mutex_);

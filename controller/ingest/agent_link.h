@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -74,8 +75,9 @@ struct AgentLinkStatus {
 
 /// The controller's end of the command sockets, for as long as it leads: answers each Hello with Welcome, sends
 /// commands, passes updates on. An agent is commandable if its Hello was heard within three intervals and says that it
-/// follows us, and it has seen no newer term. Only changes are told. Thread: its own, `command`; the rest of the
-/// interface from any.
+/// follows us, and it has seen no newer term; and if no other says that it is the same host, as where a host was made
+/// from another's disk, key and all: nobody knows then which of them a command would reach. Only changes are told.
+/// Thread: its own, `command`; the rest of the interface from any.
 class AgentLink final : public CommandLink {
  public:
   /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a
@@ -103,7 +105,9 @@ class AgentLink final : public CommandLink {
     std::string routing_id;
     std::chrono::steady_clock::time_point heard;
     AgentStatus status;
-    bool told = false;  // whether its state was ever told
+    bool told = false;                                             // whether its state was ever told
+    std::uint64_t boot_before{};                                   // the agent's before this one
+    std::optional<std::chrono::steady_clock::time_point> doubled;  // when both were last heard
   };
 
   AgentLink(zmq::context_t& context, AgentLinkOptions options, zmq::socket_t router,
@@ -112,6 +116,7 @@ class AgentLink final : public CommandLink {
   void receive_waiting();
   Status take(const wire::FromPeer& message);
   void take_hello(const wire::FromPeer& message, const wire::Hello& hello);
+  bool is_doubled(const Agent& agent) const;
   void send_waiting();
   void find_lost();
   void set_state(Agent& agent, bool commandable, const std::string& reason);

@@ -56,7 +56,7 @@ TEST(FindRunningVms, KnowsThemByLibvirtsGroupAndTheirArguments) {
   const std::string group = "0::/machine.slice/machine-qemu\\x2d3\\x2dweb1.scope/libvirt/emulator\n";
   root.write("/proc/61/cmdline", "some-vmm\0-name\0guest=web,,1 \xc3\xa9,debug-threads=on\0"s + arguments(kUuid));
   root.write("/proc/61/cgroup", group);
-  root.write("/proc/62/cmdline", "some-vmm\0"s + arguments(kUuid));  // a helper in the same group
+  root.write("/proc/62/cmdline", "some-vmm\0-uuid\0"s + kUuid + "\0"s);  // a helper in the same group
   root.write("/proc/62/cgroup", group);
   root.write("/proc/63/cmdline", arguments("99999999-2222-3333-4444-555555555555"));  // not libvirt's
   root.write("/proc/63/cgroup", "0::/user.slice\n");
@@ -96,6 +96,13 @@ TEST(FindVmProcess, AHelperInTheMachinesGroupIsNotItsProcess) {
   root.write("/proc/62/cmdline", "virtiofsd\0"s);
   root.write("/proc/62/cgroup", group);
   EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), 61);
+}
+
+TEST(FindVmProcess, AnArgumentThatEndsLikeTheOptionIsNotIt) {
+  const FixtureRoot root;
+  root.write("/proc/61/cmdline", "some-vmm\0x-uuid\0none\0"s + arguments(kUuid));
+  root.write("/proc/61/cgroup", "0::/machine/qemu-1-a.libvirt-qemu\n");
+  EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), 61);
 }
 
 TEST(FindVmProcess, FindsManyInOneLook) {

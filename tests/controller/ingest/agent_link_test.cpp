@@ -33,8 +33,8 @@ class AgentLinkTest : public ::testing::Test {
   void say(const std::string& bytes) {
     ASSERT_TRUE(eventually([&] { return wire::send(*dealer_, bytes).has_value(); }));
   }
-  void say_hello(const std::string& leader, Term term = 7, const std::string& host = "h1") {
-    say(wire::encode(wire::Hello{HostId(host), 1, leader, term, 10000, "0.1.0"}));
+  void say_hello(const std::string& leader, Term term = 7, const std::string& host = "h1", std::uint64_t boot_id = 1) {
+    say(wire::encode(wire::Hello{HostId(host), boot_id, leader, term, 10000, "0.1.0"}));
   }
   /// The next message from the controller.
   std::optional<wire::FromController> hear() {
@@ -109,6 +109,25 @@ TEST_F(AgentLinkTest, AnAgentOfAnotherLeaderOrANewerTermIsNotOurs) {
   ASSERT_TRUE(state);
   EXPECT_FALSE(state->commandable);
   EXPECT_NE(state->reason.find("term 8"), std::string::npos);
+}
+
+TEST_F(AgentLinkTest, AHostThatTwoAgentsSayTheyAreTakesNoCommands) {
+  say_hello("c1", 7, "h1", 1);
+  auto state = presence();
+  ASSERT_TRUE(state && state->commandable);
+  say_hello("c1", 7, "h1", 2);  // may have restarted
+  say_hello("c1", 7, "h1", 1);
+  state = presence();
+  ASSERT_TRUE(state);
+  EXPECT_FALSE(state->commandable);
+  EXPECT_NE(state->reason.find("two agents"), std::string::npos);
+  ASSERT_TRUE(link_->send(inspect(42)));
+  EXPECT_TRUE(eventually([&] { return link_->status().commands_undeliverable == 1; }));
+  // until one of them has been silent for a while
+  EXPECT_TRUE(eventually([&] {
+    say_hello("c1", 7, "h1", 1);
+    return link_->status().agents.at(0).commandable;
+  }));
 }
 
 TEST_F(AgentLinkTest, CommandsGoOutAndUpdatesComeBack) {
