@@ -17,14 +17,6 @@ constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
-/// New pairs change the catalog, which costs as much as a tick or two: they are gathered for so many ticks, for twice
-/// as many each time that there were some, since a host whose VMs jostle finds new pairs for a long time, and for half
-/// as many when there were none.
-constexpr std::uint64_t kWinnersWaitTicksLeast = 5;
-constexpr std::uint64_t kWinnersWaitTicksMost = 160;
-/// Bounds the series of one VM; the winners seen first keep theirs.
-constexpr std::size_t kWinnersMost = 32;
-
 bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
   const auto rank = [](const TrackedThread& t) {
     return std::tuple(!t.thread.vcpu.has_value(), t.thread.vcpu.value_or(0), t.thread.tid);
@@ -68,7 +60,8 @@ bool VmTable::update(const Inventory& inventory) {
   }
   read_groups();
   read_working_sets();
-  return changed | look_for_winners();
+  if (sources_.run_queue != nullptr) changed |= winners_.update(*sources_.run_queue, vms_, tick_);
+  return changed;
 }
 
 void VmTable::read_slot(TrackedVm& vm) {
@@ -495,46 +488,6 @@ void VmTable::read_throttled(TrackedVm& vm) {
     return;
   }
   *vm.throttled_time_ns += std::max({std::int64_t{0}, throttled_ns, waited_ns});
-}
-
-std::int64_t VmTable::preemptions(const TrackedVm& vm, const Winner& winner) const {
-  return sources_.run_queue->preemptions(*vm.slot, winner.slot);
-}
-
-bool VmTable::look_for_winners() {
-  if (sources_.run_queue == nullptr || tick_ < winners_at_tick_) return false;
-  bool changed = false;
-  const std::uint64_t pairs_count = sources_.run_queue->pairs_count();
-  if (std::exchange(pairs_count_, pairs_count) != pairs_count) {
-    std::map<std::uint32_t, VmId> owners;
-    for (const auto& [id, vm] : vms_) {
-      if (vm.slot) owners.emplace(*vm.slot, id);
-    }
-    for (auto& [id, vm] : vms_) {
-      if (vm.slot) changed |= find_winners(vm, owners);
-    }
-  }
-  winners_wait_ticks_ = std::clamp(changed ? 2 * winners_wait_ticks_ : winners_wait_ticks_ / 2, kWinnersWaitTicksLeast,
-                                   kWinnersWaitTicksMost);
-  winners_at_tick_ = tick_ + winners_wait_ticks_;
-  return changed;
-}
-
-/// owners: of the slots that are taken.
-bool VmTable::find_winners(TrackedVm& vm, const std::map<std::uint32_t, VmId>& owners) const {
-  const auto consider = [&](Winner winner) {
-    if (vm.winners.size() >= kWinnersMost || preemptions(vm, winner) == 0) return;
-    if (std::find(vm.winners.begin(), vm.winners.end(), winner) == vm.winners.end()) {
-      vm.winners.push_back(std::move(winner));
-    }
-  };
-  const std::size_t before = vm.winners.size();
-  if (before >= kWinnersMost) return false;
-  consider({});
-  for (const auto& [slot, owner] : owners) {
-    if (sources_.run_queue->preemptions(*vm.slot, slot) > 0) consider({owner, slot});
-  }
-  return vm.winners.size() != before;
 }
 
 }  // namespace proteus::collect

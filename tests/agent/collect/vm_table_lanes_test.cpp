@@ -1,0 +1,188 @@
+// What the table gives to the kernel programs and takes from them.
+#include "tests/agent/collect/vm_table_fixture.h"
+
+namespace proteus::collect {
+namespace {
+
+TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
+  const VmId b("b"), c("c"), d("d");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_vm(c, "c", 90);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  add_thread(90, 90, "qemu");
+  table.update(inventory);
+  int without = 0;
+  for (const auto& [id, vm] : table.vms()) without += vm.slot ? 0 : 1;
+  EXPECT_EQ(without, 1);
+  EXPECT_EQ(table.refused_count(), 1);
+
+  inventory.vms.erase(kVm);
+  inventory.vms.erase(c);
+  table.update(inventory);
+  add_vm(d, "d", 100);
+  add_thread(100, 100, "qemu");
+  table.update(inventory);
+  EXPECT_TRUE(table.vms().at(d).slot);
+}
+
+TEST_F(VmTableTest, AVmThatCameWhileAllSlotsWereTakenGetsOneThatComesFree) {
+  const VmId b("b"), c("c");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  add_vm(c, "c", 90);
+  add_thread(90, 90, "qemu");
+  for (int i = 0; i < 3; ++i) table.update(inventory);
+  EXPECT_FALSE(table.vms().at(c).slot);
+  inventory.vms.erase(b);
+  table.update(inventory);
+  ASSERT_TRUE(table.vms().at(c).slot);
+  EXPECT_EQ(trace.watched.at(90), *table.vms().at(c).slot);
+  EXPECT_EQ(table.refused_count(), 1) << "once, however often it is tried";
+}
+
+TEST_F(VmTableTest, AWinnerThatLosesItsSlotIsNotTakenForWhoHasItNext) {
+  const VmId b("b"), c("c");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  trace.cells[{*table.vms().at(kVm).slot, *table.vms().at(b).slot}] = 3;
+  for (int i = 0; i < 6; ++i) table.update(inventory);
+  ASSERT_EQ(table.vms().at(kVm).winners.size(), 1u);
+  end_thread(80, 80);
+  table.update(inventory);
+  trace.refuses = true;  // there is no room for its next process
+  add_vm(b, "b", 81);
+  add_thread(81, 81, "qemu");
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_FALSE(table.vms().at(b).slot);
+  EXPECT_TRUE(table.vms().at(kVm).winners.empty());
+}
+
+TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
+  const VmId b("b");
+  add_vm(kVm, "a", 70);
+  add_vm(b, "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  table.update(inventory);
+  const auto a_slot = *table.vms().at(kVm).slot;
+  const auto b_slot = *table.vms().at(b).slot;
+  trace.cells[{a_slot, b_slot}] = 4;
+  trace.cells[{a_slot, -1}] = 2;
+  bool changed = false;
+  for (int i = 0; i < 5; ++i) changed |= table.update(inventory);
+  EXPECT_TRUE(changed);
+  const TrackedVm& vm = table.vms().at(kVm);
+  ASSERT_EQ(vm.winners.size(), 2u);
+  EXPECT_EQ(vm.winners[0], Winner{});
+  EXPECT_EQ(table.preemptions(vm, vm.winners[0]), 2);
+  EXPECT_EQ(vm.winners[1].vm, b);
+  EXPECT_EQ(table.preemptions(vm, vm.winners[1]), 4);
+  EXPECT_TRUE(table.vms().at(b).winners.empty());
+
+  inventory.vms.erase(b);
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).winners, std::vector<Winner>{Winner{}});
+}
+
+TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  root.write("/proc/70/cgroup", "1:cpu:/machine/a/emulator\n");
+  const std::string stat = "/sys/fs/cgroup/cpu/machine/a/vcpu0/cpu.stat";
+  root.write(stat, "throttled_time 1000\n");
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  EXPECT_EQ(vm.throttled_time_ns, 0);
+  trace.own_quota_ns = 300;
+  root.write(stat, "throttled_time 1020\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, 300);
+  root.write(stat, "throttled_time 1520\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, 800);
+  root.write(stat, "nr_periods 1\n");
+  table.update(inventory);
+  EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
+}
+
+TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
+  trace.refuses = true;
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  table.update(inventory);
+  table.update(inventory);
+  EXPECT_EQ(table.refused_count(), 1);
+  EXPECT_FALSE(table.vms().at(kVm).slot) << "its histograms are absent, not zero";
+  EXPECT_EQ(trace.free.size(), 2u);
+}
+
+TEST_F(VmTableTest, TheHookFollowsAVmToItsNextProcess) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  table.update(inventory);
+  const auto slot = table.vms().at(kVm).slot;
+  ASSERT_TRUE(slot);
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  table.update(inventory);
+  EXPECT_TRUE(trace.watched.empty()) << "its id may be given to anybody now";
+  add_vm(kVm, "a", 80);
+  add_thread(80, 80, "qemu");
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  EXPECT_EQ(trace.watched, (std::map<pid_t, std::uint32_t>{{80, *slot}}));
+}
+
+TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  root.write("/proc/70/cgroup", "1:blkio:/machine/a\n");
+  root.write("/sys/fs/cgroup/blkio/machine/a/tasks", "");
+  table.update(inventory);
+  ASSERT_EQ(block.groups.size(), 1u);
+  const std::uint32_t number = block.groups.begin()->second;
+  DeviceFigures disk{.device = "sda", .cell = {}};
+  disk.cell.read_bytes = 7;
+  block.figures[number] = {disk};
+  EXPECT_TRUE(table.update(inventory));
+  ASSERT_EQ(table.vms().at(kVm).devices.size(), 1u);
+  EXPECT_FALSE(table.update(inventory));
+
+  end_thread(70, 70);
+  root.remove("/proc/70");
+  table.update(inventory);
+  EXPECT_TRUE(block.groups.empty()) << "the process is gone";
+  inventory.vms.clear();
+  table.update(inventory);
+  EXPECT_TRUE(block.figures.empty());
+}
+
+TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
+  add_vm(kVm, "a", 70);
+  add_vm(VmId("b"), "b", 80);
+  add_thread(70, 70, "qemu");
+  add_thread(80, 80, "qemu");
+  root.write("/proc/70/cgroup", "0::/machine/a\n");
+  root.write("/sys/fs/cgroup/unified/machine/a/cpu.pressure", "some total=1\n");
+  table.update(inventory);
+  const std::uint64_t group = group_id(root.path() + "/sys/fs/cgroup/unified/machine/a").value();
+  ASSERT_EQ(pressure.asked, std::vector{group});
+  EXPECT_EQ(pressure.exact, std::vector{group}) << "the first time";
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 1000);
+  pressure.all = group_pressure{
+      .cpu_some_ns = 2500, .io_some_ns = 0, .memory_some_ns = 0, .memory_full_ns = 0, .valid = 1, .exact = 0};
+  table.update(inventory);
+  EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 2500);
+  EXPECT_TRUE(pressure.exact.empty()) << "nobody has waited";
+  EXPECT_EQ(table.vms().at(VmId("b")).cgroup_figures.cpu_pressure_some_ns, std::nullopt);
+}
+
+}  // namespace
+}  // namespace proteus::collect
