@@ -303,6 +303,10 @@ void Controller::take_events() {
       written = commit(*presence, {}, now);
     } else {
       const Update& update = std::get<Update>(event->what);
+      if (!pipeline_->executor().awaits(update, now)) {
+        pass_over(update);
+        continue;
+      }
       PipelineOutput output = pipeline_->on_update(update, now);
       unacknowledged_.push_back(update);
       written = commit(update, std::move(output), now);
@@ -310,6 +314,17 @@ void Controller::take_events() {
     if (!written) log::error("an agent's word waits to be journalled: {}", written.error().message);
   }
   wakeup_.notify();  // there may be more
+}
+
+/// A repeat, or of a command that is not known: it changes nothing, and a host can say as much of that as it likes.
+void Controller::pass_over(const Update& update) {
+  ++words_passed_over_count_;
+  if (words_passed_over_.is_due(update.host.value)) {
+    log::info("{} says of command {} that it is {}, for which nothing waits: not journalled ({} such words so far)",
+              update.host.value, update.command, to_string(update.state), words_passed_over_count_);
+  }
+  // What it repeats may still wait for the disk; the agent says it again.
+  if (!journal_failing_) surroundings_->link.acknowledge(update);
 }
 
 void Controller::take_requests() {
@@ -355,6 +370,7 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
             [](const drs::ActionRecord& a, const drs::ActionRecord& b) { return a.action.id < b.action.id; });
   made->run_queue_latency = pipeline_->view().run_queue_latency();
   if (pipeline_->learning() != nullptr) made->learning = pipeline_->learning()->report();
+  made->words_passed_over_count = words_passed_over_count_;
   made->forecasts_behind = pipeline_->forecasts_behind();
   made->forecasts_shed_count = shed_before_ + pipeline_->view().forecasts().shed_count();
   if (surroundings_ != nullptr) {

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/queue.h"
+#include "common/wire/log_interval.h"
 #include "common/wire/wakeup.h"
 #include "controller/api/backend.h"
 #include "controller/ingest/agent_link.h"
@@ -48,6 +49,7 @@ struct ControllerOptions {
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
 /// Invariant: an input and its consequences are one synced write; no command leaves before that write is durable.
+/// An agent's word that no action waits for is no input: it is acknowledged and counted.
 /// If the journal cannot be written, nothing is sent and nothing is decided until it can.
 /// A replay can only begin where a run does, with the telemetry that the run read again then. So that there is such a
 /// beginning however long the process is up, its run is renewed now and then: the next run's pipeline is made beside
@@ -102,6 +104,7 @@ class Controller final : public api::Backend {
   /// The VM that a person names, and its name. Errors: kNotFound.
   static Result<std::pair<VmId, std::string>> resolve(Pipeline& pipeline, const std::string& vm_name_or_uuid);
   void take_events();
+  void pass_over(const Update& update);
   void take_requests();
   void take_samples();
   bool cycle_due(Timestamp now) const;
@@ -164,6 +167,8 @@ class Controller final : public api::Backend {
   std::uint64_t learning_changes_ = 0;           // that unsaved_learning_ held last
   Timestamp learning_kept_at_{};
   std::optional<Timestamp> profile_kept_at_;
+  std::uint64_t words_passed_over_count_ = 0;
+  wire::LogInterval words_passed_over_{std::chrono::minutes(1)};
   std::int64_t push_second_ = 0;
   int pushes_in_second_ = 0;
   bool journal_failing_ = false;

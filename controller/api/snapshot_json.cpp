@@ -69,6 +69,7 @@ Json status_json(const Snapshot& snapshot) {
         {"refused", snapshot.refused_count},
         {"refused_keys", snapshot.refused_keys_count},
         {"problem", snapshot.ingest_problem}}},
+      {"words_passed_over", snapshot.words_passed_over_count},
       {"forecasts",
        {{"rounds_behind", snapshot.forecasts_behind}, {"observations_dropped", snapshot.forecasts_shed_count}}},
       {"move_errors",

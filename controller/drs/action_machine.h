@@ -26,6 +26,8 @@ class ActionMachine {
   }
   /// The record came from the journal.
   virtual void adopt() = 0;
+  /// Whether on_update() would make anything of it, and has not made the same of it just now.
+  virtual bool awaits(const Update& update, Timestamp now) const = 0;
   virtual void on_update(const Update& update, Step& step) = 0;
   virtual void on_tick(Step& step) = 0;
   /// The operator's kill switch.

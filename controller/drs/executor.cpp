@@ -12,6 +12,14 @@ namespace proteus::drs {
 
 using enum ActionState;
 
+namespace {
+
+bool confirms(const Update& update, const Command& command) {
+  return update.command == command.id && update.host == command.host && update.state == CommandState::kSucceeded;
+}
+
+}  // namespace
+
 Executor::Executor(ExecutorOptions options, Term term, std::uint64_t next_action_id, std::uint64_t next_command_id)
     : options_(std::move(options)), term_(term), next_action_id_(next_action_id), next_command_id_(next_command_id) {}
 Executor::Executor(Executor&&) noexcept = default;
@@ -92,14 +100,22 @@ Output Executor::take(std::uint64_t decision, Timestamp trigger_time, std::vecto
   return out;
 }
 
+bool Executor::awaits(const Update& update, Timestamp now) const {
+  if (const auto machine = machines_.find(update.action); machine != machines_.end()) {
+    return machine->second->awaits(update, now);
+  }
+  return std::any_of(unreleased_.begin(), unreleased_.end(),
+                     [&](const Unreleased& room) { return confirms(update, room.release); });
+}
+
 Output Executor::on_update(const Update& update, Timestamp now) {
   Output out;
   Step here = step(now, out);
   if (const auto machine = machines_.find(update.action); machine != machines_.end()) {
     machine->second->on_update(update, here);
     settle(here);
-  } else if (update.state == CommandState::kSucceeded) {
-    std::erase_if(unreleased_, [&](const Unreleased& room) { return room.release.id == update.command; });
+  } else {
+    std::erase_if(unreleased_, [&](const Unreleased& room) { return confirms(update, room.release); });
   }
   return out;
 }

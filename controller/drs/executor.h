@@ -71,6 +71,9 @@ class Executor {
   /// run side by side.
   Output take(std::uint64_t decision, Timestamp trigger_time, std::vector<ham::Action> actions, Timestamp now);
 
+  /// Whether an agent's word can matter: it is about a command that its host was given, whose action is open or whose
+  /// room is not released, and it is not what has just been said. Others change nothing, so they need no journalling.
+  bool awaits(const Update& update, Timestamp now) const;
   /// Updates may come late, twice, in any order and in old terms.
   Output on_update(const Update& update, Timestamp now);
   /// Deadlines, unanswered commands, hosts that came back; call it every second or so. `host_reachable` says

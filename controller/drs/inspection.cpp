@@ -17,9 +17,14 @@ void Inspection::start(const ham::Action& action, Step& step) {
   }
 }
 
-bool Inspection::hear(const Update& update, const Step& step) {
+bool Inspection::awaits(const Update& update) const {
   const auto found = asked_.find(update.command);
-  if (found == asked_.end() || found->second != update.host || !is_final(update.state)) return false;
+  return found != asked_.end() && found->second == update.host && is_final(update.state);
+}
+
+bool Inspection::hear(const Update& update, const Step& step) {
+  if (!awaits(update)) return false;
+  const auto found = asked_.find(update.command);
   const HostId host = found->second;
   asked_.erase(found);
   const bool late = step.now - *started_at_ >= step.options.accept_timeout;

@@ -18,6 +18,8 @@ class Inspection {
   /// Begins a round now; answers to earlier ones no longer count.
   void start(const ham::Action& action, Step& step);
   bool started() const { return started_at_.has_value() || next_at_.has_value(); }
+  /// Whether the update answers a question of this round that has no answer yet.
+  bool awaits(const Update& update) const;
   /// True if the update completes the round: every host has an answer.
   bool hear(const Update& update, const Step& step);
   /// Begins the next round when it is due.

@@ -6,6 +6,15 @@ namespace proteus::drs {
 
 using enum ActionState;
 
+namespace {
+
+/// The host's last word on a command of ours; command: 0 if there is none.
+bool is_answer(const Update& update, std::uint64_t command, const HostId& host) {
+  return command != 0 && update.command == command && update.host == host && is_final(update.state);
+}
+
+}  // namespace
+
 MigrationMachine::MigrationMachine(ActionRecord& record)
     : ActionMachine(record), inspection_({record.action.host, std::get<Migrate>(record.action.operation).target}) {}
 
@@ -32,9 +41,22 @@ void MigrationMachine::adopt() {
   order_ = Order::adopted(std::move(command));
 }
 
+bool MigrationMachine::awaits(const Update& update, Timestamp now) const {
+  if (is_answer(update, release_, target())) return update.state == CommandState::kSucceeded || !release_failed_;
+  if (is_answer(update, abort_, source())) return true;
+  if (verdict_) return false;
+  if (order_ && order_->awaits(update, now)) return true;
+  return is(kVerifying) && inspection_.awaits(update);
+}
+
 void MigrationMachine::on_update(const Update& update, Step& step) {
-  if (update.command == release_ && update.host == target()) {
-    if (update.state != CommandState::kSucceeded) return;  // asked again on a tick
+  if (is_answer(update, abort_, source())) {
+    abort_ = 0;  // what has become of the move is for others to say
+    return;
+  }
+  if (is_answer(update, release_, target())) {
+    release_failed_ = update.state != CommandState::kSucceeded;
+    if (release_failed_) return;  // asked again on a tick
     room_taken_ = false;
     if (verdict_) go(verdict_->state, verdict_->message, step);
     return;
@@ -104,8 +126,10 @@ void MigrationMachine::abort_while_running(Step& step) {
   if (!abort_wanted_ || !may_run || !step.reachable(source())) return;
   if (abort_sent_ && step.now - *abort_sent_ < step.options.accept_timeout) return;
   // A new id each time: an Abort that came before its migration began has done nothing.
-  step.send(step.make(action(), source(), Abort{action().id}, step.now + std::chrono::minutes(1)));
+  const Command abort = step.make(action(), source(), Abort{action().id}, step.now + std::chrono::minutes(1));
+  abort_ = abort.id;
   abort_sent_ = step.now;
+  step.send(abort);
 }
 
 void MigrationMachine::judge(Step& step) {
@@ -168,6 +192,7 @@ void MigrationMachine::conclude(ActionState state, std::string message, Step& st
 void MigrationMachine::send_release(Step& step) {
   const Command release = step.make(action(), target(), Release{action().id}, step.now + std::chrono::minutes(1));
   release_ = release.id;
+  release_failed_ = false;
   release_sent_ = step.now;
   step.send(release);
 }

@@ -21,6 +21,7 @@ class MigrationMachine final : public ActionMachine {
   explicit MigrationMachine(ActionRecord& record);
 
   void adopt() override;
+  bool awaits(const Update& update, Timestamp now) const override;
   void on_update(const Update& update, Step& step) override;
   void on_tick(Step& step) override;
   void stop(Step& step) override;
@@ -51,10 +52,12 @@ class MigrationMachine final : public ActionMachine {
 
   bool abort_wanted_ = false;
   std::optional<Timestamp> abort_sent_;
+  std::uint64_t abort_ = 0;  ///< command id of the latest Abort; 0: none, or its agent has answered
 
   bool adopted_while_reserving_ = false;
-  bool room_taken_ = false;    ///< a Reserve may have reached the target and no Release is confirmed
-  std::uint64_t release_ = 0;  ///< command id of the latest Release
+  bool room_taken_ = false;      ///< a Reserve may have reached the target and no Release is confirmed
+  std::uint64_t release_ = 0;    ///< command id of the latest Release
+  bool release_failed_ = false;  ///< so its agent says
   std::optional<Timestamp> release_sent_;
   std::optional<Verdict> verdict_;
 };

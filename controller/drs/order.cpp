@@ -1,6 +1,12 @@
 #include "controller/drs/order.h"
 
 namespace proteus::drs {
+namespace {
+
+/// An agent that says again what it has said, or how far it has come, is heard this often: each word is journalled.
+constexpr Nanoseconds kWordInterval = std::chrono::milliseconds(250);
+
+}  // namespace
 
 Order Order::adopted(Command command) {
   Order order(std::move(command));
@@ -15,9 +21,16 @@ void Order::send_first(Step& step) {
   last_word_ = step.now;
 }
 
+bool Order::awaits(const Update& update, Timestamp now) const {
+  if (update.command != command_.id || update.host != command_.host || end_) return false;
+  if (!heard_at_ || !heard_.contains(update.state)) return true;
+  return now < *heard_at_ || now - *heard_at_ >= kWordInterval;  // a clock may be set back
+}
+
 bool Order::hear(const Update& update, Timestamp now) {
   if (update.command != command_.id || update.host != command_.host || end_) return false;
-  last_word_ = now;
+  last_word_ = heard_at_ = now;
+  heard_.insert(update.state);
   if (is_final(update.state)) {
     if (update.state != CommandState::kRefused) begun_ = true;
     end_ = update;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 
 #include "common/command.h"
 #include "controller/drs/step.h"
@@ -21,6 +22,9 @@ class Order {
 
   const Command& command() const { return command_; }
   void send_first(Step& step);
+  /// Whether the update is about this order and worth hearing: each word once, one that is not final again now and
+  /// then, as a sign of life and of progress.
+  bool awaits(const Update& update, Timestamp now) const;
   /// True if the update is about this order and is news.
   bool hear(const Update& update, Timestamp now);
   /// Repeats after accept_timeout without a word, and at once when a host can be reached again.
@@ -44,6 +48,8 @@ class Order {
   bool begun_ = false;
   int copies_ = 0;
   std::optional<Timestamp> last_word_;  ///< when either side last said something; empty: speak at once
+  std::optional<Timestamp> heard_at_;   ///< when the agent did
+  std::set<CommandState> heard_;        ///< what it has said
   std::optional<Update> end_;
 };
 

@@ -31,6 +31,11 @@ void ReshapeMachine::adopt() {
   order_ = Order::adopted(std::move(command));
 }
 
+bool ReshapeMachine::awaits(const Update& update, Timestamp now) const {
+  if (order_ && order_->awaits(update, now)) return true;
+  return (is(kVerifying) || is(kReverting)) && inspection_.awaits(update);
+}
+
 void ReshapeMachine::on_update(const Update& update, Step& step) {
   if (hear_order(update, step)) {
     if (is(kSent)) {

@@ -23,6 +23,7 @@ class ReshapeMachine final : public ActionMachine {
   explicit ReshapeMachine(ActionRecord& record) : ActionMachine(record), inspection_({record.action.host}) {}
 
   void adopt() override;
+  bool awaits(const Update& update, Timestamp now) const override;
   void on_update(const Update& update, Step& step) override;
   void on_tick(Step& step) override;
   void stop(Step& step) override;

@@ -108,11 +108,9 @@ Status AgentLink::take(const wire::FromPeer& message) {
   }
   auto& update = std::get<Update>(*decoded);
   if (auto checked = wire::check_sender(message.user, update.host); !checked) return checked;
-  {
-    std::lock_guard lock(mutex_);
-    ++counters_.updates;
-  }
-  tell({clock_.now(), std::move(update)});
+  std::lock_guard lock(mutex_);
+  ++counters_.updates;
+  tell(std::move(update));
   return {};
 }
 
@@ -187,18 +185,61 @@ void AgentLink::find_lost() {
 
 void AgentLink::set_state(Agent& agent, bool commandable, const std::string& reason) {
   if (agent.told && agent.status.commandable == commandable && agent.status.reason == reason) return;
+  // That it takes no commands any more is told in any case.
+  const bool is_end = agent.status.commandable && !commandable;
+  if (agent.told && !is_end && !may_change(agent)) {
+    ++counters_.changes_held_back;
+    if (refusals_.is_due("changes of " + agent.status.host.value)) {
+      log::warning("{} changes too often whom it follows: it is not commanded until it has been calm for a while",
+                   agent.status.host.value);
+    }
+    return;
+  }
   agent.told = true;
   agent.status.commandable = commandable;
   agent.status.reason = reason;
   tell({clock_.now(), store::AgentPresence{agent.status.host, commandable, reason}});
 }
 
-void AgentLink::tell(AgentEvent event) {
+bool AgentLink::may_change(Agent& agent) const {
+  const auto now = std::chrono::steady_clock::now();
+  if (agent.changes_counted) {
+    const std::chrono::duration<double> passed = now - *agent.changes_counted;
+    agent.changes_left += passed / std::chrono::duration<double>(options_.change_interval);
+  }
+  if (!agent.changes_counted || agent.changes_left > options_.changes_max) agent.changes_left = options_.changes_max;
+  agent.changes_counted = now;
+  if (agent.changes_left < 1) return false;
+  agent.changes_left -= 1;
+  return true;
+}
+
+/// False: there is no room.
+bool AgentLink::tell(AgentEvent event) {
   if (undelivered_.size() >= kUndeliveredMax) {
     if (refusals_.is_due("full")) log::error("the controller does not keep up: words of agents are dropped");
-    return;
+    return false;
   }
   undelivered_.push_back(std::move(event));
+  return true;
+}
+
+void AgentLink::tell(Update update) {
+  const HostId host = update.host;
+  auto& held_by_host = updates_held_[host];
+  if (held_by_host == nullptr) held_by_host = std::make_shared<std::atomic<std::size_t>>(0);
+  const auto held = held_by_host;
+  if (*held >= options_.host_updates_max) {
+    ++counters_.updates_dropped;
+    if (refusals_.is_due("updates of " + host.value)) {
+      log::warning("{} says more of its commands than is taken in: {} of its words wait, others are dropped",
+                   host.value, held->load());
+    }
+    return;
+  }
+  ++*held;
+  AgentEvent event{clock_.now(), std::move(update), {nullptr, [held](void*) { --*held; }}};
+  if (!tell(std::move(event))) ++counters_.updates_dropped;
 }
 
 void AgentLink::deliver() {

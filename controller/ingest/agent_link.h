@@ -32,6 +32,7 @@ namespace proteus::ingest {
 struct AgentEvent {
   Timestamp received;  ///< controller's clock
   std::variant<store::AgentPresence, Update> what;
+  std::shared_ptr<void> held = {};  ///< while it is there, an update counts as waiting (AgentLinkOptions)
 };
 
 /// Where commands leave the controller; a fake stands here in tests and simulation.
@@ -52,6 +53,12 @@ struct AgentLinkOptions {
   std::string controller;  ///< our id
   Term term = 0;
   std::chrono::milliseconds hello_interval = wire::kHelloInterval;  ///< three missed: the agent is lost
+  /// Updates of one host that wait to be taken in; more are dropped, and come again.
+  std::size_t host_updates_max = 1024;
+  /// Each change is journalled. Of one host so many may follow each other, and one more in each interval; a host that
+  /// changes its mind more often is not commanded until it has been calm for a while.
+  int changes_max = 32;
+  std::chrono::milliseconds change_interval{4000};
   wire::SocketOptions socket{.message_bytes_max = wire::kCommandMessageBytesMax};
 };
 
@@ -70,14 +77,16 @@ struct AgentLinkStatus {
   std::uint64_t commands_sent = 0;
   std::uint64_t commands_undeliverable = 0;
   std::uint64_t updates = 0;
-  std::uint64_t refused = 0;  ///< undecodable, or of a host that the key does not prove
+  std::uint64_t refused = 0;            ///< undecodable, or of a host that the key does not prove
+  std::uint64_t updates_dropped = 0;    ///< too many of their host, or of all, were waiting; agents repeat them
+  std::uint64_t changes_held_back = 0;  ///< of whether a host can be commanded: too many
 };
 
 /// The controller's end of the command sockets, for as long as it leads: answers each Hello with Welcome, sends
 /// commands, passes updates on. An agent is commandable if its Hello was heard within three intervals and says that it
 /// follows us, and it has seen no newer term; and if no other says that it is the same host, as where a host was made
-/// from another's disk, key and all: nobody knows then which of them a command would reach. Only changes are told.
-/// Thread: its own, `command`; the rest of the interface from any.
+/// from another's disk, key and all: nobody knows then which of them a command would reach. Only changes are told, and
+/// of one host only so many. Thread: its own, `command`; the rest of the interface from any.
 class AgentLink final : public CommandLink {
  public:
   /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a
@@ -105,9 +114,11 @@ class AgentLink final : public CommandLink {
     std::string routing_id;
     std::chrono::steady_clock::time_point heard;
     AgentStatus status;
-    bool told = false;                                             // whether its state was ever told
-    std::uint64_t boot_before{};                                   // the agent's before this one
-    std::optional<std::chrono::steady_clock::time_point> doubled;  // when both were last heard
+    bool told = false;                                                     // whether its state was ever told
+    double changes_left = 0;                                               // that may be told
+    std::optional<std::chrono::steady_clock::time_point> changes_counted;  // when that was so; none: all are left
+    std::uint64_t boot_before{};                                           // the agent's before this one
+    std::optional<std::chrono::steady_clock::time_point> doubled;          // when both were last heard
   };
 
   AgentLink(zmq::context_t& context, AgentLinkOptions options, zmq::socket_t router,
@@ -120,7 +131,9 @@ class AgentLink final : public CommandLink {
   void send_waiting();
   void find_lost();
   void set_state(Agent& agent, bool commandable, const std::string& reason);
-  void tell(AgentEvent event);
+  bool may_change(Agent& agent) const;
+  bool tell(AgentEvent event);
+  void tell(Update update);
   void deliver();
 
   const AgentLinkOptions options_;
@@ -136,6 +149,8 @@ class AgentLink final : public CommandLink {
 
   // Thread command.
   std::deque<AgentEvent> undelivered_;
+  std::map<HostId, std::shared_ptr<std::atomic<std::size_t>>> updates_held_;  // shared with the events: the last may
+                                                                              // go after this object
   wire::LogInterval refusals_{std::chrono::seconds(30)};
 
   mutable std::mutex mutex_;  // guards all below; written by thread command only

@@ -46,7 +46,8 @@ class HeldLink final : public ingest::CommandLink {
     commands_.push_back(std::move(command));
     return true;
   }
-  void acknowledge(const Update&) override {}
+  void acknowledge(const Update&) override { ++acknowledged_count_; }
+  std::size_t acknowledged_count() const { return acknowledged_count_; }
   std::vector<Command> take() {
     const std::lock_guard lock(mutex_);
     return std::exchange(commands_, {});
@@ -55,6 +56,7 @@ class HeldLink final : public ingest::CommandLink {
  private:
   std::mutex mutex_;
   std::vector<Command> commands_;
+  std::atomic<std::size_t> acknowledged_count_ = 0;
 };
 
 /// Ends the controller's thread whatever becomes of the test.
@@ -162,7 +164,7 @@ class ControllerTest : public testing::Test {
       if (std::holds_alternative<Inspect>(command.operation)) {
         update.observed = DomainObservation{true, true, 1, vm->quota_us, 100000, 1024, vm->memory_bytes};
       }
-      ASSERT_TRUE(queues.events.push({clock_.now(), update}));
+      for (int i = 0; i < words_; ++i) ASSERT_TRUE(queues.events.push({clock_.now(), update}));
     }
   }
 
@@ -248,6 +250,7 @@ class ControllerTest : public testing::Test {
   wire::TelemetryReader reader_;
   HeldLink link_;
   bool obeys_ = false;
+  int words_ = 1;                           // each is said so often
   bool pushes_ = true;                      // signals
   bool sends_ = true;                       // telemetry
   std::function<void(Queues&)> on_second_;  // before the host's own telemetry

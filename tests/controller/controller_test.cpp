@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -144,6 +145,35 @@ TEST_F(ControllerTest, DamagedResponsesAreLearnedAnew) {
   clock_.advance(std::chrono::hours(3));
   run(2, [](Controller&) {});
   EXPECT_EQ(journalled<store::ProfileState>().size(), 1u) << "and kept again";
+}
+
+TEST_F(ControllerTest, WordsThatNothingWaitsForAreAcknowledgedAndCountedAndNotJournalled) {
+  obeys_ = true;
+  words_ = 3;  // the agent has heard of no acknowledgement
+  std::size_t unknown_count = 0;
+  on_second_ = [&](Queues& queues) {
+    for (int i = 0; i < 10; ++i, ++unknown_count) {
+      Update made_up;
+      made_up.command = 1'000'000 + unknown_count;
+      made_up.action = unknown_count % 5;
+      made_up.host = HostId("h1");
+      made_up.vm = VmId(uuid_of(1));
+      made_up.state = CommandState::kSucceeded;
+      ASSERT_TRUE(queues.events.push({clock_.now(), made_up}));
+    }
+  };
+  std::size_t passed_over = 0;
+  run(60, [&](Controller& controller) { passed_over = controller.snapshot()->words_passed_over_count; });
+  const auto words = journalled<Update>();
+  EXPECT_GT(words.size(), 1u) << "what was ordered is answered";
+  std::set<std::pair<std::uint64_t, CommandState>> different;
+  for (const Update& word : words) {
+    EXPECT_LT(word.command - (std::uint64_t{1} << 32), 1000u) << "nobody gave this command";
+    EXPECT_TRUE(different.emplace(word.command, word.state).second) << word.command << " is said twice";
+  }
+  EXPECT_GE(passed_over, unknown_count - 10 + 2 * (words.size() - 1));
+  EXPECT_GE(link_.acknowledged_count(), passed_over + words.size());
+  expect_replayed_byte_for_byte(60);
 }
 
 TEST_F(ControllerTest, WhatWasLearnedOfActionsSurvivesARestartAndWhatIsFollowedIsFollowedOn) {

@@ -74,6 +74,11 @@ class ExecutorTest : public ::testing::Test {
   }
   void say(const Command& command, CommandState state, std::string message = "",
            std::optional<DomainObservation> seen = std::nullopt) {
+    put(executor_.on_update(word(command, state, std::move(message), std::move(seen)), now_));
+  }
+  bool awaits(const Command& command, CommandState state) const { return executor_.awaits(word(command, state), now_); }
+  Update word(const Command& command, CommandState state, std::string message = "",
+              std::optional<DomainObservation> seen = std::nullopt) const {
     Update update;
     update.command = command.id;
     update.action = command.action;
@@ -84,7 +89,7 @@ class ExecutorTest : public ::testing::Test {
     update.time = now_ + seconds(1);  // this host's clock is ahead
     update.message = std::move(message);
     update.observed = std::move(seen);
-    put(executor_.on_update(update, now_));
+    return update;
   }
   /// Answers the questions that left last, by host.
   void observe(const std::map<HostId, DomainObservation>& truth) {

@@ -249,5 +249,74 @@ TEST_F(ExecutorTest, UpdatesLateTwiceAndInAnyOrderChangeNothing) {
   EXPECT_EQ(action().state, kVerifying);
 }
 
+TEST_F(ExecutorTest, AWordIsAwaitedOnce) {
+  take({quota(50000, 80000)});
+  const Command set = the<SetCpuQuota>();
+  Command unknown = set;
+  unknown.id = 99;
+  EXPECT_FALSE(awaits(unknown, CommandState::kSucceeded)) << "it was never given";
+  Command of_another_host = set;
+  of_another_host.host = kH2;
+  EXPECT_FALSE(awaits(of_another_host, CommandState::kSucceeded));
+  ASSERT_TRUE(awaits(set, CommandState::kAccepted));
+  say(set, CommandState::kAccepted);
+  EXPECT_FALSE(awaits(set, CommandState::kAccepted));
+  EXPECT_TRUE(awaits(set, CommandState::kRunning)) << "that is news";
+  say(set, CommandState::kRunning);
+  EXPECT_FALSE(awaits(set, CommandState::kRunning));
+  EXPECT_FALSE(awaits(set, CommandState::kAccepted)) << "one after the other is no more news than one";
+  now_ += milliseconds(500);
+  EXPECT_TRUE(awaits(set, CommandState::kRunning)) << "how far it has come";
+  EXPECT_TRUE(awaits(set, CommandState::kSucceeded));
+  say(set, CommandState::kSucceeded);
+  now_ += seconds(5);
+  EXPECT_FALSE(awaits(set, CommandState::kSucceeded));
+  EXPECT_FALSE(awaits(set, CommandState::kRunning));
+  const Command question = the<Inspect>();
+  EXPECT_TRUE(awaits(question, CommandState::kSucceeded));
+  EXPECT_FALSE(awaits(question, CommandState::kRunning));
+  say(question, CommandState::kSucceeded, "", runs(80000));
+  EXPECT_EQ(action().state, kVerifying) << "too late an answer";
+  EXPECT_FALSE(awaits(question, CommandState::kSucceeded));
+  tick(seconds(2));
+  observe({{kH1, runs(80000)}});
+  ASSERT_EQ(action().state, kVerified);
+  EXPECT_FALSE(awaits(question, CommandState::kSucceeded)) << "the action has ended";
+}
+
+TEST_F(ExecutorTest, AfterARestartWhatIsAwaitedIsWhatTheJournalKnows) {
+  start_move();
+  const Command migrate = the<Migrate>();
+  const Command reserve = the<Reserve>();
+  restart();
+  EXPECT_TRUE(awaits(migrate, CommandState::kSucceeded));
+  EXPECT_FALSE(awaits(reserve, CommandState::kSucceeded)) << "that was answered";
+  say(migrate, CommandState::kSucceeded);
+  EXPECT_FALSE(awaits(migrate, CommandState::kSucceeded));
+  observe({{kH1, absent()}, {kH2, runs()}});
+  const Command release = the<Release>();
+  ASSERT_TRUE(awaits(release, CommandState::kFailed));
+  say(release, CommandState::kFailed);
+  EXPECT_FALSE(awaits(release, CommandState::kFailed));
+  EXPECT_TRUE(awaits(release, CommandState::kSucceeded));
+  tick(seconds(10));
+  ASSERT_EQ(action().state, kVerified) << "the target had its time";
+  const Command again = the<Release>();
+  EXPECT_FALSE(awaits(again, CommandState::kFailed)) << "it is asked again in any case";
+  EXPECT_TRUE(awaits(again, CommandState::kSucceeded)) << "the action has ended, its room is not back";
+  say(again, CommandState::kSucceeded);
+  EXPECT_FALSE(awaits(again, CommandState::kSucceeded));
+}
+
+TEST_F(ExecutorTest, AnAbortIsAnsweredOnce) {
+  start_move();
+  put(executor_.stop_all(now_));
+  const Command abort = the<Abort>();
+  ASSERT_TRUE(awaits(abort, CommandState::kSucceeded));
+  say(abort, CommandState::kSucceeded);
+  EXPECT_FALSE(awaits(abort, CommandState::kSucceeded));
+  EXPECT_TRUE(awaits(the<Migrate>(), CommandState::kFailed)) << "that is for the move itself to say";
+}
+
 }  // namespace
 }  // namespace proteus::drs

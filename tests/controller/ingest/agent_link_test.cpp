@@ -175,6 +175,35 @@ TEST_F(AgentLinkTest, ACommandForAnUnknownHostIsCountedAndDropped) {
   ASSERT_TRUE(eventually([&] { return link_->status().commands_undeliverable == 1; }));
 }
 
+TEST_F(AgentLinkTest, AHostThatChangesItsMindAllTheTimeIsNotToldOfEachTime) {
+  for (int i = 0; i < 200; ++i) {
+    say_hello(i % 2 == 0 ? "c1" : "c" + std::to_string(i));
+    ASSERT_TRUE(hear());
+  }
+  ASSERT_TRUE(eventually([&] { return link_->status().changes_held_back > 50; }));
+  EXPECT_FALSE(link_->status().agents.at(0).commandable) << "the last it said";
+  // The first, those that were left, as many ends, and what was regained meanwhile.
+  EXPECT_LE(events_.size(), 100u);
+  say_hello("c1");
+  ASSERT_TRUE(hear());
+  EXPECT_FALSE(link_->status().agents.at(0).commandable) << "it has not been calm";
+}
+
+TEST_F(AgentLinkTest, WordsOfOneHostDoNotTakeTheRoomOfOthers) {
+  Update update;
+  update.host = HostId("h1");
+  update.state = CommandState::kSucceeded;
+  for (update.command = 1; update.command <= 3000; ++update.command) say(wire::encode(update));
+  ASSERT_TRUE(eventually([&] { return link_->status().updates == 3000; }));
+  EXPECT_EQ(link_->status().updates_dropped, 3000u - 1024u);
+  // What is taken in makes room.
+  for (int i = 0; i < 1024; ++i) ASSERT_TRUE(event());
+  say(wire::encode(update));
+  const auto told = event();
+  ASSERT_TRUE(told);
+  EXPECT_EQ(std::get<Update>(told->what).command, update.command);
+}
+
 TEST_F(AgentLinkTest, NobodySpeaksForAnotherHost) {
   say_hello("c1", 7, "h2");
   Update update;
