@@ -7,9 +7,6 @@
 namespace proteus::store {
 namespace {
 
-/// Of a host that ticks faster than once a second.
-constexpr std::size_t kChunkTicksMax = 640;
-
 /// Where in the window of ten minutes a host's windows begin. The same in every process.
 std::int64_t window_offset_us(const HostId& host) {
   std::uint64_t hash = 14695981039346656037u;  // FNV-1a

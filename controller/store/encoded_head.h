@@ -27,6 +27,7 @@ struct EncodedRow {
 /// A chunk is as long as its window, so that it need not be read and written again when that ends; of more ticks than
 /// the former only while it holds fewer bytes (EncodedRow::bytes) than the latter.
 constexpr std::size_t kChunkTicksMin = 128;
+constexpr std::size_t kChunkTicksMax = 640;  ///< of a host that ticks faster than once a second
 constexpr std::size_t kChunkBytesMax = 3u << 19;
 
 /// Decodes rows that follow each other. bases: what the first of them builds on; left as the last one leaves it.

@@ -15,6 +15,8 @@ namespace {
 
 /// Chunks further apart than this are not joined, so that no page spans more than kPageSpanMaxUs.
 constexpr std::int64_t kJoinSpanUs = kPageSpanMaxUs - kWindowUs;
+/// Nor more of them: a page has so many ticks at most, however close to each other a host says that its are.
+constexpr std::size_t kJoinedMax = kPageTicksMax / kChunkTicksMax;
 
 std::string position_value(std::uint64_t lsn) {
   std::string value;
@@ -112,7 +114,7 @@ Status PageWriter::join_chunks(Host& host, const HostId& id) {
   std::uint64_t pages = 0;
   for (std::size_t begin = 0; begin < chunks.size();) {
     std::size_t end = begin + 1;
-    while (end < chunks.size() && chunks[end].time_us > chunks[end - 1].time_us &&
+    while (end < chunks.size() && end - begin < kJoinedMax && chunks[end].time_us > chunks[end - 1].time_us &&
            chunks[end].time_us - chunks[begin].time_us < kJoinSpanUs) {
       ++end;
     }

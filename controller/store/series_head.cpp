@@ -44,6 +44,9 @@ std::shared_ptr<const PlacedCatalog> place(std::shared_ptr<const Catalog> catalo
   std::sort(placed->columns.begin(), placed->columns.end(), [](const Column& a, const Column& b) {
     return std::tie(a.kpi, a.key, a.at) < std::tie(b.kpi, b.key, b.at);
   });
+  // Two entities that nothing tells apart are one here; a page has each of its series once.
+  const auto same = [](const Column& a, const Column& b) { return a.kpi == b.kpi && a.key == b.key; };
+  placed->columns.erase(std::unique(placed->columns.begin(), placed->columns.end(), same), placed->columns.end());
   placed->catalog = std::move(catalog);
   placed->entity_numbers = std::move(entity_numbers);
   return placed;
@@ -143,6 +146,7 @@ Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit) 
     }
     ticks += part.ticks;
   }
+  if (ticks > kPageTicksMax) return Error{ErrorCode::kCorrupt, "together they have more ticks than a page"};
   PageBuilder builder(ticks, unit);
   std::vector<std::int64_t> values(ticks);
   PresenceWords present((ticks + 63) / 64);
