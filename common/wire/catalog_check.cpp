@@ -46,6 +46,7 @@ Status check_catalog(const Catalog& catalog) {
     return wrong("catalog does not begin with its host");
   }
   std::size_t label_count = 0;
+  std::size_t vm_count = 0;
   for (std::size_t i = 0; i < catalog.entities.size(); ++i) {
     const Entity& entity = catalog.entities[i];
     if (i > 0 && entity.kind == EntityKind::kHost) return wrong(fmt::format("entity {} is a second host", i));
@@ -57,6 +58,7 @@ Status check_catalog(const Catalog& catalog) {
       return wrong(fmt::format("entity {} has a UUID that it cannot have", i));
     }
     label_count += entity.labels.size();
+    vm_count += entity.kind == EntityKind::kVm ? 1 : 0;
     for (const auto& [key, value] : entity.labels) {
       if (key.empty() || !valid_text(key, kLabelKeyBytesMax) || !valid_text(value, kLabelValueBytesMax)) {
         return wrong(fmt::format("entity {} has a label out of its limits", i));
@@ -64,6 +66,7 @@ Status check_catalog(const Catalog& catalog) {
     }
   }
   if (label_count > kLabelsMax) return wrong("catalog has too many labels");
+  if (vm_count > kVmsMax) return wrong(fmt::format("catalog lists {} VMs, more than {}", vm_count, kVmsMax));
 
   std::vector<std::uint64_t> keys;
   keys.reserve(catalog.series.size());
@@ -86,6 +89,20 @@ Status check_catalog(const Catalog& catalog) {
     return wrong(fmt::format("a series of entity {} occurs twice", *twice >> 32));
   }
   return {};
+}
+
+std::size_t memory_of(const Catalog& catalog) {
+  constexpr std::size_t kInPlace = 15;  // texts up to there take no memory of their own
+  constexpr std::size_t kAllocation = 16;
+  constexpr std::size_t kTreeNode = 32 + kAllocation;
+  const auto text = [](const std::string& one) { return one.size() <= kInPlace ? 0 : one.size() + 1 + kAllocation; };
+  std::size_t bytes = sizeof(Catalog) + catalog.series.size() * (sizeof(Series) + sizeof(std::int64_t));
+  for (const Entity& entity : catalog.entities) {
+    bytes += sizeof(Entity) + text(entity.name) + text(entity.uuid);
+    for (const auto& [key, value] : entity.labels)
+      bytes += kTreeNode + sizeof(key) + sizeof(value) + text(key) + text(value);
+  }
+  return bytes;
 }
 
 }  // namespace proteus::wire

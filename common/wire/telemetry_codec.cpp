@@ -323,11 +323,37 @@ Status KnownCatalogs::add(Catalog catalog) {
     std::rotate(known, known + 1, catalogs.end());
     return {};
   }
+  const std::uint64_t boot_id = catalog.boot_id;
   std::vector<std::int64_t> quanta = quanta_of(catalog);
+  const std::size_t bytes = memory_of(catalog);
   catalogs.push_back(std::make_shared<const KnownCatalog>(
-      KnownCatalog{std::make_shared<const Catalog>(std::move(catalog)), std::move(quanta)}));
+      KnownCatalog{std::make_shared<const Catalog>(std::move(catalog)), std::move(quanta), bytes}));
   if (catalogs.size() > kCatalogsPerBootMax) catalogs.pop_front();
+  fit(boot_id);
   return {};
+}
+
+std::size_t KnownCatalogs::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [boot_id, catalogs] : boots_) {
+    for (const auto& known : catalogs) bytes += known->memory_bytes;
+  }
+  return bytes;
+}
+
+/// Forgets the oldest boots' catalogs first, those of this boot last, its newest never.
+void KnownCatalogs::fit(std::uint64_t boot_id) {
+  std::size_t bytes = memory_bytes();
+  const auto drop = [&](std::deque<std::shared_ptr<const KnownCatalog>>& catalogs, std::size_t kept) {
+    while (bytes > kKnownCatalogsBytesMax && catalogs.size() > kept) {
+      bytes -= catalogs.front()->memory_bytes;
+      catalogs.pop_front();
+    }
+  };
+  for (const std::uint64_t boot : boot_order_) {
+    if (boot != boot_id) drop(boots_.at(boot), 0);
+  }
+  drop(boots_.at(boot_id), 1);
 }
 
 Result<std::shared_ptr<const KnownCatalog>> KnownCatalogs::find(const EncodedFrame& frame) const {

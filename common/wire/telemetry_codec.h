@@ -23,6 +23,7 @@ namespace proteus::wire {
 constexpr std::uint32_t kEntitiesMax = 65'536;
 constexpr std::uint32_t kSeriesMax = 1'048'576;
 constexpr std::uint32_t kKeyframeInterval = 60;  ///< frames
+constexpr std::size_t kKnownCatalogsBytesMax = 128u << 20;
 
 /// A frame as it lies on the wire: whose it is can be told without decoding its values.
 struct EncodedFrame {
@@ -83,10 +84,11 @@ class FrameEncoder {
 struct KnownCatalog {
   std::shared_ptr<const Catalog> catalog;
   std::vector<std::int64_t> quanta;
+  std::size_t memory_bytes = 0;  ///< of both, about
 };
 
-/// The last catalogs of each of the last boots of one host. Whoever is given the same catalogs in the same order knows
-/// the same ones.
+/// The last catalogs of each of the last boots of one host, as far as they fit into a fixed memory: four of the largest
+/// that an agent sends. Whoever is given the same catalogs in the same order knows the same ones.
 class KnownCatalogs {
  public:
   /// Errors: kCorrupt if this boot and version named other series before.
@@ -95,8 +97,12 @@ class KnownCatalogs {
   Status add(Catalog catalog);
   /// Errors: kNotFound.
   Result<std::shared_ptr<const KnownCatalog>> find(const EncodedFrame& frame) const;
+  /// Memory of all of them, about.
+  std::size_t memory_bytes() const;
 
  private:
+  void fit(std::uint64_t boot_id);
+
   std::map<std::uint64_t, std::deque<std::shared_ptr<const KnownCatalog>>> boots_;  // oldest first
   std::deque<std::uint64_t> boot_order_;                                            // oldest first
 };

@@ -1,5 +1,6 @@
 #include "common/wire/telemetry_codec.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -285,6 +286,71 @@ TEST(TelemetryCodec, DamagedBytesNeverThrow) {
     }
   }
   EXPECT_GT(refused, 3000);
+}
+
+/// Of about so many bytes of memory, most of it labels.
+Catalog large_catalog(std::uint64_t boot_id, std::uint32_t version, std::size_t bytes) {
+  Catalog catalog = *make_catalog("h1", boot_id, version, 0);
+  const std::string value(kLabelValueBytesMax, 'x');
+  constexpr std::size_t kVmBytes = 50 * (kLabelValueBytesMax + 100);
+  for (std::size_t vm = 0; vm < bytes / kVmBytes; ++vm) {
+    Entity entity{EntityKind::kVm, kNoParent, "vm", fmt::format("0f0e7a52-93b1-4c7c-8a55-{:012}", vm), {}};
+    for (int label = 0; label < 50; ++label) entity.labels[fmt::format("group.{}", label)] = value;
+    catalog.entities.push_back(std::move(entity));
+  }
+  return catalog;
+}
+
+bool finds(const KnownCatalogs& catalogs, std::uint64_t boot_id, std::uint32_t version) {
+  EncodedFrame frame;
+  frame.boot_id = boot_id;
+  frame.catalog_version = version;
+  return catalogs.find(frame).has_value();
+}
+
+TEST(KnownCatalogs, AreKeptAsFarAsTheyFitIntoMemory) {
+  KnownCatalogs catalogs;
+  for (std::uint64_t boot = 1; boot <= 4; ++boot) {
+    for (std::uint32_t version = 1; version <= 4; ++version) {
+      ASSERT_TRUE(catalogs.add(large_catalog(boot, version, kKnownCatalogsBytesMax / 7)));
+      ASSERT_LE(catalogs.memory_bytes(), kKnownCatalogsBytesMax);
+      ASSERT_TRUE(finds(catalogs, boot, version));
+    }
+  }
+  EXPECT_FALSE(finds(catalogs, 2, 4)) << "the oldest boots' go first";
+  EXPECT_FALSE(finds(catalogs, 3, 2));
+  for (std::uint32_t version = 3; version <= 4; ++version) EXPECT_TRUE(finds(catalogs, 3, version));
+  for (std::uint32_t version = 1; version <= 4; ++version) EXPECT_TRUE(finds(catalogs, 4, version));
+  // Of the boot that goes on the newest is kept, whatever it takes.
+  ASSERT_TRUE(catalogs.add(large_catalog(3, 5, 2 * kKnownCatalogsBytesMax)));
+  EXPECT_TRUE(finds(catalogs, 3, 5));
+  EXPECT_FALSE(finds(catalogs, 4, 4));
+  EXPECT_FALSE(finds(catalogs, 3, 4));
+}
+
+TEST(KnownCatalogs, OfAnOrdinaryHostAllAreKept) {
+  KnownCatalogs catalogs;
+  for (std::uint64_t boot = 1; boot <= 4; ++boot) {
+    for (std::uint32_t version = 1; version <= 4; ++version) {
+      ASSERT_TRUE(catalogs.add(*make_catalog("h1", boot, version, 50)));
+    }
+  }
+  for (std::uint64_t boot = 1; boot <= 4; ++boot) {
+    for (std::uint32_t version = 1; version <= 4; ++version) EXPECT_TRUE(finds(catalogs, boot, version));
+  }
+}
+
+TEST(TelemetryCodec, ACatalogListsNoMoreVmsThanAControllerTakesOfAHost) {
+  Catalog catalog = *make_catalog("h1", 1, 1, 0);
+  for (std::size_t vm = 0; vm < kVmsMax; ++vm) {
+    catalog.entities.push_back(
+        {EntityKind::kVm, kNoParent, "vm", fmt::format("0f0e7a52-93b1-4c7c-8a55-{:012}", vm), {}});
+  }
+  EXPECT_TRUE(check_catalog(catalog));
+  catalog.entities.push_back({EntityKind::kVm, kNoParent, "vm", "0f0e7a52-93b1-4c7c-8a55-999999999999", {}});
+  const Status checked = check_catalog(catalog);
+  ASSERT_FALSE(checked);
+  EXPECT_NE(checked.error().message.find("4097 VMs"), std::string::npos) << checked.error().message;
 }
 
 TEST(TelemetryCodec, AcksRoundTrip) {
