@@ -1,6 +1,7 @@
 #include "controller/store/encoded_head.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 
@@ -21,11 +22,19 @@ bool ends_window(const HostId& host, const EncodedRow& before, const EncodedRow&
   return row.time_us() <= before.time_us() || window_of(host, row.frame->time) != window_of(host, before.frame->time);
 }
 
-bool is_full(std::size_t rows, std::size_t bytes) {
-  return rows >= kChunkTicksMax || (rows >= kChunkTicksMin && bytes >= kChunkBytesMax);
+}  // namespace
+
+void HeadSize::add(const EncodedRow& row) {
+  ++rows_;
+  bytes_ += row.bytes();
+  values_ += row.known->quanta.size();
+  if (std::exchange(last_, row.known.get()) != row.known.get()) catalog_bytes_ += row.known->memory_bytes;
 }
 
-}  // namespace
+bool HeadSize::is_full() const {
+  return rows_ >= kChunkTicksMax || (rows_ >= kChunkTicksMin && bytes_ >= kChunkBytesMax) ||
+         values_ >= kChunkValuesMax || catalog_bytes_ >= kChunkCatalogBytesMax;
+}
 
 std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::FrameBases& bases,
                                 std::vector<HeadRow>& rows) {
@@ -48,21 +57,22 @@ std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::Frame
 Cut cut(const HostId& host, std::span<const EncodedRow> rows) {
   Cut chunk;
   if (rows.empty()) return chunk;
-  std::size_t bytes = rows.front().bytes();
-  for (chunk.rows = 1; chunk.rows < rows.size() && !is_full(chunk.rows, bytes); ++chunk.rows) {
+  HeadSize size;
+  size.add(rows.front());
+  for (chunk.rows = 1; chunk.rows < rows.size() && !size.is_full(); ++chunk.rows) {
     if (ends_window(host, rows[chunk.rows - 1], rows[chunk.rows])) {
       chunk.complete = chunk.ends_window = true;
       return chunk;
     }
-    bytes += rows[chunk.rows].bytes();
+    size.add(rows[chunk.rows]);
   }
-  chunk.complete = is_full(chunk.rows, bytes);
+  chunk.complete = size.is_full();
   chunk.ends_window = chunk.rows < rows.size() && ends_window(host, rows[chunk.rows - 1], rows[chunk.rows]);
   return chunk;
 }
 
-bool completes(const HostId& host, std::span<const EncodedRow> rows, std::size_t bytes) {
-  return is_full(rows.size(), bytes) || (rows.size() > 1 && ends_window(host, rows[rows.size() - 2], rows.back()));
+bool completes(const HostId& host, std::span<const EncodedRow> rows, const HeadSize& size) {
+  return size.is_full() || (rows.size() > 1 && ends_window(host, rows[rows.size() - 2], rows.back()));
 }
 
 }  // namespace proteus::store

@@ -39,6 +39,26 @@ std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::Frame
 /// Length of the windows that pages are joined for.
 constexpr std::int64_t kWindowUs = 10 * 60 * 1'000'000LL;
 
+/// Of more than this, values of all its ticks or memory of its catalogs, no chunk is made, however few ticks it has:
+/// the former are decoded together, the latter are held meanwhile.
+constexpr std::size_t kChunkValuesMax = 16u << 20;
+constexpr std::size_t kChunkCatalogBytesMax = 64u << 20;
+
+/// How large rows that follow each other are.
+class HeadSize {
+ public:
+  void add(const EncodedRow& row);
+  /// They are a chunk, though their window may go on.
+  bool is_full() const;
+
+ private:
+  std::size_t rows_ = 0;
+  std::size_t bytes_ = 0;   // EncodedRow::bytes
+  std::size_t values_ = 0;  // decoded
+  std::size_t catalog_bytes_ = 0;
+  const wire::KnownCatalog* last_ = nullptr;  // only compared
+};
+
 /// How many rows from the front make a chunk, and whether its window has ended behind them.
 struct Cut {
   std::size_t rows = 0;
@@ -47,7 +67,7 @@ struct Cut {
 };
 Cut cut(const HostId& host, std::span<const EncodedRow> rows);
 /// Whether the newest row makes what is in front of it, or itself, complete; the others were looked at before.
-/// bytes: of all rows.
-bool completes(const HostId& host, std::span<const EncodedRow> rows, std::size_t bytes);
+/// size: of all rows.
+bool completes(const HostId& host, std::span<const EncodedRow> rows, const HeadSize& size);
 
 }  // namespace proteus::store

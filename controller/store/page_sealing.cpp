@@ -64,6 +64,7 @@ Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
   for (const StoredEntity& entity : host.entities.changed()) {
     batch.put(Family::kSeries, keys::entity_key(id, entity.number), keys::entity_value(entity));
   }
+  for (const std::uint32_t number : host.entities.erased()) batch.erase(Family::kSeries, keys::entity_key(id, number));
   std::set<std::int64_t> hours(progress.dirty_hours.begin(), progress.dirty_hours.end());
   for (const HeadRow& row : rows) hours.insert(hour_of(row.frame.time));
   progress.dirty_hours.assign(hours.begin(), hours.end());
@@ -71,8 +72,9 @@ Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
   std::lock_guard lock(state_mutex_);
   host.entities.clear_changed();
   fronts_.erase(host.rows.front().lsn);
-  for (std::size_t i = 0; i < count; ++i) host.row_bytes -= host.rows[i].bytes();
   host.rows.erase(host.rows.begin(), host.rows.begin() + static_cast<std::ptrdiff_t>(count));
+  host.size = {};
+  for (const EncodedRow& row : host.rows) host.size.add(row);
   if (!host.rows.empty()) fronts_.insert(host.rows.front().lsn);
   host.bases = std::move(bases);
   counters_.pages += pages.size();

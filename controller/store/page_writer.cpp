@@ -25,8 +25,8 @@ std::uint32_t day_of(Timestamp time) {
 
 }  // namespace
 
-Result<std::unique_ptr<PageWriter>> PageWriter::open(RocksDb& db, bool read_only) {
-  std::unique_ptr<PageWriter> writer(new PageWriter(db, read_only));
+Result<std::unique_ptr<PageWriter>> PageWriter::open(RocksDb& db, bool read_only, std::size_t host_entities_bytes_max) {
+  std::unique_ptr<PageWriter> writer(new PageWriter(db, read_only, host_entities_bytes_max));
   if (const Status loaded = writer->load(); !loaded) return loaded.error();
   return writer;
 }
@@ -215,6 +215,10 @@ Status PageWriter::take(const RawMessage& message) {
     const Catalog& catalog = *taken->known->catalog;
     const std::uint32_t day = day_of(message.received);
     if (host.catalog == nullptr || host.known != taken->known) {
+      if (!make_room(host, message.host, catalog, day)) {
+        ++counters_.not_placed;
+        return {};
+      }
       host.catalog = place(taken->known->catalog, host.entities.numbers_of(catalog, day));
       host.known = taken->known;
     } else if (day > host.seen_day) {
@@ -225,16 +229,43 @@ Status PageWriter::take(const RawMessage& message) {
     counters_.samples += catalog.series.size();
     if (host.rows.empty()) fronts_.insert(message.lsn);
     host.rows.push_back({message.lsn, message.received, host.known, host.catalog, std::move(taken->frame)});
-    host.row_bytes += host.rows.back().bytes();
+    host.size.add(host.rows.back());
     host.last_received = message.received;
   }
-  if (completes(message.host, host.rows, host.row_bytes)) {
+  if (completes(message.host, host.rows, host.size)) {
     if (const Status written = write_out(host, message.host, false); !written) {
       blocked_ = true;
       return written;
     }
   }
   return {};
+}
+
+/// Room for what of a catalog is not known. Under the state's mutex. False: there is none, as too
+/// many have been listed of late; the host's telemetry stays in the family raw alone.
+bool PageWriter::make_room(Host& host, const HostId& id, const Catalog& catalog, std::uint32_t day) {
+  const std::size_t needed = host.entities.growth_by(catalog);
+  if (host.entities.bytes() + needed <= host_entities_bytes_max_) return true;
+  // Rows that are in no page yet name entities by their numbers.
+  if (!host.rows.empty()) day = std::min(day, day_of(host.rows.front().received));
+  std::size_t forgotten = 0;
+  if (day > host.full_on_day) {
+    // Some more than needed, since all of them are looked at each time.
+    const std::size_t kept = host_entities_bytes_max_ / 4 * 3;
+    forgotten = host.entities.forget_oldest(kept > needed ? kept - needed : 0, day);
+    host.full_on_day = day;
+    counters_.forgotten_early += forgotten;
+    if (forgotten > 0) host.catalog = nullptr;  // its numbers are found anew, if it comes back
+  }
+  const bool has_room = host.entities.bytes() + needed <= host_entities_bytes_max_;
+  if (has_room) host.full_on_day = 0;
+  if (crowded_.is_due(id.value)) {
+    log::warning(
+        "{} has listed more entities than are kept of a host: {} that it has not listed for the longest time "
+        "are forgotten{}",
+        id.value, forgotten, has_room ? "" : ", which is not enough: of what it sends no series are kept today");
+  }
+  return has_room;
 }
 
 Status PageWriter::settle(Timestamp idle_since) {

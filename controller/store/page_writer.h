@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "common/wire/log_interval.h"
 #include "common/wire/telemetry_codec.h"
 #include "controller/store/encoded_head.h"
 #include "controller/store/rocks_db.h"
@@ -39,8 +40,8 @@ namespace proteus::store {
 class PageWriter {
  public:
   /// db outlives the object. Reads how far the pages have come; nothing else happens until start() or catch_up().
-  /// Errors: kCorrupt.
-  static Result<std::unique_ptr<PageWriter>> open(RocksDb& db, bool read_only);
+  /// host_entities_bytes_max: as StoreOptions'. Errors: kCorrupt.
+  static Result<std::unique_ptr<PageWriter>> open(RocksDb& db, bool read_only, std::size_t host_entities_bytes_max);
   ~PageWriter();
   PageWriter(const PageWriter&) = delete;
   PageWriter& operator=(const PageWriter&) = delete;
@@ -66,10 +67,12 @@ class PageWriter {
   std::optional<Timestamp> oldest_in_head() const;
 
   struct Counters {
-    std::uint64_t frames = 0;     ///< taken in by this process
-    std::uint64_t samples = 0;    ///< likewise
-    std::uint64_t undecoded = 0;  ///< frames whose catalog or base is not there any more
-    std::uint64_t pages = 0;      ///< written, chunks and joined ones
+    std::uint64_t frames = 0;           ///< taken in by this process
+    std::uint64_t samples = 0;          ///< likewise
+    std::uint64_t undecoded = 0;        ///< frames whose catalog or base is not there any more
+    std::uint64_t forgotten_early = 0;  ///< entities, to make room for others of their host
+    std::uint64_t not_placed = 0;       ///< frames whose entities found no room
+    std::uint64_t pages = 0;            ///< written, chunks and joined ones
     std::uint64_t write_errors = 0;
     std::string problem;  ///< why nothing is written now; empty: all is well
   };
@@ -90,14 +93,16 @@ class PageWriter {
     wire::KnownCatalogs catalogs;
     wire::FrameBases bases;  // what the first row builds on
     std::vector<EncodedRow> rows;
-    std::size_t row_bytes = 0;  // of all rows
+    HeadSize size;                                    // of all rows
     std::shared_ptr<const wire::KnownCatalog> known;  // of the last frame
     std::shared_ptr<const PlacedCatalog> catalog;     // likewise
     std::uint32_t seen_day = 0;                       // that its entities were last marked with
+    std::uint32_t full_on_day = 0;  // nothing that was seen last before that day is left to be forgotten; 0: not full
     Timestamp last_received{};
   };
 
-  PageWriter(RocksDb& db, bool read_only) : db_(db), read_only_(read_only) {}
+  PageWriter(RocksDb& db, bool read_only, std::size_t host_entities_bytes_max)
+      : db_(db), read_only_(read_only), host_entities_bytes_max_(host_entities_bytes_max) {}
   void run();
   Status load();
   Status begin_reading();
@@ -110,6 +115,7 @@ class PageWriter {
   };
   Result<Read> read(const RawMessage& message);
   void pass_over(const Read& read);
+  bool make_room(Host& host, const HostId& id, const Catalog& catalog, std::uint32_t day);
   /// Writes out every chunk of the host that is complete; all: also the last. Joins and rolls up what has ended.
   Status write_out(Host& host, const HostId& id, bool all);
   Status seal_rows(Host& host, const HostId& id, std::size_t count);
@@ -124,13 +130,15 @@ class PageWriter {
 
   RocksDb& db_;
   const bool read_only_;
+  const std::size_t host_entities_bytes_max_;
   Scan scan_;
 
-  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next four
+  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next five
   bool reading_ = false;
   bool blocked_ = false;          // rows wait that could not be written
   std::vector<HeadRow> decoded_;  // scratch
   Sealer sealer_;
+  wire::LogInterval crowded_{std::chrono::minutes(10)};
 
   mutable std::mutex state_mutex_;  // guards all below; they change only while work_mutex_ is held too
   std::map<HostId, Host> hosts_;

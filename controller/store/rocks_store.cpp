@@ -61,7 +61,7 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   expiry.raw_floor_lsn = state.raw_floor_lsn;
   (*db)->set_expiry(std::move(expiry));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(*db), state));
-  auto pages = PageWriter::open(*store->db_, store->options_.read_only);
+  auto pages = PageWriter::open(*store->db_, store->options_.read_only, store->options_.host_entities_bytes_max);
   if (!pages) return with_context(pages.error(), "open store " + store->options_.directory);
   store->pages_ = std::move(*pages);
   store->series_ = std::make_unique<SeriesReader>(*store->db_, *store->pages_);
@@ -372,7 +372,10 @@ Store::Figures RocksStore::figures() const {
     figures.journal_entries = state_.appended.journal_entries - state_.expired.journal_entries;
   }
   figures.disk_bytes = db_->disk_bytes();
-  figures.series_problem = pages_->counters().problem;
+  const PageWriter::Counters pages = pages_->counters();
+  figures.series_problem = pages.problem;
+  figures.entities_forgotten_early = pages.forgotten_early;
+  figures.frames_not_placed = pages.not_placed;
   return figures;
 }
 

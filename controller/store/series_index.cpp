@@ -1,6 +1,8 @@
 #include "controller/store/series_index.h"
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
 #include <utility>
 
 namespace proteus::store {
@@ -12,7 +14,40 @@ std::string identity_of(const StoredEntity& entity) {
   return identity + std::to_string(entity.parent) + '/' + entity.name;
 }
 
+/// An entity as it is listed, without a number yet.
+StoredEntity listed(const Entity& entity, std::uint32_t parent, std::uint32_t day) {
+  return {.number = 0,
+          .kind = entity.kind,
+          .parent = parent,
+          .name = entity.name,
+          .uuid = entity.uuid,
+          .labels = entity.labels,
+          .seen_day = day};
+}
+
+/// Parents before their children: the host, VMs, what belongs to either.
+std::vector<std::size_t> parents_first(const Catalog& catalog) {
+  const auto rank = [](EntityKind kind) { return kind == EntityKind::kHost ? 0 : kind == EntityKind::kVm ? 1 : 2; };
+  std::vector<std::size_t> order(catalog.entities.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return rank(catalog.entities[a].kind) < rank(catalog.entities[b].kind);
+  });
+  return order;
+}
+
 }  // namespace
+
+/// With its place by number and its place by identity; names count twice, as a VM's are found by.
+std::size_t memory_of(const StoredEntity& entity) {
+  constexpr std::size_t kNode = 48;
+  std::size_t bytes =
+      sizeof(StoredEntity) + sizeof(std::string) + 2 * kNode + 2 * (entity.name.size() + entity.uuid.size());
+  for (const auto& [key, value] : entity.labels) {
+    bytes += kNode + 2 * sizeof(std::string) + key.size() + value.size();
+  }
+  return bytes;
+}
 
 void HostEntities::load(StoredEntity entity) {
   next_ = std::max(next_, entity.number + 1);
@@ -31,7 +66,10 @@ void HostEntities::drop_words(const StoredEntity& entity) {
 
 /// In place of what was known under its number.
 void HostEntities::keep(StoredEntity entity) {
-  StoredEntity& known = entities_[entity.number];
+  const auto [place, is_new] = entities_.try_emplace(entity.number);
+  StoredEntity& known = place->second;
+  if (!is_new) bytes_ -= memory_of(known);
+  bytes_ += memory_of(entity);
   drop_words(known);
   if (entity.kind == EntityKind::kVm) {
     ++vms_by_word_[entity.name];
@@ -54,22 +92,29 @@ std::uint32_t HostEntities::number_of(StoredEntity entity) {
 
 std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog, std::uint32_t day) {
   std::vector<std::uint32_t> numbers(catalog.entities.size());
-  // Parents before their children: the host, VMs, what belongs to either.
-  const auto rank = [](EntityKind kind) { return kind == EntityKind::kHost ? 0 : kind == EntityKind::kVm ? 1 : 2; };
-  for (int turn = 0; turn <= 2; ++turn) {
-    for (std::size_t i = 0; i < catalog.entities.size(); ++i) {
-      const Entity& entity = catalog.entities[i];
-      if (rank(entity.kind) != turn) continue;
-      numbers[i] = number_of({.number = 0,
-                              .kind = entity.kind,
-                              .parent = entity.parent == kNoParent ? kNoParent : numbers[entity.parent],
-                              .name = entity.name,
-                              .uuid = entity.uuid,
-                              .labels = entity.labels,
-                              .seen_day = day});
-    }
+  for (const std::size_t i : parents_first(catalog)) {
+    const Entity& entity = catalog.entities[i];
+    numbers[i] = number_of(listed(entity, entity.parent == kNoParent ? kNoParent : numbers[entity.parent], day));
   }
   return numbers;
+}
+
+std::size_t HostEntities::growth_by(const Catalog& catalog) const {
+  std::size_t growth = 0;
+  std::vector<std::optional<std::uint32_t>> numbers(catalog.entities.size());  // of those that are known
+  for (const std::size_t i : parents_first(catalog)) {
+    const Entity& entity = catalog.entities[i];
+    const std::optional<std::uint32_t> parent = entity.parent == kNoParent ? kNoParent : numbers[entity.parent];
+    const StoredEntity one = listed(entity, parent.value_or(kNoParent), 0);
+    const auto known = parent ? by_identity_.find(identity_of(one)) : by_identity_.end();
+    std::size_t before = 0;
+    if (known != by_identity_.end()) {
+      numbers[i] = known->second;
+      before = memory_of(entities_.at(known->second));
+    }
+    growth += std::max(memory_of(one), before) - before;
+  }
+  return growth;
 }
 
 std::vector<StoredEntity> HostEntities::changed() const {
@@ -96,10 +141,30 @@ void HostEntities::forget(const std::vector<std::uint32_t>& numbers) {
   for (const std::uint32_t number : numbers) {
     const auto found = entities_.find(number);
     drop_words(found->second);
+    bytes_ -= memory_of(found->second);
     by_identity_.erase(identity_of(found->second));
     changed_.erase(number);
     entities_.erase(found);
   }
+}
+
+std::size_t HostEntities::forget_oldest(std::size_t bytes, std::uint32_t day) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> unseen;  // last day, number
+  for (const auto& [number, entity] : entities_) {
+    if (entity.seen_day != 0 && entity.seen_day < day && number + 1 != next_)
+      unseen.emplace_back(entity.seen_day, number);
+  }
+  std::sort(unseen.begin(), unseen.end());
+  std::vector<std::uint32_t> numbers;
+  std::size_t left = bytes_;
+  for (const auto& [seen_day, number] : unseen) {
+    if (left <= bytes) break;
+    left -= memory_of(entities_.at(number));
+    numbers.push_back(number);
+  }
+  forget(numbers);
+  erased_.insert(erased_.end(), numbers.begin(), numbers.end());
+  return numbers.size();
 }
 
 SelectedEntities HostEntities::select(const SeriesSelector& selector) const {

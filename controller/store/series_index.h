@@ -43,6 +43,9 @@ struct SelectedEntity {
 };
 using SelectedEntities = std::map<std::uint32_t, SelectedEntity>;  ///< by number
 
+/// Memory that an entity takes among those of its host, about.
+std::size_t memory_of(const StoredEntity& entity);
+
 /// The entities of one host. An entity is the same if kind, parent and name are, a VM if its UUID is.
 /// Thread: owned by one, or guarded by its owner.
 class HostEntities {
@@ -53,9 +56,18 @@ class HostEntities {
   /// Numbers of a catalog's entities, in its order. What is new or has changed is numbered and joins changed(), and
   /// so does what was not seen on this day yet. day: of the catalog or a frame of it, days since the epoch.
   std::vector<std::uint32_t> numbers_of(const Catalog& catalog, std::uint32_t day);
+  /// How much more memory all entities take after that, about.
+  std::size_t growth_by(const Catalog& catalog) const;
   /// To be written before a page that refers to them; cleared by clear_changed().
   std::vector<StoredEntity> changed() const;
-  void clear_changed() { changed_.clear(); }
+  /// Numbers that forget_oldest() has forgotten, to be erased where they were written; likewise.
+  const std::vector<std::uint32_t>& erased() const { return erased_; }
+  void clear_changed() {
+    changed_.clear();
+    erased_.clear();
+  }
+  /// Memory of all entities, about.
+  std::size_t bytes() const { return bytes_; }
 
   SelectedEntities select(const SeriesSelector& selector) const;
 
@@ -63,6 +75,9 @@ class HostEntities {
   /// numbers are not given twice while the host is known. What has no day yet counts as seen today.
   std::vector<std::uint32_t> unseen_since(std::uint32_t day, std::uint32_t today);
   void forget(const std::vector<std::uint32_t>& numbers);
+  /// Forgets those that are known to have been seen last before the day, the longest unseen first, until no more than
+  /// `bytes` are left or none of them; the highest number stays. How many were forgotten.
+  std::size_t forget_oldest(std::size_t bytes, std::uint32_t day);
 
  private:
   std::uint32_t number_of(StoredEntity entity);
@@ -73,6 +88,8 @@ class HostEntities {
   std::map<std::string, std::uint32_t> by_identity_;
   std::unordered_map<std::string, std::uint32_t> vms_by_word_;  // how many VMs bear it as name or UUID
   std::set<std::uint32_t> changed_;
+  std::vector<std::uint32_t> erased_;
+  std::size_t bytes_ = 0;
   std::uint32_t next_ = 0;
 };
 

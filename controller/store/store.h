@@ -22,6 +22,10 @@ struct StoreOptions {
   Nanoseconds page_retention = std::chrono::hours(24 * 30);       ///< every sample, compressed
   Nanoseconds minute_retention = std::chrono::hours(24 * 180);    ///< roll-ups by the minute
   Nanoseconds hour_retention = std::chrono::hours(24 * 365 * 3);  ///< roll-ups by the hour
+  /// What is known of the entities that a host has ever listed is in memory, so that series can be found; of one host
+  /// no more than this: then those that it has not listed for the longest time are forgotten before their time. Some
+  /// 800,000 entities.
+  std::size_t host_entities_bytes_max = 256u << 20;
   std::uint64_t reserve_bytes = 128u << 20;  ///< with less room than this on the disk, appends are refused
   bool create = true;
   bool read_only = false;
@@ -104,7 +108,9 @@ class Store {
     std::uint64_t raw_bytes = 0;
     std::uint64_t journal_entries = 0;  ///< without the states that runs rest on
     std::uint64_t disk_bytes = 0;
-    std::string series_problem;  ///< why pages are not written now; empty: they are
+    std::string series_problem;                  ///< why pages are not written now; empty: they are
+    std::uint64_t entities_forgotten_early = 0;  ///< by this process: a host had listed too many
+    std::uint64_t frames_not_placed = 0;  ///< by this process: no series can be found of them, for the same reason
   };
   virtual Figures figures() const = 0;
 

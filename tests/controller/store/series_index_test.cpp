@@ -77,5 +77,50 @@ TEST(HostEntities, WhatAnOlderProgramWroteCountsAsSeenToday) {
   EXPECT_EQ(entities.changed().at(0).seen_day, 130u);
 }
 
+TEST(HostEntities, TheLongestUnseenAreForgottenFirstAndNeverTheHighestNumber) {
+  const auto catalog_of_vm = [](int vm) {
+    Catalog catalog = catalog_of("vm" + std::to_string(vm));
+    catalog.entities[1].uuid.back() = static_cast<char>('0' + vm);
+    return catalog;
+  };
+  HostEntities entities;
+  for (int vm = 0; vm < 5; ++vm) entities.numbers_of(catalog_of_vm(vm), 100 + static_cast<std::uint32_t>(vm));
+  entities.clear_changed();
+  const std::size_t bytes = entities.bytes();
+  EXPECT_EQ(entities.forget_oldest(bytes, 200), 0u) << "there is room";
+  EXPECT_EQ(entities.forget_oldest(0, 100), 0u) << "all have been seen since";
+  EXPECT_EQ(entities.forget_oldest(bytes - 1, 103), 1u);
+  EXPECT_EQ(selected(entities, "vm0"), 0u);
+  EXPECT_EQ(selected(entities, ""), 10u) << "no more than is needed";
+  EXPECT_LT(entities.bytes(), bytes);
+  EXPECT_EQ(entities.forget_oldest(0, 102), 3u);
+  EXPECT_EQ(selected(entities, "vm1"), 0u);
+  EXPECT_EQ(selected(entities, "vm2"), 2u);
+  EXPECT_EQ(entities.erased(), (std::vector<std::uint32_t>{1, 2, 3, 4}));
+  EXPECT_TRUE(entities.changed().empty());
+  entities.forget_oldest(0, 1000);
+  EXPECT_EQ(selected(entities, ""), 1u);
+  const auto again = entities.numbers_of(catalog_of_vm(0), 1000);
+  EXPECT_EQ(again, (std::vector<std::uint32_t>{11, 12, 13})) << "no number is given twice";
+}
+
+TEST(HostEntities, MemoryIsCountedAndGivenBack) {
+  HostEntities entities;
+  entities.numbers_of(catalog_of("a"), 100);
+  const std::size_t bytes = entities.bytes();
+  EXPECT_EQ(bytes, HostEntities().growth_by(catalog_of("a")));
+  EXPECT_EQ(entities.growth_by(catalog_of("a")), 0u) << "all of it is known";
+  Catalog labelled = catalog_of("a");
+  labelled.entities[1].labels["group.web"] = std::string(1000, 'x');
+  const std::size_t growth = entities.growth_by(labelled);
+  EXPECT_GT(growth, 1000u);
+  entities.numbers_of(labelled, 100);
+  EXPECT_EQ(entities.bytes(), bytes + growth);
+  entities.numbers_of(catalog_of("a"), 100);
+  EXPECT_EQ(entities.bytes(), bytes);
+  entities.forget({0, 1, 2});
+  EXPECT_EQ(entities.bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace proteus::store
