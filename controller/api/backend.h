@@ -44,7 +44,9 @@ struct Snapshot {
   std::uint64_t words_passed_over_count = 0;  ///< of agents, on commands: repeats, or of none that is open
   std::uint64_t forecasts_behind = 0;         ///< rounds of forecasting under way or waiting
   std::uint64_t forecasts_shed_count = 0;     ///< observations dropped since forecasting lagged too far
-  std::string ingest_problem;                 ///< why telemetry is not accepted now; empty: it is
+  std::uint64_t over_limit_count = 0;  ///< of `refused_count`: the host has used more names than are taken of one
+  std::string over_limit_last;         ///< which host, and of what; empty: none
+  std::string ingest_problem;          ///< why telemetry is not accepted now; empty: it is
   store::Store::Figures store;
 };
 

@@ -68,6 +68,8 @@ Json status_json(const Snapshot& snapshot) {
         {"repeats", snapshot.repeats_count},
         {"refused", snapshot.refused_count},
         {"refused_keys", snapshot.refused_keys_count},
+        {"over_limit", snapshot.over_limit_count},
+        {"over_limit_last", snapshot.over_limit_last},
         {"problem", snapshot.ingest_problem}}},
       {"words_passed_over", snapshot.words_passed_over_count},
       {"forecasts",
@@ -83,6 +85,8 @@ Json status_json(const Snapshot& snapshot) {
         {"raw_bytes", snapshot.store.raw_bytes},
         {"journal_entries", snapshot.store.journal_entries},
         {"disk_bytes", snapshot.store.disk_bytes},
+        {"entities_forgotten_early", snapshot.store.entities_forgotten_early},
+        {"frames_not_placed", snapshot.store.frames_not_placed},
         {"series_problem", snapshot.store.series_problem}}}};
 }
 

@@ -93,6 +93,16 @@ std::string print_status(const Json& status) {
                       ingest.at("problem").get<std::string>().empty()
                           ? ""
                           : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  if (ingest.value("over_limit", std::uint64_t{0}) > 0) {
+    text += fmt::format("limits      {} messages refused, the last of {}\n",
+                        ingest.at("over_limit").get<std::uint64_t>(), ingest.at("over_limit_last").get<std::string>());
+  }
+  if (store.value("entities_forgotten_early", std::uint64_t{0}) + store.value("frames_not_placed", std::uint64_t{0}) >
+      0) {
+    text += fmt::format("            {} entities forgotten before their time, {} frames in no series\n",
+                        store.at("entities_forgotten_early").get<std::uint64_t>(),
+                        store.at("frames_not_placed").get<std::uint64_t>());
+  }
   const Json& forecasts = status.at("forecasts");
   if (forecasts.at("rounds_behind").get<std::uint64_t>() > 1 ||
       forecasts.at("observations_dropped").get<std::uint64_t>() > 0) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/wire/catalog_check.h"
 
 namespace proteus::ingest {
 namespace {
@@ -19,13 +20,21 @@ constexpr int kMessagesPerRound = 256;
 /// Of samples of a batch.
 constexpr std::size_t kBatchHeldBytesMax = 64u << 20;
 
-/// Counts the bytes until the last copy of what is returned is gone.
-std::shared_ptr<void> hold(const std::shared_ptr<std::atomic<std::size_t>>& count, std::size_t bytes) {
-  *count += bytes;
-  return {nullptr, [count, bytes](void*) { *count -= bytes; }};
-}
-
 }  // namespace
+
+/// Counts a sample of so many bytes until the last copy of what is returned is gone.
+std::shared_ptr<void> Ingest::hold(std::shared_ptr<Held> all, std::shared_ptr<Held> of_host, std::size_t bytes) {
+  for (Held* held : {all.get(), of_host.get()}) {
+    held->bytes += bytes;
+    ++held->samples;
+  }
+  return {nullptr, [all = std::move(all), of_host = std::move(of_host), bytes](void*) {
+            for (Held* held : {all.get(), of_host.get()}) {
+              held->bytes -= bytes;
+              --held->samples;
+            }
+          }};
+}
 
 std::size_t memory_of(const Sample& sample) {
   return sizeof(Ingested) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
@@ -123,13 +132,14 @@ bool Ingest::batch_is_large() const {
 }
 
 void Ingest::take(const wire::FromPeer& message) {
+  HostHeld& of_host = held_by_host_[message.user];
   {
     std::lock_guard lock(mutex_);
     ++status_.messages;
     status_.bytes += message.bytes().size();
     // The agents hold what they sent; the gap that is left makes the next frame be asked for from there.
-    if (store_failed_ || undelivered_.size() > options_.undelivered_max ||
-        *held_bytes_ + batch_held_bytes_ > options_.held_bytes_max) {
+    if (store_failed_ || undelivered_.size() > options_.undelivered_max || held_->bytes > options_.held_bytes_max ||
+        of_host.held->bytes > options_.host_held_bytes_max || of_host.held->samples > options_.host_held_samples_max) {
       ++status_.discarded;
       return;
     }
@@ -137,19 +147,30 @@ void Ingest::take(const wire::FromPeer& message) {
   const bool had_news = intake_.has_news();
   const auto outcome = intake_.take(message.user, message.routing_id, message.bytes(), clock_.now());
   if (!had_news && intake_.has_news()) batch_began_ = std::chrono::steady_clock::now();
-  if (!outcome) {
-    std::lock_guard lock(mutex_);
-    ++status_.refused;
-    if (refusals_.is_due(message.user.value + outcome.error().message)) {
-      log::warning("telemetry of {} refused: {}", message.user.value, outcome.error().message);
-    }
-    return;
-  }
+  if (!outcome) return refuse(message.user, outcome.error());
   if (*outcome == Intake::Outcome::kStored) {
     batch_bytes_ += message.bytes().size();
-    if (const auto& sample = intake_.samples().back()) batch_held_bytes_ += memory_of(*sample);
+    Taken& taken = batch_.emplace_back();
+    if (const auto& sample = intake_.samples().back()) {
+      if (of_host.catalog.lock() != sample->catalog) taken.catalog_bytes = wire::memory_of(*sample->catalog);
+      of_host.catalog = sample->catalog;
+      const std::size_t bytes = memory_of(*sample) + taken.catalog_bytes;
+      taken.held = hold(held_, of_host.held, bytes);
+      batch_held_bytes_ += bytes;
+    }
   }
   report(*outcome);
+}
+
+void Ingest::refuse(const HostId& host, const Error& error) {
+  if (refusals_.is_due(host.value + error.message)) {
+    log::warning("telemetry of {} refused: {}", host.value, error.message);
+  }
+  std::lock_guard lock(mutex_);
+  ++status_.refused;
+  if (error.code != ErrorCode::kFailedPrecondition) return;
+  ++status_.over_limit;
+  status_.over_limit_last = host.value + ": " + error.message;
 }
 
 void Ingest::report(const Intake::Outcome& outcome) {
@@ -175,9 +196,8 @@ void Ingest::store_batch() {
     for (std::size_t i = 0; i < messages.size(); ++i) {
       auto& sample = intake_.samples()[i];
       if (!sample) continue;
-      const std::size_t bytes = memory_of(*sample);
-      undelivered_.push_back(
-          {messages[i].lsn, messages[i].received, messages[i].host, std::move(*sample), hold(held_bytes_, bytes)});
+      undelivered_.push_back({messages[i].lsn, messages[i].received, messages[i].host, std::move(*sample),
+                              batch_[i].catalog_bytes, std::move(batch_[i].held)});
       ++frames;
     }
     if (!messages.empty()) ++status_.batches;
@@ -189,6 +209,7 @@ void Ingest::store_batch() {
   store_failed_ = false;
   batch_bytes_ = 0;
   batch_held_bytes_ = 0;
+  batch_.clear();
   deliver();
   for (const Intake::Answer& answer : intake_.committed()) {
     // An agent that is gone or slow begins its stream anew and is answered then.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,10 +31,11 @@ struct Ingested {
   Timestamp received;  ///< controller's clock
   HostId host;
   Sample sample;
+  std::size_t catalog_bytes = 0;    ///< memory of its catalog, if it is the first of its host with this one
   std::shared_ptr<void> held = {};  ///< while it is there, the sample counts as waiting (IngestOptions::held_bytes_max)
 };
 
-/// Bytes of an Ingested with this sample, its catalog aside, which others share.
+/// Bytes of an Ingested with this sample, its catalog aside, which others share: Ingested::catalog_bytes.
 std::size_t memory_of(const Sample& sample);
 
 struct IngestOptions {
@@ -47,18 +49,23 @@ struct IngestOptions {
   std::size_t undelivered_max = 4096;
   /// Likewise, memory of samples that no pipeline has taken yet: one is up to seventy times what was sent.
   std::size_t held_bytes_max = 512u << 20;
+  /// Of one host, so that it cannot take the room of all others.
+  std::size_t host_held_bytes_max = 128u << 20;
+  std::size_t host_held_samples_max = 16'384;
   wire::SocketOptions socket;
 };
 
 struct IngestStatus {
-  std::uint64_t messages = 0;   ///< received
-  std::uint64_t bytes = 0;      ///< received
-  std::uint64_t frames = 0;     ///< made durable
-  std::uint64_t catalogs = 0;   ///< made durable
-  std::uint64_t repeats = 0;    ///< passed over
-  std::uint64_t wanted = 0;     ///< not taken because something before them is missing; asked for again
-  std::uint64_t refused = 0;    ///< undecodable, or of a host that the key does not prove
-  std::uint64_t discarded = 0;  ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t messages = 0;    ///< received
+  std::uint64_t bytes = 0;       ///< received
+  std::uint64_t frames = 0;      ///< made durable
+  std::uint64_t catalogs = 0;    ///< made durable
+  std::uint64_t repeats = 0;     ///< passed over
+  std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
+  std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
+  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t over_limit = 0;  ///< of `refused`: the host has used more names than are taken of one
+  std::string over_limit_last;   ///< which host, and of what; empty: none
   std::uint64_t batches = 0;
   std::uint64_t store_errors = 0;
   std::uint64_t undelivered = 0;  ///< durable, waiting for room in the pipeline's queue
@@ -95,6 +102,7 @@ class Ingest {
   void take(const wire::FromPeer& message);
   void store_batch();
   void deliver();
+  void refuse(const HostId& host, const Error& error);
   void report(const Intake::Outcome& outcome);
 
   const IngestOptions options_;
@@ -121,8 +129,23 @@ class Ingest {
   IngestStatus status_;
   std::deque<Ingested> undelivered_;
 
-  /// Memory of the samples behind the batch. Shared with them: the last may go after this object.
-  const std::shared_ptr<std::atomic<std::size_t>> held_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
+  /// Samples that no pipeline has taken, of all hosts or one. Shared with them: the last may go after this object.
+  struct Held {
+    std::atomic<std::size_t> bytes = 0;
+    std::atomic<std::size_t> samples = 0;
+  };
+  struct HostHeld {
+    std::shared_ptr<Held> held = std::make_shared<Held>();
+    std::weak_ptr<const Catalog> catalog;  // of its last sample
+  };
+  static std::shared_ptr<void> hold(std::shared_ptr<Held> all, std::shared_ptr<Held> of_host, std::size_t bytes);
+  const std::shared_ptr<Held> held_ = std::make_shared<Held>();
+  std::map<HostId, HostHeld> held_by_host_;  // thread ingest
+  struct Taken {
+    std::size_t catalog_bytes = 0;
+    std::shared_ptr<void> held;
+  };
+  std::vector<Taken> batch_;  // likewise; beside each of the batch's samples
 
   std::thread thread_;
 };

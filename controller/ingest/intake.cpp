@@ -1,6 +1,9 @@
 #include "controller/ingest/intake.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <set>
 
 #include "common/wire/socket.h"
 
@@ -39,7 +42,8 @@ Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Cat
   const auto known = host.decoder.knows(catalog);
   if (!known) return known.error();
   if (*known) return Outcome::kRepeat;
-  if (const auto boot = boot_of(user, host, boot_id); !boot) return boot.error();
+  if (const auto boot = boot_of(user, host, boot_id, now); !boot) return boot.error();
+  if (const Status used = use_names(host, catalog, now); !used) return used.error();
   if (auto added = host.decoder.add(std::move(catalog)); !added) return added.error();
   messages_.push_back({.received = now,
                        .host = user,
@@ -53,7 +57,7 @@ Result<Intake::Outcome> Intake::take_catalog(const HostId& user, Host& host, Cat
 
 Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const std::string& link,
                                            const wire::EncodedFrame& frame, std::string_view bytes, Timestamp now) {
-  const auto found = boot_of(user, host, frame.boot_id);
+  const auto found = boot_of(user, host, frame.boot_id, now);
   if (!found) return found.error();
   Boot& boot = **found;
   const bool is_repeat = frame.sequence <= boot.taken_sequence;
@@ -71,6 +75,10 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     const bool lacks_catalog = sample.error().code == ErrorCode::kNotFound;
     return ask(user, host, link, frame.boot_id, lacks_catalog ? wire::Ack::Want::kCatalog : wire::Ack::Want::kKeyframe,
                now);
+  }
+  if (sample->catalog != host.in_use) {
+    if (const Status used = use_names(host, *sample->catalog, now); !used) return used.error();
+    host.in_use = sample->catalog;
   }
   boot.taken_sequence = frame.sequence;
   host.ask_interval = {};
@@ -113,18 +121,43 @@ std::vector<Intake::Answer> Intake::committed() {
   for (auto& [key, due] : answers_) {
     const auto& [host, boot_id] = key;
     // Without it the agent sends again what it holds, and is answered then.
-    if (const auto boot = boot_of(host, hosts_[host], boot_id)) {
-      answers.push_back({due.link, {boot_id, (*boot)->durable_sequence, due.want}});
+    const auto boot = hosts_[host].boots.find(boot_id);
+    if (boot != hosts_[host].boots.end()) {
+      answers.push_back({due.link, {boot_id, boot->second.durable_sequence, due.want}});
     }
   }
   answers_.clear();
   return answers;
 }
 
-Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id) {
+namespace {
+
+std::set<VmId> vms_of(const Catalog& catalog) {
+  std::set<VmId> vms;
+  for (const Entity& entity : catalog.entities) {
+    if (entity.kind == EntityKind::kVm) vms.emplace(entity.uuid);
+  }
+  return vms;
+}
+
+}  // namespace
+
+/// What the last frame's catalog lists has been in use until now.
+Status Intake::use_names(Host& host, const Catalog& catalog, Timestamp now) {
+  if (host.in_use != nullptr) (void)host.vms.use(vms_of(*host.in_use), now);
+  if (host.vms.use(vms_of(catalog), now)) return {};
+  return Error{ErrorCode::kFailedPrecondition,
+               fmt::format("it has listed {} different VMs within a day, and no more are taken", host.vms.size())};
+}
+
+Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now) {
   if (const auto known = state.boots.find(boot_id); known != state.boots.end()) return &known->second;
   const auto durable = last_sequence_(host, boot_id);
   if (!durable) return durable.error();
+  if (!*durable && !state.new_boots.use({boot_id}, now)) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 fmt::format("its agent has begun {} times within an hour, and no more are taken", kBootsPerHourMax)};
+  }
   if (state.boot_order.size() >= kBootsPerHostMax) {
     state.boots.erase(state.boot_order.front());
     state.boot_order.pop_front();

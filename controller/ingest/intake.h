@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "common/telemetry.h"
 #include "common/wire/telemetry_codec.h"
+#include "controller/ingest/recent_names.h"
 #include "controller/store/store.h"
 
 namespace proteus::ingest {
@@ -29,10 +30,18 @@ class Intake {
   using LastSequence = std::function<Result<std::optional<std::uint64_t>>(const HostId&, std::uint64_t boot_id)>;
   explicit Intake(LastSequence last_sequence) : last_sequence_(std::move(last_sequence)) {}
 
+  /// Different VMs that one host may list within a day. Whatever is kept of VMs is bounded by it: a host with 1,000 VMs
+  /// on which 200 begin each hour lists 5,800.
+  static constexpr std::size_t kVmsPerDayMax = 8192;
+  /// Boots of one host's agent within an hour: of one that ends at once and is started again every two seconds there
+  /// are 1,800.
+  static constexpr std::size_t kBootsPerHourMax = 2048;
+
   enum class Outcome { kStored, kRepeat, kWanted };
 
   /// user: the host behind the connection's key; link: where its answer goes.
-  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), those of last_sequence (without it a
+  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), kFailedPrecondition (the host has
+  /// used more names than are remembered of a host; later there is room again), those of last_sequence (without it a
   /// repeat would be taken for news); the message is refused.
   Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
 
@@ -59,6 +68,9 @@ class Intake {
     Timestamp heard_at{};
     std::map<std::uint64_t, Boot> boots;
     std::deque<std::uint64_t> boot_order;
+    RecentNames<VmId> vms{kVmsPerDayMax, std::chrono::hours(24)};
+    RecentNames<std::uint64_t> new_boots{kBootsPerHourMax, std::chrono::hours(1)};
+    std::shared_ptr<const Catalog> in_use;  // of the last frame
     Timestamp asked_at{};
     Nanoseconds ask_interval{};  // doubles while asking brings nothing new
   };
@@ -67,7 +79,8 @@ class Intake {
     wire::Ack::Want want = wire::Ack::Want::kNothing;
   };
 
-  Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id);
+  Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now);
+  static Status use_names(Host& host, const Catalog& catalog, Timestamp now);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);
   Result<Outcome> take_frame(const HostId& user, Host& host, const std::string& link, const wire::EncodedFrame& frame,
                              std::string_view bytes, Timestamp now);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/publish/publisher.h"
+#include "common/wire/catalog_check.h"
 #include "tests/common/wire/eventually.h"
 #include "tests/common/wire/telemetry_samples.h"
 #include "tests/controller/ingest/loopback.h"
@@ -214,6 +215,70 @@ TEST_F(Telemetry, SamplesThatWaitHaveALimitInMemoryToo) {
       ingested_.push(std::move(*item));
     }
     return ingested_.size() == 300;
+  }));
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+  ingest_.reset();  // before its queue
+}
+
+TEST_F(Telemetry, OneHostDoesNotTakeTheRoomOfAllOthers) {
+  IngestOptions options;
+  options.endpoint = endpoint_;
+  options.keys = loopback_.server_keys;
+  options.batch_window = 1ms;
+  options.host_held_bytes_max = 20 * 9 * catalog_->series.size();
+  options.socket = loopback_.socket;
+  const wire::KeyPair others = wire::generate_key_pair().value();
+  loopback_.admit("h1 " + loopback_.agent_keys.public_key + "\nh2 " + others.public_key + "\n");
+  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
+  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
+  endpoint_ = ingest_->endpoint();
+  start_publisher();
+  produce(1, 300);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  const std::size_t of_h1 = wide.size();
+  EXPECT_LE(of_h1, 21u);
+  // Another host has room.
+  auto link =
+      wire::make_dealer(loopback_.context, endpoint_, others, loopback_.server_keys.public_key, loopback_.socket);
+  ASSERT_TRUE(link);
+  std::vector<std::string> messages;
+  wire::FrameEncoder encoder;
+  const auto catalog = make_catalog("h2", 1, 1, 2);
+  for (std::uint64_t sequence = 1; sequence <= 10; ++sequence) {
+    encoder.encode(make_sample(catalog, sequence, random_), messages);
+  }
+  for (const std::string& message : messages) {
+    ASSERT_TRUE(eventually([&] { return wire::send(*link, message).has_value(); }));
+  }
+  ASSERT_TRUE(eventually([&] { return wide.size() >= of_h1 + 10; }));
+  publisher_.reset();
+  ingest_.reset();  // before its queue
+}
+
+TEST_F(Telemetry, CatalogsCountToWhatWaits) {
+  IngestOptions options;
+  options.endpoint = endpoint_;
+  options.keys = loopback_.server_keys;
+  options.batch_window = 1ms;
+  options.host_held_bytes_max = 20 * wire::memory_of(*catalog_);
+  options.socket = loopback_.socket;
+  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
+  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
+  endpoint_ = ingest_->endpoint();
+  start_publisher();
+  for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
+    catalog_ = make_catalog("h1", 100, static_cast<std::uint32_t>(sequence), 2);
+    produce(sequence, sequence);
+  }
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  EXPECT_LE(wide.size(), 21u);
+  ASSERT_TRUE(eventually([&] {
+    while (auto item = wide.try_pop()) {
+      item->held.reset();
+      ingested_.push(std::move(*item));
+    }
+    return ingested_.size() == 200;
   }));
   ASSERT_TRUE(all_acknowledged());
   expect_complete();

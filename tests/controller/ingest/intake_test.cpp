@@ -1,5 +1,6 @@
 #include "controller/ingest/intake.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "tests/common/wire/telemetry_samples.h"
@@ -246,6 +247,88 @@ TEST_F(IntakeTest, WhatIsStoredReplays) {
     if (*sample) sequences.push_back((*sample)->frame.sequence);
   }
   EXPECT_EQ(sequences, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+}
+
+/// A host's catalog of VMs from `first` on, with one series.
+std::shared_ptr<const Catalog> catalog_of_vms(std::uint64_t boot_id, std::uint32_t version, int first, int count) {
+  auto catalog = std::make_shared<Catalog>();
+  catalog->host = kHost;
+  catalog->boot_id = boot_id;
+  catalog->version = version;
+  catalog->entities.push_back({EntityKind::kHost, kNoParent, "h1", "", {}});
+  for (int i = first; i < first + count; ++i) {
+    catalog->entities.push_back(
+        {EntityKind::kVm, kNoParent, fmt::format("vm{}", i), fmt::format("0f0e7a52-93b1-4c7c-8a55-{:012}", i), {}});
+  }
+  catalog->series.push_back({1, Kpi::kEmulatorTimeNs, 0});
+  return catalog;
+}
+
+TEST_F(IntakeTest, NoMoreDifferentVmsAreTakenOfAHostInADayThanAnHonestOneHas) {
+  std::uint64_t sequence = 0;
+  std::uint32_t version = 0;
+  const auto list = [&](int first, int count) {
+    catalog_ = catalog_of_vms(5, ++version, first, count);
+    ++sequence;
+    const auto messages = frames(sequence, sequence);
+    const auto taken = take(messages.at(0));
+    if (!taken) return taken;
+    return take(messages.at(1));
+  };
+  for (int thousand = 0; thousand < 8; ++thousand) {
+    ASSERT_EQ(list(1000 * thousand, 1000).value(), Outcome::kStored) << thousand;
+    now_ += std::chrono::minutes(1);
+  }
+  commit();
+  const std::size_t stored = store_.raw().size();
+  for (int thousand = 8; thousand < 20; ++thousand) {
+    const auto taken = list(1000 * thousand, 1000);
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code, ErrorCode::kFailedPrecondition);
+    EXPECT_NE(taken.error().message.find("8000 different VMs"), std::string::npos) << taken.error().message;
+  }
+  EXPECT_TRUE(intake_.messages().empty()) << "nothing of it is stored";
+  EXPECT_EQ(store_.raw().size(), stored);
+  encoder_.begin_stream();
+  EXPECT_EQ(list(7000, 1000).value(), Outcome::kStored) << "those that are known are welcome";
+  // A day later those that were listed all the time are known still, the others have made room.
+  now_ += std::chrono::hours(24);
+  encoder_.begin_stream();
+  catalog_ = catalog_of_vms(5, version, 7000, 1000);
+  take_all(frames(sequence + 1, sequence + 1));
+  ++sequence;
+  EXPECT_EQ(list(20'000, 4000).value(), Outcome::kStored);
+  EXPECT_EQ(list(30'000, 3000).value(), Outcome::kStored);
+  EXPECT_FALSE(list(40'000, 1000)) << "7,000, and the 1,000 that were listed until a moment ago";
+}
+
+TEST_F(IntakeTest, AHostOfManyVmsThatComeAndGoIsTakenForYears) {
+  std::uint64_t sequence = 0;
+  // 1,000 VMs, of which 200 are others each hour.
+  for (int hour = 0; hour < 100; ++hour) {
+    catalog_ = catalog_of_vms(5, static_cast<std::uint32_t>(hour + 1), 200 * hour, 1000);
+    ++sequence;
+    take_all(frames(sequence, sequence));
+    commit();
+    now_ += std::chrono::minutes(9);  // it is never silent
+    for (int i = 0; i < 6; ++i, now_ += std::chrono::minutes(8) + std::chrono::seconds(30)) {
+      ++sequence;
+      take_all(frames(sequence, sequence));
+    }
+  }
+}
+
+TEST_F(IntakeTest, AnAgentBeginsOnlySoOftenInAnHour) {
+  const auto begin = [&](std::uint64_t boot_id) { return take(wire::encode(*catalog_of_vms(boot_id, 1, 0, 1))); };
+  // It ends at once, and is started again every two seconds.
+  std::uint64_t boot_id = 1000;
+  for (int i = 0; i < 3000; ++i, now_ += std::chrono::seconds(2)) ASSERT_TRUE(begin(++boot_id)) << i;
+  int taken = 0;
+  for (int i = 0; i < 3000; ++i) taken += begin(++boot_id) ? 1 : 0;
+  EXPECT_LT(taken, 300);
+  EXPECT_EQ(begin(++boot_id).error().code, ErrorCode::kFailedPrecondition);
+  now_ += std::chrono::hours(1);
+  EXPECT_TRUE(begin(++boot_id));
 }
 
 }  // namespace
