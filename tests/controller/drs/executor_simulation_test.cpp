@@ -141,7 +141,8 @@ class Simulation {
           agents_.at(packet.host).on_command(*packet.command, now_);
         }
       } else if (executor_ && !cut_until_.contains(packet.host)) {
-        put_out(executor_->on_update(*packet.update, now_));
+        // As the controller does it: what is not awaited is not journalled, and must not be missed.
+        if (executor_->awaits(*packet.update, now_)) put_out(executor_->on_update(*packet.update, now_));
       }
     }
   }
