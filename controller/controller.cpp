@@ -179,10 +179,7 @@ void Controller::take_samples() {
   while (std::optional<ingest::Ingested> item = queues_.samples.try_pop()) {
     pipeline_->on_sample(item->sample, item->received);
     item->held.reset();  // what is kept has a limit of its own
-    if (keeping_samples_) {
-      kept_samples_.push_back(*item);
-      kept_samples_bytes_ += ingest::memory_of(item->sample);
-    }
+    if (keeping_samples_) keep(*item);
     frames_through_lsn_ = std::max(frames_through_lsn_, item->lsn);
     last_reported_[item->host] = item->received;
     reported_since_cycle_[item->host] = item->received;
@@ -370,6 +367,8 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
             [](const drs::ActionRecord& a, const drs::ActionRecord& b) { return a.action.id < b.action.id; });
   made->run_queue_latency = pipeline_->view().run_queue_latency();
   if (pipeline_->learning() != nullptr) made->learning = pipeline_->learning()->report();
+  made->renewal_problem = renewal_problem_;
+  made->kept_samples_bytes = kept_samples_bytes_;
   made->words_passed_over_count = words_passed_over_count_;
   made->forecasts_behind = pipeline_->forecasts_behind();
   made->forecasts_shed_count = shed_before_ + pipeline_->view().forecasts().shed_count();

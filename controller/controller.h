@@ -45,6 +45,9 @@ struct ControllerOptions {
   /// How long the store keeps telemetry: a run older than a quarter of that is renewed, so that there is always a
   /// beginning of which all is kept. Less than six steps of the forecasts: runs are not renewed.
   Nanoseconds raw_retention{};
+  /// Memory of the samples that are kept while the next run catches up; a renewal that needs more is given up, and
+  /// tried again later.
+  std::size_t kept_samples_bytes_max = std::size_t{2} << 30;
 };
 
 /// Feeds the pipeline from the queues and the clock, journals what it takes in and puts out, and sends its commands.
@@ -116,6 +119,7 @@ class Controller final : public api::Backend {
   bool calm(Timestamp now) const;
   void take_over(Renewal::Made made, Timestamp now);
   void end_renewal();
+  void keep(const ingest::Ingested& item);
   /// The pipeline for a thread other than its own: its forecasts are any thread's.
   std::shared_ptr<const Pipeline> any_pipeline() const;
   /// The input and what it caused, in one synced write, then the commands. What cannot be written waits, in order, and
@@ -147,10 +151,12 @@ class Controller final : public api::Backend {
   std::vector<store::SignalInput> renewal_signals_;  // taken in since
   bool renewal_over_ = false;                        // nothing more is wanted of it; its thread is about to end
   bool keeping_samples_ = false;
+  bool kept_samples_full_ = false;  // there were more than are kept: none are left
   std::size_t kept_samples_bytes_ = 0;
   std::deque<ingest::Ingested> kept_samples_;   // taken in, and perhaps not by the renewal
   std::optional<Timestamp> renewal_failed_;     // the last, and when
   int renewals_failed_count_ = 0;               // in a row
+  std::string renewal_problem_;                 // of the last, if it has failed
   std::deque<drs::ActionRecord> ended_before_;  // by runs of this process, the newest last; for people
   std::uint64_t shed_before_ = 0;               // likewise counted
   std::uint64_t last_journal_lsn_ = 0;

@@ -21,8 +21,11 @@ constexpr int kAttemptsApartMost = 4;
 constexpr Nanoseconds kClockStepMax = std::chrono::minutes(1);
 // More samples are not kept for a renewal that does not get on.
 constexpr std::size_t kKeptSamplesMax = 100'000;
-constexpr std::size_t kKeptBytesMax = std::size_t{2} << 30;
 constexpr std::size_t kEndedKept = 200;
+
+std::size_t memory_kept(const ingest::Ingested& item) {
+  return ingest::memory_of(item.sample) + item.catalog_bytes;
+}
 
 }  // namespace
 
@@ -68,7 +71,8 @@ bool Controller::calm(Timestamp now) const {
 void Controller::follow_renewal(Timestamp now) {
   if (!renewal_) return;
   const auto give_up = [&](const std::string& why) {
-    log::warning("the run is not renewed yet: {}", why);
+    log::warning("the run is not renewed yet: {}; it goes on as it is, and that is tried again later", why);
+    renewal_problem_ = why;
     renewal_failed_ = now;
     renewals_failed_count_ = std::min(renewals_failed_count_ + 1, kAttemptsApart);
     end_renewal();
@@ -91,11 +95,11 @@ void Controller::follow_renewal(Timestamp now) {
   }
   const std::uint64_t through = renewal_->through_lsn();
   while (!kept_samples_.empty() && kept_samples_.front().lsn <= through) {
-    kept_samples_bytes_ -= ingest::memory_of(kept_samples_.front().sample);
+    kept_samples_bytes_ -= memory_kept(kept_samples_.front());
     kept_samples_.pop_front();
   }
-  if (kept_samples_.size() > kKeptSamplesMax || kept_samples_bytes_ > kKeptBytesMax)
-    return give_up("it does not catch up with telemetry");
+  if (kept_samples_full_)
+    return give_up("it does not catch up with telemetry, and what comes meanwhile is too much to be kept");
   if (journal_failing_ || !renewal_->ready()) return;
   // An action that is under way would have to be asked about; there is no hurry, but an end to waiting.
   if (!renewal_ready_) renewal_ready_ = now;
@@ -155,6 +159,7 @@ void Controller::take_over(Renewal::Made made, Timestamp now) {
   started_ = std::move(started);
   run_begun_ = now;
   renewal_failed_.reset();
+  renewal_problem_.clear();
   renewals_failed_count_ = 0;
   std::shared_ptr<Pipeline> former = std::move(made.pipeline);
   {
@@ -179,7 +184,19 @@ void Controller::end_renewal() {
   renewal_signals_.clear();
   kept_samples_.clear();
   kept_samples_bytes_ = 0;
+  kept_samples_full_ = false;
   keeping_samples_ = false;
+}
+
+/// One that is not kept would be missing: then all of them are of no use.
+void Controller::keep(const ingest::Ingested& item) {
+  if (kept_samples_full_) return;
+  kept_samples_bytes_ += memory_kept(item);
+  kept_samples_.push_back(item);
+  kept_samples_full_ = kept_samples_.size() > kKeptSamplesMax || kept_samples_bytes_ > options_.kept_samples_bytes_max;
+  if (!kept_samples_full_) return;
+  kept_samples_.clear();
+  kept_samples_bytes_ = 0;
 }
 
 }  // namespace proteus::controller

@@ -25,7 +25,9 @@ struct Snapshot {
   std::string version;
   Term term = 0;
   Timestamp started_at;
-  Timestamp run_begun_at;  ///< then, or when the run was renewed last; recordings begin there
+  Timestamp run_begun_at;                ///< then, or when the run was renewed last; recordings begin there
+  std::string renewal_problem;           ///< why the last attempt to renew the run failed; empty: it did not
+  std::uint64_t kept_samples_bytes = 0;  ///< memory of the samples that are kept for a renewal under way
   Timestamp cycle_time;
   std::uint64_t cycle = 0;
   Nanoseconds cycle_duration{};

@@ -53,6 +53,7 @@ Json status_json(const Snapshot& snapshot) {
       {"term", snapshot.term},
       {"started_at", to_rfc3339(snapshot.started_at)},
       {"run_begun_at", to_rfc3339(snapshot.run_begun_at)},
+      {"renewal", {{"problem", snapshot.renewal_problem}, {"kept_bytes", snapshot.kept_samples_bytes}}},
       {"paused", snapshot.paused},
       {"policy", snapshot.policy},
       {"automation", ham::to_string(snapshot.automation)},

@@ -109,6 +109,7 @@ class RenewalTest : public ControllerTest {
     options.raw_retention = retention_;
     options.gather = gather_;
     options.pipeline.view.forget_after = forget_after_;
+    options.kept_samples_bytes_max = kept_samples_bytes_max_;
     return options;
   }
   std::size_t runs() { return journalled<store::Started>().size(); }
@@ -161,6 +162,7 @@ class RenewalTest : public ControllerTest {
   Nanoseconds retention_ = seconds(200);
   Nanoseconds gather_ = std::chrono::milliseconds(250);
   Nanoseconds forget_after_ = ViewOptions().forget_after;
+  std::size_t kept_samples_bytes_max_ = ControllerOptions().kept_samples_bytes_max;
   std::string policy_ = "automation = \"automatic\"\n";
 };
 
@@ -431,6 +433,41 @@ TEST_F(RenewalTest, AnActionThatNobodyAnswersHoldsARenewalUpForAWhileOnly) {
       });
   expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
   expect_recording_exact(clock_.now());
+}
+
+TEST_F(RenewalTest, ThatDoesNotCatchUpIsGivenUpBeforeItTakesTooMuchMemoryAndTriedAgain) {
+  kept_samples_bytes_max_ = 20'000;
+  std::optional<Timestamp> begun;
+  std::uint64_t kept_most = 0;
+  bool given_up = false;
+  int after = 0;
+  run_until(
+      20'000,
+      [&](Controller& controller) {
+        const auto snapshot = controller.snapshot();
+        if (!begun) begun = snapshot->run_begun_at;
+        kept_most = std::max(kept_most, snapshot->kept_samples_bytes);
+        // From when on samples are kept the disk gives back nothing.
+        if (snapshot->kept_samples_bytes > 0 && !given_up) store_->stuck = true;
+        if (!snapshot->renewal_problem.empty() && !given_up) {
+          given_up = true;
+          EXPECT_NE(snapshot->renewal_problem.find("does not catch up"), std::string::npos);
+          EXPECT_EQ(snapshot->kept_samples_bytes, 0u) << "nothing is kept any more";
+          EXPECT_EQ(snapshot->run_begun_at, *begun);
+          store_->stuck = false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return renewed_since(controller, *begun) && ++after > 20;
+      },
+      [&](Controller& controller) {
+        store_->stuck = false;
+        EXPECT_TRUE(given_up);
+        EXPECT_TRUE(renewed_since(controller, *begun)) << "it is tried again";
+        EXPECT_EQ(controller.snapshot()->renewal_problem, "");
+      });
+  EXPECT_GT(kept_most, 10'000u);
+  EXPECT_LE(kept_most, kept_samples_bytes_max_);
+  expect_replayed_byte_for_byte(static_cast<std::size_t>(second_));
 }
 
 }  // namespace

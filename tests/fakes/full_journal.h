@@ -1,9 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -11,12 +13,14 @@
 
 namespace proteus::fakes {
 
-/// A store whose disk has no room for the journal while `full` is set; else as the one that it stands before.
+/// A store whose disk has no room for the journal while `full` is set, and gives back nothing while `stuck` is; else as
+/// the one that it stands before.
 class FullJournal final : public store::Store {
  public:
   explicit FullJournal(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
 
   std::atomic<bool> full = false;
+  std::atomic<bool> stuck = false;  ///< scan_lsn() waits until it is not
 
   Status append(std::vector<store::RawMessage>& messages) override { return store_->append(messages); }
   Status append(std::vector<store::JournalEntry>& entries) override {
@@ -30,6 +34,7 @@ class FullJournal final : public store::Store {
     return store_->scan(from, to, visitor);
   }
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override {
+    while (stuck) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return store_->scan_lsn(from_lsn, to_lsn, visitor);
   }
   Result<std::vector<store::JournalEntry>> journal_tail(std::size_t limit) const override {
