@@ -378,6 +378,9 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
     made->repeats_count = status.repeats;
     made->refused_count = status.refused;
     made->refused_keys_count = surroundings_->refused_keys_count();
+    if (surroundings_->surplus_connections_count) {
+      made->surplus_connections_count = surroundings_->surplus_connections_count();
+    }
     made->over_limit_count = status.over_limit;
     made->over_limit_last = status.over_limit_last;
     made->ingest_problem = status.store_error;

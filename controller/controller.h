@@ -72,6 +72,7 @@ class Controller final : public api::Backend {
     ingest::CommandLink& link;
     std::function<ingest::IngestStatus()> ingest_status;
     std::function<std::uint64_t()> refused_keys_count;
+    std::function<std::uint64_t()> surplus_connections_count = {};
   };
   /// Until the queue of requests is closed.
   void run(const Surroundings& surroundings);

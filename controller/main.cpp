@@ -173,7 +173,7 @@ int run(const std::string& config_file) {
   if (!link) return fail(kExitFailed, link.error().message);
 
   const Controller::Surroundings surroundings{**link, [&] { return (*ingest)->status(); },
-                                              [&] { return zap.refused_count(); }};
+                                              [&] { return zap.refused_count(); }, [&] { return zap.surplus_count(); }};
   std::thread pipeline([&] {
     pthread_setname_np(pthread_self(), "pipeline");
     (*controller)->run(surroundings);

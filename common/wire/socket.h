@@ -17,8 +17,13 @@
 /// A socket belongs to the thread that made it.
 namespace proteus::wire {
 
-constexpr std::int64_t kTelemetryMessageBytesMax = 32 << 20;
-constexpr std::int64_t kCommandMessageBytesMax = 256 << 10;
+/// The largest catalog has 65,536 entities of 100 bytes and 1,048,576 series of 8, with 1 MiB of VMs' labels; the
+/// largest frame 1,048,576 values of 10 bytes at most and a mask.
+constexpr std::int64_t kTelemetryMessageBytesMax = 16 << 20;
+/// Texts of an update and of a command have 8 KiB at most.
+constexpr std::int64_t kCommandMessageBytesMax = 32 << 10;
+/// What one connection can have waiting at a controller is this many of the largest messages.
+constexpr int kTelemetryReceiveHighWaterMark = 16;
 
 struct SocketOptions {
   int send_high_water_mark = 256;                              ///< messages per peer

@@ -20,6 +20,9 @@ constexpr DecodeLimits kAckLimits{.bytes_max = 1024, .nesting_max = 3};
 constexpr std::size_t kBootsPerHostMax = 4;
 constexpr std::size_t kCatalogsPerBootMax = 4;
 constexpr int kVarintBytesMax = 10;
+/// Of all labels of a catalog that VMs' owners have chosen, as they lie in the message.
+constexpr std::size_t kOwnersLabelBytesMax = 1u << 20;
+constexpr std::size_t kLabelOverheadBytes = 32;
 /// Year 2200: later stamps are a broken clock, and room is left to add durations.
 constexpr std::int64_t kTimeNsMax = 7'258'118'400'000'000'000;
 
@@ -89,13 +92,19 @@ bool take_varint(const char*& at, const char* end, std::uint64_t& value) {
 
 /// The labels as a controller takes them. A VM's owner chooses the names and the number of its groups, and is not to
 /// keep the telemetry of a whole host from being told: those that do not fit are left out.
-std::map<std::string, std::string> told_labels(const std::map<std::string, std::string>& labels) {
+/// owners_bytes: what is left for those of the catalog's VMs together.
+std::map<std::string, std::string> told_labels(const std::map<std::string, std::string>& labels,
+                                               std::size_t& owners_bytes) {
   std::map<std::string, std::string> told;
   for (const bool of_owner : {false, true}) {
     for (const auto& [key, value] : labels) {
       if (key.starts_with("group.") != of_owner) continue;
       if (of_owner && told.size() >= kLabelsPerEntityMax) return told;
-      told.emplace(clean_text(key, kLabelKeyBytesMax), clean_text(value, kLabelValueBytesMax));
+      std::pair label(clean_text(key, kLabelKeyBytesMax), clean_text(value, kLabelValueBytesMax));
+      const std::size_t bytes = label.first.size() + label.second.size() + kLabelOverheadBytes;
+      if (of_owner && bytes > owners_bytes) return told;
+      if (of_owner) owners_bytes -= bytes;
+      told.insert(std::move(label));
     }
   }
   return told;
@@ -179,6 +188,7 @@ std::string encode(const Catalog& catalog) {
   set_text([&](auto text) { out.setHost(text); }, catalog.host.value);
   out.setBootId(catalog.boot_id);
   out.setVersion(catalog.version);
+  std::size_t owners_bytes = kOwnersLabelBytesMax;
   auto entities = out.initEntities(static_cast<unsigned>(catalog.entities.size()));
   for (unsigned i = 0; i < entities.size(); ++i) {
     const Entity& from = catalog.entities[i];
@@ -187,7 +197,7 @@ std::string encode(const Catalog& catalog) {
     to.setParent(from.parent);
     set_text([&](auto text) { to.setName(text); }, clean_text(from.name, kEntityNameBytesMax));
     set_text([&](auto text) { to.setUuid(text); }, from.uuid);
-    const auto told = told_labels(from.labels);
+    const auto told = told_labels(from.labels, owners_bytes);
     auto labels = to.initLabels(static_cast<unsigned>(told.size()));
     unsigned l = 0;
     for (const auto& [key, value] : told) {

@@ -28,8 +28,8 @@ std::string property(std::string_view name, std::string_view value) {
 
 }  // namespace
 
-ZapHandler::ZapHandler(zmq::context_t& context, AuthorizedKeys& keys)
-    : keys_(keys), socket_(context, zmq::socket_type::rep) {
+ZapHandler::ZapHandler(zmq::context_t& context, AuthorizedKeys& keys, std::size_t connections_per_key_max)
+    : keys_(keys), socket_(context, zmq::socket_type::rep), connections_(connections_per_key_max) {
   socket_.set(zmq::sockopt::linger, 0);
   socket_.bind("inproc://zeromq.zap.01");
   thread_ = std::thread([this] { run(); });
@@ -87,16 +87,32 @@ void ZapHandler::answer() {
                    refused_count_.load());
     }
   }
-  // 400 is the refusal of which libzmq tells the client; at 300 the client would hear nothing.
+  // 400 is the refusal of which libzmq tells the client; at 300 the client hears nothing, and tries again.
+  const bool has_room = !host || this->has_room(*host, key, request[3]);
+  const bool admitted = host && has_room;
   const std::array<std::string, 6> reply = {"1.0",
                                             request.size() > 1 ? request[1] : "",
-                                            host ? "200" : "400",
-                                            host ? "OK" : "key is not authorized",
-                                            host ? host->value : "",
-                                            host ? property("X-Key", key) : ""};
+                                            admitted   ? "200"
+                                            : has_room ? "400"
+                                                       : "300",
+                                            admitted   ? "OK"
+                                            : has_room ? "key is not authorized"
+                                                       : "too many connections",
+                                            admitted ? host->value : "",
+                                            admitted ? property("X-Key", key) : ""};
   for (std::size_t i = 0; i < reply.size(); ++i) {
     socket_.send(zmq::buffer(reply[i]), i + 1 < reply.size() ? zmq::send_flags::sndmore : zmq::send_flags::none);
   }
+}
+
+bool ZapHandler::has_room(const HostId& host, const std::string& key, const std::string& address) {
+  if (connections_.admit(key, address, std::chrono::steady_clock::now())) return true;
+  ++surplus_count_;
+  if (refused_keys_.is_due("surplus of " + key)) {
+    log::warning("refused one more connection of {} from {}: it has too many ({} refusals so far)", host.value, address,
+                 surplus_count_.load());
+  }
+  return false;
 }
 
 }  // namespace proteus::wire

@@ -41,11 +41,12 @@ struct Snapshot {
   std::optional<ham::learning::Report> learning;                ///< nullopt: it is off
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
-  std::uint64_t refused_count = 0;            ///< messages that did not decode or came from the wrong host
-  std::uint64_t refused_keys_count = 0;       ///< connections whose key is not authorised
-  std::uint64_t words_passed_over_count = 0;  ///< of agents, on commands: repeats, or of none that is open
-  std::uint64_t forecasts_behind = 0;         ///< rounds of forecasting under way or waiting
-  std::uint64_t forecasts_shed_count = 0;     ///< observations dropped since forecasting lagged too far
+  std::uint64_t refused_count = 0;              ///< messages that did not decode or came from the wrong host
+  std::uint64_t refused_keys_count = 0;         ///< connections whose key is not authorised
+  std::uint64_t words_passed_over_count = 0;    ///< of agents, on commands: repeats, or of none that is open
+  std::uint64_t forecasts_behind = 0;           ///< rounds of forecasting under way or waiting
+  std::uint64_t forecasts_shed_count = 0;       ///< observations dropped since forecasting lagged too far
+  std::uint64_t surplus_connections_count = 0;  ///< refused, of keys that had too many
   std::uint64_t over_limit_count = 0;  ///< of `refused_count`: the host has used more names than are taken of one
   std::string over_limit_last;         ///< which host, and of what; empty: none
   std::string ingest_problem;          ///< why telemetry is not accepted now; empty: it is

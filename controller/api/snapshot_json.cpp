@@ -69,6 +69,7 @@ Json status_json(const Snapshot& snapshot) {
         {"repeats", snapshot.repeats_count},
         {"refused", snapshot.refused_count},
         {"refused_keys", snapshot.refused_keys_count},
+        {"surplus_connections", snapshot.surplus_connections_count},
         {"over_limit", snapshot.over_limit_count},
         {"over_limit_last", snapshot.over_limit_last},
         {"problem", snapshot.ingest_problem}}},

@@ -93,6 +93,9 @@ std::string print_status(const Json& status) {
                       ingest.at("problem").get<std::string>().empty()
                           ? ""
                           : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  if (const auto surplus = ingest.value("surplus_connections", std::uint64_t{0}); surplus > 0) {
+    text += fmt::format("            {} connections refused of keys that have too many\n", surplus);
+  }
   if (ingest.value("over_limit", std::uint64_t{0}) > 0) {
     text += fmt::format("limits      {} messages refused, the last of {}\n",
                         ingest.at("over_limit").get<std::uint64_t>(), ingest.at("over_limit_last").get<std::string>());

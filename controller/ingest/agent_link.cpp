@@ -202,16 +202,10 @@ void AgentLink::set_state(Agent& agent, bool commandable, const std::string& rea
 }
 
 bool AgentLink::may_change(Agent& agent) const {
-  const auto now = std::chrono::steady_clock::now();
-  if (agent.changes_counted) {
-    const std::chrono::duration<double> passed = now - *agent.changes_counted;
-    agent.changes_left += passed / std::chrono::duration<double>(options_.change_interval);
+  if (!agent.changes) {
+    agent.changes.emplace(options_.changes_max, 1 / std::chrono::duration<double>(options_.change_interval).count());
   }
-  if (!agent.changes_counted || agent.changes_left > options_.changes_max) agent.changes_left = options_.changes_max;
-  agent.changes_counted = now;
-  if (agent.changes_left < 1) return false;
-  agent.changes_left -= 1;
-  return true;
+  return agent.changes->take(1, std::chrono::steady_clock::now());
 }
 
 /// False: there is no room.

@@ -23,6 +23,7 @@
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "common/wire/wakeup.h"
+#include "controller/ingest/allowance.h"
 #include "controller/store/journal.h"
 
 namespace proteus::ingest {
@@ -114,11 +115,10 @@ class AgentLink final : public CommandLink {
     std::string routing_id;
     std::chrono::steady_clock::time_point heard;
     AgentStatus status;
-    bool told = false;                                                     // whether its state was ever told
-    double changes_left = 0;                                               // that may be told
-    std::optional<std::chrono::steady_clock::time_point> changes_counted;  // when that was so; none: all are left
-    std::uint64_t boot_before{};                                           // the agent's before this one
-    std::optional<std::chrono::steady_clock::time_point> doubled;          // when both were last heard
+    bool told = false;                                             // whether its state was ever told
+    std::optional<Allowance> changes;                              // that may be told
+    std::uint64_t boot_before{};                                   // the agent's before this one
+    std::optional<std::chrono::steady_clock::time_point> doubled;  // when both were last heard
   };
 
   AgentLink(zmq::context_t& context, AgentLinkOptions options, zmq::socket_t router,

@@ -132,14 +132,17 @@ bool Ingest::batch_is_large() const {
 }
 
 void Ingest::take(const wire::FromPeer& message) {
-  HostHeld& of_host = held_by_host_[message.user];
+  HostHeld& of_host = held_of(message.user);
+  const bool too_fast =
+      !of_host.bytes.take(static_cast<double>(message.bytes().size()), std::chrono::steady_clock::now());
   {
     std::lock_guard lock(mutex_);
     ++status_.messages;
     status_.bytes += message.bytes().size();
     // The agents hold what they sent; the gap that is left makes the next frame be asked for from there.
-    if (store_failed_ || undelivered_.size() > options_.undelivered_max || held_->bytes > options_.held_bytes_max ||
-        of_host.held->bytes > options_.host_held_bytes_max || of_host.held->samples > options_.host_held_samples_max) {
+    if (too_fast || store_failed_ || undelivered_.size() > options_.undelivered_max ||
+        held_->bytes > options_.held_bytes_max || of_host.held->bytes > options_.host_held_bytes_max ||
+        of_host.held->samples > options_.host_held_samples_max) {
       ++status_.discarded;
       return;
     }
@@ -160,6 +163,13 @@ void Ingest::take(const wire::FromPeer& message) {
     }
   }
   report(*outcome);
+}
+
+Ingest::HostHeld& Ingest::held_of(const HostId& host) {
+  const auto known = held_by_host_.find(host);
+  if (known != held_by_host_.end()) return known->second;
+  const Allowance bytes(static_cast<double>(options_.host_burst_bytes), static_cast<double>(options_.host_bytes_per_s));
+  return held_by_host_.emplace(host, HostHeld{std::make_shared<Held>(), {}, bytes}).first->second;
 }
 
 void Ingest::refuse(const HostId& host, const Error& error) {

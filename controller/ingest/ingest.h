@@ -20,6 +20,7 @@
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "common/wire/wakeup.h"
+#include "controller/ingest/allowance.h"
 #include "controller/ingest/intake.h"
 #include "controller/store/store.h"
 
@@ -52,7 +53,11 @@ struct IngestOptions {
   /// Of one host, so that it cannot take the room of all others.
   std::size_t host_held_bytes_max = 128u << 20;
   std::size_t host_held_samples_max = 16'384;
-  wire::SocketOptions socket;
+  /// Of one host, received: as much at once, and so much in a second from then on; more is left to its agent. What
+  /// decoding takes goes with it. No agent that delivers what it has kept is as fast for long.
+  std::size_t host_burst_bytes = 128u << 20;
+  std::size_t host_bytes_per_s = 32u << 20;
+  wire::SocketOptions socket{.receive_high_water_mark = wire::kTelemetryReceiveHighWaterMark};
 };
 
 struct IngestStatus {
@@ -135,9 +140,11 @@ class Ingest {
     std::atomic<std::size_t> samples = 0;
   };
   struct HostHeld {
-    std::shared_ptr<Held> held = std::make_shared<Held>();
+    std::shared_ptr<Held> held;
     std::weak_ptr<const Catalog> catalog;  // of its last sample
+    Allowance bytes;                       // received
   };
+  HostHeld& held_of(const HostId& host);
   static std::shared_ptr<void> hold(std::shared_ptr<Held> all, std::shared_ptr<Held> of_host, std::size_t bytes);
   const std::shared_ptr<Held> held_ = std::make_shared<Held>();
   std::map<HostId, HostHeld> held_by_host_;  // thread ingest

@@ -184,5 +184,22 @@ TEST(Wakeup, AQueueWakesAPoll) {
   EXPECT_EQ(zmq::poll(&item, 1, 0ms), 0);
 }
 
+TEST_F(Sockets, AKeyThatOpensConnectionAfterConnectionIsStopped) {
+  std::vector<zmq::socket_t> dealers;
+  for (int i = 0; i < 50; ++i) {
+    dealers.push_back(make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_).value());
+  }
+  ASSERT_TRUE(eventually([&] { return zap_.surplus_count() > 10; }));
+  std::size_t connected = 0;
+  for (zmq::socket_t& one : dealers) connected += send(one, "hello") ? 1 : 0;
+  EXPECT_GT(connected, 0u);
+  EXPECT_LE(connected, kConnectionsPerKeyMax);
+  EXPECT_EQ(zap_.refused_count(), 0u) << "its key is good";
+  dealers.clear();
+  auto dealer = make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_).value();
+  ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); })) << "once the others are gone it is let in";
+  EXPECT_TRUE(receive_within_deadline(router_));
+}
+
 }  // namespace
 }  // namespace proteus::wire

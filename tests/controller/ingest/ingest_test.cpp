@@ -285,6 +285,24 @@ TEST_F(Telemetry, CatalogsCountToWhatWaits) {
   ingest_.reset();  // before its queue
 }
 
+TEST_F(Telemetry, AHostThatSendsFasterThanItMayLosesNothing) {
+  IngestOptions options;
+  options.endpoint = endpoint_;
+  options.keys = loopback_.server_keys;
+  options.batch_window = 1ms;
+  options.host_burst_bytes = 100'000;
+  options.host_bytes_per_s = 400'000;
+  options.socket = loopback_.socket;
+  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, ingested_));
+  endpoint_ = ingest_->endpoint();
+  start_publisher();
+  produce(1, 400);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  EXPECT_LT(ingest_->status().frames, 400u);
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
 TEST_F(Telemetry, AWrongKeyIsRefusedAndSeen) {
   start_ingest();
   start_publisher(wire::generate_key_pair().value());
