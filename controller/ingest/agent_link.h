@@ -23,7 +23,7 @@
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "common/wire/wakeup.h"
-#include "controller/ingest/allowance.h"
+#include "controller/ingest/token_bucket.h"
 #include "controller/store/journal.h"
 
 namespace proteus::ingest {
@@ -116,7 +116,7 @@ class AgentLink final : public CommandLink {
     std::chrono::steady_clock::time_point heard;
     AgentStatus status;
     bool told = false;                                             // whether its state was ever told
-    std::optional<Allowance> changes;                              // that may be told
+    std::optional<TokenBucket> changes;                            // that may be told
     std::uint64_t boot_before{};                                   // the agent's before this one
     std::optional<std::chrono::steady_clock::time_point> doubled;  // when both were last heard
   };

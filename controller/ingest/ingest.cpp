@@ -168,7 +168,7 @@ void Ingest::take(const wire::FromPeer& message) {
 Ingest::HostHeld& Ingest::held_of(const HostId& host) {
   const auto known = held_by_host_.find(host);
   if (known != held_by_host_.end()) return known->second;
-  const Allowance bytes(static_cast<double>(options_.host_burst_bytes), static_cast<double>(options_.host_bytes_per_s));
+  const TokenBucket bytes(static_cast<double>(options_.host_burst_bytes), static_cast<double>(options_.host_bytes_per_s));
   return held_by_host_.emplace(host, HostHeld{std::make_shared<Held>(), {}, bytes}).first->second;
 }
 

@@ -20,8 +20,8 @@
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "common/wire/wakeup.h"
-#include "controller/ingest/allowance.h"
 #include "controller/ingest/intake.h"
+#include "controller/ingest/token_bucket.h"
 #include "controller/store/store.h"
 
 namespace proteus::ingest {
@@ -142,7 +142,7 @@ class Ingest {
   struct HostHeld {
     std::shared_ptr<Held> held;
     std::weak_ptr<const Catalog> catalog;  // of its last sample
-    Allowance bytes;                       // received
+    TokenBucket bytes;                     // received
   };
   HostHeld& held_of(const HostId& host);
   static std::shared_ptr<void> hold(std::shared_ptr<Held> all, std::shared_ptr<Held> of_host, std::size_t bytes);

@@ -7,10 +7,10 @@
 namespace proteus::ingest {
 
 /// What one host may cause: so much at once, and so much in a second from then on. Thread: owned by one.
-class Allowance {
+class TokenBucket {
  public:
   using Moment = std::chrono::steady_clock::time_point;
-  Allowance(double most, double per_s) : most_(most), per_s_(per_s), left_(most) {}
+  TokenBucket(double most, double per_s) : most_(most), per_s_(per_s), left_(most) {}
 
   /// False: nothing is left. An amount that is larger than what is left is taken whole, and the next ones wait for it.
   bool take(double amount, Moment now) {
