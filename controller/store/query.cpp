@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/store/ranking.h"
 #include "controller/store/series_keys.h"
 
 namespace proteus::store {
@@ -109,56 +110,60 @@ std::string group_value(const std::string& by, const HostId& host, const Selecte
 class Runner {
  public:
   /// moved: VMs whose series on several hosts are joined as one.
-  Runner(const Query& query, const std::function<bool(const QueryResult&)>& visit, std::set<std::string> moved = {})
+  Runner(const Query& query, Allowance& allowance, const LineVisitor& visit, std::set<std::string> moved = {})
       : query_(query),
+        allowance_(allowance),
         visit_(visit),
         kind_(info(query.selector.kpi).kind),
         steps_(grid_of(query).size()),
-        moved_(std::move(moved)) {}
+        moved_(std::move(moved)),
+        ranking_(query.top, allowance) {}
 
-  /// Each series is a line of its own.
-  bool take(const SeriesReader::HostSteps& host) {
+  /// Each series is a line of its own. False: no more are wanted.
+  Result<bool> take(const SeriesReader::HostSteps& host) {
     for (const auto& [key, steps] : host.series) {
       const SelectedEntity& selected = host.entities.at(key.entity);
       QueryResult line = describe(host.host, selected);
       if (kind_ == KpiKind::kHistogram) line.bucket = key.bucket;
+      line.points.reserve(steps.size());
       for (const StepFigures& figures : steps) line.points.push_back(point_of(figures, query_.function, kind_));
-      if (query_.top > 0) {
-        ranked_.push_back(std::move(line));
-      } else if (!visit_(line)) {
-        return false;
-      }
+      if (Status given = give_out(std::move(line)); !given) return given.error();
+      if (!wanted_) return false;
     }
     return true;
   }
 
   /// Series are joined into lines, stretch by stretch.
-  void join(const SeriesReader::Stretch& stretch) {
+  Status join(const SeriesReader::Stretch& stretch) {
     if (!moved_.empty() && moved_.contains(stretch.entity.vm_uuid)) return gather(stretch);
-    if (joined_host_ != stretch.host) {
-      if (by_entity()) give_out_groups();  // of the host before, so that those of all are never held
-      joined_host_ = stretch.host;
-      joined_.clear();
-    }
     if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
-    add(stretch, joined_[stretch.series]);
+    return add(stretch, joined_[stretch.series]);
   }
+  /// False: no more lines are wanted.
+  Result<bool> end_part() {
+    joined_.clear();
+    if (by_entity()) {  // so that those of all are never held
+      if (Status given = give_out_groups(); !given) return given.error();
+    }
+    return wanted_;
+  }
+  /// Of a query by entity.
+  void drop_part() {
+    joined_.clear();
+    drop_groups();
+  }
+  /// A quantile of its own for each entity.
+  bool by_entity() const { return query_.across == Across::kNone; }
 
-  void finish() {
+  Status finish() {
     for (auto& [identity, series] : gathered_) {
       Group* group = nullptr;
-      add({series.host, series.entity, series.key, 0, 0, series.steps}, group);
+      const Status added = add({series.host, series.entity, series.key, 0, 0, series.steps}, group);
+      if (!added) return added;
     }
-    give_out_groups();
-    if (query_.top > 0) {
-      std::vector<std::pair<double, std::size_t>> order;
-      for (std::size_t i = 0; i < ranked_.size(); ++i) order.emplace_back(-mean_of(ranked_[i]), i);
-      std::stable_sort(order.begin(), order.end());
-      order.resize(std::min(order.size(), query_.top));
-      for (const auto& [rank, i] : order) {
-        if (!visit_(ranked_[i])) return;
-      }
-    }
+    if (Status given = give_out_groups(); !given) return given;
+    ranking_.give_out(visit_);
+    return {};
   }
 
  private:
@@ -173,11 +178,14 @@ class Runner {
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
   /// time. Which of two parts is the later is not known, nor what the p95 of both is: of `last` and p95 the greater one
   /// stays.
-  void gather(const SeriesReader::Stretch& stretch) {
+  Status gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
     Gathered& series =
         gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, entity.name, stretch.key.bucket}).first->second;
-    if (series.steps.empty()) series = {stretch.host, stretch.entity, stretch.key, std::vector<StepFigures>(steps_)};
+    if (series.steps.empty()) {
+      if (Status held = allowance_.hold(kLineBytes + steps_ * sizeof(StepFigures)); !held) return held;
+      series = {stretch.host, stretch.entity, stretch.key, std::vector<StepFigures>(steps_)};
+    }
     const std::int64_t step_us = grid_of(query_).step_us;
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& part = stretch.steps[i];
@@ -193,21 +201,25 @@ class Runner {
       // While it moves, both list it.
       if (kind_ != KpiKind::kGauge) whole.weight = std::min(whole.weight, std::max(step_us, part.weight));
     }
+    return {};
   }
 
-  void add(const SeriesReader::Stretch& stretch, Group*& group) {
+  Status add(const SeriesReader::Stretch& stretch, Group*& group) {
     if (query_.function == Function::kRate && query_.across == Across::kSum) return add_rates(stretch, group);
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const auto point = point_of(stretch.steps[i], query_.function, kind_);
       if (!point) continue;
       if (group == nullptr) {
-        group = &group_of(stretch.host, stretch.entity);
-        ++group->line.members;
+        if (Status opened = open_group(stretch, group); !opened) return opened;
       }
       const std::size_t step = stretch.first + i;
       if (query_.function == Function::kQuantile) {
-        group->buckets[step].resize(kHistogramBucketCount);
-        group->buckets[step][std::min<std::size_t>(stretch.key.bucket, kHistogramBucketCount - 1)] += *point;
+        std::vector<double>& buckets = group->buckets[step];
+        if (buckets.empty()) {
+          if (Status held = hold_group(kHistogramBucketCount * sizeof(double)); !held) return held;
+          buckets.resize(kHistogramBucketCount);
+        }
+        buckets[std::min<std::size_t>(stretch.key.bucket, kHistogramBucketCount - 1)] += *point;
         continue;
       }
       std::optional<double>& joined = group->points[step];
@@ -222,70 +234,74 @@ class Runner {
         case Across::kMax: joined = std::max(joined.value_or(*point), *point); break;
       }
     }
-  }
-
-  static double mean_of(const QueryResult& line) {
-    double sum = 0;
-    double count = 0;
-    for (const auto& point : line.points) {
-      if (!point) continue;
-      sum += *point;
-      count += 1;
-    }
-    return count == 0 ? -HUGE_VAL : sum / count;
+    return {};
   }
 
   /// join() of the sum of rates, which is asked for of the most series.
-  void add_rates(const SeriesReader::Stretch& stretch, Group*& group) {
+  Status add_rates(const SeriesReader::Stretch& stretch, Group*& group) {
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& figures = stretch.steps[i];
       if (figures.weight == 0 || figures.overflow) continue;
       if (group == nullptr) {
-        group = &group_of(stretch.host, stretch.entity);
-        ++group->line.members;
+        if (Status opened = open_group(stretch, group); !opened) return opened;
       }
       std::optional<double>& joined = group->points[stretch.first + i];
       joined = joined.value_or(0) + static_cast<double>(figures.sum) / (static_cast<double>(figures.weight) * 1e-6);
     }
+    return {};
   }
 
-  /// A quantile of its own for each entity.
-  bool by_entity() const { return query_.across == Across::kNone; }
-
-  void give_out_groups() {
+  Status give_out(QueryResult line) {
+    if (query_.top > 0) return ranking_.add(std::move(line));
+    wanted_ = wanted_ && visit_(std::move(line));
+    return {};
+  }
+  Status give_out_groups() {
     for (auto& [name, group] : groups_) {
-      QueryResult line = close(group);
-      if (query_.top > 0) {
-        ranked_.push_back(std::move(line));
-      } else if (wanted_) {
-        wanted_ = visit_(line);
-      }
+      if (Status given = give_out(close(group)); !given) return given;
     }
+    // Lines that are given out in the end are held on by whoever takes them.
+    if (by_entity() || query_.top > 0) drop_groups();
+    return {};
+  }
+  void drop_groups() {
     groups_.clear();
+    allowance_.release(std::exchange(group_bytes_, 0));
+  }
+  Status hold_group(std::uint64_t bytes) {
+    group_bytes_ += bytes;
+    return allowance_.hold(bytes);
   }
 
-  Group& group_of(const HostId& host, const SelectedEntity& selected) {
+  /// For a series' first value.
+  Status open_group(const SeriesReader::Stretch& stretch, Group*& group) {
     std::string name;
     std::vector<std::pair<std::string, std::string>> values;
     if (by_entity()) {
-      name = host.value + "\n" + std::to_string(selected.entity.number);
+      name = fmt::format("{:010}", stretch.entity.entity.number);  // in their order, however they come in parts
     } else {
       for (const std::string& by : query_.by) {
-        values.emplace_back(by, group_value(by, host, selected));
+        values.emplace_back(by, group_value(by, stretch.host, stretch.entity));
         name += values.back().second + "\n";
       }
     }
     const auto [entry, is_new] = groups_.try_emplace(name);
-    Group& group = entry->second;
-    if (is_new) {
-      if (by_entity()) group.line = describe(host, selected);
-      group.line.group = std::move(values);
-      group.line.members = 0;
-      group.points.resize(steps_);
-      if (query_.across == Across::kMean) group.counts.resize(steps_);
-      if (query_.function == Function::kQuantile) group.buckets.resize(steps_);
+    group = &entry->second;
+    if (!is_new) {
+      ++group->line.members;
+      return {};
     }
-    return group;
+    if (by_entity()) group->line = describe(stretch.host, stretch.entity);
+    group->line.group = std::move(values);
+    const bool has_counts = query_.across == Across::kMean;
+    const bool has_buckets = query_.function == Function::kQuantile;
+    const std::size_t each = sizeof(group->points[0]) + (has_counts ? sizeof(group->counts[0]) : 0) +
+                             (has_buckets ? sizeof(group->buckets[0]) : 0);
+    if (Status held = hold_group(kLineBytes + steps_ * each); !held) return held;
+    group->points.resize(steps_);
+    if (has_counts) group->counts.resize(steps_);
+    if (has_buckets) group->buckets.resize(steps_);
+    return {};
   }
 
   QueryResult close(Group& group) const {
@@ -301,16 +317,17 @@ class Runner {
   }
 
   const Query& query_;
-  const std::function<bool(const QueryResult&)>& visit_;
+  Allowance& allowance_;
+  const LineVisitor& visit_;
   const KpiKind kind_;
   const std::size_t steps_;
   const std::set<std::string> moved_;
   std::map<std::tuple<std::string, EntityKind, std::string, std::uint8_t>, Gathered> gathered_;
   std::map<std::string, Group> groups_;
-  HostId joined_host_;
-  std::vector<Group*> joined_;  // of joined_host_'s series; null: no value yet
-  std::vector<QueryResult> ranked_;
-  bool wanted_ = true;  // by who takes the lines of groups
+  std::uint64_t group_bytes_ = 0;  // held for groups_
+  std::vector<Group*> joined_;     // of the part's series; null: no value yet
+  Ranking ranking_;
+  bool wanted_ = true;  // by who takes the lines
 };
 
 Error invalid(std::string message) {
@@ -375,24 +392,45 @@ Result<QueryFrame> check(const Query& query) {
   return frame;
 }
 
-Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit) {
+bool is_known_at_the_end(const Query& query) {
+  return query.across != Across::kNone || query.top > 0;
+}
+
+Status check_memory(const Query& query, std::uint64_t bytes_max) {
+  if (is_known_at_the_end(query)) return {};
+  const KpiInfo& kpi = info(query.selector.kpi);
+  const std::uint64_t series = kpi.kind == KpiKind::kHistogram ? kHistogramBucketCount : 1;
+  const std::uint64_t each = 2 * series * sizeof(StepFigures);  // from roll-ups and from pages
+  const std::uint64_t steps = grid_of(query).size();
+  if (steps * each <= bytes_max) return {};
+  return invalid(
+      fmt::format("{} steps of {} take more than the {} MiB of memory that one answer may: ask for {} steps "
+                  "at most, by longer steps or a shorter time",
+                  steps, kpi.name, bytes_max >> 20, bytes_max / each));
+}
+
+Status run_query(const SeriesReader& reader, const Query& query, Allowance& allowance, const LineVisitor& visit) {
   const bool joins_hosts = query.across != Across::kNone && query.function != Function::kQuantile &&
                            std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
-  Runner runner(query, visit, joins_hosts ? reader.moved_vms(query.selector) : std::set<std::string>());
+  Runner runner(query, allowance, visit, joins_hosts ? reader.moved_vms(query.selector) : std::set<std::string>());
+  const StepGrid grid = grid_of(query);
+  const std::vector<Figure> figures = figures_for(query.function);
+  Result<bool> wanted = true;
+  Status read;
   if (query.across != Across::kNone || query.function == Function::kQuantile) {
-    const Status read = reader.stream_steps(query.selector, grid_of(query), figures_for(query.function),
-                                            [&](const SeriesReader::Stretch& stretch) { runner.join(stretch); });
-    if (!read) return read;
-    runner.finish();
-    return {};
+    SeriesReader::Joiner joiner;
+    joiner.take = [&](const SeriesReader::Stretch& stretch) { return runner.join(stretch); };
+    joiner.end_part = [&] { return (wanted = runner.end_part()) && *wanted; };
+    if (runner.by_entity()) joiner.drop_part = [&] { runner.drop_part(); };
+    read = reader.stream_steps(query.selector, grid, figures, allowance, joiner);
+  } else {
+    read = reader.read_steps(query.selector, grid, figures, allowance, [&](const SeriesReader::HostSteps& host) {
+      return (wanted = runner.take(host)) && *wanted;
+    });
   }
-  bool wanted = true;
-  const Status read =
-      reader.read_steps(query.selector, grid_of(query), figures_for(query.function),
-                        [&](const SeriesReader::HostSteps& host) { return wanted = runner.take(host); });
   if (!read) return read;
-  if (wanted) runner.finish();
-  return {};
+  if (!wanted) return wanted.error();
+  return *wanted ? runner.finish() : Status();
 }
 
 std::optional<double> bucket_quantile(const std::vector<double>& counts, double q) {

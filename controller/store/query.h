@@ -65,9 +65,22 @@ constexpr std::size_t kQueryStepsMax = 100'000;
 /// Errors: kInvalidArgument, in a sentence for who asked.
 Result<QueryFrame> check(const Query& query);
 
-/// Runs a query that check() has passed, giving out lines as they are known: series by series, or after all when they
-/// are grouped or ranked. False from `visit` ends it. Errors: kCorrupt, kInvalidArgument.
-Status run_query(const SeriesReader& reader, const Query& query, const std::function<bool(const QueryResult&)>& visit);
+/// Whether no line is known before all has been read: lines are joined or ranked.
+bool is_known_at_the_end(const Query& query);
+/// Of a query whose lines are known earlier: whether so much memory is enough for any one of them. Errors:
+/// kInvalidArgument, in a sentence for who asked.
+Status check_memory(const Query& query, std::uint64_t bytes_max);
+
+/// False: no more lines are wanted.
+using LineVisitor = std::function<bool(QueryResult&&)>;
+/// Runs a query that check() has passed, giving out lines as they are known: series by series, or after all. Of the
+/// allowance, lines that were given out at the end stay held. Errors: kCorrupt, kInvalidArgument; the allowance's.
+Status run_query(const SeriesReader& reader, const Query& query, Allowance& allowance, const LineVisitor& visit);
+/// Without limits.
+inline Status run_query(const SeriesReader& reader, const Query& query, const LineVisitor& visit) {
+  Allowance all;
+  return run_query(reader, query, all, visit);
+}
 
 /// "mean", "p95", … Errors: kInvalidArgument, naming what there is.
 Result<Function> parse_function(const std::string& text);

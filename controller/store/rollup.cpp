@@ -87,17 +87,30 @@ bool has_expired(const RocksDb& db, Level level, std::int64_t hour_us) {
   return !(level == Level::kMinute ? expiry->minutes : expiry->hours).holds(hour_us);
 }
 
+std::uint64_t bytes_of(const RolledSeries& series) {
+  return sizeof(RolledSeries) + series.steps.size() * sizeof(StepFigures);
+}
+
+std::uint64_t bytes_of(const std::vector<RolledSeries>& hour) {
+  std::uint64_t bytes = 0;
+  for (const RolledSeries& series : hour) bytes += bytes_of(series);
+  return bytes;
+}
+
 /// Gathers the pages of read_rollups().
 class RollupReader {
  public:
-  RollupReader(const RollupRange& range, const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities)
+  RollupReader(const RollupRange& range, const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities,
+               Allowance::Share& share)
       : range_(range),
+        share_(share),
         sums_(figures.front() == Figure::kSum),
         weighs_(sums_ && std::find(figures.begin(), figures.end(), Figure::kWeight) != figures.end()),
         entities_(entities) {}
 
   /// A page of one figure: what it has of the entities in [begin, end) of the list.
   Status take(std::string_view bytes, std::int64_t hour_us, Figure figure, std::size_t begin, std::size_t end) {
+    if (Status wanted = share_.go_on(); !wanted) return wanted;
     const auto page = Page::open(bytes);
     if (!page) return with_context(page.error(), "roll-up of " + range_.host.value);
     const std::size_t steps = range_.level == Level::kMinute ? 60 : 1;
@@ -121,6 +134,7 @@ class RollupReader {
         return Error{ErrorCode::kCorrupt,
                      fmt::format("roll-up of {} at {} us: its weights are missing", range_.host.value, hour->first)};
       }
+      if (!whole) share_.release(bytes_of(hour->second));
       hour = whole ? std::next(hour) : hours_.erase(hour);
     }
     return std::move(hours_);
@@ -136,6 +150,7 @@ class RollupReader {
                                    [](const RolledSeries& s, const SeriesKey& key) { return s.key < key; });
     if (series == rolled.end() || series->key != entry.key) {
       series = rolled.insert(series, {entry.key, std::vector<StepFigures>(steps)});
+      if (Status held = share_.hold(bytes_of(*series)); !held) return held;
     }
     for (std::size_t i = 0; i < at_.size(); ++i) {
       StepFigures& one = series->steps[at_[i]];
@@ -148,6 +163,7 @@ class RollupReader {
   }
 
   const RollupRange& range_;
+  Allowance::Share& share_;
   static constexpr std::int64_t kUnweighed = -1;  // measured, and its weight is read after this
 
   const bool sums_;    // kSum is read, in front of the others
@@ -214,9 +230,16 @@ Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb
   return {};
 }
 
+std::uint64_t bytes_of(const RolledHours& hours) {
+  std::uint64_t bytes = 0;
+  for (const auto& [hour_us, hour] : hours) bytes += bytes_of(hour);
+  return bytes;
+}
+
 Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, const RollupRange& range,
-                                 const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities) {
-  RollupReader reader(range, figures, entities);
+                                 const std::vector<Figure>& figures, const std::vector<std::uint32_t>& entities,
+                                 Allowance::Share& share) {
+  RollupReader reader(range, figures, entities, share);
   RocksDb::Cursor cursor = db.cursor(Family::kRollup, view);
   for (const Figure figure : figures) {
     const keys::RollupSeries series{range.level, static_cast<std::uint16_t>(range.kpi), figure, range.host};

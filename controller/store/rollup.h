@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/ids.h"
+#include "controller/store/allowance.h"
 #include "controller/store/page.h"
 #include "controller/store/rocks_db.h"
 #include "controller/store/series_keys.h"
@@ -35,6 +36,8 @@ struct RolledSeries {
   std::vector<StepFigures> steps;  ///< 60 or 1
 };
 using RolledHours = std::map<std::int64_t, std::vector<RolledSeries>>;  ///< by the hour's begin, microseconds
+/// Memory of them.
+std::uint64_t bytes_of(const RolledHours& hours);
 
 /// What a roll-up is read of.
 struct RollupRange {
@@ -46,8 +49,10 @@ struct RollupRange {
 };
 /// The hours of the range that were rolled up; one in which these entities had nothing may be missing too.
 /// figures: those that are read, kSum in front of kWeight; without kWeight, weight is 1 where something was measured.
-/// entities: sorted; only these. view: may be null. Errors: kCorrupt.
+/// entities: sorted; only these. view: may be null. share: bytes_of() the hours is held of it, until whoever calls
+/// gives it back. Errors: kCorrupt; the share's.
 Result<RolledHours> read_rollups(const RocksDb& db, const RocksDb::View* view, const RollupRange& range,
-                                 const std::vector<keys::Figure>& figures, const std::vector<std::uint32_t>& entities);
+                                 const std::vector<keys::Figure>& figures, const std::vector<std::uint32_t>& entities,
+                                 Allowance::Share& share);
 
 }  // namespace proteus::store

@@ -204,4 +204,14 @@ SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
   return selected;
 }
 
+SelectedEntities take_some(SelectedEntities& left, std::size_t count) {
+  SelectedEntities some;
+  if (count >= left.size()) {
+    some.swap(left);
+    return some;
+  }
+  while (some.size() < count) some.insert(some.end(), left.extract(left.begin()));
+  return some;
+}
+
 }  // namespace proteus::store

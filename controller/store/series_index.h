@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -42,6 +43,8 @@ struct SelectedEntity {
   std::map<std::string, std::string> vm_labels;
 };
 using SelectedEntities = std::map<std::uint32_t, SelectedEntity>;  ///< by number
+/// Takes so many away from the front, or all that there are.
+SelectedEntities take_some(SelectedEntities& left, std::size_t count);
 
 /// Memory that an entity takes among those of its host, about.
 std::size_t memory_of(const StoredEntity& entity);

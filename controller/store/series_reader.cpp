@@ -13,9 +13,8 @@
 namespace proteus::store {
 namespace {
 
-/// Samples that are held at a time, if agents measure once a second; 16 bytes each. Each time the range is read again.
-constexpr std::int64_t kSamplesAtOnce = 16 << 20;
-constexpr std::int64_t kTickUs = 1'000'000;
+/// What a map takes for a series.
+constexpr std::uint64_t kSeriesBytes = 128;
 
 using Steps = std::map<SeriesKey, std::vector<StepFigures>>;
 
@@ -36,16 +35,26 @@ std::optional<keys::Level> level_for(const StepGrid& grid, const std::vector<key
   return std::nullopt;
 }
 
-void join_rolled(const std::vector<RolledSeries>& rolled, keys::Level level, std::int64_t hour_us, const StepGrid& grid,
-                 Steps& steps) {
+std::uint64_t bytes_of_steps(const StepGrid& grid) {
+  return kSeriesBytes + grid.size() * sizeof(StepFigures);
+}
+
+Status join_rolled(const std::vector<RolledSeries>& rolled, keys::Level level, std::int64_t hour_us,
+                   const StepGrid& grid, Allowance::Share& share, Steps& steps) {
   const std::int64_t unit = level == keys::Level::kMinute ? kMinuteUs : kHourUs;
   for (const RolledSeries& series : rolled) {
-    std::vector<StepFigures>& whole = steps.try_emplace(series.key, grid.size()).first->second;
+    auto known = steps.find(series.key);
+    if (known == steps.end()) {
+      if (Status held = share.hold(bytes_of_steps(grid)); !held) return held;
+      known = steps.try_emplace(series.key, grid.size()).first;
+    }
+    std::vector<StepFigures>& whole = known->second;
     for (std::size_t i = 0; i < series.steps.size(); ++i) {
       const std::int64_t time = hour_us + static_cast<std::int64_t>(i) * unit;
       if (grid.holds(time)) whole[grid.step_of(time)].join(series.steps[i]);
     }
   }
+  return {};
 }
 
 StepWants wants_of(const std::vector<keys::Figure>& figures) {
@@ -59,6 +68,14 @@ std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
   std::vector<std::uint32_t> numbers;
   for (const auto& [number, entity] : entities) numbers.push_back(number);
   return numbers;
+}
+
+std::uint64_t bytes_of(const std::vector<HeadRow>& rows) {
+  std::uint64_t bytes = 0;
+  for (const HeadRow& row : rows) {
+    bytes += row.frame.values.size() * sizeof(row.frame.values[0]) + row.frame.present.size();
+  }
+  return bytes;
 }
 
 /// Rows that share a catalog, as a page would hold one of their columns.
@@ -162,7 +179,8 @@ Result<std::vector<HeadRow>> SeriesReader::head_beside(const RocksDb::View& view
 
 Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId& host,
                                 const SelectedEntities& entities, const std::vector<HeadRow>& head,
-                                std::int64_t from_us, std::int64_t to_us, const Take& take) const {
+                                std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
+                                const Take& take) const {
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
   std::size_t page_number = 0;
@@ -170,6 +188,7 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
   const auto runs = ClockRuns::read(db_, &view, host, from_us, to_us);
   if (!runs) return runs.error();
   const auto visit = [&](const ScannedPage& scanned) -> Status {
+    if (Status wanted = share.go_on(); !wanted) return wanted;
     const Page& page = scanned.page;
     const auto take_entry = [&](const PageEntry& entry) -> Status {
       if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
@@ -215,35 +234,49 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
                    });
 }
 
-Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const HostId& host,
-                                       const SelectedEntities& entities, const StepGrid& grid,
-                                       const std::vector<keys::Figure>& figures) const {
-  const KpiKind kind = info(selector.kpi).kind;
-  const StepWants step_wants = wants_of(figures);
+SelectedEntities SeriesReader::select(const HostId& host, const SeriesSelector& selector) const {
+  SelectedEntities selected = pages_.select(host, selector);
+  std::erase_if(selected, [&](const auto& one) { return one.second.entity.kind != info(selector.kpi).scope; });
+  return selected;
+}
+
+Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, const SelectedEntities& entities,
+                                       Allowance::Share& share) const {
+  const StepGrid& grid = asked.grid;
+  const KpiKind kind = info(asked.kpi).kind;
+  const StepWants step_wants = wants_of(asked.figures);
   // The head before the view, so that no row falls between them.
   std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
   const std::vector<std::int64_t> dirty = pages_.dirty_hours(host);
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
+  if (const Status held = share.hold(bytes_of(*head)); !held) return held.error();
   Steps steps;
 
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
     std::map<SeriesKey, StepCollector> collectors;
     std::optional<StepTicks> ticks;  // of the page under way
     std::size_t page = 0;
-    const Status read = read_range(view, selector.kpi, host, entities, *head, from_us - kGapUs, to_us,
+    const Status read = read_range(view, asked.kpi, host, entities, *head, from_us - kGapUs, to_us, share,
                                    [&](const Piece& piece) -> Status {
                                      if (!ticks || page != piece.page) {
                                        ticks.emplace(grid, from_us, to_us, piece.times_us, piece.run);
                                        page = piece.page;
                                      }
-                                     collectors.try_emplace(piece.key, kind, step_wants, grid)
-                                         .first->second.add(*ticks, piece.values, piece.at, piece.monotone);
-                                     return {};
+                                     auto known = collectors.find(piece.key);
+                                     if (known == collectors.end()) {
+                                       if (Status held = share.hold(bytes_of_steps(grid)); !held) return held;
+                                       known = collectors.try_emplace(piece.key, kind, step_wants, grid).first;
+                                     }
+                                     StepCollector& collector = known->second;
+                                     const std::size_t before = collector.bytes();
+                                     collector.add(*ticks, piece.values, piece.at, piece.monotone);
+                                     return share.resize(before, collector.bytes());
                                    });
     if (!read) return read;
     for (auto& [key, collector] : collectors) {
+      share.release(collector.bytes() - grid.size() * sizeof(StepFigures));
       std::vector<StepFigures> part = collector.take();
       const auto [whole, is_new] = steps.try_emplace(key);
       if (is_new) {
@@ -251,26 +284,28 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
         continue;
       }
       for (std::size_t i = 0; i < part.size(); ++i) whole->second[i].join(part[i]);
+      share.release(bytes_of_steps(grid));
     }
     return {};
   };
 
-  const auto level = level_for(grid, figures);
+  const auto level = level_for(grid, asked.figures);
   std::int64_t undone_us = grid.from_us;  // everything in front of it is in `steps`
   if (level) {
     const std::vector<std::uint32_t> numbers = numbers_of(entities);
     for (std::int64_t from_us = floor_to(grid.from_us, kHourUs); from_us < grid.to_us; from_us += kRolledAtOnceUs) {
-      const RollupRange range{*level, selector.kpi, host, from_us, std::min(from_us + kRolledAtOnceUs, grid.to_us)};
-      const auto hours = read_rollups(db_, &view, range, figures, numbers);
+      const RollupRange range{*level, asked.kpi, host, from_us, std::min(from_us + kRolledAtOnceUs, grid.to_us)};
+      const auto hours = read_rollups(db_, &view, range, asked.figures, numbers, share);
       if (!hours) return hours.error();
       for (const auto& [hour_us, rolled] : *hours) {
         if (std::binary_search(dirty.begin(), dirty.end(), hour_us / kHourUs)) continue;
         if (undone_us < hour_us) {
           if (const Status decoded = decode(undone_us, hour_us); !decoded) return decoded.error();
         }
-        join_rolled(rolled, *level, hour_us, grid, steps);
+        if (const Status held = join_rolled(rolled, *level, hour_us, grid, share, steps); !held) return held.error();
         undone_us = hour_us + kHourUs;
       }
+      share.release(store::bytes_of(*hours));
     }
   }
   if (undone_us < grid.to_us) {
@@ -283,25 +318,37 @@ Result<Steps> SeriesReader::host_steps(const SeriesSelector& selector, const Hos
 }
 
 Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& grid,
-                                const std::vector<keys::Figure>& figures,
+                                const std::vector<keys::Figure>& figures, Allowance& allowance,
                                 const std::function<bool(HostSteps)>& visit) const {
+  std::size_t at_once = std::numeric_limits<std::size_t>::max();
   for (const HostId& host : hosts_of(selector)) {
-    const SelectedEntities entities = pages_.select(host, selector);
-    if (entities.empty()) continue;
-    auto steps = host_steps(selector, host, entities, grid, figures);
-    if (!steps) return steps.error();
-    if (!steps->empty() && !visit({host, entities, std::move(*steps)})) return {};
+    if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    SelectedEntities left = select(host, selector);
+    while (!left.empty()) {
+      SelectedEntities some = take_some(left, at_once);
+      // Whoever is given them needs memory, too.
+      Allowance::Share share(allowance, some.size() > 1 ? allowance.left() / 2 : allowance.left());
+      auto steps = host_steps({selector.kpi, grid, figures}, host, some, share);
+      if (!steps && share.exceeded() && some.size() > 1) {
+        at_once = some.size() / 2;
+        left.merge(some);
+        continue;
+      }
+      if (!steps) return steps.error();
+      if (!steps->empty() && !visit({host, some, std::move(*steps)})) return {};
+    }
   }
   return {};
 }
 
-Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
-                                 const StepGrid& grid, const std::vector<keys::Figure>& figures,
-                                 const std::function<void(const Stretch&)>& visit) const {
+Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const SelectedEntities& entities,
+                                 Allowance::Share& share, const std::function<Status(const Stretch&)>& visit) const {
+  const StepGrid& grid = asked.grid;
   std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
+  if (const Status held = share.hold(bytes_of(*head)); !held) return held.error();
   // Pages come in the order of their first ticks, and the head after them, wherever its clock stood.
   std::int64_t head_us = grid.to_us;
   for (const HeadRow& row : *head) head_us = std::min(head_us, store::to_us(row.frame.time));
@@ -324,13 +371,16 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
   };
   std::size_t complete = 0;  // once the page under way is read
   const auto give_out = [&](Stream& stream, std::size_t end) {
+    Status taken;
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
-      visit({host, stream.entity, stream.key, stream.number, first, steps});
+      taken = visit({host, stream.entity, stream.key, stream.number, first, steps});
     });
+    return taken;
   };
-  const KpiKind kind = info(selector.kpi).kind;
+  const KpiKind kind = info(asked.kpi).kind;
   const Status read = read_range(
-      view, selector.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, [&](const Piece& piece) -> Status {
+      view, asked.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, share,
+      [&](const Piece& piece) -> Status {
         if (!ticks || page != piece.page) {
           ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us, piece.run);
           complete = std::max(complete, complete_at(piece.later_us));
@@ -340,99 +390,70 @@ Status SeriesReader::stream_host(const SeriesSelector& selector, const HostId& h
         while (next < streams.size() && streams[next]->key < piece.key) ++next;
         if (next == streams.size() || streams[next]->key != piece.key) {
           streams.insert(streams.begin() + static_cast<std::ptrdiff_t>(next),
-                         std::make_unique<Stream>(Stream{piece.key, StepCollector(kind, wants_of(figures)),
+                         std::make_unique<Stream>(Stream{piece.key, StepCollector(kind, wants_of(asked.figures)),
                                                          streams.size(), entities.at(piece.key.entity)}));
+          if (Status held = share.hold(sizeof(Stream) + kSeriesBytes); !held) return held;
         }
         Stream& stream = *streams[next++];
+        const std::size_t before = stream.collector.bytes();
         stream.collector.enter(room);
         stream.collector.make_room(ticks->steps_end);
         stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
         // At once, while they are in the processor's cache.
-        give_out(stream, complete);
+        if (Status taken = give_out(stream, complete); !taken) return taken;
         stream.collector.leave(room);
-        return {};
+        return share.resize(before, stream.collector.bytes());
       });
   if (!read) return read;
-  for (const auto& stream : streams) give_out(*stream, grid.size());
+  for (const auto& stream : streams) {
+    if (Status taken = give_out(*stream, grid.size()); !taken) return taken;
+  }
   return {};
+}
+
+/// From roll-ups: an entity is a part.
+Status SeriesReader::stream_rolled(const SeriesSelector& selector, const StepGrid& grid,
+                                   const std::vector<keys::Figure>& figures, Allowance& allowance,
+                                   const Joiner& joiner) const {
+  Status taken;
+  const Status read = read_steps(selector, grid, figures, allowance, [&](const HostSteps& host) {
+    std::size_t number = 0;
+    for (auto series = host.series.begin(); series != host.series.end();) {
+      const SeriesKey& key = series->first;
+      taken = joiner.take({host.host, host.entities.at(key.entity), key, number++, 0, series->second});
+      if (!taken) return false;
+      if (++series != host.series.end() && series->first.entity == key.entity) continue;
+      if (!joiner.end_part()) return false;
+      number = 0;
+    }
+    return true;
+  });
+  return taken ? read : taken;
 }
 
 Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid& grid,
-                                  const std::vector<keys::Figure>& figures,
-                                  const std::function<void(const Stretch&)>& visit) const {
-  if (level_for(grid, figures)) {
-    return read_steps(selector, grid, figures, [&](const HostSteps& host) {
-      std::size_t number = 0;
-      for (const auto& [key, steps] : host.series) {
-        visit({host.host, host.entities.at(key.entity), key, number++, 0, steps});
-      }
-      return true;
-    });
-  }
+                                  const std::vector<keys::Figure>& figures, Allowance& allowance,
+                                  const Joiner& joiner) const {
+  if (level_for(grid, figures)) return stream_rolled(selector, grid, figures, allowance, joiner);
+  std::size_t at_once = std::numeric_limits<std::size_t>::max();
   for (const HostId& host : hosts_of(selector)) {
-    const SelectedEntities entities = pages_.select(host, selector);
-    if (entities.empty()) continue;
-    if (const Status read = stream_host(selector, host, entities, grid, figures, visit); !read) return read;
-  }
-  return {};
-}
-
-Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
-                                  const std::function<bool(HostSamples)>& visit) const {
-  const KpiInfo& kpi = info(selector.kpi);
-  const std::int64_t samples_each = (kpi.kind == KpiKind::kHistogram ? kHistogramBucketCount : 1) *
-                                    (std::max<std::int64_t>(to_us - from_us, 0) / kTickUs + 1);
-  for (const HostId& host : hosts_of(selector)) {
-    SelectedEntities left = pages_.select(host, selector);
-    std::erase_if(left, [&](const auto& one) { return one.second.entity.kind != kpi.scope; });
-    if (left.empty()) continue;
-    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
-    const RocksDb::View view(db_);
-    const auto head = head_beside(view, host, std::move(rows));
-    if (!head) return head.error();
-    auto at_once = static_cast<std::size_t>(std::max<std::int64_t>(kSamplesAtOnce / samples_each, 1));
+    if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    SelectedEntities left = select(host, selector);
     while (!left.empty()) {
-      SelectedEntities some;
-      for (auto one = left.begin(); one != left.end() && some.size() < at_once; ++one) some.insert(*one);
-      HostSamples samples{host, some, {}};
-      const Result<bool> fits = collect(view, selector.kpi, *head, from_us, to_us, samples);
-      if (!fits) return fits.error();
-      if (!*fits && some.size() > 1) {  // it measures more often than once a second
+      SelectedEntities some = take_some(left, at_once);
+      Allowance::Share share(allowance, allowance.left());
+      const Status read = stream_host({selector.kpi, grid, figures}, host, some, share, joiner.take);
+      if (!read && share.exceeded() && some.size() > 1 && joiner.drop_part) {
+        joiner.drop_part();
         at_once = some.size() / 2;
+        left.merge(some);
         continue;
       }
-      if (!*fits) {
-        return Error{ErrorCode::kInvalidArgument,
-                     fmt::format("too many samples of {} '{}' of {}: ask for a shorter time", to_string(kpi.scope),
-                                 some.begin()->second.entity.name, host.value)};
-      }
-      for (const auto& one : some) left.erase(one.first);
-      std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
-      if (!samples.series.empty() && !visit(std::move(samples))) return {};
+      if (!read) return read;
+      if (!joiner.end_part()) return {};
     }
   }
   return {};
-}
-
-Result<bool> SeriesReader::collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head,
-                                   std::int64_t from_us, std::int64_t to_us, HostSamples& samples) const {
-  std::uint64_t count = 0;
-  const Status read =
-      read_range(view, kpi, samples.host, samples.entities, head, from_us, to_us, [&](const Piece& piece) -> Status {
-        count += piece.values.size();
-        if (count > kSamplesMax) return Error{ErrorCode::kInvalidArgument, ""};
-        HostSamples::Samples& series = samples.series[piece.key];
-        for (std::size_t i = 0; i < piece.values.size(); ++i) {
-          const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
-          if (time < from_us || time >= to_us) continue;
-          series.times_us.push_back(time);
-          series.values.push_back(piece.values[i]);
-        }
-        return {};
-      });
-  if (count > kSamplesMax) return false;
-  if (!read) return read.error();
-  return true;
 }
 
 }  // namespace proteus::store

@@ -11,6 +11,7 @@
 
 #include "common/ids.h"
 #include "common/result.h"
+#include "controller/store/allowance.h"
 #include "controller/store/page_writer.h"
 #include "controller/store/rocks_db.h"
 #include "controller/store/rollup.h"
@@ -19,7 +20,9 @@
 namespace proteus::store {
 
 /// Reads what was measured: roll-ups where they serve, pages where they do not, and the ticks that are still in memory.
-/// An hour that was rolled up is never decoded for steps of whole minutes. Thread: any.
+/// An hour that was rolled up is never decoded for steps of whole minutes. What is read takes no more than an
+/// allowance: of a host with much, some entities after the others are read. Errors of all that reads, besides those
+/// named: the allowance's. Thread: any.
 class SeriesReader {
  public:
   /// Both outlive the object.
@@ -39,25 +42,32 @@ class SeriesReader {
     const SelectedEntities& entities;
     std::map<SeriesKey, std::vector<StepFigures>> series;  ///< those with a value; one figure for each step of the grid
   };
-  /// One host after the other. figures: which are needed, kSum in front of kWeight. False from `visit` ends it.
-  /// Errors: kCorrupt.
+  /// One host after the other, of a large one some entities after the others. figures: which are needed, kSum in front
+  /// of kWeight. False from `visit` ends it. Errors: kCorrupt.
   Status read_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
-                    const std::function<bool(HostSteps)>& visit) const;
+                    Allowance& allowance, const std::function<bool(HostSteps)>& visit) const;
 
   /// Steps of one series that are complete.
   struct Stretch {
     const HostId& host;
     const SelectedEntity& entity;
     SeriesKey key;
-    std::size_t series = 0;  ///< number within the host, from 0
+    std::size_t series = 0;  ///< number within the part, from 0
     std::size_t first = 0;   ///< steps[i] is step first + i of the grid
     std::span<const StepFigures> steps;
   };
-  /// The same figures for who joins series: one host after the other, and as its pages are read, so that no more than a
-  /// page's steps are held of a series. Of a series, each step once, ascending; also steps without a value.
-  /// Errors: kCorrupt.
+  /// Who joins series. What it is given comes in parts: entities of one host with all that is stored of them.
+  struct Joiner {
+    std::function<Status(const Stretch&)> take;  ///< an error ends it
+    std::function<bool()> end_part;              ///< all of the part's stretches have been given; false ends it
+    /// Those of the part under way come again, in smaller parts, since there was not enough memory. Empty: the joiner
+    /// cannot take back what it has joined, and it is an error.
+    std::function<void()> drop_part;
+  };
+  /// The same figures for who joins series: as pages are read, so that no more than a page's steps are held of a
+  /// series. Of a series, each step once, ascending; also steps without a value. Errors: kCorrupt; the joiner's.
   Status stream_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
-                      const std::function<void(const Stretch&)>& visit) const;
+                      Allowance& allowance, const Joiner& joiner) const;
 
   struct HostSamples {
     const HostId& host;
@@ -67,18 +77,25 @@ class SeriesReader {
       std::vector<std::int64_t> values;
     };
     std::map<SeriesKey, Samples> series;
+    bool goes_on = false;  ///< of its one entity, earlier values were visited before
   };
   /// Every value as it was measured, one host after the other, and of each some entities after the others, so that not
-  /// too many values are held. Errors: kCorrupt; kInvalidArgument if one entity has more than kSamplesMax of them in
-  /// the range.
-  Status read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+  /// too many values are held; of an entity that has too many of them, a time after the other. Errors: kCorrupt.
+  Status read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us, Allowance& allowance,
                       const std::function<bool(HostSamples)>& visit) const;
-  static constexpr std::uint64_t kSamplesMax = 32u << 20;
+  /// Without limits.
+  Status read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                      const std::function<bool(HostSamples)>& visit) const {
+    Allowance all;
+    return read_samples(selector, from_us, to_us, all, visit);
+  }
+  /// Whether there is a value at all. Errors: kCorrupt.
+  Result<bool> has_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                           Allowance& allowance) const;
 
  private:
-  /// False if there are more than kSamplesMax.
-  Result<bool> collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
-                       std::int64_t to_us, HostSamples& samples) const;
+  Status collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
+                 std::int64_t to_us, Allowance::Share& share, HostSamples& samples) const;
   /// Of one series, what a page or the head holds.
   struct Piece {
     std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0
@@ -92,14 +109,23 @@ class SeriesReader {
   };
   using Take = std::function<Status(const Piece&)>;
   Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,
-                    const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, const Take& take) const;
-  Result<std::map<SeriesKey, std::vector<StepFigures>>> host_steps(const SeriesSelector& selector, const HostId& host,
+                    const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
+                    const Take& take) const;
+  /// What steps are asked for.
+  struct Asked {
+    Kpi kpi{};
+    const StepGrid& grid;
+    const std::vector<keys::Figure>& figures;
+  };
+  Result<std::map<SeriesKey, std::vector<StepFigures>>> host_steps(const Asked& asked, const HostId& host,
                                                                    const SelectedEntities& entities,
-                                                                   const StepGrid& grid,
-                                                                   const std::vector<keys::Figure>& figures) const;
-  Status stream_host(const SeriesSelector& selector, const HostId& host, const SelectedEntities& entities,
-                     const StepGrid& grid, const std::vector<keys::Figure>& figures,
-                     const std::function<void(const Stretch&)>& visit) const;
+                                                                   Allowance::Share& share) const;
+  Status stream_host(const Asked& asked, const HostId& host, const SelectedEntities& entities, Allowance::Share& share,
+                     const std::function<Status(const Stretch&)>& visit) const;
+  Status stream_rolled(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
+                       Allowance& allowance, const Joiner& joiner) const;
+  /// Entities that have the selector's KPI.
+  SelectedEntities select(const HostId& host, const SeriesSelector& selector) const;
   std::vector<HostId> hosts_of(const SeriesSelector& selector) const;
   Result<std::vector<HeadRow>> head_beside(const RocksDb::View& view, const HostId& host,
                                            std::vector<HeadRow> rows) const;

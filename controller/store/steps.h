@@ -86,6 +86,11 @@ class StepCollector {
     figures_.swap(room);
     figures_.assign(room.begin(), room.end());
   }
+  /// Memory that it takes, but not between enter() and leave().
+  std::size_t bytes() const {
+    return figures_.capacity() * sizeof(StepFigures) +
+           (ranked_.capacity() + ranked_before_.capacity()) * sizeof(std::int64_t);
+  }
   /// Room for the steps in front of `end`.
   void make_room(std::size_t end) { figures_.resize(std::max(end, first_ + figures_.size()) - first_); }
   /// Calls visit(first, figures) with the steps in front of `end` that it holds, and drops them. Nothing of them may

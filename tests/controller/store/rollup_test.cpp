@@ -43,7 +43,7 @@ class Rollup : public ::testing::Test {
 
   RolledHours read(const std::vector<std::uint32_t>& entities, std::int64_t hours = 1) {
     const RollupRange range{Level::kMinute, kKpi, host_, kHour * kHourUs, (kHour + hours) * kHourUs};
-    auto hours_read = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, entities);
+    auto hours_read = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, entities, share_);
     EXPECT_TRUE(hours_read);
     return hours_read ? std::move(*hours_read) : RolledHours();
   }
@@ -51,6 +51,8 @@ class Rollup : public ::testing::Test {
   const TemporaryDirectory directory_;
   const HostId host_{"h1"};
   const std::unique_ptr<RocksDb> db_;
+  Allowance allowance_;
+  Allowance::Share share_{allowance_, 1u << 30};
 };
 
 TEST_F(Rollup, EntitiesAreFoundWhereverTheirBlocksAre) {
@@ -104,7 +106,7 @@ TEST_F(Rollup, DamageIsToldNotRead) {
   batch.put(Family::kRollup, keys::rollup_key(series, 1, kHour * kHourUs), "no page");
   ASSERT_TRUE(db_->write(batch));
   const RollupRange range{Level::kMinute, kKpi, host_, kHour * kHourUs, (kHour + 1) * kHourUs};
-  const auto damaged = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, {65});
+  const auto damaged = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, {65}, share_);
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(read({31}).size(), 1u);  // of another block
@@ -118,7 +120,7 @@ TEST_F(Rollup, ASumWithoutItsWeightIsNoMean) {
   batch.erase(Family::kRollup, keys::rollup_key(series, 1, kHour * kHourUs));
   ASSERT_TRUE(db_->write(batch));
   const RollupRange range{Level::kMinute, kKpi, host_, kHour * kHourUs, (kHour + 1) * kHourUs};
-  const auto damaged = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, {65});
+  const auto damaged = read_rollups(*db_, nullptr, range, {Figure::kSum, Figure::kWeight}, {65}, share_);
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
   EXPECT_NE(damaged.error().message.find("weights"), std::string::npos) << damaged.error().message;

@@ -72,10 +72,12 @@ class SeriesStore : public testing::Test {
   std::map<SeriesKey, std::vector<StepFigures>> steps(const SeriesSelector& selector, const StepGrid& grid,
                                                       const std::vector<keys::Figure>& figures) const {
     std::map<SeriesKey, std::vector<StepFigures>> all;
-    const Status read = store_->series()->read_steps(selector, grid, figures, [&](SeriesReader::HostSteps host) {
-      all.insert(host.series.begin(), host.series.end());
-      return true;
-    });
+    Allowance unlimited;
+    const Status read =
+        store_->series()->read_steps(selector, grid, figures, unlimited, [&](SeriesReader::HostSteps host) {
+          all.insert(host.series.begin(), host.series.end());
+          return true;
+        });
     EXPECT_TRUE(read) << read.error().message;
     return all;
   }
@@ -85,13 +87,17 @@ class SeriesStore : public testing::Test {
                              const std::vector<keys::Figure>& figures) const {
     const auto whole = steps(selector, grid, figures);
     std::map<SeriesKey, std::vector<StepFigures>> streamed;
-    const Status read =
-        store_->series()->stream_steps(selector, grid, figures, [&](const SeriesReader::Stretch& stretch) {
-          auto& all = streamed[stretch.key];
-          ASSERT_LE(all.size(), stretch.first);
-          all.resize(stretch.first);
-          all.insert(all.end(), stretch.steps.begin(), stretch.steps.end());
-        });
+    SeriesReader::Joiner joiner;
+    joiner.take = [&](const SeriesReader::Stretch& stretch) -> Status {
+      auto& all = streamed[stretch.key];
+      EXPECT_LE(all.size(), stretch.first);
+      all.resize(stretch.first);
+      all.insert(all.end(), stretch.steps.begin(), stretch.steps.end());
+      return {};
+    };
+    joiner.end_part = [] { return true; };
+    Allowance unlimited;
+    const Status read = store_->series()->stream_steps(selector, grid, figures, unlimited, joiner);
     ASSERT_TRUE(read) << read.error().message;
     const auto is_empty = [](const StepFigures& f) { return f.weight == 0; };
     for (auto& [key, all] : streamed) all.resize(grid.size());
@@ -405,8 +411,9 @@ TEST_F(SeriesStore, OfADamagedKpiTheOthersAreRolledUp) {
   const StepGrid grid{hour, hour + kHourUs, kMinuteUs};
   SeriesSelector selector;
   selector.kpi = Kpi::kEmulatorTimeNs;
+  Allowance unlimited;
   const Status damaged = store_->series()->read_steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight},
-                                                      [](const SeriesReader::HostSteps&) { return true; });
+                                                      unlimited, [](const SeriesReader::HostSteps&) { return true; });
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
   // Once the pages have expired the minutes of the others are left.

@@ -1,0 +1,100 @@
+// The half of SeriesReader that reads every value.
+#include <limits>
+
+#include "controller/store/series_reader.h"
+
+namespace proteus::store {
+namespace {
+
+/// What is counted for a value besides its own 16 bytes: what its vectors have room for, and what putting it in order
+/// takes of who writes it.
+constexpr std::uint64_t kSampleBytes = 32;
+constexpr std::uint64_t kBucketSampleBytes = 56;
+constexpr std::int64_t kTickUs = 1'000'000;
+
+}  // namespace
+
+Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                                  Allowance& allowance, const std::function<bool(HostSamples)>& visit) const {
+  std::size_t at_once = std::numeric_limits<std::size_t>::max();
+  for (const HostId& host : hosts_of(selector)) {
+    if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    SelectedEntities left = select(host, selector);
+    if (left.empty()) continue;
+    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+    const RocksDb::View view(db_);
+    const auto head = head_beside(view, host, std::move(rows));
+    if (!head) return head.error();
+    while (!left.empty()) {
+      SelectedEntities some = take_some(left, at_once);
+      std::int64_t span_us = to_us - from_us;
+      for (std::int64_t begin_us = from_us; begin_us < to_us;) {
+        const std::int64_t end_us = to_us - begin_us > span_us ? begin_us + span_us : to_us;
+        HostSamples samples{host, some, {}, begin_us > from_us};
+        Allowance::Share share(allowance, allowance.left());
+        const Status read = collect(view, selector.kpi, *head, begin_us, end_us, share, samples);
+        if (!read && share.exceeded() && some.size() > 1) {
+          at_once = some.size() / 2;
+          left.merge(some);
+          break;
+        }
+        if (!read && share.exceeded() && span_us > kTickUs) {
+          span_us = (end_us - begin_us) / 2;
+          continue;
+        }
+        if (!read) return read;
+        if (!samples.series.empty() && !visit(std::move(samples))) return {};
+        begin_us = end_us;
+      }
+    }
+  }
+  return {};
+}
+
+Status SeriesReader::collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
+                             std::int64_t to_us, Allowance::Share& share, HostSamples& samples) const {
+  const std::uint64_t each = info(kpi).kind == KpiKind::kHistogram ? kBucketSampleBytes : kSampleBytes;
+  const Status read = read_range(view, kpi, samples.host, samples.entities, head, from_us, to_us, share,
+                                 [&](const Piece& piece) -> Status {
+                                   HostSamples::Samples& series = samples.series[piece.key];
+                                   const std::size_t before = series.values.size();
+                                   for (std::size_t i = 0; i < piece.values.size(); ++i) {
+                                     const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+                                     if (time < from_us || time >= to_us) continue;
+                                     series.times_us.push_back(time);
+                                     series.values.push_back(piece.values[i]);
+                                   }
+                                   return share.hold((series.values.size() - before) * each);
+                                 });
+  if (!read) return read;
+  std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
+  return {};
+}
+
+Result<bool> SeriesReader::has_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                                       Allowance& allowance) const {
+  const Error found{ErrorCode::kAlreadyExists, ""};  // ends the reading
+  for (const HostId& host : hosts_of(selector)) {
+    if (Status wanted = allowance.go_on(); !wanted) return wanted.error();
+    const SelectedEntities entities = select(host, selector);
+    if (entities.empty()) continue;
+    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+    const RocksDb::View view(db_);
+    const auto head = head_beside(view, host, std::move(rows));
+    if (!head) return head.error();
+    Allowance::Share share(allowance, allowance.left());
+    const Status read =
+        read_range(view, selector.kpi, host, entities, *head, from_us, to_us, share, [&](const Piece& piece) -> Status {
+          for (std::size_t i = 0; i < piece.values.size(); ++i) {
+            const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+            if (time >= from_us && time < to_us) return found;
+          }
+          return {};
+        });
+    if (!read && read.error().code == found.code) return true;
+    if (!read) return read.error();
+  }
+  return false;
+}
+
+}  // namespace proteus::store
