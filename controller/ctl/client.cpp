@@ -174,13 +174,15 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
   int status = 0;
   std::string refused;
   Downloaded got;
+  Status room;
   const httplib::Result result = http_->Get(
       path.c_str(),
       [&](const httplib::Response& response) {
         status = response.status;
         got.warning = response.get_header_value(api::kWarningHeader);
         got.nothing_measured = response.has_header(api::kNothingMeasuredHeader);
-        return true;
+        if (status == 200) room = to.check_room(response.get_header_value<std::uint64_t>("Content-Length"));
+        return room.has_value();
       },
       [&](const char* data, std::size_t size) {
         if (status != 200) {
@@ -190,6 +192,7 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
         got.bytes += static_cast<std::int64_t>(size);
         return to.write(data, size);
       });
+  if (!room) return room.error();
   if (to.failed()) return to.error();
   if (status != 0 && status != 200) return error_of(status, refused, token_file_);
   if (!result) return unreachable(static_cast<int>(result.error()));

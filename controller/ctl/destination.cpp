@@ -57,6 +57,15 @@ void Destination::fail() {
   why_ = errno != 0 ? std::strerror(errno) : "unknown error";
 }
 
+Status Destination::check_room(std::uint64_t bytes) const {
+  if (place_.empty()) return {};
+  std::error_code unknown;
+  const fs::space_info room = fs::space(name_, unknown);
+  if (unknown || room.available >= bytes) return {};
+  return Error{ErrorCode::kUnavailable, fmt::format("no room for {}: it has {} MiB, and {} MiB are free there", place_,
+                                                    bytes >> 20, room.available >> 20)};
+}
+
 bool Destination::write(const char* data, std::size_t size) {
   std::ostream& out = file_.is_open() ? static_cast<std::ostream&>(file_) : std::cout;
   errno = 0;

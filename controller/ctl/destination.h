@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <string>
 
@@ -21,6 +22,8 @@ class Destination {
   Destination(Destination&& other) noexcept;
   Destination& operator=(Destination&&) = delete;
 
+  /// So many bytes are to come. Errors: kUnavailable if the file system has no room for them.
+  Status check_room(std::uint64_t bytes) const;
   /// False: it cannot be written, see error().
   bool write(const char* data, std::size_t size);
   bool failed() const { return !why_.empty(); }

@@ -55,6 +55,20 @@ TEST_F(ClientTest, ADownloadKnowsWhetherThereIsAValueInIt) {
   EXPECT_EQ(none->bytes, 4);
 }
 
+TEST_F(ClientTest, WhatThereIsNoRoomForIsNotBegun) {
+  http_.Get("/large", [](const httplib::Request&, httplib::Response& out) {
+    out.set_content_provider(std::size_t{1} << 60, "text/csv", [](std::size_t, std::size_t, httplib::DataSink& sink) {
+      return sink.write("x", 1) && false;
+    });
+  });
+  const auto large = client().download("/large", directory_ / "file");
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(large.error().message.find("no room for " + (directory_ / "file") + ": it has 1099511627776 MiB, and "), 0u)
+      << large.error().message;
+  EXPECT_FALSE(std::ifstream(directory_ / "file.part"));
+}
+
 TEST_F(ClientTest, APersonsNameNeedNotBeUtf8) {
   std::string body;
   http_.Post("/v1/pause", [&](const httplib::Request& in, httplib::Response& out) {

@@ -50,6 +50,13 @@ TEST_F(DestinationTest, AFileIsThereOnlyWhenItIsWhole) {
   EXPECT_EQ(content(file_), "whole");
 }
 
+TEST_F(DestinationTest, KnowsWhetherThereIsRoom) {
+  const Destination to = open(file_);
+  EXPECT_TRUE(to.check_room(1));
+  EXPECT_EQ(to.check_room(std::uint64_t{1} << 60).error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(open("/dev/null").check_room(std::uint64_t{1} << 60));
+}
+
 TEST_F(DestinationTest, ALinkIsFollowed) {
   put(file_, "before");
   fs::create_symlink("x.csv", directory_ / "link");
