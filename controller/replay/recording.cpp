@@ -81,37 +81,34 @@ std::string telemetry_body(const store::RawMessage& message) {
   return body;
 }
 
+/// Makes a recording of entries.
 class Writer {
  public:
-  Writer(const std::string& path, Timestamp from, Timestamp to)
-      : path_(path), part_(path + ".part"), file_(part_, std::ios::binary | std::ios::trunc) {
+  Writer(const RecordingSink& sink, Timestamp from, Timestamp to) : sink_(sink) {
     summary_.version = PROTEUS_VERSION;
     summary_.from = from;
     summary_.to = to;
+  }
+  Status begin() {
     std::string description;
-    put(description, to_unix_ns(from));
-    put(description, to_unix_ns(to));
+    put(description, to_unix_ns(summary_.from));
+    put(description, to_unix_ns(summary_.to));
     put_text(description, summary_.version);
     std::string head(kRecordingMagic);
     put(head, kVersion);
     put(head, static_cast<std::uint32_t>(description.size()));
     head += description;
     put(head, XXH64(description.data(), description.size(), 0));
-    file_ << head;
+    return sink_(head);
   }
-  ~Writer() {
-    if (!done_) std::remove(part_.c_str());
-  }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-
-  bool add(const store::RawMessage& message) {
+  Status add(const store::RawMessage& message) {
     hosts_.insert(message.host);
     return add(kTelemetry, message.lsn, telemetry_body(message));
   }
-  bool add(const store::JournalEntry& entry) { return add(kJournal, entry.lsn, store::encode(entry)); }
+  Status add(const store::JournalEntry& entry) { return add(kJournal, entry.lsn, store::encode(entry)); }
 
   Result<RecordingSummary> finish() {
+    if (Status flushed = flush(); !flushed) return flushed.error();
     summary_.hosts.assign(hosts_.begin(), hosts_.end());
     std::string totals;
     put(totals, summary_.raw_messages);
@@ -122,44 +119,75 @@ class Writer {
     put(trailer, static_cast<std::uint32_t>(totals.size()));
     trailer += totals;
     put(trailer, XXH64(totals.data(), totals.size(), 0));
-    if (flush()) file_ << trailer;
-    file_.close();
-    if (!file_ || std::rename(part_.c_str(), path_.c_str()) != 0) {
-      return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path_, std::strerror(errno))};
-    }
-    done_ = true;
+    if (Status written = sink_(trailer); !written) return written.error();
     return summary_;
   }
 
  private:
-  bool add(std::uint8_t kind, std::uint64_t lsn, std::string_view body) {
-    if (chunk_.size() + body.size() > kChunkTarget && !flush()) return false;
+  Status add(std::uint8_t kind, std::uint64_t lsn, std::string_view body) {
+    if (chunk_.size() + body.size() > kChunkTarget) {
+      if (Status flushed = flush(); !flushed) return flushed;
+    }
     put(chunk_, kind);
     put(chunk_, lsn);
     put(chunk_, static_cast<std::uint32_t>(body.size()));
     chunk_.append(body);
     ++(kind == kTelemetry ? summary_.raw_messages : summary_.journal_entries);
-    return true;
+    return {};
   }
-  bool flush() {
-    if (chunk_.empty()) return file_.good();
+  Status flush() {
+    if (chunk_.empty()) return {};
     std::string packed(ZSTD_compressBound(chunk_.size()), '\0');
     packed.resize(ZSTD_compress(packed.data(), packed.size(), chunk_.data(), chunk_.size(), kCompressionLevel));
     std::string head;
     put(head, static_cast<std::uint32_t>(packed.size()));
     put(head, static_cast<std::uint32_t>(chunk_.size()));
     put(head, XXH64(packed.data(), packed.size(), 0));
-    file_ << head << packed;
     chunk_.clear();
-    return file_.good();
+    if (Status written = sink_(head); !written) return written;
+    return sink_(packed);
+  }
+
+  const RecordingSink& sink_;
+  std::string chunk_;
+  std::set<HostId> hosts_;
+  RecordingSummary summary_;
+};
+
+/// A file that gets its name when it is whole, and goes if it never is.
+class WholeFile {
+ public:
+  explicit WholeFile(const std::string& path)
+      : path_(path), part_(path + ".part"), file_(part_, std::ios::binary | std::ios::trunc) {
+    if (!file_) why_ = errno;
+  }
+  ~WholeFile() {
+    if (!done_) std::remove(part_.c_str());
+  }
+  WholeFile(const WholeFile&) = delete;
+  WholeFile& operator=(const WholeFile&) = delete;
+
+  Status write(std::string_view bytes) {
+    if (!file_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()))) return failure();
+    return {};
+  }
+  Status keep() {
+    file_.close();
+    if (!file_ || std::rename(part_.c_str(), path_.c_str()) != 0) return failure();
+    done_ = true;
+    return {};
+  }
+
+ private:
+  Error failure() const {
+    return {ErrorCode::kUnavailable,
+            fmt::format("cannot write {}: {}", path_, std::strerror(why_ != 0 ? why_ : errno))};
   }
 
   std::string path_;
   std::string part_;
   std::ofstream file_;
-  std::string chunk_;
-  std::set<HostId> hosts_;
-  RecordingSummary summary_;
+  int why_ = 0;  // it could not be opened
   bool done_ = false;
 };
 
@@ -218,7 +246,7 @@ class Completeness {
 }  // namespace
 
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
-                                         const std::string& path) {
+                                         store::Allowance& allowance, const RecordingSink& sink) {
   const Timestamp at = options.from == Timestamp{} ? options.to : options.from;
   const Result<std::optional<store::JournalEntry>> beginning = store.last_started(at);
   if (!beginning) return beginning.error();
@@ -228,19 +256,23 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
   if (started.restored_from_lsn != 0) first = std::min(first, started.restored_from_lsn);
 
-  Writer writer(path, (*beginning)->time, options.to);
-  bool written = true;
+  Writer writer(sink, (*beginning)->time, options.to);
+  Status written = writer.begin();
+  if (!written) return written.error();
   const auto wanted = [&](const HostId& host) {
     return options.hosts.empty() || std::find(options.hosts.begin(), options.hosts.end(), host) != options.hosts.end();
   };
   Completeness completeness;
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
+    if (written = allowance.go_on(); !written) return false;
     completeness.on_raw(message.lsn);
     if (message.received >= options.to || !wanted(message.host)) return true;
-    return written = writer.add(message);
+    written = writer.add(message);
+    return written.has_value();
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
+    if (written = allowance.go_on(); !written) return false;
     if (entry.time >= options.to) return true;
     if (entry.lsn < (*beginning)->lsn) {
       // Of what stands in front of a renewal, what it rests on.
@@ -248,18 +280,29 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
       if (!rests || started.restored_from_lsn == 0 || entry.lsn < started.restored_from_lsn) return true;
     }
     completeness.on_journal(entry);
-    return written = writer.add(entry);
+    written = writer.add(entry);
+    return written.has_value();
   };
   if (Status read = store.scan_lsn(first, UINT64_MAX, visitor); !read) return read.error();
-  if (!written) return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+  if (!written) return written.error();
   Result<RecordingSummary> summary = writer.finish();
   if (!summary) return summary;
   summary->missing_until = completeness.missing_until();
   for (const HostId& host : options.hosts) {
     if (std::find(summary->hosts.begin(), summary->hosts.end(), host) != summary->hosts.end()) continue;
-    std::remove(path.c_str());
     return Error{ErrorCode::kNotFound, fmt::format("host {} sent no telemetry in that time", host.value)};
   }
+  return summary;
+}
+
+Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
+                                         const std::string& path) {
+  WholeFile file(path);
+  store::Allowance unlimited;
+  Result<RecordingSummary> summary =
+      write_recording(store, options, unlimited, [&](std::string_view bytes) { return file.write(bytes); });
+  if (!summary) return summary;
+  if (const Status kept = file.keep(); !kept) return kept.error();
   return summary;
 }
 

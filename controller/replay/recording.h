@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "common/ids.h"
 #include "common/result.h"
 #include "common/units.h"
+#include "controller/store/allowance.h"
 #include "controller/store/store.h"
 
 namespace proteus::replay {
@@ -67,6 +69,13 @@ inline constexpr std::string_view kRecordingMagic = "PROTEUSR";
 /// whole or not there.
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
                                          const std::string& path);
+
+/// Takes what comes next, a few MiB at most. An error ends the recording and is its own.
+using RecordingSink = std::function<Status(std::string_view)>;
+/// The same, piece by piece. Ends when nobody waits for it, by the allowance. Errors: the store's, the sink's, the
+/// allowance's; kNotFound if nothing lies in the range.
+Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
+                                         store::Allowance& allowance, const RecordingSink& sink);
 
 /// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes
 /// over. The summary counts what was read; hosts are known only at the end. Errors: kNotFound; kCorrupt, saying how
