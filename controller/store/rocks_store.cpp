@@ -32,6 +32,16 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
   return std::unique_ptr<Store>(std::move(*store));
 }
 
+Result<std::vector<JournalEntry>> Store::journal_tail(std::size_t limit) const {
+  std::vector<JournalEntry> entries;
+  const Status read = visit_journal_tail(limit, [&](JournalEntry&& entry) {
+    entries.push_back(std::move(entry));
+    return true;
+  });
+  if (!read) return read.error();
+  return entries;
+}
+
 Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   const auto shortest = std::min(options.raw_retention, options.journal_retention);
   const auto quarter_s = std::chrono::duration_cast<std::chrono::seconds>(shortest / 4).count();
@@ -263,11 +273,10 @@ Result<std::optional<JournalEntry>> RocksStore::journal_entry(std::uint64_t lsn)
   return std::optional<JournalEntry>(std::move(*entry));
 }
 
-Result<std::vector<JournalEntry>> RocksStore::journal_tail(std::size_t limit) const {
+Status RocksStore::visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const {
   const std::uint64_t floor_lsn = floors().journal_lsn;
-  std::vector<JournalEntry> entries;
   RocksDb::Cursor cursor = db_->cursor(Family::kJournal);
-  for (cursor.seek_last(); cursor.valid() && entries.size() < limit; cursor.previous()) {
+  for (cursor.seek_last(); cursor.valid() && limit > 0; cursor.previous()) {
     const auto lsn = keys::parse_lsn_key(cursor.key());
     if (!lsn) return lsn.error();
     if (*lsn < floor_lsn) break;
@@ -276,10 +285,10 @@ Result<std::vector<JournalEntry>> RocksStore::journal_tail(std::size_t limit) co
     if (keys::is_state_kind(parsed->kind)) continue;
     auto entry = decode_journal_entry(parsed->bytes);
     if (!entry) return entry.error();
-    entries.push_back(std::move(*entry));
+    if (!visit(std::move(*entry))) return {};
+    --limit;
   }
-  if (const Status status = cursor.status(); !status) return status.error();
-  return entries;
+  return cursor.status();
 }
 
 Result<std::optional<JournalEntry>> RocksStore::last_started(Timestamp at) const {

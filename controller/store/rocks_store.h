@@ -30,7 +30,8 @@ class RocksStore final : public Store {
   Result<std::map<HostId, Timestamp>> last_heard() const override;
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override;
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override;
-  Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const override;
+  Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const override;
+  Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const override;
   Result<std::optional<JournalEntry>> last_started(Timestamp at) const override;
   Result<std::vector<drs::ActionRecord>> open_actions() const override;
   Result<std::optional<std::string>> get_meta(const std::string& key) const override;
@@ -61,7 +62,6 @@ class RocksStore final : public Store {
   RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state);
   Floors floors() const;
   Result<std::optional<std::uint64_t>> lsn_of(const keys::Boot& boot, std::uint64_t sequence) const;
-  Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
   void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
   Result<std::set<std::uint64_t>> kept_journal_lsns() const;

@@ -77,8 +77,14 @@ class Store {
   virtual Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const = 0;
   /// The same for lsn in [from_lsn, to_lsn).
   virtual Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const = 0;
-  /// Journal only, newest first, at most `limit`; without the states that runs rest on, which are large.
-  virtual Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const = 0;
+  /// Journal only, newest first, at most `limit`; without the states that runs rest on, which are large. False from
+  /// `visit` ends it. Errors: kCorrupt.
+  using JournalVisitor = std::function<bool(JournalEntry&&)>;
+  virtual Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const = 0;
+  /// All of them at once; entries may be large.
+  Result<std::vector<JournalEntry>> journal_tail(std::size_t limit) const;
+  /// nullopt if there is none of this number, or none any more. Errors: kCorrupt.
+  virtual Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const = 0;
   /// The newest Started entry with time <= at; nullopt if there is none.
   virtual Result<std::optional<JournalEntry>> last_started(Timestamp at) const = 0;
   /// Open actions as the journal leaves them: intents whose last transition is not final, with all their transitions.

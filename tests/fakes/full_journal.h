@@ -37,8 +37,11 @@ class FullJournal final : public store::Store {
     while (stuck) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return store_->scan_lsn(from_lsn, to_lsn, visitor);
   }
-  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t limit) const override {
-    return store_->journal_tail(limit);
+  Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const override {
+    return store_->visit_journal_tail(limit, visit);
+  }
+  Result<std::optional<store::JournalEntry>> journal_entry(std::uint64_t lsn) const override {
+    return store_->journal_entry(lsn);
   }
   Result<std::optional<store::JournalEntry>> last_started(Timestamp at) const override {
     return store_->last_started(at);

@@ -78,11 +78,24 @@ class MemoryStore final : public store::Store {
     }
     return {};
   }
-  Result<std::vector<store::JournalEntry>> journal_tail(std::size_t limit) const override {
-    std::lock_guard lock(mutex_);
-    std::vector<store::JournalEntry> tail(journal_.rbegin(), journal_.rend());
+  Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const override {
+    std::vector<store::JournalEntry> tail;
+    {
+      std::lock_guard lock(mutex_);
+      tail.assign(journal_.rbegin(), journal_.rend());
+    }
     if (tail.size() > limit) tail.resize(limit);
-    return tail;
+    for (store::JournalEntry& entry : tail) {
+      if (!visit(std::move(entry))) break;
+    }
+    return {};
+  }
+  Result<std::optional<store::JournalEntry>> journal_entry(std::uint64_t lsn) const override {
+    std::lock_guard lock(mutex_);
+    for (const store::JournalEntry& entry : journal_) {
+      if (entry.lsn == lsn) return std::optional(entry);
+    }
+    return std::optional<store::JournalEntry>();
   }
   Result<std::optional<store::JournalEntry>> last_started(Timestamp) const override {
     return std::optional<store::JournalEntry>();
