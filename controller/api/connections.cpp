@@ -54,14 +54,22 @@ void tell_address(int socket, int (*of)(int, sockaddr*, socklen_t*), std::string
 /// A connection's bytes, within the limits. Does not own the socket. Thread: owned by one.
 class GuardedStream final : public httplib::Stream {
  public:
-  GuardedStream(int socket, SSL* ssl) : socket_(socket), ssl_(ssl) {
+  GuardedStream(int socket, SSL* ssl, const Patience& patience) : socket_(socket), ssl_(ssl), patience_(patience) {
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
     begin_request();
   }
   void begin_request() {
     bytes_left_ = kRequestBytesMax;
     read_until_ = Clock::now() + kRequestTimeMax;
+    waited_ = {};
+    taken_by_peer_ = 0;
   }
+  bool is_open() const {
+    pollfd item{socket_, POLLRDHUP, 0};
+    return ::poll(&item, 1, 0) == 0;
+  }
+  /// An answer was not taken: what is left of it is not to be kept for later.
+  bool gave_up() const { return gave_up_; }
   bool handshake() {
     for (;;) {
       const int done = SSL_accept(ssl_);
@@ -76,7 +84,7 @@ class GuardedStream final : public httplib::Stream {
   }
 
   bool is_readable() const override { return has_bytes(std::max(milliseconds(0), left())); }
-  bool is_writable() const override { return wait_for(socket_, POLLOUT, Clock::now() + kWriteTimeMax); }
+  bool is_writable() const override { return wait_for(socket_, POLLOUT, Clock::now() + patience_.nothing); }
   ssize_t read(char* to, std::size_t size) override {
     if (taken_ == buffered_) {
       const ssize_t more = receive();
@@ -92,18 +100,16 @@ class GuardedStream final : public httplib::Stream {
     return static_cast<ssize_t>(size);
   }
   ssize_t write(const char* from, std::size_t size) override {
-    const auto until = Clock::now() + kWriteTimeMax;
+    const auto begun = Clock::now();
     for (;;) {
-      if (ssl_ != nullptr) {
-        const int sent = SSL_write(ssl_, from, static_cast<int>(std::min<std::size_t>(size, 1u << 30)));
-        if (sent > 0) return sent;
-        if (!wait_for_ssl(sent, until)) return -1;
-        continue;
+      const ssize_t sent = send_some(from, size);
+      if (sent >= 0) {
+        note_taken(static_cast<std::size_t>(sent));
+        return sent;
       }
-      const ssize_t sent = ::send(socket_, from, size, MSG_NOSIGNAL);
-      if (sent >= 0) return sent;
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN || !wait_for(socket_, POLLOUT, until)) return -1;
+      const short awaited = what_is_awaited(static_cast<int>(sent));
+      gave_up_ = awaited == 0 || !wait_for_peer(awaited, begun + patience_.nothing);
+      if (gave_up_) return -1;
     }
   }
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
@@ -116,11 +122,38 @@ class GuardedStream final : public httplib::Stream {
 
  private:
   milliseconds left() const { return std::chrono::ceil<milliseconds>(read_until_ - Clock::now()); }
-  bool wait_for_ssl(int result, Clock::time_point until) const {
+  ssize_t send_some(const char* from, std::size_t size) {
+    if (ssl_ != nullptr) {
+      const int sent = SSL_write(ssl_, from, static_cast<int>(std::min<std::size_t>(size, 1u << 30)));
+      return sent > 0 ? sent : std::min(sent, -1);
+    }
+    return ::send(socket_, from, size, MSG_NOSIGNAL);
+  }
+  /// After send_some() said so.
+  short what_is_awaited(int sent) const {
+    if (ssl_ != nullptr) return awaited_by_ssl(sent);
+    return errno == EAGAIN || errno == EINTR ? POLLOUT : short{0};
+  }
+  bool wait_for_peer(short awaited, Clock::time_point until) {
+    const auto begun = Clock::now();
+    const bool ready = wait_for(socket_, awaited, std::min(until, begun + patience_.little - waited_));
+    waited_ += Clock::now() - begun;
+    return ready;
+  }
+  void note_taken(std::size_t bytes) {
+    taken_by_peer_ += bytes;
+    if (taken_by_peer_ < patience_.little_bytes) return;
+    taken_by_peer_ = 0;
+    waited_ = {};
+  }
+  /// 0: nothing helps.
+  short awaited_by_ssl(int result) const {
     const int error = SSL_get_error(ssl_, result);
-    if (error == SSL_ERROR_WANT_READ) return wait_for(socket_, POLLIN, until);
-    if (error == SSL_ERROR_WANT_WRITE) return wait_for(socket_, POLLOUT, until);
-    return false;
+    return error == SSL_ERROR_WANT_READ ? POLLIN : error == SSL_ERROR_WANT_WRITE ? POLLOUT : short{0};
+  }
+  bool wait_for_ssl(int result, Clock::time_point until) const {
+    const short awaited = awaited_by_ssl(result);
+    return awaited != 0 && wait_for(socket_, awaited, until);
   }
   ssize_t receive() {
     for (;;) {
@@ -140,6 +173,10 @@ class GuardedStream final : public httplib::Stream {
 
   const int socket_;
   SSL* const ssl_;
+  const Patience patience_;
+  Clock::duration waited_{};  // for the peer to take something
+  bool gave_up_ = false;
+  std::size_t taken_by_peer_ = 0;  // in that time
   std::size_t bytes_left_ = 0;
   Clock::time_point read_until_;
   std::array<char, 4096> buffer_;
@@ -169,8 +206,9 @@ template <typename Base>
 class GuardedServer final : public Base {
  public:
   template <typename... Arguments>
-  explicit GuardedServer(std::function<bool(const httplib::Request&)> has_token, Arguments... arguments)
-      : Base(arguments...), has_token_(std::move(has_token)) {
+  explicit GuardedServer(std::function<bool(const httplib::Request&)> has_token, Patience patience,
+                         Arguments... arguments)
+      : Base(arguments...), has_token_(std::move(has_token)), patience_(patience) {
     // By a number of its own: stop() may close the other at any time.
     this->set_socket_options([this](socket_t socket) {
       httplib::default_socket_options(socket);
@@ -200,12 +238,17 @@ class GuardedServer final : public Base {
       opened = ssl != nullptr && SSL_set_fd(ssl.get(), socket) == 1;
       if (opened) SSL_set_mode(ssl.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
-    GuardedStream stream(socket, ssl.get());
+    GuardedStream stream(socket, ssl.get(), patience_);
     if (opened && ssl != nullptr) opened = stream.handshake();
     if (opened) serve(stream, number);
     connections_.leave(number);
-    if (ssl != nullptr && opened) SSL_shutdown(ssl.get());
-    ::shutdown(socket, SHUT_RDWR);
+    if (stream.gave_up()) {
+      const linger at_once{1, 0};  // else the kernel keeps what nobody takes, for minutes
+      ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    } else {
+      if (ssl != nullptr && opened) SSL_shutdown(ssl.get());
+      ::shutdown(socket, SHUT_RDWR);
+    }
     ::close(socket);
     return opened;
   }
@@ -220,6 +263,7 @@ class GuardedServer final : public Base {
       bool closed = false;
       const bool served = this->process_request(stream, left == 1, closed, [&](httplib::Request& request) {
         request.ranges.clear();  // each would be another copy of the answer
+        request.progress = [&stream](std::uint64_t, std::uint64_t) { return stream.is_open(); };  // for is_wanted()
         trusted = has_token_(request);
         connections_.trust(number, trusted);
       });
@@ -237,6 +281,7 @@ class GuardedServer final : public Base {
   }
 
   const std::function<bool(const httplib::Request&)> has_token_;
+  const Patience patience_;
   int listening_ = -1;
   Connections connections_;
 };
@@ -324,9 +369,15 @@ void Turns::stop() {
 }
 
 std::unique_ptr<httplib::Server> make_guarded_server(const std::string& certificate, const std::string& key,
-                                                     std::function<bool(const httplib::Request&)> has_token) {
-  if (certificate.empty()) return std::make_unique<GuardedServer<httplib::Server>>(std::move(has_token));
-  return std::make_unique<GuardedServer<httplib::SSLServer>>(std::move(has_token), certificate.c_str(), key.c_str());
+                                                     std::function<bool(const httplib::Request&)> has_token,
+                                                     Patience patience) {
+  if (certificate.empty()) return std::make_unique<GuardedServer<httplib::Server>>(std::move(has_token), patience);
+  return std::make_unique<GuardedServer<httplib::SSLServer>>(std::move(has_token), patience, certificate.c_str(),
+                                                             key.c_str());
+}
+
+bool is_wanted(const httplib::Request& request) {
+  return !request.progress || request.progress(0, 0);
 }
 
 }  // namespace proteus::api

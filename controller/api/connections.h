@@ -26,8 +26,13 @@ constexpr std::size_t kRequestBytesMax = 160 * 1024;
 constexpr std::chrono::seconds kRequestTimeMax{10};
 /// Between two requests.
 constexpr std::chrono::seconds kIdleTimeMax{2};
-/// A peer that takes nothing for so long is given up.
-constexpr std::chrono::seconds kWriteTimeMax{5};
+/// A peer that takes nothing for so long is given up, and one that is waited for so long, in all, while it takes less
+/// than so much.
+struct Patience {
+  std::chrono::milliseconds nothing{5'000};
+  std::chrono::milliseconds little{30'000};
+  std::size_t little_bytes = 256 * 1024;
+};
 /// For answers that are under way when the server stops.
 constexpr std::chrono::seconds kStopTimeMax{5};
 
@@ -88,6 +93,11 @@ class Turns {
 /// An httplib server within these limits; ranges of answers are not served. has_token: of a request whose head is
 /// there. certificate, key: PEM files; empty: without TLS.
 std::unique_ptr<httplib::Server> make_guarded_server(const std::string& certificate, const std::string& key,
-                                                     std::function<bool(const httplib::Request&)> has_token);
+                                                     std::function<bool(const httplib::Request&)> has_token,
+                                                     Patience patience = {});
+
+/// Whether anybody waits for the answer to a request that such a server has under way: false once either end has closed
+/// the connection, be it only for what it says itself. It takes a system call.
+bool is_wanted(const httplib::Request& request);
 
 }  // namespace proteus::api

@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -148,10 +150,14 @@ class Visitor {
     }
     return heard;
   }
-  void read_a_little() {
+  /// False: there is no more.
+  bool read_a_little() {
     std::array<char, 16384> piece;
-    static_cast<void>(SSL_read(ssl_.get(), piece.data(), piece.size()));
+    const int n = SSL_read(ssl_.get(), piece.data(), piece.size());
+    bytes_read_ += static_cast<std::size_t>(std::max(n, 0));
+    return n > 0;
   }
+  std::size_t bytes_read() const { return bytes_read_; }
   /// Whether the server has ended the connection.
   bool hears_the_end() {
     std::array<char, 4096> piece;
@@ -163,6 +169,7 @@ class Visitor {
 
  private:
   int socket_ = -1;
+  std::size_t bytes_read_ = 0;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{nullptr, SSL_CTX_free};
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
 };
@@ -175,7 +182,7 @@ class TlsServer : public testing::Test {
     make_certificate(directory_ / "certificate.pem", directory_ / "key.pem");
     server_ = make_guarded_server(
         directory_ / "certificate.pem", directory_ / "key.pem",
-        [](const httplib::Request& in) { return in.get_header_value("Authorization") == "Bearer token"; });
+        [](const httplib::Request& in) { return in.get_header_value("Authorization") == "Bearer token"; }, patience_);
     ASSERT_TRUE(server_->is_valid());
     server_->set_tcp_nodelay(true);
     server_->Get("/large", [](const httplib::Request&, httplib::Response& out) {
@@ -187,6 +194,11 @@ class TlsServer : public testing::Test {
         sink.done();
         return true;
       });
+    });
+    server_->Get("/work", [this](const httplib::Request& in, httplib::Response&) {
+      works_ = true;
+      while (is_wanted(in) && !is_over_) std::this_thread::sleep_for(1ms);
+      works_ = false;
     });
     server_->Post("/echo",
                   [](const httplib::Request& in, httplib::Response& out) { out.set_content(in.body, "text/plain"); });
@@ -200,7 +212,10 @@ class TlsServer : public testing::Test {
     client_->set_keep_alive(true);
     client_->set_read_timeout(5);
   }
-  void TearDown() override { stop(); }
+  void TearDown() override {
+    is_over_ = true;
+    stop();
+  }
   void stop() {
     if (!thread_.joinable()) return;
     server_->stop();
@@ -212,6 +227,15 @@ class TlsServer : public testing::Test {
     EXPECT_EQ(answer->body, "yes");
   }
 
+  bool comes_true(const std::function<bool()>& what) const {
+    const auto until = Clock::now() + 10s;
+    while (!what() && Clock::now() < until) std::this_thread::sleep_for(1ms);
+    return what();
+  }
+
+  Patience patience_;
+  std::atomic<bool> works_ = false;
+  std::atomic<bool> is_over_ = false;  // whatever the server thinks
   const std::string request_ = "GET / HTTP/1.1\r\nAuthorization: Bearer token\r\n\r\n";
   TemporaryDirectory directory_;
   std::unique_ptr<httplib::Server> server_;
@@ -294,7 +318,7 @@ TEST_F(TlsServer, StopsWhileSomebodyReadsSlowly) {
   std::atomic<bool> is_over = false;
   std::thread reading([&] {
     while (!is_over) {
-      person.read_a_little();
+      static_cast<void>(person.read_a_little());
       std::this_thread::sleep_for(10ms);  // the reader's own pace
     }
   });
@@ -304,6 +328,45 @@ TEST_F(TlsServer, StopsWhileSomebodyReadsSlowly) {
   EXPECT_LT(Clock::now() - begun, kStopTimeMax + 3s);
   is_over = true;
   reading.join();
+}
+
+TEST_F(TlsServer, WorkEndsWithWhoeverWaitsForIt) {
+  auto person = std::make_unique<Visitor>(port_);
+  ASSERT_TRUE(person->agree());
+  person->say("GET /work HTTP/1.1\r\nAuthorization: Bearer token\r\n\r\n");
+  ASSERT_TRUE(comes_true([&] { return works_.load(); }));
+  person.reset();
+  EXPECT_TRUE(comes_true([&] { return !works_; }));
+}
+
+TEST_F(TlsServer, WorkEndsWithTheServer) {
+  Visitor person(port_);
+  ASSERT_TRUE(person.agree());
+  person.say("GET /work HTTP/1.1\r\nAuthorization: Bearer token\r\n\r\n");
+  ASSERT_TRUE(comes_true([&] { return works_.load(); }));
+  const auto begun = Clock::now();
+  std::thread late([&] {
+    static_cast<void>(comes_true([&] { return !works_; }));
+    is_over_ = true;
+  });
+  stop();
+  EXPECT_LT(Clock::now() - begun, kStopTimeMax + 3s);
+  late.join();
+}
+
+class ImpatientServer : public TlsServer {
+ protected:
+  ImpatientServer() { patience_ = {.nothing = 5s, .little = 200ms, .little_bytes = 8u << 20}; }
+};
+
+TEST_F(ImpatientServer, GivesUpWhoTakesLittle) {
+  Visitor person(port_, 4096);
+  ASSERT_TRUE(person.agree());
+  person.say("GET /large HTTP/1.1\r\nAuthorization: Bearer token\r\nConnection: close\r\n\r\n");
+  const auto until = Clock::now() + 20s;
+  while (person.read_a_little() && Clock::now() < until) std::this_thread::sleep_for(5ms);  // the reader's own pace
+  EXPECT_LT(person.bytes_read(), kLarge);
+  EXPECT_LT(Clock::now(), until);
 }
 
 }  // namespace
