@@ -75,6 +75,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   api.read("token_file", config.api_token_file);
   api.read("tls_certificate", config.api.tls_certificate);
   api.read("tls_key", config.api.tls_key);
+  api.read_bytes("answer_memory_max", config.api.answer_bytes_max, std::int64_t{64} << 20, std::int64_t{1} << 40);
   if (config.api.tls_certificate.empty() && !proteus::api::is_loopback(config.api.address)) {
     api.problem("address",
                 fmt::format("'address' is '{}', which others can reach: that takes 'tls_certificate' and 'tls_key'",

@@ -5,11 +5,17 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "common/log.h"
+#include "controller/api/connections.h"
 #include "controller/api/json_view.h"
 
 namespace proteus::api {
 namespace {
+
+constexpr std::size_t kTextBytesMax = 1024;
+constexpr std::size_t kPieceBytes = 64 * 1024;
 
 int http_status(ErrorCode code) {
   switch (code) {
@@ -27,16 +33,55 @@ int http_status(ErrorCode code) {
   return 500;
 }
 
+/// What is special in a JSON string, left out.
+std::string without_quotes(std::string bytes) {
+  std::erase_if(bytes, [](char c) { return c == '"' || c == '\\'; });
+  return bytes;
+}
+
+/// UTF-8 without control characters; the JSON library is the judge of it.
+bool is_text(const std::string& bytes) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  return std::none_of(bytes.begin(), bytes.end(), is_control) && Json::accept('"' + without_quotes(bytes) + '"');
+}
+
+/// Names come from guests' owners: bytes that are not UTF-8 are replaced, not thrown on.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
 void send(httplib::Response& response, const Json& json, int status) {
   response.status = status;
-  // Names come from guests' owners: bytes that are not UTF-8 are replaced, not thrown on.
-  response.set_content(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
+  response.set_content(text_of(json), "application/json");
+}
+
+void send(httplib::Response& response, const Json& json, std::shared_ptr<void> turn) {
+  const auto text = std::make_shared<std::string>(text_of(json));
+  response.set_content_provider(
+      text->size(), "application/json",
+      [text, turn = std::move(turn)](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+        return sink.write(text->data() + offset, std::min(length, kPieceBytes));
+      });
 }
 
 void send(httplib::Response& response, const Error& error) {
   send(response, error_json(error), http_status(error.code));
+}
+
+void stream(const httplib::Request& request, httplib::Response& response, const char* type,
+            std::function<Status(const Write&)> produce) {
+  response.set_chunked_content_provider(
+      type, [&request, produce = std::move(produce)](std::size_t, httplib::DataSink& sink) {
+        const Write write = [&](std::string_view text) { return sink.write(text.data(), text.size()); };
+        if (const Status done = produce(write); !done) {
+          if (is_wanted(request)) log::warning("api: an answer breaks off: {}", done.error().message);
+          return false;
+        }
+        sink.done();
+        return true;
+      });
 }
 
 Parameters parameters_of(const httplib::Request& request) {
@@ -47,6 +92,20 @@ Parameters parameters_of(const httplib::Request& request) {
     }
     return values;
   };
+}
+
+Status check_text(const httplib::Request& request) {
+  const auto invalid = [](std::string message) { return Error{ErrorCode::kInvalidArgument, std::move(message)}; };
+  // Some bytes become gigabytes.
+  if (request.has_header("Content-Encoding")) return invalid("a body must not be compressed");
+  if (!is_text(request.path)) return invalid("the path is not text in UTF-8");
+  for (const auto& [name, value] : request.params) {
+    if (!is_text(name) || name.size() > kTextBytesMax) return invalid("a parameter's name is not text in UTF-8");
+    if (value.empty()) return invalid(fmt::format("{} is empty", name));
+    if (value.size() > kTextBytesMax) return invalid(fmt::format("{} is longer than {} bytes", name, kTextBytesMax));
+    if (!is_text(value)) return invalid(fmt::format("{} is not text in UTF-8", name));
+  }
+  return {};
 }
 
 Status check_parameters(const httplib::Request& request, std::initializer_list<std::string_view> once,

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -49,7 +50,7 @@ struct Subject {
   }
 };
 
-/// Tells which entries are asked for. Fed oldest first: an action is intended before anything is said of it.
+/// Tells which entries are asked for. An action is to be noted before what is said of it is asked about.
 class Matcher {
  public:
   Matcher(const HistoryFilter& filter, const std::vector<drs::ActionRecord>& known) : filter_(filter) {
@@ -62,14 +63,20 @@ class Matcher {
     subject.add(record.action.host, record.action.operation);
   }
 
-  bool matches(const store::JournalEntry& entry) {
+  /// The actions that an entry tells of.
+  void note(const store::JournalEntry& entry) {
     if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) note(*record);
     if (const auto* started = std::get_if<store::Started>(&entry.payload)) {
       for (const drs::ActionRecord& record : started->adopted) note(record);
     }
+  }
+  /// Whether actions matter at all.
+  bool asks_for_subjects() const { return !filter_.vms.empty() || !filter_.hosts.empty(); }
+
+  bool matches(const store::JournalEntry& entry) {
     const std::string kind = kind_of(entry.payload);
     if (filter_.kinds.empty() ? !filter_.all && contains(kDetails, kind) : !contains(filter_.kinds, kind)) return false;
-    if (filter_.vms.empty() && filter_.hosts.empty()) return true;
+    if (!asks_for_subjects()) return true;
     const Subject subject = subject_of(entry.payload);
     const auto is_one_of = [](const auto& asked, const auto& there) {
       return asked.empty() ||
@@ -132,63 +139,81 @@ class Matcher {
   bool lacks_actions_ = false;
 };
 
-using Entries = std::vector<store::JournalEntry>;
+using Numbers = std::vector<std::uint64_t>;
 
-/// Of entries newest first, those asked for.
-Entries newest_of(const Entries& entries, Matcher& matcher, std::size_t limit) {
-  Entries kept;
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    if (matcher.matches(*entry)) kept.push_back(*entry);
-  }
-  std::reverse(kept.begin(), kept.end());
-  if (kept.size() > limit) kept.resize(limit);
-  return kept;
+/// Visits the journal, newest first, for as long as somebody waits for the answer.
+Status visit_tail(const store::Store& store, std::size_t depth, store::Allowance& allowance,
+                  const std::function<bool(const store::JournalEntry&)>& visit) {
+  Status wanted;
+  const Status read = store.visit_journal_tail(depth, [&](const store::JournalEntry& entry) {
+    wanted = allowance.go_on();
+    return wanted && visit(entry);
+  });
+  return read ? wanted : read;
 }
 
 /// The newest entries, read deeper only if what is asked for is rare among them.
-Result<Entries> from_tail(const store::Store& store, const HistoryFilter& filter,
-                          const std::vector<drs::ActionRecord>& known) {
-  const bool everything = filter.all && filter.kinds.empty() && filter.vms.empty() && filter.hosts.empty();
-  for (std::size_t depth = everything ? filter.limit : std::max<std::size_t>(filter.limit, 200) * 10;; depth *= 10) {
+Result<Numbers> from_tail(const store::Store& store, const HistoryFilter& filter,
+                          const std::vector<drs::ActionRecord>& known, store::Allowance& allowance) {
+  for (std::size_t depth = std::max<std::size_t>(filter.limit, 200) * 10;; depth *= 10) {
     depth = std::min(depth, kHistoryEntriesMax);
-    const auto entries = store.journal_tail(depth);
-    if (!entries) return entries.error();
     Matcher matcher(filter, known);
-    Entries kept = newest_of(*entries, matcher, filter.limit);
+    std::size_t noted = 0;
+    std::size_t seen = 0;
+    if (matcher.asks_for_subjects()) {
+      const Status read = visit_tail(store, depth, allowance, [&](const store::JournalEntry& entry) {
+        ++noted;
+        matcher.note(entry);
+        return true;
+      });
+      if (!read) return read.error();
+    }
+    Numbers kept;
+    const Status read = visit_tail(store, depth, allowance, [&](const store::JournalEntry& entry) {
+      ++seen;
+      if (matcher.matches(entry)) kept.push_back(entry.lsn);
+      return kept.size() < filter.limit;
+    });
+    if (!read) return read.error();
     const bool enough = kept.size() >= filter.limit && !matcher.lacks_actions();
-    if (everything || enough || entries->size() < depth || depth == kHistoryEntriesMax) return kept;
+    const bool is_all = (matcher.asks_for_subjects() ? noted : seen) < depth;
+    if (enough || is_all || depth == kHistoryEntriesMax) return kept;
   }
 }
 
 /// All entries of a time, however far back it lies.
-Result<Entries> from_range(const store::Store& store, const HistoryFilter& filter,
-                           const std::vector<drs::ActionRecord>& known) {
+Result<Numbers> from_range(const store::Store& store, const HistoryFilter& filter,
+                           const std::vector<drs::ActionRecord>& known, store::Allowance& allowance) {
   const Timestamp from = filter.from.value_or(Timestamp{});
   const Timestamp to = filter.to.value_or(Timestamp::max());
-  const auto read = [&](Matcher& matcher, std::deque<store::JournalEntry>& kept) {
+  const auto read = [&](Matcher& matcher, std::deque<std::uint64_t>& kept) {
+    Status wanted;
     store::Store::Visitor visitor;
     visitor.journal = [&](const store::JournalEntry& entry) {
-      if (!matcher.matches(entry)) return true;
-      kept.push_back(entry);
+      wanted = allowance.go_on();
+      matcher.note(entry);
+      if (!matcher.matches(entry)) return wanted.has_value();
+      kept.push_back(entry.lsn);
       if (kept.size() > filter.limit) kept.pop_front();
-      return true;
+      return wanted.has_value();
     };
-    return store.scan(from, to, visitor);
+    const Status scanned = store.scan(from, to, visitor);
+    return scanned ? wanted : scanned;
   };
   Matcher matcher(filter, known);
-  std::deque<store::JournalEntry> kept;
+  std::deque<std::uint64_t> kept;
   if (const Status done = read(matcher, kept); !done) return done.error();
   if (matcher.lacks_actions()) {  // they were intended before that time
-    const auto older = store.journal_tail(kHistoryEntriesMax);
-    if (!older) return older.error();
     Matcher informed(filter, known);
-    for (const store::JournalEntry& entry : *older) {
-      if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) informed.note(*record);
-    }
+    const Status noted = visit_tail(store, kHistoryEntriesMax, allowance, [&](const store::JournalEntry& entry) {
+      informed.note(entry);
+      return true;
+    });
+    if (!noted) return noted.error();
     kept.clear();
     if (const Status done = read(informed, kept); !done) return done.error();
   }
-  return Entries(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+  return Numbers(kept.rbegin(), kept.rend());
 }
 
 /// Hexadecimal digits, 8-4-4-4-12.
@@ -236,7 +261,10 @@ Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot
       return invalid(fmt::format("limit must be from 1 to {}", kHistoryEntriesMax));
     }
   }
-  filter.all = !parameters("all").empty();
+  if (const std::vector<std::string> all = parameters("all"); !all.empty()) {
+    if (all.front() != "1" && all.front() != "0") return invalid("all is 1 or 0");
+    filter.all = all.front() == "1";
+  }
   for (const char* name : {"from", "to"}) {
     const std::vector<std::string> text = parameters(name);
     if (text.empty()) continue;
@@ -261,9 +289,11 @@ Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot
   return filter;
 }
 
-Result<std::vector<store::JournalEntry>> read_history(const store::Store& store, const HistoryFilter& filter,
-                                                      const std::vector<drs::ActionRecord>& known) {
-  return filter.from || filter.to ? from_range(store, filter, known) : from_tail(store, filter, known);
+Result<std::vector<std::uint64_t>> find_history(const store::Store& store, const HistoryFilter& filter,
+                                                const std::vector<drs::ActionRecord>& known,
+                                                store::Allowance& allowance) {
+  return filter.from || filter.to ? from_range(store, filter, known, allowance)
+                                  : from_tail(store, filter, known, allowance);
 }
 
 }  // namespace proteus::api

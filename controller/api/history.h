@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "common/result.h"
 #include "controller/api/backend.h"
 #include "controller/api/series_query.h"
+#include "controller/store/allowance.h"
 
 /// The journal as people ask for it. Thread: any.
 namespace proteus::api {
@@ -29,9 +31,11 @@ struct HistoryFilter {
 /// Errors: kInvalidArgument; kNotFound for a VM's name that nobody has.
 Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names, Timestamp now);
 
-/// Newest first. known: actions whose VM and hosts need not be looked up. Errors: the store's.
-Result<std::vector<store::JournalEntry>> read_history(const store::Store& store, const HistoryFilter& filter,
-                                                      const std::vector<drs::ActionRecord>& known);
+/// Numbers (lsn) of the entries that are asked for, newest first: no more than one of the entries, which may be large,
+/// is held at a time. known: actions whose VM and hosts need not be looked up. Errors: the store's; the allowance's.
+Result<std::vector<std::uint64_t>> find_history(const store::Store& store, const HistoryFilter& filter,
+                                                const std::vector<drs::ActionRecord>& known,
+                                                store::Allowance& allowance);
 
 /// `type` of the entry in JSON.
 const char* kind_of(const store::JournalPayload& payload);

@@ -171,7 +171,8 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
                         : text.back() == 'd' ? 86400
                         : text.back() == 'w' ? 7 * 86400
                                              : 0;
-    if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount * unit < kFarthestS) {
+    if (error == std::errc{} && rest == text.data() + text.size() - 1 && unit > 0 && amount >= 0 &&
+        amount * unit < kFarthestS) {
       return now - from_seconds(amount * unit);
     }
   }

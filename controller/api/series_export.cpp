@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -102,6 +103,7 @@ struct Origin {
   const store::SelectedEntity& selected;
   const KpiInfo& kpi;
   std::uint8_t bucket = 0;
+  bool goes_on = false;  // its earlier values were written before
 };
 
 /// A bucket of a histogram.
@@ -164,24 +166,27 @@ class TextWriter final : public Writer {
     if (is_csv_) return Writer::add_histogram(of, buckets);
     struct Change {
       std::int64_t time_us;
-      std::size_t bucket;
-      std::int64_t count;
+      std::int64_t* count;
+      std::int64_t value;
     };
+    if (!of.goes_on) counts_.clear();
+    std::size_t changes_count = 0;
+    for (const Bucket& bucket : buckets) changes_count += bucket.samples->values.size();
     std::vector<Change> changes;
-    for (std::size_t b = 0; b < buckets.size(); ++b) {
-      const Samples& samples = *buckets[b].samples;
-      for (std::size_t i = 0; i < samples.values.size(); ++i) {
-        changes.push_back({samples.times_us[i], b, samples.values[i]});
+    changes.reserve(changes_count);
+    for (const Bucket& bucket : buckets) {
+      std::int64_t& count = counts_[bucket.number];
+      for (std::size_t i = 0; i < bucket.samples->values.size(); ++i) {
+        changes.push_back({bucket.samples->times_us[i], &count, bucket.samples->values[i]});
       }
     }
     std::stable_sort(changes.begin(), changes.end(),
                      [](const Change& a, const Change& b) { return a.time_us < b.time_us; });
     const std::string labels = metric_labels(of.host, of.selected, names_);
-    std::vector<std::int64_t> counts(buckets.size());
     for (std::size_t i = 0; i < changes.size() && wanted_;) {
       const std::int64_t time_us = changes[i].time_us;
-      for (; i < changes.size() && changes[i].time_us == time_us; ++i) counts[changes[i].bucket] = changes[i].count;
-      add_counts(of.kpi, labels, buckets, counts, time_s(time_us));
+      for (; i < changes.size() && changes[i].time_us == time_us; ++i) *changes[i].count = changes[i].value;
+      add_counts(of.kpi, labels, time_s(time_us));
     }
   }
   void finish() override {
@@ -191,17 +196,16 @@ class TextWriter final : public Writer {
   bool wanted() const override { return wanted_; }
 
  private:
-  void add_counts(const KpiInfo& kpi, const std::string& labels, const std::vector<Bucket>& buckets,
-                  const std::vector<std::int64_t>& counts, const std::string& time) {
+  void add_counts(const KpiInfo& kpi, const std::string& labels, const std::string& time) {
     std::int64_t sum = 0;
     const auto add_bucket = [&](const std::string& bound) {
       piece_ += fmt::format("proteus_{}_bucket{{{},le=\"{}\"}} {} {}\n", kpi.name, labels, bound, sum, time);
     };
-    for (std::size_t b = 0; b < buckets.size(); ++b) {
-      sum += counts[b];
-      add_bucket(upper_bound(buckets[b].number));
+    for (const auto& [bucket, count] : counts_) {
+      sum += count;
+      add_bucket(upper_bound(bucket));
     }
-    if (buckets.back().number + 1 < kHistogramBucketCount) add_bucket(upper_bound(kHistogramBucketCount - 1));
+    if (counts_.rbegin()->first + 1 < kHistogramBucketCount) add_bucket(upper_bound(kHistogramBucketCount - 1));
     if (piece_.size() >= kPieceBytes) pass_on();
   }
   void pass_on() {
@@ -213,8 +217,9 @@ class TextWriter final : public Writer {
   const VmNames& names_;
   const std::function<bool(std::string_view)>& write_;
   std::string piece_;
-  std::string begin_;  // what stands in front of a series' values
-  std::string end_;    // and, in CSV, behind them
+  std::string begin_;                            // what stands in front of a series' values
+  std::string end_;                              // and, in CSV, behind them
+  std::map<std::uint8_t, std::int64_t> counts_;  // of the histogram under way, by bucket
   bool wanted_ = true;
 };
 
@@ -261,50 +266,44 @@ const char* content_type(ExportFormat format) {
 }
 
 Result<bool> has_values(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                        std::int64_t from_us, std::int64_t to_us) {
-  bool found = false;
+                        std::int64_t from_us, std::int64_t to_us, store::Allowance& allowance) {
   std::int64_t span_us = kFirstLookUs;
-  for (std::int64_t end_us = to_us; end_us > from_us && !found; span_us *= 2) {
+  for (std::int64_t end_us = to_us; end_us > from_us; span_us *= 2) {
     const std::int64_t begin_us = end_us - from_us > span_us ? end_us - span_us : from_us;
     for (const store::SeriesSelector& selector : selectors) {
-      const Status read = reader.read_samples(selector, begin_us, end_us, [&](const store::SeriesReader::HostSamples&) {
-        found = true;
-        return false;
-      });
-      if (!read) return read.error();
-      if (found) break;
+      const Result<bool> found = reader.has_samples(selector, begin_us, end_us, allowance);
+      if (!found || *found) return found;
     }
     end_us = begin_us;
   }
-  return found;
+  return false;
 }
 
-Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                     ExportFormat format, std::int64_t from_us, std::int64_t to_us, const VmNames& names,
+Status export_series(const store::SeriesReader& reader, const Exported& what, store::Allowance& allowance,
                      const std::function<bool(std::string_view)>& write) {
-  const std::unique_ptr<Writer> writer = make_writer(format, names, write);
+  const std::unique_ptr<Writer> writer = make_writer(what.format, what.names, write);
   std::optional<Kpi> begun;
-  for (const store::SeriesSelector& selector : selectors) {
+  for (const store::SeriesSelector& selector : what.selectors) {
     const KpiInfo& kpi = info(selector.kpi);
-    const Status read =
-        reader.read_samples(selector, from_us, to_us, [&](const store::SeriesReader::HostSamples& samples) {
-          if (begun != selector.kpi) writer->begin_kpi(kpi);
-          begun = selector.kpi;
-          for (auto at = samples.series.begin(); at != samples.series.end() && writer->wanted();) {
-            const store::SeriesKey key = at->first;
-            const Origin origin{samples.host, samples.entities.at(key.entity), kpi, key.bucket};
-            if (kpi.kind != KpiKind::kHistogram) {
-              writer->add_all(origin, (at++)->second);
-              continue;
-            }
-            std::vector<Bucket> buckets;
-            for (; at != samples.series.end() && at->first.entity == key.entity; ++at) {
-              buckets.push_back({at->first.bucket, &at->second});
-            }
-            writer->add_histogram(origin, buckets);
-          }
-          return writer->wanted();
-        });
+    const auto write_samples = [&](const store::SeriesReader::HostSamples& samples) {
+      if (begun != selector.kpi) writer->begin_kpi(kpi);
+      begun = selector.kpi;
+      for (auto at = samples.series.begin(); at != samples.series.end() && writer->wanted();) {
+        const store::SeriesKey key = at->first;
+        const Origin origin{samples.host, samples.entities.at(key.entity), kpi, key.bucket, samples.goes_on};
+        if (kpi.kind != KpiKind::kHistogram) {
+          writer->add_all(origin, (at++)->second);
+          continue;
+        }
+        std::vector<Bucket> buckets;
+        for (; at != samples.series.end() && at->first.entity == key.entity; ++at) {
+          buckets.push_back({at->first.bucket, &at->second});
+        }
+        writer->add_histogram(origin, buckets);
+      }
+      return writer->wanted();
+    };
+    const Status read = reader.read_samples(selector, what.from_us, what.to_us, allowance, write_samples);
     if (!read) return read;
     if (!writer->wanted()) return {};
   }

@@ -28,12 +28,18 @@ const char* content_type(ExportFormat format);
 /// Before anything is sent: is there a value at all? Looks at the newest part of [from_us, to_us) first, so that it
 /// reads little where there is something. Errors: the reader's.
 Result<bool> has_values(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                        std::int64_t from_us, std::int64_t to_us);
+                        std::int64_t from_us, std::int64_t to_us, store::Allowance& allowance);
 
-/// Writes the samples of each selector, of a KPI each, in [from_us, to_us). False from `write` ends it. Errors: the
-/// reader's.
-Status export_series(const store::SeriesReader& reader, const std::vector<store::SeriesSelector>& selectors,
-                     ExportFormat format, std::int64_t from_us, std::int64_t to_us, const VmNames& names,
+/// What is exported.
+struct Exported {
+  std::vector<store::SeriesSelector> selectors;  ///< of a KPI each
+  std::int64_t from_us = 0;                      ///< samples in [from_us, to_us)
+  std::int64_t to_us = 0;
+  ExportFormat format = ExportFormat::kCsv;
+  VmNames names;
+};
+/// False from `write` ends it. Errors: the reader's.
+Status export_series(const store::SeriesReader& reader, const Exported& what, store::Allowance& allowance,
                      const std::function<bool(std::string_view)>& write);
 
 }  // namespace proteus::api

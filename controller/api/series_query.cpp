@@ -142,9 +142,10 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
   query.across = *across;
   query.by = parameters("by");
   if (const std::string text = one(parameters, "top"); !text.empty()) {
-    const auto top = parse_number("top", text);
-    if (!top || !(*top >= 1 && *top <= kTopMax)) return invalid(fmt::format("top is from 1 to {}", kTopMax));
-    query.top = static_cast<std::size_t>(*top);
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), query.top);
+    if (error != std::errc{} || rest != text.data() + text.size() || query.top < 1 || query.top > kTopMax) {
+      return invalid(fmt::format("top is from 1 to {}", kTopMax));
+    }
   }
   return query;
 }

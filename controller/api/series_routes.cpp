@@ -4,8 +4,8 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "common/log.h"
 #include "controller/api/answer.h"
 #include "controller/api/json_view.h"
 #include "controller/api/series_export.h"
@@ -16,22 +16,24 @@ namespace {
 
 const Error kNoSeries{ErrorCode::kUnsupported, "this controller keeps no series"};
 
-/// Streams what `produce` writes. An error half-way breaks the connection, so that nobody takes half for the whole.
-template <typename Produce>
-void stream(httplib::Response& out, const char* type, Produce produce) {
-  out.set_chunked_content_provider(type, [produce](std::size_t, httplib::DataSink& sink) {
-    const auto write = [&](std::string_view text) { return sink.write(text.data(), text.size()); };
-    if (const Status done = produce(write); !done) {
-      log::warning("api: an answer breaks off: {}", done.error().message);
-      return false;
-    }
-    sink.done();
-    return true;
-  });
-}
+/// The lines of a query, one after the other.
+class LineWriter {
+ public:
+  LineWriter(const Write& write, std::string head) : write_(write), before_(std::move(head)) {}
+  bool add(const store::QueryResult& line) {
+    const bool taken = write_(before_ + to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace));
+    before_ = ",";
+    return taken;
+  }
+  void finish() { write_(before_ == "," ? "]}\n" : before_ + "]}\n"); }
+
+ private:
+  const Write& write_;
+  std::string before_;
+};
 
 void get_query(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now,
-               Turns& turns) {
+               const Costs& costs) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
   const Status known = check_parameters(in, {"kpi", "entity", "from", "to", "step", "fn", "q", "across", "top"},
@@ -45,24 +47,37 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   if (const Status stored = reader->check_names(selector.hosts, selector.vms); !stored)
     return send(out, stored.error());
   if (const Status stored = reader->check_groups(selector, query->by); !stored) return send(out, stored.error());
-  const std::shared_ptr<void> turn = turns.take();
+  if (const Status enough = store::check_memory(*query, costs.bytes_max); !enough) return send(out, enough.error());
+  const std::shared_ptr<void> turn = costs.turns.take();
   if (turn == nullptr) return send(out, kTooManyAnswers);
-  stream(out, "application/json", [turn, reader, now, asked = *query, shape = *frame](const auto& write) -> Status {
-    if (!write(query_head(asked, shape, now))) return {};
-    bool first = true;
-    const Status run = store::run_query(*reader, asked, [&](const store::QueryResult& line) {
-      const std::string text = to_json(line).dump(-1, ' ', false, Json::error_handler_t::replace);
-      const bool taken = write((first ? "" : ",") + text);
-      first = false;
-      return taken;
+  const auto allowance = std::make_shared<store::Allowance>(costs.bytes_max, [&in] { return is_wanted(in); });
+  const auto lines = std::make_shared<std::vector<store::QueryResult>>();
+  const bool at_the_end = store::is_known_at_the_end(*query);
+  if (at_the_end) {  // before anything is sent, so that an error is an answer of its own
+    const Status run = store::run_query(*reader, *query, *allowance, [&](store::QueryResult&& line) {
+      lines->push_back(std::move(line));
+      return true;
     });
-    if (run) write("]}\n");
-    return run;
+    if (!run) return send(out, run.error());
+  }
+  stream(in, out, "application/json", [=, turn = turn, asked = *query, shape = *frame](const Write& write) -> Status {
+    LineWriter writer(write, query_head(asked, shape, now));
+    if (at_the_end) {
+      for (const store::QueryResult& line : *lines) {
+        if (!writer.add(line)) return {};
+      }
+    } else {
+      const Status run =
+          store::run_query(*reader, asked, *allowance, [&](store::QueryResult&& line) { return writer.add(line); });
+      if (!run) return run;
+    }
+    writer.finish();
+    return {};
   });
 }
 
 void get_export(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now,
-                Turns& turns) {
+                const Costs& costs) {
   const store::SeriesReader* reader = backend.store().series();
   if (reader == nullptr) return send(out, kNoSeries);
   const Status known = check_parameters(in, {"entity", "from", "to", "format"}, {"kpi", "host", "vm", "label"});
@@ -92,30 +107,29 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
     (std::string_view(name) == "from" ? from : to) = *time;
   }
   if (const Status good = check_range(from, to); !good) return send(out, good.error());
-  const std::int64_t from_us = store::to_us(from);
-  const std::int64_t to_us = store::to_us(to);
-  const std::shared_ptr<void> turn = turns.take();
+  Exported what{std::move(selectors), store::to_us(from), store::to_us(to), *format, {}};
+  const std::shared_ptr<void> turn = costs.turns.take();
   if (turn == nullptr) return send(out, kTooManyAnswers);
-  const Result<bool> any_value = has_values(*reader, selectors, from_us, to_us);
+  const auto allowance = std::make_shared<store::Allowance>(costs.bytes_max, [&in] { return is_wanted(in); });
+  const Result<bool> any_value = has_values(*reader, what.selectors, what.from_us, what.to_us, *allowance);
   if (!any_value) return send(out, any_value.error());
   if (!*any_value) out.set_header(kNothingMeasuredHeader, "yes");
-  VmNames names;
   if (const auto snapshot = backend.snapshot(); snapshot->state) {
-    for (const ham::VmState& vm : snapshot->state->vms) names[vm.id.value] = vm.name;
+    for (const ham::VmState& vm : snapshot->state->vms) what.names[vm.id.value] = vm.name;
   }
-  stream(out, content_type(*format), [=, asked = std::move(selectors), as = *format](const auto& write) {
-    return export_series(*reader, asked, as, from_us, to_us, names, write);
+  stream(in, out, content_type(*format), [=, turn = turn, what = std::move(what)](const Write& write) {
+    return export_series(*reader, what, *allowance, write);
   });
 }
 
 }  // namespace
 
-void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, Turns& turns) {
-  http.Get("/v1/query", [&](const httplib::Request& in, httplib::Response& out) {
-    get_query(in, out, backend, clock.now(), turns);
+void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, const Costs& costs) {
+  http.Get("/v1/query", [&backend, &clock, costs](const httplib::Request& in, httplib::Response& out) {
+    get_query(in, out, backend, clock.now(), costs);
   });
-  http.Get("/v1/export", [&](const httplib::Request& in, httplib::Response& out) {
-    get_export(in, out, backend, clock.now(), turns);
+  http.Get("/v1/export", [&backend, &clock, costs](const httplib::Request& in, httplib::Response& out) {
+    get_export(in, out, backend, clock.now(), costs);
   });
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "common/clock.h"
+#include "controller/api/answer.h"
 #include "controller/api/backend.h"
-#include "controller/api/connections.h"
 
 namespace httplib {
 class Server;
@@ -11,6 +11,6 @@ class Server;
 namespace proteus::api {
 
 /// GET /v1/query and GET /v1/export: what was measured, streamed as it is read. Everything passed outlives the server.
-void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, Turns& turns);
+void add_series_routes(httplib::Server& http, Backend& backend, const Clock& clock, const Costs& costs);
 
 }  // namespace proteus::api

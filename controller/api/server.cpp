@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -26,9 +27,9 @@
 #include "controller/api/history.h"
 #include "controller/api/json_view.h"
 #include "controller/api/learning_json.h"
+#include "controller/api/record_route.h"
 #include "controller/api/series_query.h"
 #include "controller/api/series_routes.h"
-#include "controller/replay/recording.h"
 
 namespace proteus::api {
 namespace {
@@ -37,6 +38,8 @@ constexpr std::size_t kMaxBodyBytes = 64 * 1024;
 /// Costly answers that wait for others to be over; some threads are left for what is not costly.
 constexpr std::size_t kTurnsWaitingMax = kConnectionsMax / 2;
 constexpr std::chrono::seconds kTurnWaitMax{30};
+constexpr std::size_t kQuickAtOnce = 8;
+constexpr std::size_t kPieceBytes = 64 * 1024;
 
 /// Takes as long for a wrong token as for the right one.
 bool equal_in_constant_time(const std::string& a, const std::string& b) {
@@ -63,6 +66,7 @@ class HttpServer final : public Server {
  public:
   HttpServer(std::unique_ptr<httplib::Server> http, ServerOptions options, Backend& backend, const Clock& clock)
       : turns_(static_cast<std::size_t>(options.threads), kTurnsWaitingMax, kTurnWaitMax),
+        quick_turns_(kQuickAtOnce, kTurnsWaitingMax, kTurnWaitMax),
         http_(std::move(http)),
         options_(std::move(options)),
         backend_(backend),
@@ -74,9 +78,14 @@ class HttpServer final : public Server {
     http_->set_payload_max_length(kMaxBodyBytes);
     http_->set_keep_alive_timeout(kIdleTimeMax.count());
     http_->set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      if (has_token(request, options_.token)) return httplib::Server::HandlerResponse::Unhandled;
-      note_wrong_token(request);
-      send(response, error_json({ErrorCode::kPermissionDenied, "missing or wrong token"}), 401);
+      if (!has_token(request, options_.token)) {
+        note_wrong_token(request);
+        send(response, error_json({ErrorCode::kPermissionDenied, "missing or wrong token"}), 401);
+        return httplib::Server::HandlerResponse::Handled;
+      }
+      const Status good = check_text(request);
+      if (good) return httplib::Server::HandlerResponse::Unhandled;
+      send(response, good.error());
       return httplib::Server::HandlerResponse::Handled;
     });
     http_->set_exception_handler([](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
@@ -111,6 +120,7 @@ class HttpServer final : public Server {
   void stop() override {
     if (!thread_.joinable()) return;
     turns_.stop();
+    quick_turns_.stop();
     http_->stop();
     thread_.join();
   }
@@ -119,30 +129,62 @@ class HttpServer final : public Server {
   using Request = httplib::Request;
   using Response = httplib::Response;
 
+  using Handler = std::function<void(const Request&, Response&)>;
+
   void add_routes() {
-    http_->Get("/v1/status", [this](const Request&, Response& out) { send(out, status_json(*backend_.snapshot())); });
-    http_->Get("/v1/hosts", [this](const Request&, Response& out) { send(out, hosts_json(*backend_.snapshot())); });
-    http_->Get("/v1/vms", [this](const Request&, Response& out) { send(out, vms_json(*backend_.snapshot())); });
+    get("/v1/status", [this](const Request&, Response& out) { send(out, status_json(*backend_.snapshot())); });
+    get("/v1/hosts", [this](const Request&, Response& out) {
+      send_in_turn(out, [this] { return hosts_json(*backend_.snapshot()); });
+    });
+    get("/v1/vms", [this](const Request&, Response& out) {
+      send_in_turn(out, [this] { return vms_json(*backend_.snapshot()); });
+    });
     http_->Get(R"(/v1/vms/([^/]+)/forecast)", [this](const Request& in, Response& out) { get_forecast(in, out); });
     http_->Get("/v1/accuracy", [this](const Request& in, Response& out) { get_accuracy(in, out); });
-    http_->Get("/v1/learning",
-               [this](const Request&, Response& out) { send(out, learning_json(*backend_.snapshot())); });
-    http_->Post("/v1/signals", [this](const Request& in, Response& out) { post_signal(in, out); });
-    http_->Get("/v1/plan", [this](const Request&, Response& out) { get_plan(out); });
-    http_->Get(R"(/v1/decisions/(\d+))", [this](const Request& in, Response& out) { get_decision(in, out); });
-    http_->Get("/v1/actions", [this](const Request&, Response& out) { get_actions(out); });
-    http_->Get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
+    get("/v1/learning", [this](const Request&, Response& out) {
+      send_in_turn(out, [this] { return learning_json(*backend_.snapshot()); });
+    });
+    post("/v1/signals", [this](const Request& in, Response& out) { post_signal(in, out); });
+    get("/v1/plan", [this](const Request&, Response& out) { send_in_turn(out, [this] { return plan(); }); });
+    get(R"(/v1/decisions/(\d+))", [this](const Request& in, Response& out) { get_decision(in, out); });
+    get("/v1/actions", [this](const Request&, Response& out) { send_in_turn(out, [this] { return actions(); }); });
+    get(R"(/v1/actions/(\d+))", [this](const Request& in, Response& out) { get_action(in, out); });
     http_->Get("/v1/history", [this](const Request& in, Response& out) { get_history(in, out); });
-    http_->Get("/v1/record", [this](const Request& in, Response& out) { get_record(in, out); });
-    add_series_routes(*http_, backend_, clock_, turns_);
-    http_->Post(R"(/v1/actions/(\d+)/(approve|reject))",
-                [this](const Request& in, Response& out) { post_action(in, out); });
-    http_->Post(R"(/v1/hosts/([^/]+)/maintenance)",
-                [this](const Request& in, Response& out) { post_maintenance(in, out); });
-    http_->Post(R"(/v1/(pause|resume))", [this](const Request& in, Response& out) { post_pause(in, out); });
+    const Costs costs{turns_, static_cast<std::uint64_t>(options_.answer_bytes_max)};
+    add_series_routes(*http_, backend_, clock_, costs);
+    add_record_route(*http_, backend_, clock_, costs,
+                     {options_.spool_directory.empty() ? Spool::default_directory() : options_.spool_directory,
+                      options_.spool_room_left});
+    post(R"(/v1/actions/(\d+)/(approve|reject))", [this](const Request& in, Response& out) { post_action(in, out); });
+    post(R"(/v1/hosts/([^/]+)/maintenance)", [this](const Request& in, Response& out) { post_maintenance(in, out); });
+    post(R"(/v1/(pause|resume))", [this](const Request& in, Response& out) { post_pause(in, out); });
+  }
+
+  /// Of what takes no parameters.
+  void get(const char* path, Handler handler) {
+    http_->Get(path, [handler = std::move(handler)](const Request& in, Response& out) {
+      if (const Status good = check_parameters(in, {}, {}); !good) return send(out, good.error());
+      handler(in, out);
+    });
+  }
+  /// Likewise; a form's body, which the HTTP library takes for parameters, is none of them.
+  void post(const char* path, Handler handler) {
+    http_->Post(path, [handler = std::move(handler)](const Request& in, Response& out) {
+      if (in.target.find('?') == std::string::npos) return handler(in, out);
+      send(out, Error{ErrorCode::kInvalidArgument, in.path + " takes no parameters, but a body"});
+    });
+  }
+
+  /// What is made of all hosts or VMs is held until it is sent: only some of it at a time.
+  template <typename Make>
+  void send_in_turn(Response& out, const Make& make) {
+    const std::shared_ptr<void> turn = quick_turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
+    send(out, make(), turn);
   }
 
   void get_forecast(const Request& in, Response& out) {
+    if (const Status good = check_parameters(in, {"resource"}, {}); !good) return send(out, good.error());
     const std::string text = in.has_param("resource") ? in.get_param_value("resource") : "cpu";
     const Result<forecast::Resource> resource = parse_resource(text);
     if (!resource) return send(out, resource.error());
@@ -152,9 +194,12 @@ class HttpServer final : public Server {
   }
 
   void get_accuracy(const Request& in, Response& out) {
+    if (const Status good = check_parameters(in, {"vm"}, {}); !good) return send(out, good.error());
+    const std::shared_ptr<void> turn = quick_turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
     const auto reports = backend_.accuracy(in.has_param("vm") ? in.get_param_value("vm") : "");
     if (!reports) return send(out, reports.error());
-    send(out, accuracy_json(*reports, backend_.forecast_step()));
+    send(out, accuracy_json(*reports, backend_.forecast_step()), turn);
   }
 
   void post_signal(const Request& in, Response& out) {
@@ -168,28 +213,30 @@ class HttpServer final : public Server {
     send(out, {{"ok", true}});
   }
 
-  void get_plan(Response& out) {
+  Json plan() const {
     const auto snapshot = backend_.snapshot();
     Json open = Json::array();
     for (const drs::ActionRecord& action : snapshot->actions) {
       if (!drs::is_final(action.state)) open.push_back(to_json(action));
     }
-    send(out, {{"paused", snapshot->paused},
-               {"automation", ham::to_string(snapshot->automation)},
-               {"decision", snapshot->decision ? to_json(*snapshot->decision) : Json(nullptr)},
-               {"open_actions", open}});
+    return {{"paused", snapshot->paused},
+            {"automation", ham::to_string(snapshot->automation)},
+            {"decision", snapshot->decision ? to_json(*snapshot->decision) : Json(nullptr)},
+            {"open_actions", open}};
   }
 
   /// The journalled decision with this number, or the one of the last cycle.
   Result<Json> find_decision(std::uint64_t id) {
     const auto snapshot = backend_.snapshot();
     if (snapshot->decision && snapshot->decision->id == id) return to_json(*snapshot->decision);
-    const auto entries = backend_.store().journal_tail(kHistoryEntriesMax);
-    if (!entries) return entries.error();
-    for (const store::JournalEntry& entry : *entries) {
+    std::optional<Json> found;
+    const Status read = backend_.store().visit_journal_tail(kHistoryEntriesMax, [&](const store::JournalEntry& entry) {
       const auto* decision = std::get_if<ham::Decision>(&entry.payload);
-      if (decision != nullptr && decision->id == id) return to_json(*decision);
-    }
+      if (decision != nullptr && decision->id == id) found = to_json(*decision);
+      return !found;
+    });
+    if (!read) return read.error();
+    if (found) return std::move(*found);
     return Error{ErrorCode::kNotFound, fmt::format("no decision {} in the journal", id)};
   }
 
@@ -198,27 +245,28 @@ class HttpServer final : public Server {
     for (const drs::ActionRecord& action : snapshot->actions) {
       if (action.action.id == id) return action;
     }
-    const auto entries = backend_.store().journal_tail(kHistoryEntriesMax);
-    if (!entries) return entries.error();
-    std::vector<drs::Transition> transitions;
-    for (const store::JournalEntry& entry : *entries) {  // newest first
-      if (const auto* step = std::get_if<drs::Transition>(&entry.payload); step != nullptr && step->action == id) {
-        transitions.insert(transitions.begin(), *step);
-      }
-      const auto* intent = std::get_if<drs::ActionRecord>(&entry.payload);
-      if (intent == nullptr || intent->action.id != id) continue;
-      drs::ActionRecord record = *intent;
-      for (drs::Transition& step : transitions) {
-        if (const Status folded = drs::apply(record, std::move(step)); !folded) return folded.error();
-      }
-      return record;
+    std::optional<drs::ActionRecord> record;
+    std::vector<drs::Transition> transitions;  // newest first
+    const Status read = backend_.store().visit_journal_tail(kHistoryEntriesMax, [&](store::JournalEntry&& entry) {
+      auto* step = std::get_if<drs::Transition>(&entry.payload);
+      if (step != nullptr && step->action == id) transitions.push_back(std::move(*step));
+      auto* intent = std::get_if<drs::ActionRecord>(&entry.payload);
+      if (intent != nullptr && intent->action.id == id) record = std::move(*intent);
+      return !record;
+    });
+    if (!read) return read.error();
+    if (!record) return Error{ErrorCode::kNotFound, fmt::format("no action {} in the journal", id)};
+    for (auto step = transitions.rbegin(); step != transitions.rend(); ++step) {
+      if (const Status folded = drs::apply(*record, std::move(*step)); !folded) return folded.error();
     }
-    return Error{ErrorCode::kNotFound, fmt::format("no action {} in the journal", id)};
+    return std::move(*record);
   }
 
   void get_decision(const Request& in, Response& out) {
     const Result<std::uint64_t> id = parse_number(in.matches[1]);
     if (!id) return send(out, id.error());
+    const std::shared_ptr<void> turn = quick_turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
     Result<Json> decision = find_decision(*id);
     if (!decision) return send(out, decision.error());
     Json actions = Json::array();
@@ -227,25 +275,27 @@ class HttpServer final : public Server {
       if (action.decision == *id) actions.push_back(to_json(action));
     }
     (*decision)["action_records"] = std::move(actions);
-    send(out, *decision);
+    send(out, *decision, turn);
   }
 
-  void get_actions(Response& out) {
+  Json actions() const {
     Json actions = Json::array();
     const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
     for (const drs::ActionRecord& action : snapshot->actions) actions.push_back(to_json(action));
-    send(out, actions);
+    return actions;
   }
 
   void get_action(const Request& in, Response& out) {
     const Result<std::uint64_t> id = parse_number(in.matches[1]);
     if (!id) return send(out, id.error());
+    const std::shared_ptr<void> turn = quick_turns_.take();
+    if (turn == nullptr) return send(out, kTooManyAnswers);
     const Result<drs::ActionRecord> action = find_action(*id);
     if (!action) return send(out, action.error());
     Json json = to_json(*action);
     const Result<Json> decision = find_decision(action->decision);
     json["explanation"] = decision ? *decision : Json(nullptr);
-    send(out, json);
+    send(out, json, turn);
   }
 
   void get_history(const Request& in, Response& out) {
@@ -256,62 +306,25 @@ class HttpServer final : public Server {
     if (!filter) return send(out, filter.error());
     const std::shared_ptr<void> turn = turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);
-    const auto entries = read_history(backend_.store(), *filter, snapshot->actions);
-    if (!entries) return send(out, entries.error());
-    Json history = Json::array();
-    for (const store::JournalEntry& entry : *entries) history.push_back(to_json(entry));
-    send(out, history);
-  }
-
-  void get_record(const Request& in, Response& out) {
-    const Timestamp now = clock_.now();
-    replay::RecordOptions options;
-    options.to = now;
-    for (const char* name : {"from", "to"}) {
-      if (!in.has_param(name)) continue;
-      const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
-      if (!time) return send(out, time.error());
-      (std::string_view(name) == "from" ? options.from : options.to) = *time;
-    }
-    if (const Status known = check_parameters(in, {"from", "to"}, {"host"}); !known) return send(out, known.error());
-    if (in.has_param("from") && options.from >= now) {
-      return send(out, Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(options.from))});
-    }
-    if (const Status good = check_range(options.from, options.to); !good) return send(out, good.error());
-    for (std::size_t i = 0; i < in.get_param_value_count("host"); ++i) {
-      options.hosts.emplace_back(in.get_param_value("host", i));
-    }
-    if (const store::SeriesReader* series = backend_.store().series()) {
-      if (const Status stored = series->check_names(options.hosts, {}); !stored) return send(out, stored.error());
-    }
-    const std::shared_ptr<void> turn = turns_.take();
-    if (turn == nullptr) return send(out, kTooManyAnswers);
-    // Cut into a private folder first: a failure half-way is then an error message, not half a file.
-    std::string folder = (std::filesystem::temp_directory_path() / "proteus-record-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) {
-      return send(out, Error{ErrorCode::kUnavailable, fmt::format("no temporary folder: {}", std::strerror(errno))});
-    }
-    const std::string path = folder + "/recording";
-    const Result<replay::RecordingSummary> written = replay::write_recording(backend_.store(), options, path);
-    auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
-    std::error_code ignored;
-    const std::uint64_t size = std::filesystem::file_size(path, ignored);
-    std::filesystem::remove_all(folder, ignored);  // the open stream keeps the file until it is sent
-    if (!written) return send(out, written.error());
-    if (written->missing_until) {
-      out.set_header(kWarningHeader,
-                     fmt::format("the controller began so long ago that telemetry which it had taken in until {} has "
-                                 "expired: a replay may decide otherwise until then, and for some time after",
-                                 to_rfc3339(*written->missing_until)));
-    }
-    out.set_content_provider(size, "application/vnd.proteus.recording",
-                             [file, turn](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
-                               std::array<char, 65536> block;
-                               file->seekg(static_cast<std::streamoff>(offset));
-                               file->read(block.data(), static_cast<std::streamsize>(std::min(length, block.size())));
-                               return file->gcount() > 0 &&
-                                      sink.write(block.data(), static_cast<std::size_t>(file->gcount()));
-                             });
+    store::Allowance allowance(static_cast<std::uint64_t>(options_.answer_bytes_max), [&in] { return is_wanted(in); });
+    const auto numbers = find_history(backend_.store(), *filter, snapshot->actions, allowance);
+    if (!numbers) return send(out, numbers.error());
+    stream(in, out, "application/json", [this, turn, found = *numbers](const Write& write) -> Status {
+      std::string piece = "[";
+      bool is_first = true;
+      for (const std::uint64_t lsn : found) {
+        const auto entry = backend_.store().journal_entry(lsn);
+        if (!entry) return entry.error();
+        if (!*entry) continue;  // it has expired meanwhile
+        piece += (is_first ? "" : ",") + to_json(**entry).dump(-1, ' ', false, Json::error_handler_t::replace);
+        is_first = false;
+        if (piece.size() < kPieceBytes) continue;
+        if (!write(piece)) return {};
+        piece.clear();
+      }
+      write(piece + "]\n");
+      return {};
+    });
   }
 
   /// The JSON object in the body, {} if there is none.
@@ -373,7 +386,8 @@ class HttpServer final : public Server {
                  request.path, request.remote_addr, wrong_tokens_count_);
   }
 
-  Turns turns_;  // answers that are under way hold some of them
+  Turns turns_;        // answers that are under way hold some of them
+  Turns quick_turns_;  // likewise, of what is soon answered but may be large: all hosts, or what the journal has of one
   std::unique_ptr<httplib::Server> http_;
   std::mutex wrong_tokens_mutex_;  // guards the next two
   wire::LogInterval wrong_tokens_{std::chrono::seconds(30)};
@@ -400,8 +414,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& ba
                              options.address)};
   }
   const auto knows = [token = options.token](const httplib::Request& request) { return has_token(request, token); };
-  auto http =
-      make_guarded_server(tls ? options.tls_certificate : std::string(), tls ? options.tls_key : std::string(), knows);
+  auto http = make_guarded_server(tls ? options.tls_certificate : std::string(), tls ? options.tls_key : std::string(),
+                                  knows, options.patience);
   if (!http->is_valid()) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("cannot use {} and {} for TLS", options.tls_certificate, options.tls_key)};

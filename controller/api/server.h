@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "common/clock.h"
 #include "common/result.h"
 #include "controller/api/backend.h"
+#include "controller/api/connections.h"
 
 namespace proteus::api {
 
@@ -16,6 +18,11 @@ struct ServerOptions {
   std::string tls_certificate;  ///< PEM files; both or none. Required unless the address is a loopback one
   std::string tls_key;
   int threads = 4;  ///< queries, exports, recordings and histories that are answered at a time
+  /// Memory that each query or export may take, besides fixed amounts.
+  std::int64_t answer_bytes_max = 256 << 20;
+  std::string spool_directory;                 ///< where recordings lie until they are sent; empty: $TMPDIR or /var/tmp
+  std::uint64_t spool_room_left = 512u << 20;  ///< bytes that recordings leave free there
+  Patience patience;
 };
 
 /// The HTTP API (docs/api.md): JSON over a loopback socket by default, over TLS elsewhere. Every request is

@@ -24,6 +24,9 @@ TEST(ControllerConfig, WhereItListensIsChecked) {
               HasSubstr("c.toml:3: 'telemetry' and 'command' must be two addresses"));
   EXPECT_THAT(problem("[api]\naddress = \"0.0.0.0\"\n"), HasSubstr("c.toml:2: 'address' is '0.0.0.0'"));
   EXPECT_EQ(problem("[api]\naddress = \"0.0.0.0\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n"), "");
+  EXPECT_EQ(problem("[api]\nanswer_memory_max = \"1GiB\"\n"), "");
+  EXPECT_NE(problem("[api]\nanswer_memory_max = \"1MiB\"\n").find("'answer_memory_max' is 1048576 bytes"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -78,11 +78,14 @@ class History : public testing::Test {
   std::vector<std::string> found(const Given& given) {
     const auto filter = parse(given);
     EXPECT_TRUE(filter) << filter.error().message;
-    const auto entries = read_history(*store_, *filter, {});
-    EXPECT_TRUE(entries) << entries.error().message;
+    store::Allowance unlimited;
+    const auto numbers = find_history(*store_, *filter, {}, unlimited);
+    EXPECT_TRUE(numbers) << numbers.error().message;
     std::vector<std::string> words;
-    for (const JournalEntry& entry : *entries) {
-      words.push_back(std::to_string((entry.time - kStart) / seconds(1)) + " " + kind_of(entry.payload));
+    for (const std::uint64_t lsn : *numbers) {
+      const auto entry = store_->journal_entry(lsn);
+      EXPECT_TRUE(entry && *entry);
+      words.push_back(std::to_string(((*entry)->time - kStart) / seconds(1)) + " " + kind_of((*entry)->payload));
     }
     return words;
   }
@@ -118,6 +121,17 @@ TEST_F(History, OfATimeKnowsTheActionsFromBefore) {
   EXPECT_EQ(found({{"from", from}, {"vm", "web"}}), (Words{"6 operator", "4 transition"}));
   EXPECT_EQ(found({{"from", from}, {"limit", "1"}}), (Words{"6 operator"}));
   EXPECT_EQ(found({{"to", from}}), (Words{"3 action", "2 action", "0 started"}));
+}
+
+TEST_F(History, IsNotReadForNobody) {
+  for (const Given& given : {Given{}, Given{{"vm", "web"}}, Given{{"from", "0"}}}) {
+    const auto filter = parse(given);
+    ASSERT_TRUE(filter);
+    store::Allowance allowance(1 << 20, [] { return false; });
+    const auto numbers = find_history(*store_, *filter, {}, allowance);
+    ASSERT_FALSE(numbers);
+    EXPECT_EQ(numbers.error().code, ErrorCode::kUnavailable);
+  }
 }
 
 TEST_F(History, WhatNobodyIsOrCanBeIsRefused) {

@@ -7,6 +7,7 @@
 #include "controller/api/series_query.h"
 #include "controller/api/server.h"
 #include "controller/store/rocks_store.h"
+#include "tests/controller/api/store_backend.h"
 #include "tests/controller/store/series_feed.h"
 #include "tests/controller/store/temporary_directory.h"
 
@@ -16,26 +17,6 @@ namespace {
 using std::chrono::seconds;
 
 const Timestamp kStart = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15T00:00:00Z
-
-/// A controller that has nothing but its store.
-class StoreBackend final : public Backend {
- public:
-  explicit StoreBackend(const store::Store& store) : store_(store) {}
-  std::shared_ptr<const Snapshot> snapshot() const override { return std::make_shared<Snapshot>(); }
-  Status submit(const store::OperatorInput&) override { return Error{ErrorCode::kUnavailable, "none"}; }
-  Result<SeriesOutlook> outlook(const std::string&, forecast::Resource) override {
-    return Error{ErrorCode::kNotFound, "none"};
-  }
-  Status push(const forecast::SignalPush&, const std::string&, const std::string&) override {
-    return Error{ErrorCode::kNotFound, "none"};
-  }
-  Nanoseconds forecast_step() const override { return std::chrono::minutes(1); }
-  Result<std::vector<AccuracyReport>> accuracy(const std::string&) override { return std::vector<AccuracyReport>(); }
-  const store::Store& store() const override { return store_; }
-
- private:
-  const store::Store& store_;
-};
 
 class SeriesApi : public testing::Test {
  protected:

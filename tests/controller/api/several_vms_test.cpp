@@ -139,11 +139,12 @@ TEST_F(SeveralVms, AnExportHasEachOnceAndOneHeadForAKpi) {
     }
     std::string text;
     const std::int64_t from_us = store::to_us(kStart + seconds(100));
-    EXPECT_TRUE(export_series(*store_->series(), selectors, ExportFormat::kOpenMetrics, from_us, from_us + 1'000'000,
-                              {}, [&](std::string_view piece) {
-                                text += piece;
-                                return true;
-                              }));
+    store::Allowance unlimited;
+    const Exported what{selectors, from_us, from_us + 1'000'000, ExportFormat::kOpenMetrics, {}};
+    EXPECT_TRUE(export_series(*store_->series(), what, unlimited, [&](std::string_view piece) {
+      text += piece;
+      return true;
+    }));
     return text;
   };
   const std::string text = exported({"vm1", "vm2"});
