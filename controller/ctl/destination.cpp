@@ -1,8 +1,13 @@
 #include "controller/ctl/destination.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +17,31 @@
 namespace proteus::ctl {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::array kEndings = {SIGINT, SIGTERM, SIGHUP};
+std::array<char, PATH_MAX> part{};        // that a signal's handler removes
+volatile std::sig_atomic_t has_part = 0;  // its name is whole
+
+void remove_part(int signal) {
+  if (has_part != 0) ::unlink(part.data());
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+void remove_when_ended(const std::string& name) {
+  if (name.size() >= part.size()) return;
+  has_part = 0;
+  std::copy(name.c_str(), name.c_str() + name.size() + 1, part.begin());
+  has_part = 1;
+  for (const int ending : kEndings) {
+    const auto before = std::signal(ending, remove_part);
+    if (before == SIG_IGN) std::signal(ending, SIG_IGN);  // as nohup wants it
+  }
+}
+
+}  // namespace
 
 bool Destination::is_standard_output(const std::string& file) {
   return file == "-" || file == "/dev/stdout";
@@ -35,6 +65,7 @@ Result<Destination> Destination::open(const std::string& file) {
     if (fs::is_symlink(fs::symlink_status(file, ignored))) to.place_ = fs::weakly_canonical(file, ignored).string();
     to.name_ = to.place_ + ".part";
     to.file_.open(to.name_, std::ios::binary | std::ios::trunc);
+    if (to.file_) remove_when_ended(to.name_);
   }
   if (!to.file_) {
     to.place_.clear();
@@ -44,7 +75,9 @@ Result<Destination> Destination::open(const std::string& file) {
 }
 
 Destination::~Destination() {
-  if (!place_.empty()) std::remove(name_.c_str());
+  if (place_.empty()) return;
+  has_part = 0;
+  std::remove(name_.c_str());
 }
 
 Destination::Destination(Destination&& other) noexcept
@@ -88,6 +121,7 @@ Status Destination::keep() {
   }
   if (!failed() && !place_.empty() && std::rename(name_.c_str(), place_.c_str()) != 0) fail();
   if (failed()) return error();
+  has_part = 0;
   place_.clear();
   return {};
 }

@@ -11,7 +11,8 @@ namespace proteus::ctl {
 
 /// Where a download goes. A file gets its name only when it is whole: until then it is FILE.part, and what was there
 /// stays. A link is followed. "-" and /dev/stdout are standard output; a device or a pipe is written to, never
-/// replaced. Thread: owned by one.
+/// replaced. What is not whole does not stay when the process is interrupted, terminated or hung up on: of one object
+/// at a time. Thread: owned by one.
 class Destination {
  public:
   static bool is_standard_output(const std::string& file);

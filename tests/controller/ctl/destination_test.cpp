@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -48,6 +49,18 @@ TEST_F(DestinationTest, AFileIsThereOnlyWhenItIsWhole) {
   EXPECT_TRUE(to.write("whole", 5));
   EXPECT_TRUE(to.keep());
   EXPECT_EQ(content(file_), "whole");
+}
+
+TEST_F(DestinationTest, WhoeverIsInterruptedLeavesNothingHalf) {
+  for (const int ending : {SIGINT, SIGTERM, SIGHUP}) {
+    const auto write_half = [&] {
+      Destination to = open(file_);
+      to.write("half", 4);
+      if (fs::exists(file_ + ".part")) std::raise(ending);
+    };
+    EXPECT_EXIT(write_half(), testing::KilledBySignal(ending), "");
+    EXPECT_TRUE(fs::is_empty(directory_.path()));
+  }
 }
 
 TEST_F(DestinationTest, KnowsWhetherThereIsRoom) {
