@@ -94,8 +94,8 @@ class SeriesReader {
                            Allowance& allowance) const;
 
  private:
-  Status collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
-                 std::int64_t to_us, Allowance::Share& share, HostSamples& samples) const;
+  Status collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
+                 HostSamples& samples) const;
   /// Of one series, what a page or the head holds.
   struct Piece {
     std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0

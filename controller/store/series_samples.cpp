@@ -20,11 +20,6 @@ Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t f
   for (const HostId& host : hosts_of(selector)) {
     if (Status wanted = allowance.go_on(); !wanted) return wanted;
     SelectedEntities left = select(host, selector);
-    if (left.empty()) continue;
-    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
-    const RocksDb::View view(db_);
-    const auto head = head_beside(view, host, std::move(rows));
-    if (!head) return head.error();
     while (!left.empty()) {
       SelectedEntities some = take_some(left, at_once);
       std::int64_t span_us = to_us - from_us;
@@ -32,7 +27,7 @@ Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t f
         const std::int64_t end_us = to_us - begin_us > span_us ? begin_us + span_us : to_us;
         HostSamples samples{host, some, {}, begin_us > from_us};
         Allowance::Share share(allowance, allowance.left());
-        const Status read = collect(view, selector.kpi, *head, begin_us, end_us, share, samples);
+        const Status read = collect(selector.kpi, begin_us, end_us, share, samples);
         if (!read && share.exceeded() && some.size() > 1) {
           at_once = some.size() / 2;
           left.merge(some);
@@ -51,10 +46,15 @@ Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t f
   return {};
 }
 
-Status SeriesReader::collect(const RocksDb::View& view, Kpi kpi, const std::vector<HeadRow>& head, std::int64_t from_us,
-                             std::int64_t to_us, Allowance::Share& share, HostSamples& samples) const {
+/// Its view of the database ends before anybody is given the values: who takes them slowly holds nothing up there.
+Status SeriesReader::collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
+                             HostSamples& samples) const {
+  std::vector<HeadRow> rows = pages_.head(samples.host, from_us, to_us);
+  const RocksDb::View view(db_);
+  const auto head = head_beside(view, samples.host, std::move(rows));
+  if (!head) return head.error();
   const std::uint64_t each = info(kpi).kind == KpiKind::kHistogram ? kBucketSampleBytes : kSampleBytes;
-  const Status read = read_range(view, kpi, samples.host, samples.entities, head, from_us, to_us, share,
+  const Status read = read_range(view, kpi, samples.host, samples.entities, *head, from_us, to_us, share,
                                  [&](const Piece& piece) -> Status {
                                    HostSamples::Samples& series = samples.series[piece.key];
                                    const std::size_t before = series.values.size();

@@ -259,6 +259,34 @@ TEST_F(AllowanceTest, ValuesAreReadAFewEntitiesOrSomeTimeAtATime) {
   }
 }
 
+// What is measured while the first values are taken is among those that follow: no view is held meanwhile, which would
+// keep files from going and the database from being opened again.
+TEST(SlowReader, HoldsNoViewOfTheDatabase) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  ASSERT_TRUE(store) << store.error().message;
+  SeriesFeed feed("h1");
+  const std::vector<Series> series = {{0, Kpi::kEmulatorTimeNs, 0}};
+  feed.set_entities({{vm_entity("vm0", uuid(0)), series}, {vm_entity("vm1", uuid(1)), series}});
+  const auto measure = [&](int second) {
+    std::vector<RawMessage> messages = feed.tick(kStart + seconds(second), {second, second});
+    return (*store)->append(messages) && (*store)->write_pages();
+  };
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(measure(i));
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  std::vector<std::size_t> counts;
+  Allowance allowance(5'000, {});  // of 32 for each value
+  const Status read = (*store)->series()->read_samples(selector, to_us(kStart), to_us(kStart + minutes(5)), allowance,
+                                                       [&](const SeriesReader::HostSamples& samples) {
+                                                         counts.push_back(samples.series.begin()->second.values.size());
+                                                         EXPECT_TRUE(counts.size() > 1 || measure(100));
+                                                         return true;
+                                                       });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(counts, (std::vector<std::size_t>{100, 101}));
+}
+
 TEST_F(AllowanceTest, AValueIsFoundWithoutReadingAll) {
   SeriesSelector selector;
   selector.kpi = Kpi::kEmulatorTimeNs;
