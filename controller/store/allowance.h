@@ -70,6 +70,7 @@ class Allowance::Share {
   }
   bool exceeded() const { return bytes_ > bytes_max_ || whole_.exceeded(); }
   Status go_on() { return whole_.go_on(); }
+  Error too_much() const { return whole_.too_much(); }
 
  private:
   Allowance& whole_;

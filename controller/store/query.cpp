@@ -133,8 +133,8 @@ class Runner {
     return true;
   }
 
-  /// Series are joined into lines, stretch by stretch.
-  Status join(const SeriesReader::Stretch& stretch) {
+  /// Series are joined into lines, stretch by stretch. False: the allowance is not enough.
+  bool join(const SeriesReader::Stretch& stretch) {
     if (!moved_.empty() && moved_.contains(stretch.entity.vm_uuid)) return gather(stretch);
     if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
     return add(stretch, joined_[stretch.series]);
@@ -158,8 +158,7 @@ class Runner {
   Status finish() {
     for (auto& [identity, series] : gathered_) {
       Group* group = nullptr;
-      const Status added = add({series.host, series.entity, series.key, 0, 0, series.steps}, group);
-      if (!added) return added;
+      if (!add({series.host, series.entity, series.key, 0, 0, series.steps}, group)) return allowance_.too_much();
     }
     if (Status given = give_out_groups(); !given) return given;
     ranking_.give_out(visit_);
@@ -178,12 +177,12 @@ class Runner {
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
   /// time. Which of two parts is the later is not known, nor what the p95 of both is: of `last` and p95 the greater one
   /// stays.
-  Status gather(const SeriesReader::Stretch& stretch) {
+  bool gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
     Gathered& series =
         gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, entity.name, stretch.key.bucket}).first->second;
     if (series.steps.empty()) {
-      if (Status held = allowance_.hold(kLineBytes + steps_ * sizeof(StepFigures)); !held) return held;
+      if (!allowance_.hold(kLineBytes + steps_ * sizeof(StepFigures))) return false;
       series = {stretch.host, stretch.entity, stretch.key, std::vector<StepFigures>(steps_)};
     }
     const std::int64_t step_us = grid_of(query_).step_us;
@@ -201,22 +200,20 @@ class Runner {
       // While it moves, both list it.
       if (kind_ != KpiKind::kGauge) whole.weight = std::min(whole.weight, std::max(step_us, part.weight));
     }
-    return {};
+    return true;
   }
 
-  Status add(const SeriesReader::Stretch& stretch, Group*& group) {
+  bool add(const SeriesReader::Stretch& stretch, Group*& group) {
     if (query_.function == Function::kRate && query_.across == Across::kSum) return add_rates(stretch, group);
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const auto point = point_of(stretch.steps[i], query_.function, kind_);
       if (!point) continue;
-      if (group == nullptr) {
-        if (Status opened = open_group(stretch, group); !opened) return opened;
-      }
+      if (group == nullptr && !open_group(stretch, group)) return false;
       const std::size_t step = stretch.first + i;
       if (query_.function == Function::kQuantile) {
         std::vector<double>& buckets = group->buckets[step];
         if (buckets.empty()) {
-          if (Status held = hold_group(kHistogramBucketCount * sizeof(double)); !held) return held;
+          if (!hold_group(kHistogramBucketCount * sizeof(double))) return false;
           buckets.resize(kHistogramBucketCount);
         }
         buckets[std::min<std::size_t>(stretch.key.bucket, kHistogramBucketCount - 1)] += *point;
@@ -234,21 +231,19 @@ class Runner {
         case Across::kMax: joined = std::max(joined.value_or(*point), *point); break;
       }
     }
-    return {};
+    return true;
   }
 
   /// join() of the sum of rates, which is asked for of the most series.
-  Status add_rates(const SeriesReader::Stretch& stretch, Group*& group) {
+  bool add_rates(const SeriesReader::Stretch& stretch, Group*& group) {
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& figures = stretch.steps[i];
       if (figures.weight == 0 || figures.overflow) continue;
-      if (group == nullptr) {
-        if (Status opened = open_group(stretch, group); !opened) return opened;
-      }
+      if (group == nullptr && !open_group(stretch, group)) return false;
       std::optional<double>& joined = group->points[stretch.first + i];
       joined = joined.value_or(0) + static_cast<double>(figures.sum) / (static_cast<double>(figures.weight) * 1e-6);
     }
-    return {};
+    return true;
   }
 
   Status give_out(QueryResult line) {
@@ -268,13 +263,13 @@ class Runner {
     groups_.clear();
     allowance_.release(std::exchange(group_bytes_, 0));
   }
-  Status hold_group(std::uint64_t bytes) {
+  bool hold_group(std::uint64_t bytes) {
     group_bytes_ += bytes;
-    return allowance_.hold(bytes);
+    return allowance_.hold(bytes).has_value();
   }
 
-  /// For a series' first value.
-  Status open_group(const SeriesReader::Stretch& stretch, Group*& group) {
+  /// For a series' first value. False: the allowance is not enough.
+  bool open_group(const SeriesReader::Stretch& stretch, Group*& group) {
     std::string name;
     std::vector<std::pair<std::string, std::string>> values;
     if (by_entity()) {
@@ -289,7 +284,7 @@ class Runner {
     group = &entry->second;
     if (!is_new) {
       ++group->line.members;
-      return {};
+      return true;
     }
     if (by_entity()) group->line = describe(stretch.host, stretch.entity);
     group->line.group = std::move(values);
@@ -297,11 +292,11 @@ class Runner {
     const bool has_buckets = query_.function == Function::kQuantile;
     const std::size_t each = sizeof(group->points[0]) + (has_counts ? sizeof(group->counts[0]) : 0) +
                              (has_buckets ? sizeof(group->buckets[0]) : 0);
-    if (Status held = hold_group(kLineBytes + steps_ * each); !held) return held;
+    if (!hold_group(kLineBytes + steps_ * each)) return false;
     group->points.resize(steps_);
     if (has_counts) group->counts.resize(steps_);
     if (has_buckets) group->buckets.resize(steps_);
-    return {};
+    return true;
   }
 
   QueryResult close(Group& group) const {

@@ -342,7 +342,7 @@ Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& 
 }
 
 Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const SelectedEntities& entities,
-                                 Allowance::Share& share, const std::function<Status(const Stretch&)>& visit) const {
+                                 Allowance::Share& share, const std::function<bool(const Stretch&)>& visit) const {
   const StepGrid& grid = asked.grid;
   std::vector<HeadRow> rows = pages_.head(host, grid.from_us - kGapUs, grid.to_us);
   const RocksDb::View view(db_);
@@ -371,7 +371,7 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
   };
   std::size_t complete = 0;  // once the page under way is read
   const auto give_out = [&](Stream& stream, std::size_t end) {
-    Status taken;
+    bool taken = true;
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
       taken = visit({host, stream.entity, stream.key, stream.number, first, steps});
     });
@@ -400,13 +400,14 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
         stream.collector.make_room(ticks->steps_end);
         stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
         // At once, while they are in the processor's cache.
-        if (Status taken = give_out(stream, complete); !taken) return taken;
+        if (!give_out(stream, complete)) return share.too_much();
         stream.collector.leave(room);
-        return share.resize(before, stream.collector.bytes());
+        const std::size_t after = stream.collector.bytes();
+        return after == before ? Status() : share.resize(before, after);
       });
   if (!read) return read;
   for (const auto& stream : streams) {
-    if (Status taken = give_out(*stream, grid.size()); !taken) return taken;
+    if (!give_out(*stream, grid.size())) return share.too_much();
   }
   return {};
 }
@@ -415,7 +416,7 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
 Status SeriesReader::stream_rolled(const SeriesSelector& selector, const StepGrid& grid,
                                    const std::vector<keys::Figure>& figures, Allowance& allowance,
                                    const Joiner& joiner) const {
-  Status taken;
+  bool taken = true;
   const Status read = read_steps(selector, grid, figures, allowance, [&](const HostSteps& host) {
     std::size_t number = 0;
     for (auto series = host.series.begin(); series != host.series.end();) {
@@ -428,7 +429,7 @@ Status SeriesReader::stream_rolled(const SeriesSelector& selector, const StepGri
     }
     return true;
   });
-  return taken ? read : taken;
+  return taken ? read : Status(allowance.too_much());
 }
 
 Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid& grid,

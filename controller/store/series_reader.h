@@ -58,14 +58,14 @@ class SeriesReader {
   };
   /// Who joins series. What it is given comes in parts: entities of one host with all that is stored of them.
   struct Joiner {
-    std::function<Status(const Stretch&)> take;  ///< an error ends it
-    std::function<bool()> end_part;              ///< all of the part's stretches have been given; false ends it
+    std::function<bool(const Stretch&)> take;  ///< false: the allowance is not enough for what becomes of it
+    std::function<bool()> end_part;            ///< all of the part's stretches have been given; false ends it
     /// Those of the part under way come again, in smaller parts, since there was not enough memory. Empty: the joiner
     /// cannot take back what it has joined, and it is an error.
     std::function<void()> drop_part;
   };
   /// The same figures for who joins series: as pages are read, so that no more than a page's steps are held of a
-  /// series. Of a series, each step once, ascending; also steps without a value. Errors: kCorrupt; the joiner's.
+  /// series. Of a series, each step once, ascending; also steps without a value. Errors: kCorrupt.
   Status stream_steps(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
                       Allowance& allowance, const Joiner& joiner) const;
 
@@ -121,7 +121,7 @@ class SeriesReader {
                                                                    const SelectedEntities& entities,
                                                                    Allowance::Share& share) const;
   Status stream_host(const Asked& asked, const HostId& host, const SelectedEntities& entities, Allowance::Share& share,
-                     const std::function<Status(const Stretch&)>& visit) const;
+                     const std::function<bool(const Stretch&)>& visit) const;
   Status stream_rolled(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
                        Allowance& allowance, const Joiner& joiner) const;
   /// Entities that have the selector's KPI.

@@ -88,12 +88,12 @@ class SeriesStore : public testing::Test {
     const auto whole = steps(selector, grid, figures);
     std::map<SeriesKey, std::vector<StepFigures>> streamed;
     SeriesReader::Joiner joiner;
-    joiner.take = [&](const SeriesReader::Stretch& stretch) -> Status {
+    joiner.take = [&](const SeriesReader::Stretch& stretch) {
       auto& all = streamed[stretch.key];
       EXPECT_LE(all.size(), stretch.first);
       all.resize(stretch.first);
       all.insert(all.end(), stretch.steps.begin(), stretch.steps.end());
-      return {};
+      return true;
     };
     joiner.end_part = [] { return true; };
     Allowance unlimited;
