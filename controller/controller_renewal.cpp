@@ -23,6 +23,7 @@ constexpr Nanoseconds kClockStepMax = std::chrono::minutes(1);
 constexpr std::size_t kKeptSamplesMax = 100'000;
 constexpr std::size_t kEndedKept = 200;
 
+/// About: a catalog counts with its first sample, and later ones share it.
 std::size_t memory_kept(const ingest::Ingested& item) {
   return ingest::memory_of(item.sample) + item.catalog_bytes;
 }

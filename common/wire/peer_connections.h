@@ -15,8 +15,9 @@ std::map<std::string, std::size_t> count_connections();
 /// Limits how many connections a key has at a time. libzmq tells of each handshake, and of no connection whose it is:
 /// so those with the addresses that a key was admitted from are counted, once a second at most, and what was admitted
 /// since is added. From an address a key has no more of them than it was admitted with, and, where other keys were
-/// admitted too, no more than its part. Connections without a key take nothing from one that is admitted. Thread: owned
-/// by one.
+/// admitted too, no more than its part. While others hold an address' connections open without a key, those that a key
+/// had there and has no more count as if they were there: from where many do, a key that comes anew again and again may
+/// be refused until they go. Thread: owned by one.
 class PeerConnections {
  public:
   using Count = std::function<std::map<std::string, std::size_t>()>;

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -160,9 +161,10 @@ Result<Numbers> from_tail(const store::Store& store, const HistoryFilter& filter
     Matcher matcher(filter, known);
     std::size_t noted = 0;
     std::size_t seen = 0;
+    std::uint64_t newest = std::numeric_limits<std::uint64_t>::max();  // of the first pass, while the journal grows
     if (matcher.asks_for_subjects()) {
       const Status read = visit_tail(store, depth, allowance, [&](const store::JournalEntry& entry) {
-        ++noted;
+        if (noted++ == 0) newest = entry.lsn;
         matcher.note(entry);
         return true;
       });
@@ -171,7 +173,7 @@ Result<Numbers> from_tail(const store::Store& store, const HistoryFilter& filter
     Numbers kept;
     const Status read = visit_tail(store, depth, allowance, [&](const store::JournalEntry& entry) {
       ++seen;
-      if (matcher.matches(entry)) kept.push_back(entry.lsn);
+      if (entry.lsn <= newest && matcher.matches(entry)) kept.push_back(entry.lsn);
       return kept.size() < filter.limit;
     });
     if (!read) return read.error();

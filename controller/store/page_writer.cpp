@@ -217,6 +217,9 @@ Status PageWriter::take(const RawMessage& message) {
     if (host.catalog == nullptr || host.known != taken->known) {
       if (!make_room(host, message.host, catalog, day)) {
         ++counters_.not_placed;
+        Frame frame;
+        // for those that build on it, once there is room again; behind rows only what comes in a page does
+        if (host.rows.empty()) (void)host.bases.decode(*taken->frame, *taken->known, frame);
         return {};
       }
       host.catalog = place(taken->known->catalog, host.entities.numbers_of(catalog, day));
@@ -246,6 +249,7 @@ Status PageWriter::take(const RawMessage& message) {
 bool PageWriter::make_room(Host& host, const HostId& id, const Catalog& catalog, std::uint32_t day) {
   const std::size_t needed = host.entities.growth_by(catalog);
   if (host.entities.bytes() + needed <= host_entities_bytes_max_) return true;
+  host.entities.see(catalog, day);  // they are no strangers, though their agent was away for a while
   // Rows that are in no page yet name entities by their numbers.
   if (!host.rows.empty()) day = std::min(day, day_of(host.rows.front().received));
   std::size_t forgotten = 0;

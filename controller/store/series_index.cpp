@@ -99,22 +99,36 @@ std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog, std:
   return numbers;
 }
 
-std::size_t HostEntities::growth_by(const Catalog& catalog) const {
-  std::size_t growth = 0;
-  std::vector<std::optional<std::uint32_t>> numbers(catalog.entities.size());  // of those that are known
+/// In its order; nullopt: not known yet.
+std::vector<std::optional<std::uint32_t>> HostEntities::known_numbers(const Catalog& catalog) const {
+  std::vector<std::optional<std::uint32_t>> numbers(catalog.entities.size());
   for (const std::size_t i : parents_first(catalog)) {
     const Entity& entity = catalog.entities[i];
     const std::optional<std::uint32_t> parent = entity.parent == kNoParent ? kNoParent : numbers[entity.parent];
-    const StoredEntity one = listed(entity, parent.value_or(kNoParent), 0);
-    const auto known = parent ? by_identity_.find(identity_of(one)) : by_identity_.end();
-    std::size_t before = 0;
-    if (known != by_identity_.end()) {
-      numbers[i] = known->second;
-      before = memory_of(entities_.at(known->second));
-    }
-    growth += std::max(memory_of(one), before) - before;
+    if (!parent) continue;
+    const auto known = by_identity_.find(identity_of(listed(entity, *parent, 0)));
+    if (known != by_identity_.end()) numbers[i] = known->second;
+  }
+  return numbers;
+}
+
+std::size_t HostEntities::growth_by(const Catalog& catalog) const {
+  std::size_t growth = 0;
+  const std::vector<std::optional<std::uint32_t>> numbers = known_numbers(catalog);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::size_t after = memory_of(listed(catalog.entities[i], kNoParent, 0));
+    const std::size_t before = numbers[i] ? memory_of(entities_.at(*numbers[i])) : 0;
+    growth += std::max(after, before) - before;
   }
   return growth;
+}
+
+void HostEntities::see(const Catalog& catalog, std::uint32_t day) {
+  for (const std::optional<std::uint32_t>& number : known_numbers(catalog)) {
+    if (!number || entities_.at(*number).seen_day >= day) continue;
+    entities_.at(*number).seen_day = day;
+    changed_.insert(*number);
+  }
 }
 
 std::vector<StoredEntity> HostEntities::changed() const {

@@ -61,6 +61,8 @@ class HostEntities {
   std::vector<std::uint32_t> numbers_of(const Catalog& catalog, std::uint32_t day);
   /// How much more memory all entities take after that, about.
   std::size_t growth_by(const Catalog& catalog) const;
+  /// Those of a catalog that are known have been seen on this day, and join changed().
+  void see(const Catalog& catalog, std::uint32_t day);
   /// To be written before a page that refers to them; cleared by clear_changed().
   std::vector<StoredEntity> changed() const;
   /// Numbers that forget_oldest() has forgotten, to be erased where they were written; likewise.
@@ -84,6 +86,7 @@ class HostEntities {
 
  private:
   std::uint32_t number_of(StoredEntity entity);
+  std::vector<std::optional<std::uint32_t>> known_numbers(const Catalog& catalog) const;
   void drop_words(const StoredEntity& entity);
   void keep(StoredEntity entity);
 

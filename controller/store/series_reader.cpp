@@ -70,14 +70,6 @@ std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
   return numbers;
 }
 
-std::uint64_t bytes_of(const std::vector<HeadRow>& rows) {
-  std::uint64_t bytes = 0;
-  for (const HeadRow& row : rows) {
-    bytes += row.frame.values.size() * sizeof(row.frame.values[0]) + row.frame.present.size();
-  }
-  return bytes;
-}
-
 /// Rows that share a catalog, as a page would hold one of their columns.
 Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
                  const std::function<Status(std::size_t run, const SeriesKey&, const std::vector<std::int64_t>&,
@@ -251,7 +243,6 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
-  if (const Status held = share.hold(bytes_of(*head)); !held) return held.error();
   Steps steps;
 
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
@@ -320,9 +311,9 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
 Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& grid,
                                 const std::vector<keys::Figure>& figures, Allowance& allowance,
                                 const std::function<bool(HostSteps)>& visit) const {
-  std::size_t at_once = std::numeric_limits<std::size_t>::max();
   for (const HostId& host : hosts_of(selector)) {
     if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    std::size_t at_once = std::numeric_limits<std::size_t>::max();
     SelectedEntities left = select(host, selector);
     while (!left.empty()) {
       SelectedEntities some = take_some(left, at_once);
@@ -348,7 +339,6 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
-  if (const Status held = share.hold(bytes_of(*head)); !held) return held.error();
   // Pages come in the order of their first ticks, and the head after them, wherever its clock stood.
   std::int64_t head_us = grid.to_us;
   for (const HeadRow& row : *head) head_us = std::min(head_us, store::to_us(row.frame.time));
@@ -436,9 +426,9 @@ Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid
                                   const std::vector<keys::Figure>& figures, Allowance& allowance,
                                   const Joiner& joiner) const {
   if (level_for(grid, figures)) return stream_rolled(selector, grid, figures, allowance, joiner);
-  std::size_t at_once = std::numeric_limits<std::size_t>::max();
   for (const HostId& host : hosts_of(selector)) {
     if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    std::size_t at_once = std::numeric_limits<std::size_t>::max();
     SelectedEntities left = select(host, selector);
     while (!left.empty()) {
       SelectedEntities some = take_some(left, at_once);

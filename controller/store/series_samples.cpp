@@ -16,16 +16,17 @@ constexpr std::int64_t kTickUs = 1'000'000;
 
 Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
                                   Allowance& allowance, const std::function<bool(HostSamples)>& visit) const {
-  std::size_t at_once = std::numeric_limits<std::size_t>::max();
   for (const HostId& host : hosts_of(selector)) {
     if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    std::size_t at_once = std::numeric_limits<std::size_t>::max();
     SelectedEntities left = select(host, selector);
     while (!left.empty()) {
       SelectedEntities some = take_some(left, at_once);
       std::int64_t span_us = to_us - from_us;
+      bool visited = false;
       for (std::int64_t begin_us = from_us; begin_us < to_us;) {
         const std::int64_t end_us = to_us - begin_us > span_us ? begin_us + span_us : to_us;
-        HostSamples samples{host, some, {}, begin_us > from_us};
+        HostSamples samples{host, some, {}, visited};
         Allowance::Share share(allowance, allowance.left());
         const Status read = collect(selector.kpi, begin_us, end_us, share, samples);
         if (!read && share.exceeded() && some.size() > 1) {
@@ -38,7 +39,10 @@ Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t f
           continue;
         }
         if (!read) return read;
-        if (!samples.series.empty() && !visit(std::move(samples))) return {};
+        if (!samples.series.empty()) {
+          visited = true;
+          if (!visit(std::move(samples))) return {};
+        }
         begin_us = end_us;
       }
     }

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "controller/store/query.h"
 #include "controller/store/rocks_store.h"
@@ -12,6 +14,7 @@
 namespace proteus::store {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -115,7 +118,7 @@ std::unique_ptr<RocksStore> AllowanceTest::store_;
 TEST_F(AllowanceTest, LinesAreReadAFewAtATime) {
   const Query seconds_each = query(Kpi::kEmulatorTimeNs, Function::kRate, seconds(1));
   expect_enough(seconds_each, 2 * kMiBytes);
-  expect_too_little(seconds_each, kMiBytes / 4);
+  expect_too_little(seconds_each, kMiBytes / 8);
   expect_enough(query(Kpi::kEmulatorTimeNs, Function::kMax, seconds(7)), kMiBytes);
   expect_enough(query(Kpi::kEmulatorTimeNs, Function::kP95, minutes(20)), kMiBytes / 2);
   expect_enough(query(Kpi::kRunQueueLatencyNs, Function::kIncrease, seconds(1)), 2 * kMiBytes);
@@ -257,6 +260,23 @@ TEST_F(AllowanceTest, ValuesAreReadAFewEntitiesOrSomeTimeAtATime) {
     EXPECT_EQ(read(kMiBytes / 16, visits, goes_on), whole);
     EXPECT_TRUE(goes_on);
   }
+}
+
+TEST_F(AllowanceTest, ATimeWithoutValuesIsNothingToGoOnFrom) {
+  SeriesSelector selector;
+  selector.kpi = Kpi::kRunQueueLatencyNs;
+  std::set<std::uint32_t> begun;
+  Allowance allowance(kMiBytes / 16, {});
+  const Status read = store_->series()->read_samples(
+      selector, to_us(kStart - hours(3)), to_us(kStart + minutes(65)), allowance,
+      [&](const SeriesReader::HostSamples& some) {
+        EXPECT_EQ(some.entities.size(), 1u);
+        EXPECT_EQ(begun.insert(some.entities.begin()->first + (some.host.value == "h1" ? 0 : 1000)).second,
+                  !some.goes_on);
+        return true;
+      });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(begun.size(), 2u * kVms);
 }
 
 // What is measured while the first values are taken is among those that follow: no view is held meanwhile, which would

@@ -77,6 +77,18 @@ TEST(HostEntities, WhatAnOlderProgramWroteCountsAsSeenToday) {
   EXPECT_EQ(entities.changed().at(0).seen_day, 130u);
 }
 
+TEST(HostEntities, WhatACatalogListsAgainIsNotForgottenForIt) {
+  HostEntities entities;
+  const Catalog catalog = catalog_of("web1");
+  const auto numbers = entities.numbers_of(catalog, 100);
+  Catalog others = catalog_of("web2");
+  others.entities[1].uuid.back() = '9';
+  entities.numbers_of(others, 101);
+  entities.see(catalog, 102);
+  EXPECT_GT(entities.forget_oldest(0, 102), 0u);
+  EXPECT_EQ(entities.numbers_of(catalog, 102), numbers) << "its series are found as before";
+}
+
 TEST(HostEntities, TheLongestUnseenAreForgottenFirstAndNeverTheHighestNumber) {
   const auto catalog_of_vm = [](int vm) {
     Catalog catalog = catalog_of("vm" + std::to_string(vm));
