@@ -24,18 +24,6 @@ std::shared_ptr<const WaitTable> ResponseCurve::table() const {
   return shared_->table;
 }
 
-WaitTable::WaitTable(const ResponseCurve& curve) {
-  const int cells = static_cast<int>(ResponseCurve::kMaxUtilisation * kCellsPerUnit);
-  responses_.reserve(static_cast<std::size_t>(cells) + 1);
-  errors_.reserve(responses_.capacity());
-  ResponseCurve::Walk walk(curve);
-  for (int i = 0; i <= cells; ++i) {
-    const ResponseCurve::Answer answer = walk.answer(static_cast<double>(i) / kCellsPerUnit);
-    responses_.push_back(answer.response);
-    errors_.push_back(answer.error);
-  }
-}
-
 namespace {
 
 using Knot = ResponseCurve::Knot;
@@ -68,6 +56,33 @@ ResponseCurve::Answer ResponseCurve::Walk::answer(double load) {
   if (load >= knots_.back().load) return answer_of(knots_.back());
   while (knots_[right_].load <= load) ++right_;
   return between(knots_[right_ - 1], knots_[right_], load);
+}
+
+WaitTable::WaitTable(const ResponseCurve& curve) {
+  constexpr auto kCells = static_cast<std::size_t>(ResponseCurve::kMaxUtilisation * kCellsPerUnit) + 1;
+  responses_.resize(kCells);
+  errors_.resize(kCells);
+  const std::vector<Knot>& knots = curve.knots();
+  if (knots.empty()) return;
+  const auto load_of = [](std::size_t cell) { return static_cast<double>(cell) / kCellsPerUnit; };
+  std::size_t cell = 0;
+  const auto fill_to = [&](std::size_t end, const auto& answer_at) {
+    for (end = std::min(end, kCells); cell < end; ++cell) {
+      const ResponseCurve::Answer answer = answer_at(load_of(cell));
+      responses_[cell] = answer.response;
+      errors_[cell] = answer.error;
+    }
+  };
+  // Piece by piece of the curve: a new host's curve changes often, and asking for each cell would be most of it.
+  const auto cells_below = [](double load) {
+    return static_cast<std::size_t>(std::ceil(std::clamp(load * kCellsPerUnit, 0.0, static_cast<double>(kCells))));
+  };
+  while (cell < kCells && load_of(cell) <= knots.front().load)
+    fill_to(cell + 1, [&](double) { return answer_of(knots.front()); });
+  for (std::size_t right = 1; right < knots.size(); ++right) {
+    fill_to(cells_below(knots[right].load), [&](double load) { return between(knots[right - 1], knots[right], load); });
+  }
+  fill_to(kCells, [&](double) { return answer_of(knots.back()); });
 }
 
 std::size_t CurveShape::bin_of(double load) const {

@@ -237,5 +237,22 @@ TEST(ResponseCurve, CopiesShareTheirTable) {
   EXPECT_NEAR(copy.table()->at(2.5), curve.at(2) + 0.5, 1e-9);
 }
 
+TEST(ResponseCurve, ItsTableSaysTheSameWhereverItsKnotsAre) {
+  const std::vector<std::vector<ResponseCurve::Knot>> shapes = {
+      {},
+      {{0.5, 0.3, 0, 0.1}},
+      {{0.3, 0.1, 0, 0.2}, {0.3, 0.4, 0, 0.1}, {0.3001, 0.5, 0, 0.1}, {1.25, 0.9, 0, 0}},  // a step, in no cell's width
+      {{-1, 0, 0, 0}, {0, 0.2, 0, 0.1}, {3, 2, 0, 1}},
+      {{2.5, 1, 0, 0}, {4, 2, 0, 0}},
+  };
+  for (const auto& knots : shapes) {
+    const ResponseCurve curve(knots);
+    for (double u = 0; u <= ResponseCurve::kMaxUtilisation; u += 1.0 / 128) {
+      ASSERT_EQ(curve.table()->at(u), curve.at(u)) << u << " of " << knots.size() << " knots";
+      ASSERT_EQ(curve.table()->error_at(u), curve.error_at(u)) << u << " of " << knots.size() << " knots";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace proteus::profile
