@@ -24,6 +24,11 @@ Result<std::uint64_t> highest_lsn(const RocksDb& db, Family family) {
   return std::uint64_t{0};
 }
 
+/// Of an entry that has no lsn yet.
+std::size_t hash_of(const JournalEntry& entry) {
+  return std::hash<std::string>()(keys::journal_value(entry));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
@@ -118,6 +123,8 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
     }
   }
   for (RawMessage& message : messages) {
+    next.appended.raw_messages += 1;
+    next.appended.raw_bytes += message.bytes.size();
     const keys::Boot boot{message.host, message.boot_id};
     if (refused_ && message.sequence != 0) {
       const auto lsn = lsn_of(boot, message.sequence);
@@ -140,8 +147,6 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
       keys::NewestFrame& last = newest[keys::newest_key(boot)];
       if (message.sequence >= last.sequence) last = {message.sequence, message.lsn, message.received};
     }
-    next.appended.raw_messages += 1;
-    next.appended.raw_bytes += message.bytes.size();
   }
   for (auto& [key, last] : newest) batch.put(Family::kMeta, key, keys::newest_value(last));
   batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
@@ -175,6 +180,20 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
   RocksDb::Batch batch;
   keys::State next = state_;
   std::optional<std::int64_t> second = run_second_;
+  const auto refuse = [&](const Error& error) {
+    state_.next_lsn = next.next_lsn;
+    run_second_.reset();
+    for (JournalEntry& entry : entries) {
+      const std::uint64_t lsn = std::exchange(entry.lsn, 0);
+      refused_entries_.emplace(hash_of(entry), lsn);
+    }
+    return error;
+  };
+  if (!refused_entries_.empty()) {
+    if (const Status goes = db_->go_on(); !goes) {
+      return with_context(goes.error(), "write to store " + options_.directory);
+    }
+  }
   const auto note_action = [&](ActionId action, drs::ActionState state, std::uint64_t lsn) {
     batch.put(Family::kMeta, keys::action_key(action, lsn), "");
     if (drs::is_final(state)) {
@@ -184,8 +203,12 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
     }
   };
   for (JournalEntry& entry : entries) {
-    begin_run(batch, second, entry.time, next.next_lsn);
+    if (!is_state(entry.payload)) next.appended.journal_entries += 1;
+    const auto is_written = take_written(entry);
+    if (!is_written) return refuse(is_written.error());
+    if (*is_written) continue;
     entry.lsn = next.next_lsn++;
+    begin_run(batch, second, entry.time, entry.lsn);
     batch.put(Family::kJournal, keys::lsn_key(entry.lsn), keys::journal_value(entry));
     if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) {
       note_action(record->action.id, record->state, entry.lsn);
@@ -194,18 +217,27 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
     } else if (std::holds_alternative<Started>(entry.payload)) {
       batch.put(Family::kMeta, keys::started_key(entry.lsn), keys::started_value(entry.time));
     }
-    if (!is_state(entry.payload)) next.appended.journal_entries += 1;
   }
   batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
-  if (const Status status = db_->write(batch); !status) {
-    state_.next_lsn = next.next_lsn;
-    run_second_.reset();
-    for (JournalEntry& entry : entries) entry.lsn = 0;
-    return status;
-  }
+  if (const Status status = db_->write(batch); !status) return refuse(status.error());
   state_ = next;
   run_second_ = second;
   return {};
+}
+
+Result<bool> RocksStore::take_written(JournalEntry& entry) {
+  entry.lsn = 0;
+  if (refused_entries_.empty()) return false;
+  auto [refused, end] = refused_entries_.equal_range(hash_of(entry));
+  while (refused != end) {
+    entry.lsn = refused->second;
+    const auto stored = db_->get(Family::kJournal, keys::lsn_key(entry.lsn));
+    if (!stored) return stored.error();
+    refused = refused_entries_.erase(refused);
+    if (*stored == keys::journal_value(entry)) return true;
+  }
+  entry.lsn = 0;
+  return false;
 }
 
 Result<std::optional<std::uint64_t>> RocksStore::last_sequence(const HostId& host, std::uint64_t boot_id) const {

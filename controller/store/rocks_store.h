@@ -25,6 +25,7 @@ class RocksStore final : public Store {
 
   /// A frame that a refused append wrote all the same (the disk took it, and failed to say so) is not written again.
   Status append(std::vector<RawMessage>& messages) override;
+  /// Nor is such an entry: it keeps the number that it was written with.
   Status append(std::vector<JournalEntry>& entries) override;
   Result<std::optional<std::uint64_t>> last_sequence(const HostId& host, std::uint64_t boot_id) const override;
   Result<std::map<HostId, Timestamp>> last_heard() const override;
@@ -64,6 +65,9 @@ class RocksStore final : public Store {
   Result<std::optional<std::uint64_t>> lsn_of(const keys::Boot& boot, std::uint64_t sequence) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
   void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
+  /// Whether a refused append wrote this entry all the same; then it gets its lsn, and is refused no more.
+  /// Errors: kUnavailable, kCorrupt.
+  Result<bool> take_written(JournalEntry& entry);
   Result<std::set<std::uint64_t>> kept_journal_lsns() const;
   RocksDb::Expiry expiry_of(const keys::State& state, std::set<std::uint64_t> kept, Timestamp now) const;
   Status erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
@@ -81,6 +85,8 @@ class RocksStore final : public Store {
   keys::State state_;
   std::optional<std::int64_t> run_second_;  // of the newest run; none since open
   bool refused_ = false;                    // the last append of telemetry was
+  /// Of journal entries that were: their hashes, and the lsn of each, should it be there.
+  std::multimap<std::size_t, std::uint64_t> refused_entries_;
 };
 
 }  // namespace proteus::store
