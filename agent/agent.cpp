@@ -103,13 +103,22 @@ void Agent::collect() {
   }
 }
 
-void Agent::stop() {
+void Agent::wait_for_workers(std::chrono::milliseconds patience) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (const auto& worker : workers_) {
+    if (worker->ends_by(deadline)) continue;
+    log::warning("act: {} still waits for the hypervisor; the next start finds out what became of its command",
+                 worker->name());
+  }
+}
+
+void Agent::stop(std::chrono::milliseconds patience) {
   pause_.stop();
   if (collect_thread_.joinable()) collect_thread_.join();
   queues_.inspect_jobs.close();
   queues_.reshape_jobs.close();
   queues_.migrate_jobs.close();
-  workers_.clear();
+  wait_for_workers(patience);
   queues_.job_updates.close();
   channel_.stop();
   queues_.samples.close();

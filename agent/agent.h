@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,8 +46,11 @@ struct AgentSurroundings {
 /// Thread: owned by one, which starts and stops it.
 class Agent {
  public:
+  static constexpr std::chrono::milliseconds kWorkersPatience{3000};
+
   Agent(const AgentConfig& config, std::uint64_t boot_id, wire::KeyPair keys, AgentSurroundings surroundings,
         AgentQueues& queues);
+  /// Stops, then waits for workers that a hypervisor's call holds for however long that takes.
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -55,8 +59,10 @@ class Agent {
   /// Errors: what Publisher and CommandChannel say; nothing then runs.
   Status start();
   /// Closes the queues and stops in reverse order: no new samples or jobs, workers let go of what they watch (a running
-  /// migration goes on without them and is taken up again at the next start), last words are sent. Safe to repeat.
-  void stop();
+  /// migration goes on without them and is taken up again at the next start), last words are sent, telemetry is sent or
+  /// spooled. Workers whose call the hypervisor does not answer are waited for no longer than `patience`: what becomes
+  /// of their commands is for the next start to find out, as after a kill. Safe to repeat.
+  void stop(std::chrono::milliseconds patience = kWorkersPatience);
 
   std::uint64_t dropped_frames() const { return publisher_.dropped_frames(); }
   act::CommandStatus command_status() const { return channel_.status(); }
@@ -64,6 +70,7 @@ class Agent {
  private:
   void collect();
   void add_workers();
+  void wait_for_workers(std::chrono::milliseconds patience) const;
 
   const AgentConfig& config_;
   const AgentSurroundings surroundings_;

@@ -44,6 +44,7 @@
 #include "agent/resident_memory.h"
 #include "agent/service_manager.h"
 #include "agent/state_directory.h"
+#include "agent/stop_deadline.h"
 #include "common/log.h"
 #include "common/standard_output.h"
 #include "common/toml_document.h"
@@ -57,6 +58,8 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitRefused = 3;
 constexpr int kSettledAfterSeconds = 10;
+/// For libvirt to answer to what is closed last.
+constexpr std::chrono::milliseconds kLibvirtPatience{2000};
 constexpr const char* kDefaultConfig = "/etc/proteus/agent.toml";
 constexpr const char* kFooter =
     "First steps on a new host:\n"
@@ -157,7 +160,10 @@ int run(const std::string& config_file) {
   Agent agent(*config, boot_id, std::move(*keys),
               AgentSurroundings{context, clock, **collector, hypervisor, memory_available_bytes}, queues);
   counted = &agent;
-  if (Status started = agent.start(); !started) return fail(kExitFailed, started.error().message);
+  if (Status started = agent.start(); !started) {
+    end_process_after(kLibvirtPatience, kExitFailed);
+    return fail(kExitFailed, started.error().message);
+  }
   log::info("host '{}' measures every {} ms for {} controller(s)", config->host.value,
             std::chrono::duration_cast<std::chrono::milliseconds>(config->tick).count(), config->controllers.size());
   notify_service_manager("READY=1");
@@ -173,6 +179,7 @@ int run(const std::string& config_file) {
   notify_service_manager("STOPPING=1");
   log::info("signal {}: ending", signal);
   agent.stop();
+  end_process_after(kLibvirtPatience, 0);
   return 0;
 }
 

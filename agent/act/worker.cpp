@@ -23,19 +23,25 @@ void StoppablePause::stop() {
 Worker::Worker(std::string name, HostId host, Queue<Job>& jobs, Hypervisor& hypervisor, const LocalLimits& limits,
                const Clock& clock, StoppablePause& pause, std::function<void(Update)> updates,
                std::function<void(const VmId&)> acted)
-    : thread_([name = std::move(name), &jobs, acted = std::move(acted),
+    : name_(std::move(name)),
+      thread_([this, &jobs, acted = std::move(acted),
                context = JobContext{std::move(host), hypervisor, limits, clock, pause, std::move(updates)}]() mutable {
-        pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+        pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
         while (auto job = jobs.pop()) {
           // A job still waiting when the process stops is not begun; its next run finds it in the outcome log.
           if (!context.pause.wait(Nanoseconds{0})) continue;
           run_job(context, *job);
           if (!std::holds_alternative<Inspect>(job->command.operation)) acted(job->command.vm);
         }
+        ended_.set_value();
       }) {}
 
 Worker::~Worker() {
   thread_.join();
+}
+
+bool Worker::ends_by(std::chrono::steady_clock::time_point deadline) const {
+  return has_ended_.wait_until(deadline) == std::future_status::ready;
 }
 
 }  // namespace proteus::act

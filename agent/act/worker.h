@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -33,12 +35,20 @@ class Worker {
   Worker(std::string name, HostId host, Queue<Job>& jobs, Hypervisor& hypervisor, const LocalLimits& limits,
          const Clock& clock, StoppablePause& pause, std::function<void(Update)> updates,
          std::function<void(const VmId&)> acted);
-  /// Joins; the queue must have been closed and the pause stopped, or this waits for them.
+  /// Joins: waits for the job under way, which may be a call that cannot be called back. The queue must have been
+  /// closed and the pause stopped, or this waits for them, too.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  /// Waits until the thread has nothing more to do; false: at `deadline` it still has.
+  bool ends_by(std::chrono::steady_clock::time_point deadline) const;
+  const std::string& name() const { return name_; }
+
  private:
+  const std::string name_;
+  std::promise<void> ended_;  // set by the thread
+  const std::future<void> has_ended_ = ended_.get_future();
   std::thread thread_;
 };
 

@@ -357,6 +357,9 @@ class CollectorOfHost final : public Collector {
   const std::uint64_t boot_id_;
   std::map<std::string, std::string> labels_;
 
+  /// First: a libvirt that hangs holds it when it is destroyed, and all else is given back to the kernel by then.
+  std::unique_ptr<InventoryReader> inventory_reader_;
+
   std::unique_ptr<ThreadReader> thread_reader_;
   std::unique_ptr<RunQueueTrace> trace_;  ///< null: see trace_reason_
   std::string trace_reason_;
@@ -391,8 +394,6 @@ class CollectorOfHost final : public Collector {
 
   std::shared_ptr<const Catalog> catalog_;
   std::uint64_t sequence_ = 0;
-
-  std::unique_ptr<InventoryReader> inventory_reader_;  ///< last: its threads stop first
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <optional>
 
@@ -219,6 +220,25 @@ TEST_F(AgentTest, AMigrationInProgressDoesNotDelayAStopOrAnInspection) {
   hypervisor_.set_migration_step_bytes(kGiB);
   ASSERT_TRUE(controller_->hears(1, kSucceeded));
   EXPECT_TRUE(other.active(kWeb));
+}
+
+TEST_F(AgentTest, StopsThoughTheHypervisorHangsAndTheNextRunFindsOutWhatBecameOfTheCommand) {
+  start();
+  ASSERT_TRUE(controller_->greeted_by(""));
+  hypervisor_.set_hangs(true);
+  controller_->send(wire::encode(controller_->command(1, SetVcpus{3})));
+  ASSERT_TRUE(eventually([&] { return hypervisor_.hung_count() == 1; }));
+  auto stopped = std::async(std::launch::async, [this] { agent_->stop(std::chrono::milliseconds(1)); });
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(hypervisor_.hung_count(), 1);
+  hypervisor_.set_hangs(false);
+  stopped.wait();
+  stop();
+  start();
+  EXPECT_TRUE(eventually([&] {
+    controller_->serve();
+    return !controller_->updates.empty() && is_final(controller_->updates.back().state);
+  }));
 }
 
 TEST_F(AgentTest, TwoControllersByMistakeTheSecondIsNotObeyed) {

@@ -134,6 +134,18 @@ class Failures(LiveCase):
         self.cluster.wait("libvirt to answer again", lambda: self.cluster.hosts()["h1"]["commandable"], 60)
         self.check_after()
 
+    def test_an_agent_ends_in_time_though_libvirtd_hangs(self):
+        self.start(policy(automation="observe"))
+        daemon = self.lab.host("h1").libvirtd
+        self.addCleanup(lambda: os.kill(daemon, signal.SIGCONT))
+        os.kill(daemon, signal.SIGSTOP)
+        self.cluster.wait("libvirt to be silent", lambda: self.cluster.hosts()["h1"]["libvirt_trouble"], 60)
+        self.assertEqual(0, self.cluster.agents["h1"].stop(timeout_s=8))
+        os.kill(daemon, signal.SIGCONT)
+        self.cluster.start_agent("h1")
+        self.cluster.wait("the host to be commanded again", lambda: self.cluster.hosts()["h1"]["commandable"], 60)
+        self.check_after()
+
     def test_guest_destroyed_between_decision_and_execution(self):
         self.lab.load("two", memory=32)
         self.start(policy(automation="approve"))

@@ -52,6 +52,24 @@ void FakeHypervisor::set_trouble(std::optional<Error> trouble) {
   trouble_ = std::move(trouble);
 }
 
+void FakeHypervisor::set_hangs(bool hangs) {
+  const std::lock_guard lock(hang_mutex_);
+  hangs_ = hangs;
+  hang_ended_.notify_all();
+}
+
+int FakeHypervisor::hung_count() const {
+  const std::lock_guard lock(hang_mutex_);
+  return hung_count_;
+}
+
+void FakeHypervisor::wait_while_it_hangs() {
+  std::unique_lock lock(hang_mutex_);
+  ++hung_count_;
+  hang_ended_.wait(lock, [this] { return !hangs_; });
+  --hung_count_;
+}
+
 void FakeHypervisor::set_migration_step_bytes(std::int64_t bytes) {
   const std::lock_guard lock(mutex_);
   migration_step_bytes_ = bytes;
@@ -78,6 +96,7 @@ Result<FakeHypervisor::Domain*> FakeHypervisor::running(const VmId& vm) {
 }
 
 Result<act::DomainDescription> FakeHypervisor::describe(const VmId& vm) {
+  wait_while_it_hangs();
   const std::lock_guard lock(mutex_);
   if (trouble_) return *trouble_;
   const auto found = domains_.find(vm);
@@ -86,6 +105,7 @@ Result<act::DomainDescription> FakeHypervisor::describe(const VmId& vm) {
 }
 
 Result<DomainObservation> FakeHypervisor::inspect(const VmId& vm) {
+  wait_while_it_hangs();
   const std::lock_guard lock(mutex_);
   if (trouble_) return *trouble_;
   const auto found = domains_.find(vm);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,10 @@ class FakeHypervisor final : public act::Hypervisor {
   bool active(const VmId& vm) const;
   /// Every call fails with this until it is cleared.
   void set_trouble(std::optional<Error> trouble);
+  /// Looks at domains are answered no more until it ends.
+  void set_hangs(bool hangs);
+  /// Looks that wait for that.
+  int hung_count() const;
   void set_migration_step_bytes(std::int64_t bytes);
   std::optional<Domain> find(const VmId& vm) const;
   int orders_count() const;
@@ -61,6 +66,7 @@ class FakeHypervisor final : public act::Hypervisor {
   };
   Result<Domain*> running(const VmId& vm);
   void end(const VmId& vm, Status outcome);
+  void wait_while_it_hangs();
 
   const std::string uri_;
   mutable std::recursive_mutex mutex_;  // guards all below
@@ -70,6 +76,11 @@ class FakeHypervisor final : public act::Hypervisor {
   std::optional<Error> trouble_;
   std::int64_t migration_step_bytes_ = 100 * kMiB;
   int orders_count_ = 0;
+
+  mutable std::mutex hang_mutex_;  // guards what follows
+  std::condition_variable hang_ended_;
+  bool hangs_ = false;
+  int hung_count_ = 0;
 };
 
 }  // namespace proteus::fakes
