@@ -111,6 +111,7 @@ void StatisticsReader::run(const std::shared_ptr<Shared>& shared, std::uint64_t 
 void StatisticsReader::ask(const StatisticsQuestion& question) {
   const std::lock_guard lock(shared_->mutex);
   shared_->next.all |= question.all;
+  if (question.all) shared_->next.except = question.except;  // as they are now
   shared_->next.vms.insert(question.vms.begin(), question.vms.end());
   shared_->next.measure.insert(question.measure.begin(), question.measure.end());
   const auto now = std::chrono::steady_clock::now();

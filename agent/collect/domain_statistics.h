@@ -34,6 +34,7 @@ void apply(const DomainStatistics& statistics, VmFacts& facts);
 /// What is asked at a time.
 struct StatisticsQuestion {
   bool all = false;        ///< of every active domain
+  std::set<VmId> except;   ///< but these, if of all
   std::set<VmId> vms;      ///< of these
   std::set<VmId> measure;  ///< and then let QEMU measure these domains' dirty rates
   bool empty() const { return !all && vms.empty() && measure.empty(); }
@@ -52,12 +53,13 @@ class StatisticsSource {
 /// Asks on a thread of its own ("proteus-stats"), since an answer takes for as long as one QEMU does not answer its
 /// monitor, which may be for ever (a process that is stopped, or waits for a disk that is gone). A thread that has
 /// waited for kHungAfter when the next question comes is left to its call and replaced, as libvirt lets the next call
-/// pass over a domain that is waited for; it may still answer, and then ends. At most kThreadsMost. Thread: owned by
-/// one; `ready` is called on another.
+/// pass over a domain that is waited for; it may still answer, and then ends. At most kThreadsMost, as each holds one
+/// of the daemon's workers, too, of which it has 20: whose process tells that it cannot answer is better not asked
+/// (silent_vms.h). Thread: owned by one; `ready` is called on another.
 class StatisticsReader {
  public:
   static constexpr std::chrono::seconds kHungAfter{3};
-  static constexpr int kThreadsMost = 4;
+  static constexpr int kThreadsMost = 10;
 
   /// make: on the thread that asks, which owns what it returns. ready: answers have come.
   StatisticsReader(std::function<std::unique_ptr<StatisticsSource>()> make, std::function<void()> ready);

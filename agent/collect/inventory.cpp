@@ -15,6 +15,7 @@
 #include "agent/collect/domain_statistics.h"
 #include "agent/collect/libvirt_events.h"
 #include "agent/collect/libvirt_reading.h"
+#include "agent/collect/silent_vms.h"
 #include "agent/collect/vm_process.h"
 #include "common/log.h"
 
@@ -140,7 +141,10 @@ class Reader final : public InventoryReader {
       is_listed = true;
       if (!done) log::warning("libvirt: {}", done.error().message);
       if (slow || !wanted.vms.empty()) {
-        statistics_->ask({.all = slow, .vms = slow ? std::set<VmId>{} : wanted.vms, .measure = {}});
+        set_silent_aside(inventory);
+        std::set<VmId> vms = slow ? std::set<VmId>{} : wanted.vms;
+        std::erase_if(vms, [&](const VmId& id) { return silent_.contains(id); });
+        statistics_->ask({.all = slow, .except = silent_, .vms = std::move(vms), .measure = {}});
         statistics_->wait(kAnswerWait);
       }
       take_statistics(inventory);
@@ -200,6 +204,22 @@ class Reader final : public InventoryReader {
     return read_states(domains, inventory.vms);
   }
 
+  /// What is known of VMs whose QEMU answers nobody stays as it was, as of one that is busy.
+  void set_silent_aside(Inventory& inventory) {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    std::set<VmId> silent = silent_vms_.look(inventory.vms, now);
+    for (const VmId& id : silent) {
+      VmFacts& facts = inventory.vms.at(id);
+      if (!silent_.contains(id)) {
+        log::warning("libvirt: {} is not asked about, as its QEMU is stopped or waits for its disk", facts.name);
+      }
+      DomainStatistics nothing_new;
+      nothing_new.asked_at = now;
+      apply(nothing_new, facts);
+    }
+    silent_ = std::move(silent);
+  }
+
   void take_statistics(Inventory& inventory) {
     {
       std::lock_guard lock(mutex_);
@@ -253,7 +273,8 @@ class Reader final : public InventoryReader {
     }
     running_at_slow_pass_ = std::move(running);
     const auto chosen = dirty_rate_budget_.choose(candidates, std::chrono::steady_clock::now());
-    if (!chosen.empty()) statistics_->ask({.all = false, .vms = {}, .measure = {chosen.begin(), chosen.end()}});
+    if (!chosen.empty())
+      statistics_->ask({.all = false, .except = {}, .vms = {}, .measure = {chosen.begin(), chosen.end()}});
   }
 
   // --- events: callbacks run on the event loop's thread and only leave a note ---
@@ -370,6 +391,8 @@ class Reader final : public InventoryReader {
   std::vector<int> callbacks_;
   std::map<VmId, SteadyTime> descriptions_read_;
   std::set<VmId> running_at_slow_pass_;
+  SilentVms silent_vms_{options_.root};
+  std::set<VmId> silent_;  // when libvirt was last asked
   DirtyRateBudget dirty_rate_budget_;
   bool said_disconnected_ = false;
   std::uint64_t published_ = 0;

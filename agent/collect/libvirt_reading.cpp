@@ -123,8 +123,9 @@ class LibvirtStatistics final : public StatisticsSource {
   Result<std::map<VmId, DomainStatistics>> ask(const StatisticsQuestion& question) override {
     if (const Status connected = connect_again(); !connected) return connected.error();
     if (question.all) {
-      const auto active = active_domains(connection_.get());
+      auto active = active_domains(connection_.get());
       if (!active) return active.error();
+      std::erase_if(*active, [&](const Domain& domain) { return question.except.contains(domain_id(domain.get())); });
       return read_statistics(*active);
     }
     std::vector<Domain> domains;

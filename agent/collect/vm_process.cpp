@@ -84,17 +84,24 @@ std::optional<int> small_number(std::string_view text) {
 
 }  // namespace
 
+std::optional<pid_t> process_of_pid_file(const std::string& root, const VmName& vm) {
+  for (const char* directory : {"/run/libvirt/qemu", "/var/run/libvirt/qemu"}) {
+    const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vm.name)));
+    const auto pid = text ? parse_number(*text) : std::nullopt;
+    if (pid && claim_of(root, static_cast<pid_t>(*pid)).is_for(vm)) return static_cast<pid_t>(*pid);
+  }
+  return std::nullopt;
+}
+
+char process_state(const std::string& root, pid_t pid) {
+  const auto text = read_file(under(root, fmt::format("/proc/{}/stat", pid)));
+  const std::size_t name_end = text ? text->rfind(") ") : std::string::npos;  // a name may hold anything
+  return name_end == std::string::npos || name_end + 2 >= text->size() ? '\0' : (*text)[name_end + 2];
+}
+
 std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std::span<const VmName> vms) {
   std::vector<std::optional<pid_t>> found(vms.size());
-  for (std::size_t i = 0; i < vms.size(); ++i) {
-    for (const char* directory : {"/run/libvirt/qemu", "/var/run/libvirt/qemu"}) {
-      const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vms[i].name)));
-      const auto pid = text ? parse_number(*text) : std::nullopt;
-      if (!pid || !claim_of(root, static_cast<pid_t>(*pid)).is_for(vms[i])) continue;
-      found[i] = static_cast<pid_t>(*pid);
-      break;
-    }
-  }
+  for (std::size_t i = 0; i < vms.size(); ++i) found[i] = process_of_pid_file(root, vms[i]);
   const auto is_missing = [](const std::optional<pid_t>& pid) { return !pid; };
   if (std::none_of(found.begin(), found.end(), is_missing)) return found;
   std::vector<std::optional<pid_t>> grouped(vms.size());  // helpers too, which may be older: swtpm, virtiofsd

@@ -21,6 +21,13 @@ struct VmName {
 /// or whose arguments carry the UUID (-uuid), as QEMU's do under libvirt, TCG or KVM: never one for its program's name.
 std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std::span<const VmName> vms);
 
+/// The first half of that: the process that libvirt's pid file names, if it is this VM's.
+std::optional<pid_t> process_of_pid_file(const std::string& root, const VmName& vm);
+
+/// The letter of its main thread's state, as in /proc/PID/stat ('T': stopped, 'D': asleep where no signal wakes it);
+/// '\0' if it is gone.
+char process_state(const std::string& root, pid_t pid);
+
 /// A VM that is known by its process alone.
 struct FoundVm {
   std::string name;

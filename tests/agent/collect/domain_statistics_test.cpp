@@ -75,7 +75,9 @@ class StatisticsReaderTest : public testing::Test {
   StatisticsReader reader_{[daemon = daemon_] { return std::make_unique<Source>(daemon); }, [this] { ++ready_; }};
 
   void TearDown() override { daemon_->release(); }
-  static StatisticsQuestion about(std::set<VmId> vms) { return {.all = false, .vms = std::move(vms), .measure = {}}; }
+  static StatisticsQuestion about(std::set<VmId> vms) {
+    return {.all = false, .except = {}, .vms = std::move(vms), .measure = {}};
+  }
 };
 
 TEST_F(StatisticsReaderTest, AnswersWhatIsAsked) {
@@ -133,7 +135,7 @@ TEST_F(StatisticsReaderTest, ACallThatHungAndFailsIsNoTroubleOnceAnotherIsAnswer
 TEST(StatisticsReaderAlone, EndsWhileACallHangs) {
   const auto daemon = std::make_shared<Daemon>();
   auto reader = std::make_unique<StatisticsReader>([daemon] { return std::make_unique<Source>(daemon); }, [] {});
-  reader->ask({.all = false, .vms = {kHung}, .measure = {}});
+  reader->ask({.all = false, .except = {}, .vms = {kHung}, .measure = {}});
   daemon->wait_for_waiting(1);
   reader.reset();
   daemon->release();

@@ -28,6 +28,16 @@ TEST_F(ReadStatistics, ADomainThatFailsTheCallForAllDoesNotKeepTheOthersFromBein
   for (const Domain& domain : *domains) EXPECT_TRUE(read->contains(domain_id(domain.get())));
 }
 
+TEST(LibvirtStatistics, OfAllLeavesOutThoseThatAreNotToBeAsked) {
+  const auto source = libvirt_statistics("test:///default");
+  const auto all = source->ask({.all = true, .except = {}, .vms = {}, .measure = {}});
+  ASSERT_TRUE(all) << all.error().message;
+  ASSERT_FALSE(all->empty());
+  const auto rest = source->ask({.all = true, .except = {all->begin()->first}, .vms = {}, .measure = {}});
+  ASSERT_TRUE(rest) << rest.error().message;
+  EXPECT_EQ(rest->size(), all->size() - 1);
+}
+
 TEST_F(ReadStates, TellsThemAlsoIfTheCallForAllFails) {
   const VmId id = domain_id(domains->front().get());
   const auto told = [&id](const std::vector<Domain>& listed) {
