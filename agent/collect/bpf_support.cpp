@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -85,6 +86,15 @@ std::optional<int> argument_count(const btf* types, const std::string& tracepoin
   return btf_vlen(type) - 1;
 }
 
+bool has_member(const btf* types, const std::string& type, const std::string& member) {
+  const int id = btf__find_by_name_kind(types, type.c_str(), BTF_KIND_STRUCT);
+  if (id <= 0) return false;
+  const btf_type* found = btf__type_by_id(types, static_cast<__u32>(id));
+  const btf_member* members = btf_members(found);
+  return std::any_of(members, members + btf_vlen(found),
+                     [&](const btf_member& one) { return btf__name_by_offset(types, one.name_off) == member; });
+}
+
 bool exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }
@@ -105,6 +115,16 @@ bool has_kernel_type(const std::string& name) {
   const BpfLog log;
   const Btf kernel(btf__load_vmlinux_btf());
   return kernel && btf__find_by_name_kind(kernel.get(), name.c_str(), BTF_KIND_STRUCT) > 0;
+}
+
+bool has_kernel_member(const std::string& type, const std::string& member, const char* module) {
+  const BpfLog log;
+  const Btf kernel(btf__load_vmlinux_btf());
+  if (!kernel) return false;
+  if (has_member(kernel.get(), type, member)) return true;
+  if (!kernel_has_module(module)) return false;
+  const Btf types(btf__load_module_btf(module, kernel.get()));
+  return types && has_member(types.get(), type, member);
 }
 
 Status require_kernel_function(const std::string& name, const char* since) {

@@ -43,6 +43,8 @@ struct NamedProgram {
 std::optional<int> tracepoint_argument_count(const std::string& tracepoint, const char* module);
 /// Whether the running kernel, without its modules, knows a struct of this name.
 bool has_kernel_type(const std::string& name);
+/// Whether such a struct has a member of this name. module: where it may be defined if not in the kernel itself.
+bool has_kernel_member(const std::string& type, const std::string& member, const char* module);
 /// Whether the running kernel, without its modules, has a function of this name. Errors: kUnsupported, with the version
 /// that it came with.
 Status require_kernel_function(const std::string& name, const char* since);

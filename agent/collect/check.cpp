@@ -21,12 +21,8 @@ bool is_of_kvm(Kpi kpi) {
 }
 
 CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
+  if (is_of_kvm(kpi.kpi)) return kvm_row(kpi, f.kvm, f.kvm_missing);
   CheckRow row{std::string(kpi.name), true, to_string(kpi.lane), std::string(kpi.source)};
-  if (is_of_kvm(kpi.kpi)) {
-    row.available = f.kvm.available;
-    row.reason = f.kvm.available ? row.reason + "; guests under TCG have none" : f.kvm.reason;
-    return row;
-  }
   if (kpi.kpi == Kpi::kVhostTimeNs && !f.vhost.available) {
     row.available = false;
     row.reason = f.vhost.reason;
@@ -222,6 +218,15 @@ CheckRow kpi_row(const KpiInfo& kpi, const Findings& f, const CollectorOptions& 
 }
 
 }  // namespace
+
+CheckRow kvm_row(const KpiInfo& kpi, const Probe& kvm, const std::map<Kpi, std::string>& missing) {
+  CheckRow row{std::string(kpi.name), kvm.available, to_string(kpi.lane), kvm.reason};
+  if (!kvm.available) return row;
+  const auto lacks = missing.find(kpi.kpi);
+  row.available = lacks == missing.end();
+  row.reason = row.available ? std::string(kpi.source) + "; guests under TCG have none" : lacks->second;
+  return row;
+}
 
 std::vector<CheckRow> run_checks(const CollectorOptions& options) {
   const Findings f = collect::probe_all(options);

@@ -47,6 +47,8 @@ Probe probe_of(const Loaded& loaded, const char* good) {
 void probe_hooks(const CollectorOptions& options, const RunQueueTrace* trace, Findings& f) {
   f.block = probe_of(BlockTrace::create(options.root), "block_rq_complete hook loads");
   f.kvm = probe_of(KvmReader::create(), "kvm-vcpu descriptors are found and read");
+  f.kvm_missing = missing_kvm_figures(
+      [](const std::string& type, const std::string& member) { return has_kernel_member(type, member, "kvm"); });
   f.pressure = probe_of(PressureReader::create(), "bpf_cgroup_from_id; files are read where it moves");
   f.softirq = probe_of(NetSoftirqTrace::create(), "hooks on soft interrupts load");
   f.drops = probe_of(PacketDropTrace::create(), "kfree_skb hook loads");
@@ -136,6 +138,7 @@ Findings probe_all(const CollectorOptions& options) {
              .iterator = {},
              .trace = {},
              .kvm = {},
+             .kvm_missing = {},
              .pressure = {},
              .group_pressure = {},
              .vhost = probe_vhost(options.root),

@@ -8,6 +8,7 @@
 #include "agent/collect/host_files.h"
 #include "agent/collect/probe.h"
 #include "agent/collect/thread_reader.h"
+#include "common/kpi.h"
 
 namespace proteus::collect {
 
@@ -18,6 +19,7 @@ struct Findings {
   Probe iterator;
   Probe trace;
   Probe kvm;
+  std::map<Kpi, std::string> kvm_missing;  ///< see missing_kvm_figures()
   Probe pressure;
   Probe group_pressure;
   Probe vhost;

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,6 +128,29 @@ std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const 
     ours[b == 0 ? 0 : b - 1] += static_cast<std::int64_t>(figures.halt_waits[b]);
   }
   return ours;
+}
+
+std::map<Kpi, std::string> missing_kvm_figures(
+    const std::function<bool(const std::string& type, const std::string& member)>& keeps) {
+  struct Figure {
+    Kpi kpi;
+    const char* type;
+    const char* member;
+    const char* since;
+  };
+  constexpr Figure kLater[] = {{Kpi::kDirectedYieldsCount, "kvm_vcpu_stat", "directed_yield_attempted", "5.13"},
+                               {Kpi::kHaltWaitNs, "kvm_vcpu_stat_generic", "halt_wait_hist", "5.15"},
+                               {Kpi::kMappedPages4k, "kvm_vm_stat", "pages_4k", "5.15"},
+                               {Kpi::kMappedPages2m, "kvm_vm_stat", "pages_2m", "5.15"},
+                               {Kpi::kSecondLevelFaultsCount, "kvm_vcpu_stat", "pf_taken", "5.19"},
+                               {Kpi::kPreemptionReportedCount, "kvm_vcpu_stat", "preemption_reported", "5.19"}};
+  std::map<Kpi, std::string> missing;
+  for (const Figure& figure : kLater) {
+    if (keeps(figure.type, figure.member)) continue;
+    missing[figure.kpi] = fmt::format("this kernel's KVM does not keep {}.{} (since {}, on x86)", figure.type,
+                                      figure.member, figure.since);
+  }
+  return missing;
 }
 
 Result<std::unique_ptr<KvmReader>> KvmReader::create() {

@@ -4,9 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/kpi.h"
@@ -20,6 +23,11 @@ std::optional<std::int64_t> counter(const kvm_counters& figures, kvm_counter whi
 /// The halt-wait histogram in our buckets; nullopt where this kernel does not keep it. The kernel's last bucket, 2^30
 /// ns and more, lands in our last but one.
 std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const kvm_counters& figures);
+
+/// KVM's figures that this kernel does not keep, each with the reason, in words for people.
+/// keeps: whether a struct of KVM's has a member; asked about what came after Linux 5.10.
+std::map<Kpi, std::string> missing_kvm_figures(
+    const std::function<bool(const std::string& type, const std::string& member)>& keeps);
 
 /// KVM's own statistics of vCPUs, through ebpf/kvm_counters. Thread: owned by one.
 class KvmReader {

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "agent/collect/bpf_support.h"
+#include "agent/collect/kvm_reader.h"
 #include "agent/collect/probe.h"
 #include "common/kpi.h"
 #include "tests/agent/collect/fixture_root.h"
@@ -55,6 +57,28 @@ TEST(Check, KvmWithoutTheProcessorsHelpHasNoExits) {
   root.write("/sys/module/kvm_amd/refcnt", "1\n");
   EXPECT_TRUE(collect::probe_hardware_kvm(root.path()).available);
 #endif
+}
+
+TEST(Check, NamesWhatAnOlderKvmDoesNotKeep) {
+  const auto missing = collect::missing_kvm_figures([](const std::string& type, const std::string& member) {
+    return type == "kvm_vcpu_stat" && member == "directed_yield_attempted";  // as Linux 5.14 does
+  });
+  const auto row_of = [&missing](Kpi kpi) { return kvm_row(info(kpi), {true, "read"}, missing); };
+  for (const Kpi kpi : {Kpi::kMappedPages4k, Kpi::kMappedPages2m, Kpi::kHaltWaitNs}) {
+    EXPECT_FALSE(row_of(kpi).available) << row_of(kpi).subject;
+    EXPECT_NE(row_of(kpi).reason.find("since 5.15"), std::string::npos) << row_of(kpi).reason;
+  }
+  EXPECT_NE(row_of(Kpi::kSecondLevelFaultsCount).reason.find("pf_taken (since 5.19"), std::string::npos);
+  EXPECT_TRUE(row_of(Kpi::kDirectedYieldsCount).available);
+  EXPECT_TRUE(row_of(Kpi::kKvmExitsCount).available);
+  EXPECT_EQ(kvm_row(info(Kpi::kMappedPages4k), {false, "no KVM"}, missing).reason, "no KVM");
+}
+
+TEST(Check, AKernelIsAskedForMembersOfItsStructs) {
+  if (!collect::has_kernel_type("task_struct")) GTEST_SKIP() << "no type information";
+  EXPECT_TRUE(collect::has_kernel_member("task_struct", "tgid", "kvm"));
+  EXPECT_FALSE(collect::has_kernel_member("task_struct", "no_such_member", "kvm"));
+  EXPECT_FALSE(collect::has_kernel_member("no_such_struct", "tgid", "kvm"));
 }
 
 TEST(Check, VhostIsToldByItsDevice) {
