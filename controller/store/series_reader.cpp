@@ -232,6 +232,24 @@ SelectedEntities SeriesReader::select(const HostId& host, const SeriesSelector& 
   return selected;
 }
 
+Status SeriesReader::read_parts(const SeriesSelector& selector, Allowance& allowance, const ReadPart& read) const {
+  for (const HostId& host : hosts_of(selector)) {
+    if (Status wanted = allowance.go_on(); !wanted) return wanted;
+    std::size_t at_once = std::numeric_limits<std::size_t>::max();
+    SelectedEntities left = select(host, selector);
+    while (!left.empty()) {
+      SelectedEntities some = take_some(left, at_once);
+      const Result<PartRead> part = read(host, some);
+      if (!part) return part.error();
+      if (*part == PartRead::kEnded) return {};
+      if (*part == PartRead::kDone) continue;
+      at_once = some.size() / 2;
+      left.merge(some);
+    }
+  }
+  return {};
+}
+
 Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, const SelectedEntities& entities,
                                        Allowance::Share& share) const {
   const StepGrid& grid = asked.grid;
@@ -311,25 +329,14 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
 Status SeriesReader::read_steps(const SeriesSelector& selector, const StepGrid& grid,
                                 const std::vector<keys::Figure>& figures, Allowance& allowance,
                                 const std::function<bool(HostSteps)>& visit) const {
-  for (const HostId& host : hosts_of(selector)) {
-    if (Status wanted = allowance.go_on(); !wanted) return wanted;
-    std::size_t at_once = std::numeric_limits<std::size_t>::max();
-    SelectedEntities left = select(host, selector);
-    while (!left.empty()) {
-      SelectedEntities some = take_some(left, at_once);
-      // Whoever is given them needs memory, too.
-      Allowance::Share share(allowance, some.size() > 1 ? allowance.left() / 2 : allowance.left());
-      auto steps = host_steps({selector.kpi, grid, figures}, host, some, share);
-      if (!steps && share.exceeded() && some.size() > 1) {
-        at_once = some.size() / 2;
-        left.merge(some);
-        continue;
-      }
-      if (!steps) return steps.error();
-      if (!steps->empty() && !visit({host, some, std::move(*steps)})) return {};
-    }
-  }
-  return {};
+  return read_parts(selector, allowance, [&](const HostId& host, const SelectedEntities& some) -> Result<PartRead> {
+    // Whoever is given them needs memory, too.
+    Allowance::Share share(allowance, some.size() > 1 ? allowance.left() / 2 : allowance.left());
+    auto steps = host_steps({selector.kpi, grid, figures}, host, some, share);
+    if (!steps && share.exceeded() && some.size() > 1) return PartRead::kTooMuch;
+    if (!steps) return steps.error();
+    return steps->empty() || visit({host, some, std::move(*steps)}) ? PartRead::kDone : PartRead::kEnded;
+  });
 }
 
 Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const SelectedEntities& entities,
@@ -426,25 +433,16 @@ Status SeriesReader::stream_steps(const SeriesSelector& selector, const StepGrid
                                   const std::vector<keys::Figure>& figures, Allowance& allowance,
                                   const Joiner& joiner) const {
   if (level_for(grid, figures)) return stream_rolled(selector, grid, figures, allowance, joiner);
-  for (const HostId& host : hosts_of(selector)) {
-    if (Status wanted = allowance.go_on(); !wanted) return wanted;
-    std::size_t at_once = std::numeric_limits<std::size_t>::max();
-    SelectedEntities left = select(host, selector);
-    while (!left.empty()) {
-      SelectedEntities some = take_some(left, at_once);
-      Allowance::Share share(allowance, allowance.left());
-      const Status read = stream_host({selector.kpi, grid, figures}, host, some, share, joiner.take);
-      if (!read && share.exceeded() && some.size() > 1 && joiner.drop_part) {
-        joiner.drop_part();
-        at_once = some.size() / 2;
-        left.merge(some);
-        continue;
-      }
-      if (!read) return read;
-      if (!joiner.end_part()) return {};
+  return read_parts(selector, allowance, [&](const HostId& host, const SelectedEntities& some) -> Result<PartRead> {
+    Allowance::Share share(allowance, allowance.left());
+    const Status read = stream_host({selector.kpi, grid, figures}, host, some, share, joiner.take);
+    if (!read && share.exceeded() && some.size() > 1 && joiner.drop_part) {
+      joiner.drop_part();
+      return PartRead::kTooMuch;
     }
-  }
-  return {};
+    if (!read) return read.error();
+    return joiner.end_part() ? PartRead::kDone : PartRead::kEnded;
+  });
 }
 
 }  // namespace proteus::store

@@ -107,6 +107,8 @@ class SeriesReader {
     std::int64_t later_us = 0;  // no page that follows has an earlier tick
     std::uint32_t run = 0;      // of the host's clock
   };
+  static bool has_value_in(const Piece& piece, std::int64_t from_us, std::int64_t to_us);
+  /// An error of it ends the reading.
   using Take = std::function<Status(const Piece&)>;
   Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,
                     const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
@@ -124,6 +126,15 @@ class SeriesReader {
                      const std::function<bool(const Stretch&)>& visit) const;
   Status stream_rolled(const SeriesSelector& selector, const StepGrid& grid, const std::vector<keys::Figure>& figures,
                        Allowance& allowance, const Joiner& joiner) const;
+  /// How the reading of a part, some entities of a host, came out.
+  enum class PartRead : std::uint8_t {
+    kDone,
+    kTooMuch,  ///< there was not enough memory for so many: they come again, in smaller parts
+    kEnded     ///< whoever is given what is read wants no more
+  };
+  using ReadPart = std::function<Result<PartRead>(const HostId&, const SelectedEntities&)>;
+  /// One host after the other; of each, all that is selected, or parts of it if that is too much.
+  Status read_parts(const SeriesSelector& selector, Allowance& allowance, const ReadPart& read) const;
   /// Entities that have the selector's KPI.
   SelectedEntities select(const HostId& host, const SeriesSelector& selector) const;
   std::vector<HostId> hosts_of(const SeriesSelector& selector) const;

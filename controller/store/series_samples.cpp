@@ -1,6 +1,4 @@
 // The half of SeriesReader that reads every value.
-#include <limits>
-
 #include "controller/store/series_reader.h"
 
 namespace proteus::store {
@@ -12,42 +10,35 @@ constexpr std::uint64_t kSampleBytes = 32;
 constexpr std::uint64_t kBucketSampleBytes = 56;
 constexpr std::int64_t kTickUs = 1'000'000;
 
+/// Ends a reading that has come to what it was for; nobody is told.
+const Error kEnough{ErrorCode::kFailedPrecondition, "enough has been read"};
+
 }  // namespace
 
 Status SeriesReader::read_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
                                   Allowance& allowance, const std::function<bool(HostSamples)>& visit) const {
-  for (const HostId& host : hosts_of(selector)) {
-    if (Status wanted = allowance.go_on(); !wanted) return wanted;
-    std::size_t at_once = std::numeric_limits<std::size_t>::max();
-    SelectedEntities left = select(host, selector);
-    while (!left.empty()) {
-      SelectedEntities some = take_some(left, at_once);
-      std::int64_t span_us = to_us - from_us;
-      bool visited = false;
-      for (std::int64_t begin_us = from_us; begin_us < to_us;) {
-        const std::int64_t end_us = to_us - begin_us > span_us ? begin_us + span_us : to_us;
-        HostSamples samples{host, some, {}, visited};
-        Allowance::Share share(allowance, allowance.left());
-        const Status read = collect(selector.kpi, begin_us, end_us, share, samples);
-        if (!read && share.exceeded() && some.size() > 1) {
-          at_once = some.size() / 2;
-          left.merge(some);
-          break;
-        }
-        if (!read && share.exceeded() && span_us > kTickUs) {
-          span_us = (end_us - begin_us) / 2;
-          continue;
-        }
-        if (!read) return read;
-        if (!samples.series.empty()) {
-          visited = true;
-          if (!visit(std::move(samples))) return {};
-        }
-        begin_us = end_us;
+  return read_parts(selector, allowance, [&](const HostId& host, const SelectedEntities& some) -> Result<PartRead> {
+    std::int64_t span_us = to_us - from_us;
+    bool visited = false;
+    for (std::int64_t begin_us = from_us; begin_us < to_us;) {
+      const std::int64_t end_us = to_us - begin_us > span_us ? begin_us + span_us : to_us;
+      HostSamples samples{host, some, {}, visited};
+      Allowance::Share share(allowance, allowance.left());
+      const Status read = collect(selector.kpi, begin_us, end_us, share, samples);
+      if (!read && share.exceeded() && some.size() > 1) return PartRead::kTooMuch;
+      if (!read && share.exceeded() && span_us > kTickUs) {
+        span_us = (end_us - begin_us) / 2;
+        continue;
       }
+      if (!read) return read.error();
+      if (!samples.series.empty()) {
+        visited = true;
+        if (!visit(std::move(samples))) return PartRead::kEnded;
+      }
+      begin_us = end_us;
     }
-  }
-  return {};
+    return PartRead::kDone;
+  });
 }
 
 /// Its view of the database ends before anybody is given the values: who takes them slowly holds nothing up there.
@@ -75,30 +66,34 @@ Status SeriesReader::collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, 
   return {};
 }
 
-Result<bool> SeriesReader::has_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
-                                       Allowance& allowance) const {
-  const Error found{ErrorCode::kAlreadyExists, ""};  // ends the reading
-  for (const HostId& host : hosts_of(selector)) {
-    if (Status wanted = allowance.go_on(); !wanted) return wanted.error();
-    const SelectedEntities entities = select(host, selector);
-    if (entities.empty()) continue;
-    std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
-    const RocksDb::View view(db_);
-    const auto head = head_beside(view, host, std::move(rows));
-    if (!head) return head.error();
-    Allowance::Share share(allowance, allowance.left());
-    const Status read =
-        read_range(view, selector.kpi, host, entities, *head, from_us, to_us, share, [&](const Piece& piece) -> Status {
-          for (std::size_t i = 0; i < piece.values.size(); ++i) {
-            const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
-            if (time >= from_us && time < to_us) return found;
-          }
-          return {};
-        });
-    if (!read && read.error().code == found.code) return true;
-    if (!read) return read.error();
+bool SeriesReader::has_value_in(const Piece& piece, std::int64_t from_us, std::int64_t to_us) {
+  for (std::size_t i = 0; i < piece.values.size(); ++i) {
+    const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+    if (time >= from_us && time < to_us) return true;
   }
   return false;
+}
+
+Result<bool> SeriesReader::has_samples(const SeriesSelector& selector, std::int64_t from_us, std::int64_t to_us,
+                                       Allowance& allowance) const {
+  bool found = false;
+  const Status read =
+      read_parts(selector, allowance, [&](const HostId& host, const SelectedEntities& entities) -> Result<PartRead> {
+        std::vector<HeadRow> rows = pages_.head(host, from_us, to_us);
+        const RocksDb::View view(db_);
+        const auto head = head_beside(view, host, std::move(rows));
+        if (!head) return head.error();
+        Allowance::Share share(allowance, allowance.left());
+        const Status looked = read_range(view, selector.kpi, host, entities, *head, from_us, to_us, share,
+                                         [&](const Piece& piece) -> Status {
+                                           found = has_value_in(piece, from_us, to_us);
+                                           return found ? Status(kEnough) : Status();
+                                         });
+        if (!looked && !found) return looked.error();
+        return found ? PartRead::kEnded : PartRead::kDone;
+      });
+  if (!read) return read.error();
+  return found;
 }
 
 }  // namespace proteus::store
