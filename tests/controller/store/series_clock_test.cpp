@@ -1,0 +1,120 @@
+// When a host's clock is set.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/controller/store/series_store_fixture.h"
+
+namespace proteus::store {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+using SeriesClock = SeriesStore;
+
+TEST_F(SeriesClock, AClockSetBackByAnHourLosesNothing) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  std::size_t ticks = 0;
+  const auto run = [&](Timestamp from, int count) {
+    for (int i = 0; i < count; ++i, ++ticks) {
+      const auto value = static_cast<std::int64_t>(ticks);
+      append(feed.tick(from + seconds(i), {value * 4096, value * 1000, value, value}));
+    }
+  };
+  run(kStart, 4000);
+  run(kStart + seconds(4000) - hours(1), 4000);  // walks through the same hour again
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  const auto found = samples(Kpi::kEmulatorTimeNs);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found.begin()->second.size(), ticks);
+  std::vector<std::int64_t> values;
+  for (const auto& [time, value] : found.begin()->second) values.push_back(value);
+  std::sort(values.begin(), values.end());
+  for (std::size_t i = 0; i < ticks; ++i) ASSERT_EQ(values[i], static_cast<std::int64_t>(i) * 1000);
+  SeriesSelector counter;
+  counter.kpi = Kpi::kEmulatorTimeNs;
+  const std::int64_t begin = to_us(kStart) - 600'000'000;
+  expect_streamed_alike(counter, {begin, begin + 3 * kHourUs, 17'000'000}, {keys::Figure::kSum, keys::Figure::kWeight});
+
+  ASSERT_TRUE(store_->expire(kStart + hours(3)));
+  // The hour that was lived through twice was rolled up with both: 2,400 seconds from 22:20, 2,000 from 22:26:40.
+  const std::int64_t hour = to_us(kStart) / kHourUs;
+  const StepGrid grid{hour * kHourUs, (hour + 1) * kHourUs, kHourUs};
+  SeriesSelector selector;
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const auto rolled = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+  ASSERT_EQ(rolled.size(), 1u);
+  EXPECT_EQ(rolled.begin()->second[0].weight, 4400);
+}
+
+/// A counter's pages of before and after lie between each other then.
+TEST_F(SeriesClock, AClockThatIsSetMakesNoIncrease) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  std::int64_t ticks = 0;
+  const auto run = [&](Timestamp from, int count) {
+    for (int i = 0; i < count; ++i, ++ticks) {
+      append(feed.tick(from + seconds(i), {4096, 1'000'000'000'000 + ticks * 1000, 0, 0}));
+    }
+  };
+  const auto expect_rates = [&] {
+    SeriesSelector selector;
+    selector.kpi = Kpi::kEmulatorTimeNs;
+    const std::int64_t begin = (to_us(kStart) / kHourUs - 1) * kHourUs;
+    for (const std::int64_t step : {1'000'000LL, 17'000'000LL, 60'000'000LL, 3600'000'000LL}) {
+      const StepGrid grid{begin, begin + 6 * kHourUs, step};
+      const auto found = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+      ASSERT_EQ(found.size(), 1u);
+      std::int64_t increase = 0;
+      for (const StepFigures& one : found.begin()->second) {
+        ASSERT_EQ(one.sum * 1'000'000, one.weight * 1000);
+        increase += one.sum;
+      }
+      EXPECT_EQ(increase, (ticks - 4) * 1000) << "all but the first, and where it was set";
+      expect_streamed_alike(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+    }
+  };
+  run(kStart, 4000);
+  run(kStart + seconds(4000) - hours(1) + std::chrono::milliseconds(500), 5000);  // back
+  run(kStart + hours(3), 2000);                                                   // ahead, for a while
+  run(kStart + seconds(5400 + 2000), 7000);
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  expect_rates();
+  ASSERT_TRUE(store_->expire(kStart + hours(10)));
+  expect_rates();
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  expect_rates();
+}
+
+TEST_F(SeriesClock, AClockSetBackWithinAWindowHidesNothing) {
+  constexpr int kHosts = 10;  // whose windows begin at different moments
+  for (int n = 0; n < kHosts; ++n) {
+    SeriesFeed feed("h" + std::to_string(n));
+    feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+    // As many ticks as fill a chunk, and its window goes on.
+    for (int i = 0; i < 640; ++i) append(feed.tick(kStart + std::chrono::milliseconds(500 * i), {i, i * 1000, i, i}));
+    for (int i = 0; i < 20; ++i) append(feed.tick(kStart + seconds(10 + i), {i, i * 1000, i, i}));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));
+  std::size_t count = 0;
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  ASSERT_TRUE(store_->series()->read_samples(selector, to_us(kStart + seconds(100)), to_us(kStart + hours(1)),
+                                             [&](SeriesReader::HostSamples host) {
+                                               for (const auto& [key, s] : host.series) count += s.values.size();
+                                               return true;
+                                             }));
+  EXPECT_EQ(count, 440u * kHosts);
+}
+
+}  // namespace
+}  // namespace proteus::store

@@ -1,0 +1,119 @@
+// What goes with time, and what stays.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "tests/controller/store/series_store_fixture.h"
+
+namespace proteus::store {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+using SeriesExpiry = SeriesStore;
+
+/// Compaction takes a file at a time: of what has expired, ticks may be gone and values not.
+TEST_F(SeriesExpiry, WhatHasExpiredIsGoneAlsoWhereItIsStillOnTheDisk) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  const auto later = hours(24 * 29);
+  for (const Nanoseconds since : {Nanoseconds(0), Nanoseconds(later)}) {
+    feed.begin_stream();
+    for (int i = 0; i < 300; ++i) append(feed.tick(kStart + since + seconds(i), {i, i * 1000, i, i}));
+  }
+  flush();
+  const Timestamp now = kStart + hours(24 * 31);
+  ASSERT_TRUE(store_->expire(now));
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    {
+      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
+      cursor.seek(keys::page_prefix(keys::kTicksKpi, kHost));
+      ASSERT_TRUE(cursor.valid());
+      batch.erase(Family::kPage, cursor.key());
+    }
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  ASSERT_TRUE(store_->expire(now));
+  std::size_t count = 0;
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  const Status read =
+      store_->series()->read_samples(selector, to_us(kStart), to_us(now), [&](SeriesReader::HostSamples host) {
+        for (const auto& [key, s] : host.series) count += s.values.size();
+        return true;
+      });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(count, 300u);
+}
+
+TEST_F(SeriesExpiry, RawTelemetryStaysUntilItIsInPages) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 100; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + minutes(5)));
+  EXPECT_EQ(store_->figures().raw_messages, 101u);
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 20)));  // idle for long: sealed, then expired
+  EXPECT_EQ(store_->figures().raw_messages, 0u);
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), 100u);
+}
+
+TEST_F(SeriesExpiry, AVmIsForgottenOnceAllThatWasMeasuredOfItHasExpired) {
+  store_.reset();
+  const auto reopen = [&] {
+    store_.reset();
+    auto opened = RocksStore::open({.directory = directory_ / "store",
+                                    .raw_retention = hours(24),
+                                    .page_retention = hours(24),
+                                    .minute_retention = hours(48),
+                                    .hour_retention = hours(24 * 10)});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    ASSERT_TRUE(store_->write_pages());
+  };
+  const auto known = [&] {
+    std::set<std::string> names;
+    for (const auto& [number, one] : store_->pages().select(kHost, {})) names.insert(one.entity.name);
+    return names;
+  };
+  reopen();
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}, {vm_entity("db1", kDb), vm_series()}});
+  append(feed.tick(kStart, {1, 1, 1, 1, 2, 2, 2, 2}));
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int day = 0; day <= 16; ++day) {
+    feed.begin_stream();
+    append(feed.tick(kStart + seconds(1) + hours(24 * day), {1, 1, 1, 1}));
+  }
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  // The hours' ten days, and seven more until what has expired has left the disk.
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 16)));
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "db1"}));
+  for (int day = 17; day <= 20; ++day) {
+    feed.begin_stream();
+    append(feed.tick(kStart + seconds(1) + hours(24 * day), {1, 1, 1, 1}));
+  }
+  // The highest number is kept while the host is known: one more VM has come since.
+  feed.set_entities(
+      {{vm_entity("web1", kWeb), vm_series()}, {vm_entity("new1", "33333333-3333-4333-8333-333333333333"), {}}});
+  append(feed.tick(kStart + seconds(1) + hours(24 * 21), {1, 1, 1, 1}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(24 * 21)));
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "new1"}));
+  reopen();
+  EXPECT_EQ(known(), (std::set<std::string>{"h1", "web1", "new1"}));
+}
+
+}  // namespace
+}  // namespace proteus::store
