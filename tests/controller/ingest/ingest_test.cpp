@@ -19,16 +19,20 @@ using namespace std::chrono_literals;
 /// A publisher and an ingest that talk over real sockets under CURVE.
 class Telemetry : public ::testing::Test {
  protected:
-  void start_ingest() {
+  IngestOptions ingest_options() const {
     IngestOptions options;
     options.endpoint = endpoint_;
     options.keys = loopback_.server_keys;
-    options.batch_window = 2ms;
+    options.batch_window = 1ms;
     options.store_retry = 20ms;
     options.socket = loopback_.socket;
+    return options;
+  }
+  void start_ingest() { start_ingest(ingest_options(), ingested_); }
+  void start_ingest(const IngestOptions& options, Queue<Ingested>& to) {
     // libzmq gives a port back some time after its socket was closed.
     ASSERT_TRUE(eventually([&] {
-      auto started = Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, ingested_);
+      auto started = Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, to);
       if (started) ingest_ = std::move(*started);
       return started.has_value();
     }));
@@ -59,6 +63,16 @@ class Telemetry : public ::testing::Test {
       const auto status = publisher_->status();
       return !status.empty() && store_.frame_count() >= sent_.size() && status[0].frames_held == 0 &&
              samples_->size() == 0;
+    });
+  }
+  /// The pipeline takes what is held for it, until it has had so many samples.
+  bool takes(Queue<Ingested>& held, std::size_t count) {
+    return eventually([&] {
+      while (auto item = held.try_pop()) {
+        item->held.reset();
+        ingested_.push(std::move(*item));
+      }
+      return ingested_.size() == count;
     });
   }
   /// Every frame that was produced is stored once, in order, decodes to what was sent, and reached the pipeline.
@@ -97,6 +111,7 @@ class Telemetry : public ::testing::Test {
   std::map<std::pair<std::uint64_t, std::uint64_t>, Sample> sent_;
   Queue<Ingested> ingested_{100'000, WhenFull::kRefuse};
   Queue<Ingested> narrow_{8, WhenFull::kRefuse};
+  Queue<Ingested> wide_{100'000, WhenFull::kRefuse};
   std::unique_ptr<Queue<Sample>> samples_;
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<publish::Publisher> publisher_;
@@ -174,69 +189,42 @@ TEST_F(Telemetry, AFullStoreAcknowledgesNothingAndRecovers) {
 }
 
 TEST_F(Telemetry, AFullPipelineQueueLosesNothing) {
-  IngestOptions options;
-  options.endpoint = endpoint_;
-  options.keys = loopback_.server_keys;
-  options.batch_window = 1ms;
+  IngestOptions options = ingest_options();
   options.undelivered_max = 16;
-  options.socket = loopback_.socket;
-  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, narrow_));
-  endpoint_ = ingest_->endpoint();
+  start_ingest(options, narrow_);
   start_publisher();
   produce(1, 300);
   ASSERT_TRUE(eventually([&] { return ingest_->status().undelivered > 0; }));
-  ASSERT_TRUE(eventually([&] {
-    while (auto item = narrow_.try_pop()) ingested_.push(std::move(*item));
-    return ingested_.size() == 300;
-  }));
+  ASSERT_TRUE(takes(narrow_, 300));
   EXPECT_EQ(narrow_.dropped_count(), 0u);
   ASSERT_TRUE(all_acknowledged());
   expect_complete();
 }
 
 TEST_F(Telemetry, SamplesThatWaitHaveALimitInMemoryToo) {
-  IngestOptions options;
-  options.endpoint = endpoint_;
-  options.keys = loopback_.server_keys;
-  options.batch_window = 1ms;
+  IngestOptions options = ingest_options();
   const std::size_t sample_bytes = 9 * catalog_->series.size();
   options.held_bytes_max = 20 * sample_bytes;
-  options.socket = loopback_.socket;
-  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
-  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
-  endpoint_ = ingest_->endpoint();
+  start_ingest(options, wide_);
   start_publisher();
   produce(1, 300);
   ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
-  EXPECT_LE(wide.size(), 21u);  // though it has room
-  ASSERT_TRUE(eventually([&] {
-    while (auto item = wide.try_pop()) {
-      item->held.reset();
-      ingested_.push(std::move(*item));
-    }
-    return ingested_.size() == 300;
-  }));
+  EXPECT_LE(wide_.size(), 21u);  // though it has room
+  ASSERT_TRUE(takes(wide_, 300));
   ASSERT_TRUE(all_acknowledged());
   expect_complete();
-  ingest_.reset();  // before its queue
 }
 
 TEST_F(Telemetry, OneHostDoesNotTakeTheRoomOfAllOthers) {
-  IngestOptions options;
-  options.endpoint = endpoint_;
-  options.keys = loopback_.server_keys;
-  options.batch_window = 1ms;
+  IngestOptions options = ingest_options();
   options.host_held_bytes_max = 20 * 9 * catalog_->series.size();
-  options.socket = loopback_.socket;
   const wire::KeyPair others = wire::generate_key_pair().value();
   loopback_.admit("h1 " + loopback_.agent_keys.public_key + "\nh2 " + others.public_key + "\n");
-  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
-  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
-  endpoint_ = ingest_->endpoint();
+  start_ingest(options, wide_);
   start_publisher();
   produce(1, 300);
   ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
-  const std::size_t of_h1 = wide.size();
+  const std::size_t of_h1 = wide_.size();
   EXPECT_LE(of_h1, 21u);
   // Another host has room.
   auto link =
@@ -251,50 +239,31 @@ TEST_F(Telemetry, OneHostDoesNotTakeTheRoomOfAllOthers) {
   for (const std::string& message : messages) {
     ASSERT_TRUE(eventually([&] { return wire::send(*link, message).has_value(); }));
   }
-  ASSERT_TRUE(eventually([&] { return wide.size() >= of_h1 + 10; }));
+  ASSERT_TRUE(eventually([&] { return wide_.size() >= of_h1 + 10; }));
   publisher_.reset();
-  ingest_.reset();  // before its queue
 }
 
 TEST_F(Telemetry, CatalogsCountToWhatWaits) {
-  IngestOptions options;
-  options.endpoint = endpoint_;
-  options.keys = loopback_.server_keys;
-  options.batch_window = 1ms;
+  IngestOptions options = ingest_options();
   options.host_held_bytes_max = 20 * wire::memory_of(*catalog_);
-  options.socket = loopback_.socket;
-  Queue<Ingested> wide(100'000, WhenFull::kRefuse);
-  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, wide));
-  endpoint_ = ingest_->endpoint();
+  start_ingest(options, wide_);
   start_publisher();
   for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
     catalog_ = make_catalog("h1", 100, static_cast<std::uint32_t>(sequence), 2);
     produce(sequence, sequence);
   }
   ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
-  EXPECT_LE(wide.size(), 21u);
-  ASSERT_TRUE(eventually([&] {
-    while (auto item = wide.try_pop()) {
-      item->held.reset();
-      ingested_.push(std::move(*item));
-    }
-    return ingested_.size() == 200;
-  }));
+  EXPECT_LE(wide_.size(), 21u);
+  ASSERT_TRUE(takes(wide_, 200));
   ASSERT_TRUE(all_acknowledged());
   expect_complete();
-  ingest_.reset();  // before its queue
 }
 
 TEST_F(Telemetry, AHostThatSendsFasterThanItMayLosesNothing) {
-  IngestOptions options;
-  options.endpoint = endpoint_;
-  options.keys = loopback_.server_keys;
-  options.batch_window = 1ms;
+  IngestOptions options = ingest_options();
   options.host_burst_bytes = 100'000;
   options.host_bytes_per_s = 400'000;
-  options.socket = loopback_.socket;
-  ingest_ = std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, store_, clock_, ingested_));
-  endpoint_ = ingest_->endpoint();
+  start_ingest(options, ingested_);
   start_publisher();
   produce(1, 400);
   ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
@@ -372,10 +341,9 @@ TEST_F(Telemetry, EveryControllerGetsEverything) {
   MemoryStore other_store;
   Queue<Ingested> other_ingested(1000, WhenFull::kRefuse);
   const auto other_keys = wire::generate_key_pair().value();
-  IngestOptions options;
+  IngestOptions options = ingest_options();
   options.endpoint = "tcp://127.0.0.1:*";
   options.keys = other_keys;
-  options.socket = loopback_.socket;
   auto other =
       std::move(*Ingest::start(loopback_.context, options, *loopback_.authorized, other_store, clock_, other_ingested));
   publish::PublisherOptions publisher_options;

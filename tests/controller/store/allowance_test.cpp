@@ -7,9 +7,7 @@
 #include <set>
 
 #include "controller/store/query.h"
-#include "controller/store/rocks_store.h"
-#include "tests/controller/store/series_feed.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/controller/store/shared_store.h"
 
 namespace proteus::store {
 namespace {
@@ -18,7 +16,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const Timestamp kStart = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15 00:00:00, a full hour
 constexpr std::uint64_t kMiBytes = 1 << 20;
 
 std::string uuid(int n) {
@@ -26,15 +23,12 @@ std::string uuid(int n) {
 }
 
 /// Two hosts with twenty VMs each, an hour and five minutes.
-class AllowanceTest : public testing::Test {
+class AllowanceTest : public SharedStore {
  protected:
   static constexpr int kVms = 20;
 
   static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
-    auto opened = RocksStore::open({.directory = *directory_ / "store"});
-    ASSERT_TRUE(opened) << opened.error().message;
-    store_ = std::move(*opened);
+    open();
     for (int host = 0; host < 2; ++host) {
       SeriesFeed feed("h" + std::to_string(host + 1));
       std::vector<std::pair<Entity, std::vector<Series>>> entities;
@@ -44,29 +38,23 @@ class AllowanceTest : public testing::Test {
              {{0, Kpi::kEmulatorTimeNs, 0}, {0, Kpi::kRunQueueLatencyNs, 10}, {0, Kpi::kRunQueueLatencyNs, 20}}});
       }
       feed.set_entities(entities);
-      std::vector<RawMessage> messages;
-      for (int i = 0; i < 3900; ++i) {
+      append(feed, 3900, [&](int i) {
         std::vector<std::optional<std::int64_t>> values;
         for (int vm = host * kVms; vm < (host + 1) * kVms; ++vm) {
           values.insert(values.end(), {i * (vm + 1) * 1'000'000LL, i * 99LL, i * (vm % 3 == 0 ? 7LL : 1LL)});
         }
-        for (RawMessage& message : feed.tick(kStart + seconds(i), values)) messages.push_back(std::move(message));
-      }
-      ASSERT_TRUE(store_->append(messages));
+        return values;
+      });
     }
     ASSERT_TRUE(store_->write_pages());
-  }
-  static void TearDownTestSuite() {
-    store_.reset();
-    directory_.reset();
   }
 
   static Query query(Kpi kpi, Function function, Nanoseconds step) {
     Query query;
     query.selector.kpi = kpi;
     query.function = function;
-    query.from = kStart;
-    query.to = kStart + minutes(65);
+    query.from = kFullHour;
+    query.to = kFullHour + minutes(65);
     query.step = step;
     return query;
   }
@@ -106,13 +94,7 @@ class AllowanceTest : public testing::Test {
     EXPECT_NE(answer.status.error().message.find("ask for fewer hosts, VMs or groups, longer steps or a shorter time"),
               std::string::npos);
   }
-
-  static std::unique_ptr<TemporaryDirectory> directory_;
-  static std::unique_ptr<RocksStore> store_;
 };
-
-std::unique_ptr<TemporaryDirectory> AllowanceTest::directory_;
-std::unique_ptr<RocksStore> AllowanceTest::store_;
 
 // 3,900 steps of 56 bytes: 218,400 bytes for each of a host's series that are held together.
 TEST_F(AllowanceTest, LinesAreReadAFewAtATime) {
@@ -127,10 +109,10 @@ TEST_F(AllowanceTest, LinesAreReadAFewAtATime) {
 // 60 minutes of 56 bytes: 3,360 bytes for each.
 TEST_F(AllowanceTest, RollUpsAreReadAFewAtATime) {
   Query each_minute = query(Kpi::kEmulatorTimeNs, Function::kRate, minutes(1));
-  each_minute.to = kStart + minutes(60);
+  each_minute.to = kFullHour + minutes(60);
   expect_enough(each_minute, kMiBytes / 16);
   each_minute = query(Kpi::kRunQueueLatencyNs, Function::kQuantile, minutes(1));
-  each_minute.to = kStart + minutes(60);
+  each_minute.to = kFullHour + minutes(60);
   expect_enough(each_minute, kMiBytes / 8);
   each_minute.across = Across::kSum;
   expect_enough(each_minute, kMiBytes / 8);
@@ -212,7 +194,7 @@ TEST_F(AllowanceTest, ReadingEndsWithWhoeverWaitsForIt) {
   SeriesReader::Joiner joiner;
   joiner.end_part = [] { return true; };
   joiner.take = [](const SeriesReader::Stretch&) { return true; };
-  const StepGrid grid{to_us(kStart), to_us(kStart + minutes(65)), 1'000'000};
+  const StepGrid grid{to_us(kFullHour), to_us(kFullHour + minutes(65)), 1'000'000};
   const std::vector<keys::Figure> figures = {keys::Figure::kSum, keys::Figure::kWeight};
   for (int times = 0; times < 1'000'000; ++times) {
     const Status read = store_->series()->stream_steps(joined.selector, grid, figures, allowance, joiner);
@@ -233,7 +215,8 @@ TEST_F(AllowanceTest, ValuesAreReadAFewEntitiesOrSomeTimeAtATime) {
       Values values;
       Allowance allowance(bytes_max, {});
       const Status status = store_->series()->read_samples(
-          selector, to_us(kStart), to_us(kStart + minutes(65)), allowance, [&](const SeriesReader::HostSamples& some) {
+          selector, to_us(kFullHour), to_us(kFullHour + minutes(65)), allowance,
+          [&](const SeriesReader::HostSamples& some) {
             ++visits;
             goes_on |= some.goes_on;
             EXPECT_TRUE(!some.goes_on || some.entities.size() == 1);
@@ -268,7 +251,7 @@ TEST_F(AllowanceTest, ATimeWithoutValuesIsNothingToGoOnFrom) {
   std::set<std::uint32_t> begun;
   Allowance allowance(kMiBytes / 16, {});
   const Status read = store_->series()->read_samples(
-      selector, to_us(kStart - hours(3)), to_us(kStart + minutes(65)), allowance,
+      selector, to_us(kFullHour - hours(3)), to_us(kFullHour + minutes(65)), allowance,
       [&](const SeriesReader::HostSamples& some) {
         EXPECT_EQ(some.entities.size(), 1u);
         EXPECT_EQ(begun.insert(some.entities.begin()->first + (some.host.value == "h1" ? 0 : 1000)).second,
@@ -289,7 +272,7 @@ TEST(SlowReader, HoldsNoViewOfTheDatabase) {
   const std::vector<Series> series = {{0, Kpi::kEmulatorTimeNs, 0}};
   feed.set_entities({{vm_entity("vm0", uuid(0)), series}, {vm_entity("vm1", uuid(1)), series}});
   const auto measure = [&](int second) {
-    std::vector<RawMessage> messages = feed.tick(kStart + seconds(second), {second, second});
+    std::vector<RawMessage> messages = feed.tick(kFullHour + seconds(second), {second, second});
     return (*store)->append(messages) && (*store)->write_pages();
   };
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(measure(i));
@@ -297,8 +280,8 @@ TEST(SlowReader, HoldsNoViewOfTheDatabase) {
   selector.kpi = Kpi::kEmulatorTimeNs;
   std::vector<std::size_t> counts;
   Allowance allowance(5'000, {});  // of 32 for each value
-  const Status read = (*store)->series()->read_samples(selector, to_us(kStart), to_us(kStart + minutes(5)), allowance,
-                                                       [&](const SeriesReader::HostSamples& samples) {
+  const Status read = (*store)->series()->read_samples(selector, to_us(kFullHour), to_us(kFullHour + minutes(5)),
+                                                       allowance, [&](const SeriesReader::HostSamples& samples) {
                                                          counts.push_back(samples.series.begin()->second.values.size());
                                                          EXPECT_TRUE(counts.size() > 1 || measure(100));
                                                          return true;
@@ -316,10 +299,10 @@ TEST_F(AllowanceTest, AValueIsFoundWithoutReadingAll) {
     EXPECT_TRUE(found) << found.error().message;
     return found && *found;
   };
-  EXPECT_TRUE(has(kStart, kStart + minutes(65)));
-  EXPECT_TRUE(has(kStart + seconds(3899), kStart + minutes(90)));
-  EXPECT_FALSE(has(kStart + minutes(65), kStart + minutes(90)));
-  EXPECT_FALSE(has(kStart - minutes(65), kStart));
+  EXPECT_TRUE(has(kFullHour, kFullHour + minutes(65)));
+  EXPECT_TRUE(has(kFullHour + seconds(3899), kFullHour + minutes(90)));
+  EXPECT_FALSE(has(kFullHour + minutes(65), kFullHour + minutes(90)));
+  EXPECT_FALSE(has(kFullHour - minutes(65), kFullHour));
 }
 
 }  // namespace

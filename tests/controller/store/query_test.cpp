@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "controller/store/rocks_store.h"
-#include "tests/controller/store/series_feed.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/controller/store/shared_store.h"
 
 namespace proteus::store {
 namespace {
@@ -13,20 +11,15 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const Timestamp kStart = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15 00:00:00, a full hour
-
 std::string uuid(int n) {
   return "00000000-0000-4000-8000-00000000000" + std::to_string(n);
 }
 
 /// Two hosts with two VMs each, an hour and ten minutes: VM n runs n tenths of a second each second, and has n MiB.
-class QueryTest : public testing::Test {
+class QueryTest : public SharedStore {
  protected:
   static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
-    auto opened = RocksStore::open({.directory = *directory_ / "store"});
-    ASSERT_TRUE(opened) << opened.error().message;
-    store_ = std::move(*opened);
+    open();
     for (int host = 0; host < 2; ++host) {
       SeriesFeed feed("h" + std::to_string(host + 1));
       std::vector<std::pair<Entity, std::vector<Series>>> entities;
@@ -39,30 +32,24 @@ class QueryTest : public testing::Test {
                              {0, Kpi::kRunQueueLatencyNs, 20}}});
       }
       feed.set_entities(entities);
-      std::vector<RawMessage> messages;
-      for (int i = 0; i < 4200; ++i) {
+      append(feed, 4200, [&](int i) {
         std::vector<std::optional<std::int64_t>> values;
         for (int vm = 1; vm <= 2; ++vm) {
           const int n = 2 * host + vm;
           values.insert(values.end(), {i * n * 100'000'000LL, n * kMiB, i * 99LL, i * 1LL});
         }
-        for (RawMessage& message : feed.tick(kStart + seconds(i), values)) messages.push_back(std::move(message));
-      }
-      ASSERT_TRUE(store_->append(messages));
+        return values;
+      });
     }
     ASSERT_TRUE(store_->write_pages());
-  }
-  static void TearDownTestSuite() {
-    store_.reset();
-    directory_.reset();
   }
 
   static Query query(Kpi kpi, Function function) {
     Query query;
     query.selector.kpi = kpi;
     query.function = function;
-    query.from = kStart + minutes(1);
-    query.to = kStart + minutes(61);
+    query.from = kFullHour + minutes(1);
+    query.to = kFullHour + minutes(61);
     return query;
   }
   static std::vector<QueryResult> run(const Query& query) {
@@ -80,13 +67,7 @@ class QueryTest : public testing::Test {
     const auto frame = check(query);
     return frame ? "" : frame.error().message;
   }
-
-  static std::unique_ptr<TemporaryDirectory> directory_;
-  static std::unique_ptr<RocksStore> store_;
 };
-
-std::unique_ptr<TemporaryDirectory> QueryTest::directory_;
-std::unique_ptr<RocksStore> QueryTest::store_;
 
 TEST_F(QueryTest, EachSeriesHasItsRateWhereverItIsRead) {
   for (const Nanoseconds step : {Nanoseconds(minutes(1)), Nanoseconds(seconds(10)), Nanoseconds(minutes(5))}) {
@@ -158,7 +139,7 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
       std::vector<std::optional<std::int64_t>> values(2);
       if (host == 0 ? i <= 90 : i >= 85) values = {std::max(0, host == 0 ? i : i - 90) * 500'000'000LL, 8 * kMiB};
       if (host == 0) values.insert(values.end(), {i * 100'000'000LL, 1 * kMiB});
-      for (RawMessage& message : feed.tick(kStart + seconds(i), values)) messages.push_back(std::move(message));
+      for (RawMessage& message : feed.tick(kFullHour + seconds(i), values)) messages.push_back(std::move(message));
     }
     ASSERT_TRUE((*store)->append(messages));
   }
@@ -170,8 +151,8 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
     query.function = function;
     query.across = Across::kSum;
     query.by = std::move(by);
-    query.from = kStart;
-    query.to = kStart + minutes(4);
+    query.from = kFullHour;
+    query.to = kFullHour + minutes(4);
     query.step = minutes(1);
     std::vector<std::vector<std::optional<double>>> lines;
     EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
@@ -250,7 +231,7 @@ TEST_F(QueryTest, QuantilesAreGivenOutHostByHost) {
   RocksStore& store = **opened;
   std::vector<SeriesFeed> feeds{SeriesFeed("h1"), SeriesFeed("h2"), SeriesFeed("h3")};
   const auto measure = [&](int host, int second, std::int64_t count) {
-    std::vector<RawMessage> messages = feeds[static_cast<std::size_t>(host)].tick(kStart + seconds(second), {count});
+    std::vector<RawMessage> messages = feeds[static_cast<std::size_t>(host)].tick(kFullHour + seconds(second), {count});
     return store.append(messages) && store.write_pages();
   };
   for (int host = 0; host < 3; ++host) {
@@ -259,8 +240,8 @@ TEST_F(QueryTest, QuantilesAreGivenOutHostByHost) {
     ASSERT_TRUE(measure(host, 0, 0) && measure(host, 1, 5));
   }
   Query asked = query(Kpi::kRunQueueLatencyNs, Function::kQuantile);
-  asked.from = kStart;
-  asked.to = kStart + seconds(3);
+  asked.from = kFullHour;
+  asked.to = kFullHour + seconds(3);
   asked.step = seconds(1);
   std::vector<QueryResult> lines;
   const Status done = run_query(*store.series(), asked, [&](const QueryResult& line) {
@@ -278,8 +259,8 @@ TEST_F(QueryTest, QuantilesAreGivenOutHostByHost) {
 
 TEST_F(QueryTest, WhatWasNotMeasuredIsAbsent) {
   Query asked = query(Kpi::kMemoryResidentBytes, Function::kLast);
-  asked.from = kStart - hours(1);
-  asked.to = kStart + minutes(2);
+  asked.from = kFullHour - hours(1);
+  asked.to = kFullHour + minutes(2);
   const auto lines = run(asked);
   ASSERT_EQ(lines.size(), 4u);
   ASSERT_EQ(lines[0].points.size(), 62u);
