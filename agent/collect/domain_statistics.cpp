@@ -114,17 +114,24 @@ void StatisticsReader::ask(const StatisticsQuestion& question) {
   if (question.all) shared_->next.except = question.except;  // as they are now
   shared_->next.vms.insert(question.vms.begin(), question.vms.end());
   shared_->next.measure.insert(question.measure.begin(), question.measure.end());
-  const auto now = std::chrono::steady_clock::now();
-  if (shared_->asking_since && now - *shared_->asking_since >= kHungAfter && shared_->threads < kThreadsMost) {
-    start_thread();
-  }
+  if (newest_call_hangs() && shared_->threads < kThreadsMost) start_thread();
   shared_->changed.notify_all();
+}
+
+/// The lock is held.
+bool StatisticsReader::newest_call_hangs() const {
+  const auto since = shared_->asking_since;
+  return since && std::chrono::steady_clock::now() - *since >= kHungAfter;
+}
+
+bool StatisticsReader::hangs() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->threads > 1 || newest_call_hangs();
 }
 
 bool StatisticsReader::wait(std::chrono::milliseconds most) {
   std::unique_lock lock(shared_->mutex);
-  const auto since = shared_->asking_since;
-  if (since && std::chrono::steady_clock::now() - *since >= kHungAfter) return false;
+  if (newest_call_hangs()) return false;
   return shared_->changed.wait_for(lock, most, [this] { return shared_->next.empty() && !shared_->asking_since; });
 }
 

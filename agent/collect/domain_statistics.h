@@ -72,6 +72,8 @@ class StatisticsReader {
   void ask(const StatisticsQuestion& question);
   /// Until everything is answered; false if that takes longer, or a thread hangs already.
   bool wait(std::chrono::milliseconds most);
+  /// A call has waited for kHungAfter, or one that did still waits.
+  bool hangs() const;
   /// What has come since the last call, and why something has not, if so.
   struct Answers {
     std::map<VmId, DomainStatistics> statistics;
@@ -83,6 +85,7 @@ class StatisticsReader {
   struct Shared;
   static void run(const std::shared_ptr<Shared>& shared, std::uint64_t generation);
   void start_thread();
+  bool newest_call_hangs() const;
 
   std::shared_ptr<Shared> shared_;  // a thread that hangs outlives this object
 };

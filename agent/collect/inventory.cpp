@@ -204,10 +204,12 @@ class Reader final : public InventoryReader {
     return read_states(domains, inventory.vms);
   }
 
-  /// What is known of VMs whose QEMU answers nobody stays as it was, as of one that is busy.
+  /// What is known of VMs whose QEMU answers nobody stays as it was, as of one that is busy. They are looked for while
+  /// one is waited for, since looking costs files of each VM.
   void set_silent_aside(Inventory& inventory) {
     const SteadyTime now = std::chrono::steady_clock::now();
-    std::set<VmId> silent = silent_vms_.look(inventory.vms, now);
+    std::set<VmId> silent;
+    if (statistics_->hangs()) silent = silent_vms_.look(inventory.vms, now);
     for (const VmId& id : silent) {
       VmFacts& facts = inventory.vms.at(id);
       if (!silent_.contains(id)) {
@@ -266,7 +268,7 @@ class Reader final : public InventoryReader {
     std::set<VmId> running;
     std::map<VmId, std::int64_t> candidates;
     for (const auto& [id, facts] : inventory.vms) {
-      if (facts.state != VIR_DOMAIN_RUNNING) continue;
+      if (facts.state != VIR_DOMAIN_RUNNING || silent_.contains(id)) continue;
       running.insert(id);
       if (running_at_slow_pass_.count(id) != 0 && facts.can_measure_dirty_rate)
         candidates[id] = facts.memory_bytes.value_or(0);

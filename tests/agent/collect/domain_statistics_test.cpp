@@ -92,6 +92,7 @@ TEST_F(StatisticsReaderTest, ADomainThatHangsHidesNoOtherAndAnswersInTheEnd) {
   reader_.ask(about({kWeb, kHung}));
   daemon_->wait_for_waiting(1);
   EXPECT_FALSE(reader_.wait(milliseconds(1)));
+  EXPECT_FALSE(reader_.hangs()) << "it may just be busy";
   // Who asks again after kHungAfter is answered by another thread.
   const auto deadline = std::chrono::steady_clock::now() + seconds(20);
   std::map<VmId, DomainStatistics> answers;
@@ -104,12 +105,15 @@ TEST_F(StatisticsReaderTest, ADomainThatHangsHidesNoOtherAndAnswersInTheEnd) {
   EXPECT_EQ(daemon_->made, 2);
   reader_.ask(about({kWeb}));
   EXPECT_TRUE(reader_.wait(seconds(20))) << "the new thread has no trouble";
+  EXPECT_TRUE(reader_.hangs()) << "the first still waits";
   const int before = ready_;
   daemon_->release();
   daemon_->wait_for_waiting(0);
   const auto later = std::chrono::steady_clock::now() + seconds(20);
   while (ready_ == before && std::chrono::steady_clock::now() < later) std::this_thread::yield();
   EXPECT_EQ(reader_.take().statistics.count(kHung), 1u);
+  while (reader_.hangs() && std::chrono::steady_clock::now() < later) std::this_thread::yield();
+  EXPECT_FALSE(reader_.hangs());
 }
 
 TEST_F(StatisticsReaderTest, ACallThatHungAndFailsIsNoTroubleOnceAnotherIsAnswered) {
