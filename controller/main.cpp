@@ -20,9 +20,11 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
+#include <set>
 #include <thread>
 #include <zmq.hpp>
 
@@ -118,6 +120,15 @@ int exit_of(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kCorrupt ? kExitUsage : kExitFailed;
 }
 
+/// Where agents connect.
+std::set<std::uint16_t> ports_of(const Config& config) {
+  std::set<std::uint16_t> ports;
+  for (const std::string& endpoint : {config.telemetry_listen, config.command_listen}) {
+    if (const auto port = wire::port_of(endpoint)) ports.insert(*port);
+  }
+  return ports;
+}
+
 int run(const std::string& config_file) {
   Result<Loaded> loaded = load(config_file);
   if (!loaded) return fail(exit_of(loaded.error()), loaded.error().message);
@@ -156,7 +167,7 @@ int run(const std::string& config_file) {
   if (!controller) return fail(kExitFailed, controller.error().message);
 
   zmq::context_t context;
-  wire::ZapHandler zap(context, **authorized);
+  wire::ZapHandler zap(context, **authorized, ports_of(config));
   ingest::IngestOptions ingest_options;
   ingest_options.endpoint = config.telemetry_listen;
   ingest_options.keys = *keys;

@@ -2,27 +2,30 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace proteus::wire {
 
-/// Connections of this process by their peer's address, as libzmq names it to a ZAP handler.
-std::map<std::string, std::size_t> count_connections();
+/// Connections of this process at these local ports (none named: at any) that were admitted as CURVE server, by their
+/// peer's address as libzmq names it to a ZAP handler. One that has not shown a key is none of them, however long it
+/// stands and whatever it sends.
+std::map<std::string, std::size_t> count_connections(const std::set<std::uint16_t>& ports);
 
 /// Limits how many connections a key has at a time. libzmq tells of each handshake, and of no connection whose it is:
-/// so those with the addresses that a key was admitted from are counted, once a second at most, and what was admitted
-/// since is added. From an address a key has no more of them than it was admitted with, and, where other keys were
-/// admitted too, no more than its part. While others hold an address' connections open without a key, those that a key
-/// had there and has no more count as if they were there: from where many do, a key that comes anew again and again may
-/// be refused until they go. Thread: owned by one.
+/// so the admitted ones with the addresses that a key was admitted from are counted, once a second at most, and what
+/// was admitted since is added. From an address a key has no more of them than it was admitted with, and, where other
+/// keys were admitted too, no more than its part. One whose handshake is just ending when they are counted is missed
+/// until the next time: for a second a key can have twice as many. Thread: owned by one.
 class PeerConnections {
  public:
   using Count = std::function<std::map<std::string, std::size_t>()>;
-  explicit PeerConnections(std::size_t per_key_max, Count count = count_connections)
-      : per_key_max_(per_key_max), count_(std::move(count)) {}
+  /// count: admitted connections by address; not the one that is asked about.
+  PeerConnections(std::size_t per_key_max, Count count) : per_key_max_(per_key_max), count_(std::move(count)) {}
 
   /// One more connection with this key, from this address. False: it has too many; nothing is counted.
   bool admit(const std::string& key, const std::string& address, std::chrono::steady_clock::time_point now);
@@ -34,7 +37,7 @@ class PeerConnections {
 
     double of(const std::string& key) const;
   };
-  void count(const std::string& asking);
+  void count();
 
   std::size_t per_key_max_;
   Count count_;

@@ -64,15 +64,20 @@ std::uint64_t raise_file_limit() {
 }
 
 bool valid_endpoint(std::string_view text) {
+  return port_of(text).has_value();
+}
+
+std::optional<std::uint16_t> port_of(std::string_view endpoint) {
   constexpr std::string_view kScheme = "tcp://";
-  if (!text.starts_with(kScheme)) return false;
-  text.remove_prefix(kScheme.size());
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  const std::string_view digits = text.substr(colon + 1);
-  int port = 0;
+  if (!endpoint.starts_with(kScheme)) return std::nullopt;
+  endpoint.remove_prefix(kScheme.size());
+  const std::size_t colon = endpoint.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const std::string_view digits = endpoint.substr(colon + 1);
+  std::uint16_t port = 0;
   const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc{} && rest == digits.data() + digits.size() && port >= 1 && port <= 65535;
+  if (error != std::errc{} || rest != digits.data() + digits.size() || port == 0) return std::nullopt;
+  return port;
 }
 
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,

@@ -51,6 +51,8 @@ Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& en
 
 /// "tcp://HOST:PORT"; HOST may be a name, an address, "[::1]" or, to listen, "*"; PORT is 1 … 65535.
 bool valid_endpoint(std::string_view text);
+/// Its PORT; nullopt if it is no valid endpoint.
+std::optional<std::uint16_t> port_of(std::string_view endpoint);
 
 /// A DEALER that connects to `endpoint` and keeps doing so, as CURVE client that pins the server's key. Messages are
 /// accepted only while the connection stands (ZMQ_IMMEDIATE), and what was queued when it breaks is discarded: after a

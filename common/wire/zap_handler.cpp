@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "common/log.h"
@@ -28,8 +29,11 @@ std::string property(std::string_view name, std::string_view value) {
 
 }  // namespace
 
-ZapHandler::ZapHandler(zmq::context_t& context, AuthorizedKeys& keys, std::size_t connections_per_key_max)
-    : keys_(keys), socket_(context, zmq::socket_type::rep), connections_(connections_per_key_max) {
+ZapHandler::ZapHandler(zmq::context_t& context, AuthorizedKeys& keys, std::set<std::uint16_t> ports,
+                       std::size_t connections_per_key_max)
+    : keys_(keys),
+      socket_(context, zmq::socket_type::rep),
+      connections_(connections_per_key_max, [ports = std::move(ports)] { return count_connections(ports); }) {
   socket_.set(zmq::sockopt::linger, 0);
   socket_.bind("inproc://zeromq.zap.01");
   thread_ = std::thread([this] { run(); });

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <thread>
 #include <zmq.hpp>
@@ -27,9 +28,10 @@ constexpr std::size_t kConnectionsPerKeyMax = 16;
 /// every key: make it before the first server socket of the context. Thread: its own, `zap`; refused_count() from any.
 class ZapHandler {
  public:
-  /// `context` and `keys` outlive the handler. Throws zmq::error_t if the context has a handler already: a broken
+  /// `context` and `keys` outlive the handler. ports: those of the server sockets, where a key's connections are
+  /// counted; none named: all of the process. Throws zmq::error_t if the context has a handler already: a broken
   /// invariant of the program.
-  ZapHandler(zmq::context_t& context, AuthorizedKeys& keys,
+  ZapHandler(zmq::context_t& context, AuthorizedKeys& keys, std::set<std::uint16_t> ports = {},
              std::size_t connections_per_key_max = kConnectionsPerKeyMax);
   ~ZapHandler();
   ZapHandler(const ZapHandler&) = delete;

@@ -7,13 +7,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Connections stand by address; one that asks is among them already.
+/// Connections stand by address, once they are admitted.
 class Peers : public testing::Test {
  protected:
   bool admit(const std::string& key, const std::string& address) {
-    ++counts_[address];
     const bool admitted = connections_.admit(key, address, now_);
-    if (!admitted) --counts_[address];
+    if (admitted) ++counts_[address];
     return admitted;
   }
   int admitted(const std::string& key, const std::string& address, int attempts) {
