@@ -151,7 +151,7 @@ void Ingest::take(const wire::FromPeer& message) {
   const auto outcome = intake_.take(message.user, message.routing_id, message.bytes(), clock_.now());
   if (!had_news && intake_.has_news()) batch_began_ = std::chrono::steady_clock::now();
   if (!outcome) return refuse(message.user, outcome.error());
-  if (*outcome == Intake::Outcome::kStored) {
+  if (*outcome == Intake::Outcome::kStored || *outcome == Intake::Outcome::kStoredInPart) {
     batch_bytes_ += message.bytes().size();
     Taken& taken = batch_.emplace_back();
     if (const auto& sample = intake_.samples().back()) {
@@ -162,13 +162,15 @@ void Ingest::take(const wire::FromPeer& message) {
       batch_held_bytes_ += bytes;
     }
   }
+  if (*outcome == Intake::Outcome::kStoredInPart) note_part(message.user);
   report(*outcome);
 }
 
 Ingest::HostHeld& Ingest::held_of(const HostId& host) {
   const auto known = held_by_host_.find(host);
   if (known != held_by_host_.end()) return known->second;
-  const TokenBucket bytes(static_cast<double>(options_.host_burst_bytes), static_cast<double>(options_.host_bytes_per_s));
+  const TokenBucket bytes(static_cast<double>(options_.host_burst_bytes),
+                          static_cast<double>(options_.host_bytes_per_s));
   return held_by_host_.emplace(host, HostHeld{std::make_shared<Held>(), {}, bytes}).first->second;
 }
 
@@ -181,6 +183,14 @@ void Ingest::refuse(const HostId& host, const Error& error) {
   if (error.code != ErrorCode::kFailedPrecondition) return;
   ++status_.over_limit;
   status_.over_limit_last = host.value + ": " + error.message;
+}
+
+void Ingest::note_part(const HostId& host) {
+  const std::string& why = intake_.left_out();
+  if (refusals_.is_due(host.value + " in part")) log::warning("telemetry of {} taken in part: {}", host.value, why);
+  std::lock_guard lock(mutex_);
+  ++status_.over_limit;
+  status_.over_limit_last = host.value + ": " + why;
 }
 
 void Ingest::report(const Intake::Outcome& outcome) {

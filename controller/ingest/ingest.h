@@ -69,7 +69,7 @@ struct IngestStatus {
   std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
   std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
   std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
-  std::uint64_t over_limit = 0;  ///< of `refused`: the host has used more names than are taken of one
+  std::uint64_t over_limit = 0;  ///< taken in part, or refused: the host has used more names than are taken of one
   std::string over_limit_last;   ///< which host, and of what; empty: none
   std::uint64_t batches = 0;
   std::uint64_t store_errors = 0;
@@ -108,6 +108,7 @@ class Ingest {
   void store_batch();
   void deliver();
   void refuse(const HostId& host, const Error& error);
+  void note_part(const HostId& host);
   void report(const Intake::Outcome& outcome);
 
   const IngestOptions options_;
