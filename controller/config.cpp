@@ -63,6 +63,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
 
   auto store = root.table("store");
   store.read("directory", config.store.directory);
+  store.read_bytes("host_bytes_per_day", config.host_bytes_per_day, std::int64_t{1} << 30, std::int64_t{1} << 50);
   store.read_duration("raw_retention", config.store.raw_retention, minutes(1), hours(24 * 365));
   store.read_duration("journal_retention", config.store.journal_retention, hours(1), hours(24 * 3650));
   store.read_duration("series_retention", config.store.page_retention, hours(1), hours(24 * 3650));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "controller/api/server.h"
@@ -23,6 +24,7 @@ struct Config {
   Nanoseconds gather = std::chrono::milliseconds(250);  ///< how long a cycle waits for the slower hosts' frames
   std::string log_level = "info";
   store::StoreOptions store;
+  std::int64_t host_bytes_per_day = std::int64_t{128} << 30;  ///< of telemetry that one host may have stored
   PipelineOptions pipeline;
   api::ServerOptions api;
   std::string api_token_file = "/var/lib/proteus/api.token";

@@ -171,6 +171,7 @@ int run(const std::string& config_file) {
   ingest::IngestOptions ingest_options;
   ingest_options.endpoint = config.telemetry_listen;
   ingest_options.keys = *keys;
+  ingest_options.host_stored_bytes_per_day = config.host_bytes_per_day;
   Result<std::unique_ptr<ingest::Ingest>> ingest =
       ingest::Ingest::start(context, ingest_options, **authorized, **store, clock, queues.samples);
   if (!ingest) return fail(kExitFailed, ingest.error().message);

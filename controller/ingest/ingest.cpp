@@ -133,14 +133,16 @@ bool Ingest::batch_is_large() const {
 
 void Ingest::take(const wire::FromPeer& message) {
   HostHeld& of_host = held_of(message.user);
-  const bool too_fast =
-      !of_host.bytes.take(static_cast<double>(message.bytes().size()), std::chrono::steady_clock::now());
+  const auto now = std::chrono::steady_clock::now();
+  const bool too_fast = !of_host.bytes.take(static_cast<double>(message.bytes().size()), now);
+  const bool too_much = !of_host.stored_bytes.take(0, now);
+  if (too_much) note_over_limit(message.user, "so much of it was stored within a day that more is left to its agent");
   {
     std::lock_guard lock(mutex_);
     ++status_.messages;
     status_.bytes += message.bytes().size();
     // The agents hold what they sent; the gap that is left makes the next frame be asked for from there.
-    if (too_fast || store_failed_ || undelivered_.size() > options_.undelivered_max ||
+    if (too_fast || too_much || store_failed_ || undelivered_.size() > options_.undelivered_max ||
         held_->bytes > options_.held_bytes_max || of_host.held->bytes > options_.host_held_bytes_max ||
         of_host.held->samples > options_.host_held_samples_max) {
       ++status_.discarded;
@@ -153,6 +155,7 @@ void Ingest::take(const wire::FromPeer& message) {
   if (!outcome) return refuse(message.user, outcome.error());
   if (*outcome == Intake::Outcome::kStored || *outcome == Intake::Outcome::kStoredInPart) {
     batch_bytes_ += message.bytes().size();
+    of_host.stored_bytes.take(static_cast<double>(intake_.messages().back().bytes.size()), now);
     Taken& taken = batch_.emplace_back();
     if (const auto& sample = intake_.samples().back()) {
       if (of_host.catalog.lock() != sample->catalog) taken.catalog_bytes = wire::memory_of(*sample->catalog);
@@ -162,7 +165,7 @@ void Ingest::take(const wire::FromPeer& message) {
       batch_held_bytes_ += bytes;
     }
   }
-  if (*outcome == Intake::Outcome::kStoredInPart) note_part(message.user);
+  if (*outcome == Intake::Outcome::kStoredInPart) note_over_limit(message.user, intake_.left_out());
   report(*outcome);
 }
 
@@ -171,7 +174,9 @@ Ingest::HostHeld& Ingest::held_of(const HostId& host) {
   if (known != held_by_host_.end()) return known->second;
   const TokenBucket bytes(static_cast<double>(options_.host_burst_bytes),
                           static_cast<double>(options_.host_bytes_per_s));
-  return held_by_host_.emplace(host, HostHeld{std::make_shared<Held>(), {}, bytes}).first->second;
+  const auto per_day = static_cast<double>(options_.host_stored_bytes_per_day);
+  const TokenBucket stored_bytes(per_day, per_day / std::chrono::duration<double>(24h).count());
+  return held_by_host_.emplace(host, HostHeld{std::make_shared<Held>(), {}, bytes, stored_bytes}).first->second;
 }
 
 void Ingest::refuse(const HostId& host, const Error& error) {
@@ -185,9 +190,9 @@ void Ingest::refuse(const HostId& host, const Error& error) {
   status_.over_limit_last = host.value + ": " + error.message;
 }
 
-void Ingest::note_part(const HostId& host) {
-  const std::string& why = intake_.left_out();
-  if (refusals_.is_due(host.value + " in part")) log::warning("telemetry of {} taken in part: {}", host.value, why);
+/// Beyond what is taken of a host in a day.
+void Ingest::note_over_limit(const HostId& host, const std::string& why) {
+  if (refusals_.is_due(host.value + " over its limit")) log::warning("telemetry of {}: {}", host.value, why);
   std::lock_guard lock(mutex_);
   ++status_.over_limit;
   status_.over_limit_last = host.value + ": " + why;

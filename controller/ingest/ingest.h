@@ -57,20 +57,24 @@ struct IngestOptions {
   /// decoding takes goes with it. No agent that delivers what it has kept is as fast for long.
   std::size_t host_burst_bytes = 128u << 20;
   std::size_t host_bytes_per_s = 32u << 20;
+  /// Of one host, stored: as much at once, and as much again in each day; more is left to its agent. A value takes a
+  /// byte at least, so that this bounds how many of them there are, too.
+  std::int64_t host_stored_bytes_per_day = std::int64_t{128} << 30;
   wire::SocketOptions socket{.receive_high_water_mark = wire::kTelemetryReceiveHighWaterMark};
 };
 
 struct IngestStatus {
-  std::uint64_t messages = 0;    ///< received
-  std::uint64_t bytes = 0;       ///< received
-  std::uint64_t frames = 0;      ///< made durable
-  std::uint64_t catalogs = 0;    ///< made durable
-  std::uint64_t repeats = 0;     ///< passed over
-  std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
-  std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
-  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
-  std::uint64_t over_limit = 0;  ///< taken in part, or refused: the host has used more names than are taken of one
-  std::string over_limit_last;   ///< which host, and of what; empty: none
+  std::uint64_t messages = 0;   ///< received
+  std::uint64_t bytes = 0;      ///< received
+  std::uint64_t frames = 0;     ///< made durable
+  std::uint64_t catalogs = 0;   ///< made durable
+  std::uint64_t repeats = 0;    ///< passed over
+  std::uint64_t wanted = 0;     ///< not taken because something before them is missing; asked for again
+  std::uint64_t refused = 0;    ///< undecodable, or of a host that the key does not prove
+  std::uint64_t discarded = 0;  ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t over_limit =
+      0;  ///< refused, left to their agent, or taken in part: more than is taken of one host in a day
+  std::string over_limit_last;  ///< which host, and of what; empty: none
   std::uint64_t batches = 0;
   std::uint64_t store_errors = 0;
   std::uint64_t undelivered = 0;  ///< durable, waiting for room in the pipeline's queue
@@ -108,7 +112,7 @@ class Ingest {
   void store_batch();
   void deliver();
   void refuse(const HostId& host, const Error& error);
-  void note_part(const HostId& host);
+  void note_over_limit(const HostId& host, const std::string& why);
   void report(const Intake::Outcome& outcome);
 
   const IngestOptions options_;
@@ -144,6 +148,7 @@ class Ingest {
     std::shared_ptr<Held> held;
     std::weak_ptr<const Catalog> catalog;  // of its last sample
     TokenBucket bytes;                     // received
+    TokenBucket stored_bytes;
   };
   HostHeld& held_of(const HostId& host);
   static std::shared_ptr<void> hold(std::shared_ptr<Held> all, std::shared_ptr<Held> of_host, std::size_t bytes);

@@ -272,6 +272,30 @@ TEST_F(Telemetry, AHostThatSendsFasterThanItMayLosesNothing) {
   expect_complete();
 }
 
+TEST_F(Telemetry, AHostHasOnlySoMuchStoredInADay) {
+  IngestOptions options = ingest_options();
+  options.host_stored_bytes_per_day = 100'000;
+  start_ingest(options, ingested_);
+  start_publisher();
+  produce(1, 2000);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().over_limit > 10; }));
+  std::size_t stored = 0;
+  std::size_t largest = 0;
+  for (const store::RawMessage& message : store_.raw()) {
+    stored += message.bytes.size();
+    largest = std::max(largest, message.bytes.size());
+  }
+  EXPECT_GE(stored, 100'000u);
+  EXPECT_LE(stored, 100'000u + 2 * largest) << "the one that ends it, and what comes in while the test lasts";
+  EXPECT_GT(ingest_->status().discarded, 0u);
+  EXPECT_NE(ingest_->status().over_limit_last.find("left to its agent"), std::string::npos);
+  // What was left to it, it has kept.
+  ingest_.reset();
+  start_ingest();
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
 TEST_F(Telemetry, AWrongKeyIsRefusedAndSeen) {
   start_ingest();
   start_publisher(wire::generate_key_pair().value());
