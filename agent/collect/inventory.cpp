@@ -208,8 +208,8 @@ class Reader final : public InventoryReader {
   /// one is waited for, since looking costs files of each VM.
   void set_silent_aside(Inventory& inventory) {
     const SteadyTime now = std::chrono::steady_clock::now();
-    std::set<VmId> silent;
-    if (statistics_->hangs()) silent = silent_vms_.look(inventory.vms, now);
+    const std::map<VmId, VmFacts> nobody;
+    std::set<VmId> silent = silent_vms_.look(statistics_->hangs() ? inventory.vms : nobody, now);
     for (const VmId& id : silent) {
       VmFacts& facts = inventory.vms.at(id);
       if (!silent_.contains(id)) {

@@ -79,10 +79,16 @@ double PeerConnections::Address::of(const std::string& key) const {
 
 void PeerConnections::count() {
   const std::map<std::string, std::size_t> counts = count_();
-  std::erase_if(addresses_, [&](const auto& known) { return !counts.contains(known.first); });
+  std::erase_if(addresses_, [&](const auto& known) {
+    return !counts.contains(known.first) && known.second.admitted_since_count.empty();
+  });
   for (auto& [known, address] : addresses_) {
-    address.connections = counts.at(known);
-    for (auto& [key, admitted] : address.admitted) admitted = std::min(admitted, address.connections);
+    const auto counted = counts.find(known);
+    address.connections = counted == counts.end() ? 0 : counted->second;
+    // What was just admitted may not show yet.
+    for (auto& [key, admitted] : address.admitted)
+      admitted = std::min(admitted, address.connections + address.admitted_since_count[key]);
+    address.admitted_since_count.clear();
   }
 }
 
@@ -98,6 +104,7 @@ bool PeerConnections::admit(const std::string& key, const std::string& address,
   Address& from = addresses_[address];
   ++from.connections;
   ++from.admitted[key];
+  ++from.admitted_since_count[key];
   return true;
 }
 

@@ -34,6 +34,7 @@ class PeerConnections {
   struct Address {
     std::size_t connections = 0;
     std::map<std::string, std::size_t> admitted;  // by key, while there are connections
+    std::map<std::string, std::size_t> admitted_since_count;
 
     double of(const std::string& key) const;
   };

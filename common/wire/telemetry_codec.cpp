@@ -321,12 +321,6 @@ Result<bool> KnownCatalogs::knows(const Catalog& catalog) const {
   return false;
 }
 
-bool KnownCatalogs::knows(std::uint64_t boot_id, std::uint32_t version) const {
-  const auto boot = boots_.find(boot_id);
-  return boot != boots_.end() && std::any_of(boot->second.begin(), boot->second.end(),
-                                             [&](const auto& known) { return known->catalog->version == version; });
-}
-
 Status KnownCatalogs::add(Catalog catalog) {
   const Result<bool> is_known = knows(catalog);
   if (!is_known) return is_known.error();

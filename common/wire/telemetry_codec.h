@@ -93,7 +93,6 @@ class KnownCatalogs {
  public:
   /// Errors: kCorrupt if this boot and version named other series before.
   Result<bool> knows(const Catalog& catalog) const;
-  bool knows(std::uint64_t boot_id, std::uint32_t version) const;
   /// One that is known already becomes the newest again. Errors: as knows().
   Status add(Catalog catalog);
   /// Errors: kNotFound.
@@ -132,7 +131,6 @@ class FrameDecoder {
   /// Errors: as KnownCatalogs.
   Result<bool> knows(const Catalog& catalog) const { return catalogs_.knows(catalog); }
   Status add(Catalog catalog) { return catalogs_.add(std::move(catalog)); }
-  bool knows(std::uint64_t boot_id, std::uint32_t version) const { return catalogs_.knows(boot_id, version); }
   /// Errors: as KnownCatalogs and FrameBases. After an error the state is as before.
   Result<Sample> decode(const EncodedFrame& frame);
 

@@ -47,10 +47,9 @@ struct Snapshot {
   std::uint64_t forecasts_behind = 0;           ///< rounds of forecasting under way or waiting
   std::uint64_t forecasts_shed_count = 0;       ///< observations dropped since forecasting lagged too far
   std::uint64_t surplus_connections_count = 0;  ///< refused, of keys that had too many
-  std::uint64_t over_limit_count =
-      0;                        ///< messages refused, left to agents or taken in part: too much of a host in a day
-  std::string over_limit_last;  ///< which host, and of what; empty: none
-  std::string ingest_problem;   ///< why telemetry is not accepted now; empty: it is
+  std::uint64_t over_limit_count = 0;           ///< messages refused or left to agents: too much of a host in a day
+  std::string over_limit_last;                  ///< which host, and of what; empty: none
+  std::string ingest_problem;                   ///< why telemetry is not accepted now; empty: it is
   store::Store::Figures store;
 };
 

@@ -97,7 +97,7 @@ std::string print_status(const Json& status) {
     text += fmt::format("            {} connections refused of keys that have too many\n", surplus);
   }
   if (ingest.value("over_limit", std::uint64_t{0}) > 0) {
-    text += fmt::format("limits      {} messages refused, left to their agent or taken in part, the last of {}\n",
+    text += fmt::format("limits      {} messages refused or left to their agent, the last of {}\n",
                         ingest.at("over_limit").get<std::uint64_t>(), ingest.at("over_limit_last").get<std::string>());
   }
   if (store.value("entities_forgotten_early", std::uint64_t{0}) + store.value("frames_not_placed", std::uint64_t{0}) >

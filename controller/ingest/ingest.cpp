@@ -153,7 +153,7 @@ void Ingest::take(const wire::FromPeer& message) {
   const auto outcome = intake_.take(message.user, message.routing_id, message.bytes(), clock_.now());
   if (!had_news && intake_.has_news()) batch_began_ = std::chrono::steady_clock::now();
   if (!outcome) return refuse(message.user, outcome.error());
-  if (*outcome == Intake::Outcome::kStored || *outcome == Intake::Outcome::kStoredInPart) {
+  if (*outcome == Intake::Outcome::kStored) {
     batch_bytes_ += message.bytes().size();
     of_host.stored_bytes.take(static_cast<double>(intake_.messages().back().bytes.size()), now);
     Taken& taken = batch_.emplace_back();
@@ -165,7 +165,6 @@ void Ingest::take(const wire::FromPeer& message) {
       batch_held_bytes_ += bytes;
     }
   }
-  if (*outcome == Intake::Outcome::kStoredInPart) note_over_limit(message.user, intake_.left_out());
   report(*outcome);
 }
 

@@ -64,17 +64,16 @@ struct IngestOptions {
 };
 
 struct IngestStatus {
-  std::uint64_t messages = 0;   ///< received
-  std::uint64_t bytes = 0;      ///< received
-  std::uint64_t frames = 0;     ///< made durable
-  std::uint64_t catalogs = 0;   ///< made durable
-  std::uint64_t repeats = 0;    ///< passed over
-  std::uint64_t wanted = 0;     ///< not taken because something before them is missing; asked for again
-  std::uint64_t refused = 0;    ///< undecodable, or of a host that the key does not prove
-  std::uint64_t discarded = 0;  ///< not taken while store or pipeline could not; agents send them again
-  std::uint64_t over_limit =
-      0;  ///< refused, left to their agent, or taken in part: more than is taken of one host in a day
-  std::string over_limit_last;  ///< which host, and of what; empty: none
+  std::uint64_t messages = 0;    ///< received
+  std::uint64_t bytes = 0;       ///< received
+  std::uint64_t frames = 0;      ///< made durable
+  std::uint64_t catalogs = 0;    ///< made durable
+  std::uint64_t repeats = 0;     ///< passed over
+  std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
+  std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
+  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t over_limit = 0;  ///< refused, or left to their agent: more than is taken of one host in a day
+  std::string over_limit_last;   ///< which host, and of what; empty: none
   std::uint64_t batches = 0;
   std::uint64_t store_errors = 0;
   std::uint64_t undelivered = 0;  ///< durable, waiting for room in the pipeline's queue

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +14,6 @@
 #include "common/result.h"
 #include "common/telemetry.h"
 #include "common/wire/telemetry_codec.h"
-#include "controller/ingest/catalog_part.h"
 #include "controller/ingest/recent_names.h"
 #include "controller/store/store.h"
 
@@ -39,20 +37,17 @@ class Intake {
   /// are 1,800.
   static constexpr std::size_t kBootsPerHourMax = 2048;
 
-  /// kStoredInPart: VMs beyond what is taken of the host are left out, the rest is stored as of a host without them.
-  enum class Outcome { kStored, kStoredInPart, kRepeat, kWanted };
+  enum class Outcome { kStored, kRepeat, kWanted };
 
   /// user: the host behind the connection's key; link: where its answer goes.
-  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), kFailedPrecondition (its agent has
-  /// begun too often; later there is room again), those of last_sequence (without it a
+  /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), kFailedPrecondition (the host has
+  /// used more names than are remembered of a host; later there is room again), those of last_sequence (without it a
   /// repeat would be taken for news); the message is refused.
   Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
 
   /// What is to be stored, in this order, and beside each frame its sample.
   std::vector<store::RawMessage>& messages() { return messages_; }
   std::vector<std::optional<Sample>>& samples() { return samples_; }
-  /// Why the last was stored in part.
-  const std::string& left_out() const { return left_out_; }
   /// True if there is something to store or to answer.
   bool has_news() const { return !messages_.empty() || !answers_.empty(); }
 
@@ -75,11 +70,7 @@ class Intake {
     std::deque<std::uint64_t> boot_order;
     RecentNames<VmId> vms{kVmsPerDayMax, std::chrono::hours(24)};
     RecentNames<std::uint64_t> new_boots{kBootsPerHourMax, std::chrono::hours(1)};
-    std::shared_ptr<const Catalog> in_use;                                 // of the last frame, as it was stored
-    std::map<std::pair<std::uint64_t, std::uint32_t>, CatalogPart> parts;  // by boot and version of the whole, as long
-                                                                           // as the decoder knows that
-    wire::FrameEncoder part_frames;
-    std::int64_t part_version = 0;  // the last one's
+    std::shared_ptr<const Catalog> in_use;  // of the last frame
     Timestamp asked_at{};
     Nanoseconds ask_interval{};  // doubles while asking brings nothing new
   };
@@ -89,10 +80,7 @@ class Intake {
   };
 
   Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now);
-  static std::set<VmId> use_names(Host& host, const Catalog& catalog, Timestamp now);
-  static CatalogPart& make_part(Host& host, const Catalog& whole, const std::set<VmId>& left_out, Timestamp now);
-  static bool still_fits(Host& host, const CatalogPart* part, const Catalog& whole, Timestamp now);
-  void tell_left_out(const Host& host, std::size_t count);
+  static Status use_names(Host& host, const Catalog& catalog, Timestamp now);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);
   Result<Outcome> take_frame(const HostId& user, Host& host, const std::string& link, const wire::EncodedFrame& frame,
                              std::string_view bytes, Timestamp now);
@@ -103,7 +91,6 @@ class Intake {
   std::map<HostId, Host> hosts_;
   std::vector<store::RawMessage> messages_;
   std::vector<std::optional<Sample>> samples_;
-  std::string left_out_;
   std::map<std::pair<HostId, std::uint64_t>, Due> answers_;
 };
 

@@ -14,25 +14,15 @@ class RecentNames {
  public:
   RecentNames(std::size_t names_max, Nanoseconds span) : names_max_(names_max), span_(span) {}
 
-  /// These are in use now. Returns: those that are not taken, as with those that were in use within the span they are
-  /// too many. Those that were taken within the span always are.
-  std::set<Name> use(const std::set<Name>& names, Timestamp now) {
+  /// These are in use now. False if, with those that were in use within the span, they are too many: then none of them
+  /// is taken. Those that were taken within the span always are.
+  bool use(const std::set<Name>& names, Timestamp now) {
     if (!fit(names)) {
       std::erase_if(used_, [&](const auto& used) { return now - used.second >= span_ && !names.contains(used.first); });
+      if (!fit(names)) return false;
     }
-    std::set<Name> left_out;
-    for (const Name& name : names) {
-      const auto known = used_.find(name);
-      if (known != used_.end()) {
-        known->second = now;
-      } else {
-        left_out.insert(left_out.end(), name);
-      }
-    }
-    while (!left_out.empty() && used_.size() < names_max_) {
-      used_.emplace(std::move(left_out.extract(left_out.begin()).value()), now);
-    }
-    return left_out;
+    for (const Name& name : names) used_[name] = now;
+    return true;
   }
   std::size_t size() const { return used_.size(); }
 
@@ -40,7 +30,7 @@ class RecentNames {
   bool fit(const std::set<Name>& names) const {
     std::size_t count = used_.size();
     for (const Name& name : names) count += used_.contains(name) ? 0 : 1;
-    return count <= names_max_;
+    return count <= names_max_ || count == used_.size();
   }
 
   std::size_t names_max_;

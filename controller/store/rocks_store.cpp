@@ -185,7 +185,7 @@ Status RocksStore::append(std::vector<JournalEntry>& entries) {
     run_second_.reset();
     for (JournalEntry& entry : entries) {
       const std::uint64_t lsn = std::exchange(entry.lsn, 0);
-      refused_entries_.emplace(hash_of(entry), lsn);
+      if (lsn != 0) refused_entries_.emplace(hash_of(entry), lsn);
     }
     return error;
   };
@@ -231,9 +231,9 @@ Result<bool> RocksStore::take_written(JournalEntry& entry) {
   auto [refused, end] = refused_entries_.equal_range(hash_of(entry));
   while (refused != end) {
     entry.lsn = refused->second;
+    refused = refused_entries_.erase(refused);
     const auto stored = db_->get(Family::kJournal, keys::lsn_key(entry.lsn));
     if (!stored) return stored.error();
-    refused = refused_entries_.erase(refused);
     if (*stored == keys::journal_value(entry)) return true;
   }
   entry.lsn = 0;

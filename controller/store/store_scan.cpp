@@ -133,7 +133,7 @@ class Prelude {
          catalogs.valid() && catalogs.key().starts_with(prefix); catalogs.next()) {
       auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
       if (!catalog) return catalog.error();
-      if (catalog->lsn >= begin_lsn_) continue;  // ingest's own versions stand behind all of the agent's
+      if (catalog->lsn >= begin_lsn_) break;
       messages_[catalog->lsn] = std::move(*catalog);
     }
     return catalogs.status();

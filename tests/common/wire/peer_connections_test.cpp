@@ -60,6 +60,15 @@ TEST_F(Peers, ConnectionsWithoutAKeyKeepNobodyOut) {
   EXPECT_EQ(admitted("k1", "a", 2), 2);
 }
 
+TEST_F(Peers, OnesThatDoNotShowWhenTheyAreCountedAreMissedForASecondOnly) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(connections_.admit("k1", "a", now_));
+  now_ += milliseconds(1000);
+  EXPECT_TRUE(connections_.admit("k1", "a", now_));
+  counts_["a"] = 5;  // now they all do
+  now_ += milliseconds(1000);
+  EXPECT_FALSE(connections_.admit("k1", "a", now_));
+}
+
 TEST_F(Peers, OneThatComesAndGoesIsLetInEachTime) {
   for (int host = 0; host < 10; ++host) ASSERT_EQ(admitted("k" + std::to_string(host), "a", 2), 2);
   for (int i = 0; i < 100; ++i, now_ += milliseconds(1000)) {
