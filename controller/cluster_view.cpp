@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/prefetch.h"
 #include "controller/cluster_view_parts.h"
 
 namespace proteus::controller {
@@ -107,15 +108,28 @@ ClusterView::Vm& ClusterView::vm_of(const VmId& id) {
     vm.serial = ++serials_;
     vm.forecasts = &forecasts_.vm(id);
     vm.state.id = id;
+    in_order_.clear();
   }
   return vm;
 }
 
-void ClusterView::forget(std::map<VmId, Vm>::iterator& vm) {
-  for (auto& [id, host] : hosts_)
+void ClusterView::forget(const VmId& id) {
+  const auto vm = vms_.find(id);
+  for (auto& [name, host] : hosts_)
     std::replace(host.vms.begin(), host.vms.end(), &vm->second, static_cast<Vm*>(nullptr));
-  forecasts_.forget(vm->first);
-  vm = vms_.erase(vm);
+  move_accuracy_.forget(id);
+  storage_accuracy_.forget(id);
+  network_accuracy_.forget(id);
+  forecasts_.forget(id);
+  vms_.erase(vm);
+  in_order_.clear();
+}
+
+const std::vector<ClusterView::Vm*>& ClusterView::in_order() {
+  if (in_order_.empty()) {
+    for (auto& [id, vm] : vms_) in_order_.push_back(&vm);
+  }
+  return in_order_;
 }
 
 void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns) {
@@ -382,7 +396,10 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
       gauge(frame, columns.memory_total).value_or(figures.fingerprint.memory_capacity_bytes);
   figures.memory_available_bytes = gauge(frame, columns.memory_available).value_or(figures.memory_available_bytes);
   host.begin_tick();
-  for (std::size_t i = 0; i < host.vms.size(); ++i) observe_vm(host, i, frame, tick_ns);
+  for (std::size_t i = 0; i < host.vms.size(); ++i) {
+    if (i + 1 < host.vms.size()) prefetch(host.vms[i + 1]);
+    observe_vm(host, i, frame, tick_ns);
+  }
   tell_pressure(host, frame.time);
 
   if (const auto used = host.columns.cpu_time.step(frame); used && tick_ns > 0) {

@@ -101,14 +101,17 @@ class ClusterView {
   void tell_pressure(Host& host, Timestamp time);
   double cpu_speed(const HostId& host) const;
   Vm& vm_of(const VmId& id);
-  void forget(std::map<VmId, Vm>::iterator& vm);
+  void forget(const VmId& id);
+  const std::vector<Vm*>& in_order();
   void write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const;
+  void write(Vm& vm, Timestamp now, Written& written, std::size_t index);
   void write_forecasts(Vm& vm, Timestamp now, Written& written, std::size_t index);
 
   ViewOptions options_;
   forecast::EnginePool forecasts_;
   std::map<HostId, Host> hosts_;
   std::map<VmId, Vm> vms_;
+  std::vector<Vm*> in_order_;  // all of vms_, or none: to be listed anew
   std::vector<ham::RecentMove> recent_moves_;
   std::uint64_t serials_ = 0;  // given to catalogs, VMs and their forecasts
   std::shared_ptr<Spares> spares_;

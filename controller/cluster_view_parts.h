@@ -89,10 +89,11 @@ struct ClusterView::Vm {
   bool listed() const { return speaker != nullptr && listed_in == speaker->catalog_serial; }
 };
 
-/// A state that has been handed out before, and which forecasts of which VM it holds.
+/// A state that has been handed out before, and which VM it holds where, with which forecasts.
 struct ClusterView::Written {
   struct Slot {
-    std::uint64_t vm = 0;  ///< serial
+    std::uint64_t vm = 0;         ///< serial
+    std::uint64_t listed_in = 0;  ///< the catalog that its names and labels are of
     double speed = 0;
     std::array<std::uint64_t, forecast::kResources.size()> rounds{};  ///< 0: to be written anew in any case
   };

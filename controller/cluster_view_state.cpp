@@ -2,11 +2,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/prefetch.h"
 #include "controller/cluster_view_parts.h"
 #include "controller/forecast/cold_start.h"
 #include "controller/forecast/staleness.h"
 
 namespace proteus::controller {
+namespace {
+
+constexpr std::size_t kAhead = 4;  // VMs that are fetched before it is their turn
+
+}  // namespace
 
 void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_class, ham::HostState& state) const {
   state = host.figures;
@@ -24,13 +30,26 @@ void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_c
 }
 
 /// What the state holds already is left as it is.
+void ClusterView::write(Vm& vm, Timestamp now, Written& written, std::size_t index) {
+  Written::Slot& slot = written.slots[index];
+  ham::VmState& state = written.state.vms[index];
+  if (slot.vm == vm.serial && slot.listed_in == vm.listed_in) {
+    static_cast<ham::VmFigures&>(state) = vm.state;
+  } else {
+    state = vm.state;
+    slot = {.vm = vm.serial, .listed_in = vm.listed_in};
+  }
+  write_forecasts(vm, now, written, index);
+}
+
 void ClusterView::write_forecasts(Vm& vm, Timestamp now, Written& written, std::size_t index) {
   Written::Slot& slot = written.slots[index];
   ham::VmState& state = written.state.vms[index];
   const forecast::EnginePool::Taken& made = vm.forecasts->taken;
   const double speed = cpu_speed(vm.state.host);
-  if (slot.vm != vm.serial || slot.speed != speed) {
-    slot = {vm.serial, speed, {}};
+  if (slot.speed != speed) {
+    slot.speed = speed;
+    slot.rounds = {};
     state.forecasts.clear();
   }
   bool of_this_moment = false;
@@ -94,30 +113,23 @@ std::shared_ptr<ham::ClusterState> ClusterView::state(Timestamp now) {
   state.hosts.resize(hosts);
 
   std::size_t vms = 0;
+  std::vector<VmId> gone;
   state.vms.resize(vms_.size());
   written->slots.resize(vms_.size());
-  for (auto vm = vms_.begin(); vm != vms_.end();) {
-    const bool listed = vm->second.listed();
-    // Its history waits a while for its return.
-    if (!listed && now - vm->second.last_seen > options_.forget_after) {
-      move_accuracy_.forget(vm->first);
-      storage_accuracy_.forget(vm->first);
-      network_accuracy_.forget(vm->first);
-      forget(vm);
+  const std::vector<Vm*>& known = in_order();
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (i + 2 * kAhead < known.size()) prefetch(known[i + 2 * kAhead]);
+    if (i + kAhead < known.size()) prefetch(&known[i + kAhead]->forecasts->taken.rounds);
+    Vm& vm = *known[i];
+    if (vm.listed()) {
+      write(vm, now, *written, vms++);
       continue;
     }
-    if (listed) {
-      ham::VmState& to = state.vms[vms];
-      std::map<forecast::Resource, forecast::Forecast> kept = std::move(to.forecasts);
-      to = vm->second.state;
-      to.forecasts = std::move(kept);
-      write_forecasts(vm->second, now, *written, vms);
-      ++vms;
-    } else {
-      vm->second.state.running = false;  // whichever host lists it next speaks for it
-    }
-    ++vm;
+    vm.state.running = false;  // whichever host lists it next speaks for it
+    // Its history waits a while for its return.
+    if (now - vm.last_seen > options_.forget_after) gone.push_back(vm.state.id);
   }
+  for (const VmId& id : gone) forget(id);
   state.vms.resize(vms);
   written->slots.resize(vms);
   return {&state, [spares = spares_, whole = written.release()](ham::ClusterState*) {

@@ -86,10 +86,8 @@ struct Served {
   double network_bytes_per_s = 0;
 };
 
-struct VmState {
-  VmId id;
-  std::string name;
-  HostId host;
+/// What is measured of a VM, other in each tick.
+struct VmFigures {
   Allocation allocation;
   bool running = false;
   double cpu_used_cores = 0;    ///< run time of vCPUs per second, last tick
@@ -105,16 +103,22 @@ struct VmState {
   /// is taken not to wait for that.
   double disk_half_bytes_per_s = 0;
   double network_half_bytes_per_s = 0;
+  std::optional<Served> served;              ///< none: not measured
+  std::optional<Timestamp> last_action_end;  ///< for cooldown
+  bool last_action_failed = false;           ///< the one that ended then
+};
+
+struct VmState : VmFigures {
+  VmId id;
+  std::string name;
+  HostId host;
   std::optional<std::string> unmovable;       ///< reason
   std::map<std::string, std::string> groups;  ///< operator's tags from the domain's metadata
   /// kMemory is what the guest uses (balloon target − usable): QEMU's resident size never shrinks and would always look
   /// like demand. A resource without forecast is absent.
   std::map<forecast::Resource, forecast::Forecast> forecasts;
-  std::optional<Served> served;  ///< none: not measured
   /// The same as in a state before only if the forecasts are; 0: not known.
   std::uint64_t forecasts_version = 0;
-  std::optional<Timestamp> last_action_end;  ///< for cooldown
-  bool last_action_failed = false;           ///< the one that ended then
 };
 
 /// A helper that exists: a micro-VM that does part of a VM's work (HelperRule). What is said of the VM's demand and its

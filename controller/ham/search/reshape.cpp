@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <queue>
 
+#include "common/prefetch.h"
 #include "controller/ham/search/workspace.h"
 #include "controller/ham/strategies/strategy.h"
 
 namespace proteus::ham {
 namespace {
+
+constexpr std::size_t kAhead = 4;  ///< VMs whose demand is fetched before it is their turn
 
 /// Hosts do not compete for reshapes: each has a best one of its own, and the best of those is taken next.
 class Reshaper {
@@ -15,7 +18,12 @@ class Reshaper {
 
   void run() {
     w_.blocked_raises.clear();
-    for (std::size_t v = 0; v < w_.model.vms.size(); ++v) {
+    const std::vector<VmModel>& vms = w_.model.vms;
+    for (std::size_t v = 0; v < vms.size(); ++v) {
+      if (v + kAhead < vms.size()) {
+        prefetch(&vms[v + kAhead].demand->cpu_max);
+        prefetch(&vms[v + kAhead].demand->memory_max);
+      }
       options_[v] = options(v, true);
       w_.remember(options_[v]);
     }
