@@ -4,8 +4,7 @@
 
 namespace proteus::ham {
 
-std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
+std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change& /*change*/, bool explain) {
   const ClusterModel& model = plan.model();
   const int used = model.moves_last_hour + model.migrations_running + plan.migrations_planned();
   if (used < plan.policy().limits.moves_per_hour) return std::nullopt;
@@ -15,7 +14,6 @@ std::optional<Refusal> check_moves_per_hour(const PlanState& plan, const Change&
 }
 
 std::optional<Refusal> check_moves_per_hour_per_vm(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const int used = plan.model().vms[change.vm].moves_last_hour + plan.migrations_of(change.vm);
   const int allowed = plan.policy().limits.moves_per_hour_per_vm;
   if (used < allowed) return std::nullopt;
@@ -26,7 +24,6 @@ std::optional<Refusal> check_moves_per_hour_per_vm(const PlanState& plan, const 
 }
 
 std::optional<Refusal> check_moves_per_hour_per_host(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const int allowed = plan.policy().limits.moves_per_hour_per_host;
   for (const std::size_t h : {plan.placement(change.vm).host, change.to.host}) {
     const HostModel& host = plan.model().hosts[h];
@@ -43,7 +40,6 @@ std::optional<Refusal> check_moves_per_hour_per_host(const PlanState& plan, cons
 }
 
 std::optional<Refusal> check_concurrency(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const ClusterModel& model = plan.model();
   const Limits& limits = plan.policy().limits;
   const int running = model.migrations_running + plan.migrations_planned();

@@ -5,7 +5,7 @@
 namespace proteus::ham {
 
 std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change) || !plan.model().hosts[change.to.host].state->maintenance) return std::nullopt;
+  if (!plan.model().hosts[change.to.host].state->maintenance) return std::nullopt;
   return Refusal{"maintenance",
                  explain ? fmt::format("{} is in maintenance and takes no VM in", host_name(plan, change.to.host))
                          : std::string()};
@@ -13,7 +13,7 @@ std::optional<Refusal> check_maintenance(const PlanState& plan, const Change& ch
 
 std::optional<Refusal> check_emptying(const PlanState& plan, const Change& change, bool explain) {
   const HostState& target = *plan.model().hosts[change.to.host].state;
-  if (!is_move(plan, change) || !target.emptying || !plan.policy().strategies.consolidate) return std::nullopt;
+  if (!target.emptying || !plan.policy().strategies.consolidate) return std::nullopt;
   // One without VMs is empty: filling it anew is another matter.
   if (plan.vms_on(change.to.host).empty()) return std::nullopt;
   return Refusal{"emptying",
@@ -22,7 +22,6 @@ std::optional<Refusal> check_emptying(const PlanState& plan, const Change& chang
 }
 
 std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const ClusterModel& model = plan.model();
   for (const std::uint32_t pin : model.vms[change.vm].pins) {
     if (model.pin_allows[pin][change.to.host]) continue;
@@ -37,7 +36,6 @@ std::optional<Refusal> check_pin(const PlanState& plan, const Change& change, bo
 }
 
 std::optional<Refusal> check_affinity(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const ClusterModel& model = plan.model();
   const std::size_t from = plan.placement(change.vm).host;
   for (const std::uint32_t index : model.vms[change.vm].affinity) {

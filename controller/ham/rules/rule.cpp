@@ -8,28 +8,28 @@ namespace proteus::ham {
 namespace {
 
 constexpr std::array kRules = {
-    Rule{"staleness", Rule::Scope::kVm, check_stale_source},
-    Rule{"in_flight", Rule::Scope::kVm, check_in_flight_vm},
-    Rule{"exclude", Rule::Scope::kVm, check_exclude},
-    Rule{"cooldown", Rule::Scope::kVm, check_cooldown},
-    Rule{"cold_start", Rule::Scope::kVm, check_cold_start},
-    Rule{"unmovable", Rule::Scope::kVm, check_unmovable},
-    Rule{"migration_time", Rule::Scope::kVm, check_migration_time},
-    Rule{"window", Rule::Scope::kVm, check_window},
-    Rule{"moves_per_hour", Rule::Scope::kVm, check_moves_per_hour},
-    Rule{"moves_per_hour_per_vm", Rule::Scope::kVm, check_moves_per_hour_per_vm},
-    Rule{"staleness", Rule::Scope::kChange, check_stale_target},
-    Rule{"in_flight", Rule::Scope::kChange, check_in_flight_target},
-    Rule{"maintenance", Rule::Scope::kChange, check_maintenance},
-    Rule{"emptying", Rule::Scope::kChange, check_emptying},
-    Rule{"pin", Rule::Scope::kChange, check_pin},
-    Rule{"affinity", Rule::Scope::kChange, check_affinity},
-    Rule{"size", Rule::Scope::kChange, check_size},
-    Rule{"moves_per_hour_per_host", Rule::Scope::kChange, check_moves_per_hour_per_host},
-    Rule{"concurrency", Rule::Scope::kChange, check_concurrency},
-    Rule{"headroom", Rule::Scope::kChange, check_headroom},
-    Rule{"helper", Rule::Scope::kChange, check_helper},
-    Rule{"headroom", Rule::Scope::kChange, check_helper_headroom},
+    Rule{"staleness", Rule::Scope::kVm, Rule::Of::kChanges, check_stale_source},
+    Rule{"in_flight", Rule::Scope::kVm, Rule::Of::kChanges, check_in_flight_vm},
+    Rule{"exclude", Rule::Scope::kVm, Rule::Of::kChanges, check_exclude},
+    Rule{"cooldown", Rule::Scope::kVm, Rule::Of::kChanges, check_cooldown},
+    Rule{"cold_start", Rule::Scope::kVm, Rule::Of::kChanges, check_cold_start},
+    Rule{"unmovable", Rule::Scope::kVm, Rule::Of::kMoves, check_unmovable},
+    Rule{"migration_time", Rule::Scope::kVm, Rule::Of::kMoves, check_migration_time},
+    Rule{"window", Rule::Scope::kVm, Rule::Of::kChanges, check_window},
+    Rule{"moves_per_hour", Rule::Scope::kVm, Rule::Of::kMoves, check_moves_per_hour},
+    Rule{"moves_per_hour_per_vm", Rule::Scope::kVm, Rule::Of::kMoves, check_moves_per_hour_per_vm},
+    Rule{"staleness", Rule::Scope::kChange, Rule::Of::kMoves, check_stale_target},
+    Rule{"in_flight", Rule::Scope::kChange, Rule::Of::kMoves, check_in_flight_target},
+    Rule{"maintenance", Rule::Scope::kChange, Rule::Of::kMoves, check_maintenance},
+    Rule{"emptying", Rule::Scope::kChange, Rule::Of::kMoves, check_emptying},
+    Rule{"pin", Rule::Scope::kChange, Rule::Of::kMoves, check_pin},
+    Rule{"affinity", Rule::Scope::kChange, Rule::Of::kMoves, check_affinity},
+    Rule{"size", Rule::Scope::kChange, Rule::Of::kChanges, check_size},
+    Rule{"moves_per_hour_per_host", Rule::Scope::kChange, Rule::Of::kMoves, check_moves_per_hour_per_host},
+    Rule{"concurrency", Rule::Scope::kChange, Rule::Of::kMoves, check_concurrency},
+    Rule{"headroom", Rule::Scope::kChange, Rule::Of::kChanges, check_headroom},
+    Rule{"helper", Rule::Scope::kChange, Rule::Of::kChanges, check_helper},
+    Rule{"headroom", Rule::Scope::kChange, Rule::Of::kChanges, check_helper_headroom},
 };
 
 }  // namespace
@@ -38,9 +38,15 @@ std::span<const Rule> rules() {
   return kRules;
 }
 
+bool forbids(const Rule& rule, const PlanState& plan, const Change& change) {
+  if (rule.of == Rule::Of::kMoves && !is_move(plan, change)) return false;
+  return rule.check(plan, change, false).has_value();
+}
+
 std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule::Scope scope, bool explain) {
+  const bool moves = is_move(plan, change);
   for (const Rule& rule : kRules) {
-    if (rule.scope != scope) continue;
+    if (rule.scope != scope || (rule.of == Rule::Of::kMoves && !moves)) continue;
     if (auto refused = rule.check(plan, change, explain)) return refused;
   }
   return std::nullopt;

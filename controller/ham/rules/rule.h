@@ -21,8 +21,13 @@ struct Rule {
     kVm,      ///< depends on the VM and on whether it moves, not on where to: asked once per VM
     kChange,  ///< depends on the whole change and on the plan so far
   };
+  enum class Of {
+    kChanges,  ///< of every kind
+    kMoves,    ///< not asked about a change that leaves the VM on its host
+  };
   const char* name;
   Scope scope;
+  Of of;
   /// nullopt: allowed. With `explain` false the reason is left empty, for it is formatted for nobody.
   std::optional<Refusal> (*check)(const PlanState& plan, const Change& change, bool explain);
 };
@@ -31,6 +36,8 @@ struct Rule {
 /// table (rule.cpp) and document it in docs/policy.md.
 std::span<const Rule> rules();
 
+/// Whether the rule forbids the change; a rule of moves forbids nothing else. check() itself is for moves alone then.
+bool forbids(const Rule& rule, const PlanState& plan, const Change& change);
 /// The first rule of that scope that forbids the change.
 std::optional<Refusal> refusal(const PlanState& plan, const Change& change, Rule::Scope scope, bool explain);
 /// The first rule of any scope that forbids the change.

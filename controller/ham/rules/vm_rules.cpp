@@ -41,7 +41,6 @@ std::optional<Refusal> check_stale_source(const PlanState& plan, const Change& c
 }
 
 std::optional<Refusal> check_stale_target(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change)) return std::nullopt;
   const HostState& target = *plan.model().hosts[change.to.host].state;
   // A host that sleeps is silent, but may be woken.
   if (target.asleep && plan.policy().strategies.consolidate) return std::nullopt;
@@ -66,8 +65,7 @@ std::optional<Refusal> check_in_flight_vm(const PlanState& plan, const Change& c
 }
 
 std::optional<Refusal> check_in_flight_target(const PlanState& plan, const Change& change, bool explain) {
-  if (!is_move(plan, change) || !plan.policy().limits.settle_hosts ||
-      plan.model().hosts[change.to.host].migrations_running == 0) {
+  if (!plan.policy().limits.settle_hosts || plan.model().hosts[change.to.host].migrations_running == 0) {
     return std::nullopt;
   }
   return Refusal{"in_flight", explain ? fmt::format("{} takes part in a migration that is under way",
@@ -114,7 +112,7 @@ std::optional<Refusal> check_cold_start(const PlanState& plan, const Change& cha
 
 std::optional<Refusal> check_unmovable(const PlanState& plan, const Change& change, bool explain) {
   const auto& why = plan.model().vms[change.vm].state->unmovable;
-  if (!why || !is_move(plan, change)) return std::nullopt;
+  if (!why) return std::nullopt;
   return Refusal{"unmovable",
                  explain ? fmt::format("{} cannot be migrated: {}", name_of(plan, change.vm), *why) : std::string()};
 }
@@ -123,7 +121,7 @@ std::optional<Refusal> check_migration_time(const PlanState& plan, const Change&
   const ClusterModel& model = plan.model();
   const double allowed_s = to_seconds(model.state.migration_time_max);
   const double expected_s = model.vms[change.vm].migration.duration_s;
-  if (allowed_s <= 0 || expected_s <= allowed_s || !is_move(plan, change)) return std::nullopt;
+  if (allowed_s <= 0 || expected_s <= allowed_s) return std::nullopt;
   return Refusal{"migration_time",
                  explain ? fmt::format("migrating {} is expected to take {}, and would be aborted after {}",
                                        name_of(plan, change.vm), say_seconds(expected_s), say_seconds(allowed_s))

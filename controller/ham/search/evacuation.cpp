@@ -14,7 +14,7 @@ constexpr std::size_t kStuckNamedMax = 8;
 /// The first rule that keeps the VM from the host and will go on doing so: what only takes turns does not.
 const Rule* lasting_obstacle(const PlanState& plan, const Change& move) {
   for (const Rule& rule : rules()) {
-    if (!only_waits(rule.name) && rule.check(plan, move, false)) return &rule;
+    if (!only_waits(rule.name) && forbids(rule, plan, move)) return &rule;
   }
   return nullptr;
 }

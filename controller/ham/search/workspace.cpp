@@ -54,7 +54,7 @@ const Option* Workspace::pick(std::vector<Option>& options, std::size_t vm) cons
 
 bool lasting_refusal(const PlanState& plan, const Change& change) {
   for (const Rule& rule : rules()) {
-    if (!only_waits(rule.name) && rule.check(plan, change, false)) return true;
+    if (!only_waits(rule.name) && forbids(rule, plan, change)) return true;
   }
   return false;
 }
