@@ -241,6 +241,32 @@ TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {
   EXPECT_EQ(state.vms[0].groups.at("tier"), "db");
 }
 
+TEST(ClusterView, AStateWrittenIntoAnOldOneHasTodaysNamesAndLabels) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  FakeHost other("h2", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  host.vms[0].labels = {{"unmovable", "local disk"}, {"group.tier", "db"}};
+  view.on_sample(host.sample(kStart), kStart);
+  const ham::ClusterState* memory = view.state(kStart).get();
+  host.vms[0].name = "renamed";
+  host.vms[0].labels = {{"group.tier", "web"}};
+  Timestamp now = kStart + std::chrono::seconds(1);
+  view.on_sample(host.sample(now), now);
+  std::shared_ptr<ham::ClusterState> state = view.state(now);
+  ASSERT_EQ(state.get(), memory) << "nobody held it";
+  EXPECT_EQ(state->vms[0].name, "renamed");
+  EXPECT_EQ(state->vms[0].unmovable, std::nullopt);
+  EXPECT_EQ(state->vms[0].groups.at("tier"), "web");
+  state.reset();
+  other.vms = std::move(host.vms);
+  host.vms.clear();
+  now += std::chrono::seconds(1);
+  view.on_sample(host.sample(now), now);
+  view.on_sample(other.sample(now), now);
+  EXPECT_EQ(view.state(now)->vms[0].host, HostId("h2"));
+}
+
 // A migration's copying made its source's VMs wait; that looked like demand, its trend was extrapolated, and a second
 // VM was sent after the first for nothing.
 TEST(ClusterView, WaitingForAMigrationIsNotDemand) {
