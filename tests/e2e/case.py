@@ -1,13 +1,16 @@
 """What every end-to-end test shares: one lab, a fresh Proteus per test, and what must hold after each of them."""
+import json
 import os
 import shutil
+import signal
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from cluster import Cluster, ClusterError  # noqa: E402
-from lab import Lab, LabError  # noqa: E402
+from lab import Lab, LabError, guest  # noqa: E402
 
 BUILD = os.environ.get("PROTEUS_BUILD", "build/dev")
 
@@ -82,6 +85,19 @@ class LiveCase(unittest.TestCase):
 
     def alive_guests(self):
         return [name for name in self.lab.guests() if self.lab.where(name)]
+
+    def hang(self, *names):
+        """Stops the QEMUs of guests on h1, until the test ends. Answers when."""
+        hung = [pid for name in names for pid in guest.processes(self.lab.host("h1"), name)]
+        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
+        for pid in hung:
+            os.kill(pid, signal.SIGSTOP)
+        return time.time()
+
+    def told(self, kpi, vm, since):
+        """Values of a guest measured since then."""
+        done = self.cluster.ctl("query", kpi, "--vm", vm, "--from", f"{since:.0f}", "--step", "1s", "--json", check=False)
+        return done.returncode == 0 and [p for line in json.loads(done.stdout)["lines"] for p in line["points"] if p is not None]
 
     # -- what must hold
 

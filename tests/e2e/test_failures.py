@@ -7,7 +7,6 @@ import time
 import unittest
 
 from case import OPTIONS, ClusterError, LiveCase, main, policy
-from lab import guest
 
 # Slow enough that a migration of a guest with 96 MiB in use is caught half-way.
 SLOW_COPY = 'migration_bandwidth = "6MiB"\nconcurrent_migrations = 1'
@@ -79,20 +78,12 @@ class Failures(LiveCase):
 
     def test_a_guest_whose_qemu_hangs_hides_no_other(self):
         self.start(policy(automation="observe"))
-        host = self.lab.host("h1")
-        hung = guest.processes(host, "two")
-        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
-        for pid in hung:
-            os.kill(pid, signal.SIGSTOP)
-        stopped = time.time()
+        stopped = self.hang("two")
 
         def fresh_states():
             """What was measured from well after the stop on, when figures from before it count no more."""
             since = stopped + 15
-            if time.time() < since + 3:
-                return None
-            done = self.cluster.ctl("query", "vm_state", "--vm", "one", "--from", f"{since:.0f}", "--step", "1s", "--json", check=False)
-            return done.returncode == 0 and [p for line in json.loads(done.stdout)["lines"] for p in line["points"] if p is not None]
+            return time.time() >= since + 3 and self.told("vm_state", "one", since)
         self.cluster.wait("the state of another guest to go on being told", fresh_states, 60)
         self.assertTrue(self.cluster.vms()["one"]["running"])
         self.lab.stop("fixed")
@@ -102,12 +93,7 @@ class Failures(LiveCase):
 
     def test_guests_are_known_to_run_however_many_qemus_hang(self):
         self.start(policy(automation="observe"))
-        host = self.lab.host("h1")
-        hung = [pid for name in ("two", "fixed") for pid in guest.processes(host, name)]
-        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
-        for pid in hung:
-            os.kill(pid, signal.SIGSTOP)
-        end = time.time() + 25  # figures from before count for 6 seconds
+        end = self.hang("two", "fixed") + 25  # figures from before count for 6 seconds
         while time.time() < end:
             vms = self.cluster.vms()
             self.assertEqual([], [name for name in self.alive_guests() if not vms[name]["running"]], f"{end - time.time():.1f} s before the end")

@@ -1,12 +1,8 @@
 #!/usr/bin/python3
 """Many guests at once whose QEMU does not answer."""
-import json
-import os
-import signal
 import time
 
 from case import LiveCase, main, policy
-from lab import guest
 
 
 class ManyHung(LiveCase):
@@ -16,20 +12,12 @@ class ManyHung(LiveCase):
 
     def test_guests_whose_qemus_hang_hide_no_other_however_many_they_are(self):
         self.start(policy(automation="observe"))
-        host = self.lab.host("h1")
-        hung = [pid for one in self.GUESTS[1:] for pid in guest.processes(host, one["name"])]
-        self.addCleanup(lambda: [os.kill(pid, signal.SIGCONT) for pid in hung])
-        for pid in hung:
-            os.kill(pid, signal.SIGSTOP)
-        stopped = time.time()
+        stopped = self.hang(*(one["name"] for one in self.GUESTS[1:]))
 
         def fresh_memory():
             """Only QEMU tells the balloon's size; by then each that hangs could have kept a thread."""
             since = stopped + 40
-            if time.time() < since + 10:
-                return None
-            done = self.cluster.ctl("query", "balloon_bytes", "--vm", "one", "--from", f"{since:.0f}", "--step", "1s", "--json", check=False)
-            return done.returncode == 0 and [p for line in json.loads(done.stdout)["lines"] for p in line["points"] if p is not None]
+            return time.time() >= since + 10 and self.told("balloon_bytes", "one", since)
         self.cluster.wait("memory of the guest that goes on", fresh_memory, 80)
         self.assertIn("is not asked about", self.cluster.agents["h1"].words())
 

@@ -18,30 +18,10 @@ using SeriesRollup = SeriesStore;
 
 TEST_F(SeriesRollup, OfADamagedKpiTheOthersAreRolledUp) {
   SeriesFeed feed("h1");
-  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
-  for (int i = 0; i < 300; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
-  flush();
-  ASSERT_TRUE(store_->write_pages());
+  write_pages_and_damage(feed, Kpi::kEmulatorTimeNs, [](std::string& page) { page = "no page"; });
   // The window that the damage is in has ended; its hour has not.
   for (int i = 900; i < 910; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
   flush();
-  ASSERT_TRUE(store_->write_pages());
-  store_.reset();
-  {
-    auto db = RocksDb::open({.directory = directory_ / "store"});
-    ASSERT_TRUE(db);
-    std::string key;
-    {
-      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
-      cursor.seek(keys::page_prefix(static_cast<std::uint16_t>(Kpi::kEmulatorTimeNs), kHost));
-      ASSERT_TRUE(cursor.valid());
-      key = cursor.key();
-    }
-    RocksDb::Batch batch;
-    batch.put(Family::kPage, key, "no page");
-    ASSERT_TRUE((*db)->write(batch));
-  }
-  open();
   ASSERT_TRUE(store_->write_pages());
   ASSERT_TRUE(store_->expire(kStart + hours(10)));
   const std::int64_t hour = to_us(kStart) / kHourUs * kHourUs;

@@ -46,6 +46,33 @@ class SeriesStore : public testing::Test {
     unwritten_.clear();
   }
 
+  /// Five minutes of one VM, in pages of which the first of a KPI is then changed behind the store's back.
+  void write_pages_and_damage(SeriesFeed& feed, Kpi kpi, const std::function<void(std::string& page)>& damage) {
+    feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+    for (int i = 0; i < 300; ++i) append(feed.tick(kStart + std::chrono::seconds(i), {i, i * 1000, i, i}));
+    flush();
+    ASSERT_TRUE(store_->write_pages());
+    store_.reset();
+    {
+      auto db = RocksDb::open({.directory = directory_ / "store"});
+      ASSERT_TRUE(db);
+      std::string key;
+      std::string page;
+      {
+        RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
+        cursor.seek(keys::page_prefix(static_cast<std::uint16_t>(kpi), kHost));
+        ASSERT_TRUE(cursor.valid());
+        key = cursor.key();
+        page = cursor.value();
+      }
+      damage(page);
+      RocksDb::Batch batch;
+      batch.put(Family::kPage, key, page);
+      ASSERT_TRUE((*db)->write(batch));
+    }
+    open();
+  }
+
   /// Everything of one KPI, with times in microseconds.
   Samples samples(Kpi kpi) const {
     Samples all;

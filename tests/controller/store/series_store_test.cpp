@@ -118,29 +118,9 @@ TEST_F(SeriesStore, WhatIsStreamedIsWhatIsHeld) {
 
 TEST_F(SeriesStore, DamageIsSaidNotShown) {
   SeriesFeed feed("h1");
-  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
-  for (int i = 0; i < 300; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
-  flush();
-  ASSERT_TRUE(store_->write_pages());
-  store_.reset();
-  {
-    auto db = RocksDb::open({.directory = directory_ / "store"});
-    ASSERT_TRUE(db);
-    std::string key;
-    std::string value;
-    {
-      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
-      cursor.seek(keys::page_prefix(static_cast<std::uint16_t>(Kpi::kEmulatorTimeNs), kHost));
-      ASSERT_TRUE(cursor.valid());
-      key = cursor.key();
-      value = cursor.value();
-    }
-    value[value.size() / 2] = static_cast<char>(value[value.size() / 2] ^ 4);
-    RocksDb::Batch batch;
-    batch.put(Family::kPage, key, value);
-    ASSERT_TRUE((*db)->write(batch));
-  }
-  open();
+  write_pages_and_damage(feed, Kpi::kEmulatorTimeNs, [](std::string& page) {
+    page[page.size() / 2] = static_cast<char>(page[page.size() / 2] ^ 4);
+  });
   SeriesSelector selector;
   selector.kpi = Kpi::kEmulatorTimeNs;
   const Status read = store_->series()->read_samples(selector, to_us(kStart), to_us(kStart + hours(1)),
