@@ -220,6 +220,28 @@ TEST(ClusterView, DropsAVmThatItsHostNoLongerLists) {
   view.on_sample(host.sample(much_later), much_later);
   view.state(much_later);
   EXPECT_TRUE(view.find_vm("b").empty());
+  EXPECT_EQ(view.state(much_later)->vms.size(), 1u);
+}
+
+TEST(ClusterView, VmsComeInTheOrderOfTheirIdsWhoeverComesAndGoes) {
+  ViewOptions o = options();
+  o.forget_after = std::chrono::seconds(30);
+  ClusterView view(o);
+  FakeHost host("h1", 2, 4 * kGiB);
+  const auto seen = [&](int second, const std::vector<std::string>& listed) {
+    host.vms.clear();
+    for (const std::string& name : listed) host.vms.push_back(vm(name));
+    const Timestamp now = kStart + std::chrono::seconds(second);
+    view.on_sample(host.sample(now), now);
+    std::string names;
+    for (const ham::VmState& one : view.state(now)->vms) names += one.name + " " + one.id.value + " ";
+    return names;
+  };
+  EXPECT_EQ(seen(0, {"d", "b", "c"}), "b uuid-b c uuid-c d uuid-d ");
+  EXPECT_EQ(seen(1, {"d"}), "d uuid-d ");
+  EXPECT_EQ(seen(60, {"d"}), "d uuid-d ") << "two are forgotten";
+  EXPECT_EQ(seen(61, {"d", "a"}), "a uuid-a d uuid-d ");
+  EXPECT_EQ(seen(62, {"d", "a", "b"}), "a uuid-a b uuid-b d uuid-d ");
 }
 
 TEST(ClusterView, ASilentHostIsStale) {

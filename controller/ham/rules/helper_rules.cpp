@@ -16,6 +16,8 @@ std::optional<Refusal> check_helper_host(const PlanState& plan, std::size_t v, s
   if (host.emptying && plan.policy().strategies.consolidate) {
     return refuse("emptying", "is being emptied so that it may sleep");
   }
+  // Rules of moves: at home nothing would be moved.
+  if (h == plan.placement(v).host) return std::nullopt;
   const Change there{v, plan.placement(v).on(h)};
   for (const auto check : {check_stale_target, check_in_flight_target, check_pin}) {
     if (auto refused = check(plan, there, explain)) return refused;

@@ -139,6 +139,20 @@ TEST_F(Rules, UnmovableMayBeReshaped) {
   EXPECT_EQ(refused_quota(0, 0.8), "");
 }
 
+TEST_F(Rules, ThoseOfMovesLetAReshapePass) {
+  PinRule pin = rule<PinRule>("p", {"a"});
+  pin.hosts = {"h2"};
+  policy_.pins.push_back(pin);
+  AffinityRule apart = rule<AffinityRule>("apart", {"a", "b"});
+  apart.apart = true;
+  policy_.affinity.push_back(apart);
+  policy_.limits.moves_per_hour_per_host = 0;
+  policy_.limits.concurrent_migrations = 0;
+  cluster_.find_host("h1").maintenance = true;
+  EXPECT_EQ(refused_quota(0, 0.8), "");
+  EXPECT_NE(refused_move(0, 1), "");
+}
+
 TEST_F(Rules, NoMigrationThatWouldBeAborted) {
   cluster_.find("a").memory_resident_bytes = 4 * kGiB;
   cluster_.find("a").dirty_bytes_per_s = 1;

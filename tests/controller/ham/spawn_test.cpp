@@ -179,6 +179,21 @@ TEST(Spawn, RulesForbidIt) {
                       "in_flight"));
 }
 
+TEST(Spawn, AtHomeNoRuleOfMovesKeepsAHelperAway) {
+  Limited world;
+  world.cluster.find("web").unmovable = "local disk";
+  PinRule pin;
+  pin.name = "p";
+  pin.vms = {"web"};
+  pin.hosts = {"h2"};
+  world.policy.pins.push_back(pin);
+  HeadroomRule full;
+  full.hosts = {"h2"};
+  full.cpu = 0.995;
+  world.policy.headrooms.push_back(full);
+  EXPECT_EQ(helpers_of(world.decide()), Strings{"web->h1"});
+}
+
 TEST(Spawn, HostsThatTakeNoVmTakeNoHelper) {
   const auto place = [](auto&& change) {
     Limited world;

@@ -18,10 +18,15 @@ using SeriesRollup = SeriesStore;
 
 TEST_F(SeriesRollup, OfADamagedKpiTheOthersAreRolledUp) {
   SeriesFeed feed("h1");
-  write_pages_and_damage(feed, Kpi::kEmulatorTimeNs, [](std::string& page) { page = "no page"; });
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 300; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
   // The window that the damage is in has ended; its hour has not.
   for (int i = 900; i < 910; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
   flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_NO_FATAL_FAILURE(damage_page(Kpi::kEmulatorTimeNs, [](std::string& page) { page = "no page"; }));
   ASSERT_TRUE(store_->write_pages());
   ASSERT_TRUE(store_->expire(kStart + hours(10)));
   const std::int64_t hour = to_us(kStart) / kHourUs * kHourUs;

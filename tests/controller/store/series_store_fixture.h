@@ -46,12 +46,8 @@ class SeriesStore : public testing::Test {
     unwritten_.clear();
   }
 
-  /// Five minutes of one VM, in pages of which the first of a KPI is then changed behind the store's back.
-  void write_pages_and_damage(SeriesFeed& feed, Kpi kpi, const std::function<void(std::string& page)>& damage) {
-    feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
-    for (int i = 0; i < 300; ++i) append(feed.tick(kStart + std::chrono::seconds(i), {i, i * 1000, i, i}));
-    flush();
-    ASSERT_TRUE(store_->write_pages());
+  /// Changes the first page of a KPI behind the store's back.
+  void damage_page(Kpi kpi, const std::function<void(std::string& page)>& damage) {
     store_.reset();
     {
       auto db = RocksDb::open({.directory = directory_ / "store"});

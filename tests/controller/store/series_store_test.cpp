@@ -118,9 +118,13 @@ TEST_F(SeriesStore, WhatIsStreamedIsWhatIsHeld) {
 
 TEST_F(SeriesStore, DamageIsSaidNotShown) {
   SeriesFeed feed("h1");
-  write_pages_and_damage(feed, Kpi::kEmulatorTimeNs, [](std::string& page) {
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 300; ++i) append(feed.tick(kStart + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_NO_FATAL_FAILURE(damage_page(Kpi::kEmulatorTimeNs, [](std::string& page) {
     page[page.size() / 2] = static_cast<char>(page[page.size() / 2] ^ 4);
-  });
+  }));
   SeriesSelector selector;
   selector.kpi = Kpi::kEmulatorTimeNs;
   const Status read = store_->series()->read_samples(selector, to_us(kStart), to_us(kStart + hours(1)),
