@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <tuple>
 #include <utility>
 
 #include "common/prefetch.h"
@@ -449,57 +448,6 @@ void ClusterView::on_action_end(const ham::Action& action, Timestamp when, bool 
     if (verified && action.expected_drop_share) {
       network_accuracy_.arrived(action.vm, move->target, *action.expected_drop_share, when);
     }
-  }
-}
-
-std::vector<store::EndedAction> ClusterView::ended() const {
-  std::vector<store::EndedAction> all;
-  for (const ham::RecentMove& move : recent_moves_) {
-    const auto vm = vms_.find(move.vm);
-    const bool last = vm != vms_.end() && vm->second.state.last_action_end == move.end;
-    // Whether a move that is not the VM's last was verified matters to nobody.
-    all.push_back({move.vm, move.source, move.target, move.end, last && !vm->second.state.last_action_failed});
-  }
-  for (const auto& known : vms_) {
-    const VmId& id = known.first;
-    const auto& vm = known.second;
-    const std::optional<Timestamp>& end = vm.state.last_action_end;
-    if (!end) continue;
-    const bool moved = std::any_of(recent_moves_.begin(), recent_moves_.end(),
-                                   [&](const ham::RecentMove& move) { return move.vm == id && move.end == *end; });
-    if (!moved) all.push_back({id, {}, {}, *end, !vm.state.last_action_failed});
-  }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return std::tie(a.vm, a.ended) < std::tie(b.vm, b.ended); });
-  return all;
-}
-
-void ClusterView::restore_ended(const std::vector<store::EndedAction>& ended) {
-  for (const store::EndedAction& action : ended) {
-    if (!action.target.empty()) recent_moves_.emplace_back(action.ended, action.vm, action.source, action.target);
-    const auto found = vms_.find(action.vm);
-    if (found == vms_.end()) continue;
-    ham::VmState& state = found->second.state;
-    if (state.last_action_end && *state.last_action_end > action.ended) continue;
-    state.last_action_end = action.ended;
-    state.last_action_failed = !action.verified;
-  }
-  std::stable_sort(recent_moves_.begin(), recent_moves_.end(),
-                   [](const ham::RecentMove& a, const ham::RecentMove& b) { return a.end < b.end; });
-}
-
-std::vector<store::MissingVm> ClusterView::missing() const {
-  std::vector<store::MissingVm> all;
-  for (const auto& [id, vm] : vms_) {
-    if (!vm.listed()) all.push_back({id, vm.last_seen});
-  }
-  return all;
-}
-
-void ClusterView::restore_missing(const std::vector<store::MissingVm>& missing) {
-  for (const store::MissingVm& told : missing) {
-    const auto vm = vms_.find(told.vm);
-    if (vm != vms_.end() && !vm->second.listed()) vm->second.last_seen = std::min(vm->second.last_seen, told.last_seen);
   }
 }
 
