@@ -86,7 +86,7 @@ struct Served {
   double network_bytes_per_s = 0;
 };
 
-/// What is measured of a VM, other in each tick.
+/// What of a VM may be another in each tick: what is measured, and how its last action ended.
 struct VmFigures {
   Allocation allocation;
   bool running = false;
