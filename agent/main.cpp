@@ -8,10 +8,9 @@
 //   publish          telemetry sockets, spool               samples, acknowledgements        controllers, spool
 //   command          command sockets, executor, its state   controllers; updates <- workers  jobs -> workers; outcomes
 //   inspect          -                                      jobs, libvirt                    updates -> command
-//   reshape-1, -2    -                                      jobs, libvirt                    libvirt; updates ->
-//   command migrate-1 … N    -                                      jobs, libvirt                    libvirt; updates
-//   -> command main             signals                                                                 starts and
-//   stops the others
+//   reshape-1, -2    -                                      jobs, libvirt                    libvirt; updates
+//   migrate-1 … N    -                                      jobs, libvirt                    libvirt; updates
+//   main             signals                                                                 starts, stops the others
 //
 //   One more, without a name, per migration: libvirt's call, which lasts as long as the migration and cannot be called
 //   back.
@@ -23,7 +22,6 @@
 //
 // The queues are AgentQueues in agent.h; one per arrow with a name.
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -46,6 +44,7 @@
 #include "agent/state_directory.h"
 #include "agent/stop_deadline.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "common/standard_output.h"
 #include "common/toml_document.h"
 #include "common/wire/curve.h"
@@ -73,17 +72,6 @@ constexpr const char* kFooter =
 int fail(int code, const std::string& message) {
   std::fprintf(stderr, "proteus-agent: %s\n", message.c_str());
   return code;
-}
-
-/// Blocks the signals that end the process in every thread to come; main takes them with sigwait.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
 }
 
 Result<AgentConfig> load(const std::string& config_file) {

@@ -29,6 +29,7 @@
 #include <zmq.hpp>
 
 #include "common/log.h"
+#include "common/signals.h"
 #include "common/standard_output.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
@@ -52,17 +53,6 @@ constexpr const char* kFooter =
 int fail(int code, const std::string& message) {
   std::fprintf(stderr, "proteus-controller: %s\n", message.c_str());
   return code;
-}
-
-/// Blocks the signals that end the process in every thread to come; main takes them with sigtimedwait.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
 }
 
 struct Loaded {

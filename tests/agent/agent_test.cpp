@@ -11,8 +11,8 @@
 #include "agent/state_directory.h"
 #include "common/wire/zap_handler.h"
 #include "tests/common/wire/eventually.h"
-#include "tests/common/wire/temporary_directory.h"
 #include "tests/fakes/fake_hypervisor.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus {
 namespace {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <random>
 #include <thread>
 
 #include "common/log.h"
@@ -14,23 +13,16 @@
 #include "controller/controller.h"
 #include "controller/forecast/global/shipped_weights.h"
 #include "controller/forecast_store.h"
+#include "tests/bench/cluster_stream.h"
 #include "tests/bench/series_bench.h"
-#include "tests/controller/store/temporary_directory.h"
-#include "tests/fakes/fake_telemetry.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::bench {
 namespace {
 
 using std::chrono::seconds;
 
-constexpr int kVmsPerHost = 10;
 const Timestamp kBegin = from_unix_ns(1'700'000'000'000'000'000);
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().message);
-  std::exit(EXIT_FAILURE);
-}
 
 class SetClock final : public Clock {
  public:
@@ -73,7 +65,7 @@ void store_history(store::Store& store, const forecast::EngineOptions& options, 
   report("series_state", static_cast<double>(bytes) / static_cast<double>(states.size()) / 1024, "KiB");
   forecast::EnginePool all(options, 2);
   for (int h = 0; h < hosts; ++h) {
-    for (int vm = 0; vm < kVmsPerHost; ++vm) {
+    for (int vm = 0; vm < ClusterStream::kVmsPerHost; ++vm) {
       for (forecast::SeriesState state : states) {
         state.key.vm = vm_id(h, vm);
         all.restore(std::move(state));
@@ -112,46 +104,15 @@ int run(int host_count, int second_count) {
     (*controller)->run({link, [] { return ingest::IngestStatus(); }, [] { return std::uint64_t{0}; }});
   });
 
-  std::mt19937_64 random(1);
-  std::vector<fakes::FakeHost> hosts;
-  std::vector<wire::FrameEncoder> encoders(static_cast<std::size_t>(host_count));
+  ClusterStream cluster(host_count);
   std::vector<wire::TelemetryReader> readers(static_cast<std::size_t>(host_count));
-  for (int h = 0; h < host_count; ++h) {
-    hosts.emplace_back(fmt::format("h{}", h), 32, 256 * kGiB);
-    for (int vm = 0; vm < kVmsPerHost; ++vm) {
-      fakes::FakeVm fake;
-      fake.uuid = vm_id(h, vm).value;
-      fake.name = fmt::format("vm-{}-{}", h, vm);
-      fake.vcpus = fake.vcpus_max = 4;
-      hosts.back().vms.push_back(fake);
-    }
-  }
   double longest_ms = 0;
   std::chrono::steady_clock::time_point begun{};
-  std::vector<std::string> bytes;
   for (int second = 1;; ++second) {
     const Timestamp now = kBegin + seconds(second);
     const std::uint64_t cycle = (*controller)->snapshot()->cycle;
     clock.set(now);
-    std::vector<store::RawMessage> messages;
-    for (std::size_t h = 0; h < hosts.size(); ++h) {
-      std::vector<std::pair<double, double>> load;
-      for (int vm = 0; vm < kVmsPerHost; ++vm) load.emplace_back(static_cast<double>(random() % 1000) / 500, 0.01);
-      hosts[h].pass(1, load);
-      const Sample sample = hosts[h].sample(now);
-      bytes.clear();
-      encoders[h].encode(sample, bytes);
-      for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const bool is_frame = i + 1 == bytes.size();
-        messages.push_back({.received = now,
-                            .host = sample.catalog->host,
-                            .boot_id = sample.catalog->boot_id,
-                            .sequence = is_frame ? sample.frame.sequence : 0,
-                            .catalog_version = sample.catalog->version,
-                            .base_sequence = is_frame && second % 60 != 1 ? sample.frame.sequence - 1 : 0,
-                            .bytes = bytes[i]});
-      }
-    }
+    std::vector<store::RawMessage> messages = cluster.pass(now);
     must((*store)->append(messages));
     const auto before = std::chrono::steady_clock::now();
     for (store::RawMessage& message : messages) {

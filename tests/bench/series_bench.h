@@ -5,11 +5,13 @@
 #include <time.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/result.h"
 #include "common/telemetry.h"
 #include "common/wire/telemetry_codec.h"
 #include "controller/store/store.h"
@@ -21,6 +23,13 @@ namespace proteus::bench {
 inline void report(const char* name, double value, const char* unit) {
   fmt::print("{{\"name\": \"{}\", \"value\": {:.4g}, \"unit\": \"{}\"}}\n", name, value, unit);
   std::fflush(stdout);
+}
+
+/// Ends the benchmark with the error, if there is one.
+inline void must(const Status& status) {
+  if (status) return;
+  fmt::print(stderr, "{}\n", status.error().message);
+  std::exit(EXIT_FAILURE);
 }
 
 /// User and system time of all threads of this process, seconds.

@@ -27,7 +27,7 @@
 #include "controller/ingest/ingest.h"
 #include "controller/store/rocks_store.h"
 #include "tests/bench/series_bench.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::bench {
 namespace {

@@ -1,51 +1,30 @@
 // Replay against real time: 100 hosts with 1,000 VMs between them, a frame of each host and a decision each second, the
 // default policy, every agent ready to take commands. JSON lines; CPU time of all threads, forecasting included.
-// Usage: bench_telemetry_replay [SECONDS [hash]]   recorded seconds; default 900: hosts that have just begun are profiled
-// anew each second, and a shorter recording measures that. hash: tells, instead of the time, a hash
-// of all that the replay put out.
+// Usage: bench_telemetry_replay [SECONDS [hash]]   recorded seconds; default 900: hosts that have just begun are
+// profiled anew each second, and a shorter recording measures that. hash: tells, instead of the time, a hash of all
+// that the replay put out.
 
 #include <xxhash.h>
 
 #include <cstdlib>
-#include <random>
 #include <string_view>
 
-#include "common/wire/telemetry_codec.h"
 #include "controller/pipeline_options.h"
 #include "controller/replay/recording.h"
 #include "controller/replay/replayer.h"
+#include "tests/bench/cluster_stream.h"
 #include "tests/bench/series_bench.h"
-#include "tests/controller/store/temporary_directory.h"
-#include "tests/fakes/fake_telemetry.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::bench {
 namespace {
 
 constexpr int kHosts = 100;
-constexpr int kVmsPerHost = 10;
 const Timestamp kBegin = from_unix_ns(1'700'000'000'000'000'000);
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().message);
-  std::exit(EXIT_FAILURE);
-}
 
 /// A store as a controller leaves it after so many seconds, its decisions aside.
 void record(store::Store& store, int seconds) {
-  std::mt19937_64 random(1);
-  std::vector<fakes::FakeHost> hosts;
-  std::vector<wire::FrameEncoder> encoders(kHosts);
-  for (int h = 0; h < kHosts; ++h) {
-    hosts.emplace_back(fmt::format("h{}", h), 32, 256 * kGiB);
-    for (int vm = 0; vm < kVmsPerHost; ++vm) {
-      fakes::FakeVm fake;
-      fake.uuid = vm_uuid(static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(vm));
-      fake.name = fmt::format("vm-{}-{}", h, vm);
-      fake.vcpus = fake.vcpus_max = 4;
-      hosts.back().vms.push_back(fake);
-    }
-  }
+  ClusterStream cluster(kHosts);
   std::vector<store::JournalEntry> begin;
   store::Started started;
   started.version = PROTEUS_VERSION;
@@ -54,28 +33,9 @@ void record(store::Store& store, int seconds) {
   for (int h = 0; h < kHosts; ++h)
     begin.push_back({0, kBegin, store::AgentPresence{HostId(fmt::format("h{}", h)), true, ""}});
   must(store.append(begin));
-  std::vector<std::string> bytes;
   for (int second = 1; second <= seconds; ++second) {
     const Timestamp now = kBegin + std::chrono::seconds(second);
-    std::vector<store::RawMessage> messages;
-    for (std::size_t h = 0; h < hosts.size(); ++h) {
-      std::vector<std::pair<double, double>> load;
-      for (int vm = 0; vm < kVmsPerHost; ++vm) load.emplace_back(static_cast<double>(random() % 1000) / 500, 0.01);
-      hosts[h].pass(1, load);
-      const Sample sample = hosts[h].sample(now);
-      bytes.clear();
-      encoders[h].encode(sample, bytes);
-      for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const bool is_frame = i + 1 == bytes.size();
-        messages.push_back({.received = now,
-                            .host = sample.catalog->host,
-                            .boot_id = sample.catalog->boot_id,
-                            .sequence = is_frame ? sample.frame.sequence : 0,
-                            .catalog_version = sample.catalog->version,
-                            .base_sequence = is_frame && second % 60 != 1 ? sample.frame.sequence - 1 : 0,
-                            .bytes = bytes[i]});
-      }
-    }
+    std::vector<store::RawMessage> messages = cluster.pass(now);
     must(store.append(messages));
     std::vector<store::JournalEntry> cycle;
     const auto number = static_cast<std::uint64_t>(second);

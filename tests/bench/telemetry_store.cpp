@@ -15,7 +15,7 @@
 #include "controller/store/rocks_store.h"
 #include "tests/bench/host_series.h"
 #include "tests/bench/series_bench.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::bench {
 namespace {
@@ -102,12 +102,6 @@ std::unique_ptr<RocksStore> open(const std::string& directory) {
     std::exit(EXIT_FAILURE);
   }
   return std::move(*opened);
-}
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().message);
-  std::exit(EXIT_FAILURE);
 }
 
 /// Feeds `series` as kCopies hosts and reports what pages, catalogs and index take on disk.

@@ -17,9 +17,9 @@
 #include "common/wire/telemetry_codec.h"
 #include "controller/controller.h"
 #include "controller/replay/replayer.h"
-#include "tests/controller/store/temporary_directory.h"
 #include "tests/fakes/fake_telemetry.h"
 #include "tests/fakes/full_journal.h"
+#include "tests/temporary_directory.h"
 
 // A controller on a store of its own, fed by a host that exists in memory: threads, journal and restart are real.
 namespace proteus::controller {

@@ -20,9 +20,9 @@
 #include "common/wire/keygen.h"
 #include "controller/store/rocks_store.h"
 #include "controller/store/series_reader.h"
-#include "tests/controller/store/temporary_directory.h"
 #include "tests/crash/load.h"
 #include "tests/crash/process.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::crash {
 namespace {

@@ -11,8 +11,8 @@
 #include "controller/forecast/global/features.h"
 #include "controller/forecast/global/forecaster.h"
 #include "controller/forecast/global/mixture.h"
-#include "tests/controller/store/temporary_directory.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::fuzz {
 namespace {

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "tests/common/wire/telemetry_samples.h"
-#include "tests/common/wire/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::publish {
 namespace {

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "tests/common/wire/telemetry_samples.h"
-#include "tests/common/wire/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::publish {
 namespace {

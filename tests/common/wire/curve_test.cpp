@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/common/wire/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::wire {
 namespace {

@@ -9,7 +9,7 @@
 #include "common/wire/wakeup.h"
 #include "common/wire/zap_handler.h"
 #include "tests/common/wire/eventually.h"
-#include "tests/common/wire/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::wire {
 namespace {

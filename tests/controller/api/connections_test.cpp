@@ -21,7 +21,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::api {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/api/json_view.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::api {
 namespace {

@@ -9,7 +9,7 @@
 #include "controller/store/rocks_store.h"
 #include "tests/controller/api/store_backend.h"
 #include "tests/controller/store/series_feed.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::api {
 namespace {

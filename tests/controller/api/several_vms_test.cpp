@@ -7,7 +7,7 @@
 #include "controller/store/query.h"
 #include "controller/store/rocks_store.h"
 #include "tests/controller/store/series_feed.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::api {
 namespace {

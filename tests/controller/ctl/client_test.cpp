@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "controller/api/json_view.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

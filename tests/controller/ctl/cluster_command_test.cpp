@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string>
 
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "controller/ham/learning/agent.h"
 #include "controller/replay/recording.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "controller/simulate/trace/compressed_file.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

@@ -13,8 +13,8 @@
 #include "controller/ctl/replay_command.h"
 #include "controller/pipeline_options.h"
 #include "controller/replay/recording.h"
-#include "tests/controller/store/temporary_directory.h"
 #include "tests/fakes/fake_telemetry.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {

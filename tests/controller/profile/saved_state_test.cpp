@@ -1,6 +1,5 @@
 #include "controller/profile/saved_state.h"
 
-#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -8,6 +7,7 @@
 #include <map>
 
 #include "controller/profile/wait_factor.h"
+#include "tests/hex.h"
 
 namespace proteus::profile {
 namespace {
@@ -36,12 +36,6 @@ SavedProfile sample() {
     host.answers[i].evidence.bins[i] = {1024, 0.5, 4096, 0.0625};
   }
   return {SavedMoves{{3, 0.5, 0.25}, {}, {1, -0.125, 0.5}}, {host}};
-}
-
-std::string hex(const std::string& bytes) {
-  std::string text;
-  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return text;
 }
 
 TEST(SavedState, ALearnerGoesOnAsIfNothingHadHappened) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::replay {
 namespace {

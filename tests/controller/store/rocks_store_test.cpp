@@ -11,7 +11,7 @@
 
 #include "controller/store/store.h"
 #include "tests/controller/store/journal_samples.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::store {
 namespace {

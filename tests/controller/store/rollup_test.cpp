@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "controller/store/page.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::store {
 namespace {

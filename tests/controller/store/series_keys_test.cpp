@@ -8,18 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "tests/hex.h"
+
 namespace proteus::store::keys {
 namespace {
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
 
 const HostId kHost("h1");
 const PagePlace kPlace{1'700'000'000'000'000, 258};

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "controller/store/rocks_store.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::store {
 namespace {

@@ -18,7 +18,7 @@
 #include "controller/store/series_reader.h"
 #include "controller/store/store.h"
 #include "tests/controller/store/series_feed.h"
-#include "tests/controller/store/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::store {
 namespace {

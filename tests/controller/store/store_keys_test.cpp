@@ -10,19 +10,10 @@
 #include <vector>
 
 #include "tests/controller/store/journal_samples.h"
+#include "tests/hex.h"
 
 namespace proteus::store::keys {
 namespace {
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
 
 const Boot kBoot{HostId("h1"), 0x1122334455667788};
 
