@@ -2,7 +2,8 @@
 //
 //   thread     owns                          reads                        writes
 //   zap        the list of admitted keys     ZAP requests                 admission
-//   ingest     telemetry socket, decoders    agents                       store; samples -> pipeline
+//   receive    telemetry socket              agents; acks <- ingest       messages -> ingest; acks
+//   ingest     decoders                      messages                     store; acks -> receive; samples -> pipeline
 //   command    command socket                agents; commands <- pipeline agents; events -> pipeline
 //   pipeline   decisions, drs                samples, events, requests    journal; commands -> command; snapshot -> api
 //   forecast-N series of some VMs            rounds of demand             forecasts -> pipeline
@@ -10,9 +11,9 @@
 //   api, pool  HTTP server                   snapshot, store              requests -> pipeline
 //   main       signals, retention            the clock                    store
 //
-//   agents ══▶ ingest ──samples──▶ pipeline ──commands──▶ command ══▶ agents
-//                                   ▲    ▲                   │
-//              api ────requests─────┘    └──────events───────┘
+//   agents ══▶ receive ─▶ ingest ──samples──▶ pipeline ──commands──▶ command ══▶ agents
+//                                              ▲    ▲                   │
+//                         api ────requests─────┘    └──────events───────┘
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -25,7 +25,7 @@ Error from_zmq(int number, const std::string& context) {
 void apply(zmq::socket_t& socket, const SocketOptions& options) {
   const auto ms = [](std::chrono::milliseconds d) { return static_cast<int>(d.count()); };
   socket.set(zmq::sockopt::sndhwm, options.send_high_water_mark);
-  socket.set(zmq::sockopt::rcvhwm, options.receive_high_water_mark);
+  socket.set(zmq::sockopt::rcvhwm, 0);  // see SocketOptions
   socket.set(zmq::sockopt::maxmsgsize, options.message_bytes_max);
   socket.set(zmq::sockopt::linger, ms(options.linger));
   socket.set(zmq::sockopt::heartbeat_ivl, ms(options.heartbeat_interval));

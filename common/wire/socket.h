@@ -22,12 +22,12 @@ namespace proteus::wire {
 constexpr std::int64_t kTelemetryMessageBytesMax = 16 << 20;
 /// Texts of an update and of a command have 8 KiB at most.
 constexpr std::int64_t kCommandMessageBytesMax = 32 << 10;
-/// What one connection can have waiting at a controller is this many of the largest messages.
-constexpr int kTelemetryReceiveHighWaterMark = 16;
 
+/// What was received waits in libzmq without limit, so that whoever has a socket empties it at all times, and keeps
+/// what waits within limits itself. With a limit libzmq 4.3.4 stops reading, and ends the process ("Assertion failed:
+/// !_io_error", stream_engine_base.cpp) if the connection is reset then and a heartbeat is due, or was received.
 struct SocketOptions {
   int send_high_water_mark = 256;                              ///< messages per peer
-  int receive_high_water_mark = 256;                           ///< messages per peer
   std::int64_t message_bytes_max = kTelemetryMessageBytesMax;  ///< a peer that sends more is disconnected
   std::chrono::milliseconds linger{0};
   /// Both ends of a connection ask each other, which wakes two threads each time. Whether a host can be worked with is

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kIdleWait = 250ms;
 /// How soon a full pipeline queue is looked at again: it tells no one when it has room.
 constexpr std::chrono::milliseconds kDeliveryWait = 5ms;
-/// Messages taken from the socket before timers are looked at.
+/// Messages taken before timers are looked at.
 constexpr int kMessagesPerRound = 256;
 /// Of samples of a batch.
 constexpr std::size_t kBatchHeldBytesMax = 64u << 20;
@@ -43,35 +43,36 @@ std::size_t memory_of(const Sample& sample) {
 Result<std::unique_ptr<Ingest>> Ingest::start(zmq::context_t& context, IngestOptions options,
                                               const wire::AuthorizedKeys& authorized, store::Store& store,
                                               const Clock& clock, Queue<Ingested>& samples) {
-  auto router = wire::make_router(context, options.endpoint, options.keys, options.socket);
-  if (!router) return with_context(router.error(), "telemetry");
-  return std::unique_ptr<Ingest>(
-      new Ingest(context, std::move(options), std::move(*router), authorized, store, clock, samples));
+  auto receiver =
+      Receiver::start(context, {options.endpoint, options.keys, options.waiting, options.socket}, authorized);
+  if (!receiver) return receiver.error();
+  return std::unique_ptr<Ingest>(new Ingest(std::move(*receiver), std::move(options), store, clock, samples));
 }
 
-Ingest::Ingest(zmq::context_t& context, IngestOptions options, zmq::socket_t router,
-               const wire::AuthorizedKeys& authorized, store::Store& store, const Clock& clock,
+Ingest::Ingest(std::unique_ptr<Receiver> receiver, IngestOptions options, store::Store& store, const Clock& clock,
                Queue<Ingested>& samples)
     : options_(std::move(options)),
-      authorized_(authorized),
       store_(store),
       clock_(clock),
       samples_(samples),
-      router_(std::move(router)),
-      monitor_(context, router_, "telemetry on " + options_.endpoint),
-      endpoint_(wire::bound_endpoint(router_)),
+      receiver_(std::move(receiver)),
       intake_([this](const HostId& host, std::uint64_t boot_id) { return store_.last_sequence(host, boot_id); }),
       thread_([this] { run(); }) {}
 
 Ingest::~Ingest() {
   stopping_ = true;
-  wakeup_.notify();
+  receiver_->interrupt();
   thread_.join();
 }
 
 IngestStatus Ingest::status() const {
+  const Receiver::Counts counts = receiver_->counts();
   std::lock_guard lock(mutex_);
   IngestStatus status = status_;
+  status.messages += counts.dropped;
+  status.bytes += counts.dropped_bytes;
+  status.discarded += counts.dropped;
+  status.refused += counts.refused;
   status.undelivered = undelivered_.size();
   return status;
 }
@@ -79,14 +80,9 @@ IngestStatus Ingest::status() const {
 void Ingest::run() {
   pthread_setname_np(pthread_self(), "ingest");
   while (!stopping_) {
-    std::vector<zmq::pollitem_t> items = {{router_.handle(), 0, ZMQ_POLLIN, 0},
-                                          {monitor_.socket().handle(), 0, ZMQ_POLLIN, 0},
-                                          {nullptr, wakeup_.fd(), ZMQ_POLLIN, 0}};
-    wire::poll(items, time_to_wait());
-    while (monitor_.next()) {
-    }
+    receiver_->wait(time_to_wait());
     deliver();
-    receive_waiting();
+    take_waiting();
     const auto now = std::chrono::steady_clock::now();
     const bool is_due =
         intake_.has_news() && (now - batch_began_ >= options_.batch_window ||
@@ -112,17 +108,11 @@ std::chrono::milliseconds Ingest::time_to_wait() const {
   return std::max(0ms, std::chrono::ceil<std::chrono::milliseconds>(wake - now));
 }
 
-void Ingest::receive_waiting() {
+void Ingest::take_waiting() {
   for (int i = 0; i < kMessagesPerRound; ++i) {
-    auto message = wire::receive_from_agent(router_, authorized_);
-    if (message && !*message) return;
-    if (!message) {
-      std::lock_guard lock(mutex_);
-      ++status_.refused;
-      if (refusals_.is_due(message.error().message)) log::warning("telemetry refused: {}", message.error().message);
-      continue;
-    }
-    take(**message);
+    const auto message = receiver_->next();
+    if (!message) return;
+    take(*message);
     if (intake_.messages().size() >= options_.batch_messages_max || batch_is_large()) return;
   }
 }
@@ -235,12 +225,7 @@ void Ingest::store_batch() {
   batch_held_bytes_ = 0;
   batch_.clear();
   deliver();
-  for (const Intake::Answer& answer : intake_.committed()) {
-    // An agent that is gone or slow begins its stream anew and is answered then.
-    if (auto sent = wire::send_to(router_, answer.link, wire::encode(answer.ack)); !sent) {
-      log::debug("acknowledgement not sent: {}", sent.error().message);
-    }
-  }
+  for (const Intake::Answer& answer : intake_.committed()) receiver_->answer(answer.link, wire::encode(answer.ack));
 }
 
 void Ingest::deliver() {

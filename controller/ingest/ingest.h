@@ -19,8 +19,8 @@
 #include "common/wire/curve.h"
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
-#include "common/wire/wakeup.h"
 #include "controller/ingest/intake.h"
+#include "controller/ingest/receiver.h"
 #include "controller/ingest/token_bucket.h"
 #include "controller/store/store.h"
 
@@ -46,6 +46,7 @@ struct IngestOptions {
   std::size_t batch_messages_max = 1024;
   std::size_t batch_bytes_max = 16 << 20;
   std::chrono::milliseconds store_retry{1000};
+  WaitingLimits waiting;
   /// Samples that wait because the pipeline's queue is full; above it telemetry is left to the agents' spools.
   std::size_t undelivered_max = 4096;
   /// Likewise, memory of samples that no pipeline has taken yet: one is up to seventy times what was sent.
@@ -60,7 +61,7 @@ struct IngestOptions {
   /// Of one host, stored: as much at once, and as much again in each day; more is left to its agent. A value takes a
   /// byte at least, so that this bounds how many of them there are, too.
   std::int64_t host_stored_bytes_per_day = std::int64_t{128} << 30;
-  wire::SocketOptions socket{.receive_high_water_mark = wire::kTelemetryReceiveHighWaterMark};
+  wire::SocketOptions socket;
 };
 
 struct IngestStatus {
@@ -71,7 +72,7 @@ struct IngestStatus {
   std::uint64_t repeats = 0;     ///< passed over
   std::uint64_t wanted = 0;      ///< not taken because something before them is missing; asked for again
   std::uint64_t refused = 0;     ///< undecodable, or of a host that the key does not prove
-  std::uint64_t discarded = 0;   ///< not taken while store or pipeline could not; agents send them again
+  std::uint64_t discarded = 0;   ///< not taken: store, pipeline or host had no room; agents send them again
   std::uint64_t over_limit = 0;  ///< refused, or left to their agent: more than is taken of one host in a day
   std::string over_limit_last;   ///< which host, and of what; empty: none
   std::uint64_t batches = 0;
@@ -86,7 +87,7 @@ struct IngestStatus {
 /// that replay sees what the pipeline saw. Thread: its own, `ingest`; the rest of the interface from any.
 class Ingest {
  public:
-  /// Binds the socket and starts the thread. Everything passed by reference outlives the object; the context has a
+  /// Binds the socket and starts the threads. Everything passed by reference outlives the object; the context has a
   /// ZapHandler with the same keys; `samples` refuses when full and is written by nobody else.
   /// Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
   static Result<std::unique_ptr<Ingest>> start(zmq::context_t& context, IngestOptions options,
@@ -97,15 +98,15 @@ class Ingest {
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
 
-  const std::string& endpoint() const { return endpoint_; }  ///< as bound
+  const std::string& endpoint() const { return receiver_->endpoint(); }  ///< as bound
   IngestStatus status() const;
 
  private:
-  Ingest(zmq::context_t& context, IngestOptions options, zmq::socket_t router, const wire::AuthorizedKeys& authorized,
-         store::Store& store, const Clock& clock, Queue<Ingested>& samples);
+  Ingest(std::unique_ptr<Receiver> receiver, IngestOptions options, store::Store& store, const Clock& clock,
+         Queue<Ingested>& samples);
   void run();
   std::chrono::milliseconds time_to_wait() const;
-  void receive_waiting();
+  void take_waiting();
   bool batch_is_large() const;
   void take(const wire::FromPeer& message);
   void store_batch();
@@ -115,14 +116,10 @@ class Ingest {
   void report(const Intake::Outcome& outcome);
 
   const IngestOptions options_;
-  const wire::AuthorizedKeys& authorized_;
   store::Store& store_;
   const Clock& clock_;
   Queue<Ingested>& samples_;
-  zmq::socket_t router_;
-  wire::SocketMonitor monitor_;
-  const std::string endpoint_;
-  wire::Wakeup wakeup_;
+  const std::unique_ptr<Receiver> receiver_;
   std::atomic<bool> stopping_ = false;
 
   // Thread ingest.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -20,6 +21,11 @@ class MemoryStore final : public store::Store {
     std::lock_guard lock(mutex_);
     full_ = full;
   }
+  /// While set, appends of telemetry do not return, as on a disk that stands still.
+  void set_hanging(bool hanging) {
+    hanging_ = hanging;
+    hanging_.notify_all();
+  }
   std::vector<store::RawMessage> raw() const {
     std::lock_guard lock(mutex_);
     return raw_;
@@ -31,6 +37,7 @@ class MemoryStore final : public store::Store {
   }
 
   Status append(std::vector<store::RawMessage>& messages) override {
+    hanging_.wait(true);
     std::lock_guard lock(mutex_);
     if (full_) return Error{ErrorCode::kUnavailable, "no space left on device"};
     for (store::RawMessage& message : messages) {
@@ -140,6 +147,7 @@ class MemoryStore final : public store::Store {
   }
 
  private:
+  std::atomic<bool> hanging_ = false;
   mutable std::mutex mutex_;  // guards all below
   bool full_ = false;
   std::uint64_t next_lsn_ = 1;

@@ -1,5 +1,6 @@
 #include "common/wire/socket.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include "common/wire/wakeup.h"
 #include "common/wire/zap_handler.h"
 #include "tests/common/wire/eventually.h"
+#include "tests/common/wire/tcp_relay.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::wire {
@@ -84,6 +86,27 @@ TEST_F(Sockets, WhatItsMonitorConnectsBreaksNoHandshake) {
   while (at_server.next()) {
   }
   EXPECT_EQ(at_server.refused_count(), 0u) << at_server.refusal();
+}
+
+// libzmq ended the process: it had stopped reading, as nobody took what had come, when the connection was reset, and
+// then a heartbeat was due.
+TEST_F(Sockets, AConnectionThatIsResetWhileMessagesWaitEndsNothing) {
+  SocketOptions options = options_;
+  options.heartbeat_interval = 20ms;
+  zmq::socket_t router = make_router(context_, "tcp://127.0.0.1:*", server_keys_, options).value();
+  SocketMonitor at_server(context_, router, "test on a port of its own");
+  TcpRelay relay(port_of(bound_endpoint(router)).value());
+  auto dealer = std::move(make_dealer(context_, fmt::format("tcp://127.0.0.1:{}", relay.port()), agent_keys_,
+                                      server_keys_.public_key, options_))
+                    .value();
+  ASSERT_TRUE(eventually([&] {
+    while (send(dealer, std::string(200, 'x'))) {
+    }
+    return relay.forwarded() > 200'000;
+  }));
+  relay.reset();
+  EXPECT_TRUE(sees(at_server, SocketMonitor::Event::kDown));
+  EXPECT_TRUE(receive_within_deadline(router)) << "and what had come is there";
 }
 
 TEST(Endpoint, HasAHostAndAPort) {

@@ -188,6 +188,22 @@ TEST_F(Telemetry, AFullStoreAcknowledgesNothingAndRecovers) {
   expect_complete();
 }
 
+TEST_F(Telemetry, WhileTheStoreHangsOnlySoMuchWaitsAndNothingIsLost) {
+  IngestOptions options = ingest_options();
+  options.waiting.host_messages_max = 20;
+  start_ingest(options, ingested_);
+  start_publisher();
+  produce(1, 10);
+  ASSERT_TRUE(all_acknowledged());
+  store_.set_hanging(true);
+  produce(11, 110);
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  EXPECT_EQ(store_.frame_count(), 10u);
+  store_.set_hanging(false);
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
 TEST_F(Telemetry, AFullPipelineQueueLosesNothing) {
   IngestOptions options = ingest_options();
   options.undelivered_max = 16;
