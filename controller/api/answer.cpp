@@ -84,11 +84,34 @@ void stream(const httplib::Request& request, httplib::Response& response, const 
       });
 }
 
+namespace {
+
+/// Names and values behind the path. httplib 0.11 takes for a value what follows the last '=' of several, and keeps one
+/// of two that are the same.
+std::vector<std::pair<std::string, std::string>> query_of(const httplib::Request& request) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::string_view rest = request.target;
+  rest.remove_prefix(std::min(rest.find('?'), rest.size()));
+  rest = rest.substr(0, rest.find('#'));
+  while (!rest.empty()) {
+    rest.remove_prefix(1);  // ? or &
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(pair.size());
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const auto decoded = [](std::string_view text) { return httplib::detail::decode_url(std::string(text), true); };
+    if (pair.empty()) continue;
+    pairs.emplace_back(decoded(pair.substr(0, equals)), decoded(pair.substr(std::min(equals + 1, pair.size()))));
+  }
+  return pairs;
+}
+
+}  // namespace
+
 Parameters parameters_of(const httplib::Request& request) {
-  return [&request](const char* name) {
+  return [pairs = query_of(request)](const char* name) {
     std::vector<std::string> values;
-    for (std::size_t i = 0; i < request.get_param_value_count(name); ++i) {
-      values.push_back(request.get_param_value(name, i));
+    for (const auto& [key, value] : pairs) {
+      if (key == name) values.push_back(value);
     }
     return values;
   };
@@ -99,7 +122,7 @@ Status check_text(const httplib::Request& request) {
   // Some bytes become gigabytes.
   if (request.has_header("Content-Encoding")) return invalid("a body must not be compressed");
   if (!is_text(request.path)) return invalid("the path is not text in UTF-8");
-  for (const auto& [name, value] : request.params) {
+  for (const auto& [name, value] : query_of(request)) {
     if (!is_text(name) || name.size() > kTextBytesMax) return invalid("a parameter's name is not text in UTF-8");
     if (value.empty()) return invalid(fmt::format("{} is empty", name));
     if (value.size() > kTextBytesMax) return invalid(fmt::format("{} is longer than {} bytes", name, kTextBytesMax));

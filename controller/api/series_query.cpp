@@ -98,7 +98,9 @@ Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Param
   for (const std::string& label : parameters("label")) {
     const std::size_t equals = label.find('=');
     if (equals == std::string::npos || equals == 0) return invalid(fmt::format("label: '{}' is not KEY=VALUE", label));
-    selector.labels[label.substr(0, equals)] = label.substr(equals + 1);
+    if (!selector.labels.try_emplace(label.substr(0, equals), label.substr(equals + 1)).second) {
+      return invalid(fmt::format("label: '{}' is asked for twice, and has one value", label.substr(0, equals)));
+    }
   }
   return selector;
 }

@@ -157,6 +157,11 @@ class Runner {
 
   Status finish() {
     for (auto& [identity, series] : gathered_) {
+      // While it moves, both list it.
+      const std::int64_t step_us = grid_of(query_).step_us;
+      for (std::size_t i = 0; kind_ != KpiKind::kGauge && i < steps_; ++i) {
+        series.steps[i].weight = std::min(series.steps[i].weight, std::max(step_us, series.longest[i]));
+      }
       Group* group = nullptr;
       if (!add({series.host, series.entity, series.key, 0, 0, series.steps}, group)) return allowance_.too_much();
     }
@@ -168,10 +173,13 @@ class Runner {
  private:
   /// Of a VM that has been on several hosts: sums and weights from all of them.
   struct Gathered {
-    HostId host;
+    HostId
+        host;  // of those where something was measured in its newest step: name and labels are as that host lists them
     SelectedEntity entity;
     SeriesKey key;
     std::vector<StepFigures> steps;
+    std::vector<std::int64_t> longest;  // of a counter: weight of the longest part of each step
+    std::size_t newest = 0;             // step in which something was measured
   };
 
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
@@ -179,17 +187,23 @@ class Runner {
   /// stays.
   bool gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
+    const std::string name = entity.kind == EntityKind::kVm ? "" : entity.name;  // it may have been given another
     Gathered& series =
-        gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, entity.name, stretch.key.bucket}).first->second;
+        gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, name, stretch.key.bucket}).first->second;
     if (series.steps.empty()) {
-      if (!allowance_.hold(kLineBytes + steps_ * sizeof(StepFigures))) return false;
-      series = {stretch.host, stretch.entity, stretch.key, std::vector<StepFigures>(steps_)};
+      if (!allowance_.hold(kLineBytes + steps_ * (sizeof(StepFigures) + sizeof(std::int64_t)))) return false;
+      series = {.host = stretch.host,
+                .entity = stretch.entity,
+                .key = stretch.key,
+                .steps = std::vector<StepFigures>(steps_),
+                .longest = std::vector<std::int64_t>(steps_)};
     }
-    const std::int64_t step_us = grid_of(query_).step_us;
+    std::size_t newest = 0;
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& part = stretch.steps[i];
       if (part.weight == 0) continue;
-      StepFigures& whole = series.steps[stretch.first + i];
+      newest = stretch.first + i;
+      StepFigures& whole = series.steps[newest];
       const bool is_first = whole.weight == 0;
       whole.min = is_first ? part.min : std::min(whole.min, part.min);
       whole.max = is_first ? part.max : std::max(whole.max, part.max);
@@ -197,8 +211,15 @@ class Runner {
       whole.p95 = is_first ? part.p95 : std::max(whole.p95, part.p95);
       whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
       whole.weight += part.weight;
-      // While it moves, both list it.
-      if (kind_ != KpiKind::kGauge) whole.weight = std::min(whole.weight, std::max(step_us, part.weight));
+      series.longest[newest] = std::max(series.longest[newest], part.weight);
+    }
+    if (newest > series.newest) {
+      series.newest = newest;
+      if (series.host != stretch.host) {
+        series.host = stretch.host;
+        series.entity = stretch.entity;
+        series.key = stretch.key;
+      }
     }
     return true;
   }

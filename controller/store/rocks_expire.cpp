@@ -192,6 +192,16 @@ RocksDb::Expiry RocksStore::expiry_of(const keys::State& state, std::set<std::ui
           .hours = range(options_.hour_retention)};
 }
 
+namespace {
+
+void put_kept(RocksDb::Batch& batch, const RocksDb::Expiry& expiry) {
+  batch.put(Family::kMeta, keys::kKeptKey,
+            keys::kept_value({{expiry.pages.from_us, expiry.pages.to_us, expiry.minutes.from_us, expiry.minutes.to_us,
+                               expiry.hours.from_us, expiry.hours.to_us}}));
+}
+
+}  // namespace
+
 Status RocksStore::expire(Timestamp now) {
   std::lock_guard one_at_a_time(expire_mutex_);
   const Floors old = floors();
@@ -213,7 +223,13 @@ Status RocksStore::expire(Timestamp now) {
     std::lock_guard lock(append_mutex_);
     auto kept = kept_journal_lsns();
     if (!kept) return kept.error();
-    db_->set_expiry(expiry_of(state_, std::move(*kept), now));
+    RocksDb::Expiry expiry = expiry_of(state_, std::move(*kept), now);
+    RocksDb::Batch batch;
+    put_kept(batch, expiry);
+    // On a full disk it is written the next time, for whoever opens the store then.
+    const Status written = db_->write(batch);
+    if (!written && written.error().code != ErrorCode::kUnavailable) return written;
+    db_->set_expiry(std::move(expiry));
     return {};
   }
   {
@@ -230,9 +246,11 @@ Status RocksStore::expire(Timestamp now) {
     const Timestamp boots_before = now - std::max(kBootMemory, options_.raw_retention);
     if (const Status status = erase_index(batch, next, boots_before, *kept); !status) return status;
     batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
+    RocksDb::Expiry expiry = expiry_of(next, std::move(*kept), now);
+    put_kept(batch, expiry);
     if (const Status status = db_->write(batch); !status) return status;
     state_ = next;
-    db_->set_expiry(expiry_of(next, std::move(*kept), now));
+    db_->set_expiry(std::move(expiry));
   }
   if (raw.entries > 0) {
     const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw.floor_lsn), true);

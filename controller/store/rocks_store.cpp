@@ -74,6 +74,16 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   }
   RocksDb::Expiry expiry;
   expiry.raw_floor_lsn = state.raw_floor_lsn;
+  const auto kept = (*db)->get(Family::kMeta, keys::kKeptKey);
+  if (!kept) return kept.error();
+  if (*kept) {
+    const auto parsed = keys::parse_kept(**kept);
+    if (!parsed) return with_context(parsed.error(), "open store " + options.directory);
+    const auto& us = parsed->bounds_us;
+    expiry.pages = {us[0], us[1]};
+    expiry.minutes = {us[2], us[3]};
+    expiry.hours = {us[4], us[5]};
+  }
   (*db)->set_expiry(std::move(expiry));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(*db), state));
   auto pages = PageWriter::open(*store->db_, store->options_.read_only, store->options_.host_entities_bytes_max);

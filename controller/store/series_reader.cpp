@@ -103,7 +103,11 @@ Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntiti
 }  // namespace
 
 std::vector<HostId> SeriesReader::hosts_of(const SeriesSelector& selector) const {
-  return selector.hosts.empty() ? pages_.hosts() : selector.hosts;
+  if (selector.hosts.empty()) return pages_.hosts();
+  std::vector<HostId> hosts = selector.hosts;
+  std::sort(hosts.begin(), hosts.end());
+  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+  return hosts;
 }
 
 Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::vector<std::string>& vms) const {

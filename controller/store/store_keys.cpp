@@ -289,6 +289,20 @@ Result<State> parse_state(std::string_view value) {
   return whole(in, state, "the store's state");
 }
 
+std::string kept_value(const Kept& kept) {
+  std::string value;
+  ByteWriter out(value);
+  for (const std::int64_t bound : kept.bounds_us) out.integer(static_cast<std::uint64_t>(bound));
+  return value;
+}
+
+Result<Kept> parse_kept(std::string_view value) {
+  ByteReader in(value);
+  Kept kept;
+  for (std::int64_t& bound : kept.bounds_us) bound = static_cast<std::int64_t>(in.integer<std::uint64_t>());
+  return whole(in, kept, "the times that are kept");
+}
+
 std::string user_key(std::string_view key) {
   return "u" + std::string(key);
 }

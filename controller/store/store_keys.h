@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -141,6 +142,16 @@ constexpr std::string_view kNewestPrefix = "h";
 std::string open_key(ActionId action);
 Result<ActionId> parse_open_key(std::string_view key);
 constexpr std::string_view kOpenPrefix = "o";
+
+/// The times that pages and roll-ups were kept of when expire() was called last: from, to for each of pages, minutes
+/// and hours, microseconds since the Unix epoch, 8 bytes each. A store that has never expired anything has none.
+struct Kept {
+  std::array<std::int64_t, 6> bounds_us{};
+  bool operator==(const Kept&) const = default;
+};
+constexpr std::string_view kKeptKey = "k";
+std::string kept_value(const Kept& kept);
+Result<Kept> parse_kept(std::string_view value);
 
 constexpr std::string_view kStateKey = "s";
 std::string state_value(const State& state);

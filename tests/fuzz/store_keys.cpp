@@ -82,6 +82,9 @@ void parse(char kind, std::string_view in) {
     case 'u':
       if (const auto progress = keys::parse_progress(in)) same(in, keys::progress_value(*progress));
       break;
+    case 'v':
+      if (const auto kept = keys::parse_kept(in)) same(in, keys::kept_value(*kept));
+      break;
     default: break;
   }
 }
@@ -127,7 +130,8 @@ std::vector<std::string> seeds() {
           "r" + keys::entity_key(host, 9),
           "s" + join({keys::entity_key(host, 9), keys::entity_value(entity)}),
           "t" + keys::progress_key(host),
-          "u" + keys::progress_value({4, {{1, 2}, {3, 4}}, {5, 6}})};
+          "u" + keys::progress_value({4, {{1, 2}, {3, 4}}, {5, 6}}),
+          "v" + keys::kept_value({{1, 2, 3, 4, 5, 6}})};
 }
 
 }  // namespace proteus::fuzz

@@ -99,6 +99,11 @@ TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&fn=rate").find("is a gauge"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&step=soon").find("'soon'"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&label=x").find("KEY=VALUE"), std::string::npos);
+  for (const char* same : {"label=a=b&label=a=c", "label=a%3Db&label=a%3Dc"}) {
+    EXPECT_EQ(error(std::string("/v1/query?kpi=memory_resident_bytes&") + same),
+              "label: 'a' is asked for twice, and has one value");
+  }
+  EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&label=a=b=c"))["lines"].empty());
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&across=product").find("sum, mean, min, max"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&top=0").find("top is from 1"), std::string::npos);
   EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics, arrow"), std::string::npos);

@@ -181,6 +181,81 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   for (const auto& point : increases[0]) EXPECT_NEAR(point.value_or(0), 30e9, 2e9);
 }
 
+/// Of a VM that runs on `first` until 120 s and on `second` from then on, each named and labelled as it lists it, one
+/// core all the time, measured each minute there and each ten seconds here: what `query` says.
+std::vector<QueryResult> ask_of_moved_vm(const std::string& first, const std::string& second, Query query) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  EXPECT_TRUE(store);
+  const std::vector<Series> series = {{0, Kpi::kEmulatorTimeNs, 0}, {0, Kpi::kMemoryResidentBytes, 0}};
+  std::vector<RawMessage> messages;
+  for (const bool is_second : {false, true}) {
+    SeriesFeed feed(is_second ? second : first);
+    feed.set_entities(
+        {{vm_entity(is_second ? "new" : "old", uuid(1), {{"group.tier", is_second ? "web" : "db"}}), series}});
+    for (int second_of_time = is_second ? 125 : 0; second_of_time <= (is_second ? 235 : 120);
+         second_of_time += is_second ? 10 : 60) {
+      const std::int64_t ns = (second_of_time - (is_second ? 125 : 0)) * 1'000'000'000LL;
+      for (RawMessage& message : feed.tick(kFullHour + seconds(second_of_time), {ns, is_second ? 8192 : 4096})) {
+        messages.push_back(std::move(message));
+      }
+    }
+  }
+  EXPECT_TRUE((*store)->append(messages));
+  EXPECT_TRUE((*store)->write_pages());
+  query.from = kFullHour;
+  query.to = kFullHour + minutes(4);
+  query.across = Across::kSum;
+  std::vector<QueryResult> lines;
+  EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
+    lines.push_back(line);
+    return true;
+  }));
+  return lines;
+}
+
+TEST(MovedVm, HasARateThatDoesNotDependOnItsHostsNames) {
+  Query query;
+  query.selector.kpi = Kpi::kEmulatorTimeNs;
+  query.function = Function::kRate;
+  query.step = seconds(30);
+  const auto there = ask_of_moved_vm("h1", "h2", query);
+  const auto back = ask_of_moved_vm("h2", "h1", query);
+  ASSERT_EQ(there.size(), 1u);
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(there[0].points, back[0].points);
+  // From 120 s on: the last minute on the first host, and twenty seconds on the second, for at least that minute.
+  EXPECT_NEAR(there[0].points[4].value_or(0), 80e9 / 60, 1e6);
+  EXPECT_NEAR(there[0].points[5].value_or(0), 1e9, 1e6);
+}
+
+TEST(MovedVm, IsNamedAndLabelledAsTheHostDoesThatHasItNow) {
+  Query query;
+  query.selector.kpi = Kpi::kMemoryResidentBytes;
+  query.function = Function::kMean;
+  query.step = minutes(1);
+  for (const auto& [first, second] : {std::pair("h1", "h2"), std::pair("h2", "h1")}) {
+    for (const auto& [by, value] : {std::pair("group.tier", "web"), std::pair("vm", "new")}) {
+      query.by = {by};
+      const auto lines = ask_of_moved_vm(first, second, query);
+      ASSERT_EQ(lines.size(), 1u) << by << " " << first << ": a name of its own makes it no other series";
+      EXPECT_EQ(lines[0].group.at(0).second, value) << first;
+      EXPECT_EQ(lines[0].points[0], 4096);
+      EXPECT_EQ(lines[0].points[3], 8192);
+    }
+  }
+}
+
+TEST_F(QueryTest, AHostThatIsNamedTwiceCountsOnce) {
+  Query asked = query(Kpi::kMemoryResidentBytes, Function::kMean);
+  asked.across = Across::kSum;
+  asked.selector.hosts = {HostId("h1"), HostId("h1")};
+  const auto lines = run(asked);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].members, 2u);
+  EXPECT_EQ(lines[0].points[0], 3.0 * kMiB);
+}
+
 TEST_F(QueryTest, GroupsAreOfLabelsThatWhatIsSelectedHas) {
   const SeriesSelector selector{.kpi = Kpi::kMemoryResidentBytes, .hosts = {}, .vms = {}, .entity = {}, .labels = {}};
   EXPECT_TRUE(store_->series()->check_groups(selector, {"vm", "group.tier"}));

@@ -220,6 +220,7 @@ struct ModelFigures {
   std::vector<double> values;  ///< of a gauge, or rates
   double sum = 0;
   double weight = 0;
+  double longest = 0;  ///< weight of the series in it that has most
   double last = 0;
   std::int64_t last_us = 0;
   std::size_t lasts = 0;  ///< series in it
@@ -325,12 +326,16 @@ inline ModelLines ask(const Model& model, const Query& query) {
       f.values.insert(f.values.end(), own[i].values.begin(), own[i].values.end());
       f.sum += own[i].sum;
       f.weight += own[i].weight;
-      if (kind != KpiKind::kGauge && f.lasts > 0) {
-        f.weight = std::min(f.weight, std::max(static_cast<double>(step), own[i].weight));
-      }
+      f.longest = std::max(f.longest, own[i].weight);
       f.last = own[i].last;
       f.lasts += own[i].lasts;
       f.vague = f.vague || own[i].vague;
+    }
+  }
+  // While a VM moves, both hosts list it.
+  for (auto& [series, all] : figures) {
+    for (ModelFigures& f : all) {
+      if (kind != KpiKind::kGauge) f.weight = std::min(f.weight, std::max(static_cast<double>(step), f.longest));
     }
   }
   ModelLines lines;
