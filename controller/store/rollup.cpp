@@ -199,7 +199,8 @@ Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb
     const StepWants wants{.extremes = ranked, .p95 = ranked, .whole = ranked};
     std::map<SeriesKey, StepCollector> series;
     const auto take = [&](const ScannedPage& scanned) -> Status {
-      const StepTicks ticks(grid, grid.from_us, grid.to_us, scanned.times_us, scanned.run);
+      StepTicks ticks(grid, grid.from_us, grid.to_us, scanned.times_us, scanned.run);
+      ticks.complete = grid.complete_at(scanned.later_us);
       for (const PageEntry& entry : scanned.page.entries()) {
         if (const Status decoded = scanned.page.decode(entry, values); !decoded) return decoded;
         at.clear();

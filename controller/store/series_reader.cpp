@@ -39,6 +39,13 @@ std::uint64_t bytes_of_steps(const StepGrid& grid) {
   return kSeriesBytes + grid.size() * sizeof(StepFigures);
 }
 
+/// Pages come in the order of their first ticks, and the head after them, wherever its clock stood.
+std::int64_t least_time_us(const std::vector<HeadRow>& head) {
+  std::int64_t least_us = std::numeric_limits<std::int64_t>::max();
+  for (const HeadRow& row : head) least_us = std::min(least_us, to_us(row.frame.time));
+  return least_us;
+}
+
 Status join_rolled(const std::vector<RolledSeries>& rolled, keys::Level level, std::int64_t hour_us,
                    const StepGrid& grid, Allowance::Share& share, Steps& steps) {
   const std::int64_t unit = level == keys::Level::kMinute ? kMinuteUs : kHourUs;
@@ -265,6 +272,7 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
+  const std::int64_t head_us = least_time_us(*head);
   Steps steps;
 
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
@@ -275,6 +283,7 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
                                    [&](const Piece& piece) -> Status {
                                      if (!ticks || page != piece.page) {
                                        ticks.emplace(grid, from_us, to_us, piece.times_us, piece.run);
+                                       ticks->complete = grid.complete_at(std::min(piece.later_us, head_us));
                                        page = piece.page;
                                      }
                                      auto known = collectors.find(piece.key);
@@ -350,9 +359,7 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
   const RocksDb::View view(db_);
   const auto head = head_beside(view, host, std::move(rows));
   if (!head) return head.error();
-  // Pages come in the order of their first ticks, and the head after them, wherever its clock stood.
-  std::int64_t head_us = grid.to_us;
-  for (const HeadRow& row : *head) head_us = std::min(head_us, store::to_us(row.frame.time));
+  const std::int64_t head_us = least_time_us(*head);
 
   struct Stream {
     SeriesKey key;
@@ -365,12 +372,7 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
   std::optional<StepTicks> ticks;                // of that page
   std::size_t page = 0;
   std::vector<StepFigures> room;  // for the collector that is fed
-  // Steps in front of it get no more values.
-  const auto complete_at = [&](std::int64_t later_us) {
-    const std::int64_t least_us = std::clamp(std::min(later_us, head_us), grid.from_us, grid.to_us);
-    return least_us == grid.to_us ? grid.size() : grid.step_of(least_us);
-  };
-  std::size_t complete = 0;  // once the page under way is read
+  std::size_t complete = 0;       // once the page under way is read
   const auto give_out = [&](Stream& stream, std::size_t end) {
     bool taken = true;
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
@@ -384,7 +386,8 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
       [&](const Piece& piece) -> Status {
         if (!ticks || page != piece.page) {
           ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us, piece.run);
-          complete = std::max(complete, complete_at(piece.later_us));
+          complete = std::max(complete, grid.complete_at(std::min(piece.later_us, head_us)));
+          ticks->complete = complete;
           page = piece.page;
           next = 0;
         }

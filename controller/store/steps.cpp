@@ -73,19 +73,44 @@ void StepCollector::open(std::int32_t step) {
   if (step == step_) return;
   close();
   step_ = step;
+  if (waiting_.empty()) return;
+  auto before = waiting_.extract(step);
+  if (before.empty()) return;
+  ranked_ = std::move(before.mapped());
+  waiting_count_ -= ranked_.size();
 }
 
 void StepCollector::close() {
   if (step_ >= 0 && !ranked_.empty()) {
-    at(step_).p95 = take_p95(ranked_);
-    if (wants_.whole) ranked_before_.insert(ranked_before_.end(), ranked_.begin(), ranked_.end());
+    if (static_cast<std::size_t>(step_) < complete_) {
+      settle(step_, ranked_);
+    } else {
+      waiting_count_ += ranked_.size();
+      waiting_[step_] = std::move(ranked_);
+    }
   }
   ranked_.clear();
   step_ = -1;
 }
 
+void StepCollector::settle(std::int32_t step, std::vector<std::int64_t>& ranked) {
+  at(step).p95 = take_p95(ranked);
+  if (wants_.whole) ranked_before_.insert(ranked_before_.end(), ranked.begin(), ranked.end());
+}
+
+void StepCollector::settle_waiting(std::size_t end) {
+  while (!waiting_.empty() && static_cast<std::size_t>(waiting_.begin()->first) < end) {
+    auto first = waiting_.extract(waiting_.begin());
+    waiting_count_ -= first.mapped().size();
+    settle(first.key(), first.mapped());
+  }
+}
+
 void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
                         bool monotone) {
+  // The step under way is over by what the window before it said, not by what this one says: it may be entered here.
+  if (!ranked_.empty() && !values.empty() && ticks.steps[at.empty() ? 0 : at[0]] != step_) close();
+  complete_ = std::max(complete_, ticks.complete);
   if (kind_ == KpiKind::kGauge) return add_gauge(ticks, values, at);
   if (ticks.run != run_) enter_run(ticks.run);
   if (at.empty() && !wants_.extremes && !wants_.p95) return add_increases(ticks, values, monotone);
@@ -161,11 +186,12 @@ void StepCollector::add_increases(const StepTicks& ticks, std::span<const std::i
 
 const std::vector<StepFigures>& StepCollector::finish() {
   close();
+  settle_waiting(std::numeric_limits<std::size_t>::max());
   return figures_;
 }
 
 std::vector<StepFigures> StepCollector::take() {
-  close();
+  finish();
   return std::move(figures_);
 }
 

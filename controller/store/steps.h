@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -21,6 +23,11 @@ struct StepGrid {
 
   std::size_t size() const { return static_cast<std::size_t>((to_us - from_us + step_us - 1) / step_us); }
   bool holds(std::int64_t time_us) const { return time_us >= from_us && time_us < to_us; }
+  /// Those that are over once no value in front of later_us follows.
+  std::size_t complete_at(std::int64_t later_us) const {
+    const std::int64_t least_us = std::clamp(later_us, from_us, to_us);
+    return least_us == to_us ? size() : step_of(least_us);
+  }
   std::size_t step_of(std::int64_t time_us) const { return static_cast<std::size_t>((time_us - from_us) / step_us); }
 };
 
@@ -58,6 +65,9 @@ struct StepTicks {
             std::uint32_t run = 0);
 
   std::uint32_t run = 0;
+  /// Steps in front of it get nothing from what follows this window. Where a clock was set back the windows of two of
+  /// its runs lie between each other, and what was closed may be entered again.
+  std::size_t complete = 0;
   std::vector<std::int64_t> times_us;
   std::vector<std::int32_t> steps;  ///< of each tick; -1: none
   std::size_t steps_end = 0;        ///< behind the last of them
@@ -89,7 +99,7 @@ class StepCollector {
   /// Memory that it takes, but not between enter() and leave().
   std::size_t bytes() const {
     return figures_.capacity() * sizeof(StepFigures) +
-           (ranked_.capacity() + ranked_before_.capacity()) * sizeof(std::int64_t);
+           (ranked_.capacity() + ranked_before_.capacity() + waiting_count_) * sizeof(std::int64_t);
   }
   /// Room for the steps in front of `end`.
   void make_room(std::size_t end) { figures_.resize(std::max(end, first_ + figures_.size()) - first_); }
@@ -98,7 +108,9 @@ class StepCollector {
   template <typename Visit>
   void give_out(std::size_t end, const Visit& visit) {
     if (end <= first_) return;
+    complete_ = std::max(complete_, end);
     if (step_ >= 0 && static_cast<std::size_t>(step_) < end) close();
+    settle_waiting(end);
     const std::size_t count = std::min(end - first_, figures_.size());
     if (count > 0) visit(first_, std::span<const StepFigures>(figures_.data(), count));
     figures_.erase(figures_.begin(), figures_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -124,16 +136,21 @@ class StepCollector {
   void enter_run(std::uint32_t run);
   void open(std::int32_t step);
   void close();
+  void settle(std::int32_t step, std::vector<std::int64_t>& ranked);
+  void settle_waiting(std::size_t end);
   StepFigures& at(std::int32_t step) { return figures_[static_cast<std::size_t>(step) - first_]; }
 
   const KpiKind kind_;
   const StepWants wants_;
   std::size_t first_ = 0;  // step of the first of figures_
   std::vector<StepFigures> figures_;
-  std::int32_t step_ = -1;                   // under way
-  std::vector<std::int64_t> ranked_;         // of the step under way, for p95
-  std::vector<std::int64_t> ranked_before_;  // of the steps before it, if the whole is wanted
-  std::optional<std::int64_t> before_;       // a counter's last value
+  std::int32_t step_ = -1;                                     // under way
+  std::vector<std::int64_t> ranked_;                           // of the step under way, for p95
+  std::size_t complete_ = 0;                                   // steps in front of it are over once they are closed
+  std::map<std::int32_t, std::vector<std::int64_t>> waiting_;  // as ranked_, of closed steps that are not over
+  std::size_t waiting_count_ = 0;                              // values in them
+  std::vector<std::int64_t> ranked_before_;                    // of the steps before it, if the whole is wanted
+  std::optional<std::int64_t> before_;                         // a counter's last value
   std::int64_t before_us_ = 0;
   /// Where another run of the clock stands.
   struct Run {

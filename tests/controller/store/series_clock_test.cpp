@@ -93,6 +93,41 @@ TEST_F(SeriesClock, AClockThatIsSetMakesNoIncrease) {
   expect_rates();
 }
 
+TEST_F(SeriesClock, AMinuteLivedThroughTwiceIsRankedAsOne) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  const Timestamp hour = from_unix_ns(to_us(kStart) / kHourUs * kHourUs * 1000);
+  const auto run = [&](int from, int to, std::int64_t value) {
+    for (int i = from; i < to; ++i) append(feed.tick(hour + seconds(i), {value, i * 1000, i, i}));
+  };
+  run(0, 2400, 1000);
+  run(1500, 5000, 10);  // minutes 25 to 40 again
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  SeriesSelector selector;
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const std::int64_t from_us = to_us(hour);
+  const auto ranks = [&](std::int64_t step_us) {
+    const auto found = steps(selector, {from_us, from_us + 3600'000'000, step_us}, {keys::Figure::kP95});
+    std::vector<std::int64_t> ranked;
+    for (const StepFigures& figures : found.begin()->second) ranked.push_back(figures.p95);
+    return ranked;
+  };
+  for (const bool rolled : {false, true}) {
+    if (rolled) {
+      ASSERT_TRUE(store_->expire(hour + hours(4)));
+    }
+    const auto by_minute = ranks(60'000'000);
+    ASSERT_EQ(by_minute.size(), 60u);
+    for (std::size_t minute = 0; minute < 60; ++minute) {
+      EXPECT_EQ(by_minute[minute], minute < 40 ? 1000 : 10) << "minute " << minute << (rolled ? ", rolled up" : "");
+    }
+    const auto by_two = ranks(120'000'000);
+    for (std::size_t i = 0; i < by_two.size(); ++i) EXPECT_EQ(by_two[i], i < 20 ? 1000 : 10) << i;
+    EXPECT_EQ(ranks(3600'000'000), std::vector<std::int64_t>{1000});
+  }
+}
+
 TEST_F(SeriesClock, AClockSetBackWithinAWindowHidesNothing) {
   constexpr int kHosts = 10;  // whose windows begin at different moments
   for (int n = 0; n < kHosts; ++n) {

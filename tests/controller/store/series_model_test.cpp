@@ -85,7 +85,7 @@ class SeriesModelTest : public testing::TestWithParam<int> {
 
   /// Whether the answer is the model's.
   void compare(const Model& model, const Query& query, const std::string& when) {
-    if (clocks_step_ && (query.function == Function::kP95 || query.function == Function::kLast)) return;
+    if (clocks_step_ && query.function == Function::kLast) return;
     ASSERT_TRUE(check(query)) << describe(query);
     const ModelLines expected = ask(model, query);
     std::vector<std::pair<std::string, QueryResult>> found;
