@@ -155,8 +155,9 @@ Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsShare
       return;
     }
     if (kind == "interface") {
-      if (const std::string tap = attribute(child(device, "target"), "dev"); !tap.empty())
-        description.taps.push_back(tap);
+      // "direct" is also what a running domain shows of a libvirt network that is a pool of macvtaps
+      if (std::string tap = attribute(child(device, "target"), "dev"); !tap.empty())
+        description.taps.push_back({std::move(tap), attribute(device, "type") == "direct"});
     }
     tie(device_tie(device, kind));
   });

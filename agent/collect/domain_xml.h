@@ -9,11 +9,18 @@
 
 namespace proteus::collect {
 
+/// The host's device behind one of a VM's network interfaces.
+struct Tap {
+  std::string device;
+  bool is_macvtap = false;  ///< a host's NIC's other end: it counts as the guest does, a tap as the host
+  bool operator==(const Tap&) const = default;
+};
+
 /// What a domain's definition says and no figure does.
 struct DomainDescription {
   std::string unmovable;                      ///< why it cannot be live-migrated; empty if it may
   std::map<std::string, std::string> groups;  ///< from metadata, see parse_domain_xml()
-  std::vector<std::string> taps;              ///< host side of network interfaces, in order of the definition
+  std::vector<Tap> taps;                      ///< of its network interfaces, in order of the definition
   std::vector<std::string> disks;             ///< targets such as vda that hold a medium
   bool operator==(const DomainDescription&) const = default;
 };

@@ -1,11 +1,13 @@
 #include "agent/collect/net_devices.h"
 
 #include <array>
+#include <utility>
 
 namespace proteus::collect {
 
-std::optional<TapFigures> NetDevices::find(std::string_view device) const {
+std::optional<TapFigures> NetDevices::find(const Tap& tap) const {
   if (!text_) return std::nullopt;
+  const std::string_view device = tap.device;
   std::string_view text = *text_;
   while (auto line = take_line(text)) {
     const std::size_t name_start = line->find_first_not_of(' ');
@@ -20,11 +22,16 @@ std::optional<TapFigures> NetDevices::find(std::string_view device) const {
       if (!number) return std::nullopt;
       value = *number;
     }
-    return TapFigures{.rx_bytes = field[8],
-                      .tx_bytes = field[0],
-                      .rx_drops_count = field[11],
-                      .tx_drops_count = field[3],
-                      .packets_count = field[1] + field[9]};
+    TapFigures figures{.rx_bytes = field[8],
+                       .tx_bytes = field[0],
+                       .rx_drops_count = field[11],
+                       .tx_drops_count = field[3],
+                       .packets_count = field[1] + field[9]};
+    if (tap.is_macvtap) {
+      std::swap(figures.rx_bytes, figures.tx_bytes);
+      std::swap(figures.rx_drops_count, figures.tx_drops_count);
+    }
+    return figures;
   }
   return std::nullopt;
 }

@@ -5,11 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include "agent/collect/domain_xml.h"
 #include "agent/collect/text_file.h"
 
 namespace proteus::collect {
 
-/// A tap's counters as its guest sees them: what the host transmits into the tap, the guest receives.
+/// A tap's counters as its guest sees them: what the host transmits into the tap, the guest receives. A macvtap stands
+/// for the guest's own NIC, and counts from there.
 struct TapFigures {
   std::int64_t rx_bytes = 0;
   std::int64_t tx_bytes = 0;
@@ -26,7 +28,7 @@ class NetDevices {
   explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev")) {}
   /// Rereads the file; find() looks in it until the next refresh().
   void refresh() { text_ = file_.read(); }
-  std::optional<TapFigures> find(std::string_view device) const;
+  std::optional<TapFigures> find(const Tap& tap) const;
 
  private:
   TextFile file_;

@@ -159,8 +159,8 @@ void walk_exits(Sink& sink, std::uint32_t index, const TrackedVm& vm, const VmWa
 
 template <typename Sink>
 void walk_taps(Sink& sink, std::uint32_t vm, const VmFacts& facts, const NetDevices& net_devices) {
-  for (const std::string& tap : facts.description.taps) {
-    sink.entity([&] { return Entity{EntityKind::kTap, vm, tap, {}, {}}; });
+  for (const Tap& tap : facts.description.taps) {
+    sink.entity([&] { return Entity{EntityKind::kTap, vm, tap.device, {}, {}}; });
     const auto figures = sink.wants_values() ? net_devices.find(tap) : std::nullopt;
     const auto of = [&](std::int64_t TapFigures::*field) {
       return figures ? std::optional((*figures).*field) : std::nullopt;

@@ -20,10 +20,12 @@ TEST(DomainXml, NetworkDisksAndTapsMayMove) {
       parse(domain("<disk type='network' device='disk'><source protocol='nbd' name='x'/><target dev='vda'/></disk>"
                    "<disk type='file' device='disk'><source file='/shared/b.qcow2'/><target dev='vdb'/></disk>"
                    "<disk type='file' device='cdrom'><target dev='sda'/></disk>"
-                   "<interface type='bridge'><target dev='vnet3'/></interface><interface type='user'/>"));
+                   "<interface type='bridge'><target dev='vnet3'/></interface><interface type='user'/>"
+                   "<interface type='direct'><source network='pool' dev='eno1' mode='bridge'/>"
+                   "<target dev='macvtap0'/></interface>"));
   EXPECT_EQ(d.unmovable, "");
   EXPECT_EQ(d.disks, (std::vector<std::string>{"vda", "vdb"}));
-  EXPECT_EQ(d.taps, std::vector<std::string>{"vnet3"});
+  EXPECT_EQ(d.taps, (std::vector<Tap>{{"vnet3", false}, {"macvtap0", true}}));
 }
 
 TEST(DomainXml, SaysWhatTiesAVmToItsHost) {

@@ -21,17 +21,27 @@ TEST(NetDevices, SwapsTheDirectionsToTheGuestsSide) {
   NetDevices devices(root.path());
   devices.refresh();
   EXPECT_EQ(
-      devices.find("vnet1"),
+      devices.find({"vnet1"}),
       (TapFigures{.rx_bytes = 200, .tx_bytes = 100, .rx_drops_count = 4, .tx_drops_count = 3, .packets_count = 30}));
-  EXPECT_EQ(devices.find("vnet"), std::nullopt);
-  EXPECT_EQ(devices.find("vnet2"), std::nullopt);
+  EXPECT_EQ(devices.find({"vnet"}), std::nullopt);
+  EXPECT_EQ(devices.find({"vnet2"}), std::nullopt);
+}
+
+TEST(NetDevices, AMacvtapCountsFromTheGuestsSideAlready) {
+  const FixtureRoot root;
+  root.write("/proc/net/dev", std::string(kHeader) + "macvtap0: 100 10 0 3 0 0 0 0 200 20 0 4 0 0 0 0\n");
+  NetDevices devices(root.path());
+  devices.refresh();
+  EXPECT_EQ(
+      devices.find({"macvtap0", true}),
+      (TapFigures{.rx_bytes = 100, .tx_bytes = 200, .rx_drops_count = 3, .tx_drops_count = 4, .packets_count = 30}));
 }
 
 TEST(NetDevices, NoFileNoFigures) {
   const FixtureRoot root;
   NetDevices devices(root.path());
   devices.refresh();
-  EXPECT_EQ(devices.find("lo"), std::nullopt);
+  EXPECT_EQ(devices.find({"lo"}), std::nullopt);
 }
 
 }  // namespace
