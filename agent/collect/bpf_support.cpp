@@ -86,13 +86,20 @@ std::optional<int> argument_count(const btf* types, const std::string& tracepoin
   return btf_vlen(type) - 1;
 }
 
+/// Also in structs and unions without a name, whose members C takes for those of the struct around them.
+bool has_member(const btf* types, __u32 id, const std::string& member) {
+  const btf_type* type = btf__type_by_id(types, id);
+  if (type == nullptr || !btf_is_composite(type)) return false;
+  const btf_member* members = btf_members(type);
+  return std::any_of(members, members + btf_vlen(type), [&](const btf_member& one) {
+    return one.name_off == 0 ? has_member(types, one.type, member)
+                             : btf__name_by_offset(types, one.name_off) == member;
+  });
+}
+
 bool has_member(const btf* types, const std::string& type, const std::string& member) {
   const int id = btf__find_by_name_kind(types, type.c_str(), BTF_KIND_STRUCT);
-  if (id <= 0) return false;
-  const btf_type* found = btf__type_by_id(types, static_cast<__u32>(id));
-  const btf_member* members = btf_members(found);
-  return std::any_of(members, members + btf_vlen(found),
-                     [&](const btf_member& one) { return btf__name_by_offset(types, one.name_off) == member; });
+  return id > 0 && has_member(types, static_cast<__u32>(id), member);
 }
 
 bool exists(const std::string& path) {

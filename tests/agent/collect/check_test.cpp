@@ -78,6 +78,8 @@ TEST(Check, AKernelIsAskedForMembersOfItsStructs) {
   if (!collect::has_kernel_type("task_struct")) GTEST_SKIP() << "no type information";
   EXPECT_TRUE(collect::has_kernel_member("task_struct", "tgid", "kvm"));
   EXPECT_FALSE(collect::has_kernel_member("task_struct", "no_such_member", "kvm"));
+  // struct page { unsigned long flags; union { struct { …; struct address_space *mapping; … }; … }; … }
+  EXPECT_TRUE(collect::has_kernel_member("page", "mapping", "kvm")) << "a member of one without a name is its own";
   EXPECT_FALSE(collect::has_kernel_member("no_such_struct", "tgid", "kvm"));
 }
 
