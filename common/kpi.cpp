@@ -51,7 +51,7 @@ constexpr std::array kTable = {
     KpiInfo{Kpi::kMemoryBandwidthBytes, "memory_bandwidth_bytes", "bytes", kCounter, EntityKind::kVm, Lane::kFile, 1,
             "resctrl mon_data mbm_total_bytes, every 10 ticks"},
     KpiInfo{Kpi::kMemoryResidentBytes, "memory_resident_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kPoll, 1,
-            "task mm rss_stat"},
+            "task mm rss_stat, and hugetlb_usage"},
     KpiInfo{Kpi::kPageFaultsMajorCount, "page_faults_major_count", "1", kCounter, EntityKind::kVm, Lane::kPoll, 1,
             "task maj_flt, all threads"},
     KpiInfo{Kpi::kPageFaultsMinorCount, "page_faults_minor_count", "1", kCounter, EntityKind::kVm, Lane::kPoll, 1,

@@ -30,6 +30,9 @@ struct percpu_counter {
 struct mm_struct {
   struct percpu_counter rss_stat[4];
   unsigned long ksm_merging_pages; /* since 5.19 (7609385337a4 "ksm: count ksm merging pages for each process") */
+  struct {
+    s64 counter;
+  } hugetlb_usage; /* where CONFIG_HUGETLB_PAGE is set */
 };
 
 /* Before it: one atomic per kind of page. */

@@ -47,6 +47,12 @@ struct {
   __type(value, u32);
 } wanted SEC(".maps");
 
+/* Pages of hugetlbfs, on which a guest's memory may lie, are in none of the kernel's other counts; this one is of base pages.
+ * Read with a helper: the verifier takes no access to a type that it knows as a typedef (atomic_long_t). */
+static __always_inline s64 hugetlb_pages(struct mm_struct *mm) {
+  return bpf_core_field_exists(mm->hugetlb_usage) ? BPF_CORE_READ(mm, hugetlb_usage.counter) : 0;
+}
+
 /* All threads of a process share their memory, so only its first thread answers for it. */
 static __always_inline s64 resident_pages(struct task_struct *task) {
   if (task->pid != task->tgid) return -1;
@@ -56,7 +62,6 @@ static __always_inline s64 resident_pages(struct task_struct *task) {
    * CPUs by up to batch × CPUs pages, as /proc/PID/statm does. */
   s64 pages;
   if (bpf_core_type_exists(struct mm_rss_stat___before_6_2)) {
-    /* Read with a helper: the verifier takes no access to a type that it knows as a typedef (atomic_long_t). */
     struct mm_struct___before_6_2 *old = (void *)mm;
     pages = BPF_CORE_READ(old, rss_stat.count[0].counter) + BPF_CORE_READ(old, rss_stat.count[1].counter) +
             BPF_CORE_READ(old, rss_stat.count[3].counter);
@@ -65,7 +70,7 @@ static __always_inline s64 resident_pages(struct task_struct *task) {
   } else {
     return -1;
   }
-  return pages < 0 ? 0 : pages;
+  return (pages < 0 ? 0 : pages) + hugetlb_pages(mm);
 }
 
 static __always_inline s64 ksm_merged_pages(struct task_struct *task) {

@@ -253,7 +253,9 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
   f.dispatches_count = *dispatches;
   f.switches_voluntary_count = number_after(*status, "voluntary_ctxt_switches:").value_or(0);
   f.switches_forced_count = number_after(*status, "nonvoluntary_ctxt_switches:").value_or(0);
-  if (const auto kib = number_after(*status, "VmRSS:")) f.resident_bytes = *kib * 1024;
+  if (const auto kib = number_after(*status, "VmRSS:")) {
+    f.resident_bytes = (*kib + number_after(*status, "HugetlbPages:").value_or(0)) * 1024;
+  }
   if (key.pid == key.tid) {
     if (const auto pages = read_file(process + "/ksm_merging_pages")) f.ksm_merged_pages = parse_number(*pages);
   }

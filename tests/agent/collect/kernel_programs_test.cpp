@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/run_queue_trace.h"
+#include "agent/collect/text_file.h"
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_process.h"
 #include "ebpf/thread_counters.h"
@@ -146,6 +148,54 @@ TEST_P(ThreadReaderTest, FollowsAListThatChanges) {
   reader->read(std::vector{a, b}, figures);
   EXPECT_FALSE(figures[0]);
   EXPECT_TRUE(figures[1]);
+}
+
+/// More huge pages for as long as it lives.
+class HugePages {
+ public:
+  explicit HugePages(std::int64_t more) : before_(count()) {
+    std::ofstream(kFile) << before_ + more << std::flush;
+    is_there_ = count() >= before_ + more;
+  }
+  ~HugePages() { std::ofstream(kFile) << before_ << std::flush; }
+  HugePages(const HugePages&) = delete;
+  HugePages& operator=(const HugePages&) = delete;
+  bool is_there() const { return is_there_; }
+
+ private:
+  static constexpr const char* kFile = "/proc/sys/vm/nr_hugepages";
+  static std::int64_t count() {
+    std::int64_t pages = 0;
+    std::ifstream(kFile) >> pages;
+    return pages;
+  }
+  const std::int64_t before_;
+  bool is_there_ = false;
+};
+
+TEST(ThreadReader, PagesOfHugetlbfsAreResidentToo) {
+  constexpr std::size_t kPages = 8;
+  const HugePages pages(kPages);
+  std::int64_t page_kib = 0;
+  if (const auto text = read_file("/proc/meminfo")) page_kib = number_after(*text, "Hugepagesize:").value_or(0);
+  if (!pages.is_there() || page_kib == 0) GTEST_SKIP() << "no huge pages can be reserved here";
+  const std::size_t length = kPages * static_cast<std::size_t>(page_kib) * 1024;
+  const ThreadKey self{::getpid(), ::getpid()};
+  for (const ThreadLane lane :
+       {ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram, ThreadLane::kTaskIterator, ThreadLane::kProcfs}) {
+    const auto reader = ThreadReader::create("/", lane);  // or one that this kernel can do
+    const auto resident_bytes = [&] {
+      std::optional<ThreadFigures> figures;
+      reader->read({&self, 1}, {&figures, 1});
+      return static_cast<double>(figures.value().resident_bytes.value());
+    };
+    const double before = resident_bytes();
+    void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED) << std::strerror(errno);
+    EXPECT_NEAR(resident_bytes(), before + static_cast<double>(length), 4e6) << to_string(reader->lane());
+    ::munmap(memory, length);
+  }
 }
 
 TEST(ThreadReader, ThreadsBeyondTheSlotsAreReadThroughProcfs) {

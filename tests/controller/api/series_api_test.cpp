@@ -184,7 +184,7 @@ TEST_F(SeriesApi, ExportsOpenMetrics) {
       "/v1/export?format=openmetrics&kpi=memory_resident_bytes&kpi=run_queue_latency_ns&from=1700006460&to=1700006461");
   EXPECT_EQ(text,
             "# TYPE proteus_memory_resident_bytes gauge\n"
-            "# HELP proteus_memory_resident_bytes task mm rss_stat\n"
+            "# HELP proteus_memory_resident_bytes task mm rss_stat, and hugetlb_usage\n"
             "proteus_memory_resident_bytes{host=\"h1\",kind=\"vm\",entity=\"we,b\\\"1\",vm=\"we,b\\\"1\","
             "uuid=\"00000000-0000-4000-8000-000000000001\"} 4096 1700006460.000000\n"
             "# TYPE proteus_run_queue_latency_ns histogram\n"
