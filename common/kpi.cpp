@@ -21,9 +21,10 @@ constexpr std::array kTable = {
             "sched_switch, step of sched_info.run_delay"},
     KpiInfo{Kpi::kPreemptedByCount, "preempted_by_count", "1", kCounter, EntityKind::kVmPair, Lane::kTrace, 1,
             "sched_switch, outgoing thread still runnable"},
-    KpiInfo{Kpi::kCpuThrottledTimeNs, "cpu_throttled_time_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile,
-            kMicrosecond,
-            "cgroup cpu.stat, or the waits that sched_switch saw begin with the VM's own quota if they grew more"},
+    KpiInfo{
+        Kpi::kCpuThrottledTimeNs, "cpu_throttled_time_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile, kMicrosecond,
+        "cgroup cpu.stat of the VM and its vCPUs, or the vCPUs' waits that sched_switch saw begin with the VM's own "
+        "quota if they grew more"},
     KpiInfo{Kpi::kDispatchesCount, "dispatches_count", "1", kCounter, EntityKind::kVcpu, Lane::kPoll, 1,
             "task sched_info.pcount"},
     KpiInfo{Kpi::kContextSwitchesVoluntaryCount, "context_switches_voluntary_count", "1", kCounter, EntityKind::kVcpu,

@@ -53,6 +53,18 @@ void RunQueueLedger::forget(pid_t process) {
   if (owner == nullptr || owner->process != id) return;
   processes_.clear_if([id](const Owner& other) { return other.process == id; });
   threads_.clear_if([id](const Thread& thread) { return thread.process == id; });
+  set_vcpus(process, {});
+}
+
+void RunQueueLedger::set_vcpus(pid_t process, std::span<const pid_t> threads) {
+  const auto id = static_cast<std::uint32_t>(process);
+  vcpus_.clear_if([id](const Vcpu& vcpu) { return vcpu.process == id; });
+  for (const pid_t tid : threads) vcpus_.at(static_cast<std::uint32_t>(tid)) = {.process = id};
+}
+
+bool RunQueueLedger::is_vcpu(std::uint32_t process, std::uint32_t tid) {
+  const Vcpu* vcpu = vcpus_.find(tid);
+  return vcpu != nullptr && vcpu->process == process;
 }
 
 void RunQueueLedger::clear(std::uint32_t slot) {
@@ -148,7 +160,7 @@ std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& de
     const std::uint64_t wait_ns = wait_ns_of(departure, thread.delay_units);
     ++counts.waits[bucket_of(wait_ns)];
     ++counts.slices[slice_bucket_of(departure)];
-    if (thread.by_own_quota) counts.own_quota_wait_ns += static_cast<std::int64_t>(wait_ns);
+    if (thread.by_own_quota && is_vcpu(process, tid)) counts.own_quota_wait_ns += static_cast<std::int64_t>(wait_ns);
   }
   thread.delay_units = delay_units_of(departure);
   thread.by_own_quota = (departure.who & RUN_QUEUE_BY_OWN_QUOTA) != 0;

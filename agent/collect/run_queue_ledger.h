@@ -25,6 +25,8 @@ class RunQueueLedger {
   /// Counts for the VM in `slot` what the threads of this process do.
   void watch(pid_t process, std::uint32_t slot);
   void forget(pid_t process);
+  /// Which threads of a watched process run vCPUs: instead of what was said before.
+  void set_vcpus(pid_t process, std::span<const pid_t> threads);
   /// Sets all that was counted for the slot, and that its VM did to others, to zero.
   void clear(std::uint32_t slot);
 
@@ -38,6 +40,7 @@ class RunQueueLedger {
 
   const Histogram& waits(std::uint32_t slot) const { return counts_[slot].waits; }
   const Histogram& slices(std::uint32_t slot) const { return counts_[slot].slices; }
+  /// Of vCPUs alone.
   std::int64_t own_quota_wait_ns(std::uint32_t slot) const { return counts_[slot].own_quota_wait_ns; }
   /// How often `winner` (nullopt: a thread of no VM) took the CPU from the VM in `slot`.
   std::int64_t preemptions(std::uint32_t slot, std::optional<std::uint32_t> winner) const {
@@ -58,6 +61,11 @@ class RunQueueLedger {
     std::uint32_t slot = 0;
     bool operator==(const Owner&) const = default;
   };
+  /// The process of a thread that runs a vCPU; 0: it does not.
+  struct Vcpu {
+    std::uint32_t process = 0;
+    bool operator==(const Vcpu&) const = default;
+  };
   /// A VM's thread, as it left a CPU last; process 0: nobody's.
   struct Thread {
     std::uint32_t process = 0;
@@ -74,12 +82,14 @@ class RunQueueLedger {
   void look_ahead(std::span<const run_queue_departure> log);
   void take_next(std::size_t cpu, const run_queue_departure& departure);
   std::optional<std::uint32_t> count(const run_queue_departure& departure);
+  bool is_vcpu(std::uint32_t process, std::uint32_t tid);
   void preempt(std::uint32_t slot, std::optional<std::uint32_t> winner) {
     if (preemptions_[cell(slot, winner)]++ == 0) ++pairs_count_;
   }
 
   IdTable<Owner> processes_;  // by process id
   IdTable<Thread> threads_;   // of those processes, by thread id
+  IdTable<Vcpu> vcpus_;       // likewise
   std::vector<Counts> counts_;
   std::vector<std::int64_t> preemptions_;  // row: from whom, column: by whom, the last one any thread of no VM
   std::uint64_t pairs_count_ = 0;

@@ -54,6 +54,7 @@ class Trace final : public RunQueueTrace {
     table_->remove(process);
     ledger_->forget(process);
   }
+  void set_vcpus(pid_t process, std::span<const pid_t> threads) override { ledger_->set_vcpus(process, threads); }
 
   void update() override {
     // the hook begins a log anew only when it is empty: again for what has come meanwhile, which is little

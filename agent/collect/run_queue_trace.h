@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "agent/collect/run_queue_ledger.h"
 #include "common/result.h"
@@ -38,6 +39,8 @@ class RunQueueTrace {
   /// if the table has no room. A process that ends is to be forgotten before its id can be given to another.
   virtual bool watch(pid_t process, std::uint32_t slot) = 0;
   virtual void forget(pid_t process) = 0;
+  /// Which threads of a watched process run vCPUs, all of them: own_quota_wait_ns() is theirs.
+  virtual void set_vcpus(pid_t process, std::span<const pid_t> threads) = 0;
 
   /// Takes in what the hook has seen; all figures below are as of then. The hook holds 16,384 departures of each CPU.
   virtual void update() = 0;
@@ -57,7 +60,7 @@ class RunQueueTrace {
   /// Grows whenever preemptions() of two that had been 0 becomes more.
   virtual std::uint64_t pairs_count() const = 0;
 
-  /// That part of the waits which began because the VM's own CPU quota was used up.
+  /// That part of the vCPUs' waits which began because the VM's own CPU quota was used up.
   virtual std::int64_t own_quota_wait_ns(std::uint32_t slot) const = 0;
 
   /// The hook's program, for its statistics.

@@ -27,8 +27,12 @@ bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
+bool is_vcpu_group(std::string_view name) {
+  return starts_with(name, "vcpu") && name.size() > 4;
+}
+
 bool is_thread_group(std::string_view name) {
-  return name == "emulator" || (starts_with(name, "vcpu") && name.size() > 4) || starts_with(name, "iothread");
+  return name == "emulator" || is_vcpu_group(name) || starts_with(name, "iothread");
 }
 
 /// The names of a directory's entries; empty if it cannot be read.
@@ -106,9 +110,9 @@ VmGroups find_vm_groups(const std::string& root, pid_t pid) {
   return groups;
 }
 
-std::vector<std::string> list_thread_groups(const std::string& path) {
+std::vector<std::string> list_vcpu_groups(const std::string& path) {
   std::vector<std::string> names = entries(path);
-  std::erase_if(names, [](const std::string& name) { return !is_thread_group(name); });
+  std::erase_if(names, [](const std::string& name) { return !is_vcpu_group(name); });
   return names;
 }
 
@@ -133,7 +137,7 @@ std::vector<std::uint64_t> list_group_ids(const std::string& path) {
 void VmThrottling::rescan() {
   if (path_.empty()) return;
   std::vector<std::string> paths{path_ + "/cpu.stat"};
-  for (const std::string& child : list_thread_groups(path_)) {
+  for (const std::string& child : list_vcpu_groups(path_)) {
     paths.push_back(fmt::format("{}/{}/cpu.stat", path_, child));
   }
   std::erase_if(

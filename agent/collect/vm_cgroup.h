@@ -23,8 +23,8 @@ struct VmGroups {
 };
 VmGroups find_vm_groups(const std::string& root, pid_t pid);
 
-/// The group's children that libvirt makes for threads, by name.
-std::vector<std::string> list_thread_groups(const std::string& path);
+/// The group's children that libvirt makes for vCPUs, by name.
+std::vector<std::string> list_vcpu_groups(const std::string& path);
 
 /// The id by which the kernel knows the group; nullopt if there is none at that path.
 std::optional<std::uint64_t> group_id(const std::string& path);
@@ -32,10 +32,10 @@ std::optional<std::uint64_t> group_id(const std::string& path);
 /// The ids of the group and of every group below it.
 std::vector<std::uint64_t> list_group_ids(const std::string& path);
 
-/// How long a VM's own CPU quota has kept it from running.
-/// libvirt puts the quota of a vCPU on a group of its own below the VM's (vcpuN, emulator, iothreadN) and a global
-/// quota on the VM's group; each group's cpu.stat speaks of its own quota only, so the sum over them is the VM's
-/// throttled time. Thread: owned by one.
+/// How long a VM's own CPU quota has kept its vCPUs from running.
+/// libvirt puts the quota of a vCPU on a group of its own below the VM's (vcpuN) and a global quota on the VM's group;
+/// each group's cpu.stat speaks of its own quota only, so the sum over them is the vCPUs' throttled time. Quotas of
+/// emulator and iothreadN do not count: their waits are not among those of vCPUs. Thread: owned by one.
 class VmThrottling {
  public:
   /// path: VmGroups::cpu; valid but without figures when that is empty.

@@ -17,11 +17,21 @@ constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kResctrlEveryTicks = 10;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
+
 bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
   const auto rank = [](const TrackedThread& t) {
     return std::tuple(!t.thread.vcpu.has_value(), t.thread.vcpu.value_or(0), t.thread.tid);
   };
   return rank(a) < rank(b);
+}
+
+std::vector<pid_t> vcpus_of(const std::vector<TrackedThread>& threads) {
+  std::vector<pid_t> tids;
+  for (const TrackedThread& t : threads) {
+    if (t.thread.vcpu) tids.push_back(t.thread.tid);
+  }
+  std::sort(tids.begin(), tids.end());
+  return tids;
 }
 
 }  // namespace
@@ -208,13 +218,21 @@ bool VmTable::watch(TrackedVm& vm) {
     if (sources_.reclaim != nullptr) sources_.reclaim->clear(*vm.slot);
     if (sources_.hardware != nullptr) sources_.hardware->clear(*vm.slot);
   }
-  if (sources_.run_queue->watch(*vm.pid, *vm.slot)) return true;
+  if (sources_.run_queue->watch(*vm.pid, *vm.slot)) {
+    tell_vcpus(vm);
+    return true;
+  }
   sources_.run_queue->release_slot(*vm.slot);
   if (slot_released_) slot_released_(*vm.slot);
   vm.slot.reset();
   vm.winners.clear();
   for (auto& [id, other] : vms_) std::erase(other.winners, Winner{vm.facts->id, {}});
   return false;
+}
+
+/// The run-queue trace knows threads by their process only.
+void VmTable::tell_vcpus(const TrackedVm& vm) {
+  if (vm.slot) sources_.run_queue->set_vcpus(*vm.pid, vcpus_of(vm.threads));
 }
 
 /// Those that came while all slots were taken.
@@ -265,21 +283,18 @@ bool VmTable::scan_threads(TrackedVm& vm) {
     }
   }
   if (young) find_groups(vm);
-  if (!changed) return young && (find_kvm(vm) | find_vhost(vm));
-  const auto vcpus = [](const std::vector<TrackedThread>& list) {
-    std::vector<pid_t> tids;
-    for (const TrackedThread& t : list) {
-      if (t.thread.vcpu) tids.push_back(t.thread.tid);
-    }
-    std::sort(tids.begin(), tids.end());
-    return tids;
-  };
-  const bool vcpus_changed = vcpus(threads) != vcpus(vm.threads);
+  if (!changed) {
+    const bool found = young && (find_kvm(vm) | find_vhost(vm));
+    if (found) tell_vcpus(vm);
+    return found;
+  }
+  const bool vcpus_changed = vcpus_of(threads) != vcpus_of(vm.threads);
   if (vcpus_changed_ && !vm.threads.empty() && vcpus_changed) vcpus_changed_(vm.facts->id);
   vm.threads = std::move(threads);
   if (vcpus_changed || young) find_kvm(vm);
   if (young) find_vhost(vm);
   std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
+  if (vcpus_changed || young) tell_vcpus(vm);
   if (vm.throttling) vm.throttling->rescan();
   update_groups(vm);
   vm.regroup_at_tick = tick_ + kRegroupTicks;

@@ -61,6 +61,7 @@ class VmTable {
   void begin_process(TrackedVm& vm, pid_t pid);
   void end_process(TrackedVm& vm);
   bool watch(TrackedVm& vm);
+  void tell_vcpus(const TrackedVm& vm);
   void watch_others();
   bool scan_threads(TrackedVm& vm);
   bool follow_threads();

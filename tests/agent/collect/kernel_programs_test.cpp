@@ -390,6 +390,8 @@ TEST_F(RunQueueTraceTest, TellsTheWaitsOfTheOwnQuotaFromOthers) {
   const BusyProcess limited, rival;
   const std::uint32_t a = watched(limited);
   const std::uint32_t b = watched(rival);
+  trace->set_vcpus(limited.pid(), std::vector{limited.pid()});
+  trace->set_vcpus(rival.pid(), std::vector{rival.pid()});
   ASSERT_TRUE(group.write("tasks", std::to_string(limited.pid())));
   EXPECT_TRUE(eventually([&] {
     trace->update();

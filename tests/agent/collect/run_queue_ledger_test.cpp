@@ -29,6 +29,7 @@ class RunQueueLedgerTest : public testing::Test {
   void SetUp() override {
     ledger.watch(70, 2);
     ledger.watch(80, 3);
+    ledger.set_vcpus(70, std::vector<pid_t>{71});
   }
   void take(std::size_t cpu, const std::vector<run_queue_departure>& departures) {
     std::vector<std::span<const run_queue_departure>> logs(2);
@@ -84,6 +85,26 @@ TEST_F(RunQueueLedgerTest, WaitsOfTheOwnQuotaAreThoseThatItBegan) {
   EXPECT_EQ(ledger.own_quota_wait_ns(2), 0);
   take(0, {departure(70, 71, 1'000 + 32'000, 16), departure(70, 71, 1'000 + 48'000, 16)});
   EXPECT_EQ(ledger.own_quota_wait_ns(2), 32'000);
+}
+
+TEST_F(RunQueueLedgerTest, WaitsOfTheOwnQuotaAreThoseOfVcpus) {
+  const auto wait = [this](std::uint32_t tid, std::uint64_t from_ns) {
+    take(0, {departure(70, tid, from_ns, 16, RUN_QUEUE_BY_OWN_QUOTA), departure(70, tid, from_ns + 32'000, 16)});
+  };
+  wait(70, 1'000);
+  wait(72, 1'000);
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 0) << "of the emulator and its workers";
+  wait(71, 1'000);
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 32'000);
+  ledger.set_vcpus(70, std::vector<pid_t>{72});
+  wait(71, 40'000);
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 32'000);
+  wait(72, 40'000);
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 64'000);
+  ledger.forget(70);
+  ledger.watch(70, 2);
+  wait(72, 90'000);
+  EXPECT_EQ(ledger.own_quota_wait_ns(2), 64'000) << "the id may be another's";
 }
 
 TEST_F(RunQueueLedgerTest, WhoLeavesNextTookTheCpu) {

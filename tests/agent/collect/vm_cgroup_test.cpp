@@ -7,22 +7,23 @@
 namespace proteus::collect {
 namespace {
 
-TEST(VmCgroup, SumsTheQuotasOfLibvirtsV1Layout) {
+TEST(VmCgroup, SumsTheQuotasOfVcpusInLibvirtsV1Layout) {
   const FixtureRoot root;
   root.write("/proc/77/cgroup", "3:cpuset:/machine/q/emulator\n1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n0::/\n");
   const std::string group = "/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu";
-  root.write(group + "/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n");
+  root.write(group + "/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 7\n");
   root.write(group + "/vcpu0/cpu.stat", "nr_periods 9\nnr_throttled 5\nthrottled_time 1000\n");
-  root.write(group + "/emulator/cpu.stat", "throttled_time 10\n");
+  root.write(group + "/emulator/cpu.stat", "throttled_time 10\n");  // no vCPU waits for it
+  root.write(group + "/iothread1/cpu.stat", "throttled_time 20\n");
   VmThrottling cgroup(find_vm_groups(root.path(), 77).cpu);
-  EXPECT_EQ(cgroup.throttled_time_ns(), 1010);
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1007);
 
   root.write(group + "/vcpu1/cpu.stat", "throttled_time 500\n");
   cgroup.rescan();
-  EXPECT_EQ(cgroup.throttled_time_ns(), 1510);
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1507);
   root.remove(group + "/vcpu1");
   cgroup.rescan();
-  EXPECT_EQ(cgroup.throttled_time_ns(), 1010);
+  EXPECT_EQ(cgroup.throttled_time_ns(), 1007);
 }
 
 TEST(VmCgroup, ReadsTheV2Layout) {

@@ -38,6 +38,7 @@ class FakeTrace final : public RunQueueTrace {
   }
   std::set<std::uint32_t> free;
   std::map<pid_t, std::uint32_t> watched;
+  std::map<pid_t, std::vector<pid_t>> vcpus;
   std::map<std::pair<std::uint32_t, std::int64_t>, std::int64_t> cells;  ///< winner -1: host
 
   std::uint32_t slot_count() const override { return count_; }
@@ -52,7 +53,13 @@ class FakeTrace final : public RunQueueTrace {
     if (!refuses) watched[process] = slot;
     return !refuses;
   }
-  void forget(pid_t process) override { watched.erase(process); }
+  void forget(pid_t process) override {
+    watched.erase(process);
+    vcpus.erase(process);
+  }
+  void set_vcpus(pid_t process, std::span<const pid_t> threads) override {
+    vcpus[process].assign(threads.begin(), threads.end());
+  }
   void update() override {}
   int updates_due() override { return 1; }
   std::int64_t lost_count() const override { return 0; }

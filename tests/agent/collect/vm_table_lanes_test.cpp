@@ -113,6 +113,33 @@ TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   EXPECT_EQ(vm.throttled_time_ns, std::nullopt);
 }
 
+TEST_F(VmTableTest, TheHookIsToldWhichThreadsAreVcpus) {
+  const VmId b("b"), c("c");
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  add_thread(70, 72, "fc_vcpu");
+  table.update(inventory);
+  EXPECT_EQ(trace.vcpus.at(70), std::vector<pid_t>{71});
+  kvm.vcpus[70] = {{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 1, .pid = 70, .tid = 72}};
+  table.update(inventory);
+  EXPECT_EQ(trace.vcpus.at(70), (std::vector<pid_t>{71, 72})) << "by its descriptor of KVM";
+  end_thread(70, 72);
+  table.update(inventory);
+  EXPECT_EQ(trace.vcpus.at(70), std::vector<pid_t>{71});
+
+  add_vm(b, "b", 80);
+  add_thread(80, 80, "qemu");
+  add_vm(c, "c", 90);
+  add_thread(90, 90, "qemu");
+  add_thread(90, 91, "CPU 0/KVM");
+  for (int i = 0; i < 8; ++i) table.update(inventory);
+  EXPECT_FALSE(trace.vcpus.contains(90)) << "it has no slot yet";
+  inventory.vms.erase(b);
+  table.update(inventory);
+  EXPECT_EQ(trace.vcpus.at(90), std::vector<pid_t>{91});
+}
+
 TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
   trace.refuses = true;
   add_vm(kVm, "a", 70);
