@@ -39,8 +39,6 @@ namespace proteus {
 namespace collect {
 namespace {
 
-/// Figures of libvirt older than so many slow intervals are no longer called current.
-constexpr int kFactsAgeIntervals = 3;
 constexpr std::uint64_t kHooksEveryTicks = 10;
 constexpr std::string_view kExitHook = "on_kvm_exit";  // see OnDemand::programs()
 

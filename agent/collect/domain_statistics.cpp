@@ -3,6 +3,7 @@
 #include <libvirt/libvirt.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -12,24 +13,60 @@ namespace proteus::collect {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-void apply(const DomainStatistics& statistics, VmFacts& facts) {
+namespace {
+
+/// The second that a measurement takes, and that to which its begin is told.
+constexpr std::chrono::seconds kMeasurement{2};
+constexpr std::chrono::seconds kBeganWithin{1};
+constexpr int kReportsMissed = 3;
+
+void take_dirty_rate(const DomainStatistics& statistics, VmFacts& facts, Nanoseconds current_for) {
+  const SteadyTime now = statistics.asked_at;
+  const SteadyTime began = statistics.dirty_rate_began_at;
+  const bool is_of_this_run = began >= facts.runs_since;
+  if (statistics.memory_dirty_bytes_per_s && is_of_this_run && now - began <= current_for + kMeasurement) {
+    facts.memory_dirty_bytes_per_s = statistics.memory_dirty_bytes_per_s;
+    facts.dirty_rate_current_at = std::max(facts.dirty_rate_current_at, began);
+    if (facts.dirty_rate_wanted_at && began + kBeganWithin >= *facts.dirty_rate_wanted_at)
+      facts.dirty_rate_wanted_at.reset();
+  }
+  if (statistics.can_measure && !facts.dirty_rate_wanted_at) facts.dirty_rate_current_at = now;
+  if (now - facts.dirty_rate_current_at > current_for) facts.memory_dirty_bytes_per_s.reset();
+}
+
+}  // namespace
+
+void note_state(VmFacts& facts, std::int64_t state, SteadyTime at) {
+  const bool ran = facts.state.value_or(VIR_DOMAIN_RUNNING) == VIR_DOMAIN_RUNNING;
+  facts.state = state;
+  if (state != VIR_DOMAIN_RUNNING) {
+    facts.memory_dirty_bytes_per_s.reset();  // QEMU tells the rate of when it last ran
+  } else if (!ran) {
+    facts.runs_since = at;
+  }
+}
+
+void apply(const DomainStatistics& statistics, VmFacts& facts, Nanoseconds current_for) {
   if (statistics.asked_at < facts.statistics_at) return;  // of a call that hung: counters would run backwards
   facts.statistics_at = statistics.asked_at;
-  if (statistics.state && statistics.asked_at >= facts.read_at)
-    facts.state = statistics.state;  // else the list is newer
+  if (statistics.state && statistics.asked_at >= facts.read_at) {
+    note_state(facts, *statistics.state, statistics.asked_at);
+  } else if (statistics.state.value_or(VIR_DOMAIN_RUNNING) != VIR_DOMAIN_RUNNING) {
+    facts.memory_dirty_bytes_per_s.reset();
+    facts.runs_since = facts.read_at;  // the list is newer
+  }
   facts.can_measure_dirty_rate = statistics.can_measure;
-  if (statistics.balloon_bytes) {
-    facts.balloon_bytes = facts.memory_bytes = statistics.balloon_bytes;
-    facts.guest_memory_usable_bytes = statistics.guest_memory_usable_bytes;
-  }
+  if (statistics.balloon_bytes) facts.balloon_bytes = facts.memory_bytes = statistics.balloon_bytes;
   if (statistics.memory_max_bytes) facts.memory_max_bytes = statistics.memory_max_bytes;
-  if (statistics.disks) facts.disks = *statistics.disks;
-  const bool runs = facts.state.value_or(VIR_DOMAIN_RUNNING) == VIR_DOMAIN_RUNNING;
-  if (!runs || statistics.state.value_or(VIR_DOMAIN_RUNNING) != VIR_DOMAIN_RUNNING) {
-    facts.memory_dirty_bytes_per_s.reset();  // QEMU tells the rate of when it last ran
-  } else if (statistics.memory_dirty_bytes_per_s) {
-    facts.memory_dirty_bytes_per_s = statistics.memory_dirty_bytes_per_s;
+  if (statistics.qemu_answered) {
+    facts.guest_memory_usable_bytes = statistics.guest_memory_usable_bytes;
+    facts.guest_memory_told_at = statistics.guest_memory_told_at;
   }
+  const Nanoseconds reports = facts.description.memory_stats_period * kReportsMissed;
+  if (statistics.asked_at - facts.guest_memory_told_at > std::max(current_for, reports))
+    facts.guest_memory_usable_bytes.reset();
+  if (statistics.disks) facts.disks = *statistics.disks;
+  if (facts.state.value_or(VIR_DOMAIN_RUNNING) == VIR_DOMAIN_RUNNING) take_dirty_rate(statistics, facts, current_for);
 }
 
 struct StatisticsReader::Shared {

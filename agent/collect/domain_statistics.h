@@ -21,15 +21,25 @@ struct DomainStatistics {
   std::optional<std::int64_t> balloon_bytes;
   std::optional<std::int64_t> memory_max_bytes;
   std::optional<std::int64_t> guest_memory_usable_bytes;
-  std::optional<std::int64_t> memory_dirty_bytes_per_s;  ///< if one has been measured
+  std::chrono::steady_clock::time_point guest_memory_told_at;  ///< by the guest
+  std::optional<std::int64_t> memory_dirty_bytes_per_s;        ///< if one has been measured
+  std::chrono::steady_clock::time_point dirty_rate_began_at;   ///< its measurement, to the second
   std::optional<std::vector<DiskFacts>> disks;
+  bool qemu_answered = false;                      ///< else what only QEMU knows is left out
   bool can_measure = false;                        ///< QEMU has answered, and knows of dirty rates
   std::chrono::steady_clock::time_point asked_at;  ///< what is told may be as old
 };
 
 /// Into the facts, unless those are newer. The state also comes with the list of domains. What is left out stays as it
-/// was, but a dirty rate of a VM that does not run.
-void apply(const DomainStatistics& statistics, VmFacts& facts);
+/// was, but what is no longer current: QEMU goes on telling the last dirty rate it measured and the last figures that
+/// the guest reported. A dirty rate is taken if its measurement began since the VM runs and no longer than
+/// `current_for` ago; it then stays for as long as nobody waits for a newer one (guests are measured in turns), and for
+/// `current_for` more if one was asked for in vain or QEMU cannot be asked. What the guest has left is current for as
+/// long, or for three times the period at which it reports.
+void apply(const DomainStatistics& statistics, VmFacts& facts, Nanoseconds current_for);
+
+/// What a list of domains has told at that time.
+void note_state(VmFacts& facts, std::int64_t state, std::chrono::steady_clock::time_point at);
 
 /// What is asked at a time.
 struct StatisticsQuestion {

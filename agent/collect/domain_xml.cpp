@@ -10,6 +10,8 @@
 #include <memory>
 #include <string_view>
 
+#include "agent/collect/text_file.h"
+
 namespace proteus::collect {
 namespace {
 
@@ -158,6 +160,10 @@ Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsShare
       // "direct" is also what a running domain shows of a libvirt network that is a pool of macvtaps
       if (std::string tap = attribute(child(device, "target"), "dev"); !tap.empty())
         description.taps.push_back({std::move(tap), attribute(device, "type") == "direct"});
+    }
+    if (kind == "memballoon") {
+      const std::string period = attribute(child(device, "stats"), "period");
+      description.memory_stats_period = std::chrono::seconds(parse_number(period).value_or(0));
     }
     tie(device_tie(device, kind));
   });

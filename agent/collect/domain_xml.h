@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -18,10 +19,11 @@ struct Tap {
 
 /// What a domain's definition says and no figure does.
 struct DomainDescription {
-  std::string unmovable;                      ///< why it cannot be live-migrated; empty if it may
-  std::map<std::string, std::string> groups;  ///< from metadata, see parse_domain_xml()
-  std::vector<Tap> taps;                      ///< of its network interfaces, in order of the definition
-  std::vector<std::string> disks;             ///< targets such as vda that hold a medium
+  std::string unmovable;                        ///< why it cannot be live-migrated; empty if it may
+  std::map<std::string, std::string> groups;    ///< from metadata, see parse_domain_xml()
+  std::vector<Tap> taps;                        ///< of its network interfaces, in order of the definition
+  std::vector<std::string> disks;               ///< targets such as vda that hold a medium
+  std::chrono::seconds memory_stats_period{0};  ///< at which its balloon driver reports; 0: it does not
   bool operator==(const DomainDescription&) const = default;
 };
 

@@ -217,7 +217,7 @@ class Reader final : public InventoryReader {
       }
       DomainStatistics nothing_new;
       nothing_new.asked_at = now;
-      apply(nothing_new, facts);
+      apply(nothing_new, facts, current_for_);
     }
     silent_ = std::move(silent);
   }
@@ -233,7 +233,7 @@ class Reader final : public InventoryReader {
     if (!answers.error && !answers.statistics.empty()) statistics_trouble_.clear();
     for (const auto& [id, statistics] : answers.statistics) {
       const auto vm = inventory.vms.find(id);
-      if (vm != inventory.vms.end()) apply(statistics, vm->second);
+      if (vm != inventory.vms.end()) apply(statistics, vm->second, current_for_);
     }
   }
 
@@ -264,7 +264,7 @@ class Reader final : public InventoryReader {
 
   /// Only in domains that already ran at the last slow pass, as one that has just been started, resumed or migrated has
   /// better things to do than to be measured, and of these as many as the budget allows.
-  void start_dirty_rates(const Inventory& inventory) {
+  void start_dirty_rates(Inventory& inventory) {
     std::set<VmId> running;
     std::map<VmId, std::int64_t> candidates;
     for (const auto& [id, facts] : inventory.vms) {
@@ -274,7 +274,9 @@ class Reader final : public InventoryReader {
         candidates[id] = facts.memory_bytes.value_or(0);
     }
     running_at_slow_pass_ = std::move(running);
-    const auto chosen = dirty_rate_budget_.choose(candidates, std::chrono::steady_clock::now());
+    const SteadyTime now = std::chrono::steady_clock::now();
+    const auto chosen = dirty_rate_budget_.choose(candidates, now);
+    for (const VmId& id : chosen) inventory.vms.at(id).dirty_rate_wanted_at = now;
     if (!chosen.empty())
       statistics_->ask({.all = false, .except = {}, .vms = {}, .measure = {chosen.begin(), chosen.end()}});
   }
@@ -385,6 +387,7 @@ class Reader final : public InventoryReader {
   }
 
   const InventoryOptions options_;
+  const Nanoseconds current_for_ = options_.slow_interval * kFactsAgeIntervals;
 
   // the thread's own
   Connection connection_;

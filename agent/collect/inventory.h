@@ -40,20 +40,29 @@ struct VmFacts {
   std::optional<std::int64_t> memory_max_bytes;
   std::optional<std::int64_t> balloon_bytes;
   std::optional<std::int64_t> guest_memory_usable_bytes;
+  std::chrono::steady_clock::time_point guest_memory_told_at;  ///< by the guest
   std::optional<std::int64_t> memory_dirty_bytes_per_s;
+  std::chrono::steady_clock::time_point dirty_rate_current_at;  ///< so far nobody waited for a newer one in vain
+  /// A measurement was asked for, and none that began since has been told.
+  std::optional<std::chrono::steady_clock::time_point> dirty_rate_wanted_at;
+  /// When it was found to have gone on; before: it always ran, for all that is known.
+  std::chrono::steady_clock::time_point runs_since;
   std::vector<DiskFacts> disks;
   bool can_measure_dirty_rate = false;
   std::chrono::steady_clock::time_point read_at;        ///< when libvirt listed it and told its state
   std::chrono::steady_clock::time_point statistics_at;  ///< when it told memory, dirty rate and disks
 };
 
+/// What libvirt told so many slow intervals ago is no longer called current.
+inline constexpr int kFactsAgeIntervals = 3;
+
 /// One answer of the inventory, immutable.
 struct Inventory {
   std::uint64_t number = 0;  ///< another one with each reading
   bool connected = false;
-  std::string trouble;                              ///< why not connected
-  std::string hypervisor;                           ///< for example "QEMU 7.2.17"; empty while never connected
-  std::string libvirt;                              ///< daemon's version
+  std::string trouble;     ///< why not connected
+  std::string hypervisor;  ///< for example "QEMU 7.2.17"; empty while never connected
+  std::string libvirt;     ///< daemon's version
   /// name -> "yes" or "no: reason", those that libvirt decides; none while not connected
   std::map<std::string, std::string> capabilities;
   /// While not connected: those whose processes run, with what was last known of them; of one that was never asked

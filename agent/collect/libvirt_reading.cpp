@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <libvirt/virterror.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -47,6 +48,19 @@ std::optional<std::int64_t> scaled(std::optional<std::int64_t> value, std::int64
   return value;
 }
 
+/// Seconds since the epoch; not later than now, whatever the clock has been set to since.
+std::chrono::steady_clock::time_point by_wall_clock(std::int64_t second, const Moment& now) {
+  const auto ago = now.wall - std::chrono::system_clock::time_point(std::chrono::seconds(second));
+  return now.steady - std::max<std::chrono::nanoseconds>(ago, std::chrono::nanoseconds(0));
+}
+
+/// Seconds of the monotonic clock, or since 8.2 of the wall clock (QEMU: "migration/dirtyrate: use QEMU_CLOCK_HOST to
+/// report start-time"), which no host has been up for.
+std::chrono::steady_clock::time_point dirty_rate_began_at(std::int64_t second, const Moment& now) {
+  const std::chrono::steady_clock::time_point began{std::chrono::seconds(second)};
+  return began <= now.steady ? began : by_wall_clock(second, now);
+}
+
 /// A driver that does not know how not to wait.
 bool refuses_the_flags() {
   const virError* error = virGetLastError();
@@ -86,27 +100,12 @@ std::optional<std::vector<DiskFacts>> disks_of(const virDomainStatsRecord& recor
   return disks;
 }
 
-DomainStatistics statistics_of(const virDomainStatsRecord& record, std::chrono::steady_clock::time_point asked_at) {
-  const auto get = [&](const char* name) { return find(record.params, record.nparams, name); };
-  DomainStatistics statistics;
-  statistics.asked_at = asked_at;
-  statistics.state = get("state.state");
-  statistics.balloon_bytes = scaled(get("balloon.current"), kBytesPerKib);
-  statistics.memory_max_bytes = scaled(get("balloon.maximum"), kBytesPerKib);
-  statistics.guest_memory_usable_bytes = scaled(get("balloon.usable"), kBytesPerKib);
-  if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED)
-    statistics.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
-  statistics.disks = disks_of(record);
-  statistics.can_measure = get("dirtyrate.calc_status").has_value();
-  return statistics;
-}
-
 /// One call for all. Errors: libvirt's.
 Status read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, DomainStatistics>& statistics) {
   domains.push_back(nullptr);
   constexpr unsigned kGroups =
       VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
-  const auto asked_at = std::chrono::steady_clock::now();
+  const Moment asked_at{std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
   virDomainStatsRecordPtr* records = nullptr;
   int count = virDomainListGetStats(domains.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
   if (count < 0 && refuses_the_flags()) count = virDomainListGetStats(domains.data(), kGroups, &records, 0);
@@ -245,8 +244,7 @@ Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& 
   const auto take = [&vms](virDomain* domain, std::int64_t state) {
     const auto vm = vms.find(domain_id(domain));
     if (vm == vms.end()) return;
-    vm->second.state = state;
-    if (state != VIR_DOMAIN_RUNNING) vm->second.memory_dirty_bytes_per_s.reset();
+    note_state(vm->second, state, std::chrono::steady_clock::now());
   };
   std::vector<virDomainPtr> list;
   for (const Domain& domain : domains) list.push_back(domain.get());
@@ -300,6 +298,27 @@ Status read_description(virDomain* domain, VmFacts& facts) {
   if (!description) return description.error();
   facts.description = std::move(description).value();
   return {};
+}
+
+DomainStatistics statistics_of(const virDomainStatsRecord& record, const Moment& asked_at) {
+  const auto get = [&](const char* name) { return find(record.params, record.nparams, name); };
+  DomainStatistics statistics;
+  statistics.asked_at = asked_at.steady;
+  statistics.state = get("state.state");
+  statistics.balloon_bytes = scaled(get("balloon.current"), kBytesPerKib);
+  statistics.memory_max_bytes = scaled(get("balloon.maximum"), kBytesPerKib);
+  statistics.guest_memory_usable_bytes = scaled(get("balloon.usable"), kBytesPerKib);
+  const auto told_s = get("balloon.last-update");
+  statistics.guest_memory_told_at = told_s ? by_wall_clock(*told_s, asked_at) : asked_at.steady;
+  if (get("dirtyrate.calc_status") == VIR_DOMAIN_DIRTYRATE_MEASURED) {
+    statistics.memory_dirty_bytes_per_s = scaled(get("dirtyrate.megabytes_per_second"), kMiB);
+    statistics.dirty_rate_began_at = dirty_rate_began_at(get("dirtyrate.calc_start_time").value_or(0), asked_at);
+  }
+  statistics.disks = disks_of(record);
+  statistics.can_measure = get("dirtyrate.calc_status").has_value();
+  // of its process, but told beside what QEMU says of the balloon only
+  statistics.qemu_answered = get("balloon.rss").has_value();
+  return statistics;
 }
 
 Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domain>& domains) {

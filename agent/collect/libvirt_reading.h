@@ -2,6 +2,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,12 @@ struct FreeDomain {
 };
 using Domain = std::unique_ptr<virDomain, FreeDomain>;
 
+/// On both clocks, as QEMU tells times by either.
+struct Moment {
+  std::chrono::steady_clock::time_point steady;
+  std::chrono::system_clock::time_point wall;
+};
+
 /// libvirt's last error on this thread as ours.
 Error libvirt_error(const std::string& what);
 
@@ -39,6 +46,8 @@ std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
 Result<std::vector<Domain>> active_domains(virConnect* connection);
 /// States of the given domains, into their facts, by one call that asks no QEMU.
 Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
+/// One record of bulk statistics, which were asked for at that moment.
+DomainStatistics statistics_of(const virDomainStatsRecord& record, const Moment& asked_at);
 /// Statistics (state, balloon, block, dirty rate) of the given domains by one bulk call, or if that fails by one for
 /// each. Busy domains answer with what costs no waiting.
 Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domain>& domains);

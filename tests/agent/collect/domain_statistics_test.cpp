@@ -14,6 +14,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr seconds kCurrentFor{30};
+
 const VmId kWeb("web");
 const VmId kHung("hung");
 
@@ -151,11 +155,11 @@ TEST(ApplyStatistics, ACallThatHungDoesNotSetCountersBack) {
   DomainStatistics newer;
   newer.asked_at = std::chrono::steady_clock::time_point(seconds(50));
   newer.balloon_bytes = 6;
-  apply(newer, facts);
+  apply(newer, facts, kCurrentFor);
   DomainStatistics older;
   older.asked_at = std::chrono::steady_clock::time_point(seconds(20));
   older.balloon_bytes = 5;
-  apply(older, facts);
+  apply(older, facts, kCurrentFor);
   EXPECT_EQ(facts.balloon_bytes, 6);
   EXPECT_EQ(facts.statistics_at, newer.asked_at);
 }
@@ -168,7 +172,7 @@ TEST(ApplyStatistics, AStateThatWasListedSinceIsNewer) {
   late.asked_at = std::chrono::steady_clock::time_point(seconds(20));
   late.state = VIR_DOMAIN_PAUSED;
   late.balloon_bytes = 5;
-  apply(late, facts);
+  apply(late, facts, kCurrentFor);
   EXPECT_EQ(facts.state, VIR_DOMAIN_RUNNING);
   EXPECT_EQ(facts.balloon_bytes, 5);
 }
@@ -180,15 +184,133 @@ TEST(ApplyStatistics, WhatABusyDomainLeavesOutStaysAsItWas) {
   facts.disks.resize(1);
   DomainStatistics statistics;
   statistics.state = VIR_DOMAIN_RUNNING;
-  apply(statistics, facts);
+  apply(statistics, facts, kCurrentFor);
   EXPECT_EQ(facts.state, VIR_DOMAIN_RUNNING);
   EXPECT_EQ(facts.memory_bytes, 5);
   EXPECT_EQ(facts.memory_dirty_bytes_per_s, 7);
   EXPECT_EQ(facts.disks.size(), 1u);
   statistics.state = VIR_DOMAIN_PAUSED;
   statistics.memory_dirty_bytes_per_s = 9;
-  apply(statistics, facts);
+  apply(statistics, facts, kCurrentFor);
   EXPECT_EQ(facts.memory_dirty_bytes_per_s, std::nullopt) << "it is of when it last ran";
+}
+
+/// A VM of which QEMU tells a dirty rate, and what is asked and told of it.
+class DirtyRate : public testing::Test {
+ protected:
+  static SteadyTime at(int second) { return SteadyTime(seconds(1'000 + second)); }
+  /// Returns: the rate that is current then.
+  std::optional<std::int64_t> ask(int second, std::int64_t state = VIR_DOMAIN_RUNNING) {
+    DomainStatistics told;
+    told.asked_at = at(second);
+    told.state = state;
+    told.can_measure = told.qemu_answered = answers;
+    if (answers) {
+      told.memory_dirty_bytes_per_s = rate;
+      told.dirty_rate_began_at = began;
+    }
+    apply(told, facts, kCurrentFor);
+    return facts.memory_dirty_bytes_per_s;
+  }
+  void measured(int second, std::int64_t bytes_per_s) {
+    began = at(second);
+    rate = bytes_per_s;
+  }
+  void want(int second) { facts.dirty_rate_wanted_at = at(second); }
+
+  VmFacts facts;
+  bool answers = true;
+  std::optional<std::int64_t> rate;
+  SteadyTime began;
+};
+
+TEST_F(DirtyRate, StaysUntilTheGuestsNextTurn) {
+  measured(0, 7);
+  for (int second = 10; second < 1'000; second += 10) EXPECT_EQ(ask(second), 7) << "many guests are measured in turns";
+  facts.dirty_rate_wanted_at = at(990) + milliseconds(700);
+  measured(990, 9);
+  EXPECT_EQ(ask(1'000), 9);
+  EXPECT_FALSE(facts.dirty_rate_wanted_at);
+}
+
+TEST_F(DirtyRate, IsAbsentOnceANewerOneIsAskedForInVain) {
+  measured(0, 7);
+  EXPECT_EQ(ask(10), 7);
+  for (int second = 10; second <= 40; second += 10) {  // a backup keeps it from being measured
+    EXPECT_EQ(ask(second), 7) << second;
+    want(second);
+  }
+  EXPECT_EQ(ask(50), std::nullopt);
+  EXPECT_EQ(ask(60), std::nullopt);
+  measured(60, 9);
+  EXPECT_EQ(ask(70), 9);
+}
+
+TEST_F(DirtyRate, IsAbsentOnceQemuHasNotBeenAskedForLong) {
+  measured(0, 7);
+  EXPECT_EQ(ask(10), 7);
+  answers = false;
+  EXPECT_EQ(ask(40), 7);
+  EXPECT_EQ(ask(41), std::nullopt);
+  answers = true;
+  EXPECT_EQ(ask(50), std::nullopt) << "it is told again, but is too old by now";
+}
+
+TEST_F(DirtyRate, OfLongAgoIsNotTakenByAnAgentThatStarts) {
+  measured(0, 7);
+  EXPECT_EQ(ask(100), std::nullopt);
+  want(100);
+  EXPECT_EQ(ask(110), std::nullopt);
+}
+
+TEST_F(DirtyRate, OfBeforeAPauseIsNotOfThisRun) {
+  measured(0, 7);
+  EXPECT_EQ(ask(5), 7);
+  EXPECT_EQ(ask(6, VIR_DOMAIN_PAUSED), std::nullopt);
+  EXPECT_EQ(ask(8), std::nullopt);
+  measured(10, 9);
+  EXPECT_EQ(ask(12), 9);
+  // as the list of domains tells it
+  note_state(facts, VIR_DOMAIN_PAUSED, at(13));
+  note_state(facts, VIR_DOMAIN_RUNNING, at(14));
+  EXPECT_EQ(ask(15), std::nullopt);
+}
+
+/// A VM whose guest reports its memory.
+class UsableMemory : public testing::Test {
+ protected:
+  std::optional<std::int64_t> ask(int second, int told_second, bool answers = true) {
+    DomainStatistics told;
+    told.asked_at = SteadyTime(seconds(second));
+    told.balloon_bytes = 100;  // libvirt knows
+    told.qemu_answered = answers;
+    if (answers) {
+      told.guest_memory_usable_bytes = 7;
+      told.guest_memory_told_at = SteadyTime(seconds(told_second));
+    }
+    apply(told, facts, kCurrentFor);
+    return facts.guest_memory_usable_bytes;
+  }
+  VmFacts facts;
+};
+
+TEST_F(UsableMemory, IsAbsentOnceTheGuestReportsNoMore) {
+  EXPECT_EQ(ask(1'000, 999), 7);
+  EXPECT_EQ(ask(1'029, 999), 7);
+  EXPECT_EQ(ask(1'030, 999), std::nullopt);
+  EXPECT_EQ(ask(1'040, 1'035), 7);
+}
+
+TEST_F(UsableMemory, MayBeAsOldAsItsPeriodAllows) {
+  facts.description.memory_stats_period = seconds(60);
+  EXPECT_EQ(ask(1'100, 1'000), 7);
+  EXPECT_EQ(ask(1'181, 1'000), std::nullopt);
+}
+
+TEST_F(UsableMemory, StaysWhileQemuIsNotAskedThoughNotForEver) {
+  EXPECT_EQ(ask(1'000, 999), 7);
+  EXPECT_EQ(ask(1'010, 0, false), 7);
+  EXPECT_EQ(ask(1'030, 0, false), std::nullopt);
 }
 
 }  // namespace

@@ -28,6 +28,12 @@ TEST(DomainXml, NetworkDisksAndTapsMayMove) {
   EXPECT_EQ(d.taps, (std::vector<Tap>{{"vnet3", false}, {"macvtap0", true}}));
 }
 
+TEST(DomainXml, ReadsThePeriodAtWhichAGuestReportsItsMemory) {
+  EXPECT_EQ(parse(domain("<memballoon model='virtio'><stats period='10'/></memballoon>")).memory_stats_period,
+            std::chrono::seconds(10));
+  EXPECT_EQ(parse(domain("<memballoon model='virtio'/>")).memory_stats_period, std::chrono::seconds(0));
+}
+
 TEST(DomainXml, SaysWhatTiesAVmToItsHost) {
   const struct {
     const char* devices;

@@ -2,8 +2,63 @@
 
 #include <gtest/gtest.h>
 
+#include "common/units.h"
+
 namespace proteus::collect {
 namespace {
+
+/// What libvirt tells of a domain.
+class Record {
+ public:
+  Record(std::initializer_list<std::pair<const char*, std::int64_t>> numbers,
+         std::initializer_list<std::pair<const char*, const char*>> texts = {}) {
+    int room = 0;
+    for (const auto& [name, value] : numbers)
+      virTypedParamsAddULLong(&record_.params, &record_.nparams, &room, name, static_cast<unsigned long long>(value));
+    for (const auto& [name, text] : texts)
+      virTypedParamsAddString(&record_.params, &record_.nparams, &room, name, text);
+  }
+  ~Record() { virTypedParamsFree(record_.params, record_.nparams); }
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+  /// An hour after the host has started, at second 1,000,000,000 of the epoch.
+  DomainStatistics read() const { return statistics_of(record_, {now(), wall_}); }
+  static std::chrono::steady_clock::time_point now() {
+    return std::chrono::steady_clock::time_point(std::chrono::hours(1));
+  }
+
+ private:
+  const std::chrono::system_clock::time_point wall_{std::chrono::seconds(1'000'000'000)};
+  virDomainStatsRecord record_{};
+};
+
+using std::chrono::seconds;
+
+TEST(StatisticsOf, ADirtyRateIsAsOldAsItsMeasurement) {
+  const Record measured{
+      {"dirtyrate.calc_status", 2}, {"dirtyrate.calc_start_time", 3'590}, {"dirtyrate.megabytes_per_second", 3}};
+  EXPECT_EQ(measured.read().memory_dirty_bytes_per_s, 3 * kMiB);
+  EXPECT_EQ(measured.read().dirty_rate_began_at, Record::now() - seconds(10));
+  const Record since_8_2{
+      {"dirtyrate.calc_status", 2}, {"dirtyrate.calc_start_time", 999'999'980}, {"dirtyrate.megabytes_per_second", 3}};
+  EXPECT_EQ(since_8_2.read().dirty_rate_began_at, Record::now() - seconds(20)) << "by the wall clock";
+  const Record measuring{{"dirtyrate.calc_status", 1}, {"dirtyrate.calc_start_time", 3'599}};
+  EXPECT_EQ(measuring.read().memory_dirty_bytes_per_s, std::nullopt);
+  EXPECT_TRUE(measuring.read().can_measure);
+}
+
+TEST(StatisticsOf, AGuestsReportIsAsOldAsItSays) {
+  const Record reported{{"balloon.usable", 5}, {"balloon.last-update", 999'999'990}, {"balloon.rss", 9}};
+  EXPECT_EQ(reported.read().guest_memory_usable_bytes, 5 * kKiB);
+  EXPECT_EQ(reported.read().guest_memory_told_at, Record::now() - seconds(10));
+  EXPECT_TRUE(reported.read().qemu_answered);
+  const Record ahead{{"balloon.usable", 5}, {"balloon.last-update", 1'000'009'000}, {"balloon.rss", 9}};
+  EXPECT_EQ(ahead.read().guest_memory_told_at, Record::now()) << "the clock was set back since";
+  const Record never{{"balloon.last-update", 0}, {"balloon.rss", 9}};
+  EXPECT_LT(never.read().guest_memory_told_at, Record::now() - std::chrono::hours(24));
+  const Record busy{{"balloon.current", 100}, {"balloon.maximum", 100}};
+  EXPECT_FALSE(busy.read().qemu_answered) << "libvirt knows that by itself";
+}
 
 /// Domains of two connections, for which libvirt refuses one call.
 class TwoConnections : public testing::Test {
