@@ -74,10 +74,12 @@ void start_dirty_rate(virDomain* domain) {
   virDomainStartDirtyRateCalc(domain, 1, 0);  // refused where unsupported: the figure then stays absent
 }
 
+/// Of a domain that is busy they are named without figures: then none.
 std::optional<std::vector<DiskFacts>> disks_of(const virDomainStatsRecord& record) {
   const auto count = find(record.params, record.nparams, "block.count");
   if (!count) return std::nullopt;
   std::vector<DiskFacts> disks;
+  bool has_figures = false;
   for (std::int64_t i = 0; i < *count; ++i) {
     const std::string prefix = fmt::format("block.{}.", i);
     const auto get = [&](const char* key) { return find(record.params, record.nparams, prefix + key); };
@@ -95,8 +97,10 @@ std::optional<std::vector<DiskFacts>> disks_of(const virDomainStatsRecord& recor
     const auto read_ns = get("rd.times");
     const auto write_ns = get("wr.times");
     if (read_ns && write_ns) disk.time_ns = *read_ns + *write_ns + get("fl.times").value_or(0);
+    has_figures |= (disk.read_bytes || disk.write_bytes || disk.ops_count || disk.flushes_count || disk.time_ns);
     disks.push_back(std::move(disk));
   }
+  if (!has_figures && *count > 0) return std::nullopt;
   return disks;
 }
 

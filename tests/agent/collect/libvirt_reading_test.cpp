@@ -60,6 +60,18 @@ TEST(StatisticsOf, AGuestsReportIsAsOldAsItSays) {
   EXPECT_FALSE(busy.read().qemu_answered) << "libvirt knows that by itself";
 }
 
+TEST(StatisticsOf, ABusyDomainsDisksAreNotKnownThoughNamed) {
+  const Record busy{{{"block.count", 1}, {"block.0.capacity", 5}}, {{"block.0.name", "vda"}}};
+  EXPECT_FALSE(busy.read().disks);
+  const Record answered{{{"block.count", 2}, {"block.1.rd.bytes", 5}},
+                        {{"block.0.name", "sda"}, {"block.1.name", "vda"}}};
+  ASSERT_TRUE(answered.read().disks);
+  EXPECT_EQ(answered.read().disks->size(), 2u);
+  const Record diskless{{"block.count", 0}};
+  ASSERT_TRUE(diskless.read().disks);
+  EXPECT_TRUE(diskless.read().disks->empty());
+}
+
 /// Domains of two connections, for which libvirt refuses one call.
 class TwoConnections : public testing::Test {
  protected:
