@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -43,13 +44,12 @@ class Trace final : public BlockTrace {
   void remove_group(std::uint64_t id) override { bpf_map_delete_elem(groups(), &id); }
 
   void forget(std::uint32_t vm) override {
-    for (const block_latency_key& key : keys()) {
-      if (key.vm == vm) bpf_map_delete_elem(cells(), &key);
-    }
+    delete_cells([vm](const block_latency_key& key) { return key.vm == vm; });
   }
 
   const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override {
     for (auto& [vm, devices] : figures_) devices.clear();
+    follow_devices();
     __u32 position = 0;
     bool first = true;
     for (;;) {
@@ -92,15 +92,44 @@ class Trace final : public BlockTrace {
     return all;
   }
 
+  template <typename IsOver>
+  void delete_cells(IsOver is_over) const {
+    for (const block_latency_key& key : keys()) {
+      if (is_over(key)) bpf_map_delete_elem(cells(), &key);
+    }
+  }
+
+  /// A device that is gone takes its counts with it; its number may be another's by now.
+  void follow_devices() {
+    std::erase_if(names_, [this](const auto& entry) {
+      const std::uint32_t device = entry.first;
+      const std::string& place = entry.second.place;
+      if (place_of(device) == place) return false;
+      if (!place.empty()) delete_cells([device](const block_latency_key& key) { return key.device == device; });
+      return true;
+    });
+  }
+
+  std::string directory_of(std::uint32_t device) const {
+    return under(root_, fmt::format("/sys/dev/block/{}:{}", device >> 20, device & 0xfffff));
+  }
+
+  /// Among the host's devices; empty if it is not there.
+  std::string place_of(std::uint32_t device) const {
+    std::array<char, 512> place{};
+    const ssize_t length = ::readlink(directory_of(device).c_str(), place.data(), place.size());
+    return {place.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
+  }
+
   const std::string& name(std::uint32_t device) {
     const auto [entry, is_new] = names_.try_emplace(device);
     std::string& name = entry->second.name;
     entry->second.used = true;
     if (is_new) {
-      const std::string number = fmt::format("{}:{}", device >> 20, device & 0xfffff);
-      name = number;
+      name = fmt::format("{}:{}", device >> 20, device & 0xfffff);
+      entry->second.place = place_of(device);
       std::string_view rest;
-      const auto text = read_file(under(root_, "/sys/dev/block/" + number + "/uevent"));
+      const auto text = read_file(directory_of(device) + "/uevent");
       if (text) rest = *text;
       while (const auto line = take_line(rest)) {
         if (line->starts_with("DEVNAME=")) name = line->substr(8);
@@ -111,6 +140,7 @@ class Trace final : public BlockTrace {
 
   struct Name {
     std::string name;
+    std::string place;  ///< see place_of(), when it was named
     bool used = false;  ///< in this reading
   };
 

@@ -30,10 +30,11 @@ class BlockTrace {
   /// Requests from control group `id` (its inode number) are the VM's from now on. False if there is no room.
   virtual bool add_group(std::uint64_t id, std::uint32_t vm) = 0;
   virtual void remove_group(std::uint64_t id) = 0;
-  /// Drops the VM's cells, after its groups are removed.
+  /// Drops the VM's cells. What its groups send from then on, if they are not removed, begins at zero.
   virtual void forget(std::uint32_t vm) = 0;
 
-  /// All VMs' figures now, by VM, then by device's name. Cost: one system call per 64 cells.
+  /// All VMs' figures now, by VM, then by device's name; without those of devices that are gone. Cost: one system call
+  /// per 64 cells, and one per device.
   virtual const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() = 0;
 
   /// Requests for which there was no room.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/collect/block_trace.h"
@@ -53,6 +54,7 @@ struct TrackedVm {
   std::uint32_t number = 0;                       ///< in the block trace; never given to another VM
   std::vector<std::uint64_t> group_ids;           ///< known to the block trace, sorted
   std::vector<DeviceFigures> devices;
+  std::vector<std::string> disks;     ///< that it had at the last tick, by target
   std::optional<std::uint32_t> slot;  ///< in the run-queue and reclaim traces
   RunQueueTrace::Histogram waits{};
   RunQueueTrace::Histogram slices{};

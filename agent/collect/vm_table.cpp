@@ -61,7 +61,10 @@ bool VmTable::update(const Inventory& inventory) {
     read_threads();  // those that came
   }
   if (sources_.kvm != nullptr) read_kvm();
-  if (sources_.block != nullptr) read_devices(changed);
+  if (sources_.block != nullptr) {
+    forget_detached();
+    read_devices(changed);
+  }
   if (sources_.run_queue != nullptr) sources_.run_queue->update();
   for (auto& [id, vm] : vms_) {
     read_throttled(vm);
@@ -383,17 +386,29 @@ void VmTable::update_groups(TrackedVm& vm) {
   vm.group_ids = std::move(now);
 }
 
+/// Nobody tells on which of the host's disks one of a VM's lay. When the VM loses one, all its counts begin anew, and
+/// those of disks that it has kept come back with the next request.
+void VmTable::forget_detached() {
+  for (auto& [id, vm] : vms_) {
+    const std::vector<std::string>& now = vm.facts->description.disks;
+    if (now == vm.disks) continue;
+    const auto is_gone = [&now](const std::string& disk) {
+      return std::find(now.begin(), now.end(), disk) == now.end();
+    };
+    if (std::any_of(vm.disks.begin(), vm.disks.end(), is_gone)) sources_.block->forget(vm.number);
+    vm.disks = now;
+  }
+}
+
 void VmTable::read_devices(bool& changed) {
   const auto& figures = sources_.block->read();
   for (auto& [id, vm] : vms_) {
     const auto found = figures.find(vm.number);
-    const std::size_t before = vm.devices.size();
-    if (found == figures.end()) {
-      vm.devices.clear();
-    } else {
-      vm.devices = found->second;
-    }
-    changed |= vm.devices.size() != before;
+    static const std::vector<DeviceFigures> kNone;
+    const std::vector<DeviceFigures>& now = found == figures.end() ? kNone : found->second;
+    changed |= !std::equal(now.begin(), now.end(), vm.devices.begin(), vm.devices.end(),
+                           [](const DeviceFigures& a, const DeviceFigures& b) { return a.device == b.device; });
+    vm.devices = now;
   }
 }
 

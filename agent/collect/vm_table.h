@@ -73,6 +73,7 @@ class VmTable {
   void find_groups(TrackedVm& vm);
   void read_groups();
   void update_groups(TrackedVm& vm);
+  void forget_detached();
   void read_devices(bool& changed);
   void read_throttled(TrackedVm& vm);
   void read_slot(TrackedVm& vm);

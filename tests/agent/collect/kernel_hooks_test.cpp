@@ -17,6 +17,7 @@
 #include "agent/collect/block_trace.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/vm_cgroup.h"
+#include "tests/agent/collect/fixture_root.h"
 #include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
@@ -110,6 +111,37 @@ TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
   trace.forget(7);
   EXPECT_FALSE(trace.read().contains(7));
   EXPECT_EQ(trace.refused_count(), 0);
+}
+
+TEST(BlockTraceTest, ADeviceThatIsGoneLeavesNoCountsToTheNextOfItsNumber) {
+  const FixtureRoot root;
+  auto created = BlockTrace::create(root.path());
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
+  BlockTrace& trace = *created.value();
+  const Group group("blkio");
+  if (!group.made()) GTEST_SKIP() << "no control group of version 1 can be made here";
+  ASSERT_TRUE(trace.add_group(list_group_ids(group.path()).at(0), 7));
+  const std::string file = "/var/tmp/proteus-test-" + std::to_string(::getpid());
+  const auto write_to_disk = [&] { return group.run_inside([&] { direct_io(file, 8, 0); }); };
+  ASSERT_TRUE(write_to_disk());
+  if (!trace.read().contains(7)) GTEST_SKIP() << "/var/tmp is not on a block device of this host, or has no direct I/O";
+  const std::string number = trace.read().at(7).at(0).device;  // sysfs has no name for it yet
+  const auto is_now = [&](const std::string& device) {
+    root.write("/sys/devices/" + device + "/uevent", "DEVNAME=" + device + "\n");
+    std::filesystem::create_directories(root.path() + "/sys/dev/block");
+    root.remove("/sys/dev/block/" + number);
+    std::filesystem::create_symlink("../../devices/" + device, root.path() + "/sys/dev/block/" + number);
+  };
+  is_now("sda");
+  ASSERT_TRUE(trace.read().contains(7));
+  EXPECT_EQ(trace.read().at(7).at(0).device, "sda");
+  is_now("sdb");
+  EXPECT_FALSE(trace.read().contains(7));
+  ASSERT_TRUE(write_to_disk());
+  ASSERT_TRUE(trace.read().contains(7));
+  EXPECT_EQ(trace.read().at(7).at(0).device, "sdb");
+  root.remove("/sys/dev/block/" + number);
+  EXPECT_FALSE(trace.read().contains(7));
 }
 
 TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {

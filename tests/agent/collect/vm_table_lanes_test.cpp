@@ -191,6 +191,27 @@ TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
   EXPECT_TRUE(block.figures.empty());
 }
 
+TEST_F(VmTableTest, WhenADiskIsDetachedCountsOfDisksBeginAnew) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  inventory.vms.at(kVm).description.disks = {"vda", "vdb"};
+  table.update(inventory);
+  const TrackedVm& vm = table.vms().at(kVm);
+  block.figures[vm.number] = {{.device = "sda", .cell = {}}, {.device = "sdb", .cell = {}}};
+  table.update(inventory);
+  ASSERT_EQ(vm.devices.size(), 2u);
+  inventory.vms.at(kVm).description.disks = {"vda"};
+  EXPECT_TRUE(table.update(inventory));
+  EXPECT_TRUE(vm.devices.empty());
+  block.figures[vm.number] = {{.device = "sda", .cell = {}}};
+  EXPECT_TRUE(table.update(inventory));
+  inventory.vms.at(kVm).description.disks = {"vda", "vdc"};
+  EXPECT_FALSE(table.update(inventory)) << "one that comes sets nothing back";
+  EXPECT_EQ(vm.devices.size(), 1u);
+  block.figures[vm.number].front().device = "sdc";
+  EXPECT_TRUE(table.update(inventory)) << "another disk in its place";
+}
+
 TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
   add_vm(kVm, "a", 70);
   add_vm(VmId("b"), "b", 80);
