@@ -45,6 +45,8 @@ struct TrackedVm {
   std::vector<TrackedThread> threads;         ///< vCPUs first, by number
   std::optional<std::int64_t> thread_count;   ///< as the kernel program told at the last tick; nullopt: it did not
   std::vector<TrackedThread> vhost_kthreads;  ///< processes of their own
+  std::vector<Tap> taps;                      ///< for which these have been looked for
+  std::uint64_t vhost_at_tick = 0;            ///< when they are looked for next; 0: not
   VmGroups groups;
   std::optional<VmThrottling> throttling;
   std::optional<VmCgroupFiles> files;

@@ -55,6 +55,7 @@ bool VmTable::update(const Inventory& inventory) {
     const auto count = count_threads(root_, *vm.pid);
     if (!count || static_cast<std::size_t>(*count) != vm.threads.size() || young) changed |= scan_threads(vm);
   }
+  changed |= follow_taps();
   read_threads();
   if (follow_threads()) {
     changed = true;
@@ -201,6 +202,7 @@ void VmTable::begin_process(TrackedVm& vm, pid_t pid) {
   vm.pid = pid;
   vm.look_wait_ticks = 1;
   vm.young_until_tick = tick_ + kYoungTicks;
+  vm.vhost_at_tick = tick_ + kYoungTicks - 1;
   find_groups(vm);
   vm.emulator_time_ns = vm.vhost_time_ns = vm.run_queue_wait_ns = 0;
   vm.faults_major_count = vm.faults_minor_count = 0;
@@ -257,6 +259,7 @@ void VmTable::end_process(TrackedVm& vm) {
   vm.threads.clear();
   vm.thread_count.reset();
   vm.vhost_kthreads.clear();
+  vm.vhost_at_tick = 0;
   vm.resident_bytes.reset();
   vm.ksm_merged_pages.reset();
   vm.regroup_at_tick = 0;
@@ -287,7 +290,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   }
   if (young) find_groups(vm);
   if (!changed) {
-    const bool found = young && (find_kvm(vm) | find_vhost(vm));
+    const bool found = young && find_kvm(vm);
     if (found) tell_vcpus(vm);
     return found;
   }
@@ -295,7 +298,6 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   if (vcpus_changed_ && !vm.threads.empty() && vcpus_changed) vcpus_changed_(vm.facts->id);
   vm.threads = std::move(threads);
   if (vcpus_changed || young) find_kvm(vm);
-  if (young) find_vhost(vm);
   std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
   if (vcpus_changed || young) tell_vcpus(vm);
   if (vm.throttling) vm.throttling->rescan();
@@ -327,18 +329,36 @@ bool VmTable::find_kvm(TrackedVm& vm) {
   return changed;
 }
 
-/// Looked for once, when the process has settled: the kernel's threads that work for its network devices.
+/// Looks for the kernel's threads that work for network devices when the process has settled, and again a moment after
+/// one was plugged.
+bool VmTable::follow_taps() {
+  if (!has_vhost_kthreads_) return false;
+  bool changed = false;
+  for (auto& [id, vm] : vms_) {
+    if (!vm.pid) continue;
+    if (vm.taps != vm.facts->description.taps) {
+      vm.taps = vm.facts->description.taps;
+      vm.vhost_at_tick = std::max(vm.vhost_at_tick, tick_ + kRegroupTicks);
+    }
+    if (vm.vhost_at_tick == 0 || tick_ < vm.vhost_at_tick) continue;
+    vm.vhost_at_tick = 0;
+    changed |= find_vhost(vm);
+  }
+  return changed;
+}
+
+/// True if there are any that were not known.
 bool VmTable::find_vhost(TrackedVm& vm) {
-  if (tick_ + 1 != vm.young_until_tick || !has_vhost_kthreads_) return false;
   if (!vhost_kthreads_) vhost_kthreads_ = find_vhost_kthreads(root_);
   const auto workers = vhost_kthreads_->find(*vm.pid);
   if (workers == vhost_kthreads_->end()) return false;
+  const std::size_t before = vm.vhost_kthreads.size();
   for (const pid_t worker : workers->second) {
     const auto is_known = [&](const TrackedThread& t) { return t.thread.tid == worker; };
     if (std::any_of(vm.vhost_kthreads.begin(), vm.vhost_kthreads.end(), is_known)) continue;
     vm.vhost_kthreads.push_back({.thread = {worker, std::nullopt, true}, .figures = {}});
   }
-  return !vm.vhost_kthreads.empty();
+  return vm.vhost_kthreads.size() != before;
 }
 
 void VmTable::read_kvm() {

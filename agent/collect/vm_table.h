@@ -68,6 +68,7 @@ class VmTable {
   void read_threads();
   void account(TrackedVm& vm, TrackedThread& thread, const std::optional<ThreadFigures>& now);
   bool find_kvm(TrackedVm& vm);
+  bool follow_taps();
   bool find_vhost(TrackedVm& vm);
   void read_kvm();
   void find_groups(TrackedVm& vm);

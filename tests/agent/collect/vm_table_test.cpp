@@ -250,6 +250,31 @@ TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   EXPECT_EQ(vm.emulator_time_ns, 5);
 }
 
+TEST_F(VmTableTest, VhostWorkersOfAnInterfaceThatIsPluggedLaterAreFound) {
+  root.write("/sys/module/vhost/refcnt", "1\n");
+  VmTable with_vhost{root.path(), {.threads = reader}};  // the module is there when it begins
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  inventory.vms.at(kVm).description.taps = {{"vnet0"}};
+  const auto add_worker = [this](pid_t worker) {
+    root.write("/proc/" + std::to_string(worker) + "/comm", "vhost-70\n");
+    reader.threads[worker].start_ns = 1;
+  };
+  add_worker(90);
+  for (int i = 0; i < 10; ++i) with_vhost.update(inventory);
+  const TrackedVm& vm = with_vhost.vms().at(kVm);
+  ASSERT_EQ(vm.vhost_kthreads.size(), 1u);
+  inventory.vms.at(kVm).description.taps.push_back({"vnet1"});
+  add_worker(91);
+  bool changed = false;
+  for (int i = 0; i < 4; ++i) changed |= with_vhost.update(inventory);
+  EXPECT_TRUE(changed);
+  EXPECT_EQ(vm.vhost_kthreads.size(), 2u);
+  reader.threads[91].run_time_ns = 30;
+  with_vhost.update(inventory);
+  EXPECT_EQ(vm.vhost_time_ns, 30);
+}
+
 TEST_F(VmTableTest, AVmWithoutAProcessHasNoCounts) {
   inventory.vms[kVm].id = kVm;
   inventory.vms[kVm].name = "a";
