@@ -163,7 +163,9 @@ Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsShare
     }
     if (kind == "memballoon") {
       const std::string period = attribute(child(device, "stats"), "period");
-      description.memory_stats_period = std::chrono::seconds(parse_number(period).value_or(0));
+      constexpr std::int64_t kDay = 24 * 3600;
+      description.memory_stats_period =
+          std::chrono::seconds(std::clamp<std::int64_t>(parse_number(period).value_or(0), 0, kDay));
     }
     tie(device_tie(device, kind));
   });

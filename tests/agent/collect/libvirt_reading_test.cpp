@@ -12,6 +12,7 @@ class Record {
  public:
   Record(std::initializer_list<std::pair<const char*, std::int64_t>> numbers,
          std::initializer_list<std::pair<const char*, const char*>> texts = {}) {
+    virInitialize();
     int room = 0;
     for (const auto& [name, value] : numbers)
       virTypedParamsAddULLong(&record_.params, &record_.nparams, &room, name, static_cast<unsigned long long>(value));
