@@ -167,8 +167,8 @@ Result<Json> Client::post(const std::string& path, const Json& body) {
   return answer(result, token_file_);
 }
 
-Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file) {
-  Result<Destination> opened = Destination::open(file);
+Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file, mode_t mode) {
+  Result<Destination> opened = Destination::open(file, mode);
   if (!opened) return opened.error();
   Destination& to = *opened;
   int status = 0;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -37,8 +39,8 @@ class Client {
     std::string warning;            ///< the server's; may be empty
     bool nothing_measured = false;  ///< of an export: it holds no value
   };
-  /// Streams the answer into a file, whole or not at all.
-  Result<Downloaded> download(const std::string& path, const std::string& file);
+  /// Streams the answer into a file, whole or not at all. mode: of a new one, less the umask.
+  Result<Downloaded> download(const std::string& path, const std::string& file, mode_t mode = 0666);
 
  private:
   Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);

@@ -1,6 +1,8 @@
 #include "controller/ctl/destination.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,13 +43,20 @@ void remove_when_ended(const std::string& name) {
   }
 }
 
+/// umask() tells what it is by changing it.
+mode_t without_umask(mode_t mode) {
+  const mode_t mask = umask(0);
+  umask(mask);
+  return mode & ~mask;
+}
+
 }  // namespace
 
 bool Destination::is_standard_output(const std::string& file) {
   return file == "-" || file == "/dev/stdout";
 }
 
-Result<Destination> Destination::open(const std::string& file) {
+Result<Destination> Destination::open(const std::string& file, mode_t mode) {
   Destination to;
   to.name_ = file;
   if (is_standard_output(file)) {
@@ -58,32 +67,45 @@ Result<Destination> Destination::open(const std::string& file) {
   std::error_code ignored;
   const fs::file_status there = fs::status(file, ignored);
   if (fs::is_directory(there)) return Error{ErrorCode::kPermissionDenied, fmt::format("{} is a directory", file)};
+  errno = 0;
   if (fs::exists(there) && !fs::is_regular_file(there)) {
     to.file_.open(file, std::ios::binary | std::ios::app);
   } else {
-    to.place_ = file;
-    if (fs::is_symlink(fs::symlink_status(file, ignored))) to.place_ = fs::weakly_canonical(file, ignored).string();
-    to.name_ = to.place_ + ".part";
-    to.file_.open(to.name_, std::ios::binary | std::ios::trunc);
-    if (to.file_) remove_when_ended(to.name_);
+    if (fs::is_symlink(fs::symlink_status(file, ignored))) to.name_ = fs::weakly_canonical(file, ignored).string();
+    to.open_part(fs::exists(there) ? static_cast<mode_t>(there.permissions() & fs::perms::all) : without_umask(mode));
   }
-  if (!to.file_) {
-    to.place_.clear();
+  if (!to.file_.is_open()) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", to.name_, std::strerror(errno))};
   }
   return to;
 }
 
+/// A file that nobody else has, beside the one that it will be. Of a long name only so much is in its own.
+void Destination::open_part(mode_t mode) {
+  const fs::path whole(name_);
+  std::string made = (whole.parent_path() / ("." + whole.filename().string().substr(0, 200) + ".XXXXXX")).string();
+  const int fd = mkostemp(made.data(), O_CLOEXEC);
+  if (fd < 0) return;
+  part_ = std::move(made);
+  remove_when_ended(part_);
+  file_.open(part_, std::ios::binary | std::ios::trunc);
+  // Later than it is opened: the mode may forbid that.
+  if (file_ && fchmod(fd, mode) != 0) file_.close();
+  const int why = errno;
+  ::close(fd);
+  errno = why;
+}
+
 Destination::~Destination() {
-  if (place_.empty()) return;
+  if (part_.empty()) return;
   has_part = 0;
-  std::remove(name_.c_str());
+  ::unlink(part_.c_str());
 }
 
 Destination::Destination(Destination&& other) noexcept
     : file_(std::move(other.file_)),
       name_(std::move(other.name_)),
-      place_(std::exchange(other.place_, {})),
+      part_(std::exchange(other.part_, {})),
       why_(std::move(other.why_)) {}
 
 void Destination::fail() {
@@ -91,11 +113,11 @@ void Destination::fail() {
 }
 
 Status Destination::check_room(std::uint64_t bytes) const {
-  if (place_.empty()) return {};
+  if (part_.empty()) return {};
   std::error_code unknown;
-  const fs::space_info room = fs::space(name_, unknown);
+  const fs::space_info room = fs::space(part_, unknown);
   if (unknown || room.available >= bytes) return {};
-  return Error{ErrorCode::kUnavailable, fmt::format("no room for {}: it has {} MiB, and {} MiB are free there", place_,
+  return Error{ErrorCode::kUnavailable, fmt::format("no room for {}: it has {} MiB, and {} MiB are free there", name_,
                                                     bytes >> 20, room.available >> 20)};
 }
 
@@ -119,10 +141,10 @@ Status Destination::keep() {
   } else if (!std::cout.flush()) {
     fail();
   }
-  if (!failed() && !place_.empty() && std::rename(name_.c_str(), place_.c_str()) != 0) fail();
+  if (!failed() && !part_.empty() && std::rename(part_.c_str(), name_.c_str()) != 0) fail();
   if (failed()) return error();
   has_part = 0;
-  place_.clear();
+  part_.clear();
   return {};
 }
 

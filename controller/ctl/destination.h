@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -9,15 +11,16 @@
 
 namespace proteus::ctl {
 
-/// Where a download goes. A file gets its name only when it is whole: until then it is FILE.part, and what was there
-/// stays. A link is followed. "-" and /dev/stdout are standard output; a device or a pipe is written to, never
-/// replaced. What is not whole does not stay when the process is interrupted, terminated or hung up on: of one object
-/// at a time. Thread: owned by one.
+/// Where a download goes. A file gets its name only when it is whole: until then it is .FILE.XXXXXX, each time another,
+/// and what was there stays; its mode is kept. A link is followed. "-" and /dev/stdout are standard output; a device or
+/// a pipe is written to, never replaced. What is not whole does not stay when the process is interrupted, terminated or
+/// hung up on: of one object at a time. Thread: owned by one.
 class Destination {
  public:
   static bool is_standard_output(const std::string& file);
-  /// Errors: kPermissionDenied; kInvalidArgument for an empty name.
-  static Result<Destination> open(const std::string& file);
+  /// mode: of a file that is not there yet, less the umask. Errors: kPermissionDenied; kInvalidArgument for an empty
+  /// name.
+  static Result<Destination> open(const std::string& file, mode_t mode = 0666);
   /// Gives up what was not kept.
   ~Destination();
   Destination(Destination&& other) noexcept;
@@ -35,11 +38,12 @@ class Destination {
 
  private:
   Destination() = default;
+  void open_part(mode_t mode);
   void fail();
 
   std::ofstream file_;  ///< closed: standard output
-  std::string name_;    ///< of what is written to
-  std::string place_;   ///< what it is to be called in the end; empty: it is called so already
+  std::string name_;    ///< of what is there in the end
+  std::string part_;    ///< what it is called until it is whole; empty: it is called so already
   std::string why_;
 };
 

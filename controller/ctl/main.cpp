@@ -40,6 +40,8 @@ constexpr int kDifferent = 5;
 constexpr int kNotBetter = 6;
 constexpr int kInvalidPolicy = 6;
 
+constexpr mode_t kRecordingMode = 0600;  // it holds names of VMs and people
+
 int report(const Error& error) {
   std::cerr << "proteusctl: " << error.message << "\n";
   switch (error.code) {
@@ -185,7 +187,7 @@ class Session {
     path.add("from", options_.from);
     path.add("to", options_.to);
     path.add("host", options_.hosts);
-    return download(path.text());
+    return download(path.text(), kRecordingMode);
   }
 
   /// Nothing measured is "not found", of a query as of an export, whether or not a series was named.
@@ -201,8 +203,8 @@ class Session {
   }
 
   /// Into the file that was named.
-  int download(const std::string& path) {
-    const Result<Client::Downloaded> got = client_.download(path, options_.file);
+  int download(const std::string& path, mode_t mode = 0666) {
+    const Result<Client::Downloaded> got = client_.download(path, options_.file, mode);
     if (!got) return report(got.error());
     std::ostream& out = Destination::is_standard_output(options_.file) ? std::cerr : std::cout;
     if (options_.json) {

@@ -32,6 +32,14 @@ class DestinationTest : public testing::Test {
   }
   void put(const std::string& file, const std::string& text) { std::ofstream(file) << text; }
 
+  /// Files in the folder.
+  auto count() const { return std::distance(fs::directory_iterator(directory_.path()), fs::directory_iterator()); }
+  mode_t mode_of(const std::string& file) const {
+    struct stat status {};
+    EXPECT_EQ(stat(file.c_str(), &status), 0);
+    return status.st_mode & 07777;
+  }
+
   TemporaryDirectory directory_;
   const std::string file_ = directory_ / "x.csv";
 };
@@ -44,7 +52,7 @@ TEST_F(DestinationTest, AFileIsThereOnlyWhenItIsWhole) {
     EXPECT_EQ(content(file_), "before");
   }
   EXPECT_EQ(content(file_), "before");
-  EXPECT_FALSE(fs::exists(file_ + ".part"));
+  EXPECT_EQ(count(), 1);
   Destination to = open(file_);
   EXPECT_TRUE(to.write("whole", 5));
   EXPECT_TRUE(to.keep());
@@ -56,10 +64,56 @@ TEST_F(DestinationTest, WhoeverIsInterruptedLeavesNothingHalf) {
     const auto write_half = [&] {
       Destination to = open(file_);
       to.write("half", 4);
-      if (fs::exists(file_ + ".part")) std::raise(ending);
+      if (count() == 1) std::raise(ending);
     };
     EXPECT_EXIT(write_half(), testing::KilledBySignal(ending), "");
     EXPECT_TRUE(fs::is_empty(directory_.path()));
+  }
+}
+
+// Each was FILE.part: of two at a time the one took what the other had written, and a person's own was destroyed.
+TEST_F(DestinationTest, NobodyElseIsInTheWayOfWhatIsHalf) {
+  put(file_ + ".part", "somebody's own");
+  {
+    Destination first = open(file_);
+    Destination second = open(file_);
+    EXPECT_TRUE(first.write("first", 5));
+    EXPECT_TRUE(second.write("second, longer", 14));
+    EXPECT_TRUE(second.keep());
+    EXPECT_EQ(content(file_), "second, longer");
+    EXPECT_TRUE(first.keep());
+    EXPECT_EQ(content(file_), "first");
+    Destination third = open(file_);
+  }
+  EXPECT_EQ(content(file_ + ".part"), "somebody's own");
+  EXPECT_EQ(count(), 2);
+}
+
+TEST_F(DestinationTest, AFileHasTheModeOfTheOneThatItReplacesElseTheOneAskedForLessTheUmask) {
+  const mode_t before = umask(027);
+  const auto written = [&](const std::string& file, mode_t mode) {
+    Result<Destination> to = Destination::open(file, mode);
+    EXPECT_TRUE(to && to->keep());
+    return mode_of(file);
+  };
+  EXPECT_EQ(written(directory_ / "new", 0666), 0640u);
+  EXPECT_EQ(written(directory_ / "record", 0600), 0600u);
+  for (const mode_t mode : {0444, 0604}) {
+    put(file_, "before");
+    fs::permissions(file_, static_cast<fs::perms>(mode));
+    EXPECT_EQ(written(file_, 0600), mode);
+    fs::remove(file_);
+  }
+  umask(before);
+}
+
+TEST_F(DestinationTest, ANameMayBeAsLongAsTheFileSystemTakesIt) {
+  std::string letters;
+  while (letters.size() < 255) letters += "€";
+  for (const std::string& longest : {directory_ / std::string(255, 'x'), directory_ / letters}) {
+    Destination to = open(longest);
+    EXPECT_TRUE(to.keep());
+    EXPECT_TRUE(fs::exists(longest));
   }
 }
 
