@@ -23,8 +23,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the format is written as the machine holds it");
 
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kChunkTarget = 1 << 20;
-constexpr std::uint32_t kChunkMax = 80u << 20;  // the largest telemetry message, with what came before it
+constexpr std::size_t kChunkTarget = 128 << 10;  // what damage in it makes unreadable
+constexpr std::uint32_t kChunkMax = 80u << 20;   // the largest telemetry message, with what came before it
 constexpr std::uint32_t kDescriptionMax = 1u << 20;
 constexpr std::uint8_t kTelemetry = 1;
 constexpr std::uint8_t kJournal = 2;

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -214,6 +216,26 @@ TEST_F(RecordingTest, LargeMessagesGoThrough) {
                                            .journal = nullptr});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(bytes, (20u << 20) + 48 * 100'000u);
+}
+
+// A chunk was 1 MiB: of a short recording that was all.
+TEST_F(RecordingTest, DamageLeavesNearlyAllThatIsInFrontOfIt) {
+  add(kStart, Started{});
+  std::mt19937 random(1);
+  constexpr std::uint64_t kMessages = 90;
+  for (std::uint64_t i = 1; i <= kMessages; ++i) {
+    RawMessage m = message("h1", i, kStart);
+    m.bytes.resize(10'000);
+    std::generate(m.bytes.begin(), m.bytes.end(), [&] { return static_cast<char>(random()); });
+    add(m);
+  }
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  std::string damaged = bytes_of(path_);
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  write_bytes(path_, damaged);
+  std::uint64_t seen = 0;
+  EXPECT_FALSE(read_recording(path_, {.raw = [&](const RawMessage&) { return ++seen, true; }, .journal = nullptr}));
+  EXPECT_GT(seen, kMessages / 2 - 14);
 }
 
 TEST_F(RecordingTest, StopsWhenTheReaderHasEnough) {
