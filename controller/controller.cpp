@@ -31,6 +31,19 @@ constexpr int kForecastPollMs = 5;
 // A cycle decides by older forecasts if the newest take longer than this.
 constexpr Nanoseconds kForecastWait = std::chrono::milliseconds(50);
 
+/// A cycle's state, with what people have said since.
+std::shared_ptr<const ham::ClusterState> with_maintenance(std::shared_ptr<const ham::ClusterState> state,
+                                                          const std::vector<HostId>& on) {
+  const auto is_on = [&on](const HostId& host) { return std::find(on.begin(), on.end(), host) != on.end(); };
+  if (state == nullptr || std::all_of(state->hosts.begin(), state->hosts.end(),
+                                      [&](const ham::HostState& host) { return host.maintenance == is_on(host.id); })) {
+    return state;
+  }
+  auto said = std::make_shared<ham::ClusterState>(*state);
+  for (ham::HostState& host : said->hosts) host.maintenance = is_on(host.id);
+  return said;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Controller>> Controller::create(ControllerOptions options, ham::Policy policy,
@@ -351,6 +364,7 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
       made->decision = snapshot_->decision;
     }
   }
+  made->state = with_maintenance(std::move(made->state), pipeline_->view().maintenance());
   const auto& actions = pipeline_->executor().actions();
   std::size_t ended_left = kActionsShown;
   for (auto action = actions.rbegin(); action != actions.rend(); ++action) {

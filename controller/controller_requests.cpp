@@ -53,7 +53,11 @@ Status Controller::submit(const store::OperatorInput& input) {
     if (input.kind == Kind::kPause || input.kind == Kind::kResume) {
       unwritten_meta_[kPausedKey] = pipeline.paused() ? "yes" : "no";
     }
-    if (Status written = commit(input, std::move(*output), now); !written) {
+    const Status written = commit(input, std::move(*output), now);
+    // Who asks next is to see it, though no cycle has run.
+    const std::shared_ptr<const api::Snapshot> before = snapshot();
+    publish_snapshot(before->cycle_time, before->cycle_duration);
+    if (!written) {
       if (!stops) return written.error();
       log::warning("paused by {}, which waits to be journalled: {}", input.by, written.error().message);
     }

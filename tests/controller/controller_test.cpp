@@ -76,6 +76,31 @@ TEST_F(ControllerTest, TheKillSwitchWorksWhileTheJournalCannotBeWrittenAndIsJour
   run(1, [](Controller& controller) { EXPECT_TRUE(controller.snapshot()->paused) << "a restart does not forget it"; });
 }
 
+// The answer to a kill switch that is asked whether it is on must not be the last cycle's.
+TEST_F(ControllerTest, WhatAPersonSaidIsSeenAtOnce) {
+  run(2, [&](Controller& controller) {
+    const auto before = controller.snapshot();
+    const auto say = [&](store::OperatorInput::Kind kind) {
+      store::OperatorInput input;
+      input.kind = kind;
+      input.host = HostId("h1");
+      input.by = "somebody";
+      const Status said = controller.submit(input);
+      EXPECT_TRUE(said) << said.error().message;
+      return controller.snapshot();
+    };
+    using Kind = store::OperatorInput::Kind;
+    EXPECT_TRUE(say(Kind::kPause)->paused);
+    EXPECT_FALSE(say(Kind::kResume)->paused);
+    EXPECT_TRUE(say(Kind::kMaintenanceOn)->state->hosts.at(0).maintenance);
+    const auto after = say(Kind::kMaintenanceOff);
+    EXPECT_FALSE(after->state->hosts.at(0).maintenance);
+    EXPECT_EQ(after->cycle, before->cycle);
+    EXPECT_EQ(after->cycle_time, before->cycle_time);
+    EXPECT_EQ(after->cycle_duration, before->cycle_duration);
+  });
+}
+
 TEST_F(ControllerTest, AnAgentThatNeverPausesKeepsNobodyFromBeingHeard) {
   Queues* queues = nullptr;
   on_second_ = [&](Queues& all) { queues = &all; };
