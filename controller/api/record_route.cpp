@@ -36,6 +36,22 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
   return options;
 }
 
+/// Empty: it is what was asked for.
+std::string warning_of(const replay::RecordingSummary& written) {
+  std::string warning;
+  if (written.begins_later) {
+    warning = fmt::format("no controller had begun by then: the recording begins at {}, where the first did",
+                          to_rfc3339(written.from));
+  }
+  if (written.missing_until) {
+    warning += fmt::format(
+        "{}the controller began so long ago that telemetry which it had taken in until {} has "
+        "expired: a replay may decide otherwise until then, and for some time after",
+        warning.empty() ? "" : "; ", to_rfc3339(*written.missing_until));
+  }
+  return warning;
+}
+
 void get_record(const httplib::Request& in, httplib::Response& out, const Backend& backend, Timestamp now,
                 const Costs& costs, const SpoolPlace& place) {
   const Result<replay::RecordOptions> options = parse_record(in, backend, now);
@@ -49,12 +65,7 @@ void get_record(const httplib::Request& in, httplib::Response& out, const Backen
   const Result<replay::RecordingSummary> written = replay::write_recording(
       backend.store(), *options, allowance, [&](std::string_view bytes) { return spool->write(bytes); });
   if (!written) return send(out, written.error());
-  if (written->missing_until) {
-    out.set_header(kWarningHeader,
-                   fmt::format("the controller began so long ago that telemetry which it had taken in until {} has "
-                               "expired: a replay may decide otherwise until then, and for some time after",
-                               to_rfc3339(*written->missing_until)));
-  }
+  if (const std::string warning = warning_of(*written); !warning.empty()) out.set_header(kWarningHeader, warning);
   out.set_content_provider(
       spool->size(), "application/vnd.proteus.recording",
       [spool, turn](std::size_t offset, std::size_t length, httplib::DataSink& sink) {

@@ -243,20 +243,32 @@ class Completeness {
   std::optional<Timestamp> missing_until_;
 };
 
+/// The run that a recording begins with. Errors: the store's, kNotFound.
+Result<store::JournalEntry> beginning_of(const store::Store& store, const RecordOptions& options) {
+  const Timestamp at = options.from == Timestamp{} ? options.to : options.from;
+  const Result<std::optional<store::JournalEntry>> before = store.last_started(at);
+  if (!before) return before.error();
+  if (*before) return **before;
+  const Result<std::optional<store::JournalEntry>> first = store.first_started();
+  if (!first) return first.error();
+  if (!*first) return Error{ErrorCode::kNotFound, "no controller has begun: there is nothing to replay from"};
+  if ((*first)->time < options.to) return **first;
+  return Error{ErrorCode::kNotFound, fmt::format("the controller first began at {}: there is nothing to replay before",
+                                                 api::to_rfc3339((*first)->time))};
+}
+
 }  // namespace
 
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
                                          store::Allowance& allowance, const RecordingSink& sink) {
-  const Timestamp at = options.from == Timestamp{} ? options.to : options.from;
-  const Result<std::optional<store::JournalEntry>> beginning = store.last_started(at);
+  const Result<store::JournalEntry> beginning = beginning_of(store, options);
   if (!beginning) return beginning.error();
-  if (!*beginning)
-    return Error{ErrorCode::kNotFound, "no controller had begun by then: there is nothing to replay from"};
-  const auto& started = std::get<store::Started>((*beginning)->payload);
-  std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : (*beginning)->lsn;
+  const bool later = options.from != Timestamp{} && beginning->time > options.from;
+  const auto& started = std::get<store::Started>(beginning->payload);
+  std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : beginning->lsn;
   if (started.restored_from_lsn != 0) first = std::min(first, started.restored_from_lsn);
 
-  Writer writer(sink, (*beginning)->time, options.to);
+  Writer writer(sink, beginning->time, options.to);
   Status written = writer.begin();
   if (!written) return written.error();
   const auto wanted = [&](const HostId& host) {
@@ -274,7 +286,7 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (written = allowance.go_on(); !written) return false;
     if (entry.time >= options.to) return true;
-    if (entry.lsn < (*beginning)->lsn) {
+    if (entry.lsn < beginning->lsn) {
       // Of what stands in front of a renewal, what it rests on.
       const bool rests = store::is_state(entry.payload) || std::holds_alternative<store::SignalInput>(entry.payload);
       if (!rests || started.restored_from_lsn == 0 || entry.lsn < started.restored_from_lsn) return true;
@@ -287,6 +299,7 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   if (!written) return written.error();
   Result<RecordingSummary> summary = writer.finish();
   if (!summary) return summary;
+  summary->begins_later = later;
   summary->missing_until = completeness.missing_until();
   for (const HostId& host : options.hosts) {
     if (std::find(summary->hosts.begin(), summary->hosts.end(), host) != summary->hosts.end()) continue;

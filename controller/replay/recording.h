@@ -33,13 +33,14 @@ struct RecordingSummary {
   /// Cycles until then had taken in telemetry that is not there: it has expired, or is of hosts that were left out.
   /// What a replay decides until some time after that may differ from what was decided.
   std::optional<Timestamp> missing_until;
+  bool begins_later = false;  ///< than was asked for, as no controller had begun by then; not known when it is read
 };
 
 /// The first bytes of every recording.
 inline constexpr std::string_view kRecordingMagic = "PROTEUSR";
 
 /// Cuts a range of a store into one portable file. It begins with the controller's last beginning at or before `from`,
-/// so that a replay meets every input that shaped the decisions, and ends before `to`.
+/// so that a replay meets every input that shaped the decisions, else with its first; and ends before `to`.
 ///
 /// The file, all numbers little-endian:
 ///   offset 0   8 bytes  "PROTEUSR"

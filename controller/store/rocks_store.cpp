@@ -348,6 +348,16 @@ Result<std::optional<JournalEntry>> RocksStore::last_started(Timestamp at) const
   return std::optional<JournalEntry>();
 }
 
+Result<std::optional<JournalEntry>> RocksStore::first_started() const {
+  RocksDb::Cursor cursor = db_->cursor(Family::kMeta);
+  cursor.seek(keys::kStartedPrefix);
+  if (const Status status = cursor.status(); !status) return status.error();
+  if (!cursor.valid() || !cursor.key().starts_with(keys::kStartedPrefix)) return std::optional<JournalEntry>();
+  const auto lsn = keys::parse_started_key(cursor.key());
+  if (!lsn) return lsn.error();
+  return journal_entry(*lsn);
+}
+
 Result<std::vector<drs::ActionRecord>> RocksStore::open_actions() const {
   const RocksDb::View view(*db_);
   std::vector<drs::ActionRecord> records;

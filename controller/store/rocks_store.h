@@ -34,6 +34,7 @@ class RocksStore final : public Store {
   Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const override;
   Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const override;
   Result<std::optional<JournalEntry>> last_started(Timestamp at) const override;
+  Result<std::optional<JournalEntry>> first_started() const override;
   Result<std::vector<drs::ActionRecord>> open_actions() const override;
   Result<std::optional<std::string>> get_meta(const std::string& key) const override;
   Status put_meta(const std::string& key, const std::string& value) override;

@@ -87,6 +87,8 @@ class Store {
   virtual Result<std::optional<JournalEntry>> journal_entry(std::uint64_t lsn) const = 0;
   /// The newest Started entry with time <= at; nullopt if there is none.
   virtual Result<std::optional<JournalEntry>> last_started(Timestamp at) const = 0;
+  /// The oldest one that is left.
+  virtual Result<std::optional<JournalEntry>> first_started() const = 0;
   /// Open actions as the journal leaves them: intents whose last transition is not final, with all their transitions.
   virtual Result<std::vector<drs::ActionRecord>> open_actions() const = 0;
 

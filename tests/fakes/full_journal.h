@@ -46,6 +46,7 @@ class FullJournal final : public store::Store {
   Result<std::optional<store::JournalEntry>> last_started(Timestamp at) const override {
     return store_->last_started(at);
   }
+  Result<std::optional<store::JournalEntry>> first_started() const override { return store_->first_started(); }
   Result<std::vector<drs::ActionRecord>> open_actions() const override { return store_->open_actions(); }
   Result<std::optional<std::string>> get_meta(const std::string& key) const override { return store_->get_meta(key); }
   Status put_meta(const std::string& key, const std::string& value) override {

@@ -107,6 +107,9 @@ class MemoryStore final : public store::Store {
   Result<std::optional<store::JournalEntry>> last_started(Timestamp) const override {
     return std::optional<store::JournalEntry>();
   }
+  Result<std::optional<store::JournalEntry>> first_started() const override {
+    return std::optional<store::JournalEntry>();
+  }
   Result<std::vector<drs::ActionRecord>> open_actions() const override { return std::vector<drs::ActionRecord>(); }
   Result<std::optional<std::string>> get_meta(const std::string& key) const override {
     std::lock_guard lock(mutex_);

@@ -190,10 +190,30 @@ TEST_F(RecordingTest, AHostThatSentNothingIsAnError) {
 
 TEST_F(RecordingTest, NothingToReplayFromIsAnError) {
   add(message("h1", 1, kStart));
-  const auto written = write_recording(*store_, all(), path_);
+  auto written = write_recording(*store_, all(), path_);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, ErrorCode::kNotFound);
   EXPECT_FALSE(std::filesystem::exists(path_));
+  add(kStart + seconds(2000), Started{});
+  written = write_recording(*store_, all(), path_);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(written.error().message.find("first began at 2023-11-14T22:46:40.000Z"), std::string::npos)
+      << written.error().message;
+}
+
+// "The last two hours" in a controller's first was refused.
+TEST_F(RecordingTest, BeginsWithTheFirstRunIfNoneHadBegunByThen) {
+  fill();
+  RecordOptions early = all();
+  early.from = kStart - seconds(3600);
+  const auto written = write_recording(*store_, early, path_);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_EQ(written->from, kStart);
+  EXPECT_TRUE(written->begins_later);
+  EXPECT_EQ(written->missing_until, std::nullopt);
+  EXPECT_EQ(read_recording(path_, {})->journal_entries, 23u);
+  EXPECT_FALSE(write_recording(*store_, all(), path_)->begins_later);
 }
 
 TEST_F(RecordingTest, LargeMessagesGoThrough) {

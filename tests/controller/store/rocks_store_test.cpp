@@ -247,6 +247,7 @@ TEST_F(RocksStoreTest, JournalGivesBackEveryKind) {
 
 TEST_F(RocksStoreTest, LastStartedLooksBack) {
   EXPECT_FALSE(store_->last_started(kStart)->has_value());
+  EXPECT_FALSE(store_->first_started()->has_value());
   Started started;
   started.term = 1;
   add(kStart, started);
@@ -256,6 +257,7 @@ TEST_F(RocksStoreTest, LastStartedLooksBack) {
   EXPECT_FALSE(store_->last_started(kStart - seconds(1))->has_value());
   EXPECT_EQ(std::get<Started>((*store_->last_started(kStart + seconds(9)))->payload).term, 1u);
   EXPECT_EQ(std::get<Started>((*store_->last_started(kStart + seconds(10)))->payload).term, 2u);
+  EXPECT_EQ(std::get<Started>((*store_->first_started())->payload).term, 1u);
 }
 
 TEST_F(RocksStoreTest, OpenActionsHaveTheirTransitionsApplied) {
