@@ -298,4 +298,22 @@ Result<std::vector<std::uint64_t>> find_history(const store::Store& store, const
                                   : from_tail(store, filter, known, allowance);
 }
 
+Status check_hosts(const store::Store& store, const HistoryFilter& filter, const Snapshot& names,
+                   store::Allowance& allowance) {
+  for (const HostId& host : filter.hosts) {
+    if (names.state && names.state->find_host(host) != nullptr) continue;
+    if (store.series() != nullptr && store.series()->check_names({host}, {})) continue;
+    HistoryFilter any;
+    any.limit = 1;
+    any.all = true;
+    any.hosts = {host};
+    const Result<Numbers> numbers = find_history(store, any, names.actions, allowance);
+    if (!numbers) return numbers.error();
+    if (numbers->empty()) {
+      return Error{ErrorCode::kNotFound, fmt::format("there is no host '{}', and nothing is told of one", host.value)};
+    }
+  }
+  return {};
+}
+
 }  // namespace proteus::api

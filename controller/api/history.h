@@ -37,6 +37,11 @@ Result<std::vector<std::uint64_t>> find_history(const store::Store& store, const
                                                 const std::vector<drs::ActionRecord>& known,
                                                 store::Allowance& allowance);
 
+/// A misspelt host is not one of which nothing is told. Errors: kNotFound for one that has not reported, and of which
+/// neither telemetry nor anything in the journal is left; those of find_history().
+Status check_hosts(const store::Store& store, const HistoryFilter& filter, const Snapshot& names,
+                   store::Allowance& allowance);
+
 /// `type` of the entry in JSON.
 const char* kind_of(const store::JournalPayload& payload);
 

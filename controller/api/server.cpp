@@ -307,6 +307,8 @@ class HttpServer final : public Server {
     const std::shared_ptr<void> turn = turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);
     store::Allowance allowance(static_cast<std::uint64_t>(options_.answer_bytes_max), [&in] { return is_wanted(in); });
+    const Status there = check_hosts(backend_.store(), *filter, *snapshot, allowance);
+    if (!there) return send(out, there.error());
     const auto numbers = find_history(backend_.store(), *filter, snapshot->actions, allowance);
     if (!numbers) return send(out, numbers.error());
     stream(in, out, "application/json", [this, turn, found = *numbers](const Write& write) -> Status {

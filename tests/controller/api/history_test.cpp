@@ -145,6 +145,24 @@ TEST_F(History, WhatNobodyIsOrCanBeIsRefused) {
   EXPECT_NE(error({{"from", "-1m"}, {"to", "-2m"}}).find("is not before"), std::string::npos);
 }
 
+// It was answered by nothing, as a host is of which nothing has been told.
+TEST_F(History, AHostThatNobodyKnowsIsSaidToBeThat) {
+  auto state = std::make_shared<ham::ClusterState>(*names_.state);
+  state->hosts.resize(1);
+  state->hosts[0].id = HostId("h7");
+  names_.state = state;
+  const auto checked = [&](const Given& given) {
+    store::Allowance unlimited;
+    return check_hosts(*store_, *parse(given), names_, unlimited);
+  };
+  EXPECT_TRUE(checked({}));
+  EXPECT_TRUE(checked({{"host", "h7"}, {"host", "h3"}})) << "one is there, the other in the journal";
+  const Status unknown = checked({{"host", "h3"}, {"host", "h9"}});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(unknown.error().message, "there is no host 'h9', and nothing is told of one");
+}
+
 TEST(HistoryKinds, AreTheTypesInJson) {
   const std::vector<store::JournalPayload> payloads = {store::Started{},
                                                        store::Cycle{},
