@@ -437,6 +437,17 @@ std::string print_history(const Json& entries, const VmNames& names) {
                          entry->at("realised").get<double>(), entry->at("note").at("predicted").get<double>());
     } else if (type == "cycle") {
       id = number("number");
+    } else if (type == "signal") {
+      vm = name_of(names, entry->at("vm").get<std::string>());
+      word = fmt::format("signal '{}' by {}: {} points, foretells {:g} s", entry->at("name").get<std::string>(),
+                         entry->at("by").get<std::string>(), number("points"), entry->at("lead_s").get<double>());
+    } else if (type == "forecast_state") {
+      word =
+          fmt::format("forecasts that the run begins with: {} series, {} signals", number("series"), number("signals"));
+    } else if (type == "learning_state") {
+      word = fmt::format("what had been learned of actions' outcomes: {} bytes", number("bytes"));
+    } else if (type == "profile_state") {
+      word = fmt::format("what had been learned of hosts: {} records", number("records"));
     }
     table.add({time_of(entry->at("time")), type, id, vm, word});
   }

@@ -113,5 +113,22 @@ TEST(PrintDecision, SaysWhatLearningThinksOfWhatWasNotDone) {
                 "expects, +0.25/h of that is certain. What the score finds insufficient stays so\n"));
 }
 
+TEST(PrintHistory, EveryKindOfEntryHasAWord) {
+  Json entries = Json::array();
+  const auto add = [&](store::JournalPayload payload) {
+    entries.push_back(
+        api::to_json(store::JournalEntry{0, from_unix_ns(1'700'000'000'000'000'000), std::move(payload)}));
+  };
+  add(store::SignalInput{{"orders", VmId("uuid-web"), std::chrono::seconds(90), {{{}, 1.0}, {{}, 2.0}}}, "shop"});
+  add(store::ForecastState{});
+  add(store::LearningState{"12345"});
+  add(store::ProfileState{});
+  const std::string text = print_history(entries, {{"uuid-web", "web"}});
+  EXPECT_THAT(text, HasSubstr("web  signal 'orders' by shop: 2 points, foretells 90 s"));
+  EXPECT_THAT(text, HasSubstr("0 series, 0 signals"));
+  EXPECT_THAT(text, HasSubstr("what had been learned of actions' outcomes: 5 bytes"));
+  EXPECT_THAT(text, HasSubstr("what had been learned of hosts: 0 records"));
+}
+
 }  // namespace
 }  // namespace proteus::ctl
