@@ -142,6 +142,11 @@ Result<Client> Client::create(const ClientOptions& options) {
   return Client(std::move(http), std::move(url), options.token_file);
 }
 
+void Client::set_timeout(std::chrono::milliseconds timeout) {
+  http_->set_connection_timeout(timeout);
+  http_->set_read_timeout(timeout);
+}
+
 Error Client::unreachable(int http_error) const {
   const auto error = static_cast<httplib::Error>(http_error);
   std::string why = httplib::to_string(error);

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -31,6 +32,9 @@ class Client {
   static Result<Client> create(const ClientOptions& options);
   ~Client();
   Client(Client&&) noexcept;
+
+  /// For who looks at something else meanwhile; else a minute.
+  void set_timeout(std::chrono::milliseconds timeout);
 
   Result<Json> get(const std::string& path);
   Result<Json> post(const std::string& path, const Json& body);

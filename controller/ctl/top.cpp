@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -24,6 +26,8 @@ namespace {
 
 constexpr std::size_t kHistoryColumns = 24;
 constexpr std::size_t kJournalLines = 8;
+// Keys are looked at between two requests only.
+constexpr std::chrono::seconds kTimeout{2};
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -64,6 +68,7 @@ class Terminal {
 
   /// Waits for a key or the time to pass. True if the user wants to leave.
   bool wait(double seconds) const {
+    if (interrupted != 0) return true;
     pollfd input{STDIN_FILENO, POLLIN, 0};
     const int ready = poll(&input, is_terminal_ ? 1 : 0, static_cast<int>(seconds * 1000));
     if (interrupted != 0) return true;
@@ -89,16 +94,21 @@ class Terminal {
   termios before_{};
 };
 
-Result<std::string> picture(Client& client, std::map<std::string, std::vector<double>>& past) {
-  Result<Json> status = client.get("/v1/status");
+/// leaves: asked in front of each request; true ends it with an error.
+Result<std::string> picture(Client& client, std::map<std::string, std::vector<double>>& past,
+                            const std::function<bool()>& leaves) {
+  const auto get = [&](const std::string& path) {
+    return leaves() ? Result<Json>(Error{ErrorCode::kUnavailable, "nobody looks any more"}) : client.get(path);
+  };
+  const Result<Json> status = get("/v1/status");
   if (!status) return status.error();
-  Result<Json> hosts = client.get("/v1/hosts");
+  const Result<Json> hosts = get("/v1/hosts");
   if (!hosts) return hosts.error();
-  Result<Json> vms = client.get("/v1/vms");
+  const Result<Json> vms = get("/v1/vms");
   if (!vms) return vms.error();
-  Result<Json> plan = client.get("/v1/plan");
+  const Result<Json> plan = get("/v1/plan");
   if (!plan) return plan.error();
-  Result<Json> history = client.get(fmt::format("/v1/history?limit={}", kJournalLines));
+  const Result<Json> history = get(fmt::format("/v1/history?limit={}", kJournalLines));
   if (!history) return history.error();
   const VmNames names = vm_names(*vms);
 
@@ -143,7 +153,8 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
 
 Status top(Client& client, double interval_s, int frames) {
   std::map<std::string, std::vector<double>> past;
-  Result<std::string> first = picture(client, past);
+  client.set_timeout(kTimeout);
+  Result<std::string> first = picture(client, past, [] { return false; });
   if (!first) return first.error();
   interrupted = 0;
   std::signal(SIGINT, [](int) { interrupted = 1; });
@@ -152,7 +163,9 @@ Status top(Client& client, double interval_s, int frames) {
   terminal.draw(*first);
   for (int drawn = 1; frames == 0 || drawn < frames; ++drawn) {
     if (terminal.wait(interval_s)) break;
-    const Result<std::string> next = picture(client, past);
+    bool left = false;
+    const Result<std::string> next = picture(client, past, [&] { return left = terminal.wait(0); });
+    if (left) break;
     terminal.draw(next ? *next : "proteusctl: " + next.error().message + "; trying again\n");
   }
   return {};

@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "controller/api/json_view.h"
+#include "controller/ctl/top.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
@@ -69,6 +73,26 @@ TEST_F(ClientTest, WhatThereIsNoRoomForIsNotBegun) {
       << large.error().message;
   using Files = std::filesystem::directory_iterator;
   EXPECT_EQ(std::distance(Files(directory_.path()), Files()), 1) << "the token";
+}
+
+// Five times a minute, in which no key was looked at.
+TEST_F(ClientTest, TopDoesNotWaitLongForAControllerThatHangs) {
+  std::promise<void> over;
+  const std::shared_future<void> until = over.get_future().share();
+  std::atomic<int> asked = 0;
+  http_.Get("/v1/.*", [&](const httplib::Request&, httplib::Response&) {
+    ++asked;
+    until.wait();
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  Client asking = client();
+  const Status looked = top(asking, 1, 1);
+  const auto took = std::chrono::steady_clock::now() - begun;
+  over.set_value();
+  ASSERT_FALSE(looked);
+  EXPECT_EQ(looked.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(asked, 1);
+  EXPECT_LT(took, std::chrono::seconds(20));
 }
 
 TEST_F(ClientTest, APersonsNameNeedNotBeUtf8) {
