@@ -43,6 +43,12 @@ void remove_when_ended(const std::string& name) {
   }
 }
 
+/// As people say it.
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  return bytes < kMiB ? fmt::format("{} KiB", (bytes + 1023) / 1024) : fmt::format("{} MiB", bytes / kMiB);
+}
+
 /// umask() tells what it is by changing it.
 mode_t without_umask(mode_t mode) {
   const mode_t mask = umask(0);
@@ -117,8 +123,8 @@ Status Destination::check_room(std::uint64_t bytes) const {
   std::error_code unknown;
   const fs::space_info room = fs::space(part_, unknown);
   if (unknown || room.available >= bytes) return {};
-  return Error{ErrorCode::kUnavailable, fmt::format("no room for {}: it has {} MiB, and {} MiB are free there", name_,
-                                                    bytes >> 20, room.available >> 20)};
+  return Error{ErrorCode::kFailedPrecondition, fmt::format("no room for {}: it has {}, and {} are free there", name_,
+                                                           size_text(bytes), size_text(room.available))};
 }
 
 bool Destination::write(const char* data, std::size_t size) {

@@ -26,7 +26,7 @@ class Destination {
   Destination(Destination&& other) noexcept;
   Destination& operator=(Destination&&) = delete;
 
-  /// So many bytes are to come. Errors: kUnavailable if the file system has no room for them.
+  /// So many bytes are to come. Errors: kFailedPrecondition if the file system has no room for them.
   Status check_room(std::uint64_t bytes) const;
   /// False: it cannot be written, see error().
   bool write(const char* data, std::size_t size);

@@ -321,7 +321,10 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
 
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::kNotFound, fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+  if (!file) {
+    return Error{errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kPermissionDenied,
+                 fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+  }
   RecordingSummary summary;
   Completeness completeness;
   store::Store::Visitor watching;

@@ -120,7 +120,7 @@ TEST_F(DestinationTest, ANameMayBeAsLongAsTheFileSystemTakesIt) {
 TEST_F(DestinationTest, KnowsWhetherThereIsRoom) {
   const Destination to = open(file_);
   EXPECT_TRUE(to.check_room(1));
-  EXPECT_EQ(to.check_room(std::uint64_t{1} << 60).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(to.check_room(std::uint64_t{1} << 60).error().code, ErrorCode::kFailedPrecondition);
   EXPECT_TRUE(open("/dev/null").check_room(std::uint64_t{1} << 60));
 }
 

@@ -306,6 +306,8 @@ TEST_F(RecordingTest, AnotherFileIsNoRecording) {
   EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
   EXPECT_NE(read.error().message.find("is not a recording"), std::string::npos);
   EXPECT_EQ(read_recording(path_ + "-none", {}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(read_recording(path_ + "/none", {}).error().code, ErrorCode::kPermissionDenied)
+      << "not that it is not there";
 }
 
 // If this fails, recordings that people keep can no longer be read: raise the version, or undo the change.
