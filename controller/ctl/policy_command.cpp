@@ -3,14 +3,17 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "common/toml_document.h"
 #include "controller/api/json_view.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/print.h"
+#include "controller/ctl/replay_command.h"
 #include "controller/ctl/table.h"
 #include "controller/replay/recording.h"
 #include "controller/replay/replayer.h"
@@ -82,6 +85,7 @@ struct Trial {
   std::vector<Json> decisions;  ///< in the order of time: each that differs from the one before, and one a minute
   std::uint64_t cycles = 0;
   std::uint64_t frames = 0;
+  std::optional<Timestamp> missing_until;  ///< RecordingSummary
   VmNames names;
 };
 
@@ -110,6 +114,7 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
   replayer.finish();
   trial.cycles = replayer.cycles();
   trial.frames = replayer.frames();
+  trial.missing_until = read->missing_until;
   trial.names = replayer.vm_names();
   return trial;
 }
@@ -220,7 +225,12 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
       if (time_of(decision) <= wanted) found = &decision;
     }
     if (found == nullptr) return Error{ErrorCode::kNotFound, "nothing was decided by " + wanted};
-    out << (command.json ? json_text(*found) + "\n" : print_decision(*found, trial->names));
+    if (command.json) {
+      std::cerr << missing_text(trial->missing_until);
+      out << json_text(*found) << "\n";
+    } else {
+      out << missing_text(trial->missing_until) << print_decision(*found, trial->names);
+    }
     return {};
   }
   const std::vector<const Json*> changes = changes_of(*trial);
@@ -228,10 +238,11 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
   if (command.json) {
     counts["changes"] = Json::array();
     for (const Json* decision : changes) counts["changes"].push_back(*decision);
+    counts["missing_until"] = api::time_or_null(trial->missing_until);
     out << json_text(counts) << "\n";
     return {};
   }
-  out << counts_text(counts) << "\n";
+  out << missing_text(trial->missing_until) << counts_text(counts) << "\n";
   Table table({"FROM", "WOULD", "BECAUSE"});
   int lines = 0;
   for (const Json* decision : changes) {
@@ -293,7 +304,9 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     differed = differ;
   }
   if (command.json) {
-    Json json{{"policies", Json::array()}, {"differences", Json::array()}};
+    Json json{{"policies", Json::array()},
+              {"missing_until", api::time_or_null(sides[0].trial.missing_until)},
+              {"differences", Json::array()}};
     for (const Side& side : sides) {
       Json counts = counts_of(side.trial);
       counts["file"] = side.file;
@@ -305,6 +318,7 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     out << json_text(json) << "\n";
     return parts.empty();
   }
+  out << missing_text(sides[0].trial.missing_until);
   for (const Side& side : sides) out << side.file << ": " << counts_text(counts_of(side.trial)) << "\n";
   if (parts.empty()) {
     out << "they decide the same, always\n";

@@ -75,6 +75,14 @@ Result<std::optional<double>> parse_speed(const std::string& text) {
 
 }  // namespace
 
+std::string missing_text(std::optional<Timestamp> missing_until) {
+  if (!missing_until) return "";
+  return fmt::format(
+      "telemetry that had been taken in until {} is not in the recording (it had expired, or is of hosts that were "
+      "left out): decisions until then, and for some time after, may differ\n",
+      api::to_rfc3339(*missing_until));
+}
+
 Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   const Result<std::optional<double>> speed = parse_speed(command.speed);
   if (!speed) return speed.error();
@@ -120,13 +128,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   if (trouble && !begun) return *trouble;
   // Of the last cycle before damage some of what was journalled is missing: that is no difference.
   if (!trouble) replayer.finish();
-  const std::string missing =
-      read && read->missing_until
-          ? fmt::format(
-                "telemetry that had been taken in until {} is not in the recording (it had expired, or is of "
-                "hosts that were left out): decisions until then, and for some time after, may differ\n",
-                api::to_rfc3339(*read->missing_until))
-          : "";
+  const std::string missing = missing_text(read ? read->missing_until : std::nullopt);
   if (command.json && !command.diff && !missing.empty()) std::cerr << missing;
   if (!command.diff) {
     if (!command.json) {

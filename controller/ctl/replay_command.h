@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <ostream>
 #include <string>
 
 #include "common/result.h"
+#include "common/units.h"
 
 namespace proteus::ctl {
 
@@ -15,6 +17,10 @@ struct ReplayCommand {
   bool diff = false;
   bool json = false;  ///< one JSON object a line
 };
+
+/// What whoever decides again from a recording is to know of telemetry that it lacks (RecordingSummary), with a
+/// newline; empty: it lacks none.
+std::string missing_text(std::optional<Timestamp> missing_until);
 
 /// Replays a recording and prints each decision that acts and each action's life, the same bytes for the same file.
 /// Returns false if --diff found differences. Errors: the recording's, after what was decided until there; the

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -26,7 +27,13 @@ class PolicyFiles : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = new TemporaryDirectory();
-    auto store = store::Store::open({.directory = *directory_ / "store"});
+    record(recording(), {});
+  }
+  using Decided = std::map<Timestamp, std::vector<ham::Decision>>;
+  /// With what had been decided then.
+  static void record(const std::string& path, const Decided& decided, std::uint64_t expired_lsn = 0) {
+    const TemporaryDirectory directory;
+    auto store = store::Store::open({.directory = directory / "store"});
     ASSERT_TRUE(store) << store.error().message;
     controller::PipelineOptions options;
     options.view.forecast.step = std::chrono::seconds(1);
@@ -42,6 +49,7 @@ class PolicyFiles : public testing::Test {
     };
     write(started);
     write(store::AgentPresence{HostId("h1"), true, ""});
+    if (expired_lsn != 0) write(store::Cycle{0, 0, expired_lsn});
     fakes::FakeHost host("h1", 2, 4 * kGiB);
     fakes::FakeVm vm;
     vm.name = "web";
@@ -70,9 +78,11 @@ class PolicyFiles : public testing::Test {
       base = sample.frame.sequence;
       ASSERT_TRUE((*store)->append(raw));
       write(store::Cycle{second, second, raw.back().lsn});
+      const auto said = decided.find(now);
+      if (said == decided.end()) continue;
+      for (const ham::Decision& decision : said->second) write(decision);
     }
-    const auto written =
-        replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, recording());
+    const auto written = replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, path);
     ASSERT_TRUE(written) << written.error().message;
   }
   static void TearDownTestSuite() {
@@ -145,6 +155,28 @@ TEST_F(PolicyFiles, TestSaysWhatWouldHaveBeenDone) {
   EXPECT_THAT(out_.str(), HasSubstr("GAIN/H"));
   command.at = "1";
   EXPECT_EQ(test_policy(command, out_).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(PolicyFiles, WhatTheRecordingLacksIsSaid) {
+  PolicyCommand command;
+  command.file = file("any.toml", "");
+  command.other = file("any2.toml", "");
+  command.recording = *directory_ / "lacks.rec";
+  record(command.recording, {}, 2);
+  const std::string said = "telemetry that had been taken in until 2023-11-14T22:13:20.000Z is not in the recording";
+  const auto both = [&] {
+    std::ostringstream tested, compared;
+    EXPECT_TRUE(test_policy(command, tested));
+    EXPECT_TRUE(diff_policies(command, compared));
+    return std::pair(tested.str(), compared.str());
+  };
+  const auto [tested, compared] = both();
+  EXPECT_TRUE(tested.starts_with(said)) << tested;
+  EXPECT_TRUE(compared.starts_with(said)) << compared;
+  command.json = true;
+  const auto [tested_json, compared_json] = both();
+  EXPECT_EQ(Json::parse(tested_json)["missing_until"], "2023-11-14T22:13:20.000Z");
+  EXPECT_EQ(Json::parse(compared_json)["missing_until"], "2023-11-14T22:13:20.000Z");
 }
 
 TEST_F(PolicyFiles, TestTellsWhichRulesForbade) {
