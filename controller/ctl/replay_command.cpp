@@ -62,6 +62,31 @@ std::string to_text(const api::Json& entry) {
   return "";
 }
 
+/// Of two entries of a kind only where they part; of one that has no counterpart all.
+std::string to_text(const replay::Difference& difference) {
+  std::string text = api::to_rfc3339(difference.time);
+  if (!difference.recorded.empty() && !difference.replayed.empty()) {
+    const api::Json recorded = api::Json::parse(difference.recorded);
+    const api::Json replayed = api::Json::parse(difference.replayed);
+    const api::Json steps = api::Json::diff(recorded, replayed);
+    if (recorded.at("type") == replayed.at("type") && !steps.empty()) {
+      text += " " + recorded.at("type").get<std::string>();
+      if (recorded.contains("id")) text += " " + json_text(recorded.at("id"), -1);
+      text += "\n";
+      for (const api::Json& step : steps) {
+        const auto path = step.at("path").get<std::string>();
+        const bool was = step.at("op") != "add";
+        text += fmt::format("  {}\n  - {}\n  + {}\n", path.empty() ? "/" : path,
+                            was ? json_text(recorded.at(api::Json::json_pointer(path)), -1) : std::string("nothing"),
+                            step.contains("value") ? json_text(step.at("value"), -1) : std::string("nothing"));
+      }
+      return text;
+    }
+  }
+  return text + fmt::format("\n- {}\n+ {}\n", difference.recorded.empty() ? "nothing" : difference.recorded,
+                            difference.replayed.empty() ? "nothing" : difference.replayed);
+}
+
 Result<std::optional<double>> parse_speed(const std::string& text) {
   if (text == "max") return std::optional<double>();
   double factor = 0;
@@ -159,11 +184,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     }
     out << json_text(json) << "\n";
   } else {
-    for (const auto& difference : differences) {
-      out << api::to_rfc3339(difference.time) << "\n- "
-          << (difference.recorded.empty() ? "nothing" : difference.recorded) << "\n+ "
-          << (difference.replayed.empty() ? "nothing" : difference.replayed) << "\n";
-    }
+    for (const auto& difference : differences) out << to_text(difference);
     out << missing;
     out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n",
                        replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),

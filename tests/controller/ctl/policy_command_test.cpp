@@ -14,6 +14,7 @@
 #include "controller/ctl/replay_command.h"
 #include "controller/pipeline_options.h"
 #include "controller/replay/recording.h"
+#include "controller/replay/replayer.h"
 #include "tests/fakes/fake_telemetry.h"
 #include "tests/temporary_directory.h"
 
@@ -95,6 +96,8 @@ class PolicyFiles : public testing::Test {
     std::ofstream(*directory_ / name) << text;
     return *directory_ / name;
   }
+
+  static Decided decided_by(const std::string& policy);
 
   std::ostringstream out_;
   static TemporaryDirectory* directory_;
@@ -210,6 +213,57 @@ TEST_F(PolicyFiles, DiffFindsWhereTheyPart) {
   EXPECT_EQ(json.at("policies").size(), 2u);
   ASSERT_FALSE(json.at("differences").empty());
   EXPECT_EQ(json.at("differences")[0].at("second"), "do nothing");
+}
+
+/// What a replay by that policy decides.
+PolicyFiles::Decided PolicyFiles::decided_by(const std::string& policy) {
+  Decided decided;
+  replay::ReplayOptions options;
+  options.policy = *ham::parse_policy(policy, "policy");
+  options.output = [&](const store::JournalEntry& entry) {
+    if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) decided[entry.time].push_back(*decision);
+  };
+  replay::Replayer replayer(std::move(options));
+  const auto read = replay::read_recording(
+      recording(),
+      {.raw = [&](const store::RawMessage& message) { return replayer.on_raw(message).has_value(); },
+       .journal = [&](const store::JournalEntry& entry) { return replayer.on_journal(entry).has_value(); }});
+  EXPECT_TRUE(read);
+  return decided;
+}
+
+// The name it was decided by, and what was under way then, are no other will.
+TEST_F(PolicyFiles, AReplayByTheSamePolicyDiffersInNothing) {
+  Decided decided = decided_by("name = 'before'\n");
+  ASSERT_FALSE(decided.empty());
+  for (auto& [time, decisions] : decided) decisions.front().rejections.push_back({"move web", "in_flight", "it moves"});
+  ReplayCommand command;
+  command.file = *directory_ / "decided.rec";
+  command.policy_file = file("same.toml", "name = 'now'\n");
+  command.diff = true;
+  record(command.file, decided);
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_TRUE(*same) << out_.str();
+}
+
+TEST_F(PolicyFiles, ADifferenceIsToldByWhereItIs) {
+  Decided decided = decided_by("");
+  ASSERT_FALSE(decided.empty());
+  const std::string summary = decided.begin()->second.front().summary;
+  decided.begin()->second.front().summary = "because";
+  ReplayCommand command;
+  command.file = *directory_ / "other.rec";
+  command.policy_file = file("plain.toml", "");
+  command.diff = true;
+  record(command.file, decided);
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same && !*same);
+  EXPECT_THAT(out_.str(), HasSubstr("Z decision 1\n  /summary\n  - \"because\"\n  + \"" + summary + "\"\n90 cycles"));
+  command.json = true;
+  std::ostringstream json;
+  ASSERT_TRUE(run_replay(command, json));
+  EXPECT_EQ(Json::parse(json.str())["differences"][0]["recorded"]["summary"], "because");
 }
 
 TEST_F(PolicyFiles, AReplayGoesAsFarAsTheRecordingIsWhole) {
