@@ -1,25 +1,38 @@
 #include "controller/ctl/completion.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace proteus::ctl {
 namespace {
 
-std::string long_options(const CLI::App& app) {
-  std::string words;
+using Words = std::vector<std::string>;
+
+std::string joined(const Words& words) {
+  return fmt::format("{}", fmt::join(words, " "));
+}
+
+Words long_options(const CLI::App& app) {
+  Words words;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += (words.empty() ? "--" : " --") + name;
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
   }
   return words;
 }
 
-/// Its options, and the commands below it with theirs.
-std::string words_of(const CLI::App& command) {
-  std::string words = long_options(command);
+/// Its options, and the commands below it with theirs; each word once.
+Words words_of(const CLI::App& command) {
+  Words words = long_options(command);
+  const auto add = [&](const std::string& word) {
+    if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
+  };
   for (const CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; })) {
-    words += " " + below->get_name() + " " + long_options(*below);
+    add(below->get_name());
+    for (const std::string& option : long_options(*below)) add(option);
   }
   return words;
 }
@@ -32,15 +45,12 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     const std::string name = command->get_name();
     commands += (commands.empty() ? "" : " ") + name;
-    std::string words = "\"" + words_of(*command) + "\"";
-    if (name == "forecast" || name == "accuracy")
-      words = "\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
-    if (name == "query")
-      words = "\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}') " + long_options(*command) + "\"";
-    if (name == "policy") words = "\"check test diff --json --record --limit --at\"";
-    if (name == "maintenance")
-      words = "\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off " + long_options(*command) + "\"";
-    cases += fmt::format("    {}) words={} ;;\n", name, words);
+    std::string first;
+    if (name == "forecast" || name == "accuracy") first = "$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') ";
+    if (name == "query") first = "$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}') ";
+    if (name == "maintenance") first = "$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off ";
+    if (name == "completion") first = "bash zsh ";
+    cases += fmt::format("    {}) words=\"{}{}\" ;;\n", name, first, joined(words_of(*command)));
   }
   std::string script = shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : "";
   script +=
@@ -54,10 +64,11 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "  done\n"
       "  case $command in\n";
   script += cases;
-  script += fmt::format("    *) words=\"{} {}\" ;;\n", commands, long_options(app));
+  script += fmt::format("    *) words=\"{} {}\" ;;\n", commands, joined(long_options(app)));
   script +=
       "  esac\n"
       "  case ${COMP_WORDS[COMP_CWORD-1]} in\n"
+      "    --token-file | --ca-file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
       "    --host) words=\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --vm) words=\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --kpi) words=\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
@@ -65,11 +76,14 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "    --across) words=\"sum mean min max\" ;;\n"
       "    --by) words=\"host vm entity\" ;;\n"
       "    --kind) words=\"decision action transition operator agent started outcome command update signal cycle\" ;;\n"
+      "    --resource) words=\"cpu memory block_io network\" ;;\n"
       "    --format) words=\"csv openmetrics arrow\" ;;\n"
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-      "  case $command in record | replay | simulate | forecast | policy) COMPREPLY+=($(compgen -f -- \"$current\")) "
-      ";; esac\n"
+      "  case $command in\n"
+      "    export | forecast | learning | policy | record | replay | simulate | tune)\n"
+      "      COMPREPLY+=($(compgen -f -- \"$current\")) ;;\n"
+      "  esac\n"
       "}\n"
       "complete -F _proteusctl proteusctl\n";
   return script;
