@@ -225,6 +225,9 @@ int main_of(int argc, char** argv) {
   CLI::App* keygen = app.add_subcommand("keygen", "make controller.key and controller.pub in FOLDER");
   keygen->add_option("FOLDER", key_folder, "where")->required();
   keygen->add_option("--name", key_name, "its name in the public line")->capture_default_str();
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("proteus-controller: ") + error.what() + "; run with --help for more information\n";
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

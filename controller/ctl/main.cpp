@@ -1,10 +1,12 @@
 // proteusctl: one command of the controller's operators. Single-threaded; everything but `replay`, `simulate`,
 // `policy`, `learning train` and `completion` is a request to the controller's HTTP API.
 
+#include <fmt/core.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -290,6 +292,13 @@ void add_learning_verbs(CLI::App& learning, Options& options) {
   train->add_flag("--json", options.learning.json, "print JSON");
 }
 
+/// What the parser says, as everything else here is said: in one line.
+std::string usage_line(const CLI::App*, const CLI::Error& error) {
+  std::string what = error.what();
+  std::replace(what.begin(), what.end(), '\n', ' ');
+  return fmt::format("proteusctl: {}; run with --help for more information\n", what);
+}
+
 int run_policy(const std::string& verb, const PolicyCommand& command) {
   if (verb == "check") {
     const Result<bool> valid = check_policy(command, std::cout);
@@ -452,6 +461,7 @@ int run(int argc, char** argv) {
 
   add_examples(app);
 
+  app.failure_message(usage_line);
   app.allow_extras();  // so that a command that does not exist can be named
   try {
     app.parse(argc, argv);
