@@ -437,11 +437,11 @@ int run(int argc, char** argv) {
   repeated(record, "--host", options.hosts, "only this host; may repeat");
   CLI::App* replay =
       verb("replay", "decide again from a recording, on a virtual clock; needs no controller and no root");
-  replay->add_option("FILE", options.replay.file, "a recording")->required();
+  replay->add_option("FILE", options.replay.file, "a recording; -: standard input")->required();
   replay->add_option("--policy", options.replay.policy_file, "decide by this policy instead of the recorded one");
   replay->add_option("--weights", options.replay.weights_file,
                      "of the networks that the controller had ([forecast] weights)");
-  replay->add_option("--speed", options.replay.speed, "times real time, or max")->capture_default_str();
+  replay->add_option("--speed", options.replay.speed, "times real time, up to 1000000, or max")->capture_default_str();
   replay->add_flag("--diff", options.replay.diff, "compare with the recorded decisions; exit code 5 if they differ");
   const SimulateCommand simulate(app, options.json);
   CLI::App* policy = app.add_subcommand("policy", "check, try and compare policy files; needs no controller");

@@ -20,6 +20,8 @@
 namespace proteus::ctl {
 namespace {
 
+constexpr double kSpeedMax = 1e6;
+
 /// Holds each cycle back until its recorded time has come, `factor` times faster.
 class Pacer {
  public:
@@ -91,9 +93,9 @@ Result<std::optional<double>> parse_speed(const std::string& text) {
   if (text == "max") return std::optional<double>();
   double factor = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), factor);
-  if (error != std::errc{} || rest != text.data() + text.size() || !(factor > 0) || factor > 1e6) {
+  if (error != std::errc{} || rest != text.data() + text.size() || !(factor > 0) || factor > kSpeedMax) {
     return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("--speed is '{}', but must be max or a number above 0", text)};
+                 fmt::format("--speed is '{}', but must be max or a number above 0, up to {:.0f}", text, kSpeedMax)};
   }
   return std::optional<double>(factor);
 }
@@ -142,11 +144,12 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     begun = true;
     return (replayed = replayer.on_journal(entry)).has_value();
   };
-  const Result<replay::RecordingSummary> read = replay::read_recording(command.file, visitor);
+  const std::string file = command.file == "-" ? "/dev/stdin" : command.file;
+  const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor);
   // What is whole is worth seeing; where it ends is an error all the same.
   std::optional<Error> trouble;
   if (!replayed) {
-    trouble = with_context(replayed.error(), command.file);
+    trouble = with_context(replayed.error(), file);
   } else if (!read) {
     trouble = read.error();
   }

@@ -10,7 +10,7 @@
 namespace proteus::ctl {
 
 struct ReplayCommand {
-  std::string file;
+  std::string file;           ///< "-": standard input
   std::string policy_file;    ///< empty: the recorded policy
   std::string weights_file;   ///< of the networks; empty: the program's own
   std::string speed = "max";  ///< "max", or how many times real time
