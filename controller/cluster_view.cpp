@@ -156,7 +156,7 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
   allocation.memory_bytes = gauge(frame, columns.memory).value_or(allocation.memory_bytes);
   allocation.memory_max_bytes = gauge(frame, columns.memory_max).value_or(allocation.memory_max_bytes);
   state.memory_resident_bytes = gauge(frame, columns.resident).value_or(state.memory_resident_bytes);
-  if (const auto dirty = gauge(frame, columns.dirty)) state.dirty_bytes_per_s = dirty;
+  state.dirty_bytes_per_s = gauge(frame, columns.dirty);
 
   if (!columns.latency.empty()) vm.latency.resize(columns.latency.size());
   for (std::size_t bucket = 0; bucket < columns.latency.size(); ++bucket) {

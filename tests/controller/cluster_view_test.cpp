@@ -42,6 +42,25 @@ TEST(ClusterView, TurnsCountersIntoRates) {
   EXPECT_TRUE(state.hosts[0].fresh);
 }
 
+TEST(ClusterView, ADirtyRateThatIsNotToldAnyMoreIsNotKnown) {
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  const auto told = [&](Timestamp now, std::optional<std::int64_t> rate) {
+    Sample sample = host.sample(now);
+    auto catalog = std::make_shared<Catalog>(*sample.catalog);
+    EXPECT_EQ(catalog->entities.at(1).kind, EntityKind::kVm);
+    catalog->series.push_back({1, Kpi::kMemoryDirtyBytesPerS, 0});
+    sample.frame.values.push_back(rate.value_or(0));
+    sample.frame.present.push_back(rate ? 1 : 0);
+    sample.catalog = std::move(catalog);
+    view.on_sample(sample, now);
+    return view.state(now)->vms.at(0).dirty_bytes_per_s;
+  };
+  EXPECT_EQ(told(kStart, 5 * kMiB), 5 * kMiB);
+  EXPECT_EQ(told(kStart + std::chrono::seconds(1), std::nullopt), std::nullopt);
+}
+
 // A VM held back by its own quota made its half-idle host look contended: nothing was given to it, and others were
 // moved.
 TEST(ClusterView, TheWaitForAVmsOwnQuotaIsNotItsHosts) {
