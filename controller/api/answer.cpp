@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "common/log.h"
@@ -136,12 +137,13 @@ Status check_parameters(const httplib::Request& request, std::initializer_list<s
   const auto is_one_of = [](const std::string& name, std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  for (const auto& [name, value] : request.params) {
+  std::set<std::string> seen;
+  for (const auto& [name, value] : query_of(request)) {
     if (is_one_of(name, many)) continue;
     if (!is_one_of(name, once)) {
       return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is no parameter of {}", name, request.path)};
     }
-    if (request.params.count(name) > 1) {
+    if (!seen.insert(name).second) {
       return Error{ErrorCode::kInvalidArgument, fmt::format("{} is given more than once", name)};
     }
   }

@@ -306,6 +306,8 @@ Status check_hosts(const store::Store& store, const HistoryFilter& filter, const
     HistoryFilter any;
     any.limit = 1;
     any.all = true;
+    any.from = filter.from;
+    any.to = filter.to;
     any.hosts = {host};
     const Result<Numbers> numbers = find_history(store, any, names.actions, allowance);
     if (!numbers) return numbers.error();

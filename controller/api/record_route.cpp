@@ -19,17 +19,19 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
   if (const Status known = check_parameters(in, {"from", "to"}, {"host"}); !known) return known.error();
   replay::RecordOptions options;
   options.to = now;
+  const Parameters parameters = parameters_of(in);
   for (const char* name : {"from", "to"}) {
-    if (!in.has_param(name)) continue;
-    const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
+    const std::string text = one(parameters, name);
+    if (text.empty()) continue;
+    const Result<Timestamp> time = parse_time(text, now);
     if (!time) return time.error();
     (std::string_view(name) == "from" ? options.from : options.to) = *time;
   }
-  if (in.has_param("from") && options.from >= now) {
+  if (!one(parameters, "from").empty() && options.from >= now) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(options.from))};
   }
   if (const Status good = check_range(options.from, options.to); !good) return good.error();
-  for (const std::string& host : parameters_of(in)("host")) options.hosts.emplace_back(host);
+  for (const std::string& host : parameters("host")) options.hosts.emplace_back(host);
   if (const store::SeriesReader* series = backend.store().series()) {
     if (const Status stored = series->check_names(options.hosts, {}); !stored) return stored.error();
   }

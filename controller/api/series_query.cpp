@@ -21,11 +21,6 @@ Error invalid(std::string message) {
   return {ErrorCode::kInvalidArgument, std::move(message)};
 }
 
-std::string one(const Parameters& parameters, const char* name) {
-  const std::vector<std::string> values = parameters(name);
-  return values.empty() ? "" : values.front();
-}
-
 Result<double> parse_number(const std::string& name, const std::string& text) {
   double number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -83,6 +78,11 @@ Result<Nanoseconds> parse_step(const std::string& text) {
 Status check_range(Timestamp from, Timestamp to) {
   if (from < to) return {};
   return invalid(fmt::format("from {} is not before to {}", to_rfc3339(from), to_rfc3339(to)));
+}
+
+std::string one(const Parameters& parameters, const char* name) {
+  const std::vector<std::string> values = parameters(name);
+  return values.empty() ? "" : values.front();
 }
 
 Result<store::SeriesSelector> parse_selector(const std::string& kpi, const Parameters& parameters) {

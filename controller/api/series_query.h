@@ -14,6 +14,8 @@ namespace proteus::api {
 
 /// A request's parameters: every value of one name.
 using Parameters = std::function<std::vector<std::string>(const char* name)>;
+/// The first value of the name; empty: there is none.
+std::string one(const Parameters& parameters, const char* name);
 
 /// Of GET /v1/query (docs/api.md). Without `from` the last hour, without `step` about 120 steps, without `fn` what
 /// suits the KPI. Errors: kInvalidArgument, in a sentence for who asked.

@@ -96,13 +96,14 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   }
   const Status stored = reader->check_names(selectors.front().hosts, selectors.front().vms);
   if (!stored) return send(out, stored.error());
-  const auto format = parse_export_format(in.has_param("format") ? in.get_param_value("format") : "csv");
+  const auto format = parse_export_format(parameters("format").empty() ? "csv" : one(parameters, "format"));
   if (!format) return send(out, format.error());
   Timestamp from = now - std::chrono::hours(1);
   Timestamp to = now;
   for (const char* name : {"from", "to"}) {
-    if (!in.has_param(name)) continue;
-    const Result<Timestamp> time = parse_time(in.get_param_value(name), now);
+    const std::string text = one(parameters, name);
+    if (text.empty()) continue;
+    const Result<Timestamp> time = parse_time(text, now);
     if (!time) return send(out, time.error());
     (std::string_view(name) == "from" ? from : to) = *time;
   }

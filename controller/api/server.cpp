@@ -185,8 +185,8 @@ class HttpServer final : public Server {
 
   void get_forecast(const Request& in, Response& out) {
     if (const Status good = check_parameters(in, {"resource"}, {}); !good) return send(out, good.error());
-    const std::string text = in.has_param("resource") ? in.get_param_value("resource") : "cpu";
-    const Result<forecast::Resource> resource = parse_resource(text);
+    const std::string text = one(parameters_of(in), "resource");
+    const Result<forecast::Resource> resource = parse_resource(text.empty() ? "cpu" : text);
     if (!resource) return send(out, resource.error());
     const Result<SeriesOutlook> outlook = backend_.outlook(in.matches[1], *resource);
     if (!outlook) return send(out, outlook.error());
@@ -197,7 +197,7 @@ class HttpServer final : public Server {
     if (const Status good = check_parameters(in, {"vm"}, {}); !good) return send(out, good.error());
     const std::shared_ptr<void> turn = quick_turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);
-    const auto reports = backend_.accuracy(in.has_param("vm") ? in.get_param_value("vm") : "");
+    const auto reports = backend_.accuracy(one(parameters_of(in), "vm"));
     if (!reports) return send(out, reports.error());
     send(out, accuracy_json(*reports, backend_.forecast_step()), turn);
   }

@@ -95,8 +95,8 @@ void Destination::open_part(mode_t mode) {
   part_ = std::move(made);
   remove_when_ended(part_);
   file_.open(part_, std::ios::binary | std::ios::trunc);
-  // Later than it is opened: the mode may forbid that.
-  if (file_ && fchmod(fd, mode) != 0) file_.close();
+  // Later than it is opened: the mode may forbid that. Some file systems have no modes, and it is its owner's already.
+  if (file_) (void)fchmod(fd, mode);
   const int why = errno;
   ::close(fd);
   errno = why;

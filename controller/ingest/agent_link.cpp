@@ -87,6 +87,7 @@ void AgentLink::receive_waiting() {
   for (int i = 0; i < kMessagesPerRound; ++i) {
     auto message = wire::receive_from_agent(router_, authorized_);
     if (message && !*message) return;
+    if (message && !may_speak((*message)->user)) continue;
     const Status taken = message ? take(**message) : Status(message.error());
     if (taken) continue;
     const std::string from = message ? (*message)->user.value : "a peer";
@@ -96,6 +97,20 @@ void AgentLink::receive_waiting() {
     std::lock_guard lock(mutex_);
     ++counters_.refused;
   }
+}
+
+bool AgentLink::may_speak(const HostId& host) {
+  auto known = messages_of_.find(host);
+  if (known == messages_of_.end()) {
+    known = messages_of_.emplace(host, TokenBucket(options_.host_messages_max, options_.host_messages_per_s)).first;
+  }
+  if (known->second.take(1, std::chrono::steady_clock::now())) return true;
+  if (refusals_.is_due("messages of " + host.value)) {
+    log::warning("{} says more than any agent has to say: some of it is not listened to", host.value);
+  }
+  std::lock_guard lock(mutex_);
+  ++counters_.messages_dropped;
+  return false;
 }
 
 Status AgentLink::take(const wire::FromPeer& message) {

@@ -60,6 +60,10 @@ struct AgentLinkOptions {
   /// changes its mind more often is not commanded until it has been calm for a while.
   int changes_max = 32;
   std::chrono::milliseconds change_interval{4000};
+  /// Messages of one host: so many at once, and so many in a second from then on; more are dropped before anything is
+  /// made of them. An agent says hello once in five seconds, and a word or more on each command.
+  int host_messages_max = 4096;
+  int host_messages_per_s = 512;
   wire::SocketOptions socket{.message_bytes_max = wire::kCommandMessageBytesMax};
 };
 
@@ -80,6 +84,7 @@ struct AgentLinkStatus {
   std::uint64_t updates = 0;
   std::uint64_t refused = 0;            ///< undecodable, or of a host that the key does not prove
   std::uint64_t updates_dropped = 0;    ///< too many of their host, or of all, were waiting; agents repeat them
+  std::uint64_t messages_dropped = 0;   ///< too many of their host
   std::uint64_t changes_held_back = 0;  ///< of whether a host can be commanded: too many
 };
 
@@ -125,6 +130,7 @@ class AgentLink final : public CommandLink {
             const wire::AuthorizedKeys& authorized, const Clock& clock, Queue<AgentEvent>& events);
   void run();
   void receive_waiting();
+  bool may_speak(const HostId& host);
   Status take(const wire::FromPeer& message);
   void take_hello(const wire::FromPeer& message, const wire::Hello& hello);
   bool is_doubled(const Agent& agent) const;
@@ -149,6 +155,7 @@ class AgentLink final : public CommandLink {
 
   // Thread command.
   std::deque<AgentEvent> undelivered_;
+  std::map<HostId, TokenBucket> messages_of_;                                 // that are taken
   std::map<HostId, std::shared_ptr<std::atomic<std::size_t>>> updates_held_;  // shared with the events: the last may
                                                                               // go after this object
   wire::LogInterval refusals_{std::chrono::seconds(30)};

@@ -75,6 +75,7 @@ void Receiver::receive_waiting() {
 
 void Receiver::keep(wire::FromPeer message) {
   const std::size_t bytes = memory_of(message);
+  bool has_room = true;
   {
     std::lock_guard lock(mutex_);
     Waiting& of_host = of_host_[message.user];
@@ -82,14 +83,19 @@ void Receiver::keep(wire::FromPeer message) {
         of_host.messages >= options_.waiting.host_messages_max) {
       ++counts_.dropped;
       counts_.dropped_bytes += message.body.size();
-      return;
+      has_room = false;
+    } else {
+      bytes_ += bytes;
+      of_host.bytes += bytes;
+      ++of_host.messages;
+      messages_.push_back(std::move(message));
     }
-    bytes_ += bytes;
-    of_host.bytes += bytes;
-    ++of_host.messages;
-    messages_.push_back(std::move(message));
   }
-  ready_.notify_one();
+  if (has_room) return ready_.notify_one();
+  if (refusals_.is_due(message.user.value)) {
+    log::warning("telemetry of {} comes faster than the store takes it: what finds no room is left to its agent",
+                 message.user.value);
+  }
 }
 
 std::optional<wire::FromPeer> Receiver::next() {

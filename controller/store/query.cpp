@@ -173,13 +173,12 @@ class Runner {
  private:
   /// Of a VM that has been on several hosts: sums and weights from all of them.
   struct Gathered {
-    HostId
-        host;  // of those where something was measured in its newest step: name and labels are as that host lists them
+    HostId host;  // first of those where something was measured in its newest step: it names and labels it
     SelectedEntity entity;
     SeriesKey key;
     std::vector<StepFigures> steps;
     std::vector<std::int64_t> longest;  // of a counter: weight of the longest part of each step
-    std::size_t newest = 0;             // step in which something was measured
+    std::optional<std::size_t> newest;  // step in which something was measured
   };
 
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
@@ -196,14 +195,16 @@ class Runner {
                 .entity = stretch.entity,
                 .key = stretch.key,
                 .steps = std::vector<StepFigures>(steps_),
-                .longest = std::vector<std::int64_t>(steps_)};
+                .longest = std::vector<std::int64_t>(steps_),
+                .newest = {}};
     }
-    std::size_t newest = 0;
+    std::optional<std::size_t> newest;
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& part = stretch.steps[i];
       if (part.weight == 0) continue;
-      newest = stretch.first + i;
-      StepFigures& whole = series.steps[newest];
+      const std::size_t step = stretch.first + i;
+      newest = step;
+      StepFigures& whole = series.steps[step];
       const bool is_first = whole.weight == 0;
       whole.min = is_first ? part.min : std::min(whole.min, part.min);
       whole.max = is_first ? part.max : std::max(whole.max, part.max);
@@ -211,7 +212,7 @@ class Runner {
       whole.p95 = is_first ? part.p95 : std::max(whole.p95, part.p95);
       whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
       whole.weight += part.weight;
-      series.longest[newest] = std::max(series.longest[newest], part.weight);
+      series.longest[step] = std::max(series.longest[step], part.weight);
     }
     if (newest > series.newest) {
       series.newest = newest;

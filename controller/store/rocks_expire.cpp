@@ -196,8 +196,7 @@ namespace {
 
 void put_kept(RocksDb::Batch& batch, const RocksDb::Expiry& expiry) {
   batch.put(Family::kMeta, keys::kKeptKey,
-            keys::kept_value({{expiry.pages.from_us, expiry.pages.to_us, expiry.minutes.from_us, expiry.minutes.to_us,
-                               expiry.hours.from_us, expiry.hours.to_us}}));
+            keys::kept_value({expiry.pages.from_us, expiry.minutes.from_us, expiry.hours.from_us}));
 }
 
 }  // namespace

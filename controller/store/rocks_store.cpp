@@ -79,10 +79,10 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   if (*kept) {
     const auto parsed = keys::parse_kept(**kept);
     if (!parsed) return with_context(parsed.error(), "open store " + options.directory);
-    const auto& us = parsed->bounds_us;
-    expiry.pages = {us[0], us[1]};
-    expiry.minutes = {us[2], us[3]};
-    expiry.hours = {us[4], us[5]};
+    // What lies too far ahead only a clock that is believed can tell.
+    expiry.pages.from_us = parsed->pages_from_us;
+    expiry.minutes.from_us = parsed->minutes_from_us;
+    expiry.hours.from_us = parsed->hours_from_us;
   }
   (*db)->set_expiry(std::move(expiry));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(*db), state));

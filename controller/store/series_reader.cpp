@@ -78,9 +78,10 @@ std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
 }
 
 /// Rows that share a catalog, as a page would hold one of their columns.
-Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
-                 const std::function<Status(std::size_t run, const SeriesKey&, const std::vector<std::int64_t>&,
-                                            std::span<const std::int64_t>, std::span<const std::uint32_t>)>& take) {
+Status take_head(
+    const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
+    const std::function<Status(std::size_t run, std::size_t end, const SeriesKey&, const std::vector<std::int64_t>&,
+                               std::span<const std::int64_t>, std::span<const std::uint32_t>)>& take) {
   std::vector<std::int64_t> times_us;
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
@@ -100,7 +101,7 @@ Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntiti
         at.push_back(static_cast<std::uint32_t>(i - begin));
       }
       if (values.empty()) continue;
-      if (const Status taken = take(run, column.key, times_us, values, at); !taken) return taken;
+      if (const Status taken = take(run, end, column.key, times_us, values, at); !taken) return taken;
     }
     begin = end;
   }
@@ -229,12 +230,17 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
     if (time >= from_us && time < to_us) rows.push_back(row);
   }
   const std::uint32_t head_run = rows.empty() ? 0 : runs->behind(store::to_us(rows.front().frame.time));
-  return take_head(rows, kpi, entities,
-                   [&](std::size_t run, const SeriesKey& key, const std::vector<std::int64_t>& times_us,
-                       std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
-                     constexpr auto kAnyTime = std::numeric_limits<std::int64_t>::min();
-                     return take({page_number + run, key, times_us, head_values, head_at, false, kAnyTime, head_run});
-                   });
+  std::vector<std::int64_t> later_us(rows.size() + 1,
+                                     std::numeric_limits<std::int64_t>::max());  // of rows from each on
+  for (std::size_t i = rows.size(); i > 0; --i) {
+    later_us[i - 1] = std::min(later_us[i], store::to_us(rows[i - 1].frame.time));
+  }
+  return take_head(
+      rows, kpi, entities,
+      [&](std::size_t run, std::size_t end, const SeriesKey& key, const std::vector<std::int64_t>& times_us,
+          std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
+        return take({page_number + run, key, times_us, head_values, head_at, false, later_us[end], head_run});
+      });
 }
 
 SelectedEntities SeriesReader::select(const HostId& host, const SeriesSelector& selector) const {

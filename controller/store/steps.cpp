@@ -40,6 +40,7 @@ StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to
     const bool inside = grid.holds(time) && time >= from_us && time < to_us;
     steps.push_back(inside ? static_cast<std::int32_t>(grid.step_of(time)) : -1);
     if (inside) steps_end = std::max(steps_end, grid.step_of(time) + 1);
+    if (inside && i > 0 && time < times_us[i - 1]) rising = std::min(rising, grid.step_of(time));
     if (!inside || i == 0 || time <= times_us[i - 1] || time - times_us[i - 1] > kGapUs) continue;
     if (runs.empty() || runs.back().end != i || runs.back().step != steps.back()) runs.push_back({i, i, steps.back()});
     runs.back().end = i + 1;
@@ -110,11 +111,18 @@ void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> va
                         bool monotone) {
   // The step under way is over by what the window before it said, not by what this one says: it may be entered here.
   if (!ranked_.empty() && !values.empty() && ticks.steps[at.empty() ? 0 : at[0]] != step_) close();
+  complete_ = std::max(complete_, std::min(ticks.complete, ticks.rising));
+  if (kind_ == KpiKind::kGauge) {
+    add_gauge(ticks, values, at);
+  } else {
+    if (ticks.run != run_) enter_run(ticks.run);
+    if (at.empty() && !wants_.extremes && !wants_.p95) {
+      add_increases(ticks, values, monotone);
+    } else {
+      add_counter(ticks, values, at);
+    }
+  }
   complete_ = std::max(complete_, ticks.complete);
-  if (kind_ == KpiKind::kGauge) return add_gauge(ticks, values, at);
-  if (ticks.run != run_) enter_run(ticks.run);
-  if (at.empty() && !wants_.extremes && !wants_.p95) return add_increases(ticks, values, monotone);
-  add_counter(ticks, values, at);
 }
 
 void StepCollector::add_gauge(const StepTicks& ticks, std::span<const std::int64_t> values,

@@ -68,6 +68,9 @@ struct StepTicks {
   /// Steps in front of it get nothing from what follows this window. Where a clock was set back the windows of two of
   /// its runs lie between each other, and what was closed may be entered again.
   std::size_t complete = 0;
+  /// Likewise within the window: steps in front of it are not entered by a tick that lies in front of the one before
+  /// it.
+  std::size_t rising = std::numeric_limits<std::size_t>::max();
   std::vector<std::int64_t> times_us;
   std::vector<std::int32_t> steps;  ///< of each tick; -1: none
   std::size_t steps_end = 0;        ///< behind the last of them
@@ -99,7 +102,8 @@ class StepCollector {
   /// Memory that it takes, but not between enter() and leave().
   std::size_t bytes() const {
     return figures_.capacity() * sizeof(StepFigures) +
-           (ranked_.capacity() + ranked_before_.capacity() + waiting_count_) * sizeof(std::int64_t);
+           (ranked_.capacity() + ranked_before_.capacity() + waiting_count_) * sizeof(std::int64_t) +
+           waiting_.size() * kWaitingBytes;
   }
   /// Room for the steps in front of `end`.
   void make_room(std::size_t end) { figures_.resize(std::max(end, first_ + figures_.size()) - first_); }
@@ -129,6 +133,9 @@ class StepCollector {
   StepFigures whole();
 
  private:
+  /// What the map and its vectors' allocations take for a step that waits, beside its values.
+  static constexpr std::size_t kWaitingBytes = 112;
+
   void add_gauge(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
   void add_counter(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
   void add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone);

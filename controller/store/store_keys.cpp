@@ -292,14 +292,18 @@ Result<State> parse_state(std::string_view value) {
 std::string kept_value(const Kept& kept) {
   std::string value;
   ByteWriter out(value);
-  for (const std::int64_t bound : kept.bounds_us) out.integer(static_cast<std::uint64_t>(bound));
+  for (const std::int64_t from_us : {kept.pages_from_us, kept.minutes_from_us, kept.hours_from_us}) {
+    out.integer(static_cast<std::uint64_t>(from_us));
+  }
   return value;
 }
 
 Result<Kept> parse_kept(std::string_view value) {
   ByteReader in(value);
   Kept kept;
-  for (std::int64_t& bound : kept.bounds_us) bound = static_cast<std::int64_t>(in.integer<std::uint64_t>());
+  for (std::int64_t* from_us : {&kept.pages_from_us, &kept.minutes_from_us, &kept.hours_from_us}) {
+    *from_us = static_cast<std::int64_t>(in.integer<std::uint64_t>());
+  }
   return whole(in, kept, "the times that are kept");
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -143,10 +142,12 @@ std::string open_key(ActionId action);
 Result<ActionId> parse_open_key(std::string_view key);
 constexpr std::string_view kOpenPrefix = "o";
 
-/// The times that pages and roll-ups were kept of when expire() was called last: from, to for each of pages, minutes
-/// and hours, microseconds since the Unix epoch, 8 bytes each. A store that has never expired anything has none.
+/// From when on pages and roll-ups by the minute and the hour were kept when expire() was called last: microseconds
+/// since the Unix epoch, 8 bytes each. A store that has never expired anything has none.
 struct Kept {
-  std::array<std::int64_t, 6> bounds_us{};
+  std::int64_t pages_from_us = 0;
+  std::int64_t minutes_from_us = 0;
+  std::int64_t hours_from_us = 0;
   bool operator==(const Kept&) const = default;
 };
 constexpr std::string_view kKeptKey = "k";

@@ -136,8 +136,10 @@ std::optional<Note> describe(const PlanState& plan, const Change& change, const 
     there = utilisation(plan, where, load);
     x[9] = there;
     x[11] = std::log1p(vm.migration.duration_s) / std::log1p(kLongMigration_s);
-    x[12] = static_cast<double>(vm.state->dirty_bytes_per_s.value_or(0)) /
-            static_cast<double>(plan.policy().limits.migration_bandwidth_bytes_per_s);
+    const auto bandwidth = plan.policy().limits.migration_bandwidth_bytes_per_s;
+    x[12] =
+        static_cast<double>(vm.state->dirty_bytes_per_s.value_or(bandwidth / 4)) /  // as predict_migration() assumes
+        static_cast<double>(bandwidth);
   }
   x[10] = curve_error(plan.model().hosts[where], there);
   x[13] = vm.priority > 0 ? std::log2(vm.priority) / 3 : 0;

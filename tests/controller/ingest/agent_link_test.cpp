@@ -189,6 +189,24 @@ TEST_F(AgentLinkTest, AHostThatChangesItsMindAllTheTimeIsNotToldOfEachTime) {
   EXPECT_FALSE(link_->status().agents.at(0).commandable) << "it has not been calm";
 }
 
+TEST_F(AgentLinkTest, AHostThatNeverPausesIsNotListenedToAllTheTime) {
+  Update update;
+  update.host = HostId("h1");
+  update.state = CommandState::kSucceeded;
+  const auto heard = [&] { return link_->status().updates + link_->status().messages_dropped; };
+  for (update.command = 1; update.command <= 6000; ++update.command) say(wire::encode(update));
+  ASSERT_TRUE(eventually([&] { return heard() == 6000; }));
+  EXPECT_GE(link_->status().updates, 4096u);
+  EXPECT_GT(link_->status().messages_dropped, 0u);
+  // A moment later it is.
+  ASSERT_TRUE(eventually([&] {
+    const auto before = link_->status().updates;
+    say(wire::encode(update));
+    return eventually([&] { return link_->status().updates > before || heard() > 6000; }) &&
+           link_->status().updates > before;
+  }));
+}
+
 TEST_F(AgentLinkTest, WordsOfOneHostDoNotTakeTheRoomOfOthers) {
   Update update;
   update.host = HostId("h1");

@@ -1,6 +1,7 @@
 // What goes with time, and what stays.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -51,6 +52,27 @@ TEST_F(SeriesExpiry, WhatHasExpiredIsGoneAlsoWhereItIsStillOnTheDisk) {
       });
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(count, 300u);
+}
+
+TEST_F(SeriesExpiry, WhatComesAfterALongPauseIsThereBeforeAnythingExpires) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  append(feed.tick(kStart, {1, 1000, 1, 1}));
+  flush();
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));
+  open();
+  const Timestamp later = kStart + hours(24 * 400);  // longer than anything is kept
+  feed.begin_stream();
+  for (int i = 0; i < 4000; ++i) append(feed.tick(later + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  SeriesSelector selector;
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const auto found = steps(selector, {to_us(later), to_us(later + seconds(4000)), 1'000'000},
+                           {keys::Figure::kSum, keys::Figure::kWeight});
+  ASSERT_EQ(found.size(), 1u);
+  const auto& figures = found.begin()->second;
+  EXPECT_EQ(std::count_if(figures.begin(), figures.end(), [](const auto& one) { return one.weight > 0; }), 4000);
 }
 
 TEST_F(SeriesExpiry, RawTelemetryStaysUntilItIsInPages) {

@@ -59,7 +59,7 @@ std::vector<std::pair<std::string, std::string>> drawing() {
       {"meta.h", newest_key(kBoot)},
       {"meta.h.value", newest_value({10, 258, from_unix_ns(1'700'000'000'000'000'001)})},
       {"meta.k", std::string(kKeptKey)},
-      {"meta.k.value", kept_value({{1, 2, 3, 4, -5, 6}})},
+      {"meta.k.value", kept_value({1, -2, 3})},
       {"meta.o", open_key(7)},
       {"meta.s", std::string(kStateKey)},
       {"meta.s.value", state_value(state())},
@@ -96,7 +96,7 @@ TEST(StoreKeys, GiveBackWhatWentIn) {
   EXPECT_EQ(*parse_newest_key(newest_key(kBoot)), kBoot);
   EXPECT_EQ(*parse_newest_value(newest_value({1, 2, from_unix_ns(3)})), (NewestFrame{1, 2, from_unix_ns(3)}));
   EXPECT_EQ(*parse_state(state_value(state())), state());
-  EXPECT_EQ(*parse_kept(kept_value({{1, 2, 3, 4, -5, 6}})), (Kept{{1, 2, 3, 4, -5, 6}}));
+  EXPECT_EQ(*parse_kept(kept_value({1, -2, 3})), (Kept{1, -2, 3}));
   EXPECT_EQ(parse_action_key(action_key(7, 9))->lsn, 9u);
   EXPECT_EQ(parse_action_key(action_key(7, 9))->action, 7u);
   EXPECT_EQ(*parse_started_key(started_key(4)), 4u);
@@ -125,8 +125,8 @@ TEST(StoreKeys, ShortOrLongValuesAreCorrupt) {
   EXPECT_EQ(parse_state(std::string_view(whole_state).substr(1)).error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(parse_state(whole_state.substr(0, 40)).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(parse_state(whole_state + "x").error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(parse_kept(std::string(47, '\0')).error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(parse_kept(std::string(49, '\0')).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(parse_kept(std::string(23, '\0')).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(parse_kept(std::string(25, '\0')).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(parse_lsn_key("1234567").error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(parse_journal_value("").error().code, ErrorCode::kCorrupt);
 }
