@@ -25,7 +25,8 @@ namespace proteus::ingest {
 
 /// Of what was received and not taken yet; beyond it messages are dropped, and their agents send them again.
 struct WaitingLimits {
-  std::size_t bytes_max = 256u << 20;
+  /// A thousand agents that deliver what they have kept send 256 frames of some 2 KB each before any is acknowledged.
+  std::size_t bytes_max = 1u << 30;
   /// Of one host, so that it cannot take the room of all others. An agent sends 256 frames or 8 MiB ahead of what is
   /// acknowledged; the largest message has 16 MiB.
   std::size_t host_bytes_max = 32u << 20;
