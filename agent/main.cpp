@@ -22,6 +22,7 @@
 //
 // The queues are AgentQueues in agent.h; one per arrow with a name.
 
+#include <fmt/chrono.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,7 @@
 #include "agent/calibrate/calibrate.h"
 #include "agent/collect/check.h"
 #include "agent/collect/host_files.h"
+#include "agent/collect/kvm_exit_trace.h"
 #include "agent/collect/questions.h"
 #include "agent/config.h"
 #include "agent/resident_memory.h"
@@ -193,11 +195,18 @@ int check(const std::string& config_file, bool config_given, bool json) {
 int ask(const std::string& config_file, const std::string& question, int seconds) {
   const Result<AgentConfig> config = load(config_file);
   if (!config) return fail(kExitUsage, config.error().message);
-  const Status asked = collect::AskedQuestions::ask(config->state_directory + "/questions", question,
-                                                    std::chrono::seconds(seconds), SystemClock().now());
+  if (question == collect::kQuestionNames[static_cast<std::size_t>(collect::Question::kKvmExits)]) {
+    const auto can = collect::probe_kvm_exit_layout();
+    if (!can) return fail(kExitFailed, question + " cannot be watched here: " + can.error().message);
+  }
+  const Timestamp now = SystemClock().now();
+  const Status asked =
+      collect::AskedQuestions::ask(config->state_directory + "/questions", question, std::chrono::seconds(seconds), now);
   if (!asked) {
     return fail(asked.error().code == ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed, asked.error().message);
   }
+  std::cout << fmt::format("{}: the running agent watches until {:%H:%M:%S} UTC; its log says so, or why it cannot\n",
+                           question, fmt::gmtime(to_unix_ns(now) / 1'000'000'000 + seconds));
   return 0;
 }
 

@@ -391,6 +391,8 @@ void Controller::publish_snapshot(Timestamp cycle_time, Nanoseconds duration) {
     made->frames_count = status.frames;
     made->repeats_count = status.repeats;
     made->refused_count = status.refused;
+    made->left_to_agents_count = status.discarded;
+    if (surroundings_->words_dropped_count) made->words_dropped_count = surroundings_->words_dropped_count();
     made->refused_keys_count = surroundings_->refused_keys_count();
     if (surroundings_->surplus_connections_count) {
       made->surplus_connections_count = surroundings_->surplus_connections_count();

@@ -73,6 +73,7 @@ class Controller final : public api::Backend {
     std::function<ingest::IngestStatus()> ingest_status;
     std::function<std::uint64_t()> refused_keys_count;
     std::function<std::uint64_t()> surplus_connections_count = {};
+    std::function<std::uint64_t()> words_dropped_count = {};
   };
   /// Until the queue of requests is closed.
   void run(const Surroundings& surroundings);

@@ -176,7 +176,8 @@ int run(const std::string& config_file) {
   if (!link) return fail(kExitFailed, link.error().message);
 
   const Controller::Surroundings surroundings{**link, [&] { return (*ingest)->status(); },
-                                              [&] { return zap.refused_count(); }, [&] { return zap.surplus_count(); }};
+                                              [&] { return zap.refused_count(); }, [&] { return zap.surplus_count(); },
+                                              [&] { return (*link)->dropped_count(); }};
   std::thread pipeline([&] {
     pthread_setname_np(pthread_self(), "pipeline");
     (*controller)->run(surroundings);

@@ -41,6 +41,8 @@ struct Snapshot {
   std::optional<ham::learning::Report> learning;                ///< nullopt: it is off
   std::uint64_t frames_count = 0;
   std::uint64_t repeats_count = 0;
+  std::uint64_t left_to_agents_count = 0;       ///< telemetry messages that found no room; agents send them again
+  std::uint64_t words_dropped_count = 0;        ///< of agents, on commands: more than is taken of a host
   std::uint64_t refused_count = 0;              ///< messages that did not decode or came from the wrong host
   std::uint64_t refused_keys_count = 0;         ///< connections whose key is not authorised
   std::uint64_t words_passed_over_count = 0;    ///< of agents, on commands: repeats, or of none that is open

@@ -48,6 +48,8 @@ Result<Json> answer(const httplib::Result& result, const std::string& token_file
   return json;
 }
 
+constexpr std::size_t kTokenMax = 4096;
+
 /// Errors: kPermissionDenied, with what to do about it.
 Result<std::string> read_token(const std::string& path) {
   std::ifstream file(path);
@@ -59,9 +61,11 @@ Result<std::string> read_token(const std::string& path) {
                     "--token-file",
                     path, std::strerror(errno))};
   }
-  std::getline(file, token);
+  token.resize(kTokenMax + 1);
+  file.getline(token.data(), static_cast<std::streamsize>(token.size()));
+  token.resize(std::strlen(token.c_str()));
   const auto is_plain = [](unsigned char c) { return c > ' ' && c < 127; };
-  if (token.empty() || !std::all_of(token.begin(), token.end(), is_plain)) {
+  if (file.fail() || token.empty() || !std::all_of(token.begin(), token.end(), is_plain)) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("{} holds no API token in its first line", path)};
   }
   return token;
@@ -172,7 +176,8 @@ Result<Json> Client::post(const std::string& path, const Json& body) {
   return answer(result, token_file_);
 }
 
-Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file, mode_t mode) {
+Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file, mode_t mode,
+                                            const Progress& progress) {
   Result<Destination> opened = Destination::open(file, mode);
   if (!opened) return opened.error();
   Destination& to = *opened;
@@ -180,13 +185,15 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
   std::string refused;
   Downloaded got;
   Status room;
+  std::uint64_t whole = 0;
   const httplib::Result result = http_->Get(
       path.c_str(),
       [&](const httplib::Response& response) {
         status = response.status;
         got.warning = response.get_header_value(api::kWarningHeader);
         got.nothing_measured = response.has_header(api::kNothingMeasuredHeader);
-        if (status == 200) room = to.check_room(response.get_header_value<std::uint64_t>("Content-Length"));
+        whole = response.get_header_value<std::uint64_t>("Content-Length");
+        if (status == 200) room = to.check_room(whole);
         return room.has_value();
       },
       [&](const char* data, std::size_t size) {
@@ -195,6 +202,7 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
           return refused.size() < 65536;
         }
         got.bytes += static_cast<std::int64_t>(size);
+        if (progress) progress(static_cast<std::uint64_t>(got.bytes), whole);
         return to.write(data, size);
       });
   if (!room) return room.error();

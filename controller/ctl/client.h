@@ -3,6 +3,8 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -43,8 +45,11 @@ class Client {
     std::string warning;            ///< the server's; may be empty
     bool nothing_measured = false;  ///< of an export: it holds no value
   };
+  /// Bytes so far, and how many there will be; 0: not known.
+  using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
   /// Streams the answer into a file, whole or not at all. mode: of a new one, less the umask.
-  Result<Downloaded> download(const std::string& path, const std::string& file, mode_t mode = 0666);
+  Result<Downloaded> download(const std::string& path, const std::string& file, mode_t mode = 0666,
+                              const Progress& progress = {});
 
  private:
   Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);

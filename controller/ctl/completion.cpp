@@ -24,17 +24,21 @@ Words long_options(const CLI::App& app) {
   return words;
 }
 
-/// Its options, and the commands below it with theirs; each word once.
-Words words_of(const CLI::App& command) {
+std::vector<const CLI::App*> commands_below(const CLI::App& command) {
+  return command.get_subcommands([](const CLI::App*) { return true; });
+}
+
+/// What a command's case puts into `words`. first: what it takes besides its options.
+std::string words_for(const CLI::App& command, const std::string& first) {
+  const std::vector<const CLI::App*> below = commands_below(command);
   Words words = long_options(command);
-  const auto add = [&](const std::string& word) {
-    if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
-  };
-  for (const CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; })) {
-    add(below->get_name());
-    for (const std::string& option : long_options(*below)) add(option);
+  if (below.empty()) return fmt::format("words=\"{}{}\"", first, joined(words));
+  std::string cases;
+  for (const CLI::App* verb : below) {
+    words.insert(words.begin(), verb->get_name());
+    cases += fmt::format(" {}) words=\"{}\" ;;", verb->get_name(), joined(long_options(*verb)));
   }
-  return words;
+  return fmt::format("case $verb in{} *) words=\"{}\" ;; esac", cases, joined(words));
 }
 
 }  // namespace
@@ -42,7 +46,7 @@ Words words_of(const CLI::App& command) {
 std::string completion_script(const CLI::App& app, const std::string& shell) {
   std::string commands;
   std::string cases;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : commands_below(app)) {
     const std::string name = command->get_name();
     commands += (commands.empty() ? "" : " ") + name;
     std::string first;
@@ -50,17 +54,20 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     if (name == "query") first = "$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}') ";
     if (name == "maintenance") first = "$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off ";
     if (name == "completion") first = "bash zsh ";
-    cases += fmt::format("    {}) words=\"{}{}\" ;;\n", name, first, joined(words_of(*command)));
+    cases += fmt::format("    {}) {} ;;\n", name, words_for(*command, first));
   }
   std::string script = shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : "";
   script +=
       "_proteusctl() {\n"
-      "  local current=${COMP_WORDS[COMP_CWORD]} command= words= word\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} command= verb= words= word\n"
       "  local before=\n"
       "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
       "    case $before in --url | --token-file | --ca-file) before=; continue ;; esac\n"
       "    before=$word\n"
-      "    case $word in -*) ;; *) command=$word; break ;; esac\n"
+      "    case $word in\n"
+      "      -*) ;;\n"
+      "      *) if [[ -z $command ]]; then command=$word; else verb=$word; break; fi ;;\n"
+      "    esac\n"
       "  done\n"
       "  case $command in\n";
   script += cases;

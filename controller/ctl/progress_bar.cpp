@@ -14,17 +14,19 @@ namespace proteus::ctl {
 ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressBar::~ProgressBar() {
-  if (shown_ >= 0) fmt::print(stderr, "\r\033[K");
+  if (!shown_.empty()) fmt::print(stderr, "\r\033[K");
 }
 
 void ProgressBar::show(double share) {
-  if (!terminal_) return;
-  share = std::clamp(share, 0.0, 1.0);
-  const int percent = static_cast<int>(share * 100);
-  if (percent == shown_) return;
-  shown_ = percent;
   constexpr std::size_t kWidth = 40;
-  fmt::print(stderr, "\r{} {} {:3} %\033[K", label_, bar(share, kWidth), percent);
+  const int percent = static_cast<int>(std::clamp(share, 0.0, 1.0) * 100);
+  show_text(fmt::format("{} {:3} %", bar(percent / 100.0, kWidth), percent));
+}
+
+void ProgressBar::show_text(const std::string& how_far) {
+  if (!terminal_ || how_far == shown_) return;
+  shown_ = how_far;
+  fmt::print(stderr, "\r{} {}\033[K", label_, how_far);
   std::fflush(stderr);
 }
 

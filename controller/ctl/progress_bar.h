@@ -5,7 +5,7 @@
 namespace proteus::ctl {
 
 /// How far something has come, on standard error if that is a terminal; otherwise nothing is written. The line is
-/// redrawn for each per cent and cleared at the end, so that it never mixes with results.
+/// redrawn when it is another and cleared at the end, so that it never mixes with results.
 class ProgressBar {
  public:
   explicit ProgressBar(std::string label);
@@ -15,11 +15,13 @@ class ProgressBar {
 
   /// share: 0 … 1.
   void show(double share);
+  /// Of what has no known end.
+  void show_text(const std::string& how_far);
 
  private:
   std::string label_;
   bool terminal_;
-  int shown_ = -1;  ///< per cent
+  std::string shown_;
 };
 
 }  // namespace proteus::ctl

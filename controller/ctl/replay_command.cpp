@@ -1,6 +1,7 @@
 #include "controller/ctl/replay_command.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include "controller/api/json_view.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/print.h"
+#include "controller/ctl/progress_bar.h"
 #include "controller/forecast/global/weights.h"
 #include "controller/replay/recording.h"
 #include "controller/replay/replayer.h"
@@ -145,7 +147,12 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     return (replayed = replayer.on_journal(entry)).has_value();
   };
   const std::string file = command.file == "-" ? "/dev/stdin" : command.file;
-  const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor);
+  std::optional<ProgressBar> bar;
+  if (command.diff || isatty(STDOUT_FILENO) == 0) bar.emplace("deciding again");  // else decisions tell how far it is
+  const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor, [&](double share) {
+    if (bar) bar->show(share);
+  });
+  bar.reset();
   // What is whole is worth seeing; where it ends is an error all the same.
   std::optional<Error> trouble;
   if (!replayed) {

@@ -65,6 +65,11 @@ AgentLinkStatus AgentLink::status() const {
   return status;
 }
 
+std::uint64_t AgentLink::dropped_count() const {
+  std::lock_guard lock(mutex_);
+  return counters_.messages_dropped + counters_.updates_dropped;
+}
+
 void AgentLink::run() {
   pthread_setname_np(pthread_self(), "command");
   while (!stopping_) {

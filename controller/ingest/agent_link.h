@@ -107,6 +107,8 @@ class AgentLink final : public CommandLink {
 
   const std::string& endpoint() const { return endpoint_; }  ///< as bound
   AgentLinkStatus status() const;
+  /// What was not taken of hosts that say too much: messages and updates.
+  std::uint64_t dropped_count() const;
   bool send(Command command) override;
   void acknowledge(const Update& update) override;
 

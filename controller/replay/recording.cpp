@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -319,12 +320,16 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
   return summary;
 }
 
-Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor) {
+Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor,
+                                        const std::function<void(double)>& progress) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return Error{errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kPermissionDenied,
                  fmt::format("cannot read {}: {}", path, std::strerror(errno))};
   }
+  std::error_code has_no_size;
+  const std::uintmax_t whole = std::filesystem::file_size(path, has_no_size);
+  std::uintmax_t read = 0;
   RecordingSummary summary;
   Completeness completeness;
   store::Store::Visitor watching;
@@ -348,6 +353,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   const auto take = [&](std::size_t size, std::string& out) {
     out.resize(size);
     file.read(out.data(), static_cast<std::streamsize>(size));
+    read += static_cast<std::uintmax_t>(file.gcount());
     return static_cast<std::size_t>(file.gcount()) == size;
   };
   // Bytes with their checksum behind them; what is wrong, or nullptr.
@@ -408,6 +414,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
       ++(kind == kTelemetry ? summary.raw_messages : summary.journal_entries);
       if (!*go_on) return summary;
     }
+    if (progress && !has_no_size && whole > 0) progress(static_cast<double>(read) / static_cast<double>(whole));
   }
   return corrupt("cut off");
 }

@@ -79,9 +79,11 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
                                          store::Allowance& allowance, const RecordingSink& sink);
 
 /// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes
-/// over. The summary counts what was read; hosts are known only at the end. Errors: kNotFound; kPermissionDenied; kCorrupt, saying how
-/// many entries before it were good, all of which the callbacks have had, and of when the newest is; kUnsupported for
-/// another version.
-Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor);
+/// over. The summary counts what was read; hosts are known only at the end. Errors: kNotFound; kPermissionDenied;
+/// kCorrupt, saying how many entries before it were good, all of which the callbacks have had, and of when the newest
+/// is; kUnsupported for another version. progress: told after each chunk which share of the file has been read, 0 to 1;
+/// of what has no size never.
+Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor,
+                                        const std::function<void(double)>& progress = {});
 
 }  // namespace proteus::replay

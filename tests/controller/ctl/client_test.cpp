@@ -60,6 +60,35 @@ TEST_F(ClientTest, ADownloadKnowsWhetherThereIsAValueInIt) {
   EXPECT_EQ(none->bytes, 4);
 }
 
+TEST_F(ClientTest, ADownloadTellsHowFarItIs) {
+  http_.Get("/sized", [](const httplib::Request&, httplib::Response& out) { out.set_content("12345", "text/csv"); });
+  http_.Get("/endless", [](const httplib::Request&, httplib::Response& out) {
+    out.set_chunked_content_provider("text/csv", [](std::size_t, httplib::DataSink& sink) {
+      sink.write("1234", 4);
+      sink.done();
+      return true;
+    });
+  });
+  std::pair<std::uint64_t, std::uint64_t> far;
+  const auto note = [&](std::uint64_t bytes, std::uint64_t of) { far = {bytes, of}; };
+  Client asking = client();
+  ASSERT_TRUE(asking.download("/sized", directory_ / "file", 0666, note));
+  EXPECT_EQ(far, std::pair(std::uint64_t{5}, std::uint64_t{5}));
+  ASSERT_TRUE(asking.download("/endless", directory_ / "file", 0666, note));
+  EXPECT_EQ(far, std::pair(std::uint64_t{4}, std::uint64_t{0}));
+}
+
+TEST_F(ClientTest, AFileThatIsNoTokenIsRefused) {
+  for (const std::string& text : {std::string(), std::string("two words\n"), std::string(1 << 16, 'a')}) {
+    std::ofstream(options_.token_file) << text;
+    const auto made = Client::create(options_);
+    ASSERT_FALSE(made) << text.substr(0, 20);
+    EXPECT_EQ(made.error().code, ErrorCode::kPermissionDenied);
+  }
+  options_.token_file = "/dev/zero";
+  EXPECT_FALSE(Client::create(options_));
+}
+
 TEST_F(ClientTest, WhatThereIsNoRoomForIsNotBegun) {
   http_.Get("/large", [](const httplib::Request&, httplib::Response& out) {
     out.set_content_provider(std::size_t{1} << 60, "text/csv", [](std::size_t, std::size_t, httplib::DataSink& sink) {

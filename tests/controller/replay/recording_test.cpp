@@ -299,6 +299,17 @@ TEST_F(RecordingTest, EveryFlippedByteIsFound) {
   }
 }
 
+TEST_F(RecordingTest, TellsHowMuchOfTheFileHasBeenRead) {
+  fill();
+  ASSERT_TRUE(write_recording(*store_, all(), path_));
+  std::vector<double> shares;
+  ASSERT_TRUE(read_recording(path_, {}, [&](double share) { shares.push_back(share); }));
+  ASSERT_FALSE(shares.empty());
+  EXPECT_TRUE(std::is_sorted(shares.begin(), shares.end()));
+  EXPECT_GT(shares.front(), 0.5) << "one chunk and a small head and end";
+  EXPECT_LT(shares.back(), 1);
+}
+
 TEST_F(RecordingTest, AnotherFileIsNoRecording) {
   write_bytes(path_, "something else entirely, and long enough");
   const auto read = read_recording(path_, {});
