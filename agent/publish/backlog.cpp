@@ -5,26 +5,50 @@
 #include "common/log.h"
 
 namespace proteus::publish {
+namespace {
+
+/// Its catalog is shared by most of them.
+std::size_t memory_of(const Sample& sample) {
+  return sizeof(Sample) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
+}
+
+}  // namespace
 
 Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool) : options_(options), spool_(std::move(spool)) {}
 
 void Backlog::push(std::shared_ptr<const Sample> sample, SteadyTime now) {
+  recent_bytes_ += memory_of(*sample);
   recent_.push_back({std::move(sample), now});
-  if (recent_.size() <= options_.memory_frames_max || move_front_to_disk()) return;
-  // Memory is full and the disk takes nothing. What lies on disk is older still: giving it up may make room.
-  if (const std::size_t dropped = spool_->drop_oldest_segment(); dropped > 0) {
+  while (is_memory_full()) {
+    if (move_front_to_disk()) continue;
+    // Memory is full and the disk takes nothing. What lies on disk is older still: giving it up may make room.
+    const std::size_t dropped = spool_->drop_oldest_segment();
     dropped_count_ += dropped;
     removed_from_front(dropped);
-    if (move_front_to_disk()) return;
+    if (dropped == 0 || !move_front_to_disk()) drop_front_of_memory();
   }
+}
+
+/// The newest frame is always held.
+bool Backlog::is_memory_full() const {
+  return recent_.size() > 1 &&
+         (recent_.size() > options_.memory_frames_max || recent_bytes_ > options_.memory_bytes_max);
+}
+
+void Backlog::drop_front_of_memory() {
   const std::size_t index = spool_->size();
-  recent_.pop_front();
+  pop_front_of_memory();
   ++dropped_count_;
   if (sent_ > index) {
     --sent_;
   } else if (sent_ == index) {
     next_.reset();
   }
+}
+
+void Backlog::pop_front_of_memory() {
+  recent_bytes_ -= memory_of(*recent_.front().sample);
+  recent_.pop_front();
 }
 
 void Backlog::spool_aged(SteadyTime now) {
@@ -104,7 +128,7 @@ bool Backlog::move_front_to_disk() {
   }
   if (disk_failed_) log::info("telemetry is spooled again");
   disk_failed_ = false;
-  recent_.pop_front();
+  pop_front_of_memory();
   dropped_count_ += *dropped;
   removed_from_front(*dropped);
   return true;
@@ -117,7 +141,7 @@ void Backlog::pop_done() {
     ++popped;
   }
   while (spool_->size() == 0 && !recent_.empty() && is_done(key(0))) {
-    recent_.pop_front();
+    pop_front_of_memory();
     ++popped;
   }
   removed_from_front(popped);

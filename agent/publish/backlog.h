@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -20,8 +21,9 @@ struct BacklogOptions {
   /// What is unacknowledged for longer goes to disk. Acknowledged in time, as is normal, a frame never sees the disk;
   /// an agent that is killed loses at most this much.
   std::chrono::milliseconds spool_after{2000};
-  /// Frames held in memory while the disk takes nothing; then the oldest goes.
+  /// Held in memory while the disk takes nothing; then the oldest goes.
   std::size_t memory_frames_max = 600;
+  std::size_t memory_bytes_max = 64u << 20;
 };
 
 /// The frames that one controller has not acknowledged, oldest first: what the spool holds, then what is in memory.
@@ -46,6 +48,8 @@ class Backlog {
   /// Everything of this boot up to this sequence is durable at the controller. Returns: whether that was news.
   bool acknowledge(std::uint64_t boot_id, std::uint64_t sequence);
 
+  /// The oldest frame; nullopt: there is none.
+  std::optional<Spool::Key> front() const { return size() > 0 ? std::optional(key(0)) : std::nullopt; }
   std::size_t size() const { return spool_->size() + recent_.size(); }
   std::size_t sent() const { return sent_; }  ///< frames before the cursor
   std::uint64_t dropped_count() const { return dropped_count_; }
@@ -58,6 +62,9 @@ class Backlog {
   };
 
   Spool::Key key(std::size_t index) const;
+  bool is_memory_full() const;
+  void drop_front_of_memory();
+  void pop_front_of_memory();
   bool is_done(const Spool::Key& key) const;
   void pop_done();
   bool move_front_to_disk();
@@ -66,6 +73,7 @@ class Backlog {
   const BacklogOptions options_;
   const std::unique_ptr<Spool> spool_;
   std::deque<Held> recent_;
+  std::size_t recent_bytes_ = 0;
   std::size_t sent_ = 0;
   std::shared_ptr<const Sample> next_;                            // frame at sent_, once it was read
   std::map<std::uint64_t, std::uint64_t> acknowledged_;           // sequence by boot, while anything is held

@@ -1,6 +1,7 @@
 #include "agent/publish/link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 
@@ -86,6 +87,7 @@ void Link::receive_acks(SteadyTime now) {
       wanted_in_vain_ = 0;
       patience_ = options_.resend_after;
       window_bytes_used_ = 0;
+      look_for_passed_over(now);
     }
     if (ack->want != wire::Ack::Want::kNothing && ++wanted_in_vain_ == kWantedInVainMax) {
       log::error(
@@ -94,6 +96,23 @@ void Link::receive_acks(SteadyTime now) {
           endpoint_, options_.host.value);
     }
     if (ack->want != wire::Ack::Want::kNothing && now - stream_began_ >= kStreamIntervalMin) begin_stream(now);
+  }
+}
+
+/// Frames of an earlier boot that stay while later ones are acknowledged: the controller was not told of them, or its
+/// word was lost. None of the later ones can show it the gap.
+void Link::look_for_passed_over(SteadyTime now) {
+  const std::optional<Spool::Key> front = backlog_.front();
+  const bool stays = front && front == std::exchange(front_, front) && backlog_.sent() > 0;
+  if (!stays) {
+    passed_over_since_.reset();
+  } else if (!passed_over_since_) {
+    passed_over_since_ = now;
+  } else if (now - *passed_over_since_ >= options_.resend_after) {
+    passed_over_since_.reset();
+    log::warning("telemetry to {}: what was sent before is not acknowledged, sending {} frames again", endpoint_,
+                 backlog_.sent());
+    begin_stream(now);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Link {
   void begin_stream(SteadyTime now);
   void receive_acks(SteadyTime now);
   void resend_if_silent(SteadyTime now);
+  void look_for_passed_over(SteadyTime now);
   void send_more(SteadyTime now);
   bool empty_outbox();
 
@@ -50,6 +52,8 @@ class Link {
   bool connected_ = false;
   SteadyTime last_heard_{};  // last word of the controller, or when waiting for it began
   SteadyTime stream_began_{};
+  std::optional<Spool::Key> front_;  // the oldest frame held, as it last was
+  std::optional<SteadyTime> passed_over_since_;
   std::chrono::milliseconds patience_;
   std::size_t window_bytes_used_ = 0;
   std::uint64_t frames_sent_ = 0;

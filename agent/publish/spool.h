@@ -30,6 +30,7 @@ class Spool {
   struct Key {
     std::uint64_t boot_id = 0;
     std::uint64_t sequence = 0;
+    bool operator==(const Key&) const = default;
   };
 
   /// Errors: kUnavailable if another process uses the directory; kPermissionDenied.

@@ -17,7 +17,6 @@ namespace {
 constexpr DecodeLimits kUpstreamLimits{.bytes_max = static_cast<std::size_t>(kTelemetryMessageBytesMax),
                                        .nesting_max = 6};
 constexpr DecodeLimits kAckLimits{.bytes_max = 1024, .nesting_max = 3};
-constexpr std::size_t kBootsPerHostMax = 4;
 constexpr std::size_t kCatalogsPerBootMax = 4;
 constexpr int kVarintBytesMax = 10;
 /// Of all labels of a catalog that VMs' owners have chosen, as they lie in the message.
@@ -117,11 +116,14 @@ std::vector<std::int64_t> quanta_of(const Catalog& catalog) {
   return quanta;
 }
 
-/// A new boot was put into `boots`: the oldest beyond kBootsPerHostMax is forgotten.
+/// `boots` has been given something of this boot: the one that was given nothing for longest, beyond
+/// kBootsRememberedMax, is forgotten.
 template <typename Boots>
 void note_boot(Boots& boots, std::deque<std::uint64_t>& order, std::uint64_t boot_id) {
+  if (!order.empty() && order.back() == boot_id) return;
+  if (const auto known = std::find(order.begin(), order.end(), boot_id); known != order.end()) order.erase(known);
   order.push_back(boot_id);
-  if (order.size() <= kBootsPerHostMax) return;
+  if (order.size() <= kBootsRememberedMax) return;
   boots.erase(order.front());
   order.pop_front();
 }
@@ -324,9 +326,8 @@ Result<bool> KnownCatalogs::knows(const Catalog& catalog) const {
 Status KnownCatalogs::add(Catalog catalog) {
   const Result<bool> is_known = knows(catalog);
   if (!is_known) return is_known.error();
-  const auto [boot, is_new] = boots_.try_emplace(catalog.boot_id);
-  if (is_new) note_boot(boots_, boot_order_, catalog.boot_id);
-  auto& catalogs = boot->second;
+  auto& catalogs = boots_[catalog.boot_id];
+  note_boot(boots_, boot_order_, catalog.boot_id);
   if (*is_known) {
     const auto known = std::find_if(catalogs.begin(), catalogs.end(),
                                     [&](const auto& one) { return one->catalog->version == catalog.version; });
@@ -421,7 +422,7 @@ Status FrameBases::decode(const EncodedFrame& frame, const KnownCatalog& known, 
   }
   if (at != end) return corrupt("frame has more values than its presence mask says");
   Base& base = boots_[frame.boot_id];
-  if (boot == boots_.end()) note_boot(boots_, boot_order_, frame.boot_id);
+  note_boot(boots_, boot_order_, frame.boot_id);
   std::swap(base.quotients, scratch_);
   base.sequence = frame.sequence;
   base.catalog_version = frame.catalog_version;

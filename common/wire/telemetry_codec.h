@@ -87,6 +87,10 @@ struct KnownCatalog {
   std::size_t memory_bytes = 0;  ///< of both, about
 };
 
+/// Of one host: its boots that decoders remember, those that they were given something of last. Whoever joins later
+/// and is given the same from then on remembers some of them, and none that the others do not.
+inline constexpr std::size_t kBootsRememberedMax = 4;
+
 /// The last catalogs of each of the last boots of one host, as far as they fit into a fixed memory: four of the largest
 /// that an agent sends. Whoever is given the same catalogs in the same order knows the same ones.
 class KnownCatalogs {
@@ -104,7 +108,7 @@ class KnownCatalogs {
   void fit(std::uint64_t boot_id);
 
   std::map<std::uint64_t, std::deque<std::shared_ptr<const KnownCatalog>>> boots_;  // oldest first
-  std::deque<std::uint64_t> boot_order_;                                            // oldest first
+  std::deque<std::uint64_t> boot_order_;                                            // given something longest ago first
 };
 
 /// The last frame of each of the last boots of one host, which the next is told against.
@@ -121,7 +125,7 @@ class FrameBases {
     std::vector<std::int64_t> quotients;  // in quanta; 0 where absent
   };
   std::map<std::uint64_t, Base> boots_;
-  std::deque<std::uint64_t> boot_order_;  // oldest first
+  std::deque<std::uint64_t> boot_order_;  // given something longest ago first
   std::vector<std::int64_t> scratch_;     // becomes a base, whose place it takes
 };
 

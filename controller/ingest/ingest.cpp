@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kIdleWait = 250ms;
 /// How soon a full pipeline queue is looked at again: it tells no one when it has room.
 constexpr std::chrono::milliseconds kDeliveryWait = 5ms;
+constexpr std::chrono::seconds kAskUnheardAfter = 1s;
 /// Messages taken before timers are looked at.
 constexpr int kMessagesPerRound = 256;
 /// Of samples of a batch.
@@ -88,6 +89,7 @@ void Ingest::run() {
         intake_.has_news() && (now - batch_began_ >= options_.batch_window ||
                                intake_.messages().size() >= options_.batch_messages_max || batch_is_large());
     if (store_failed_ ? now >= retry_at_ : is_due) store_batch();
+    ask_unheard();
   }
   if (intake_.has_news()) store_batch();
   deliver();
@@ -117,6 +119,32 @@ void Ingest::take_waiting() {
   }
 }
 
+void Ingest::note_unheard(const HostId& host, const std::string& link) {
+  unheard_.try_emplace(host, Unheard{{}, std::chrono::steady_clock::now()}).first->second.link = link;
+}
+
+/// An agent that has sent all that it may waits for a word, longer each time; who was not listened to is given one as
+/// soon as there is room.
+void Ingest::ask_unheard() {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& [host, link] : receiver_->take_dropped()) note_unheard(host, link);
+  if (unheard_.empty() || store_failed_ || held_->bytes > options_.held_bytes_max / 2) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (undelivered_.size() > options_.undelivered_max / 2) return;
+  }
+  std::erase_if(unheard_, [&](const auto& entry) {
+    const auto& [host, unheard] = entry;
+    const HostHeld& of_host = held_of(host);
+    const bool has_room = of_host.held->bytes <= options_.host_held_bytes_max / 2 &&
+                          of_host.held->samples <= options_.host_held_samples_max / 2;
+    if (!has_room || now - unheard.since < kAskUnheardAfter) return false;
+    // No boot's: how far each is durable, it is told with what it sends then.
+    receiver_->answer(unheard.link, wire::encode(wire::Ack{0, 0, wire::Ack::Want::kKeyframe}));
+    return true;
+  });
+}
+
 bool Ingest::batch_is_large() const {
   return batch_bytes_ >= options_.batch_bytes_max || batch_held_bytes_ >= kBatchHeldBytesMax;
 }
@@ -136,13 +164,17 @@ void Ingest::take(const wire::FromPeer& message) {
         held_->bytes > options_.held_bytes_max || of_host.held->bytes > options_.host_held_bytes_max ||
         of_host.held->samples > options_.host_held_samples_max) {
       ++status_.discarded;
+      if (!too_much) note_unheard(message.user, message.routing_id);
       return;
     }
   }
   const bool had_news = intake_.has_news();
   const auto outcome = intake_.take(message.user, message.routing_id, message.bytes(), clock_.now());
   if (!had_news && intake_.has_news()) batch_began_ = std::chrono::steady_clock::now();
-  if (!outcome) return refuse(message.user, outcome.error());
+  if (!outcome) {
+    if (outcome.error().code == ErrorCode::kUnavailable) note_unheard(message.user, message.routing_id);
+    return refuse(message.user, outcome.error());
+  }
   if (*outcome == Intake::Outcome::kStored) {
     batch_bytes_ += message.bytes().size();
     of_host.stored_bytes.take(static_cast<double>(intake_.messages().back().bytes.size()), now);

@@ -107,6 +107,8 @@ class Ingest {
   void run();
   std::chrono::milliseconds time_to_wait() const;
   void take_waiting();
+  void note_unheard(const HostId& host, const std::string& link);
+  void ask_unheard();
   bool batch_is_large() const;
   void take(const wire::FromPeer& message);
   void store_batch();
@@ -129,6 +131,11 @@ class Ingest {
   std::size_t batch_held_bytes_ = 0;  // memory of its samples
   std::chrono::steady_clock::time_point retry_at_{};
   bool store_failed_ = false;
+  struct Unheard {
+    std::string link;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::map<HostId, Unheard> unheard_;  // of which something was left to the agent
   wire::LogInterval refusals_{std::chrono::seconds(30)};
 
   mutable std::mutex mutex_;  // guards all below

@@ -16,6 +16,17 @@ constexpr Nanoseconds kAskIntervalMax = std::chrono::seconds(60);
 // Of a host that was silent for so long the store may have dropped what it had sent: it is asked for its stream.
 constexpr Nanoseconds kSilence = std::chrono::minutes(10);
 
+bool has(const std::deque<std::uint64_t>& boots, std::uint64_t boot_id) {
+  return std::find(boots.begin(), boots.end(), boot_id) != boots.end();
+}
+
+void note_stored(std::deque<std::uint64_t>& boots, std::uint64_t boot_id) {
+  if (!boots.empty() && boots.back() == boot_id) return;
+  std::erase(boots, boot_id);
+  boots.push_back(boot_id);
+  if (boots.size() > wire::kBootsRememberedMax) boots.pop_front();
+}
+
 }  // namespace
 
 Result<Intake::Outcome> Intake::take(const HostId& user, const std::string& link, std::string_view bytes,
@@ -76,12 +87,19 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     return ask(user, host, link, frame.boot_id, lacks_catalog ? wire::Ack::Want::kCatalog : wire::Ack::Want::kKeyframe,
                now);
   }
+  // Repeats have told this decoder more than those know who read what is stored.
+  const bool is_forgotten =
+      host.stored_boots.size() >= wire::kBootsRememberedMax && !has(host.stored_boots, frame.boot_id);
+  if (frame.base_sequence != 0 && is_forgotten) {
+    return ask(user, host, link, frame.boot_id, wire::Ack::Want::kKeyframe, now);
+  }
   if (sample->catalog != host.in_use) {
     if (const Status used = use_names(host, *sample->catalog, now); !used) return used.error();
     host.in_use = sample->catalog;
   }
   boot.taken_sequence = frame.sequence;
   host.ask_interval = {};
+  note_stored(host.stored_boots, frame.boot_id);
   messages_.push_back({.received = now,
                        .host = user,
                        .boot_id = frame.boot_id,
@@ -120,14 +138,26 @@ std::vector<Intake::Answer> Intake::committed() {
   std::vector<Answer> answers;
   for (auto& [key, due] : answers_) {
     const auto& [host, boot_id] = key;
-    // Without it the agent sends again what it holds, and is answered then.
     const auto boot = hosts_[host].boots.find(boot_id);
     if (boot != hosts_[host].boots.end()) {
       answers.push_back({due.link, {boot_id, boot->second.durable_sequence, due.want}});
     }
   }
   answers_.clear();
+  forget_boots();
   return answers;
+}
+
+/// Not before what was taken of them is durable: until then the store does not know how far that is.
+void Intake::forget_boots() {
+  for (const HostId& crowded : crowded_) {
+    Host& host = hosts_[crowded];
+    while (host.boot_order.size() > kBootsPerHostMax) {
+      host.boots.erase(host.boot_order.front());
+      host.boot_order.pop_front();
+    }
+  }
+  crowded_.clear();
 }
 
 namespace {
@@ -158,11 +188,8 @@ Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint
     return Error{ErrorCode::kFailedPrecondition,
                  fmt::format("its agent has begun {} times within an hour, and no more are taken", kBootsPerHourMax)};
   }
-  if (state.boot_order.size() >= kBootsPerHostMax) {
-    state.boots.erase(state.boot_order.front());
-    state.boot_order.pop_front();
-  }
   state.boot_order.push_back(boot_id);
+  if (state.boot_order.size() > kBootsPerHostMax) crowded_.insert(host);
   const std::uint64_t sequence = durable->value_or(0);
   return &state.boots.emplace(boot_id, Boot{sequence, sequence}).first->second;
 }

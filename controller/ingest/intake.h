@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,8 @@ class Intake {
     Timestamp heard_at{};
     std::map<std::uint64_t, Boot> boots;
     std::deque<std::uint64_t> boot_order;
+    std::deque<std::uint64_t>
+        stored_boots;  // that decoders of what is stored remember; frames stored longest ago first
     RecentNames<VmId> vms{kVmsPerDayMax, std::chrono::hours(24)};
     RecentNames<std::uint64_t> new_boots{kBootsPerHourMax, std::chrono::hours(1)};
     std::shared_ptr<const Catalog> in_use;  // of the last frame
@@ -80,6 +83,7 @@ class Intake {
   };
 
   Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now);
+  void forget_boots();
   static Status use_names(Host& host, const Catalog& catalog, Timestamp now);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);
   Result<Outcome> take_frame(const HostId& user, Host& host, const std::string& link, const wire::EncodedFrame& frame,
@@ -89,6 +93,7 @@ class Intake {
 
   LastSequence last_sequence_;
   std::map<HostId, Host> hosts_;
+  std::set<HostId> crowded_;  // with more boots than are kept
   std::vector<store::RawMessage> messages_;
   std::vector<std::optional<Sample>> samples_;
   std::map<std::pair<HostId, std::uint64_t>, Due> answers_;

@@ -79,10 +79,13 @@ void Receiver::keep(wire::FromPeer message) {
   {
     std::lock_guard lock(mutex_);
     Waiting& of_host = of_host_[message.user];
-    if (bytes_ + bytes > options_.waiting.bytes_max || of_host.bytes + bytes > options_.waiting.host_bytes_max ||
+    const std::size_t share = options_.waiting.bytes_max / 2 / of_host_.size();
+    const bool is_full = bytes_ + bytes > options_.waiting.bytes_max && of_host.bytes + bytes > share;
+    if (is_full || of_host.bytes + bytes > options_.waiting.host_bytes_max ||
         of_host.messages >= options_.waiting.host_messages_max) {
       ++counts_.dropped;
       counts_.dropped_bytes += message.body.size();
+      dropped_[message.user] = message.routing_id;
       has_room = false;
     } else {
       bytes_ += bytes;
@@ -109,6 +112,18 @@ std::optional<wire::FromPeer> Receiver::next() {
   of_host.bytes -= bytes;
   --of_host.messages;
   return message;
+}
+
+std::vector<std::pair<HostId, std::string>> Receiver::take_dropped() {
+  std::vector<std::pair<HostId, std::string>> taken;
+  std::lock_guard lock(mutex_);
+  if (dropped_.empty() || bytes_ > options_.waiting.bytes_max / 2) return taken;
+  std::erase_if(dropped_, [&](const auto& dropped) {
+    const bool is_empty = of_host_[dropped.first].messages == 0;
+    if (is_empty) taken.push_back(dropped);
+    return is_empty;
+  });
+  return taken;
 }
 
 void Receiver::wait(std::chrono::milliseconds timeout) {

@@ -26,6 +26,7 @@ namespace proteus::ingest {
 /// Of what was received and not taken yet; beyond it messages are dropped, and their agents send them again.
 struct WaitingLimits {
   /// A thousand agents that deliver what they have kept send 256 frames of some 2 KB each before any is acknowledged.
+  /// Beyond it each host has a share of half as much again, so that none is kept out by those that have more.
   std::size_t bytes_max = 1u << 30;
   /// Of one host, so that it cannot take the room of all others. An agent sends 256 frames or 8 MiB ahead of what is
   /// acknowledged; the largest message has 16 MiB.
@@ -42,14 +43,14 @@ struct ReceiverOptions {
 
 /// The telemetry socket, emptied at all times, however long whoever takes the messages is busy with a disk: libzmq
 /// must not be left with what it received (SocketOptions says why), so that what waits has its limits here.
-/// Thread: its own, `receive`; next() and wait() from one, the rest from any.
+/// Thread: its own, `receive`; next(), take_dropped() and wait() from one, the rest from any.
 class Receiver {
  public:
   /// Binds the socket and starts the thread. `authorized` and the context outlive the object; the context has a
   /// ZapHandler with the same keys. Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
   static Result<std::unique_ptr<Receiver>> start(zmq::context_t& context, ReceiverOptions options,
                                                  const wire::AuthorizedKeys& authorized);
-  /// Sends what answer() was given before.
+  /// Sends what answer() was given before, as far as it leaves at once.
   ~Receiver();
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
@@ -58,6 +59,9 @@ class Receiver {
 
   /// The oldest message that waits, or nullopt.
   std::optional<wire::FromPeer> next();
+  /// Hosts of which messages were dropped, each once, with where answers go: as soon as nothing of theirs waits any
+  /// more and there is room.
+  std::vector<std::pair<HostId, std::string>> take_dropped();
   /// Until a message waits, interrupt() was called since the last wait, or `timeout` has passed.
   void wait(std::chrono::milliseconds timeout);
   void interrupt();
@@ -100,6 +104,7 @@ class Receiver {
   std::deque<wire::FromPeer> messages_;
   std::size_t bytes_ = 0;  // of them
   std::map<HostId, Waiting> of_host_;
+  std::map<HostId, std::string> dropped_;                     // routing id
   std::vector<std::pair<std::string, std::string>> answers_;  // routing id, bytes
   Counts counts_;
 

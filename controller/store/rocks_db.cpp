@@ -40,6 +40,8 @@ constexpr int kOpenFilesMax = 256;
 // A stopped database is opened again only with room for what it then writes out, all that its log holds; until then it
 // still answers reads.
 constexpr std::uint64_t kReopenBytes = kMemtableBytesAll + (16u << 20);
+// What expiry writes is smaller; the memtables that it may make full are what the reserve is for.
+constexpr std::uint64_t kOwnWriteBytes = 8u << 20;
 // A directory that another process writes changes under a reader's open(); it is then read again.
 constexpr int kReadOnlyAttempts = 5;
 
@@ -235,7 +237,8 @@ struct RocksDb::Impl {
   mutable std::shared_mutex gate;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::atomic<bool> stopped = false;  // a write failed
+  std::atomic<bool> stopped = false;      // a write failed
+  std::atomic<bool> gate_wanted = false;  // by who would open it again: whoever walks lets go
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<std::size_t>(f)]; }
 
@@ -275,8 +278,10 @@ struct RocksDb::View::Impl {
 };
 
 struct RocksDb::Cursor::Impl {
+  const std::atomic<bool>& gate_wanted;
   std::shared_lock<std::shared_mutex> lock;
-  std::unique_ptr<rocksdb::Iterator> iterator;  // null: there was no database to read
+  std::unique_ptr<rocksdb::Iterator> iterator = nullptr;  // null: there was no database to read
+  bool let_go = false;
 };
 
 RocksDb::RocksDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -301,9 +306,10 @@ Result<std::unique_ptr<RocksDb>> RocksDb::open(const Options& options) {
   return std::unique_ptr<RocksDb>(new RocksDb(std::move(impl)));
 }
 
-Status RocksDb::check_room() const {
-  const std::uint64_t needed =
-      impl_->stopped ? std::max(impl_->options.reserve_bytes, kReopenBytes) : impl_->options.reserve_bytes;
+Status RocksDb::check_room(Room room) const {
+  const std::uint64_t kept = room == Room::kLeaveReserve ? impl_->options.reserve_bytes
+                                                         : std::min(impl_->options.reserve_bytes, kOwnWriteBytes);
+  const std::uint64_t needed = impl_->stopped ? std::max(kept, kReopenBytes) : kept;
   std::error_code error;
   const auto space = std::filesystem::space(impl_->options.directory, error);
   if (error || space.available >= needed) return {};
@@ -312,10 +318,10 @@ Status RocksDb::check_room() const {
                            space.available >> 20, needed >> 20)};
 }
 
-Status RocksDb::write(const Batch& batch, Sync sync) {
+Status RocksDb::write(const Batch& batch, Sync sync, Room room) {
   const std::string where = "write to store " + impl_->options.directory;
   if (impl_->options.read_only) return Error{ErrorCode::kFailedPrecondition, where + ": it is open for reading only"};
-  if (const Status room = check_room(); !room) return with_context(room.error(), where);
+  if (const Status fits = check_room(room); !fits) return with_context(fits.error(), where);
   const auto attempt = [&]() -> rocksdb::Status {
     const std::shared_lock lock(impl_->gate);
     if (!impl_->db) return rocksdb::Status::Aborted("not open");
@@ -337,22 +343,26 @@ Status RocksDb::write(const Batch& batch, Sync sync) {
   const auto stop = [&](const rocksdb::Status& status) {
     impl_->stopped = true;
     const Error error = refusal(status);
-    const Status room = check_room();
-    if (status.IsNoSpace() || room) return with_context(error, where);
-    return with_context({error.code, room.error().message + ": " + error.message}, where);
+    const Status fits = check_room(room);
+    if (status.IsNoSpace() || fits) return with_context(error, where);
+    return with_context({error.code, fits.error().message + ": " + error.message}, where);
   };
-  if (const Status goes = go_on(); !goes) return with_context(goes.error(), where);
+  if (const Status goes = go_on(room); !goes) return with_context(goes.error(), where);
   const rocksdb::Status status = attempt();
   return status.ok() ? Status() : stop(status);
 }
 
-Status RocksDb::go_on() {
+Status RocksDb::go_on(Room room) {
   if (!impl_->stopped) return {};
-  if (const Status room = check_room(); !room) return room;
+  if (const Status fits = check_room(room); !fits) return fits;
   // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
   // failed: opened again, the log is read as after a crash, and its torn end left behind.
   const std::unique_lock lock(impl_->gate, std::try_to_lock);
-  if (!lock) return Error{ErrorCode::kUnavailable, "it is stopped, and still being read"};
+  if (!lock) {
+    impl_->gate_wanted = true;
+    return Error{ErrorCode::kUnavailable, "it is stopped, and still being read"};
+  }
+  impl_->gate_wanted = false;
   impl_->close();
   if (const rocksdb::Status status = impl_->open(); !status.ok()) return refusal(status);
   impl_->stopped = false;
@@ -378,8 +388,7 @@ Result<std::optional<std::string>> RocksDb::get(Family family, std::string_view 
 }
 
 RocksDb::Cursor RocksDb::cursor(Family family, const View* view, bool once) const {
-  auto impl = std::make_unique<Cursor::Impl>();
-  impl->lock = std::shared_lock(impl_->gate);
+  std::unique_ptr<Cursor::Impl> impl(new Cursor::Impl{impl_->gate_wanted, std::shared_lock(impl_->gate)});
   if (impl_->db) {
     rocksdb::ReadOptions read;
     if (view) read.snapshot = view->impl_->snapshot;
@@ -402,7 +411,8 @@ void RocksDb::Cursor::seek_last() {
   if (impl_->iterator) impl_->iterator->SeekToLast();
 }
 bool RocksDb::Cursor::valid() const {
-  return impl_->iterator && impl_->iterator->Valid();
+  if (impl_->gate_wanted) impl_->let_go = true;
+  return impl_->iterator && !impl_->let_go && impl_->iterator->Valid();
 }
 void RocksDb::Cursor::next() {
   impl_->iterator->Next();
@@ -418,6 +428,7 @@ std::string_view RocksDb::Cursor::value() const {
 }
 Status RocksDb::Cursor::status() const {
   if (!impl_->iterator) return kStopped;
+  if (impl_->let_go) return Error{ErrorCode::kUnavailable, "the store is being opened again after a full disk"};
   const rocksdb::Status status = impl_->iterator->status();
   if (status.ok()) return {};
   return with_context(ours(status), "read store");

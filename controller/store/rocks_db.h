@@ -61,13 +61,15 @@ class RocksDb {
   /// kNow: durable when it returns. kLater: durable with the next write that is, at the latest; never before an earlier
   /// one.
   enum class Sync : std::uint8_t { kNow, kLater };
+  /// kUseReserve: of the room that others leave; for what little has to be written to make some.
+  enum class Room : std::uint8_t { kLeaveReserve, kUseReserve };
   /// A database that an earlier error has stopped (full disk) is opened again first, so that
-  /// writing goes on by itself once there is room; that takes a moment without cursors and views.
-  /// The caller must hold neither. Errors: kUnavailable; nothing was written.
-  Status write(const Batch& batch, Sync sync = Sync::kNow);
+  /// writing goes on by itself once there is room; that takes a moment without cursors and views, and walks under way
+  /// end with kUnavailable for it. The caller must hold neither. Errors: kUnavailable; nothing was written.
+  Status write(const Batch& batch, Sync sync = Sync::kNow, Room room = Room::kLeaveReserve);
   /// The first half of that: opens the database again if an error has stopped it. What the failed write wrote may be
   /// there then. Errors: kUnavailable.
-  Status go_on();
+  Status go_on(Room room = Room::kLeaveReserve);
 
   /// The database as it is at one moment, for reads that must agree with each other.
   class View {
@@ -139,7 +141,7 @@ class RocksDb {
  private:
   struct Impl;
   explicit RocksDb(std::unique_ptr<Impl> impl);
-  Status check_room() const;
+  Status check_room(Room room) const;
   std::unique_ptr<Impl> impl_;
 };
 

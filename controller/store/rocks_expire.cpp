@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "controller/store/rocks_store.h"
 
@@ -15,6 +18,9 @@ constexpr Nanoseconds kEntityMemory = std::chrono::hours(24 * 7);
 constexpr Nanoseconds kIdle = std::chrono::minutes(15);
 // No frame's keyframe is older than this (60 frames at the longest tick).
 constexpr Nanoseconds kKeyframeAge = std::chrono::hours(1);
+
+// They are read whole for it.
+constexpr Nanoseconds kCatalogWalkInterval = std::chrono::hours(1);
 
 // What is stamped so far ahead was so by a clock that has been set right since.
 constexpr Nanoseconds kAhead = std::chrono::hours(1);
@@ -133,20 +139,33 @@ Result<std::set<std::uint64_t>> RocksStore::kept_journal_lsns() const {
   return kept;
 }
 
-// Index entries that compaction does not drop by itself: of actions, starts, boots and catalogs. There are few.
-Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
-                               const std::set<std::uint64_t>& kept) {
+// Index entries that compaction does not drop by itself: of actions, starts, boots and catalogs. Found while telemetry
+// and journal go on, so that erase() looks again at what a frame may have changed meanwhile.
+struct RocksStore::DeadIndex {
+  struct SilentBoot {
+    std::string newest_key;
+    std::string newest_value;
+    std::vector<std::string> catalog_keys;  // for want of frames
+    bool is_forgotten = false;
+  };
+  RocksDb::Batch certain;
+  std::map<std::string, SilentBoot> silent;  // by the prefix of the boot's keys: no frame above the floor
+};
+
+Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Timestamp boots_before, bool catalogs_too,
+                                                     const std::set<std::uint64_t>& kept) const {
+  DeadIndex dead;
   const RocksDb::View view(*db_);
   RocksDb::Cursor meta = db_->cursor(Family::kMeta, &view);
   for (meta.seek(keys::kActionPrefix); meta.valid() && meta.key().starts_with(keys::kActionPrefix); meta.next()) {
     const auto place = keys::parse_action_key(meta.key());
     if (!place) return place.error();
-    if (place->lsn < state.journal_floor_lsn && !kept.contains(place->lsn)) batch.erase(Family::kMeta, meta.key());
+    if (place->lsn < floors.journal_lsn && !kept.contains(place->lsn)) dead.certain.erase(Family::kMeta, meta.key());
   }
   for (meta.seek(keys::kStartedPrefix); meta.valid() && meta.key().starts_with(keys::kStartedPrefix); meta.next()) {
     const auto lsn = keys::parse_started_key(meta.key());
     if (!lsn) return lsn.error();
-    if (*lsn < state.journal_floor_lsn && !kept.contains(*lsn)) batch.erase(Family::kMeta, meta.key());
+    if (*lsn < floors.journal_lsn && !kept.contains(*lsn)) dead.certain.erase(Family::kMeta, meta.key());
   }
   std::set<std::string> boots_with_frames;
   for (meta.seek(keys::kNewestPrefix); meta.valid() && meta.key().starts_with(keys::kNewestPrefix); meta.next()) {
@@ -154,38 +173,60 @@ Status RocksStore::erase_index(RocksDb::Batch& batch, const keys::State& state, 
     if (!boot) return boot.error();
     const auto newest = keys::parse_newest_value(meta.value());
     if (!newest) return newest.error();
-    if (newest->lsn >= state.raw_floor_lsn) {
+    if (newest->lsn >= floors.raw_lsn) {
       boots_with_frames.insert(keys::boot_prefix(*boot));
-    } else if (newest->received < boots_before) {
-      batch.erase(Family::kMeta, meta.key());
+    } else {
+      dead.silent[keys::boot_prefix(*boot)] = {
+          std::string(meta.key()), std::string(meta.value()), {}, newest->received < boots_before};
     }
   }
-  if (const Status status = meta.status(); !status) return status;
+  if (const Status status = meta.status(); !status) return status.error();
+  if (!catalogs_too) return dead;
 
   // A catalog goes once no frame above the floor can name it: a newer one of its boot is below the floor too, or the
   // boot has no frame left.
-  RocksDb::Cursor catalogs = db_->cursor(Family::kCatalog, &view);
+  RocksDb::Cursor catalogs = db_->cursor(Family::kCatalog, &view, true);
   std::string previous_key;
   std::string previous_boot;
   for (catalogs.seek(""); catalogs.valid(); catalogs.next()) {
     const auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
     if (!catalog) return catalog.error();
-    const std::string boot = keys::boot_prefix({catalog->host, catalog->boot_id});
-    const bool below = catalog->lsn < state.raw_floor_lsn;
-    if (below && boot == previous_boot) batch.erase(Family::kCatalog, previous_key);
-    if (below && !boots_with_frames.contains(boot)) batch.erase(Family::kCatalog, catalogs.key());
+    const keys::Boot of{catalog->host, catalog->boot_id};
+    const std::string boot = keys::boot_prefix(of);
+    const bool below = catalog->lsn < floors.raw_lsn;
+    if (below && boot == previous_boot) dead.certain.erase(Family::kCatalog, previous_key);
+    if (below && !boots_with_frames.contains(boot)) {
+      DeadIndex::SilentBoot& silent = dead.silent[boot];
+      silent.newest_key = keys::newest_key(of);
+      silent.catalog_keys.emplace_back(catalogs.key());
+    }
     previous_key = catalogs.key();
     previous_boot = boot;
   }
-  return catalogs.status();
+  if (const Status status = catalogs.status(); !status) return status.error();
+  return dead;
 }
 
-RocksDb::Expiry RocksStore::expiry_of(const keys::State& state, std::set<std::uint64_t> kept, Timestamp now) const {
+/// Precondition: nothing is appended meanwhile.
+Status RocksStore::erase(DeadIndex dead, RocksDb::Batch& batch) const {
+  batch.append(std::move(dead.certain));
+  for (const auto& [prefix, boot] : dead.silent) {
+    if (!boot.is_forgotten && boot.catalog_keys.empty()) continue;
+    const auto now = db_->get(Family::kMeta, boot.newest_key);
+    if (!now) return now.error();
+    if (now->value_or("") != boot.newest_value) continue;  // it has sent something
+    if (boot.is_forgotten) batch.erase(Family::kMeta, boot.newest_key);
+    for (const std::string& key : boot.catalog_keys) batch.erase(Family::kCatalog, key);
+  }
+  return {};
+}
+
+RocksDb::Expiry RocksStore::expiry_of(const Floors& floors, std::set<std::uint64_t> kept, Timestamp now) const {
   const auto range = [&](Nanoseconds retention) {
     return RocksDb::Expiry::Range{to_us(now - retention), to_us(now + retention)};
   };
-  return {.raw_floor_lsn = state.raw_floor_lsn,
-          .journal_floor_lsn = state.journal_floor_lsn,
+  return {.raw_floor_lsn = floors.raw_lsn,
+          .journal_floor_lsn = floors.journal_lsn,
           .kept = std::move(kept),
           .pages = range(options_.page_retention),
           .minutes = range(options_.minute_retention),
@@ -218,39 +259,40 @@ Status RocksStore::expire(Timestamp now) {
   if (Status walked = raw.run(); !walked) return walked;
   Walk journal(*db_, Family::kJournal, old.journal_lsn, {.cutoff = now - options_.journal_retention, .now = now});
   if (Status walked = journal.run(); !walked) return walked;
-  if (raw.entries == 0 && journal.entries == 0) {
-    std::lock_guard lock(append_mutex_);
-    auto kept = kept_journal_lsns();
-    if (!kept) return kept.error();
-    RocksDb::Expiry expiry = expiry_of(state_, std::move(*kept), now);
-    RocksDb::Batch batch;
-    put_kept(batch, expiry);
+  const bool any = raw.entries > 0 || journal.entries > 0;
+  const Floors floors = any ? Floors{.raw_lsn = raw.floor_lsn, .journal_lsn = journal.floor_lsn} : old;
+  auto kept = kept_journal_lsns();
+  if (!kept) return kept.error();
+  RocksDb::Expiry expiry = expiry_of(floors, *kept, now);
+  RocksDb::Batch batch;
+  put_kept(batch, expiry);
+  if (!any) {
     // On a full disk it is written the next time, for whoever opens the store then.
-    const Status written = db_->write(batch);
+    const Status written = db_->write(batch, RocksDb::Sync::kNow, RocksDb::Room::kUseReserve);
     if (!written && written.error().code != ErrorCode::kUnavailable) return written;
     db_->set_expiry(std::move(expiry));
     return {};
   }
+  const bool catalogs_too = now - catalogs_walked_at_ >= kCatalogWalkInterval || now < catalogs_walked_at_;
+  Result<DeadIndex> dead = dead_index(floors, now - std::max(kBootMemory, options_.raw_retention), catalogs_too, *kept);
+  if (!dead) return dead.error();
   {
     std::lock_guard lock(append_mutex_);
     keys::State next = state_;
-    next.raw_floor_lsn = raw.floor_lsn;
-    next.journal_floor_lsn = journal.floor_lsn;
+    next.raw_floor_lsn = floors.raw_lsn;
+    next.journal_floor_lsn = floors.journal_lsn;
     next.expired.raw_messages += raw.entries;
     next.expired.raw_bytes += raw.bytes;
     next.expired.journal_entries += journal.entries;
-    auto kept = kept_journal_lsns();
-    if (!kept) return kept.error();
-    RocksDb::Batch batch;
-    const Timestamp boots_before = now - std::max(kBootMemory, options_.raw_retention);
-    if (const Status status = erase_index(batch, next, boots_before, *kept); !status) return status;
+    if (const Status status = erase(std::move(*dead), batch); !status) return status;
     batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
-    RocksDb::Expiry expiry = expiry_of(next, std::move(*kept), now);
-    put_kept(batch, expiry);
-    if (const Status status = db_->write(batch); !status) return status;
+    // It is what makes room on a full disk.
+    const Status written = db_->write(batch, RocksDb::Sync::kNow, RocksDb::Room::kUseReserve);
+    if (!written) return written;
     state_ = next;
     db_->set_expiry(std::move(expiry));
   }
+  if (catalogs_too) catalogs_walked_at_ = now;
   if (raw.entries > 0) {
     const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw.floor_lsn), true);
     if (!status) return status;

@@ -70,9 +70,12 @@ class RocksStore final : public Store {
   /// Errors: kUnavailable, kCorrupt.
   Result<bool> take_written(JournalEntry& entry);
   Result<std::set<std::uint64_t>> kept_journal_lsns() const;
-  RocksDb::Expiry expiry_of(const keys::State& state, std::set<std::uint64_t> kept, Timestamp now) const;
-  Status erase_index(RocksDb::Batch& batch, const keys::State& state, Timestamp boots_before,
-                     const std::set<std::uint64_t>& kept);
+  RocksDb::Expiry expiry_of(const Floors& floors, std::set<std::uint64_t> kept, Timestamp now) const;
+  struct DeadIndex;
+  /// Errors: kUnavailable, kCorrupt.
+  Result<DeadIndex> dead_index(const Floors& floors, Timestamp boots_before, bool catalogs_too,
+                               const std::set<std::uint64_t>& kept) const;
+  Status erase(DeadIndex dead, RocksDb::Batch& batch) const;
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;
@@ -80,7 +83,8 @@ class RocksStore final : public Store {
   std::unique_ptr<PageWriter> pages_;     // set once, in open()
   std::unique_ptr<SeriesReader> series_;  // likewise
 
-  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_
+  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_; guards the next
+  Timestamp catalogs_walked_at_{};
 
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;

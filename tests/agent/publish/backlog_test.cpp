@@ -57,6 +57,16 @@ TEST_F(BacklogTest, WhatIsAcknowledgedInTimeNeverSeesTheDisk) {
   EXPECT_EQ(backlog.spool_bytes(), 0u);
 }
 
+TEST_F(BacklogTest, WhileTheDiskTakesNothingMemoryIsBoundedInBytes) {
+  const std::size_t frame_bytes = 9 * catalog_->series.size();
+  Backlog backlog({.spool_after = 1h, .memory_bytes_max = 4 * frame_bytes + frame_bytes / 2}, open_spool(1));
+  push(backlog, 1, 10);
+  EXPECT_LE(backlog.size(), 5u) << "four, and one on disk";
+  EXPECT_GE(backlog.size(), 3u);
+  EXPECT_EQ(backlog.size() + backlog.dropped_count(), 10u);
+  EXPECT_EQ(send_all(backlog).back(), 10u);
+}
+
 TEST_F(BacklogTest, TheOldGoesToDiskAndOrderIsKept) {
   Backlog backlog({}, open_spool());
   push(backlog, 1, 5);

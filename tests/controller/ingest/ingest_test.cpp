@@ -204,6 +204,69 @@ TEST_F(Telemetry, WhileTheStoreHangsOnlySoMuchWaitsAndNothingIsLost) {
   expect_complete();
 }
 
+// An agent whose window is full says nothing more, for longer each time.
+TEST_F(Telemetry, WhoWasNotListenedToIsAskedAsSoonAsThereIsRoom) {
+  const wire::KeyPair other = wire::generate_key_pair().value();
+  loopback_.admit("h1 " + loopback_.agent_keys.public_key + "\nh2 " + other.public_key + "\n");
+  ASSERT_TRUE(loopback_.authorized->reload_if_changed());
+  start_ingest();
+  start_publisher();
+  produce(1, 1);
+  ASSERT_TRUE(all_acknowledged());
+  store_.set_full(true);
+  produce(2, 2);
+  ASSERT_TRUE(eventually([&] { return !ingest_->status().store_error.empty(); }));
+  zmq::socket_t silent =
+      wire::make_dealer(loopback_.context, endpoint_, other, loopback_.server_keys.public_key, loopback_.socket)
+          .value();
+  ASSERT_TRUE(eventually([&] { return wire::send(silent, "whatever").has_value(); }));
+  ASSERT_TRUE(eventually([&] { return ingest_->status().discarded > 0; }));
+  const auto word = [&] { return wire::receive(silent).value(); };
+  EXPECT_FALSE(word());
+  store_.set_full(false);
+  std::optional<zmq::message_t> got;
+  ASSERT_TRUE(eventually([&] { return (got = word()).has_value(); }));
+  EXPECT_EQ(wire::decode_ack(got->to_string_view()).value(), (wire::Ack{0, 0, wire::Ack::Want::kKeyframe}));
+  ASSERT_TRUE(all_acknowledged());
+  expect_complete();
+}
+
+TEST_F(Telemetry, FramesThatStayWhileLaterOnesAreAcknowledgedAreSentAgain) {
+  zmq::socket_t router =
+      wire::make_router(loopback_.context, endpoint_, loopback_.server_keys, loopback_.socket).value();
+  endpoint_ = wire::bound_endpoint(router);
+  start_publisher();
+  produce(1, 3);
+  catalog_ = make_catalog("h1", 200, 1, 2);
+  std::uint64_t next = 1;
+  int times = 0;  // that the first frame came
+  auto due = std::chrono::steady_clock::now();
+  const auto take = [&](const wire::FromPeer& message) {
+    const auto decoded = wire::decode_upstream(message.bytes()).value();
+    const auto* frame = std::get_if<wire::EncodedFrame>(&decoded);
+    if (frame == nullptr) return;
+    if (frame->boot_id == 100) {
+      times += frame->sequence == 1;
+    } else {
+      const wire::Ack ack{frame->boot_id, frame->sequence, wire::Ack::Want::kNothing};
+      EXPECT_TRUE(wire::send_to(router, message.routing_id, wire::encode(ack)));
+    }
+  };
+  ASSERT_TRUE(eventually([&] {
+    if (std::chrono::steady_clock::now() >= due) {
+      produce(next, next);
+      ++next;
+      due += 10ms;
+    }
+    for (;;) {
+      const auto message = wire::receive_from_agent(router, *loopback_.authorized);
+      if (!message || !*message) return times == 2 || next > 200;
+      take(**message);
+    }
+  }));
+  EXPECT_LE(next, 200u) << "only once the window was full";
+}
+
 TEST_F(Telemetry, AFullPipelineQueueLosesNothing) {
   IngestOptions options = ingest_options();
   options.undelivered_max = 16;

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/common/wire/telemetry_samples.h"
 #include "tests/fakes/memory_store.h"
 
@@ -329,6 +331,59 @@ TEST_F(IntakeTest, AnAgentBeginsOnlySoOftenInAnHour) {
   EXPECT_EQ(begin(++boot_id).error().code, ErrorCode::kFailedPrecondition);
   now_ += std::chrono::hours(1);
   EXPECT_TRUE(begin(++boot_id));
+}
+
+TEST_F(IntakeTest, WhatIsSentAgainWithinABatchIsStoredOnceHoweverManyBootsThereAre) {
+  std::vector<std::string> stream;
+  for (std::uint64_t boot = 1; boot <= 12; ++boot) {
+    catalog_ = make_catalog("h1", boot, 1, 1);
+    for (std::string& message : frames(1, 3)) stream.push_back(std::move(message));
+  }
+  for (int round = 0; round < 2; ++round) {  // the store stands still, and the agent loses patience
+    for (const std::string& message : stream) ASSERT_TRUE(take(message));
+  }
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen;
+  for (const store::RawMessage& message : intake_.messages()) {
+    if (message.sequence == 0) continue;
+    EXPECT_TRUE(seen.insert({message.boot_id, message.sequence}).second) << message.boot_id << " " << message.sequence;
+  }
+  EXPECT_EQ(seen.size(), 36u);
+  EXPECT_EQ(commit().size(), 12u) << "each boot is answered";
+}
+
+// Who reads what is stored does not see the repeats, and remembers fewer boots for it.
+TEST_F(IntakeTest, NothingIsTakenThatReadersOfTheStoreCannotDecode) {
+  take_all(frames(1, 2));
+  commit();
+  const auto first = catalog_;
+  for (std::uint64_t boot = 6; boot <= 9; ++boot) {
+    catalog_ = make_catalog("h1", boot, 1, 1);
+    take_all(frames(1, 2));
+    commit();
+  }
+  catalog_ = first;
+  encoder_.begin_stream();
+  auto again = frames(1, 4);  // of which two were stored, but their acknowledgement was lost
+  EXPECT_EQ(take(again[0]).value(), Outcome::kStored) << "the catalog, forgotten meanwhile";
+  EXPECT_EQ(take(again[1]).value(), Outcome::kRepeat);
+  EXPECT_EQ(take(again[2]).value(), Outcome::kRepeat);
+  EXPECT_EQ(take(again[3]).value(), Outcome::kWanted) << "a difference to a frame that readers have forgotten";
+  const auto answers = commit();
+  EXPECT_EQ(answers.at(0).ack, (wire::Ack{5, 2, Want::kKeyframe}));
+  encoder_.begin_stream();
+  again = frames(3, 4);
+  EXPECT_EQ(take(again[0]).value(), Outcome::kRepeat) << "the catalog";
+  EXPECT_EQ(take(again[1]).value(), Outcome::kStored);
+  EXPECT_EQ(take(again[2]).value(), Outcome::kStored);
+  commit();
+  wire::TelemetryReader reader;
+  std::size_t count = 0;
+  for (const store::RawMessage& message : store_.raw()) {
+    const auto sample = reader.read(message.host, message.bytes);
+    ASSERT_TRUE(sample) << sample.error().message;
+    if (*sample) ++count;
+  }
+  EXPECT_EQ(count, 12u);
 }
 
 }  // namespace

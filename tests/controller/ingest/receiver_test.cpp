@@ -64,6 +64,34 @@ TEST_F(ReceiverTest, OfAHostThatNobodyTakesFromOnlySoManyMessagesWait) {
   EXPECT_EQ(receiver_->counts().dropped, 2u);
 }
 
+TEST_F(ReceiverTest, WhoHasNothingWaitingIsNotKeptOutByWhoHasMuch) {
+  start({.bytes_max = 60'000, .host_bytes_max = 60'000});
+  zmq::socket_t one = connect(loopback_.agent_keys);
+  zmq::socket_t two = connect(other_keys_);
+  for (int i = 0; i < 3; ++i) send(one, std::string(25'000, 'x'));
+  ASSERT_TRUE(eventually([&] { return receiver_->counts().dropped == 1; }));
+  send(two, std::string(10'000, 'y'));
+  send(two, std::string(10'000, 'z'));
+  ASSERT_TRUE(eventually([&] { return receiver_->counts().dropped == 2; })) << "its share is a quarter of the limit";
+  EXPECT_TRUE(receiver_->take_dropped().empty()) << "there is no room yet";
+  std::string letters;
+  while (const auto message = receiver_->next()) letters += message->bytes().front();
+  EXPECT_EQ(letters, "xxy");
+  std::vector<HostId> hosts;
+  for (const auto& [host, link] : receiver_->take_dropped()) {
+    hosts.push_back(host);
+    receiver_->answer(link, "again");
+  }
+  EXPECT_EQ(hosts, (std::vector{HostId("h1"), HostId("h2")}));
+  EXPECT_TRUE(receiver_->take_dropped().empty()) << "once";
+  for (zmq::socket_t* dealer : {&one, &two}) {
+    ASSERT_TRUE(eventually([&] {
+      const auto word = wire::receive(*dealer);
+      return word && *word && (*word)->to_string_view() == "again";
+    }));
+  }
+}
+
 TEST_F(ReceiverTest, OfAllHostsOnlySoManyBytesWait) {
   start({.bytes_max = 100'000, .host_bytes_max = 60'000});
   zmq::socket_t one = connect(loopback_.agent_keys);

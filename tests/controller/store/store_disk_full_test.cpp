@@ -201,5 +201,85 @@ TEST_F(StoreDiskFull, PagesGoOnWhereTheyStopped) {
   std::filesystem::remove_all(options.directory);
 }
 
+// What has passed its retention is what makes room.
+TEST_F(StoreDiskFull, WhatIsOldLeavesAFullDisk) {
+  StoreOptions options{.directory = *directory_ / "old"};
+  options.reserve_bytes = 24u << 20;
+  options.raw_retention = options.page_retention = std::chrono::hours(1);
+  auto opened = RocksStore::open(options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::unique_ptr<RocksStore> store = std::move(*opened);
+  std::mt19937_64 random(1);
+  const auto append = [&](std::uint64_t sequence, Timestamp at) {
+    std::string bytes(200'000, ' ');
+    for (char& c : bytes) c = static_cast<char>(random());
+    std::vector<RawMessage> messages{{.received = at,
+                                      .host = HostId("h1"),
+                                      .boot_id = 1,
+                                      .sequence = sequence,
+                                      .catalog_version = 1,
+                                      .base_sequence = 0,
+                                      .bytes = std::move(bytes)}};
+    return store->append(messages);
+  };
+  std::uint64_t count = 0;
+  Status status;
+  while (count < 2000 && (status = append(count + 1, kStart))) ++count;
+  ASSERT_FALSE(status) << "the disk never filled";
+  ASSERT_GT(count, 100u);
+  const auto free_bytes = [&] { return std::filesystem::space(options.directory).available; };
+  ASSERT_LT(free_bytes(), options.reserve_bytes);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  do {
+    status = store->expire(kStart + std::chrono::hours(3));
+    if (status) status = append(count + 1, kStart + std::chrono::hours(3));
+  } while (!status && std::chrono::steady_clock::now() < deadline);  // some of it is in memory and in the log
+  EXPECT_TRUE(status) << status.error().message;
+  EXPECT_GT(free_bytes(), options.reserve_bytes);
+  EXPECT_EQ(store->figures().raw_messages, 1u);
+  store.reset();
+  std::filesystem::remove_all(options.directory);
+}
+
+// Whoever reads for long would keep a stopped database from being opened again.
+TEST_F(StoreDiskFull, AScanLetsGoWhenTheStoreIsToBeOpenedAgain) {
+  StoreOptions options{.directory = *directory_ / "read"};
+  options.reserve_bytes = 0;
+  auto opened = Store::open(options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::unique_ptr<Store> store = std::move(*opened);
+  std::uint64_t sequence = 0;
+  const auto append = [&]() -> Status {
+    std::vector<RawMessage> messages{{.received = kStart,
+                                      .host = HostId("h1"),
+                                      .boot_id = 1,
+                                      .sequence = ++sequence,
+                                      .catalog_version = 1,
+                                      .base_sequence = 0,
+                                      .bytes = std::string(20'000, 'x')}};
+    return store->append(messages);
+  };
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(append());
+  int seen = 0;
+  Status refused;
+  const Status scanned = store->scan(Timestamp::min(), Timestamp::max(),
+                                     {.raw =
+                                          [&](const RawMessage&) {
+                                            if (++seen > 1) return true;
+                                            for (int i = 0; i < 1000 && (refused = append()); ++i) fill();
+                                            std::filesystem::remove(ballast());
+                                            EXPECT_FALSE(append()) << "it is being read";
+                                            return true;
+                                          },
+                                      .journal = nullptr});
+  EXPECT_FALSE(refused) << "the disk never filled";
+  ASSERT_FALSE(scanned);
+  EXPECT_EQ(scanned.error().code, ErrorCode::kUnavailable);
+  EXPECT_LT(seen, 50);
+  EXPECT_TRUE(append());
+  store.reset();
+  std::filesystem::remove_all(options.directory);
+}
+
 }  // namespace
 }  // namespace proteus::store
