@@ -7,9 +7,10 @@ namespace {
 
 constexpr double kSecondsPerNanosecond = 1e-9;
 
-double sum_of(std::array<Counter, 2>& counters, const Frame& frame, bool* measured = nullptr) {
+template <typename AnyCounter>
+double sum_of(std::array<AnyCounter, 2>& counters, const Frame& frame, bool* measured = nullptr) {
   double sum = 0;
-  for (Counter& counter : counters) {
+  for (AnyCounter& counter : counters) {
     const auto step = counter.step(frame);
     sum += step.value_or(0);
     if (measured != nullptr && step) *measured = true;

@@ -39,6 +39,14 @@ struct Counter {
   }
 };
 
+/// Of the slow lane: not told at each tick, and what is told covers the time since it last was.
+struct SlowCounter : Counter {
+  std::optional<double> step(const Frame& frame) {
+    if (column != kNoColumn && frame.present[column] == 0) return std::nullopt;
+    return Counter::step(frame);
+  }
+};
+
 /// nullopt if the frame has no such figure.
 inline std::optional<std::int64_t> gauge(const Frame& frame, Column column) {
   if (column == kNoColumn || frame.present[column] == 0) return std::nullopt;
@@ -54,9 +62,9 @@ struct VmColumns {
     std::array<Counter, 2> exits;  // to user space: for a port, for memory of a device
   };
   struct Disk {
-    std::array<Counter, 2> bytes;     // read, written
-    std::array<Counter, 2> requests;  // reads and writes, flushes
-    Counter time;
+    std::array<SlowCounter, 2> bytes;     // read, written
+    std::array<SlowCounter, 2> requests;  // reads and writes, flushes
+    SlowCounter time;
   };
   struct Tap {
     std::array<Counter, 2> bytes;  // received, sent

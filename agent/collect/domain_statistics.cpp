@@ -65,7 +65,10 @@ void apply(const DomainStatistics& statistics, VmFacts& facts, Nanoseconds curre
   const Nanoseconds reports = facts.description.memory_stats_period * kReportsMissed;
   if (statistics.asked_at - facts.guest_memory_told_at > std::max(current_for, reports))
     facts.guest_memory_usable_bytes.reset();
-  if (statistics.disks) facts.disks = *statistics.disks;
+  if (statistics.disks) {
+    facts.disks = *statistics.disks;
+    facts.disks_told_at = statistics.asked_at;
+  }
   if (facts.state.value_or(VIR_DOMAIN_RUNNING) == VIR_DOMAIN_RUNNING) take_dirty_rate(statistics, facts, current_for);
 }
 

@@ -48,6 +48,7 @@ struct VmFacts {
   /// When it was found to have gone on; before: it always ran, for all that is known.
   std::chrono::steady_clock::time_point runs_since;
   std::vector<DiskFacts> disks;
+  std::chrono::steady_clock::time_point disks_told_at;
   bool can_measure_dirty_rate = false;
   std::chrono::steady_clock::time_point read_at;        ///< when libvirt listed it and told its state
   std::chrono::steady_clock::time_point statistics_at;  ///< when it told memory, dirty rate and disks

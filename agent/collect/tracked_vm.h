@@ -56,8 +56,10 @@ struct TrackedVm {
   std::uint32_t number = 0;                       ///< in the block trace; never given to another VM
   std::vector<std::uint64_t> group_ids;           ///< known to the block trace, sorted
   std::vector<DeviceFigures> devices;
-  std::vector<std::string> disks;     ///< that it had at the last tick, by target
-  std::optional<std::uint32_t> slot;  ///< in the run-queue and reclaim traces
+  std::vector<std::string> disks;                       ///< that it had at the last tick, by target
+  std::chrono::steady_clock::time_point disks_told_at;  ///< what libvirt last told of them, and was passed on
+  bool disks_are_new = false;                           ///< it told that since the tick before
+  std::optional<std::uint32_t> slot;                    ///< in the run-queue and reclaim traces
   RunQueueTrace::Histogram waits{};
   RunQueueTrace::Histogram slices{};
   RunQueueTrace::Histogram reclaims{};

@@ -66,6 +66,7 @@ bool VmTable::update(const Inventory& inventory) {
   }
   if (sources_.run_queue != nullptr) sources_.run_queue->update();
   for (auto& [id, vm] : vms_) {
+    vm.disks_are_new = std::exchange(vm.disks_told_at, vm.facts->disks_told_at) != vm.facts->disks_told_at;
     read_throttled(vm);
     if (vm.slot) read_slot(vm);
     if (sources_.resctrl != nullptr && vm.pid) read_resctrl(vm);

@@ -184,7 +184,8 @@ void walk_vm(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   }
   walk_taps(sink, index, facts, context.net_devices);
   walk_exits(sink, index, vm, context);
-  const bool current = facts.statistics_at >= context.oldest_fact;
+  // Said again at each tick they would be no measurements: nothing for nine seconds, and then all of ten.
+  const bool current = vm.disks_are_new && facts.disks_told_at >= context.oldest_fact;
   for (const DiskFacts& disk : facts.disks) {
     sink.entity([&] { return Entity{EntityKind::kDisk, index, disk.target, {}, {}}; });
     sink.value(Kpi::kBlockReadBytes, current ? disk.read_bytes : std::nullopt);

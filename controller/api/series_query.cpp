@@ -30,8 +30,10 @@ Result<double> parse_number(const std::string& name, const std::string& text) {
   return number;
 }
 
-Nanoseconds default_step(Nanoseconds span) {
+/// What the slow lane tells is told every ten seconds.
+Nanoseconds default_step(Nanoseconds span, Lane lane) {
   for (const int step : kNiceStepsS) {
+    if (lane == Lane::kSlow && step < 10) continue;
     if (span <= kDefaultSteps * std::chrono::seconds(step)) return std::chrono::seconds(step);
   }
   return std::chrono::hours(24);
@@ -119,7 +121,7 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
     if (!time) return time.error();
     (std::string_view(name) == "from" ? query.from : query.to) = *time;
   }
-  query.step = default_step(query.to - query.from);
+  query.step = default_step(query.to - query.from, info(query.selector.kpi).lane);
   if (const std::string text = one(parameters, "step"); !text.empty()) {
     const auto step = parse_step(text);
     if (!step) return step.error();

@@ -21,11 +21,10 @@ std::int64_t take_p95(std::vector<std::int64_t>& values) {
   return values[rank];
 }
 
-/// What a counter grew by from `before` to `now`; nullopt if 64 bits do not hold it.
+/// What a counter grew by from `before` to `now`; nullopt if it began anew, or 64 bits do not hold it.
 std::optional<std::int64_t> increase_of(std::int64_t before, std::int64_t now) {
-  if (now < before) return now >= 0 ? std::optional(now) : std::nullopt;
   std::int64_t increase = 0;
-  if (__builtin_sub_overflow(now, before, &increase)) return std::nullopt;
+  if (now < before || __builtin_sub_overflow(now, before, &increase)) return std::nullopt;
   return increase;
 }
 

@@ -36,7 +36,8 @@ constexpr std::int64_t kGapUs = 5 * 60 * 1'000'000LL;
 
 /// One step of one series. Of a gauge: its values. Of a counter or bucket: `sum` is the increase between neighbours, of
 /// which the later lies in the step, `weight` the microseconds between them, min, max and p95 are rates per second,
-/// rounded; a step down is a restart from 0. Nothing was measured where weight is 0.
+/// rounded; over a step down, which is a counter that began anew, there is neither. Nothing was measured where weight
+/// is 0.
 struct StepFigures {
   std::int64_t sum = 0;
   std::int64_t weight = 0;  ///< values of a gauge; microseconds of a counter

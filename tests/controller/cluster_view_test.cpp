@@ -2,10 +2,24 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/frame_columns.h"
 #include "tests/controller/view_fixture.h"
 
 namespace proteus::controller {
 namespace {
+
+TEST(SlowCounter, WhatItTellsCoversTheTicksInBetween) {
+  SlowCounter counter;
+  counter.column = 0;
+  Frame frame;
+  std::vector<std::optional<double>> steps;
+  for (const std::optional<std::int64_t> told : {std::optional<std::int64_t>(100), {}, {}, {130}, {}, {130}, {5}, {9}}) {
+    frame.present = {static_cast<std::uint8_t>(told.has_value())};
+    frame.values = {told.value_or(0)};
+    steps.push_back(counter.step(frame));
+  }
+  EXPECT_EQ(steps, (std::vector<std::optional<double>>{{}, {}, {}, 30, {}, 0, {}, 4}));
+}
 
 TEST(VcpuDemand, IsRunTimeWhileTheVcpuStillIdles) {
   EXPECT_DOUBLE_EQ(vcpu_demand_cores(0.3e9, 0.2e9, 1e9), 0.3);

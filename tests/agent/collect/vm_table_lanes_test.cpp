@@ -27,6 +27,22 @@ TEST_F(VmTableTest, SaysWhenThereIsNoSlotAndReusesAFreedOne) {
   EXPECT_TRUE(table.vms().at(d).slot);
 }
 
+TEST_F(VmTableTest, WhatLibvirtTellsOfDisksIsPassedOnOnce) {
+  using namespace std::chrono_literals;
+  add_vm(kVm, "a", 70);
+  inventory.vms[kVm].disks.resize(1);
+  const auto is_new = [&] {
+    table.update(inventory);
+    return table.vms().at(kVm).disks_are_new;
+  };
+  EXPECT_FALSE(is_new()) << "it has told nothing";
+  for (const auto told_at : {10s, 20s}) {
+    inventory.vms[kVm].disks_told_at = std::chrono::steady_clock::time_point(told_at);
+    EXPECT_TRUE(is_new());
+    EXPECT_FALSE(is_new());
+  }
+}
+
 TEST_F(VmTableTest, AVmThatCameWhileAllSlotsWereTakenGetsOneThatComesFree) {
   const VmId b("b"), c("c");
   add_vm(kVm, "a", 70);

@@ -311,9 +311,9 @@ inline ModelLines ask(const Model& model, const Query& query) {
       }
       if (!last) continue;
       const std::int64_t elapsed = value.time_us - last->time_us;
-      if (elapsed <= 0 || elapsed > 300'000'000) continue;
+      if (elapsed <= 0 || elapsed > 300'000'000 || value.value < last->value) continue;
       f.vague = f.vague || last->clock != value.clock;
-      const std::int64_t increase = value.value >= last->value ? value.value - last->value : value.value;
+      const std::int64_t increase = value.value - last->value;
       f.values.push_back(std::round(static_cast<double>(increase) * 1e6 / static_cast<double>(elapsed)));
       f.sum += static_cast<double>(increase);
       f.weight += static_cast<double>(elapsed);
