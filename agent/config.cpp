@@ -38,7 +38,8 @@ void read_optional(TomlDocument::Table& table, std::string_view key, std::option
 void read_endpoint(TomlDocument::Table& table, std::string_view key, std::string& out) {
   table.require(key);
   table.read(key, out);
-  if (table.has(key) && !wire::valid_endpoint(out)) {
+  // To listen on all addresses makes sense, to connect to all does not.
+  if (table.has(key) && (!wire::valid_endpoint(out) || out.starts_with("tcp://*:"))) {
     table.problem(key, fmt::format("'{}' must be an address like tcp://controller1:7401", key));
   }
 }

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -200,8 +201,8 @@ int ask(const std::string& config_file, const std::string& question, int seconds
     if (!can) return fail(kExitFailed, question + " cannot be watched here: " + can.error().message);
   }
   const Timestamp now = SystemClock().now();
-  const Status asked =
-      collect::AskedQuestions::ask(config->state_directory + "/questions", question, std::chrono::seconds(seconds), now);
+  const Status asked = collect::AskedQuestions::ask(config->state_directory + "/questions", question,
+                                                    std::chrono::seconds(seconds), now);
   if (!asked) {
     return fail(asked.error().code == ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed, asked.error().message);
   }
@@ -248,6 +249,13 @@ int keygen(const std::string& folder, std::string name) {
   return 0;
 }
 
+/// What the parser says, as everything else here is said: in one line.
+std::string usage_line(const CLI::App*, const CLI::Error& error) {
+  std::string what = error.what();
+  std::replace(what.begin(), what.end(), '\n', ' ');
+  return "proteus-agent: " + what + "; run with --help for more information\n";
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app{"Measures this host and its virtual machines for a Proteus controller, and carries out what it decides.",
                "proteus-agent"};
@@ -284,6 +292,7 @@ int main_of(int argc, char** argv) {
   CLI::App* keygen_command = app.add_subcommand("keygen", "make agent.key and agent.pub in FOLDER");
   keygen_command->add_option("FOLDER", key_folder, "where")->required();
   keygen_command->add_option("--name", key_name, "this host's name in the cluster (default: the machine's)");
+  app.failure_message(usage_line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -297,6 +306,10 @@ int main_of(int argc, char** argv) {
     const Result<AgentConfig> config = load(config_file);
     if (!config) return fail(kExitUsage, config.error().message);
     std::cout << config_file << " is good\n";
+    if (config->tick > std::chrono::seconds(3)) {
+      std::cerr << "proteus-agent: warning: tick is long: controllers call a host stale after 10 s without telemetry; "
+                   "[view] staleness there should be three ticks\n";
+    }
     if (config->controllers.empty()) return 0;
     if (const auto keys = wire::read_key_pair(config->secret_key); !keys) {
       return fail(kExitFailed, "what it names is not all there yet: " + keys.error().message);

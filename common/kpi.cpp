@@ -63,10 +63,10 @@ constexpr std::array kTable = {
             "libvirt balloon.current"},
     KpiInfo{Kpi::kGuestMemoryUsableBytes, "guest_memory_usable_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kSlow, 1,
             "virtio-balloon statistics, usable"},
-    KpiInfo{
-        Kpi::kMemoryWorkingSetBytes, "memory_working_set_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kFile, 1,
-        "DAMON, each VM in turn; where the host has none cgroup memory.stat, active_anon (far too small where memory "
-        "was never short), every 30 ticks, or 10 where it is"},
+    KpiInfo{Kpi::kMemoryWorkingSetBytes, "memory_working_set_bytes", "bytes", kGauge, EntityKind::kVm, Lane::kFile, 1,
+            "DAMON, each VM in turn; where the host has none cgroup memory.stat, active_anon (absent where memory was "
+            "never "
+            "short), every 30 ticks, or 10 where it is"},
     KpiInfo{Kpi::kMemoryPressureSomeNs, "memory_pressure_some_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile,
             kMicrosecond, "cgroup memory.pressure, some total"},
     KpiInfo{Kpi::kMemoryPressureFullNs, "memory_pressure_full_ns", "ns", kCounter, EntityKind::kVm, Lane::kFile,

@@ -117,8 +117,8 @@ enum class Kpi : std::uint16_t {
 enum class KpiKind : std::uint8_t {
   kCounter,    ///< grows; a rate is computed where it is read; a step down means that the source restarted
   kGauge,      ///< a level
-  kHistogram,  ///< 32 power-of-two buckets, each a counter; bucket b counts values in [2^b, 2^(b+1)), b = 31 also
-               ///< larger
+  kHistogram,  ///< 32 power-of-two buckets, each a counter; bucket b counts values in [2^b, 2^(b+1)), b = 0 also 0,
+               ///< b = 31 also larger
 };
 
 /// What an entity is. A series belongs to one entity. The number travels and is stored: append, never renumber.

@@ -10,8 +10,9 @@
 
 /// Forecasting's state in the store's `model` family, so that a restart loses neither history beyond the stored
 /// telemetry nor what has been learned about models.
-///   "external_signals"                     ─▶ a journal entry with the signals that are kept
-///   "series/" shard "/" resource "/" uuid  ─▶ state of one series (controller/forecast/series.cpp)
+///   "external_signals"                     ─▶ an Entry (lsn 0, time 0) with the signals that are kept
+///   "series/" shard "/" resource "/" uuid  ─▶ state of one series, opaque (controller/forecast/series.cpp); the shard
+///                                             in digits, the resource as the API names it
 ///   "series_saved/" shard                  ─▶ when that was, ns since the epoch in digits; controller's clock
 namespace proteus::controller {
 

@@ -9,7 +9,8 @@
 # them in; outputs (`decision`, `action`, `transition`, `command`, `learningOutcome`) follow the input that caused them, each before it left
 # the process. An action is journalled whole as intent, then lives on as transitions; one whose last transition is not
 # final was cut short by a crash, and is resolved by asking its hosts.
-# Values: canonical form, so that equal entries are equal bytes. Times are ns since the Unix epoch. Enumerations are
+# Values: canonical form, in one segment behind the segment table of Cap'n Proto's stream framing, so that equal entries
+# are equal bytes. Times are ns since the Unix epoch. Enumerations are
 # numbers of the C++ enumeration that the field names: append there, never renumber.
 
 using Cxx = import "/capnp/c++.capnp";

@@ -16,6 +16,10 @@
 # catalog that belongs to it.
 # A silent controller: the agent spools to disk, bounded, dropping and counting the oldest. A silent agent: its host's
 # state turns stale, and nothing is decided about it.
+#
+# Bytes are Cap'n Proto's stream framing, not packed: a segment table (u32 segments − 1, u32 words of each, padded to 8
+# bytes), then the segments. Limits beyond those below (16 MiB a message, times from 1970 to 2200, names, labels, VMs) are
+# in common/wire/catalog_check.h and common/wire/telemetry_codec.h.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("proteus::schema");
@@ -59,11 +63,14 @@ struct Frame {
   catalogVersion @1 :UInt32;
   sequence @2 :UInt64;       # 1, 2, 3 … within bootId
   baseSequence @3 :UInt64;   # values are differences against this frame of the same catalog, the one before this in the
-                             # stream; 0: keyframe, at least every 60 frames
+                             # stream; 0: keyframe, at least every 60 frames as sent. Of what is stored and recorded,
+                             # repeats are left out, maybe the keyframe among them: the frame behind it builds on the
+                             # earlier copy, and chains may be longer
   timeNs @4 :Int64;          # host's wall clock at the start of the tick, ns since the Unix epoch
-  presence @5 :Data;         # bit i (LSB first) set: series i was measured
-  values @6 :Data;           # zigzag LEB128 varint per present series, (value − base value) / quantum of the KPI;
-                             # the base value of a series absent from the base frame is 0
+  presence @5 :Data;         # bit i (LSB first) set: series i was measured; exactly ⌈series/8⌉ bytes, the bits beyond 0
+  values @6 :Data;           # zigzag LEB128 varint per present series: quotient − base quotient, which wraps at 64 bits.
+                             # A quotient is value / quantum of the KPI, floored; that of a series absent from the base
+                             # frame is 0. A frame with a quotient · quantum beyond 64 bits is refused
   previousSequence @7 :UInt64;  # the frame before this in the stream; 0: the stream begins here
 }
 

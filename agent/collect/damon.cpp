@@ -62,6 +62,9 @@ bool left_by_an_agent(const std::string& kdamonds) {
 Result<Damon> Damon::open(const std::string& root) {
   const std::string kdamonds = under(root, "/sys/kernel/mm/damon/admin/kdamonds");
   const int list = ::open((kdamonds + "/nr_kdamonds").c_str(), O_RDONLY | O_CLOEXEC);
+  if (list < 0 && errno != ENOENT) {
+    return Error{ErrorCode::kPermissionDenied, "DAMON: " + std::string(std::strerror(errno))};
+  }
   if (list < 0) return Error{ErrorCode::kUnsupported, "the kernel has no DAMON in sysfs (CONFIG_DAMON_SYSFS, 5.18)"};
   Damon damon("", list);
   // Its holder keeps the list locked, so that a lock which is free says that it was killed.

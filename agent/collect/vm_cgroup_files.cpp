@@ -8,6 +8,8 @@
 namespace proteus::collect {
 namespace {
 
+constexpr std::int64_t kActiveShareLeast = 64;
+
 constexpr std::uint64_t kMemoryStatEveryTicks = 30;
 constexpr std::uint64_t kMemoryStatUnderPressureEveryTicks = 10;
 constexpr std::uint64_t kCalmPressureEveryTicks = 5;
@@ -111,6 +113,8 @@ void parse_memory_stat(std::string_view text, VmCgroupFigures& figures) {
   };
   // v1 prints each figure twice, of the group and ("total_") of its subtree; QEMU's threads may sit in children.
   const bool v1 = number_after(text, "total_active_anon").has_value();
+  std::optional<std::int64_t> active;
+  std::int64_t inactive = 0;
   while (const auto line = take_line(text)) {
     std::string_view rest = *line;
     std::string_view name = take_word(rest);
@@ -120,13 +124,17 @@ void parse_memory_stat(std::string_view text, VmCgroupFigures& figures) {
     }
     const auto value = parse_number(rest);
     // not active_file: that is the host's page cache of disk images, not memory of the guest
-    if (name == "active_anon") figures.working_set_bytes = value;
+    if (name == "active_anon") active = value;
+    if (name == "inactive_anon") inactive = value.value_or(0);
     // one line before 5.9, two since (170b04b7ae49 "mm/workingset: prepare the workingset detection for anon LRU")
     if (name == "workingset_refault" || name == "workingset_refault_anon" || name == "workingset_refault_file") {
       sum(figures.refaults_count, value);
     }
     if (v1 && name == "swap") figures.swap_bytes = value;
   }
+  // Memory begins as inactive (since 5.9, b518154e59aa "mm/vmscan: protect the workingset on anonymous LRU"): as long
+  // as next to none is active, the kernel has not had to look which is used.
+  if (active && *active >= (*active + inactive) / kActiveShareLeast) figures.working_set_bytes = active;
 }
 
 }  // namespace proteus::collect

@@ -10,7 +10,8 @@
 
 namespace proteus::publish {
 
-/// One file of a spool. Integers are little-endian.
+/// One file of a spool, NUMBER.spool (16 hexadecimal digits, growing), beside `lock` in a folder that is called by the
+/// XXH64 of the controller's public key. Integers are little-endian.
 ///
 ///   offset 0   8 bytes   "PRTSPL01"
 ///   then, any number of records:

@@ -58,6 +58,9 @@ Result<std::string> read_file(const std::string& path, mode_t forbidden_mode) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return from_errno(errno, fmt::format("open {}", path));
   if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kInvalidArgument, fmt::format("{} is not a file", path)};
+  if (forbidden_mode != 0 && path.ends_with(".pub")) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("{} is a public key; the secret one is asked for", path)};
+  }
   if ((status.st_mode & forbidden_mode) != 0) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("{} holds a secret key but its mode is {:04o}; make it 0600",
                                                            path, status.st_mode & 07777)};

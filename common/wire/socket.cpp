@@ -13,6 +13,9 @@
 namespace proteus::wire {
 namespace {
 
+constexpr std::chrono::seconds kDownUnnoticed{10};
+constexpr std::chrono::seconds kComplaintInterval{60};
+
 Error from_zmq(int number, const std::string& context) {
   ErrorCode code = ErrorCode::kInternal;
   if (number == EAGAIN || number == EADDRINUSE || number == EADDRNOTAVAIL) code = ErrorCode::kUnavailable;
@@ -224,7 +227,10 @@ SocketMonitor::SocketMonitor(zmq::context_t& context, zmq::socket_t& socket, std
   events_.set(zmq::sockopt::linger, 0);
   events_.connect(address);
   // What happened to a connection before anybody listened is not told again.
-  if (is_client_) begin_anew();
+  if (is_client_) {
+    note_down();
+    begin_anew();
+  }
 }
 
 SocketMonitor::~SocketMonitor() {
@@ -233,6 +239,7 @@ SocketMonitor::~SocketMonitor() {
 
 std::optional<SocketMonitor::Event> SocketMonitor::next() {
   begin_anew_if_due();
+  complain_if_due();
   for (;;) {
     zmq::message_t head;
     zmq::message_t address;
@@ -251,9 +258,12 @@ std::optional<SocketMonitor::Event> SocketMonitor::next() {
           refusal_.clear();
           reasons_.reset();
           begin_anew_at_.reset();
+          down_since_.reset();
         }
         return Event::kUp;
-      case ZMQ_EVENT_DISCONNECTED: return Event::kDown;
+      case ZMQ_EVENT_DISCONNECTED:
+        if (is_client_ && !down_since_) note_down();
+        return Event::kDown;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         refused(fmt::format("our key was refused (status {}): it is not among the authorized keys there", value),
                 is_client_, peer);
@@ -268,13 +278,28 @@ std::optional<SocketMonitor::Event> SocketMonitor::next() {
                 true, peer);
         return Event::kRefused;
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        refused(is_client_ ? "the peer closed the connection during the handshake; its key may not be the one we pin"
+        refused(is_client_ ? "the peer closed the connection during the handshake: it is too busy to answer in time, "
+                             "or its key is not the one we pin"
                            : "the connection broke during the handshake",
                 true, peer);
         return Event::kRefused;
       default: break;
     }
   }
+}
+
+void SocketMonitor::note_down() {
+  down_since_ = std::chrono::steady_clock::now();
+  complain_at_ = *down_since_ + kDownUnnoticed;
+}
+
+/// libzmq does not tell a name without an address from a host that does not answer. A refusal was logged as it came.
+void SocketMonitor::complain_if_due() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!down_since_ || now < complain_at_ || !refusal_.empty()) return;
+  complain_at_ = now + kComplaintInterval;
+  log::warning("{}: no connection for {} s: nobody answers there, or the name has no address", name_,
+               std::chrono::duration_cast<std::chrono::seconds>(now - *down_since_).count());
 }
 
 void SocketMonitor::begin_anew_later() {

@@ -94,14 +94,15 @@ Status send(zmq::socket_t& dealer, std::string_view bytes);
 /// Errors: kPermissionDenied.
 Status check_sender(const HostId& user, const HostId& named);
 
-/// Says when connections of a socket come, go and are refused, which ZeroMQ otherwise keeps to itself. A refusal is
-/// logged at most every 30 s per reason: as error at a DEALER, with endpoint and reason; as warning at a ROUTER (a key
-/// that is not authorized is logged by ZapHandler, which knows it).
-/// libzmq gives a connection up for good when its key is refused; for a DEALER the monitor begins it anew after the
-/// socket's longest reconnect interval, so that an agent is let in once its key is authorized.
-/// For a DEALER it also begins the connection anew when it is made, since events before that are lost.
-/// Thread: that of the socket, which polls socket() beside it and calls next() until it is empty, at least every
-/// second; libzmq's I/O thread stands still when 1,000 events wait. Declare it after the socket, so that it goes first.
+/// Says when connections of a socket come, go and are refused, which ZeroMQ otherwise keeps to itself. Where a DEALER
+/// has had none for ten seconds, and each minute from then on, that is logged as warning. A refusal is logged at most
+/// every 30 s per reason: as error at a DEALER, with endpoint and reason; as warning at a ROUTER (a key that is not
+/// authorized is logged by ZapHandler, which knows it). libzmq gives a connection up for good when its key is refused;
+/// for a DEALER the monitor begins it anew after the socket's longest reconnect interval, so that an agent is let in
+/// once its key is authorized. For a DEALER it also begins the connection anew when it is made, since events before
+/// that are lost. Thread: that of the socket, which polls socket() beside it and calls next() until it is empty, at
+/// least every second; libzmq's I/O thread stands still when 1,000 events wait. Declare it after the socket, so that it
+/// goes first.
 class SocketMonitor {
  public:
   enum class Event { kUp, kDown, kRefused };
@@ -125,6 +126,8 @@ class SocketMonitor {
   void begin_anew_later();
   void begin_anew_if_due();
   void begin_anew();
+  void note_down();
+  void complain_if_due();
 
   zmq::socket_t& monitored_;
   const std::string name_;
@@ -135,6 +138,8 @@ class SocketMonitor {
   std::string refusal_;
   LogInterval reasons_{std::chrono::seconds(30)};
   std::optional<std::chrono::steady_clock::time_point> begin_anew_at_;
+  std::optional<std::chrono::steady_clock::time_point> down_since_;  // of a DEALER; nullopt: it is up
+  std::chrono::steady_clock::time_point complain_at_{};
 };
 
 }  // namespace proteus::wire

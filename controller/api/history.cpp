@@ -228,7 +228,9 @@ bool is_uuid(const std::string& word) {
   return true;
 }
 
-Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const Snapshot& names) {
+/// measured: knows names of VMs that are gone; may be null.
+Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const Snapshot& names,
+                                    const store::SeriesReader* measured) {
   std::vector<VmId> vms;
   for (const std::string& word : words) {
     const std::size_t before = vms.size();
@@ -236,6 +238,10 @@ Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const
       for (const ham::VmState& vm : names.state->vms) {
         if (vm.name == word || vm.id.value == word) vms.push_back(vm.id);
       }
+    }
+    if (vms.size() > before) continue;
+    if (measured != nullptr) {
+      for (const std::string& uuid : measured->vms_named(word)) vms.emplace_back(uuid);
     }
     if (vms.size() > before) continue;
     if (!is_uuid(word)) {
@@ -253,7 +259,8 @@ const char* kind_of(const store::JournalPayload& payload) {
   return kKinds[payload.index()];
 }
 
-Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names, Timestamp now) {
+Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names,
+                                    const store::SeriesReader* measured, Timestamp now) {
   HistoryFilter filter;
   if (const std::vector<std::string> limit = parameters("limit"); !limit.empty()) {
     const std::string& text = limit.front();
@@ -284,7 +291,7 @@ Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot
     for (const char* one : kKinds) known += (known.empty() ? "" : ", ") + std::string(one);
     return invalid(fmt::format("'{}' is no kind of entry: {}", kind, known));
   }
-  Result<std::vector<VmId>> vms = parse_vms(parameters("vm"), names);
+  Result<std::vector<VmId>> vms = parse_vms(parameters("vm"), names, measured);
   if (!vms) return vms.error();
   filter.vms = std::move(*vms);
   for (const std::string& host : parameters("host")) filter.hosts.emplace_back(host);

@@ -29,7 +29,8 @@ struct HistoryFilter {
 
 /// limit, all, vm (name or UUID), host, kind, from, to. names: who a VM's name stands for now.
 /// Errors: kInvalidArgument; kNotFound for a VM's name that nobody has.
-Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names, Timestamp now);
+Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names,
+                                    const store::SeriesReader* measured, Timestamp now);
 
 /// Numbers (lsn) of the entries that are asked for, newest first: no more than one of the entries, which may be large,
 /// is held at a time. known: actions whose VM and hosts need not be looked up. Errors: the store's; the allowance's.

@@ -302,7 +302,8 @@ class HttpServer final : public Server {
     const Status good = check_parameters(in, {"limit", "all", "from", "to"}, {"vm", "host", "kind"});
     if (!good) return send(out, good.error());
     const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
-    const Result<HistoryFilter> filter = parse_history(parameters_of(in), *snapshot, clock_.now());
+    const Result<HistoryFilter> filter =
+        parse_history(parameters_of(in), *snapshot, backend_.store().series(), clock_.now());
     if (!filter) return send(out, filter.error());
     const std::shared_ptr<void> turn = turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);

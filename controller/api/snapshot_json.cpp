@@ -33,6 +33,11 @@ double most_cores(const ham::VmState& vm) {
       {static_cast<double>(vm.allocation.vcpus), static_cast<double>(vm.allocation.vcpus_max), vm.cpu_used_cores});
 }
 
+/// While no telemetry is taken, the state stands still.
+bool is_fresh(const Snapshot& snapshot, const ham::HostState& host) {
+  return host.fresh && snapshot.ingest_problem.empty();
+}
+
 }  // namespace
 
 Json status_json(const Snapshot& snapshot) {
@@ -43,7 +48,7 @@ Json status_json(const Snapshot& snapshot) {
   std::size_t commandable = 0;
   if (snapshot.state) {
     for (const ham::HostState& host : snapshot.state->hosts) {
-      fresh += host.fresh ? 1 : 0;
+      fresh += is_fresh(snapshot, host) ? 1 : 0;
       commandable += host.commandable ? 1 : 0;
     }
   }
@@ -134,7 +139,7 @@ Json hosts_json(const Snapshot& snapshot) {
           {{"utilisation", knot.load}, {"factor", knot.response}, {"error", knot.error}, {"weight_s", knot.weight}});
     }
     hosts.push_back({{"id", host.id.value},
-                     {"fresh", host.fresh},
+                     {"fresh", is_fresh(snapshot, host)},
                      {"commandable", host.commandable},
                      {"libvirt_trouble", host.libvirt_trouble},
                      {"maintenance", host.maintenance},
@@ -181,7 +186,7 @@ Json vms_json(const Snapshot& snapshot) {
          {"name", vm.name},
          {"host", vm.host.value},
          {"running", vm.running},
-         {"fresh", host != nullptr && host->fresh},
+         {"fresh", host != nullptr && is_fresh(snapshot, *host)},
          {"cpu",
           {{"used_cores", once_measured(vm.cpu_used_cores)},
            {"demand_cores", once_measured(vm.cpu_demand_cores)},

@@ -74,8 +74,9 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   script += fmt::format("    *) words=\"{} {}\" ;;\n", commands, joined(long_options(app)));
   script +=
       "  esac\n"
+      "  local is_value=yes\n"
       "  case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-      "    --token-file | --ca-file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+      "    --token-file | --ca-file | --svg) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
       "    --host) words=\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --vm) words=\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --kpi) words=\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
@@ -85,6 +86,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "    --kind) words=\"decision action transition operator agent started outcome command update signal cycle\" ;;\n"
       "    --resource) words=\"cpu memory block_io network\" ;;\n"
       "    --format) words=\"csv openmetrics arrow\" ;;\n"
+      "    *) is_value= ;;\n"
       "  esac\n"
       // Not compgen -W, which runs what stands in $( ): guests' names are whatever their owners call them.
       "  COMPREPLY=()\n"
@@ -94,8 +96,9 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "      \"$current\"*) printf -v word %q \"$word\"; COMPREPLY+=(\"$word\") ;;\n"
       "    esac\n"
       "  done <<< \"${words// /$'\\n'}\"\n"
+      "  [[ $is_value || $current == -* ]] && return\n"
       "  case $command in\n"
-      "    export | forecast | learning | policy | record | replay | simulate | tune)\n"
+      "    export | learning | policy | record | replay | simulate | tune)\n"
       "      COMPREPLY+=($(compgen -f -- \"$current\")) ;;\n"
       "  esac\n"
       "}\n"

@@ -88,5 +88,6 @@ int run(int argc, char** argv) {
 }  // namespace proteus::ctl
 
 int main(int argc, char** argv) {
+  proteus::keep_standard_descriptors();
   return proteus::flushed(proteus::ctl::run(argc, argv), "proteusctl");
 }

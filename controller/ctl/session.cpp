@@ -51,15 +51,17 @@ int Session::show(const std::string& path, const Print& print) {
 
 int Session::show_current(const std::string& path, const Print& print) {
   const int code = show(path, print);
-  if (code != 0 || options_.json) return code;
+  if (code == 0) warn_if_old();
+  return code;
+}
+
+void Session::warn_if_old() {
   const Result<Json> status = client_.get("/v1/status");
   const std::string problem = status ? status->at("ingest").value("problem", "") : "";
-  if (!problem.empty()) {
-    std::cout.flush();
-    std::cerr << "proteusctl: this is how it was when the controller last took telemetry; now it takes none: "
-              << problem << "\n";
-  }
-  return code;
+  if (problem.empty()) return;
+  std::cout.flush();
+  std::cerr << "proteusctl: this is how it was when the controller last took telemetry; now it takes none: " << problem
+            << "\n";
 }
 
 int Session::post(const std::string& path, Json body, const std::string& done) {
@@ -142,6 +144,7 @@ int Session::query() {
   } else {
     std::cout << print_query(*answer, names_vms_by_uuid(*answer) ? names() : VmNames{});
   }
+  warn_if_old();
   return answer->at("lines").empty() ? kNotFound : 0;
 }
 
@@ -186,7 +189,9 @@ int Session::watch() {
 }
 
 int Session::export_series() {
-  return download(export_path(options_.series));
+  const int code = download(export_path(options_.series));
+  if (code == 0 || code == kNotFound) warn_if_old();
+  return code;
 }
 
 int Session::maintenance() {

@@ -41,6 +41,7 @@ class Session {
 
  private:
   VmNames names();
+  void warn_if_old();
   /// Into the file that was named.
   int download(const std::string& path, mode_t mode = 0666);
 

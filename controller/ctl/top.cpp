@@ -117,6 +117,9 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
                   status->at("cycle").at("time").get<std::string>(), status->at("policy").get<std::string>(),
                   status->at("automation").get<std::string>(), status->at("paused").get<bool>() ? "  PAUSED" : "",
                   status->at("cycle").at("number").get<std::uint64_t>(), vms->size(), hosts->size());
+  if (const auto problem = status->at("ingest").value("problem", ""); !problem.empty()) {
+    text += "NO TELEMETRY IS TAKEN: " + problem + "\n\n";
+  }
   text += print_hosts(*hosts) + "\n";
   Table table({"VM", "HOST", "DEMAND, LAST MINUTE", ">NOW", ">P90 AHEAD", ">LIMIT", ">WAIT/RUN", "WHAT IS DONE TO IT"});
   std::map<std::string, std::string> doing;

@@ -62,10 +62,12 @@ inline constexpr std::string_view kRecordingMagic = "PROTEUSR";
 ///              u8       1 telemetry, 2 journal
 ///              u64      lsn
 ///              u32      size of what follows
-///   telemetry: i64 received (ns), u64 boot id, u64 sequence, u32 catalog version, u64 base sequence, u16 size of the
-///   host's
-///              name, name, bytes of schema::Upstream
+///   telemetry: i64 received (ns), u64 boot id, u64 sequence (0: a catalog), u32 catalog version, u64 base sequence,
+///              u16 size of the host's name, name, bytes of schema::Upstream
 ///   journal:   bytes of the journal entry (schemas/journal.capnp)
+/// n and m are at most 1 MiB. Bytes behind the description's version are passed over. Entries ascend by lsn, which
+/// readers do not check; telemetry may be older than `from`: what the run read again, with the catalogs and base frames
+/// that it takes. The trailer's hosts are not checked against the entries.
 /// Errors: the store's; kNotFound if nothing lies in the range, kUnavailable if the file cannot be written. The file is
 /// whole or not there.
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,

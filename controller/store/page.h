@@ -35,11 +35,12 @@
 ///   entity      varint: difference from the series before (the first: from 0)
 ///   bucket      u8
 ///   form        u8: bits 0-2 Mode, 3-4 Presence, 5 monotone (never falls), 6 has a shift, 7 is 0
-///   presence    kRun: varint first tick, varint count; kBitmap: varint count; kAll: nothing
+///   presence    one column: of kRun varint first tick, varint count; of kBitmap varint count; of kAll nothing
 ///   shift       u8, if it has one: values are also divided by 2^shift
 ///   first       varint, zigzag
 ///   last        varint, zigzag, last − first; not of a constant
-///   min, max    varints first − min, max − first; neither of a constant nor of a monotone series
+///   min, max    one column of pairs: varint first − min, varint max − first; neither of a constant nor of a monotone
+///               series
 ///   sum         varint of up to 128 bits, Σ (value − min); not of a constant
 ///   size        varint: bytes of the payload; not of a constant without a bitmap
 ///   rests       varint: bytes of its rests; only of a series in classes
@@ -48,14 +49,20 @@
 /// set). n values follow, by Mode:
 ///
 ///   kConstant      nothing
-///   kSparse        for each change: varint values passed over since the last change or the begin, varint difference
-///                  (zigzag); to the payload's end
+///   kSparse        for each change: varint number of values between the one that changed last (at the begin: before
+///                  the first, which counts) and this one, 0 being the very next; varint difference (zigzag); to the
+///                  payload's end
 ///   kFrame         the values in blocks of 128 (packed_block.h), the last shorter
 ///   kDelta         the n − 1 differences between neighbours, in blocks
 ///   kDeltaOfDelta  varint first difference (zigzag), then the n − 2 differences between differences, in blocks
 ///   kClassed       see classed_values.h; n − 1 symbols. Another series that it names has, like itself, a value at
-///   every
-///                  tick (kAll) and names none; its values count in its own units and shift
+///                  every tick (kAll) and names none; its values count in its own units and shift
+///
+/// In format 2 the size of the body is front + symbols + rests, without the three u32, which are little-endian as the
+/// rest of the head; seed and checksum cover them too. Symbols: Σ (n − 1) over the series in classes.
+/// Refused: a unit of 0 or above 2^62, a shift above 63, an entity above 2^32 − 1, more series than a quarter of what
+/// the body has left, kClassed with fewer than 2 values, a count of 0 or beyond the ticks. Not looked at: the u16 of
+/// the head, padding bits of blocks, and exceptions there that packed_block.h does not write.
 ///
 /// Differences wrap at 64 bits. Thread: a Page is immutable and may be read by any; a builder belongs to one.
 namespace proteus::store {

@@ -16,8 +16,9 @@ constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
 constexpr Nanoseconds kEntityMemory = std::chrono::hours(24 * 7);
 // A host that has sent nothing for so long has its ticks sealed as they are.
 constexpr Nanoseconds kIdle = std::chrono::minutes(15);
-// No frame's keyframe is older than this (60 frames at the longest tick).
-constexpr Nanoseconds kKeyframeAge = std::chrono::hours(1);
+// No frame's keyframe is older than this: 60 frames at the longest tick, and as many again with each stream that began
+// anew with a keyframe that was stored already.
+constexpr Nanoseconds kKeyframeAge = std::chrono::hours(6);
 
 // They are read whole for it.
 constexpr Nanoseconds kCatalogWalkInterval = std::chrono::hours(1);

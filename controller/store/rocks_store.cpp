@@ -77,12 +77,13 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(StoreOptions options) {
   const auto kept = (*db)->get(Family::kMeta, keys::kKeptKey);
   if (!kept) return kept.error();
   if (*kept) {
-    const auto parsed = keys::parse_kept(**kept);
-    if (!parsed) return with_context(parsed.error(), "open store " + options.directory);
-    // What lies too far ahead only a clock that is believed can tell.
-    expiry.pages.from_us = parsed->pages_from_us;
-    expiry.minutes.from_us = parsed->minutes_from_us;
-    expiry.hours.from_us = parsed->hours_from_us;
+    // In another form it is as if it were not there: expire() writes it anew.
+    if (const auto parsed = keys::parse_kept(**kept)) {
+      // What lies too far ahead only a clock that is believed can tell.
+      expiry.pages.from_us = parsed->pages_from_us;
+      expiry.minutes.from_us = parsed->minutes_from_us;
+      expiry.hours.from_us = parsed->hours_from_us;
+    }
   }
   (*db)->set_expiry(std::move(expiry));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(*db), state));

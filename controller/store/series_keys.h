@@ -19,7 +19,7 @@
 ///          │ kpi 2 │ len 2 │ host … │ time 8 │ lsn 8  │ ─▶ page         of the window's first tick
 ///          └───────┴───────┴────────┴────────┴────────┘
 /// rollup   a page of one figure of one KPI of one host: 60 ticks of a minute, or one of an hour, from `time` on. Up to
-///          128 series are one page; so is every page of earlier versions.
+///          128 series with a value in the hour are one page; so is every page of earlier versions.
 ///          ┌─────────┬───────┬──────────┬───────┬────────┬────────┐
 ///          │ level 1 │ kpi 2 │ figure 1 │ len 2 │ host … │ time 8 │ ─▶ page
 ///          └─────────┴───────┴──────────┴───────┴────────┴────────┘
@@ -38,7 +38,8 @@
 ///          └────────┴──────────────────────┴──────┴──────┴─────────┴──────────────┴────────────┘
 ///          texts: length 2, bytes; seen day: when a catalog listed it last, in days since the epoch, 0 or left out
 ///          if that is not known. It goes when nothing that was measured of it can be left (Store::expire).
-/// meta     'p' len 2, host ─▶ HostProgress: next lsn 8, count 2 of (time 8, lsn 8), count 2 of (hour 8)
+/// meta     'p' len 2, host ─▶ HostProgress: next lsn 8, count 2 of (time 8, lsn 8), count 2 of (hour 8);
+///                             hour: hours since the Unix epoch, sign bit flipped
 ///          'q'             ─▶ lsn 8: telemetry in front of it is in pages
 namespace proteus::store::keys {
 

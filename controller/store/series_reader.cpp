@@ -135,6 +135,17 @@ Status SeriesReader::check_names(const std::vector<HostId>& hosts, const std::ve
   return {};
 }
 
+std::set<std::string> SeriesReader::vms_named(const std::string& name) const {
+  SeriesSelector selector;
+  selector.vms = {name};
+  std::set<std::string> uuids;
+  for (const HostId& host : pages_.hosts()) {
+    for (const auto& [number, selected] : pages_.select(host, selector)) uuids.insert(selected.vm_uuid);
+  }
+  uuids.erase("");
+  return uuids;
+}
+
 std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector) const {
   std::set<std::string> moved;
   std::map<std::string, HostId> seen;

@@ -34,6 +34,8 @@ class SeriesReader {
   /// kNotFound.
   Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;
 
+  /// UUIDs of the VMs that have this name, or had it when they were measured last.
+  std::set<std::string> vms_named(const std::string& name) const;
   /// UUIDs of the VMs that have, or had, what is selected on more than one host.
   std::set<std::string> moved_vms(const SeriesSelector& selector) const;
 

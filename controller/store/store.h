@@ -46,8 +46,9 @@ struct RawMessage {
 };
 
 /// RocksDB, embedded. Column families (keys and values are drawn in store_keys.h): raw, frame, catalog, journal, time,
-/// meta, model. Every append takes the next lsn, so that one number orders telemetry and journal alike; numbers grow,
-/// and may leave gaps where an append failed. Thread: any (RocksDB's own); appends are ordered by an internal mutex.
+/// meta, model, page, rollup, series. Every append takes the next lsn, so that one number orders telemetry and journal
+/// alike; numbers grow, and may leave gaps where an append failed. Thread: any (RocksDB's own); appends are ordered by
+/// an internal mutex.
 class Store {
  public:
   /// Errors: kUnavailable if another process holds the directory, kCorrupt, kPermissionDenied.

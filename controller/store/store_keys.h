@@ -7,8 +7,10 @@
 #include "common/result.h"
 #include "controller/store/store.h"
 
-/// Keys and values of the store, byte by byte. Integers are big-endian, so that keys sort as their numbers do; `len` is
-/// two bytes; `sec` is eight with the sign bit flipped. tests/fixtures/store/ holds one of each as the golden truth.
+/// Keys and values of the store, byte by byte. Each family is a RocksDB column family of that name (bytewise
+/// comparator, no merge operator), but meta, which is `default`. Integers are big-endian, so that keys sort as their
+/// numbers do; `len` is two bytes; `sec` is eight with the sign bit flipped; times in values are plain two's
+/// complement. tests/fixtures/store/ holds one of each as the golden truth.
 ///
 /// raw      what came off the wire, in order of arrival
 ///          ┌───────┐    ┌────────────┬────────┬───────────┬────────┬────────────┬────────────┬──────────┬───────┐
@@ -19,11 +21,12 @@
 ///          ┌───────┬────────┬────────┬────────────┐    ┌───────┬─────────────────┬───────────────────┐
 ///          │ len 2 │ host … │ boot 8 │ sequence 8 │ ─▶ │ lsn 8 │ base sequence 8 │ catalog version 4 │
 ///          └───────┴────────┴────────┴────────────┘    └───────┴─────────────────┴───────────────────┘
-/// catalog  a copy that outlives the raw one for as long as frames need it
+/// catalog  a copy of the first of its version (later ones are in raw only) that outlives it for as long as frames
+///          need it
 ///          ┌───────┬────────┬────────┬───────────┐    ┌───────┬───────────────┬─────────┐
 ///          │ len 2 │ host … │ boot 8 │ version 4 │ ─▶ │ lsn 8 │ received 8 ns │ bytes … │
 ///          └───────┴────────┴────────┴───────────┘    └───────┴───────────────┴─────────┘
-/// journal  kind = index in JournalPayload, so that entries are passed over without decoding
+/// journal  kind = discriminant of Entry's union, so that entries are passed over without decoding
 ///          ┌───────┐    ┌────────┬───────────┬──────────────────────────────────┐
 ///          │ lsn 8 │ ─▶ │ kind 1 │ time 8 ns │ Entry of schemas/journal.capnp … │
 ///          └───────┘    └────────┴───────────┴──────────────────────────────────┘
@@ -36,9 +39,11 @@
 /// meta     'a' action 8, lsn 8      ─▶ (empty)                          journal entries of the action's life
 ///          'b' lsn 8                ─▶ time 8 ns                        a Started entry
 ///          'h' len 2, host, boot 8  ─▶ sequence 8, lsn 8, received 8    newest frame of a boot
+///          'k'                      ─▶ pages from 8, minutes from 8, hours from 8: microseconds; what begins earlier
+///                                      is expired, whether or not it is still there
 ///          'o' action 8             ─▶ (empty)                          the action is open
 ///          's'                      ─▶ State, below
-///          'u' key …                ─▶ value …                          get_meta, put_meta
+///          'u' key …                ─▶ value …                          get_meta, put_meta (controller/kept_facts.h)
 namespace proteus::store::keys {
 
 constexpr std::uint32_t kFormat = 1;
@@ -50,7 +55,8 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
-/// Written with every append: format 4, next lsn 8, appended 24, expired 24, raw floor 8, journal floor 8.
+/// Written with every append: format 4, next lsn 8, appended 24, expired 24, raw floor 8, journal floor 8; of each 24:
+/// raw messages 8, their bytes alone (RawMessage::bytes) 8, journal entries without states (is_state) 8.
 /// What lies below a floor is expired, whether or not it has left the disk.
 struct State {
   std::uint64_t next_lsn = 1;

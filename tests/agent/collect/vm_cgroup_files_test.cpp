@@ -34,6 +34,16 @@ TEST(VmCgroupFiles, ReadsV2) {
   EXPECT_EQ(files.read(30, {}).working_set_bytes, 7);
 }
 
+// The kernel has not had to look which memory is in use: the active list says nothing.
+TEST(VmCgroupFiles, WithoutAnActiveListThereIsNoWorkingSet) {
+  VmCgroupFigures untouched;
+  parse_memory_stat("inactive_anon 258502656\nactive_anon 4096\n", untouched);
+  EXPECT_EQ(untouched.working_set_bytes, std::nullopt);
+  VmCgroupFigures looked_at;
+  parse_memory_stat("inactive_anon 201326592\nactive_anon 67108864\n", looked_at);
+  EXPECT_EQ(looked_at.working_set_bytes, 67108864);
+}
+
 TEST(VmCgroupFiles, MemoryIsReadMoreOftenWhereItIsShort) {
   const FixtureRoot root;
   root.write("/g/memory.stat", "active_anon 1\nactive_file 0\n");

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <functional>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include "common/wire/catalog_check.h"
 #include "tests/common/wire/telemetry_samples.h"
+#include "tests/hex.h"
 
 namespace proteus::wire {
 namespace {
@@ -367,6 +370,38 @@ TEST(TelemetryCodecDeathTest, ASampleThatBreaksItsInvariantStopsTheProgram) {
   const Sample sample{catalog, {1, 1, 1, from_unix_ns(1), {1}, {1}}};
   std::vector<std::string> messages;
   EXPECT_DEATH(FrameEncoder().encode(sample, messages), "");
+}
+
+// If this fails, agents and controllers of different versions no longer understand each other, and what is stored and
+// spooled can no longer be read: add fields instead.
+TEST(TelemetryCodec, GoldenBytes) {
+  auto catalog = std::make_shared<Catalog>();
+  catalog->host = HostId("h1");
+  catalog->boot_id = 0x0102030405060708;
+  catalog->version = 2;
+  catalog->entities = {{EntityKind::kHost, kNoParent, "h1", "", {{"machine", "x86_64"}}},
+                       {EntityKind::kVm, kNoParent, "web1", "0f0e7a52-93b1-4c7c-8a55-000000000001", {}}};
+  catalog->series = {{0, Kpi::kHostCpuTimeNs, 0}, {1, Kpi::kMemoryResidentBytes, 0}, {1, Kpi::kRunQueueLatencyNs, 4}};
+  const auto frame = [&](std::uint64_t sequence, std::vector<std::uint8_t> present, std::vector<std::int64_t> values) {
+    return Sample{catalog,
+                  {.boot_id = catalog->boot_id,
+                   .catalog_version = 2,
+                   .sequence = sequence,
+                   .time = from_unix_ns(1'700'000'000'000'000'000 + static_cast<std::int64_t>(sequence)),
+                   .present = std::move(present),
+                   .values = std::move(values)}};
+  };
+  FrameEncoder encoder;
+  std::vector<std::string> messages;
+  encoder.encode(frame(7, {1, 1, 0}, {123'456'000, 4096, 0}), messages);
+  encoder.encode(frame(9, {1, 0, 1}, {123'457'000, 0, 300}), messages);
+  messages.push_back(encode(Ack{catalog->boot_id, 9, Ack::Want::kKeyframe}));
+  std::string text;
+  for (const std::string& message : messages) text += hex(message) + "\n";
+  std::ifstream file(PROTEUS_FIXTURES "/wire/telemetry.golden");
+  std::stringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str()) << "catalog, keyframe, difference, acknowledgement";
 }
 
 }  // namespace

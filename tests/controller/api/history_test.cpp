@@ -72,7 +72,7 @@ class History : public testing::Test {
           for (auto at = begin; at != end; ++at) values.push_back(at->second);
           return values;
         },
-        names_, kStart + seconds(100));
+        names_, nullptr, kStart + seconds(100));
   }
   /// "7 command", newest first: the second of each and its kind.
   std::vector<std::string> found(const Given& given) {

@@ -131,6 +131,11 @@ TEST(Vms, WhatWasNeverMeasuredIsNullAndOneOfASilentHostIsNotFresh) {
   vm = vms_json(snapshot)[0];
   EXPECT_EQ(vm["cpu"]["used_cores"], 0.0) << "it was, and used none";
   EXPECT_TRUE(vm["fresh"].get<bool>());
+  EXPECT_TRUE(hosts_json(snapshot)[0]["fresh"].get<bool>());
+  snapshot.ingest_problem = "disk full";
+  EXPECT_FALSE(vms_json(snapshot)[0]["fresh"].get<bool>()) << "nothing comes in";
+  EXPECT_FALSE(hosts_json(snapshot)[0]["fresh"].get<bool>());
+  EXPECT_EQ(status_json(snapshot)["hosts"]["fresh"], 0);
 }
 
 }  // namespace

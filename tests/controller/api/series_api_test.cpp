@@ -94,6 +94,11 @@ TEST_F(SeriesApi, GroupsAndLeavesOutWhatWasNotMeasured) {
   EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&entity=nobody"))["lines"].empty());
 }
 
+TEST_F(SeriesApi, TheHistoryOfAVmThatIsGoneIsFoundByItsName) {
+  EXPECT_TRUE(Json::parse(get("/v1/history?vm=we%2Cb%221")).empty());
+  EXPECT_NE(get("/v1/history?vm=nobody", 404).find("there is no VM 'nobody'"), std::string::npos);
+}
+
 TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
   EXPECT_EQ(error("/v1/query"), "'' is no KPI; proteusctl kpis lists them");
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&fn=rate").find("is a gauge"), std::string::npos);

@@ -286,7 +286,7 @@ TEST(Page, GoldenBytes) {
   EXPECT_EQ(hex_lines(page), golden.str());
 }
 
-// The same of format 2: mostly small steps and a few large ones, written in classes, and a series that moves alike.
+// The same of format 2: mostly small steps and a few large ones, one series by its differences and one in classes.
 TEST(Page, GoldenBytesOfClasses) {
   Rows rows;
   std::mt19937 random(1);
