@@ -170,7 +170,7 @@ Result<AgentConfig> parse_agent_config(std::string_view toml_text, std::string_v
   libvirt.read("migrate_uri", config.migrate_uri);
 
   auto collect = root.table("collect");
-  collect.read_duration("slow_interval", config.slow_interval, seconds(1), hours(1));
+  collect.read_duration("slow_interval", config.slow_interval, seconds(1), minutes(2));
   collect.read("kernel_programs", config.kernel_programs);
   collect.read("hook_statistics", config.hook_statistics);
 

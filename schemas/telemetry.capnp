@@ -75,7 +75,7 @@ struct Frame {
 }
 
 struct Ack {
-  bootId @0 :UInt64;
+  bootId @0 :UInt64;         # 0: of none, as where a message was left to the agent; only `want` counts then
   sequence @1 :UInt64;       # every frame of bootId up to and including this one is durable
   want @2 :Want;
   enum Want {

@@ -1,6 +1,7 @@
 #include "agent/publish/backlog.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 
@@ -19,13 +20,16 @@ Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool) : options
 void Backlog::push(std::shared_ptr<const Sample> sample, SteadyTime now) {
   recent_bytes_ += memory_of(*sample);
   recent_.push_back({std::move(sample), now});
+  bool gave_up = false;
   while (is_memory_full()) {
     if (move_front_to_disk()) continue;
-    // Memory is full and the disk takes nothing. What lies on disk is older still: giving it up may make room.
-    const std::size_t dropped = spool_->drop_oldest_segment();
-    dropped_count_ += dropped;
-    removed_from_front(dropped);
-    if (dropped == 0 || !move_front_to_disk()) drop_front_of_memory();
+    // Memory is full and the disk takes nothing. What lies on disk is older still: giving up some of it may make room.
+    if (const std::size_t dropped = std::exchange(gave_up, true) ? 0 : spool_->drop_oldest_segment(); dropped > 0) {
+      dropped_count_ += dropped;
+      removed_from_front(dropped);
+      if (move_front_to_disk()) continue;
+    }
+    drop_front_of_memory();
   }
 }
 

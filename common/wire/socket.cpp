@@ -296,7 +296,7 @@ void SocketMonitor::note_down() {
 /// libzmq does not tell a name without an address from a host that does not answer. A refusal was logged as it came.
 void SocketMonitor::complain_if_due() {
   const auto now = std::chrono::steady_clock::now();
-  if (!down_since_ || now < complain_at_ || !refusal_.empty()) return;
+  if (!down_since_ || now < complain_at_ || now - refused_at_ < kComplaintInterval) return;
   complain_at_ = now + kComplaintInterval;
   log::warning("{}: no connection for {} s: nobody answers there, or the name has no address", name_,
                std::chrono::duration_cast<std::chrono::seconds>(now - *down_since_).count());
@@ -326,6 +326,7 @@ void SocketMonitor::begin_anew() {
 void SocketMonitor::refused(const std::string& reason, bool log_here, const std::string& peer) {
   ++refused_count_;
   refusal_ = reason;
+  refused_at_ = std::chrono::steady_clock::now();
   if (!log_here || !reasons_.is_due(reason)) return;
   if (is_client_) {
     log::error("{}: {} ({} failed handshakes)", name_, reason, refused_count_);

@@ -136,6 +136,7 @@ class SocketMonitor {
   zmq::socket_t events_;
   std::uint64_t refused_count_ = 0;
   std::string refusal_;
+  std::chrono::steady_clock::time_point refused_at_{};
   LogInterval reasons_{std::chrono::seconds(30)};
   std::optional<std::chrono::steady_clock::time_point> begin_anew_at_;
   std::optional<std::chrono::steady_clock::time_point> down_since_;  // of a DEALER; nullopt: it is up

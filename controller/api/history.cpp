@@ -246,7 +246,7 @@ Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const
     if (vms.size() > before) continue;
     if (!is_uuid(word)) {
       return Error{ErrorCode::kNotFound,
-                   fmt::format("there is no VM '{}'; one that is gone is found by its UUID", word)};
+                   fmt::format("there is no VM '{}', nor was one measured; any is found by its UUID", word)};
     }
     vms.emplace_back(word);
   }

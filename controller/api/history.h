@@ -28,7 +28,7 @@ struct HistoryFilter {
 };
 
 /// limit, all, vm (name or UUID), host, kind, from, to. names: who a VM's name stands for now.
-/// Errors: kInvalidArgument; kNotFound for a VM's name that nobody has.
+/// Errors: kInvalidArgument; kNotFound for a VM's name that nobody has or had.
 Result<HistoryFilter> parse_history(const Parameters& parameters, const Snapshot& names,
                                     const store::SeriesReader* measured, Timestamp now);
 

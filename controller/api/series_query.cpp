@@ -30,10 +30,10 @@ Result<double> parse_number(const std::string& name, const std::string& text) {
   return number;
 }
 
-/// What the slow lane tells is told every ten seconds.
+/// What the slow lane tells is told every ten seconds and some.
 Nanoseconds default_step(Nanoseconds span, Lane lane) {
   for (const int step : kNiceStepsS) {
-    if (lane == Lane::kSlow && step < 10) continue;
+    if (lane == Lane::kSlow && step < 30) continue;
     if (span <= kDefaultSteps * std::chrono::seconds(step)) return std::chrono::seconds(step);
   }
   return std::chrono::hours(24);

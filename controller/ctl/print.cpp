@@ -96,8 +96,8 @@ std::string print_status(const Json& status) {
   const auto left = ingest.value("left_to_agents", std::uint64_t{0});
   const auto dropped = status.value("words_dropped", std::uint64_t{0});
   if (left + dropped > 0) {
-    text += fmt::format("            {} messages and {} words on commands found no room; agents send them again\n",
-                        left, dropped);
+    text += fmt::format("            {} messages and {} words on commands were left to their agents so far\n", left,
+                        dropped);
   }
   if (const auto surplus = ingest.value("surplus_connections", std::uint64_t{0}); surplus > 0) {
     text += fmt::format("            {} connections refused of keys that have too many\n", surplus);

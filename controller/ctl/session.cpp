@@ -144,7 +144,7 @@ int Session::query() {
   } else {
     std::cout << print_query(*answer, names_vms_by_uuid(*answer) ? names() : VmNames{});
   }
-  warn_if_old();
+  if (options_.series.to.empty()) warn_if_old();
   return answer->at("lines").empty() ? kNotFound : 0;
 }
 
@@ -190,7 +190,7 @@ int Session::watch() {
 
 int Session::export_series() {
   const int code = download(export_path(options_.series));
-  if (code == 0 || code == kNotFound) warn_if_old();
+  if (options_.series.to.empty() && (code == 0 || code == kNotFound)) warn_if_old();
   return code;
 }
 

@@ -187,6 +187,7 @@ void Ingest::take(const wire::FromPeer& message) {
       batch_held_bytes_ += bytes;
     }
   }
+  if (*outcome == Intake::Outcome::kWanted) unheard_.erase(message.user);  // it is asked already
   report(*outcome);
 }
 

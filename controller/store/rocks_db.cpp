@@ -321,7 +321,10 @@ Status RocksDb::check_room(Room room) const {
 Status RocksDb::write(const Batch& batch, Sync sync, Room room) {
   const std::string where = "write to store " + impl_->options.directory;
   if (impl_->options.read_only) return Error{ErrorCode::kFailedPrecondition, where + ": it is open for reading only"};
-  if (const Status fits = check_room(room); !fits) return with_context(fits.error(), where);
+  if (const Status fits = check_room(room); !fits) {
+    impl_->gate_wanted = false;  // it cannot be opened again for this, and goes on answering
+    return with_context(fits.error(), where);
+  }
   const auto attempt = [&]() -> rocksdb::Status {
     const std::shared_lock lock(impl_->gate);
     if (!impl_->db) return rocksdb::Status::Aborted("not open");
@@ -354,7 +357,10 @@ Status RocksDb::write(const Batch& batch, Sync sync, Room room) {
 
 Status RocksDb::go_on(Room room) {
   if (!impl_->stopped) return {};
-  if (const Status fits = check_room(room); !fits) return fits;
+  if (const Status fits = check_room(room); !fits) {
+    impl_->gate_wanted = false;
+    return fits;
+  }
   // Not DB::Resume(), which refuses while RocksDB polls for space by itself and may go on with a log file that has
   // failed: opened again, the log is read as after a crash, and its torn end left behind.
   const std::unique_lock lock(impl_->gate, std::try_to_lock);

@@ -150,6 +150,7 @@ struct RocksStore::DeadIndex {
     bool is_forgotten = false;
   };
   RocksDb::Batch certain;
+  std::vector<std::string> superseded;       // keys of catalogs
   std::map<std::string, SilentBoot> silent;  // by the prefix of the boot's keys: no frame above the floor
 };
 
@@ -195,7 +196,7 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
     const keys::Boot of{catalog->host, catalog->boot_id};
     const std::string boot = keys::boot_prefix(of);
     const bool below = catalog->lsn < floors.raw_lsn;
-    if (below && boot == previous_boot) dead.certain.erase(Family::kCatalog, previous_key);
+    if (below && boot == previous_boot) dead.superseded.push_back(previous_key);
     if (below && !boots_with_frames.contains(boot)) {
       DeadIndex::SilentBoot& silent = dead.silent[boot];
       silent.newest_key = keys::newest_key(of);
@@ -209,15 +210,30 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
 }
 
 /// Precondition: nothing is appended meanwhile.
-Status RocksStore::erase(DeadIndex dead, RocksDb::Batch& batch) const {
+Status RocksStore::erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& batch) const {
   batch.append(std::move(dead.certain));
+  // One that was sent again meanwhile is of now.
+  const auto erase_catalog = [&](const std::string& key) -> Status {
+    const auto value = db_->get(Family::kCatalog, key);
+    if (!value) return value.error();
+    if (!*value) return {};
+    const auto catalog = keys::parse_catalog(key, **value);
+    if (!catalog) return catalog.error();
+    if (catalog->lsn < floors.raw_lsn) batch.erase(Family::kCatalog, key);
+    return {};
+  };
+  for (const std::string& key : dead.superseded) {
+    if (const Status erased = erase_catalog(key); !erased) return erased;
+  }
   for (const auto& [prefix, boot] : dead.silent) {
     if (!boot.is_forgotten && boot.catalog_keys.empty()) continue;
     const auto now = db_->get(Family::kMeta, boot.newest_key);
     if (!now) return now.error();
     if (now->value_or("") != boot.newest_value) continue;  // it has sent something
     if (boot.is_forgotten) batch.erase(Family::kMeta, boot.newest_key);
-    for (const std::string& key : boot.catalog_keys) batch.erase(Family::kCatalog, key);
+    for (const std::string& key : boot.catalog_keys) {
+      if (const Status erased = erase_catalog(key); !erased) return erased;
+    }
   }
   return {};
 }
@@ -245,6 +261,8 @@ void put_kept(RocksDb::Batch& batch, const RocksDb::Expiry& expiry) {
 
 Status RocksStore::expire(Timestamp now) {
   std::lock_guard one_at_a_time(expire_mutex_);
+  // Before it reads: who waits for a stopped database to be let go is not kept waiting by this.
+  (void)db_->go_on(RocksDb::Room::kUseReserve);
   const Floors old = floors();
   Status followed = pages_->catch_up();
   if (followed) followed = pages_->settle(now - kIdle);
@@ -285,7 +303,7 @@ Status RocksStore::expire(Timestamp now) {
     next.expired.raw_messages += raw.entries;
     next.expired.raw_bytes += raw.bytes;
     next.expired.journal_entries += journal.entries;
-    if (const Status status = erase(std::move(*dead), batch); !status) return status;
+    if (const Status status = erase(std::move(*dead), floors, batch); !status) return status;
     batch.put(Family::kMeta, keys::kStateKey, keys::state_value(next));
     // It is what makes room on a full disk.
     const Status written = db_->write(batch, RocksDb::Sync::kNow, RocksDb::Room::kUseReserve);

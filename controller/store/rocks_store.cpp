@@ -151,7 +151,11 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
       const std::string key = keys::catalog_key(boot, message.catalog_version);
       const auto present = db_->get(Family::kCatalog, key);
       if (!present) return present.error();
-      if (!*present && catalogs.insert(key).second) batch.put(Family::kCatalog, key, keys::catalog_value(message));
+      const auto copy = *present ? keys::parse_catalog(key, **present) : Result<RawMessage>(RawMessage{});
+      if (!copy) return copy.error();
+      // One below the floor may be on its way out.
+      const bool stays = *present && copy->lsn >= state_.raw_floor_lsn;
+      if (!stays && catalogs.insert(key).second) batch.put(Family::kCatalog, key, keys::catalog_value(message));
     } else {
       batch.put(Family::kFrame, keys::frame_key(boot, message.sequence),
                 keys::frame_value({message.lsn, message.base_sequence, message.catalog_version}));
@@ -352,8 +356,11 @@ Result<std::optional<JournalEntry>> RocksStore::last_started(Timestamp at) const
 Result<std::optional<JournalEntry>> RocksStore::first_started() const {
   RocksDb::Cursor cursor = db_->cursor(Family::kMeta);
   cursor.seek(keys::kStartedPrefix);
-  if (const Status status = cursor.status(); !status) return status.error();
-  if (!cursor.valid() || !cursor.key().starts_with(keys::kStartedPrefix)) return std::optional<JournalEntry>();
+  if (!cursor.valid()) {
+    if (const Status status = cursor.status(); !status) return status.error();
+    return std::optional<JournalEntry>();
+  }
+  if (!cursor.key().starts_with(keys::kStartedPrefix)) return std::optional<JournalEntry>();
   const auto lsn = keys::parse_started_key(cursor.key());
   if (!lsn) return lsn.error();
   return journal_entry(*lsn);

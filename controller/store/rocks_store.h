@@ -75,7 +75,7 @@ class RocksStore final : public Store {
   /// Errors: kUnavailable, kCorrupt.
   Result<DeadIndex> dead_index(const Floors& floors, Timestamp boots_before, bool catalogs_too,
                                const std::set<std::uint64_t>& kept) const;
-  Status erase(DeadIndex dead, RocksDb::Batch& batch) const;
+  Status erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& batch) const;
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;

@@ -139,7 +139,7 @@ TEST_F(History, WhatNobodyIsOrCanBeIsRefused) {
     const auto filter = parse(given);
     return filter ? "" : filter.error().message;
   };
-  EXPECT_EQ(error({{"vm", "nobody"}}), "there is no VM 'nobody'; one that is gone is found by its UUID");
+  EXPECT_EQ(error({{"vm", "nobody"}}), "there is no VM 'nobody', nor was one measured; any is found by its UUID");
   EXPECT_NE(error({{"kind", "opinion"}}).find("'opinion' is no kind of entry: started, "), std::string::npos);
   EXPECT_EQ(error({{"limit", "0"}}), "limit must be from 1 to 100000");
   EXPECT_NE(error({{"from", "-1m"}, {"to", "-2m"}}).find("is not before"), std::string::npos);

@@ -269,6 +269,11 @@ TEST_F(StoreDiskFull, AScanLetsGoWhenTheStoreIsToBeOpenedAgain) {
                                             for (int i = 0; i < 1000 && (refused = append()); ++i) fill();
                                             std::filesystem::remove(ballast());
                                             EXPECT_FALSE(append()) << "it is being read";
+                                            fill();
+                                            EXPECT_FALSE(append()) << "full again";
+                                            EXPECT_TRUE(store->first_started()) << "it answers for as long";
+                                            std::filesystem::remove(ballast());
+                                            EXPECT_FALSE(append());
                                             return true;
                                           },
                                       .journal = nullptr});
