@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -50,6 +49,7 @@
 #include "common/signals.h"
 #include "common/standard_output.h"
 #include "common/toml_document.h"
+#include "common/usage_line.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
 
@@ -249,13 +249,6 @@ int keygen(const std::string& folder, std::string name) {
   return 0;
 }
 
-/// What the parser says, as everything else here is said: in one line.
-std::string usage_line(const CLI::App*, const CLI::Error& error) {
-  std::string what = error.what();
-  std::replace(what.begin(), what.end(), '\n', ' ');
-  return "proteus-agent: " + what + "; run with --help for more information\n";
-}
-
 int main_of(int argc, char** argv) {
   CLI::App app{"Measures this host and its virtual machines for a Proteus controller, and carries out what it decides.",
                "proteus-agent"};
@@ -292,7 +285,8 @@ int main_of(int argc, char** argv) {
   CLI::App* keygen_command = app.add_subcommand("keygen", "make agent.key and agent.pub in FOLDER");
   keygen_command->add_option("FOLDER", key_folder, "where")->required();
   keygen_command->add_option("--name", key_name, "this host's name in the cluster (default: the machine's)");
-  app.failure_message(usage_line);
+  app.failure_message(
+      [](const CLI::App*, const CLI::Error& error) { return usage_line("proteus-agent", error.what()); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -32,6 +32,7 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/standard_output.h"
+#include "common/usage_line.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
 #include "common/wire/socket.h"
@@ -229,6 +230,8 @@ int main_of(int argc, char** argv) {
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
     return std::string("proteus-controller: ") + error.what() + "; run with --help for more information\n";
   });
+  app.failure_message(
+      [](const CLI::App*, const CLI::Error& error) { return usage_line("proteus-controller", error.what()); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

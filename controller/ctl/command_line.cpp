@@ -1,10 +1,8 @@
 #include "controller/ctl/command_line.h"
 
-#include <fmt/core.h>
-
-#include <algorithm>
 #include <iostream>
 
+#include "common/usage_line.h"
 #include "controller/ctl/examples.h"
 #include "controller/ctl/exit_code.h"
 
@@ -198,13 +196,6 @@ void add_learning_verbs(CLI::App& learning, Options& options) {
   train->add_flag("--json", options.learning.json, "print JSON");
 }
 
-/// What the parser says, as everything else here is said: in one line.
-std::string usage_line(const CLI::App*, const CLI::Error& error) {
-  std::string what = error.what();
-  std::replace(what.begin(), what.end(), '\n', ' ');
-  return fmt::format("proteusctl: {}; run with --help for more information\n", what);
-}
-
 }  // namespace
 
 CommandLine::CommandLine() : app_("Looks at and steers a Proteus controller.", "proteusctl") {
@@ -240,7 +231,7 @@ CommandLine::CommandLine() : app_("Looks at and steers a Proteus controller.", "
   completion->add_option("SHELL", options_.shell)->check(CLI::IsMember({"bash", "zsh"}))->capture_default_str();
 
   add_examples(app_);
-  app_.failure_message(usage_line);
+  app_.failure_message([](const CLI::App*, const CLI::Error& error) { return usage_line("proteusctl", error.what()); });
   app_.allow_extras();  // so that a command that does not exist can be named
 }
 
