@@ -30,6 +30,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <random>
 #include <zmq.hpp>
 
@@ -196,6 +197,9 @@ int check(const std::string& config_file, bool config_given, bool json) {
 int ask(const std::string& config_file, const std::string& question, int seconds) {
   const Result<AgentConfig> config = load(config_file);
   if (!config) return fail(kExitUsage, config.error().message);
+  if (!config->kernel_programs) {
+    return fail(kExitFailed, "nothing is watched on demand here: kernel_programs = false in " + config_file);
+  }
   if (question == collect::kQuestionNames[static_cast<std::size_t>(collect::Question::kKvmExits)]) {
     const auto can = collect::probe_kvm_exit_layout();
     if (!can) return fail(kExitFailed, question + " cannot be watched here: " + can.error().message);
@@ -206,8 +210,9 @@ int ask(const std::string& config_file, const std::string& question, int seconds
   if (!asked) {
     return fail(asked.error().code == ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed, asked.error().message);
   }
-  std::cout << fmt::format("{}: the running agent watches until {:%H:%M:%S} UTC; its log says so, or why it cannot\n",
-                           question, fmt::gmtime(to_unix_ns(now) / 1'000'000'000 + seconds));
+  std::cout << fmt::format(
+      "{}: the agent of this host, once it runs, watches until {:%H:%M:%S} UTC; its log says so, or why it cannot\n",
+      question, fmt::gmtime(to_unix_ns(now) / 1'000'000'000 + seconds));
   return 0;
 }
 
@@ -270,7 +275,10 @@ int main_of(int argc, char** argv) {
   int question_s = 60;
   CLI::App* ask_command = app.add_subcommand("ask", "have the running agent watch what costs too much to watch always");
   ask_command->add_option("QUESTION", question, "kvm_exits, net_softirq or packet_drops")->required();
-  ask_command->add_option("--for", question_s, "seconds, at most 600")->capture_default_str();
+  ask_command->add_option("--for", question_s, "90, 90s or 5m; at most ten minutes")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}},
+                                        CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME"))
+      ->capture_default_str();
   std::string calibrate_directory;
   CLI::App* calibrate_command = app.add_subcommand(
       "calibrate", "measure for six seconds what this host's CPUs, memory, storage and hypervisor can do");

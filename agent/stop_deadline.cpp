@@ -10,7 +10,7 @@ namespace proteus {
 void end_process_after(std::chrono::milliseconds patience, int exit_code) {
   std::thread([patience, exit_code] {
     std::this_thread::sleep_for(patience);
-    log::warning("libvirt does not answer: ending without it");
+    log::warning("libvirt, or the kernel, does not answer: ending without it");
     std::_Exit(exit_code);
   }).detach();
 }

@@ -26,7 +26,8 @@ constexpr const char* kWakeUp = "wake_up_latency_ns";
 constexpr std::string_view kGroupPrefix = "group.";
 // Waiting for a CPU of the host by more than this share of the time is being kept waiting.
 constexpr double kKeptWaiting = 0.05;
-constexpr Nanoseconds kAftermath = std::chrono::seconds(3);  // until what a migration held up has been caught up
+constexpr Nanoseconds kCatchingUp = std::chrono::seconds(10);  // after the last sign of it, or `staleness` if less
+constexpr Nanoseconds kAftermath = std::chrono::seconds(3);    // until what a migration held up has been caught up
 // The host's answers on what is not its CPU, and its wait factor, are fitted anew this often.
 constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
 // Disks of which nothing new has come for so long are idle, though the slow lane may be slower.
@@ -131,13 +132,34 @@ const std::vector<ClusterView::Vm*>& ClusterView::in_order() {
   return in_order_;
 }
 
+/// Telemetry that was held up (no network, no controller) comes faster than it was measured, and tells of the past: its
+/// lag jumps, and then falls. A clock that is wrong makes a lag that stays as it is, which says nothing. Both clocks
+/// may be set, which looks like the former for a while.
+void ClusterView::observe_lag(Host& host, Timestamp measured, Timestamp received) const {
+  host.lag = received - measured;
+  const bool first = host.received == Timestamp{};
+  const bool jumped = !first && std::chrono::abs(host.lag - host.settled_lag) > options_.staleness;
+  if (jumped) {
+    host.unsettled_until = received + std::min(options_.staleness, kCatchingUp);
+    // Nothing is learned meanwhile; and what lies further ahead than any migration reaches is of a clock set back.
+    if (host.disturbed_until > received + kAftermath) host.disturbed_until = received;
+    host.disturbed_until = std::max(host.disturbed_until, host.unsettled_until);
+  }
+  if (first || jumped || std::chrono::abs(received - host.lag_looked_at) > options_.staleness) {
+    host.settled_lag = host.lag;
+    host.lag_looked_at = received;
+  }
+  host.received = received;
+}
+
 void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns) {
   VmColumns& columns = host.columns.vms[index];
   if (host.vms[index] == nullptr) host.vms[index] = &vm_of(columns.vm);
   Vm& vm = *host.vms[index];
   const bool running = runs(columns, frame, vm.speaker == &host && vm.state.running);
   // During a migration two hosts list the VM; the one where it runs speaks for it.
-  if (vm.speaker != &host && !running && vm.state.running) return;
+  // So does the one whose telemetry is not of the past, where a VM has moved meanwhile.
+  if (vm.speaker != &host && vm.state.running && (!running || (!host.settled() && vm.listed()))) return;
   vm.last_seen = host.received;
   ham::VmState& state = vm.state;
   if (vm.listed_in != host.catalog_serial) {
@@ -196,7 +218,8 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
                           .packets_dropped = network.drops,
                           .exits = exits.count});
   }
-  if (network.measured) {
+  // What is of the past says nothing of a move that has been made since.
+  if (network.measured && host.settled()) {
     network_accuracy_.observe(columns.vm, host.catalog->host, host.received, network.packets + network.drops,
                               network.drops);
   }
@@ -221,7 +244,7 @@ void ClusterView::observe_vm(Host& host, std::size_t index, const Frame& frame, 
     if (wanted > 0) host.tick_contenders.add_vm(wanted, allocation.vcpus);
     // What a VM waits for its own quota says nothing about its host.
     host.tick_wait += cpu_wait;
-    move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, cpu_wait);
+    if (host.settled()) move_accuracy_.observe(columns.vm, host.catalog->host, host.received, run, cpu_wait);
     if (running) {
       forecasts_.observe(*vm.forecasts, forecast::Resource::kCpu, frame.time, demand * cpu_speed(host.catalog->host));
     }
@@ -252,7 +275,9 @@ void ClusterView::observe_disks(Host& host, Vm& vm, VmColumns& columns, const Di
   const double seconds = to_seconds(since);
   vm.storage_requests_per_s = tick.requests / seconds;
   vm.state.stalls.storage = std::min(tick.time_s / seconds, static_cast<double>(vm.state.allocation.vcpus));
-  storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
+  if (host.settled()) {
+    storage_accuracy_.observe(columns.vm, host.catalog->host, host.received, tick.requests, tick.time_s);
+  }
   const profile::HostCurve& storage = host.figures.fingerprint.storage;
   vm.signature.observe(profile::SignatureLearner::StorageTick{
       .seconds = seconds,
@@ -360,7 +385,7 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     host.figures.id = host.figures.fingerprint.host = sample.catalog->host;
     take_labels(sample.catalog->entities[0], host.figures);
   }
-  host.received = received;
+  observe_lag(host, frame.time, received);
   // A clock set back or an agent's restart gives no rate for this tick; the next one does.
   const double tick_ns =
       same_boot && frame.time > host.last_time ? static_cast<double>((frame.time - host.last_time).count()) : 0;

@@ -93,6 +93,7 @@ class ClusterView {
   struct Vm;
   struct Written;
   struct Spares;
+  void observe_lag(Host& host, Timestamp measured, Timestamp received) const;
   void observe_vm(Host& host, std::size_t index, const Frame& frame, double tick_ns);
   void observe_disks(Host& host, Vm& vm, VmColumns& columns, const DiskTick& tick, Timestamp time);
   void observe_answers(Host& host, const Frame& frame, double tick_ns);

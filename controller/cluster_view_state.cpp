@@ -20,7 +20,10 @@ void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_c
   state.maintenance = host.maintenance;
   // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
   const Nanoseconds age = now - host.received;
-  state.fresh = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
+  state.catching_up = !host.settled();
+  state.fresh =
+      host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness && !state.catching_up;
+  state.lag = host.lag;
   if (host.learner) {
     state.fingerprint.run_queue_wait = host.curve.of(*host.learner, of_class);
     state.fingerprint.evidence_s = host.curve.weight();

@@ -40,6 +40,10 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   root.read_duration("cycle", config.cycle, milliseconds(100), hours(1));
   root.read_duration("gather", config.gather, milliseconds(0), seconds(10));
   root.read("log_level", config.log_level);
+  if (config.log_level != "debug" && config.log_level != "info" && config.log_level != "warning" &&
+      config.log_level != "error") {
+    root.problem("log_level", "'log_level' must be debug, info, warning or error");
+  }
   if (config.id.empty() || config.id.size() > 128 || config.id.find_first_not_of(kIdCharacters) != std::string::npos) {
     root.problem("id", "'id' must be 1 to 128 letters, digits, dots, dashes or underscores");
   }
@@ -95,6 +99,9 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   forecast.read("calendar", config.calendar_file);
   forecast.read("workers", config.pipeline.view.forecast_workers, 1, 256);
   forecast.read_duration("save_interval", config.forecast_save_interval, seconds(10), hours(24));
+  if (!config.pipeline.recorded_networks.empty()) {
+    forecast.problem("global_weights", "'global_weights' is a recording's; networks of your own are 'weights'");
+  }
   auto learning = root.table("learning");
   learning.read("model", config.learning_file);
   config.pipeline.executor.controller = config.id;

@@ -227,9 +227,6 @@ int main_of(int argc, char** argv) {
   CLI::App* keygen = app.add_subcommand("keygen", "make controller.key and controller.pub in FOLDER");
   keygen->add_option("FOLDER", key_folder, "where")->required();
   keygen->add_option("--name", key_name, "its name in the public line")->capture_default_str();
-  app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("proteus-controller: ") + error.what() + "; run with --help for more information\n";
-  });
   app.failure_message(
       [](const CLI::App*, const CLI::Error& error) { return usage_line("proteus-controller", error.what()); });
   try {
@@ -242,6 +239,10 @@ int main_of(int argc, char** argv) {
     if (!line) return fail(kExitFailed, line.error().message);
     std::cout << "for [[controller]] in each agent's configuration: public_key = \""
               << line->substr(line->find(' ') + 1) << "\"\n";
+    if (::geteuid() == 0) {
+      std::cerr << fmt::format(
+          "{}/controller.key can be read by root alone: chown it if the controller runs as another\n", key_folder);
+    }
     return 0;
   }
   if (check_only) {
@@ -255,6 +256,9 @@ int main_of(int argc, char** argv) {
     }
     if (const auto agents = wire::AuthorizedKeys::load(config.authorized_agents); !agents) {
       code = fail(kExitFailed, "what it names is not all there yet: " + agents.error().message);
+    }
+    if (const Status tls = api::check_tls(config.api); !tls) {
+      code = fail(kExitFailed, "what it names is not all there yet: " + tls.error().message);
     }
     return code;
   }

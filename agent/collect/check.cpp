@@ -28,6 +28,11 @@ CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
     row.reason = f.vhost.reason;
     return row;
   }
+  if (kpi.kpi == Kpi::kKsmMergedPages && !f.ksm_merged.available) {
+    row.available = false;
+    row.reason = f.ksm_merged.reason;
+    return row;
+  }
   if (f.thread_lane == collect::ThreadLane::kProcfs) {
     row.lane = "file";
     row.reason = "through procfs: " + f.thread_reason;
@@ -50,7 +55,9 @@ CheckRow device_row(const KpiInfo& kpi, const Findings& f) {
   if (row.available) return row;
   switch (kpi.kpi) {
     case Kpi::kCpuFrequencyKhz:
-      row.reason = "no cpufreq in sysfs (a guest, or a kernel without CONFIG_CPU_FREQ)";
+      row.reason = f.host_devices.frequency_is_told()
+                       ? "no cpufreq in sysfs (a guest, or a kernel without CONFIG_CPU_FREQ)"
+                       : "this kernel sleeps 10 ms for each CPU that is asked (x86 before 5.19)";
       break;
     case Kpi::kThermalThrottlesCount:
       row.reason = "no thermal_throttle in sysfs (only Intel's processors have it)";
@@ -70,7 +77,7 @@ CheckRow group_row(const KpiInfo& kpi, const Findings& f, const std::string& roo
   CheckRow row{std::string(kpi.name), false, to_string(kpi.lane), std::string(kpi.source)};
   const Probe probe = kpi.kpi == Kpi::kMemoryWorkingSetBytes || kpi.kpi == Kpi::kWorkingsetRefaultsCount ||
                               kpi.kpi == Kpi::kMemorySwapBytes
-                          ? collect::probe_memory_groups(root)
+                          ? collect::probe_memory_groups(root, kpi.kpi)
                           : f.group_pressure;
   row.available = probe.available;
   row.reason = probe.available ? row.reason + ": " + probe.reason : probe.reason;

@@ -33,6 +33,7 @@
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_table.h"
 #include "agent/collect/vm_walk.h"
+#include "agent/collect/working_sets.h"
 #include "common/log.h"
 
 namespace proteus {
@@ -84,7 +85,7 @@ class CollectorOfHost final : public Collector {
                                           .reclaim = reclaim_.get(),
                                           .hardware = hardware_.get(),
                                           .resctrl = resctrl_ ? &*resctrl_ : nullptr,
-                                          .damon = damon_ ? &*damon_ : nullptr});
+                                          .working_sets = working_sets_ ? &*working_sets_ : nullptr});
     vms_->on_slot_released([this](std::uint32_t slot) { on_demand_->forget(slot); });
     fixed_labels();
     inventory_ = std::make_shared<Inventory>();
@@ -158,7 +159,7 @@ class CollectorOfHost final : public Collector {
       resctrl_->remove_left();
     }
     if (auto damon = Damon::open(options_.root)) {
-      damon_.emplace(std::move(damon).value());
+      working_sets_.emplace(std::move(damon).value());
     } else {
       log::info("working sets are active anonymous pages of control groups: {}", damon.error().message);
     }
@@ -367,7 +368,7 @@ class CollectorOfHost final : public Collector {
   std::unique_ptr<ReclaimTrace> reclaim_;
   std::unique_ptr<HardwareCounters> hardware_;
   std::optional<Resctrl> resctrl_;
-  std::optional<Damon> damon_;
+  std::optional<WorkingSets> working_sets_;
   std::optional<OnDemand> on_demand_;
   std::optional<RunStatistics> run_statistics_;
   std::vector<Hook> hooks_;

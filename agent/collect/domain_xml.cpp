@@ -3,10 +3,8 @@
 #include <fmt/core.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <string_view>
 
@@ -117,24 +115,6 @@ std::string processor_tie(const xmlNode* domain) {
 }
 
 }  // namespace
-
-bool on_shared_filesystem(const std::string& path) {
-  struct statfs status {};
-  std::string existing = path;
-  while (::statfs(existing.c_str(), &status) != 0) {
-    const std::size_t slash = existing.rfind('/');
-    if (slash == std::string::npos) return false;
-    if (existing == "/") return false;
-    existing.resize(slash == 0 ? 1 : slash);
-  }
-  // statfs(2) and linux/magic.h: nfs, smb2, cifs, smb, gfs2, ocfs2, ceph, fuse (GlusterFS and others), afs, gpfs,
-  // lustre, beegfs, 9p
-  constexpr std::array<unsigned long, 13> kShared = {0x6969,     0xfe534d42, 0xff534d42, 0x517b,     0x01161970,
-                                                     0x7461636f, 0x00c36400, 0x65735546, 0x5346414f, 0x47504653,
-                                                     0x0bd00bd0, 0x19830326, 0x01021997};
-  const auto type = static_cast<unsigned long>(static_cast<std::uint32_t>(status.f_type));
-  return std::find(kShared.begin(), kShared.end(), type) != kShared.end();
-}
 
 Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsSharedPath& is_shared) {
   const std::unique_ptr<xmlDoc, void (*)(xmlDoc*)> document(

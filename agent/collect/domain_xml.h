@@ -29,9 +29,6 @@ struct DomainDescription {
 
 /// True if a local path lies on storage that other hosts see too.
 using IsSharedPath = std::function<bool(const std::string& path)>;
-/// By the kind of file system that holds it (NFS, Ceph, GlusterFS and other FUSE, GFS2, OCFS2, Lustre, CIFS …), as
-/// libvirt judges for its own safety check.
-bool on_shared_filesystem(const std::string& path);
 
 /// Reads libvirt's domain XML.
 ///
@@ -47,7 +44,6 @@ bool on_shared_filesystem(const std::string& path);
 /// A single group may stand without the enclosing element (libvirt keeps one element per namespace).
 ///
 /// Errors: kCorrupt. Thread: any.
-Result<DomainDescription> parse_domain_xml(const std::string& xml,
-                                           const IsSharedPath& is_shared = on_shared_filesystem);
+Result<DomainDescription> parse_domain_xml(const std::string& xml, const IsSharedPath& is_shared);
 
 }  // namespace proteus::collect

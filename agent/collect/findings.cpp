@@ -147,6 +147,7 @@ Findings probe_all(const CollectorOptions& options) {
              .hardware = {},
              .resctrl = {},
              .damon = {},
+             .ksm_merged = {},
              .exits = {},
              .softirq = {},
              .drops = {},
@@ -165,6 +166,7 @@ Findings probe_all(const CollectorOptions& options) {
     f.thread_lane = reader->lane();
     f.thread_reason = reader->reason();
   }
+  f.ksm_merged = probe_ksm_merged(options.root, f.thread_lane != ThreadLane::kProcfs);
   options.kernel_programs ? probe_programs(options, f) : switch_programs_off(f);
   probe_files(options, f);
   f.host_devices.refresh();

@@ -28,6 +28,7 @@ struct Findings {
   Probe hardware;
   Probe resctrl;
   Probe damon;
+  Probe ksm_merged;
   Probe exits;
   Probe softirq;
   Probe drops;

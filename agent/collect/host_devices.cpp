@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kSlowEveryTicks = 10;
+constexpr std::chrono::seconds kSlowInterval{12};  // of longer ticks; what is told less than once in 5 min has no rate
 constexpr std::int64_t kBytesPerKib = 1024;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
@@ -55,6 +57,13 @@ std::optional<DiskLine> parse_disk_line(std::string_view line) {
     if (field == 10) disk.busy_ms = *value;
   }
   return disk;
+}
+
+/// What no processor package takes in such a time has not been taken: the counter has begun anew, as after a suspend.
+bool is_wrap(std::int64_t energy_uj, std::chrono::nanoseconds since) {
+  constexpr double kWattsMost = 2000;
+  return static_cast<double>(energy_uj) * 1e-6 <=
+         kWattsMost * std::max(std::chrono::duration<double>(since).count(), 1.0);
 }
 
 /// "Node 0 MemFree:   123 kB": the sum of what can be had without swapping.
@@ -105,8 +114,15 @@ bool HostDevices::refresh() {
   }
   if (const auto stat = stat_.read()) read_cpus(*stat);
   if (diskstats) read_disks(*diskstats);
-  for (std::size_t i = 0; i < slow_.size(); ++i) {
-    if (changed || (tick_ + slow_[i].device) % kSlowEveryTicks == 0) read_slow(slow_[i]);
+  const auto now = std::chrono::steady_clock::now();
+  for (SlowFigure& slow : slow_) {
+    Figure& figure = devices_[slow.device].figures[slow.figure];
+    if (changed || (tick_ + slow.device) % kSlowEveryTicks == 0 || now - slow.read_at >= kSlowInterval) {
+      read_slow(slow, now - slow.read_at);
+      slow.read_at = now;
+    } else if (info(figure.kpi).kind == KpiKind::kCounter) {
+      figure.value.reset();  // told again it would be no growth now, and all of it later
+    }
   }
   ++tick_;
   return changed;
@@ -120,7 +136,9 @@ void HostDevices::add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_
                    .figure = devices_.back().figures.size() - 1,
                    .file = std::move(file),
                    .wraps_at = wraps_at,
-                   .last_raw = {}});
+                   .last_raw = {},
+                   .sum = 0,
+                   .read_at = {}});
 }
 
 void HostDevices::find(std::string_view diskstats) {
@@ -168,7 +186,9 @@ void HostDevices::find(std::string_view diskstats) {
   };
   for (SlowFigure& slow : slow_) {
     for (const SlowFigure& before : slow_before) {
-      if (place_of(slow, devices_) == place_of(before, devices_before)) slow.last_raw = before.last_raw;
+      if (place_of(slow, devices_) != place_of(before, devices_before)) continue;
+      slow.last_raw = before.last_raw;
+      slow.sum = before.sum;
     }
   }
   for (Device& device : devices_) {
@@ -218,8 +238,24 @@ void HostDevices::read_disks(std::string_view diskstats) {
   }
 }
 
-void HostDevices::read_slow(SlowFigure& slow) {
+/// Before kernel 5.19 the file of a busy CPU takes a sleep of 10 ms on x86 (arch_freq_get_on_cpu()).
+void HostDevices::read_frequency(SlowFigure& slow, Figure& figure) {
+  figure.value.reset();
+  if (!frequency_is_told()) return;
+  const auto sleeps = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  };
+  const long before = sleeps();
+  const auto text = slow.file.read();
+  if (sleeps() != before) ++frequency_sleeps_;
+  if (text) figure.value = parse_number(*text);
+}
+
+void HostDevices::read_slow(SlowFigure& slow, std::chrono::nanoseconds since) {
   Figure& figure = devices_[slow.device].figures[slow.figure];
+  if (figure.kpi == Kpi::kCpuFrequencyKhz) return read_frequency(slow, figure);
   const auto text = slow.file.read();
   if (!text) {
     figure.value.reset();
@@ -231,8 +267,8 @@ void HostDevices::read_slow(SlowFigure& slow) {
     figure.value = number_after(*text, "numa_miss");
   } else if (const auto raw = parse_number(*text); raw && slow.wraps_at > 0) {
     std::int64_t step = *raw - slow.last_raw.value_or(*raw);
-    if (step < 0) step += slow.wraps_at;
-    figure.value = figure.value.value_or(0) + step;  // an agent before this one has told of wraps
+    if (step < 0) step = is_wrap(step + slow.wraps_at, since) ? step + slow.wraps_at : *raw;  // else it was reset
+    figure.value = slow.sum += step;  // an agent before this one has told of wraps
     slow.last_raw = raw;
   } else {
     figure.value = raw;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,8 +22,8 @@ struct Device {
 };
 
 /// The host's parts and their figures. What costs a file per part and moves slowly (frequency, throttling, energy,
-/// nodes) is read in turn, each part at every tenth tick, and holds until then; procfs stat and diskstats at every
-/// tick. Thread: owned by one.
+/// nodes) is read in turn, each part at every tenth tick or after 12 s. Until then gauges hold and counters are absent.
+/// procfs stat and diskstats are read at every tick. Thread: owned by one.
 class HostDevices {
  public:
   explicit HostDevices(const std::string& root);
@@ -30,6 +31,8 @@ class HostDevices {
   bool refresh();
   /// CPUs, nodes, packages, disks, each in order of the kernel's lists.
   const std::vector<Device>& devices() const { return devices_; }
+  /// False once reading CPUs' frequencies was seen to sleep: they are absent then.
+  bool frequency_is_told() const { return frequency_sleeps_ < kFrequencySleepsMost; }
 
  private:
   /// One figure of one device from a file of its own.
@@ -39,13 +42,16 @@ class HostDevices {
     TextFile file;
     std::int64_t wraps_at = 0;  ///< energy counters begin anew after this; 0: never
     std::optional<std::int64_t> last_raw;
+    std::int64_t sum = 0;  ///< of the steps of what wraps, since the agent began
+    std::chrono::steady_clock::time_point read_at;
   };
 
   void find(std::string_view diskstats);
   void add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_at = 0);
   void read_cpus(std::string_view stat);
   void read_disks(std::string_view diskstats);
-  void read_slow(SlowFigure& slow);
+  void read_slow(SlowFigure& slow, std::chrono::nanoseconds since);
+  void read_frequency(SlowFigure& slow, Figure& figure);
 
   const std::string root_;
   TextFile stat_;
@@ -55,6 +61,8 @@ class HostDevices {
   std::vector<Device> devices_;
   std::size_t first_disk_ = 0;
   std::vector<SlowFigure> slow_;
+  static constexpr int kFrequencySleepsMost = 8;  // some may be others' doing
+  int frequency_sleeps_ = 0;
   std::uint64_t tick_ = 0;
 };
 

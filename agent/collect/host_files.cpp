@@ -106,7 +106,10 @@ std::optional<std::int64_t> HostFiles::cpu_time() {
   if (const auto usage = first_number(cpu_usage_v1_)) return usage;
   for (TextFile& file : cpu_stat_v2_) {
     if (const auto text = file.read()) {
-      if (const auto us = number_after(*text, "usage_usec")) return *us * kNsPerUs;
+      // At the root usage_usec counts guests twice before kernel 5.16, and what was stolen before 6.14.
+      const auto user = number_after(*text, "user_usec");
+      const auto system = number_after(*text, "system_usec");
+      if (user && system) return (*user + *system) * kNsPerUs;
     }
   }
   if (const auto text = proc_stat_.read()) return parse_proc_stat_busy_ns(*text);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,11 @@ class IdTable {
       }
       if (!used) block.reset();
     }
+  }
+  /// Blocks in use.
+  std::size_t block_count() const {
+    return static_cast<std::size_t>(
+        std::count_if(blocks_.begin(), blocks_.end(), [](const auto& b) { return b != nullptr; }));
   }
 
  private:

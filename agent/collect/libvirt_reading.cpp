@@ -8,6 +8,8 @@
 #include <cstring>
 #include <optional>
 
+#include "agent/collect/shared_filesystem.h"
+
 namespace proteus::collect {
 namespace {
 
@@ -298,7 +300,7 @@ void read_shape(virDomain* domain, VmFacts& facts) {
 Status read_description(virDomain* domain, VmFacts& facts) {
   const std::unique_ptr<char, void (*)(void*)> xml(virDomainGetXMLDesc(domain, 0), std::free);
   if (xml == nullptr) return libvirt_error("read a domain's XML");
-  auto description = parse_domain_xml(xml.get());
+  auto description = parse_domain_xml(xml.get(), [](const std::string& path) { return on_shared_filesystem(path); });
   if (!description) return description.error();
   facts.description = std::move(description).value();
   return {};

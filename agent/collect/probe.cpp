@@ -12,9 +12,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 
+#include "agent/collect/bpf_support.h"
 #include "agent/collect/host_files.h"
 #include "agent/collect/text_file.h"
 
@@ -99,11 +101,38 @@ Probe probe_group_pressure(const std::string& root) {
   return {false, "no tree of control groups v2 is mounted, and v1 has no pressure of groups"};
 }
 
-Probe probe_memory_groups(const std::string& root) {
-  if (exists(under(root, "/sys/fs/cgroup/memory/memory.stat"))) return {true, "/sys/fs/cgroup/memory, v1"};
-  const auto controllers = read_file(under(root, "/sys/fs/cgroup/cgroup.controllers"));
-  if (controllers && controllers->find("memory") != std::string::npos) return {true, "control groups v2"};
-  return {false, "no hierarchy of control groups has the memory controller"};
+Probe probe_memory_groups(const std::string& root, Kpi kpi) {
+  constexpr const char* kNoSwap = "the kernel does not account swap to groups (swapaccount=1 at boot)";
+  const std::string top = under(root, "/sys/fs/cgroup");
+  if (const auto stat = read_file(top + "/memory/memory.stat")) {
+    if (kpi == Kpi::kMemorySwapBytes && !number_after(*stat, "total_swap")) return {false, kNoSwap};
+    if (kpi == Kpi::kWorkingsetRefaultsCount && stat->find("workingset_refault") == std::string::npos) {
+      return {false, "control groups v1 of this kernel do not tell"};
+    }
+    return {true, "/sys/fs/cgroup/memory, v1"};
+  }
+  const auto controllers = read_file(top + "/cgroup.controllers");
+  if (!controllers || controllers->find("memory") == std::string::npos) {
+    return {false, "no hierarchy of control groups has the memory controller"};
+  }
+  // The top itself has no such file; groups below it have it where they have memory.current.
+  std::error_code unreadable;
+  bool has_memory = false;
+  bool has_swap = false;
+  for (const auto& group : std::filesystem::directory_iterator(top, unreadable)) {
+    has_memory |= exists((group.path() / "memory.current").string());
+    has_swap |= exists((group.path() / "memory.swap.current").string());
+  }
+  if (kpi == Kpi::kMemorySwapBytes && has_memory && !has_swap) return {false, kNoSwap};
+  return {true, "control groups v2"};
+}
+
+Probe probe_ksm_merged(const std::string& root, bool by_program) {
+  if (by_program ? has_kernel_member("mm_struct", "ksm_merging_pages", nullptr)
+                 : exists(under(root, "/proc/self/ksm_merging_pages"))) {
+    return {true, {}};
+  }
+  return {false, "this kernel does not count them by process (since 5.19, with CONFIG_KSM)"};
 }
 
 Probe probe_cgroup_version(const std::string& root) {

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "common/kpi.h"
+
 namespace proteus::collect {
 
 /// Whether a host can do something, and how or why not, in words for people.
@@ -20,7 +22,10 @@ Probe probe_cpu_quota(const std::string& root);
 /// Pressure files of single groups, which only the v2 tree has.
 Probe probe_group_pressure(const std::string& root);
 /// memory.stat of single groups, v1 or v2.
-Probe probe_memory_groups(const std::string& root);
+/// by_program: it is read by a kernel program, not from procfs.
+Probe probe_ksm_merged(const std::string& root, bool by_program);
+/// kpi: one that the memory controller tells of a group.
+Probe probe_memory_groups(const std::string& root, Kpi kpi);
 Probe probe_cgroup_version(const std::string& root);
 Probe probe_btf(const std::string& root);
 Probe probe_kvm_device(const std::string& root);

@@ -10,6 +10,7 @@ static_assert(RUN_QUEUE_BUCKETS == kHistogramBucketCount);
 
 constexpr std::uint64_t kDelayMask = (std::uint64_t{1} << RUN_QUEUE_DELAY_BITS) - 1;
 /// Departures whose threads the processor fetches before they are counted, and whose counters.
+constexpr int kEndedMost = 4096;
 constexpr std::size_t kThreadsAhead = 8;
 constexpr std::size_t kCountersAhead = 4;
 constexpr std::uint64_t kSliceMask = (std::uint64_t{1} << RUN_QUEUE_SLICE_BITS) - 1;
@@ -102,6 +103,10 @@ void RunQueueLedger::take(std::span<const std::span<const run_queue_departure>> 
       std::push_heap(rest_.begin(), rest_.end(), later);
     }
   }
+  // Threads that ended have left their places empty, and ids go on.
+  if (ended_count_ < kEndedMost) return;
+  ended_count_ = 0;
+  threads_.clear_if([](const Thread& thread) { return thread.process == 0; });
 }
 
 /// Hundreds of threads and their VMs' counters are not in the cache when they are needed.
@@ -164,7 +169,10 @@ std::optional<std::uint32_t> RunQueueLedger::count(const run_queue_departure& de
   }
   thread.delay_units = delay_units_of(departure);
   thread.by_own_quota = (departure.who & RUN_QUEUE_BY_OWN_QUOTA) != 0;
-  if ((departure.who & RUN_QUEUE_LAST_STAY) != 0) thread = {};
+  if ((departure.who & RUN_QUEUE_LAST_STAY) != 0) {
+    thread = {};
+    ++ended_count_;
+  }
   return slot;
 }
 

@@ -38,6 +38,8 @@ class RunQueueLedger {
   /// Departures of VMs' threads behind all those taken so far had no room.
   void lose() { ++losses_; }
 
+  /// Blocks of thread ids that are held in memory.
+  std::size_t thread_block_count() const { return threads_.block_count(); }
   const Histogram& waits(std::uint32_t slot) const { return counts_[slot].waits; }
   const Histogram& slices(std::uint32_t slot) const { return counts_[slot].slices; }
   /// Of vCPUs alone.
@@ -96,6 +98,7 @@ class RunQueueLedger {
   std::uint32_t losses_ = 0;                           // times that departures of VMs' threads were missing
   std::vector<std::optional<std::uint32_t>> victims_;  // by CPU: who was preempted by the thread that leaves it next
   std::vector<std::pair<std::size_t, std::span<const run_queue_departure>>> rest_;  // CPU, what is left of its log
+  int ended_count_ = 0;  // threads, since their places were last given back
 };
 
 }  // namespace proteus::collect

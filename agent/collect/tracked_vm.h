@@ -89,6 +89,8 @@ struct TrackedVm {
   std::uint64_t look_wait_ticks = 1;
   std::uint64_t young_until_tick = 0;  ///< threads get their names a moment after they start
   std::uint64_t regroup_at_tick = 0;   ///< and vCPUs their groups, once the thread is there; 0: not waited for
+  std::uint64_t kvm_at_tick = 0;       ///< when threads are looked for of KVM's vCPUs that had none; 0: all have
+  std::uint64_t kvm_wait_ticks = 1;
 };
 
 }  // namespace proteus::collect

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "agent/collect/vm_process.h"
+
 namespace proteus::collect {
 namespace {
 
@@ -60,7 +62,8 @@ std::string group_of(const std::string& root, std::string_view text, std::string
   // QEMU's main thread sits in the child "emulator"; the VM's group is its parent.
   const std::size_t last = path.rfind('/');
   if (is_thread_group(std::string_view(path).substr(last + 1))) path.resize(last);
-  if (path.empty() || path == "/") return {};  // not a group of its own
+  // Not a group of its own: all VMs of a libvirt that cannot make any, or of a user's session, are in one.
+  if (!machine_of_group(path)) return {};
   if (place->v2) return unified_mount(root) + path;
   const std::string together = under(root, "/sys/fs/cgroup/" + place->controllers);
   if (::access((together + path).c_str(), F_OK) == 0) return together + path;

@@ -50,6 +50,8 @@ bool is_uuid(std::string_view text) {
 /// What a process says of the VM that it may run.
 struct Claim {
   std::optional<std::string> machine;  ///< by its control group
+  bool is_asleep = false;              ///< in a way that its arguments are not asked for
+  bool is_qemu = false;                ///< of one that is asleep: by its name
   std::string uuid;                    ///< by its arguments; empty: none
   std::string name;                    ///< likewise
   bool is_of_this_host = true;         ///< hosts may share a kernel: the other end of a migration is not ours
@@ -66,6 +68,13 @@ Claim claim_of(const std::string& root, pid_t pid) {
     claim.is_of_this_host = !place->path.starts_with("/..");
     claim.machine = machine_of_group(place->path);
   }
+  // Whoever reads them waits for the process's memory, which it may hold while it waits for a disk that is gone.
+  claim.is_asleep = process_state(root, pid) == 'D';
+  if (claim.is_asleep) {
+    const auto name = read_file(under(root, fmt::format("/proc/{}/comm", pid)));
+    claim.is_qemu = name && name->starts_with("qemu");
+    return claim;
+  }
   const auto arguments = read_file(under(root, fmt::format("/proc/{}/cmdline", pid)));
   const auto argument_after = [&](std::string_view option) -> std::string {
     const std::size_t at = arguments ? arguments->find(option) : std::string::npos;
@@ -74,6 +83,11 @@ Claim claim_of(const std::string& root, pid_t pid) {
   claim.uuid = argument_after(std::string_view("\0-uuid\0", 7));
   claim.name = guest_of(argument_after(std::string_view("\0-name\0", 7)));
   return claim;
+}
+
+bool has_vcpu(const std::string& root, pid_t pid) {
+  const std::vector<VmThread> threads = list_threads(root, pid);
+  return std::any_of(threads.begin(), threads.end(), [](const VmThread& thread) { return thread.vcpu.has_value(); });
 }
 
 /// The digits that `text` consists of; nullopt if it has others, none or too many.
@@ -88,7 +102,11 @@ std::optional<pid_t> process_of_pid_file(const std::string& root, const VmName& 
   for (const char* directory : {"/run/libvirt/qemu", "/var/run/libvirt/qemu"}) {
     const auto text = read_file(under(root, fmt::format("{}/{}.pid", directory, vm.name)));
     const auto pid = text ? parse_number(*text) : std::nullopt;
-    if (pid && claim_of(root, static_cast<pid_t>(*pid)).is_for(vm)) return static_cast<pid_t>(*pid);
+    if (!pid) continue;
+    const Claim claim = claim_of(root, static_cast<pid_t>(*pid));
+    if (claim.is_for(vm) || (claim.is_asleep && claim.is_of_this_host && (claim.machine || claim.is_qemu))) {
+      return static_cast<pid_t>(*pid);
+    }
   }
   return std::nullopt;
 }
@@ -104,14 +122,15 @@ std::vector<std::optional<pid_t>> find_vm_processes(const std::string& root, std
   for (std::size_t i = 0; i < vms.size(); ++i) found[i] = process_of_pid_file(root, vms[i]);
   const auto is_missing = [](const std::optional<pid_t>& pid) { return !pid; };
   if (std::none_of(found.begin(), found.end(), is_missing)) return found;
-  std::vector<std::optional<pid_t>> grouped(vms.size());  // helpers too, which may be older: swtpm, virtiofsd
+  std::vector<std::optional<pid_t>> grouped(vms.size());
   for (const pid_t pid : numeric_entries(under(root, "/proc"))) {
     const Claim claim = claim_of(root, pid);
     if (!claim.is_of_this_host || (!claim.machine && claim.uuid.empty())) continue;
     for (std::size_t i = 0; i < vms.size(); ++i) {
       if (found[i] || !claim.is_for(vms[i])) continue;
       std::optional<pid_t>& place = claim.uuid.empty() ? grouped[i] : found[i];
-      if (!place) place = pid;
+      // Helpers are in the group too: swtpm, virtiofsd, qemu-pr-helper.
+      if (!place && (!claim.uuid.empty() || has_vcpu(root, pid))) place = pid;
     }
   }
   for (std::size_t i = 0; i < vms.size(); ++i) {

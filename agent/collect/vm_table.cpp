@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
+constexpr std::uint64_t kKvmWaitTicksMost = 16;
 
 bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
   const auto rank = [](const TrackedThread& t) {
@@ -34,10 +35,7 @@ std::vector<pid_t> vcpus_of(const std::vector<TrackedThread>& threads) {
 
 }  // namespace
 
-VmTable::VmTable(std::string root, VmSources sources)
-    : root_(std::move(root)),
-      sources_(sources),
-      has_vhost_kthreads_(::access(under(root_, "/sys/module/vhost").c_str(), F_OK) == 0) {}
+VmTable::VmTable(std::string root, VmSources sources) : root_(std::move(root)), sources_(sources) {}
 
 VmTable::~VmTable() = default;
 
@@ -213,6 +211,7 @@ void VmTable::end_process(TrackedVm& vm) {
   vm.resident_bytes.reset();
   vm.ksm_merged_pages.reset();
   vm.regroup_at_tick = 0;
+  vm.kvm_at_tick = 0;
   vm.replaced = false;
   vm.counted = false;
   vm.look_at_tick = tick_ + 1;
@@ -230,12 +229,13 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   for (const VmThread& thread : present) {
     const auto known = std::find_if(vm.threads.begin(), vm.threads.end(),
                                     [&](const TrackedThread& t) { return t.thread.tid == thread.tid; });
-    changed |= known == vm.threads.end() || (!known->kvm && known->thread != thread);
+    const bool told = thread.vcpu || (known != vm.threads.end() && !known->kvm);  // else KVM's number stays
+    changed |= known == vm.threads.end() || (told && known->thread != thread);
     if (known == vm.threads.end()) {
       threads.push_back({.thread = thread, .figures = {}});
     } else {
       threads.push_back(*known);
-      if (!known->kvm) threads.back().thread = thread;  // what KVM told of it stays
+      if (told) threads.back().thread = thread;
     }
   }
   if (young) find_groups(vm);
@@ -256,33 +256,34 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   return true;
 }
 
-/// Which of its threads run vCPUs of KVM. The number that KVM gives a vCPU is believed before a thread's name.
-/// True if that changed.
+/// Which of its threads run vCPUs of KVM. KVM's number of a vCPU is an APIC id on x86, which leaves out some where a
+/// socket's cores are no power of two: it counts only of a thread whose name and group tell none. True if that changed.
 bool VmTable::find_kvm(TrackedVm& vm) {
   if (sources_.kvm == nullptr) return false;
   bool changed = false;
   const std::vector<kvm_vcpu_place> places = sources_.kvm->find(*vm.pid);
+  std::size_t matched = 0;
   for (TrackedThread& t : vm.threads) {
-    const auto runs = [&](const kvm_vcpu_place& p) {
-      return p.tid != 0 ? p.tid == static_cast<__u32>(t.thread.tid)
-                        : t.thread.vcpu && static_cast<__u32>(*t.thread.vcpu) == p.vcpu_id;
-    };
+    const auto runs = [&](const kvm_vcpu_place& p) { return p.tid == static_cast<__u32>(t.thread.tid); };
     const auto place = std::find_if(places.begin(), places.end(), runs);
     const bool known = t.kvm.has_value();
     t.kvm.reset();
     if (place != places.end()) {
+      ++matched;
       t.kvm = *place;
-      t.thread.vcpu = static_cast<int>(place->vcpu_id);
+      if (!t.thread.vcpu) t.thread.vcpu = static_cast<int>(place->vcpu_id);
     }
     changed |= known != t.kvm.has_value();
   }
+  // A vCPU that has not run, as before the end of a migration in, or was plugged again, has no thread yet.
+  vm.kvm_wait_ticks = changed ? 1 : std::min(vm.kvm_wait_ticks * 2, kKvmWaitTicksMost);
+  vm.kvm_at_tick = matched == places.size() ? 0 : tick_ + vm.kvm_wait_ticks;
   return changed;
 }
 
 /// Looks for the kernel's threads that work for network devices when the process has settled, and again a moment after
 /// one was plugged.
 bool VmTable::follow_taps() {
-  if (!has_vhost_kthreads_) return false;
   bool changed = false;
   for (auto& [id, vm] : vms_) {
     if (!vm.pid) continue;
@@ -292,7 +293,8 @@ bool VmTable::follow_taps() {
     }
     if (vm.vhost_at_tick == 0 || tick_ < vm.vhost_at_tick) continue;
     vm.vhost_at_tick = 0;
-    changed |= find_vhost(vm);
+    // The module comes with the first guest that uses it.
+    if (::access(under(root_, "/sys/module/vhost").c_str(), F_OK) == 0) changed |= find_vhost(vm);
   }
   return changed;
 }
@@ -362,6 +364,11 @@ bool VmTable::follow_threads() {
       continue;
     }
     changed |= std::erase_if(vm.vhost_kthreads, [](const TrackedThread& t) { return !t.figures; }) > 0;
+    if (vm.kvm_at_tick != 0 && tick_ >= vm.kvm_at_tick && vm.pid && find_kvm(vm)) {
+      std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
+      tell_vcpus(vm);
+      changed = true;
+    }
     const bool gone =
         std::any_of(vm.threads.begin(), vm.threads.end(), [](const TrackedThread& t) { return !t.figures; });
     const bool came = vm.thread_count && static_cast<std::size_t>(*vm.thread_count) != vm.threads.size();

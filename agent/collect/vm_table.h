@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "agent/collect/damon.h"
 #include "agent/collect/pressure_reader.h"
 #include "agent/collect/reclaim_trace.h"
 #include "agent/collect/tracked_vm.h"
 #include "agent/collect/winner_search.h"
+#include "agent/collect/working_sets.h"
 
 namespace proteus::collect {
 
@@ -24,7 +24,7 @@ struct VmSources {
   ReclaimTrace* reclaim = nullptr;
   HardwareCounters* hardware = nullptr;
   Resctrl* resctrl = nullptr;
-  Damon* damon = nullptr;
+  WorkingSets* working_sets = nullptr;
 };
 
 /// Follows the VMs' processes and threads, and gives the kernel lanes what they need to know of them.
@@ -83,7 +83,6 @@ class VmTable {
 
   const std::string root_;
   const VmSources sources_;
-  const bool has_vhost_kthreads_;
   std::optional<std::map<pid_t, std::vector<pid_t>>> vhost_kthreads_;  ///< of this tick, if somebody asked for them
   std::function<void(const VmId&)> vcpus_changed_;
   std::function<void(std::uint32_t)> slot_released_;

@@ -48,16 +48,17 @@ void VmTable::read_groups() {
 
 void VmTable::read_working_sets() {
   const auto now = std::chrono::steady_clock::now();
-  if (sources_.damon != nullptr) {
+  if (sources_.working_sets != nullptr) {
     std::map<VmId, pid_t> guests;
     for (const auto& [id, vm] : vms_) {
       if (vm.pid) guests[id] = *vm.pid;
     }
-    sources_.damon->update(guests, now);
+    sources_.working_sets->update(std::move(guests), now);
   }
-  const bool by_damon = sources_.damon != nullptr && sources_.damon->works();
+  const bool by_damon = sources_.working_sets != nullptr && sources_.working_sets->works();
   for (auto& [id, vm] : vms_) {
-    vm.working_set_bytes = by_damon ? sources_.damon->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;
+    vm.working_set_bytes =
+        by_damon ? sources_.working_sets->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;
   }
 }
 

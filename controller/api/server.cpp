@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -39,6 +40,7 @@ constexpr std::size_t kMaxBodyBytes = 64 * 1024;
 constexpr std::size_t kTurnsWaitingMax = kConnectionsMax / 2;
 constexpr std::chrono::seconds kTurnWaitMax{30};
 constexpr std::size_t kQuickAtOnce = 8;
+constexpr std::size_t kWholeJournal = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
 /// Takes as long for a wrong token as for the right one.
@@ -95,6 +97,10 @@ class HttpServer final : public Server {
     http_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;
       const int status = response.status;
+      if (status == 413) {
+        send(response, error_json({ErrorCode::kInvalidArgument, "the body is longer than 64 KiB"}), status);
+        return;
+      }
       send(response,
            error_json({ErrorCode::kNotFound, fmt::format("{} {}: no such resource", request.method, request.path)}),
            status);
@@ -230,10 +236,11 @@ class HttpServer final : public Server {
     const auto snapshot = backend_.snapshot();
     if (snapshot->decision && snapshot->decision->id == id) return to_json(*snapshot->decision);
     std::optional<Json> found;
-    const Status read = backend_.store().visit_journal_tail(kHistoryEntriesMax, [&](const store::JournalEntry& entry) {
+    const Status read = backend_.store().visit_journal_tail(kWholeJournal, [&](const store::JournalEntry& entry) {
       const auto* decision = std::get_if<ham::Decision>(&entry.payload);
-      if (decision != nullptr && decision->id == id) found = to_json(*decision);
-      return !found;
+      if (decision == nullptr) return true;
+      if (decision->id == id) found = to_json(*decision);
+      return decision->id > id;  // numbers grow, from run to run as well
     });
     if (!read) return read.error();
     if (found) return std::move(*found);
@@ -247,12 +254,14 @@ class HttpServer final : public Server {
     }
     std::optional<drs::ActionRecord> record;
     std::vector<drs::Transition> transitions;  // newest first
-    const Status read = backend_.store().visit_journal_tail(kHistoryEntriesMax, [&](store::JournalEntry&& entry) {
+    const Status read = backend_.store().visit_journal_tail(kWholeJournal, [&](store::JournalEntry&& entry) {
       auto* step = std::get_if<drs::Transition>(&entry.payload);
       if (step != nullptr && step->action == id) transitions.push_back(std::move(*step));
       auto* intent = std::get_if<drs::ActionRecord>(&entry.payload);
-      if (intent != nullptr && intent->action.id == id) record = std::move(*intent);
-      return !record;
+      if (intent == nullptr) return true;
+      const bool older = intent->action.id > id;
+      if (intent->action.id == id) record = std::move(*intent);
+      return older;
     });
     if (!read) return read.error();
     if (!record) return Error{ErrorCode::kNotFound, fmt::format("no action {} in the journal", id)};
@@ -408,6 +417,15 @@ bool is_loopback(const std::string& address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
 
+Status check_tls(const ServerOptions& options) {
+  if (options.tls_certificate.empty() && options.tls_key.empty()) return {};
+  const auto nobody = [](const httplib::Request&) { return false; };
+  if (make_guarded_server(options.tls_certificate, options.tls_key, nobody, options.patience)->is_valid()) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("cannot use {} and {} for TLS: not there, not to be read, or not a certificate and its key",
+                           options.tls_certificate, options.tls_key)};
+}
+
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& backend, const Clock& clock) {
   if (options.token.empty()) return Error{ErrorCode::kInvalidArgument, "the API needs a token"};
   const bool tls = !options.tls_certificate.empty() && !options.tls_key.empty();
@@ -416,13 +434,10 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Backend& ba
                  fmt::format("the API listens on {}, which is not a loopback address: set tls_certificate and tls_key",
                              options.address)};
   }
+  if (const Status usable = check_tls(options); !usable) return usable.error();
   const auto knows = [token = options.token](const httplib::Request& request) { return has_token(request, token); };
   auto http = make_guarded_server(tls ? options.tls_certificate : std::string(), tls ? options.tls_key : std::string(),
                                   knows, options.patience);
-  if (!http->is_valid()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("cannot use {} and {} for TLS", options.tls_certificate, options.tls_key)};
-  }
   auto server = std::make_unique<HttpServer>(std::move(http), std::move(options), backend, clock);
   if (Status listening = server->listen(); !listening) return listening.error();
   return std::unique_ptr<Server>(std::move(server));

@@ -39,6 +39,9 @@ class Server {
   virtual void stop() = 0;
 };
 
+/// Whether the certificate and key that the options name, if any, can be used. Errors: kInvalidArgument.
+Status check_tls(const ServerOptions& options);
+
 /// Whether an address can be reached from this host only: "localhost", "::1", "127.…".
 bool is_loopback(const std::string& address);
 

@@ -16,7 +16,20 @@ Json measured(std::int64_t value) {
   return value == 0 ? Json(nullptr) : Json(value);
 }
 
+/// Whether libvirt has told of it: a VM without memory there is none.
+bool is_told(const ham::Allocation& allocation) {
+  return allocation.memory_bytes > 0 || allocation.memory_max_bytes > 0;
+}
+
 Json to_json(const ham::Allocation& allocation) {
+  if (!is_told(allocation)) {
+    Json nothing = Json::object();
+    for (const char* name : {"vcpus", "vcpus_max", "cpu_quota_us", "cpu_period_us", "cpu_shares", "cpu_limit_cores",
+                             "memory_bytes", "memory_max_bytes"}) {
+      nothing[name] = nullptr;
+    }
+    return nothing;
+  }
   return {{"vcpus", allocation.vcpus},
           {"vcpus_max", allocation.vcpus_max},
           {"cpu_quota_us", allocation.cpu_quota_us},
@@ -140,6 +153,8 @@ Json hosts_json(const Snapshot& snapshot) {
     }
     hosts.push_back({{"id", host.id.value},
                      {"fresh", is_fresh(snapshot, host)},
+                     {"catching_up", host.catching_up},
+                     {"lag_s", to_seconds(host.lag)},
                      {"commandable", host.commandable},
                      {"libvirt_trouble", host.libvirt_trouble},
                      {"maintenance", host.maintenance},
@@ -190,7 +205,7 @@ Json vms_json(const Snapshot& snapshot) {
          {"cpu",
           {{"used_cores", once_measured(vm.cpu_used_cores)},
            {"demand_cores", once_measured(vm.cpu_demand_cores)},
-           {"limit_cores", vm.allocation.cpu_limit_cores()},
+           {"limit_cores", is_told(vm.allocation) ? Json(vm.allocation.cpu_limit_cores()) : Json(nullptr)},
            {"run_queue_wait_ratio", once_measured(vm.run_queue_wait_ratio)},
            {"throttled_ratio", once_measured(vm.throttled_ratio)}}},
          {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},

@@ -20,7 +20,7 @@ void repeated(CLI::App* command, const char* name, std::vector<std::string>& val
 /// A command that prints what the API answers.
 CLI::App* verb(CLI::App& app, Options& options, const char* name, const char* help) {
   CLI::App* command = app.add_subcommand(name, help);
-  command->add_flag("--json", options.json, "print the API's answer as JSON");
+  command->add_flag("--json", options.json, "print JSON: the API's answer, or of what is done here what it came to");
   return command;
 }
 
@@ -87,7 +87,8 @@ void add_actions(CLI::App& app, Options& options) {
   repeated(history, "--kind", options.kinds, "only decision, action, transition, operator, agent, ...; may repeat");
   history
       ->add_option("--from,--since", options.from,
-                   "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the beginning")
+                   "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the newest 100,000 "
+                   "entries, about a day")
       ->check(kNotEmpty);
   history->add_option("--to", options.to, "likewise; default: now")->check(kNotEmpty);
   CLI::App* maintenance = verb(app, options, "maintenance", "empty a host and keep it empty, or take it back");
@@ -139,7 +140,7 @@ void add_recordings(CLI::App& app, Options& options) {
   record
       ->add_option(
           "--from", options.from,
-          "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the controller's start")
+          "2026-01-31T08:00:00Z, 2026-01-31 (UTC), -15m or seconds since 1970; default: the present run's beginning")
       ->check(kNotEmpty);
   record->add_option("--to", options.to, "likewise; default: now")->check(kNotEmpty);
   repeated(record, "--host", options.hosts, "only this host; may repeat");
@@ -182,7 +183,7 @@ void add_learning_verbs(CLI::App& learning, Options& options) {
   learning.require_subcommand(1);
   CLI::App* status =
       learning.add_subcommand("status", "what has been learned of actions' outcomes, and whether it acts");
-  status->add_flag("--json", options.json, "print the API's answer as JSON");
+  status->add_flag("--json", options.json, "print JSON: the API's answer, or of what is done here what it came to");
   CLI::App* train = learning.add_subcommand(
       "train", "learn from the outcomes in recordings, or in simulated weeks; needs no controller");
   train->add_option("FILE", options.learning.recordings, "recordings (proteusctl record), oldest first");

@@ -17,10 +17,11 @@ constexpr const char* kFooter =
     "  proteusctl simulate cluster today.rec --policy none,proteus-rules   what they would have made of it\n"
     "  proteusctl policy check new.toml       is the file valid; with lines\n"
     "  proteusctl policy test new.toml --record today.rec    what it would have done\n\n"
-    "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached;\n"
-    "  4 no such VM, host, action, decision or file, or (query, export) nothing was measured of what was asked for;\n"
-    "  5 replay --diff or policy diff found differences;\n"
-    "  6 policy check found problems.";
+    "Exit codes: 0 done; 1 the controller refused or failed; 2 wrong usage; 3 the controller cannot be reached,\n"
+    "  is busy or cannot write its journal; 4 no such VM, host, action, decision or file, or (query, export) nothing "
+    "was\n"
+    "  measured of what was asked for; 5 replay --diff or policy diff found differences; 6 policy check found "
+    "problems, or tune nothing better.";
 
 /// What a command's own help ends with.
 struct Examples {
@@ -53,7 +54,8 @@ constexpr Examples kExamples[] = {
     {"record",
      "Examples:\n"
      "  proteusctl record today.rec\n"
-     "  proteusctl record hour.rec --from -1h       begins with the controller's start before that, as a replay must\n"
+     "  proteusctl record hour.rec --from -1h       begins with the run (start or renewal) before that, as a replay "
+     "must\n"
      "  proteusctl replay hour.rec --diff           decides again from it, anywhere"},
     {"replay",
      "Examples:\n"

@@ -24,11 +24,26 @@ std::string figure_of(const Json& value) {
   return value.is_number() ? fmt::format("{:.2f}", value.get<double>()) : "-";
 }
 
+/// "2/4": those that it has, and may have; "-": not told yet.
+std::string vcpus_of(const Json& allocation) {
+  if (!allocation.at("vcpus").is_number()) return "-";
+  return fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>());
+}
+
 /// An RFC 3339 time in UTC for a column of them.
 std::string time_of(const Json& time) {
   if (!time.is_string()) return "-";
   const auto text = time.get<std::string>();
   return text.size() >= 24 ? text.substr(0, 10) + " " + text.substr(11, 12) : text;
+}
+
+/// A line if the host's telemetry is dated well before or after it came; else nothing.
+std::string wrong_clock(const Json& host) {
+  constexpr double kUsual = 3;  // s: ticks, batches, a busy controller
+  const double lag = host.value("lag_s", 0.0);
+  if (std::abs(lag) <= kUsual) return {};
+  return fmt::format("{}: its telemetry is dated {:.0f} s {} it came: one of the two clocks is wrong\n",
+                     host.at("id").get<std::string>(), std::abs(lag), lag > 0 ? "before" : "after");
 }
 
 std::vector<std::string> score_cells(const std::string& label, const Json& score, double nothing) {
@@ -122,6 +137,9 @@ std::string print_status(const Json& status) {
   text += fmt::format("store       {} messages, {} journal entries, {} on disk\n",
                       store.at("raw_messages").get<std::uint64_t>(), store.at("journal_entries").get<std::uint64_t>(),
                       format_bytes(store.at("disk_bytes").get<double>()));
+  if (const auto problem = store.value("series_problem", std::string()); !problem.empty()) {
+    text += fmt::format("            NO PAGES ARE WRITTEN, telemetry stays as it was received: {}\n", problem);
+  }
   return text;
 }
 
@@ -129,10 +147,12 @@ std::string print_hosts(const Json& hosts) {
   if (hosts.empty()) return "no host has reported yet\n";
   Table table({"HOST", "STATE", ">CPU USED", ">OF CORES", ">FORECAST P90", "UTILISATION", ">WAIT/RUN", ">MEMORY FREE",
                ">OF", "VMS"});
+  std::string clocks;
   for (const Json& host : hosts) {
     const Json& cpu = host.at("cpu");
     const Json& memory = host.at("memory");
-    std::string state = !host.at("fresh").get<bool>()                            ? "stale"
+    std::string state = host.value("catching_up", false)                         ? "catching up"
+                        : !host.at("fresh").get<bool>()                          ? "stale"
                         : host.at("maintenance").get<bool>()                     ? "maintenance"
                         : !host.at("libvirt_trouble").get<std::string>().empty() ? "no libvirt"
                         : !host.at("commandable").get<bool>()                    ? "watched only"
@@ -147,8 +167,9 @@ std::string print_hosts(const Json& hosts) {
                fmt::format("{:.2f}", host.at("run_queue_wait_ratio").get<double>()),
                format_bytes(memory.at("available_bytes").get<double>()),
                format_bytes(memory.at("capacity_bytes").get<double>()), vms});
+    if (state != "catching up") clocks += wrong_clock(host);
   }
-  return table.text();
+  return table.text() + clocks;
 }
 
 std::string print_vms(const Json& vms) {
@@ -169,10 +190,8 @@ std::string print_vms(const Json& vms) {
         {vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
          std::string(vm.at("running").get<bool>() ? "running" : "not running") +
              (vm.value("fresh", true) ? "" : " (stale)"),
-         figure_of(cpu.at("used_cores")), figure_of(cpu.at("demand_cores")), p90,
-         fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
-         fmt::format("{}/{}", allocation.at("vcpus").get<int>(), allocation.at("vcpus_max").get<int>()),
-         figure_of(cpu.at("run_queue_wait_ratio")),
+         figure_of(cpu.at("used_cores")), figure_of(cpu.at("demand_cores")), p90, figure_of(cpu.at("limit_cores")),
+         vcpus_of(allocation), figure_of(cpu.at("run_queue_wait_ratio")),
          allocation.at("memory_bytes").is_number() ? format_bytes(allocation.at("memory_bytes").get<double>()) : "-",
          model, vm.at("unmovable").is_string() ? "cannot move: " + vm.at("unmovable").get<std::string>() : ""});
   }

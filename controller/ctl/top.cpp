@@ -130,6 +130,7 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
   for (const Json& vm : *vms) {
     const auto id = vm.at("id").get<std::string>();
     const Json& cpu = vm.at("cpu");
+    const Json& vcpus = vm.at("allocation").at("vcpus");
     std::vector<double>& series = past[id];
     const auto figure = [&](const char* name) {
       return cpu.at(name).is_number() ? cpu.at(name).get<double>() : std::numeric_limits<double>::quiet_NaN();
@@ -142,9 +143,8 @@ Result<std::string> picture(Client& client, std::map<std::string, std::vector<do
       p90 = fmt::format("{:.2f}", vm.at("forecasts").at("cpu").at("window_max").at("p90").get<double>());
     }
     table.add({vm.at("name").get<std::string>(), vm.at("host").get<std::string>(),
-               sparkline(series, kHistoryColumns, vm.at("allocation").at("vcpus").get<double>()),
-               text_of(series.back()), p90, fmt::format("{:.2f}", cpu.at("limit_cores").get<double>()),
-               text_of(figure("run_queue_wait_ratio")), doing[id]});
+               sparkline(series, kHistoryColumns, vcpus.is_number() ? vcpus.get<double>() : 1), text_of(series.back()),
+               p90, text_of(figure("limit_cores")), text_of(figure("run_queue_wait_ratio")), doing[id]});
   }
   text += table.text() + "\n";
   if (plan->at("decision").is_object()) text += plan->at("decision").at("summary").get<std::string>() + "\n\n";

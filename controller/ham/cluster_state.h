@@ -58,6 +58,8 @@ struct HostState {
   double cpu_overhead_cores = 0;    ///< used by what is not a vCPU (emulators, services), smoothed; adds to forecasts
   double run_queue_wait_ratio = 0;  ///< ns waited for a CPU (not for a quota) / ns run of its VMs, last tick
   bool fresh = false;               ///< telemetry within the staleness limit; else nothing is decided about it
+  bool catching_up = false;         ///< what it sends had been held up, or a clock was set: not fresh
+  Nanoseconds lag{};                ///< from when its newest telemetry was measured, by its clock, to its receipt
   bool maintenance = false;
   bool commandable = false;           ///< its agent follows this controller, and libvirt answers it
   bool emptying = false;              ///< by the decision before, so that it may sleep (Decision::emptying)

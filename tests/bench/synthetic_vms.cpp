@@ -53,6 +53,7 @@ SyntheticVms::~SyntheticVms() {
   for (const SyntheticVm& vm : vms_) {
     for (auto group = vm.groups.rbegin(); group != vm.groups.rend(); ++group) ::rmdir(group->c_str());
   }
+  for (const std::string& top : tops_) ::rmdir(top.c_str());
 }
 
 std::size_t SyntheticVms::group_count() const {
@@ -64,9 +65,12 @@ std::size_t SyntheticVms::group_count() const {
 void SyntheticVms::make_groups(SyntheticVm& vm) {
   for (const char* controller : {"cpu", "memory", "blkio", "unified"}) {
     const std::string top = fmt::format("/sys/fs/cgroup/{}", controller);
-    const std::string group = fmt::format("{}/bench-{}-qemu-1-{}.libvirt-qemu", top, ::getpid(), vm.name);
+    const std::string all = fmt::format("{}/bench-{}", top, ::getpid());
+    const std::string group = fmt::format("{}/qemu-1-{}.libvirt-qemu", all, vm.name);
     std::error_code error;
-    if (!std::filesystem::exists(top) || !std::filesystem::create_directory(group, error)) continue;
+    if (!std::filesystem::exists(top)) continue;
+    if (std::filesystem::create_directory(all, error)) tops_.push_back(all);
+    if (!std::filesystem::create_directory(group, error)) continue;
     vm.groups.push_back(group);
     move_into(group, vm.pid);
   }

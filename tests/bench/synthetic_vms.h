@@ -36,6 +36,7 @@ class SyntheticVms {
 
   const std::string directory_;
   std::vector<SyntheticVm> vms_;
+  std::vector<std::string> tops_;  ///< groups that hold theirs
 };
 
 /// What a child process does: `program vm -uuid UUID VCPUS`. Never returns.

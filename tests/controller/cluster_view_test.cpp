@@ -13,7 +13,8 @@ TEST(SlowCounter, WhatItTellsCoversTheTicksInBetween) {
   counter.column = 0;
   Frame frame;
   std::vector<std::optional<double>> steps;
-  for (const std::optional<std::int64_t> told : {std::optional<std::int64_t>(100), {}, {}, {130}, {}, {130}, {5}, {9}}) {
+  for (const std::optional<std::int64_t> told :
+       {std::optional<std::int64_t>(100), {}, {}, {130}, {}, {130}, {5}, {9}}) {
     frame.present = {static_cast<std::uint8_t>(told.has_value())};
     frame.values = {told.value_or(0)};
     steps.push_back(counter.step(frame));
@@ -283,6 +284,70 @@ TEST(ClusterView, ASilentHostIsStale) {
   view.on_sample(host.sample(kStart), kStart);
   EXPECT_TRUE(view.state(kStart + std::chrono::seconds(9))->hosts[0].fresh);
   EXPECT_FALSE(view.state(kStart + std::chrono::seconds(11))->hosts[0].fresh);
+}
+
+// Minutes of telemetry that had waited for the controller came within a second, and counted as the present.
+TEST(ClusterView, AHostThatCatchesUpIsNotFreshUntilItHas) {
+  using std::chrono::seconds;
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  host.vms = {vm("a")};
+  view.on_sample(host.sample(kStart), kStart);
+  const Timestamp back = kStart + seconds(600);
+  for (int i = 1; i < 600; ++i) {
+    const Timestamp now = back + std::chrono::milliseconds(i);
+    view.on_sample(host.sample(kStart + seconds(i)), now);
+    const ham::HostState state = view.state(now)->hosts[0];
+    ASSERT_FALSE(state.fresh) << i;
+    ASSERT_TRUE(state.catching_up) << i;
+    ASSERT_NEAR(to_seconds(state.lag), 600 - i, 1);
+  }
+  for (int i = 1; i <= 12; ++i) {
+    view.on_sample(host.sample(back + seconds(i)), back + seconds(i));
+    EXPECT_EQ(view.state(back + seconds(i))->hosts[0].fresh, i >= 11) << i;
+  }
+}
+
+TEST(ClusterView, AClockThatIsWrongDoesNotMakeAHostStale) {
+  using std::chrono::seconds;
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  for (int i = 0; i < 30; ++i) {
+    // Late by up to 5 s, as on a busy machine.
+    const Timestamp now = kStart + seconds(i + i % 3 * 2);
+    view.on_sample(host.sample(kStart + seconds(i + 3600)), now);
+    EXPECT_TRUE(view.state(now)->hosts[0].fresh) << i;
+    EXPECT_LT(to_seconds(view.state(now)->hosts[0].lag), -3590);
+  }
+  // It is set: fresh again some seconds later; so when the controller's clock is set back.
+  for (const int set : {0, -7200}) {
+    for (int i = 30; i < 50; ++i) {
+      const Timestamp now = kStart + seconds(set + i);
+      view.on_sample(host.sample(kStart + seconds(i)), now);
+      EXPECT_EQ(view.state(now)->hosts[0].fresh, i >= 40) << set << " " << i;
+    }
+  }
+}
+
+TEST(ClusterView, AHostThatTellsOfThePastDoesNotTakeBackAVm) {
+  using std::chrono::seconds;
+  ClusterView view(options());
+  FakeHost source("h1", 2, 4 * kGiB);
+  FakeHost target("h2", 2, 4 * kGiB);
+  source.vms = {vm("a")};
+  view.on_sample(source.sample(kStart), kStart);
+  view.on_sample(target.sample(kStart), kStart);
+  // The source is cut off; the VM moves.
+  target.vms = {vm("a")};
+  const Timestamp later = kStart + seconds(60);
+  view.on_sample(target.sample(later), later);
+  ASSERT_EQ(view.state(later)->vms.at(0).host, HostId{"h2"});
+  view.on_sample(source.sample(kStart + seconds(1)), later);
+  EXPECT_EQ(view.state(later)->vms.at(0).host, HostId{"h2"});
+  // As it has caught up it no longer lists it.
+  source.vms.clear();
+  view.on_sample(source.sample(later), later);
+  EXPECT_EQ(view.state(later)->vms.at(0).host, HostId{"h2"});
 }
 
 TEST(ClusterView, CarriesWhyAVmCannotMoveAndItsGroups) {

@@ -11,6 +11,7 @@ namespace {
 /// Why nothing can be decided about a host; nullptr if it takes part.
 const char* absence(const HostState& host) {
   if (host.asleep) return "is asleep";
+  if (host.catching_up) return "sends telemetry that had been held up, or a clock was set";
   if (!host.fresh) return "has sent no telemetry within the staleness limit";
   if (!host.libvirt_trouble.empty()) return "gets no answer from libvirt";
   if (!host.commandable) return "takes no commands from this controller";

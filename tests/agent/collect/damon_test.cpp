@@ -4,34 +4,15 @@
 #include <unistd.h>
 
 #include "agent/collect/text_file.h"
-#include "tests/agent/collect/fixture_root.h"
+#include "tests/agent/collect/damon_sysfs.h"
 
 namespace proteus::collect {
 namespace {
 
 using namespace std::chrono_literals;
 
-const std::string kMonitors = "/sys/kernel/mm/damon/admin/kdamonds";
+const std::string kMonitors = kDamonMonitors;
 const std::string kContext = kMonitors + "/0/contexts/0";
-
-/// sysfs as it stands once monitor, context, target and scheme are made; a real kernel makes them as the counts are
-/// written.
-void make_sysfs(const FixtureRoot& root, const std::string& operations) {
-  root.write(kMonitors + "/nr_kdamonds", "0\n");
-  root.write(kMonitors + "/0/state", "off\n");
-  root.write(kMonitors + "/0/contexts/nr_contexts", "0\n");
-  root.write(kContext + "/avail_operations", operations);
-  for (const char* file :
-       {"/operations", "/monitoring_attrs/intervals/sample_us", "/monitoring_attrs/intervals/aggr_us",
-        "/monitoring_attrs/intervals/update_us", "/monitoring_attrs/nr_regions/min", "/monitoring_attrs/nr_regions/max",
-        "/targets/nr_targets", "/targets/0/pid_target", "/schemes/nr_schemes", "/schemes/0/action",
-        "/schemes/0/access_pattern/sz/min", "/schemes/0/access_pattern/sz/max",
-        "/schemes/0/access_pattern/nr_accesses/min", "/schemes/0/access_pattern/nr_accesses/max",
-        "/schemes/0/access_pattern/age/min", "/schemes/0/access_pattern/age/max"}) {
-    root.write(kContext + file, "");
-  }
-  root.write(kContext + "/schemes/0/tried_regions/total_bytes", "4096\n");
-}
 
 std::string content(const FixtureRoot& root, const std::string& file) {
   return read_file(root.path() + file).value_or("(none)");
@@ -40,7 +21,7 @@ std::string content(const FixtureRoot& root, const std::string& file) {
 TEST(Damon, SaysWhyItCannot) {
   const FixtureRoot root;
   EXPECT_NE(Damon::open(root.path()).error().message.find("no DAMON"), std::string::npos);
-  make_sysfs(root, "fvaddr\npaddr\n");
+  make_damon_sysfs(root, "fvaddr\npaddr\n");
   EXPECT_NE(Damon::open(root.path()).error().message.find("physical memory"), std::string::npos);
   EXPECT_EQ(content(root, kMonitors + "/nr_kdamonds")[0], '0') << "given back";
   root.write(kMonitors + "/nr_kdamonds", "2\n");
@@ -50,7 +31,7 @@ TEST(Damon, SaysWhyItCannot) {
 
 TEST(Damon, GuestsTakeTurnsAndResultsAge) {
   const FixtureRoot root;
-  make_sysfs(root, "vaddr\npaddr\n");
+  make_damon_sysfs(root, "vaddr\npaddr\n");
   const VmId a("a"), b("b");
   const std::map<VmId, pid_t> guests{{a, 70}, {b, 80}};
   Damon::SteadyTime now{1h};
@@ -76,7 +57,7 @@ TEST(Damon, GuestsTakeTurnsAndResultsAge) {
 
 TEST(Damon, SaysWhenTheKernelWatchesNothingForIt) {
   const FixtureRoot root;
-  make_sysfs(root, "vaddr\n");
+  make_damon_sysfs(root, "vaddr\n");
   auto damon = Damon::open(root.path());
   ASSERT_TRUE(damon) << damon.error().message;
   const std::map<VmId, pid_t> guests{{VmId("a"), 70}};
@@ -93,7 +74,7 @@ TEST(Damon, SaysWhenTheKernelWatchesNothingForIt) {
 
 TEST(Damon, WhatAKilledAgentHasLeftIsTakenOver) {
   const FixtureRoot root;
-  make_sysfs(root, "vaddr\npaddr\n");
+  make_damon_sysfs(root, "vaddr\npaddr\n");
   const std::map<VmId, pid_t> guests{{VmId("a"), 70}};
   auto running = Damon::open(root.path());
   ASSERT_TRUE(running) << running.error().message;
@@ -103,7 +84,7 @@ TEST(Damon, WhatAKilledAgentHasLeftIsTakenOver) {
 
   // A process that ends without a destructor leaves everything as it is but the lock.
   const FixtureRoot left;
-  make_sysfs(left, "vaddr\npaddr\n");
+  make_damon_sysfs(left, "vaddr\npaddr\n");
   left.write(kMonitors + "/0/state", "on\n");
   for (const char* file : {"/nr_kdamonds", "/0/contexts/nr_contexts"}) {
     left.write(kMonitors + file, content(root, kMonitors + file));

@@ -76,15 +76,19 @@ TEST(DomainXml, ReadsGroupsOfItsOwnNamespaceOnly) {
             "b");
 }
 
+bool nowhere(const std::string&) {
+  return false;
+}
+
 TEST(DomainXml, RefusesWhatIsNoDomain) {
-  EXPECT_EQ(parse_domain_xml("<domain").error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(parse_domain_xml("<network/>").error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(parse_domain_xml("").error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(parse_domain_xml("<domain", nowhere).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(parse_domain_xml("<network/>", nowhere).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(parse_domain_xml("", nowhere).error().code, ErrorCode::kCorrupt);
 }
 
 TEST(DomainXml, ExpandsNoExternalEntity) {
-  const auto parsed =
-      parse_domain_xml("<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><domain><devices>&e;</devices></domain>");
+  const auto parsed = parse_domain_xml(
+      "<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><domain><devices>&e;</devices></domain>", nowhere);
   if (parsed) {
     EXPECT_TRUE(parsed->disks.empty());
   }

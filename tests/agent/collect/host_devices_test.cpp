@@ -71,16 +71,42 @@ TEST_F(HostDevicesTest, FollowsTicksAndTheWrapOfAnEnergyCounter) {
   root.write("/proc/diskstats", disks(170));
   EXPECT_FALSE(devices.refresh());
   EXPECT_EQ(value(devices, EntityKind::kHostDisk, "vda", Kpi::kDiskBusyTimeNs), 170'000'000);
-  for (int i = 0; i < 10; ++i) devices.refresh();
-  EXPECT_EQ(value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj), 150);
+  // Read at every tenth tick, and told only then: repeated it would be no growth, and then all of it at once.
+  std::vector<std::int64_t> told;
+  for (int i = 0; i < 20; ++i) {
+    if (i == 10) root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "70\n");
+    devices.refresh();
+    if (const auto energy = value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj)) told.push_back(*energy);
+    EXPECT_EQ(value(devices, EntityKind::kCpu, "1", Kpi::kCpuFrequencyKhz), 2'400'000) << "a gauge holds";
+  }
+  EXPECT_EQ(told, (std::vector<std::int64_t>{150, 170}));
+}
+
+TEST_F(HostDevicesTest, AnEnergyCounterThatIsResetHasNotWrapped) {
+  // Wide enough that a wrap would be megajoules.
+  root.write("/sys/class/powercap/intel-rapl:0/max_energy_range_uj", "262143328850\n");
+  root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "50000000000\n");
+  HostDevices devices(root.path());
+  devices.refresh();
+  root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "7000000\n");
+  std::optional<std::int64_t> told;
+  for (int i = 0; i < 10; ++i) {
+    devices.refresh();
+    if (const auto energy = value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj)) told = energy;
+  }
+  EXPECT_EQ(told, 7'000'000);
 }
 
 TEST_F(HostDevicesTest, SumsGoOnWhenADeviceComes) {
   HostDevices devices(root.path());
   devices.refresh();
   root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "50\n");
-  for (int i = 0; i < 11; ++i) devices.refresh();
-  ASSERT_EQ(value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj), 150);
+  for (int i = 0; i < 11; ++i) {
+    devices.refresh();
+    if (const auto energy = value(devices, EntityKind::kPackage, "0", Kpi::kPackageEnergyUj)) {
+      ASSERT_EQ(*energy, 150);
+    }
+  }
   root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "60\n");
   root.write("/sys/block/sdb/size", "1\n");
   root.write("/proc/diskstats", disks(1) + " 8 16 sdb 1 0 8 1 0 0 0 0 0 9 9\n");

@@ -65,7 +65,7 @@ TEST(HostFiles, ASliceWithAQuotaIsASmallHostV2) {
   const FixtureRoot root;
   plain_host(root);
   root.write("/sys/fs/cgroup/cpu.max", "150000 100000\n");
-  root.write("/sys/fs/cgroup/cpu.stat", "usage_usec 2000\nuser_usec 1500\n");
+  root.write("/sys/fs/cgroup/cpu.stat", "usage_usec 2900\nuser_usec 1500\nsystem_usec 500\n");
   root.write("/sys/fs/cgroup/memory.max", "max\n");
   HostFiles files(root.path());
   HostFigures f = files.read();

@@ -67,6 +67,14 @@ TEST_F(RunQueueLedgerTest, TheFirstStayOfANewThreadCounts) {
   EXPECT_EQ(ledger.slices(2), histogram({{4, 1}}));
 }
 
+// A VM's I/O workers come and go for weeks, and ids go on.
+TEST_F(RunQueueLedgerTest, ThreadsThatHaveEndedTakeNoMemory) {
+  for (std::uint32_t tid = 100; tid < 2'000'000; tid += 100) {
+    take(0, {departure(70, tid, 1'000, 16, RUN_QUEUE_FIRST_STAY | RUN_QUEUE_LAST_STAY)});
+  }
+  EXPECT_LT(ledger.thread_block_count(), 5'000u);
+}
+
 TEST_F(RunQueueLedgerTest, SumsOfWaitsMayWrap) {
   const std::uint64_t wrap_ns = kUnitNs << RUN_QUEUE_DELAY_BITS;
   take(0, {departure(70, 71, wrap_ns - 1024, 16), departure(70, 71, wrap_ns + 1024, 16)});

@@ -17,6 +17,7 @@ class SilentVmsTest : public testing::Test {
   SilentVmsTest() {
     vms_[kWeb].name = "web";
     root_.write("/run/libvirt/qemu/web.pid", "77\n");
+    root_.write("/proc/77/comm", "qemu-system-x86\n");
     root_.write("/proc/77/cmdline", "qemu\0-uuid\0"s + kWeb.value + "\0"s);
   }
   /// What is told when its process is in this state, so long after the first look.

@@ -9,7 +9,8 @@ namespace {
 
 TEST(VmCgroup, SumsTheQuotasOfVcpusInLibvirtsV1Layout) {
   const FixtureRoot root;
-  root.write("/proc/77/cgroup", "3:cpuset:/machine/q/emulator\n1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n0::/\n");
+  root.write("/proc/77/cgroup",
+             "3:cpuset:/machine/qemu-1-q.libvirt-qemu/emulator\n1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n0::/\n");
   const std::string group = "/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu";
   root.write(group + "/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 7\n");
   root.write(group + "/vcpu0/cpu.stat", "nr_periods 9\nnr_throttled 5\nthrottled_time 1000\n");
@@ -43,19 +44,25 @@ TEST(VmCgroup, AbsentWithoutFiguresOrOutsideThisHost) {
   EXPECT_TRUE(find_vm_groups(root.path(), 2).cpu.empty());
   root.write("/proc/3/cgroup", "1:cpu:/\n");
   EXPECT_TRUE(find_vm_groups(root.path(), 3).cpu.empty()) << "the whole host is not the VM's group";
+  // A libvirt that can make no groups, or that a user runs: all its VMs share one.
+  root.write("/proc/4/cgroup", "0::/system.slice/docker-1f.scope\n");
+  EXPECT_EQ(find_vm_groups(root.path(), 4), VmGroups{});
+  root.write("/proc/4/cgroup", "0::/user.slice/user-1000.slice/session-3.scope/emulator\n");
+  EXPECT_EQ(find_vm_groups(root.path(), 4), VmGroups{});
 }
 
 TEST(VmGroups, EachControllerHasItsPlace) {
   const FixtureRoot root;
   root.write("/proc/77/cgroup",
-             "5:blkio:/machine/q\n4:memory:/machine/q\n1:cpu,cpuacct:/machine/q/emulator\n0::/scope\n");
-  root.write("/sys/fs/cgroup/cpu,cpuacct/machine/q/cpu.stat", "");
-  root.write("/sys/fs/cgroup/blkio/machine/q/vcpu0/tasks", "");
+             "5:blkio:/machine/qemu-1-q.libvirt-qemu\n4:memory:/machine/qemu-1-q.libvirt-qemu\n"
+             "1:cpu,cpuacct:/machine/qemu-1-q.libvirt-qemu/emulator\n0::/machine-qemu\\x2d1\\x2dq.scope\n");
+  root.write("/sys/fs/cgroup/cpu,cpuacct/machine/qemu-1-q.libvirt-qemu/cpu.stat", "");
+  root.write("/sys/fs/cgroup/blkio/machine/qemu-1-q.libvirt-qemu/vcpu0/tasks", "");
   const VmGroups groups = find_vm_groups(root.path(), 77);
-  EXPECT_EQ(groups.cpu, root.path() + "/sys/fs/cgroup/cpu,cpuacct/machine/q");
-  EXPECT_EQ(groups.memory, root.path() + "/sys/fs/cgroup/memory/machine/q");
-  EXPECT_EQ(groups.block, root.path() + "/sys/fs/cgroup/blkio/machine/q");
-  EXPECT_EQ(groups.unified, root.path() + "/sys/fs/cgroup/unified/scope");
+  EXPECT_EQ(groups.cpu, root.path() + "/sys/fs/cgroup/cpu,cpuacct/machine/qemu-1-q.libvirt-qemu");
+  EXPECT_EQ(groups.memory, root.path() + "/sys/fs/cgroup/memory/machine/qemu-1-q.libvirt-qemu");
+  EXPECT_EQ(groups.block, root.path() + "/sys/fs/cgroup/blkio/machine/qemu-1-q.libvirt-qemu");
+  EXPECT_EQ(groups.unified, root.path() + "/sys/fs/cgroup/unified/machine-qemu\\x2d1\\x2dq.scope");
   EXPECT_EQ(list_group_ids(groups.block).size(), 2u) << "the VM's group and the one below it";
   EXPECT_TRUE(list_group_ids("").empty());
 }

@@ -72,8 +72,23 @@ TEST(FindVmProcess, LibvirtsScopeOfTheMachineIsEnough) {
   const FixtureRoot root;
   root.write("/proc/61/cmdline", "some-vmm\0"s);
   root.write("/proc/61/cgroup", "0::/machine.slice/machine-qemu\\x2d3\\x2dweb\\x2d1.scope/libvirt/emulator\n");
+  EXPECT_EQ(find_vm_process(root.path(), "web-1", kUuid), std::nullopt) << "a helper that outlives it";
+  root.write("/proc/61/task/62/comm", "CPU 0/TCG\n");
   EXPECT_EQ(find_vm_process(root.path(), "web-1", kUuid), 61);
   EXPECT_EQ(find_vm_process(root.path(), "web", kUuid), std::nullopt);
+}
+
+// Its arguments are in memory that it may hold while it waits for a disk that is gone: whoever reads them waits too.
+TEST(FindVmProcess, OneThatIsAsleepInTheKernelIsKnownByItsGroupAlone) {
+  const FixtureRoot root;
+  root.write("/run/libvirt/qemu/a.pid", "61\n");
+  root.write("/proc/61/stat", "61 (qemu) D 1 61\n");
+  root.write("/proc/61/cmdline", arguments("99999999-2222-3333-4444-555555555555"));
+  EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), std::nullopt);
+  root.write("/proc/61/cgroup", "0::/machine.slice/machine-qemu\\x2d3\\x2dshortened.scope/libvirt/emulator\n");
+  EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), 61) << "what its arguments say is not asked";
+  root.write("/proc/61/stat", "61 (qemu) S 1 61\n");
+  EXPECT_EQ(find_vm_process(root.path(), "a", kUuid), std::nullopt);
 }
 
 TEST(FindVmProcess, AnotherVmsProcessIsNotBelievedForItsName) {
@@ -111,6 +126,7 @@ TEST(FindVmProcess, FindsManyInOneLook) {
   root.write("/run/libvirt/qemu/c.pid", "63\n");
   root.write("/proc/61/cmdline", arguments(kUuid));
   root.write("/proc/62/cgroup", "1:cpu:/machine/qemu-2-b.libvirt-qemu/emulator\n");
+  root.write("/proc/62/task/65/comm", "CPU 0/KVM\n");
   root.write("/proc/63/cmdline", arguments(other_uuid));
   root.write("/proc/64/cmdline", "unrelated\0"s);
   const std::vector<VmName> vms{{"a", kUuid}, {"b", "no-uuid"}, {"c", other_uuid}, {"d", "nobody"}};

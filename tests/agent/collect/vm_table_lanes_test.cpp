@@ -111,8 +111,8 @@ TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
 TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
-  root.write("/proc/70/cgroup", "1:cpu:/machine/a/emulator\n");
-  const std::string stat = "/sys/fs/cgroup/cpu/machine/a/vcpu0/cpu.stat";
+  root.write("/proc/70/cgroup", "1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n");
+  const std::string stat = "/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu/vcpu0/cpu.stat";
   root.write(stat, "throttled_time 1000\n");
   table.update(inventory);
   const TrackedVm& vm = table.vms().at(kVm);
@@ -186,8 +186,8 @@ TEST_F(VmTableTest, TheHookFollowsAVmToItsNextProcess) {
 TEST_F(VmTableTest, GroupsAndCellsOfTheBlockTraceLiveAsLongAsTheirVm) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
-  root.write("/proc/70/cgroup", "1:blkio:/machine/a\n");
-  root.write("/sys/fs/cgroup/blkio/machine/a/tasks", "");
+  root.write("/proc/70/cgroup", "1:blkio:/machine/qemu-1-a.libvirt-qemu\n");
+  root.write("/sys/fs/cgroup/blkio/machine/qemu-1-a.libvirt-qemu/tasks", "");
   table.update(inventory);
   ASSERT_EQ(block.groups.size(), 1u);
   const std::uint32_t number = block.groups.begin()->second;
@@ -233,10 +233,10 @@ TEST_F(VmTableTest, TheKernelsPressureIsAskedForGroupsThatThereAre) {
   add_vm(VmId("b"), "b", 80);
   add_thread(70, 70, "qemu");
   add_thread(80, 80, "qemu");
-  root.write("/proc/70/cgroup", "0::/machine/a\n");
-  root.write("/sys/fs/cgroup/unified/machine/a/cpu.pressure", "some total=1\n");
+  root.write("/proc/70/cgroup", "0::/machine/qemu-1-a.libvirt-qemu\n");
+  root.write("/sys/fs/cgroup/unified/machine/qemu-1-a.libvirt-qemu/cpu.pressure", "some total=1\n");
   table.update(inventory);
-  const std::uint64_t group = group_id(root.path() + "/sys/fs/cgroup/unified/machine/a").value();
+  const std::uint64_t group = group_id(root.path() + "/sys/fs/cgroup/unified/machine/qemu-1-a.libvirt-qemu").value();
   ASSERT_EQ(pressure.asked, std::vector{group});
   EXPECT_EQ(pressure.exact, std::vector{group}) << "the first time";
   EXPECT_EQ(table.vms().at(kVm).cgroup_figures.cpu_pressure_some_ns, 1000);

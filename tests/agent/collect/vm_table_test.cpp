@@ -50,8 +50,8 @@ TEST_F(VmTableTest, SumsBeginAtZeroBehindAnotherAgent) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   add_thread(70, 71, "vhost-70");
-  root.write("/proc/70/cgroup", "1:cpu:/machine/a/emulator\n");
-  root.write("/sys/fs/cgroup/cpu/machine/a/cpu.stat", "throttled_time 500\n");
+  root.write("/proc/70/cgroup", "1:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n");
+  root.write("/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu/cpu.stat", "throttled_time 500\n");
   reader.threads[70].run_time_ns = 1000;
   reader.threads[70].faults_minor_count = 100;
   reader.threads[70].faults_major_count = 10;
@@ -69,7 +69,7 @@ TEST_F(VmTableTest, SumsBeginAtZeroBehindAnotherAgent) {
   add_thread(70, 75, "worker");
   reader.threads[75].run_time_ns = 20;
   reader.threads[75].faults_minor_count = 2;
-  root.write("/sys/fs/cgroup/cpu/machine/a/cpu.stat", "throttled_time 540\n");
+  root.write("/sys/fs/cgroup/cpu/machine/qemu-1-a.libvirt-qemu/cpu.stat", "throttled_time 540\n");
   table.update(inventory);
   EXPECT_EQ(vm.emulator_time_ns, 27);
   EXPECT_EQ(vm.faults_minor_count, 5);
@@ -236,6 +236,36 @@ TEST_F(VmTableTest, AVcpuIsToldByItsDescriptorOfKvmWhateverItsName) {
   EXPECT_FALSE(it->kvm_figures) << "absent, not zero";
 }
 
+// Two sockets of three cores: KVM numbers their vCPUs 0 to 2 and 4 to 6. On the destination of a migration none has
+// run.
+TEST_F(VmTableTest, AVcpusNumberIsThatOfItsNameAndItsCountersThoseOfItsThread) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  for (int i = 0; i < 6; ++i) {
+    add_thread(70, 71 + i, "CPU " + std::to_string(i) + "/KVM");
+    const __u32 apic_id = i < 3 ? i : i + 1;
+    kvm.vcpus[70].push_back({.vcpu = 500u + i, .kvm = 1, .owner = 70, .vcpu_id = apic_id, .pid = 70, .tid = 0});
+  }
+  const auto figures = [this] {
+    std::map<int, std::optional<std::int64_t>> exits;
+    for (const TrackedThread& t : table.vms().at(kVm).threads) {
+      if (!t.thread.vcpu) continue;
+      exits[*t.thread.vcpu] = t.kvm_figures ? counter(*t.kvm_figures, KVM_COUNTER_EXITS) : std::nullopt;
+    }
+    return exits;
+  };
+  for (int i = 0; i < 50; ++i) table.update(inventory);
+  std::map<int, std::optional<std::int64_t>> wanted;
+  for (int i = 0; i < 6; ++i) wanted[i] = std::nullopt;
+  EXPECT_EQ(figures(), wanted) << "whose they are is not known yet";
+  for (int i = 0; i < 6; ++i) {
+    kvm.vcpus[70][static_cast<std::size_t>(i)].tid = 71u + i;
+    wanted[i] = 501 + i;
+  }
+  for (int i = 0; i < 20; ++i) table.update(inventory);
+  EXPECT_EQ(figures(), wanted);
+}
+
 TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
@@ -251,8 +281,8 @@ TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
 }
 
 TEST_F(VmTableTest, VhostWorkersOfAnInterfaceThatIsPluggedLaterAreFound) {
-  root.write("/sys/module/vhost/refcnt", "1\n");
-  VmTable with_vhost{root.path(), {.threads = reader}};  // the module is there when it begins
+  VmTable with_vhost{root.path(), {.threads = reader}};
+  root.write("/sys/module/vhost/refcnt", "1\n");  // the module comes with the first guest
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
   inventory.vms.at(kVm).description.taps = {{"vnet0"}};
