@@ -62,7 +62,7 @@ constexpr int kExitUsage = 2;
 constexpr int kExitRefused = 3;
 constexpr int kSettledAfterSeconds = 10;
 /// For libvirt to answer to what is closed last.
-constexpr std::chrono::milliseconds kLibvirtPatience{2000};
+constexpr std::chrono::milliseconds kLibvirtPatience{3000};
 constexpr const char* kDefaultConfig = "/etc/proteus/agent.toml";
 constexpr const char* kFooter =
     "First steps on a new host:\n"

@@ -27,6 +27,7 @@ constexpr std::string_view kGroupPrefix = "group.";
 // Waiting for a CPU of the host by more than this share of the time is being kept waiting.
 constexpr double kKeptWaiting = 0.05;
 constexpr Nanoseconds kCatchingUp = std::chrono::seconds(10);  // after the last sign of it, or `staleness` if less
+constexpr Nanoseconds kSteady = std::chrono::minutes(2);       // a lag that has changed little for so long is a clock's
 constexpr Nanoseconds kAftermath = std::chrono::seconds(3);    // until what a migration held up has been caught up
 // The host's answers on what is not its CPU, and its wait factor, are fitted anew this often.
 constexpr Nanoseconds kFitInterval = std::chrono::seconds(10);
@@ -132,22 +133,26 @@ const std::vector<ClusterView::Vm*>& ClusterView::in_order() {
   return in_order_;
 }
 
-/// Telemetry that was held up (no network, no controller) comes faster than it was measured, and tells of the past: its
-/// lag jumps, and then falls. A clock that is wrong makes a lag that stays as it is, which says nothing. Both clocks
-/// may be set, which looks like the former for a while.
+/// Telemetry that was held up (no network, no controller) tells of the past: its lag is more than it was, until it has
+/// been caught up with. A clock that is wrong, of either machine, makes a lag that stays as it is and says nothing.
 void ClusterView::observe_lag(Host& host, Timestamp measured, Timestamp received) const {
   host.lag = received - measured;
   const bool first = host.received == Timestamp{};
-  const bool jumped = !first && std::chrono::abs(host.lag - host.settled_lag) > options_.staleness;
-  if (jumped) {
-    host.unsettled_until = received + std::min(options_.staleness, kCatchingUp);
-    // Nothing is learned meanwhile; and what lies further ahead than any migration reaches is of a clock set back.
-    if (host.disturbed_until > received + kAftermath) host.disturbed_until = received;
-    host.disturbed_until = std::max(host.disturbed_until, host.unsettled_until);
+  // Falls as fast are of a backlog, too: the first that is seen of a host may be one.
+  const bool jumped = !first && std::chrono::abs(host.lag - host.glanced_lag) > options_.staleness;
+  if (jumped) host.unsettled_until = received + std::min(options_.staleness, kCatchingUp);
+  if (first || jumped || std::chrono::abs(received - host.glanced_at) > options_.staleness) {
+    host.glanced_lag = host.lag;
+    host.glanced_at = received;
   }
-  if (first || jumped || std::chrono::abs(received - host.lag_looked_at) > options_.staleness) {
-    host.settled_lag = host.lag;
-    host.lag_looked_at = received;
+  if (first || std::chrono::abs(host.lag - host.steady_lag) > options_.staleness / 2 || received < host.steady_since) {
+    host.steady_lag = host.lag;
+    host.steady_since = received;
+  }
+  const bool steady = received - host.steady_since >= kSteady;
+  if (first || steady || host.lag < host.usual_lag) host.usual_lag = host.lag;
+  if (host.lag - host.usual_lag > options_.staleness) {
+    host.unsettled_until = received + std::min(options_.staleness, kCatchingUp);
   }
   host.received = received;
 }
@@ -294,6 +299,7 @@ void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns
   host.last_storage_requests_per_s = host.storage_requests_per_s;
   // What a migration disturbs is not the host's own.
   if (tick_ns <= 0 || host.received < host.disturbed_until || host.received <= host.learned_until) return;
+  if (!host.settled()) return;  // VMs that have moved since are missing
   using profile::Resource;
   profile::HostLearner& answers = *host.answers;
   const ham::HostState& figures = host.figures;
@@ -319,7 +325,7 @@ void ClusterView::observe_answers(Host& host, const Frame& frame, double tick_ns
 
 /// What the host's VMs have waited, against what the very same would have waited by theory.
 void ClusterView::observe_waiting(Host& host, double overhead_cores, Timestamp time, double tick_ns) {
-  if (!host.wait_factor || !host.tick_whole || host.tick_run <= 0) return;
+  if (!host.wait_factor || !host.tick_whole || host.tick_run <= 0 || !host.settled()) return;
   // What a migration disturbs is not the host's own.
   if (host.received < host.disturbed_until || host.received <= host.learned_until) return;
   profile::Contenders contenders = host.tick_contenders;
@@ -430,7 +436,8 @@ void ClusterView::on_sample(const Sample& sample, Timestamp received) {
     figures.cpu_used_cores = *used / tick_ns;
     figures.run_queue_wait_ratio = host.tick_run > 0 ? host.tick_wait / host.tick_run : 0;
     const double overhead = std::max(0.0, figures.cpu_used_cores - host.tick_run / tick_ns);
-    host.overhead_cores += kSmoothing * (overhead - host.overhead_cores);
+    // Of the past, a VM that another host runs by now is in none of its ticks.
+    if (host.settled()) host.overhead_cores += kSmoothing * (overhead - host.overhead_cores);
     if (std::abs(host.overhead_cores - figures.cpu_overhead_cores) > kOverheadTold * cores) {
       figures.cpu_overhead_cores = host.overhead_cores;
     }

@@ -48,12 +48,14 @@ struct ClusterView::Host {
   double learner_cores = 0;
   std::int64_t learner_wake_up_ns = 0;
   Timestamp learned_until{};    // telemetry received until then is in what was restored
-  Timestamp disturbed_until{};  // by a migration, or as it tells of the past; controller's clock
+  Timestamp disturbed_until{};  // by a migration; controller's clock
   Nanoseconds lag{};            // of the newest frame: received after it was measured, by two clocks
-  Nanoseconds settled_lag{};    // what it was when last looked at: once in a while, and when it had become another
-  Timestamp lag_looked_at{};
-  Timestamp
-      unsettled_until{};  // until then it sends what had been held up, or a clock has been set; controller's clock
+  Nanoseconds glanced_lag{};    // what it was when last looked at: once in a while, and when it had become another
+  Timestamp glanced_at{};
+  Nanoseconds steady_lag{};  // what it has been about, since then
+  Timestamp steady_since{};
+  Nanoseconds usual_lag{};      // the least, until another one is steady
+  Timestamp unsettled_until{};  // until then it tells of the past, or a clock has been set; controller's clock
 
   bool settled() const { return received >= unsettled_until; }
   void begin_tick() {

@@ -20,9 +20,9 @@ void ClusterView::write(Host& host, Timestamp now, const profile::Evidence& of_c
   state.maintenance = host.maintenance;
   // A clock set back makes the newest frame seem to come from the future: that proves nothing about the host.
   const Nanoseconds age = now - host.received;
-  state.catching_up = !host.settled();
-  state.fresh =
-      host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness && !state.catching_up;
+  const bool speaks = host.catalog != nullptr && age <= options_.staleness && age >= -options_.staleness;
+  state.catching_up = speaks && !host.settled();
+  state.fresh = speaks && !state.catching_up;
   state.lag = host.lag;
   if (host.learner) {
     state.fingerprint.run_queue_wait = host.curve.of(*host.learner, of_class);

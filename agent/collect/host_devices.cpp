@@ -10,10 +10,13 @@
 #include <tuple>
 #include <utility>
 
+#include "common/log.h"
+
 namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kSlowEveryTicks = 10;
+constexpr int kSleepWeighs = 4;                    // a read of a frequency that slept, against those that did not
 constexpr std::chrono::seconds kSlowInterval{12};  // of longer ticks; what is told less than once in 5 min has no rate
 constexpr std::int64_t kBytesPerKib = 1024;
 constexpr std::int64_t kNsPerMs = 1'000'000;
@@ -189,6 +192,7 @@ void HostDevices::find(std::string_view diskstats) {
       if (place_of(slow, devices_) != place_of(before, devices_before)) continue;
       slow.last_raw = before.last_raw;
       slow.sum = before.sum;
+      slow.read_at = before.read_at;
     }
   }
   for (Device& device : devices_) {
@@ -249,7 +253,12 @@ void HostDevices::read_frequency(SlowFigure& slow, Figure& figure) {
   };
   const long before = sleeps();
   const auto text = slow.file.read();
-  if (sleeps() != before) ++frequency_sleeps_;
+  // Of a read now and then that is others' doing; of every fifth it is not.
+  const bool slept = sleeps() != before;
+  frequency_sleeps_ = slept ? frequency_sleeps_ + kSleepWeighs : std::max(0, frequency_sleeps_ - 1);
+  if (!frequency_is_told()) {
+    log::warning("CPUs' frequencies are not read any more: this kernel sleeps for each that is asked");
+  }
   if (text) figure.value = parse_number(*text);
 }
 

@@ -61,7 +61,7 @@ class HostDevices {
   std::vector<Device> devices_;
   std::size_t first_disk_ = 0;
   std::vector<SlowFigure> slow_;
-  static constexpr int kFrequencySleepsMost = 8;  // some may be others' doing
+  static constexpr int kFrequencySleepsMost = 32;  // weighed: eight in a row
   int frequency_sleeps_ = 0;
   std::uint64_t tick_ = 0;
 };

@@ -59,10 +59,16 @@ std::string link_target(const std::string& path) {
 
 bool on_shared_filesystem(const std::string& path, std::string_view mountinfo) {
   const std::map<std::string, bool> mounts = parse_mounts(mountinfo);
-  const auto root = mounts.find("/");
-  bool shared = root != mounts.end() && root->second;
+  const auto holds = [&mounts](std::string place) {  // by the deepest mount
+    for (;;) {
+      const auto mount = mounts.find(place.empty() ? "/" : place);
+      if (mount != mounts.end()) return mount->second;
+      if (place.empty()) return false;
+      place.resize(place.rfind('/'));
+    }
+  };
   std::string rest = path;
-  std::string place;  // without its last slash
+  std::string place;  // an absolute path without its last slash
   int links = 0;
   while (!rest.empty()) {
     const std::size_t slash = rest.find('/');
@@ -70,24 +76,22 @@ bool on_shared_filesystem(const std::string& path, std::string_view mountinfo) {
     rest.erase(0, slash == std::string::npos ? rest.size() : slash + 1);
     if (name.empty() || name == ".") continue;
     if (name == "..") {
-      place.resize(place.find_last_of('/') == std::string::npos ? 0 : place.find_last_of('/'));
+      place.resize(place.empty() ? 0 : place.rfind('/'));
       continue;
     }
     const std::string next = place + "/" + name;
-    const auto mount = mounts.find(next);
-    if (mount != mounts.end()) shared = mount->second;
-    if (shared) return true;  // nothing is asked of it: not even whether a link leads out again
-    const std::string target = mount == mounts.end() ? link_target(next) : std::string();
+    // Of a shared one nothing is asked, not even whether this is a link.
+    const bool asks = !mounts.contains(next) && !holds(place);
+    const std::string target = asks ? link_target(next) : std::string();
     if (target.empty()) {
       place = next;
-    } else if (++links > kLinksMost) {
-      return false;
-    } else {
-      if (target.front() == '/') place.clear();
-      rest = target + "/" + rest;
+      continue;
     }
+    if (++links > kLinksMost) return false;
+    if (target.front() == '/') place.clear();
+    rest = target + "/" + rest;
   }
-  return shared;
+  return holds(place);
 }
 
 bool on_shared_filesystem(const std::string& path) {

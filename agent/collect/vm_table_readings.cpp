@@ -55,7 +55,7 @@ void VmTable::read_working_sets() {
     }
     sources_.working_sets->update(std::move(guests), now);
   }
-  const bool by_damon = sources_.working_sets != nullptr && sources_.working_sets->works();
+  const bool by_damon = sources_.working_sets != nullptr && sources_.working_sets->works(now);
   for (auto& [id, vm] : vms_) {
     vm.working_set_bytes =
         by_damon ? sources_.working_sets->working_set_bytes(id, now) : vm.cgroup_figures.working_set_bytes;

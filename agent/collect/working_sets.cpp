@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace proteus::collect {
@@ -26,24 +27,31 @@ WorkingSets::~WorkingSets() {
 }
 
 void WorkingSets::update(std::map<VmId, pid_t> guests, SteadyTime now) {
-  if (asked_at_ != SteadyTime{} && now - asked_at_ < kAskEvery) return;
+  const bool first = asked_at_ == SteadyTime{};
+  if (!first && now - asked_at_ < kAskEvery) return;
+  if (!first) pause_ = now - asked_at_;
   asked_at_ = now;
   {
     const std::lock_guard lock(mutex_);
+    if (first) answered_at_ = now;  // it is not silent yet
     question_ = {std::move(guests), now};
   }
   asked_.notify_one();
 }
 
-bool WorkingSets::works() const {
+bool WorkingSets::is_silent(SteadyTime now) const {
+  return now - answered_at_ > std::max<SteadyTime::duration>(kSilentMost, 2 * pause_);
+}
+
+bool WorkingSets::works(SteadyTime now) const {
   const std::lock_guard lock(mutex_);
-  return works_;
+  return works_ && !is_silent(now);
 }
 
 std::optional<std::int64_t> WorkingSets::working_set_bytes(const VmId& vm, SteadyTime now) const {
   const std::lock_guard lock(mutex_);
   const auto found = working_sets_.find(vm);
-  if (found == working_sets_.end() || now - answered_at_ > kSilentMost) return std::nullopt;
+  if (found == working_sets_.end() || is_silent(now)) return std::nullopt;
   return found->second;
 }
 

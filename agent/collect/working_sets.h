@@ -27,8 +27,9 @@ class WorkingSets {
   /// Once a tick; passed on every second or so. guests: with their processes.
   void update(std::map<VmId, pid_t> guests, SteadyTime now);
   /// As Damon's, of the last time that the kernel answered.
-  bool works() const;
-  /// Likewise; nullopt too if it has not answered for half a minute.
+  bool works(SteadyTime now) const;
+  /// Likewise. Neither does it work while the kernel has not answered for half a minute, or for two ticks that are
+  /// longer.
   std::optional<std::int64_t> working_set_bytes(const VmId& vm, SteadyTime now) const;
 
  private:
@@ -38,8 +39,10 @@ class WorkingSets {
   };
 
   void run();
+  bool is_silent(SteadyTime now) const;  // with mutex_ held
 
-  SteadyTime asked_at_{};
+  SteadyTime asked_at_{};         // the last question
+  SteadyTime::duration pause_{};  // and how long after the one before
   mutable std::mutex mutex_;
   std::condition_variable asked_;
   std::optional<Question> question_;                          // guarded by mutex_

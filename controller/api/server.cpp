@@ -40,6 +40,7 @@ constexpr std::size_t kMaxBodyBytes = 64 * 1024;
 constexpr std::size_t kTurnsWaitingMax = kConnectionsMax / 2;
 constexpr std::chrono::seconds kTurnWaitMax{30};
 constexpr std::size_t kQuickAtOnce = 8;
+constexpr std::size_t kLookUpEvery = 1024;  // entries: whether the client is still there
 constexpr std::size_t kWholeJournal = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
@@ -232,11 +233,13 @@ class HttpServer final : public Server {
   }
 
   /// The journalled decision with this number, or the one of the last cycle.
-  Result<Json> find_decision(std::uint64_t id) {
+  Result<Json> find_decision(const Request& in, std::uint64_t id) {
     const auto snapshot = backend_.snapshot();
     if (snapshot->decision && snapshot->decision->id == id) return to_json(*snapshot->decision);
     std::optional<Json> found;
+    std::size_t seen = 0;
     const Status read = backend_.store().visit_journal_tail(kWholeJournal, [&](const store::JournalEntry& entry) {
+      if (++seen % kLookUpEvery == 0 && !is_wanted(in)) return false;
       const auto* decision = std::get_if<ham::Decision>(&entry.payload);
       if (decision == nullptr) return true;
       if (decision->id == id) found = to_json(*decision);
@@ -247,14 +250,16 @@ class HttpServer final : public Server {
     return Error{ErrorCode::kNotFound, fmt::format("no decision {} in the journal", id)};
   }
 
-  Result<drs::ActionRecord> find_action(std::uint64_t id) {
+  Result<drs::ActionRecord> find_action(const Request& in, std::uint64_t id) {
     const auto snapshot = backend_.snapshot();
     for (const drs::ActionRecord& action : snapshot->actions) {
       if (action.action.id == id) return action;
     }
     std::optional<drs::ActionRecord> record;
     std::vector<drs::Transition> transitions;  // newest first
+    std::size_t seen = 0;
     const Status read = backend_.store().visit_journal_tail(kWholeJournal, [&](store::JournalEntry&& entry) {
+      if (++seen % kLookUpEvery == 0 && !is_wanted(in)) return false;
       auto* step = std::get_if<drs::Transition>(&entry.payload);
       if (step != nullptr && step->action == id) transitions.push_back(std::move(*step));
       auto* intent = std::get_if<drs::ActionRecord>(&entry.payload);
@@ -276,7 +281,7 @@ class HttpServer final : public Server {
     if (!id) return send(out, id.error());
     const std::shared_ptr<void> turn = quick_turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);
-    Result<Json> decision = find_decision(*id);
+    Result<Json> decision = find_decision(in, *id);
     if (!decision) return send(out, decision.error());
     Json actions = Json::array();
     const auto snapshot = backend_.snapshot();  // kept: the next cycle replaces it
@@ -299,10 +304,10 @@ class HttpServer final : public Server {
     if (!id) return send(out, id.error());
     const std::shared_ptr<void> turn = quick_turns_.take();
     if (turn == nullptr) return send(out, kTooManyAnswers);
-    const Result<drs::ActionRecord> action = find_action(*id);
+    const Result<drs::ActionRecord> action = find_action(in, *id);
     if (!action) return send(out, action.error());
     Json json = to_json(*action);
-    const Result<Json> decision = find_decision(action->decision);
+    const Result<Json> decision = find_decision(in, action->decision);
     json["explanation"] = decision ? *decision : Json(nullptr);
     send(out, json, turn);
   }

@@ -52,7 +52,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
     std::string first;
     if (name == "forecast" || name == "accuracy") first = "$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}') ";
     if (name == "query") first = "$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}') ";
-    if (name == "maintenance") first = "$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}') on off ";
+    if (name == "maintenance") first = "$(proteusctl hosts 2>/dev/null | awk 'NR>1 && $1 !~ /:$/ {print $1}') on off ";
     if (name == "completion") first = "bash zsh ";
     cases += fmt::format("    {}) {} ;;\n", name, words_for(*command, first));
   }
@@ -77,7 +77,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
       "  local is_value=yes\n"
       "  case ${COMP_WORDS[COMP_CWORD-1]} in\n"
       "    --token-file | --ca-file | --svg) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
-      "    --host) words=\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
+      "    --host) words=\"$(proteusctl hosts 2>/dev/null | awk 'NR>1 && $1 !~ /:$/ {print $1}')\" ;;\n"
       "    --vm) words=\"$(proteusctl vms 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --kpi) words=\"$(proteusctl kpis 2>/dev/null | awk 'NR>1 {print $1}')\" ;;\n"
       "    --fn) words=\"mean min max last p95 rate increase quantile\" ;;\n"

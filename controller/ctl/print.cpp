@@ -167,7 +167,7 @@ std::string print_hosts(const Json& hosts) {
                fmt::format("{:.2f}", host.at("run_queue_wait_ratio").get<double>()),
                format_bytes(memory.at("available_bytes").get<double>()),
                format_bytes(memory.at("capacity_bytes").get<double>()), vms});
-    if (state != "catching up") clocks += wrong_clock(host);
+    if (host.at("fresh").get<bool>()) clocks += wrong_clock(host);
   }
   return table.text() + clocks;
 }

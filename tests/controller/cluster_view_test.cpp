@@ -319,14 +319,32 @@ TEST(ClusterView, AClockThatIsWrongDoesNotMakeAHostStale) {
     EXPECT_TRUE(view.state(now)->hosts[0].fresh) << i;
     EXPECT_LT(to_seconds(view.state(now)->hosts[0].lag), -3590);
   }
-  // It is set: fresh again some seconds later; so when the controller's clock is set back.
-  for (const int set : {0, -7200}) {
-    for (int i = 30; i < 50; ++i) {
+  // It is set: fresh again once it has stayed so for two minutes; at once where its lag becomes less.
+  for (const auto& [set, fresh_at] : {std::pair(0, 159), {-7200, 40}}) {
+    for (int i = 30; i < 170; ++i) {
       const Timestamp now = kStart + seconds(set + i);
       view.on_sample(host.sample(kStart + seconds(i)), now);
-      EXPECT_EQ(view.state(now)->hosts[0].fresh, i >= 40) << set << " " << i;
+      EXPECT_EQ(view.state(now)->hosts[0].fresh, i >= fresh_at) << set << " " << i;
     }
   }
+}
+
+// Many hosts that catch up at once do so hardly faster than time passes.
+TEST(ClusterView, AHostThatCatchesUpSlowlyIsNotFreshEither) {
+  using std::chrono::milliseconds;
+  ClusterView view(options());
+  FakeHost host("h1", 2, 4 * kGiB);
+  view.on_sample(host.sample(kStart), kStart);
+  const Timestamp back = kStart + std::chrono::seconds(600);
+  for (int i = 1; i <= 1160; ++i) {
+    const Timestamp now = back + std::chrono::seconds(i);
+    view.on_sample(host.sample(kStart + milliseconds(1500) * i), now);
+    ASSERT_FALSE(view.state(now)->hosts[0].fresh) << i;
+  }
+  // It falls silent.
+  const ham::HostState silent = view.state(back + std::chrono::seconds(1200))->hosts[0];
+  EXPECT_FALSE(silent.fresh);
+  EXPECT_FALSE(silent.catching_up);
 }
 
 TEST(ClusterView, AHostThatTellsOfThePastDoesNotTakeBackAVm) {

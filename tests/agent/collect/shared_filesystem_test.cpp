@@ -28,6 +28,9 @@ TEST_F(SharedFilesystemTest, GoesByTheMountThatHoldsThePath) {
   EXPECT_TRUE(is_shared("/far")) << "what is mounted itself";
   EXPECT_TRUE(is_shared("/far/deep/down/disk.img")) << "which nobody looks for";
   EXPECT_FALSE(is_shared("/farther/disk.img"));
+  EXPECT_FALSE(is_shared("/far/near/disk.img")) << "the deepest mount holds it";
+  EXPECT_TRUE(is_shared("/far/near/../disk.img"));
+  EXPECT_FALSE(is_shared("/far/../disk.img"));
   EXPECT_TRUE(is_shared("/with blank/disk.img"));
   EXPECT_FALSE(is_shared("/twice/disk.img")) << "the later mount lies on top";
   EXPECT_FALSE(is_shared("/usb/disk.img")) << "a block device of this host";
@@ -47,8 +50,11 @@ TEST_F(SharedFilesystemTest, FollowsLinksOfLocalFileSystems) {
   EXPECT_TRUE(is_shared("/images/../images/./pool/disk.img"));
 }
 
-TEST(SharedFilesystem, ThisMachinesOwn) {
-  EXPECT_FALSE(on_shared_filesystem("/proc/self/stat"));
+TEST_F(SharedFilesystemTest, AHostWithoutADiskMayHaveLocalImages) {
+  const std::string diskless =
+      "1 0 0:20 / / rw - nfs4 server:/root rw\n2 1 8:1 / /var/lib/libvirt/images rw - xfs /dev/sda1 rw\n";
+  EXPECT_TRUE(on_shared_filesystem("/etc/disk.img", diskless));
+  EXPECT_FALSE(on_shared_filesystem("/var/lib/libvirt/images/disk.img", diskless));
 }
 
 }  // namespace

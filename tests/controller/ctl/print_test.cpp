@@ -119,7 +119,11 @@ TEST(PrintHistory, EveryKindOfEntryHasAWord) {
     entries.push_back(
         api::to_json(store::JournalEntry{0, from_unix_ns(1'700'000'000'000'000'000), std::move(payload)}));
   };
-  add(store::SignalInput{{"orders", VmId("uuid-web"), std::chrono::seconds(90), {{{}, 1.0}, {{}, 2.0}}}, "shop"});
+  store::SignalInput signal;  // built in one expression it is taken for uninitialised by gcc 12 at -O3
+  signal.push = {"orders", VmId("uuid-web"), std::chrono::seconds(90), {}};
+  signal.push.points = {{{}, 1.0}, {{}, 2.0}};
+  signal.by = "shop";
+  add(signal);
   add(store::ForecastState{});
   add(store::LearningState{"12345"});
   add(store::ProfileState{});
