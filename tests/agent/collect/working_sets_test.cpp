@@ -31,8 +31,9 @@ TEST(WorkingSets, TellsWhatDamonFound) {
   // Ticks may be long: what is read is the answer to the tick before.
   sets.update({{a, 70}}, now += 60s);
   ASSERT_TRUE(eventually([&] { return sets.works(now + 30s); }));
-  sets.update({{a, 70}}, now += 60s);
-  EXPECT_EQ(sets.working_set_bytes(a, now), 4096);
+  EXPECT_EQ(sets.working_set_bytes(a, now + 50s), 4096);
+  EXPECT_TRUE(sets.works(now + 50s));
+  EXPECT_FALSE(sets.works(now + 150s));
   EXPECT_TRUE(eventually([&] {
     sets.update({}, now += 1s);
     return !sets.working_set_bytes(a, now);
