@@ -87,10 +87,11 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     return ask(user, host, link, frame.boot_id, lacks_catalog ? wire::Ack::Want::kCatalog : wire::Ack::Want::kKeyframe,
                now);
   }
-  // Repeats have told this decoder more than those know who read what is stored.
+  // Repeats have told this decoder what those do not know, or have left behind, who read what is stored: they build on
+  // the last frame that was.
   const bool is_forgotten =
       host.stored_boots.size() >= wire::kBootsRememberedMax && !has(host.stored_boots, frame.boot_id);
-  if (frame.base_sequence != 0 && is_forgotten) {
+  if (frame.base_sequence != 0 && (is_forgotten || frame.base_sequence != boot.taken_sequence)) {
     return ask(user, host, link, frame.boot_id, wire::Ack::Want::kKeyframe, now);
   }
   if (sample->catalog != host.in_use) {

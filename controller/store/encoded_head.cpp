@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "controller/store/page.h"
 
 namespace proteus::store {
 namespace {
@@ -33,7 +34,7 @@ void HeadSize::add(const EncodedRow& row) {
 
 bool HeadSize::is_full() const {
   return rows_ >= kChunkTicksMax || (rows_ >= kChunkTicksMin && bytes_ >= kChunkBytesMax) ||
-         values_ >= kChunkValuesMax || catalog_bytes_ >= kChunkCatalogBytesMax;
+         bytes_ >= kPageBodyBytesMax / 4 || values_ >= kChunkValuesMax || catalog_bytes_ >= kChunkCatalogBytesMax;
 }
 
 std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::FrameBases& bases,

@@ -40,7 +40,8 @@ std::span<const HeadRow> decode(std::span<const EncodedRow> encoded, wire::Frame
 constexpr std::int64_t kWindowUs = 10 * 60 * 1'000'000LL;
 
 /// Of more than this, values of all its ticks or memory of its catalogs, no chunk is made, however few ticks it has:
-/// the former are decoded together, the latter are held meanwhile.
+/// the former are decoded together, the latter are held meanwhile. Nor of a quarter of the bytes that a page may have
+/// (kPageBodyBytesMax): all may be of one KPI.
 constexpr std::size_t kChunkValuesMax = 16u << 20;
 constexpr std::size_t kChunkCatalogBytesMax = 64u << 20;
 

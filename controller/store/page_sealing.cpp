@@ -16,6 +16,7 @@ namespace {
 /// Chunks further apart than this are not joined, so that no page spans more than kPageSpanMaxUs.
 constexpr std::int64_t kJoinSpanUs = kPageSpanMaxUs - kWindowUs;
 /// Nor more of them: a page has so many ticks at most, however close to each other a host says that its are.
+constexpr std::size_t kChunksMost = 128;
 constexpr std::size_t kJoinedMax = kPageTicksMax / kChunkTicksMax;
 
 std::string position_value(std::uint64_t lsn) {
@@ -34,6 +35,10 @@ Status PageWriter::write_out(Host& host, const HostId& id, bool all) {
       if (const Status sealed = seal_rows(host, id, chunk.rows); !sealed) return sealed;
     } else if (!all) {
       return {};
+    }
+    // However many a window has, they are not to be more than can be kept account of (series_keys.h).
+    if (!chunk.ends_window && !all && host.progress.chunks.size() >= kChunksMost) {
+      if (const Status joined = join_chunks(host, id); !joined) return joined;
     }
     if (chunk.ends_window || all) {
       if (const Status joined = join_chunks(host, id); !joined) return joined;

@@ -130,12 +130,15 @@ Status PageWriter::read_on() {
     blocked_ = false;
   }
   std::vector<RawMessage> messages;
+  std::uint64_t last_lsn = 0;
+  {
+    std::lock_guard lock(state_mutex_);
+    last_lsn = last_lsn_;  // what comes meanwhile is for the next time: whoever waits does so for what there was
+  }
   for (;;) {
-    std::uint64_t last_lsn = 0;
     {
       std::lock_guard lock(state_mutex_);
       if (stopping_) return {};
-      last_lsn = last_lsn_;
     }
     messages.clear();
     std::size_t bytes = 0;

@@ -386,5 +386,28 @@ TEST_F(IntakeTest, NothingIsTakenThatReadersOfTheStoreCannotDecode) {
   EXPECT_EQ(count, 12u);
 }
 
+// An agent's window holds fewer frames than were stored before their acknowledgement was lost: its next one builds on a
+// repeat, which this decoder has seen last, and readers long before.
+TEST_F(IntakeTest, NothingIsTakenThatBuildsOnARepeatWithinWhatIsStored) {
+  take_all(frames(1, 10));
+  commit();
+  encoder_.begin_stream();
+  for (const std::string& message : frames(1, 4)) EXPECT_EQ(take(message).value(), Outcome::kRepeat);
+  EXPECT_EQ(commit().at(0).ack, (wire::Ack{5, 10, Want::kNothing}));
+  EXPECT_EQ(take(frames(11, 11).back()).value(), Outcome::kWanted);
+  EXPECT_EQ(commit().at(0).ack, (wire::Ack{5, 10, Want::kKeyframe}));
+  encoder_.begin_stream();
+  for (const std::string& message : frames(11, 13)) ASSERT_TRUE(take(message));
+  commit();
+  wire::TelemetryReader reader;
+  std::vector<std::uint64_t> read;
+  for (const store::RawMessage& message : store_.raw()) {
+    const auto sample = reader.read(message.host, message.bytes);
+    ASSERT_TRUE(sample) << message.sequence << ": " << sample.error().message;
+    if (*sample) read.push_back((*sample)->frame.sequence);
+  }
+  EXPECT_EQ(read, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}));
+}
+
 }  // namespace
 }  // namespace proteus::ingest
