@@ -64,6 +64,13 @@ TEST(EncodedHead, NothingIsCompleteBeforeItsWindowEnds) {
   EXPECT_TRUE(is_complete(window.first(601)));
 }
 
+// All of it may be of one KPI, and a page that is too large could never be read.
+TEST(EncodedHead, AChunkHasNoMoreBytesThanAPageMayHave) {
+  const std::vector<EncodedRow> all = rows(40, 1u << 20);
+  EXPECT_FALSE(size_of(std::span(all).first(15)).is_full());
+  EXPECT_TRUE(size_of(std::span(all).first(16)).is_full());
+}
+
 TEST(EncodedHead, AHostThatSendsMuchHasSeveralChunksInAWindow) {
   const std::size_t each = kChunkBytesMax / 200;
   const std::vector<EncodedRow> all = rows(900, each);

@@ -40,6 +40,31 @@ TEST_F(SeriesStore, WhatWasMeasuredIsThereOnceWhereverItIs) {
   }
 }
 
+/// A window of which there is no end: 136 chunks of 640 ticks, a tick each millisecond.
+TEST_F(SeriesStore, ChunksOfAWindowAreJoinedBeforeTheyAreTooMany) {
+  constexpr int kTicks = 136 * 640 + 1;
+  SeriesFeed feed("h1");
+  feed.set_entities({{Entity{}, {{0, Kpi::kHostCpuTimeNs, 0}}}});
+  for (int i = 0; i < kTicks; ++i) append(feed.tick(kStart + std::chrono::milliseconds(i), {i * 1000}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    const auto stored = (*db)->get(Family::kMeta, keys::progress_key(kHost));
+    ASSERT_TRUE(stored && *stored);
+    const auto progress = keys::parse_progress(**stored);
+    ASSERT_TRUE(progress) << progress.error().message;
+    EXPECT_LT(progress->chunks.size(), 20u);
+  }
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  const Samples found = samples(Kpi::kHostCpuTimeNs);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found.begin()->second.size(), static_cast<std::size_t>(kTicks));
+}
+
 /// Chunks of a window that are joined when it has ended.
 TEST_F(SeriesStore, OfAHostThatSendsMuchEverythingIsThereOnce) {
   constexpr int kVms = 500;
