@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/log_level.h"
 #include "common/toml_document.h"
 #include "common/wire/curve.h"
 #include "common/wire/socket.h"
@@ -157,11 +158,7 @@ Result<AgentConfig> parse_agent_config(std::string_view toml_text, std::string_v
     root.problem("state_directory", "'state_directory' must begin with '/'");
   root.read("secret_key", config.secret_key);
   root.read_duration("tick", config.tick, milliseconds(100), minutes(1));
-  root.read("log_level", config.log_level);
-  if (config.log_level != "debug" && config.log_level != "info" && config.log_level != "warning" &&
-      config.log_level != "error") {
-    root.problem("log_level", "'log_level' must be debug, info, warning or error");
-  }
+  read_log_level(root, config.log_level);
   read_controllers(root, config);
 
   auto libvirt = root.table("libvirt");

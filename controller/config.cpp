@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "common/log_level.h"
 #include "common/toml_document.h"
 #include "common/wire/socket.h"
 #include "controller/api/server.h"
@@ -39,11 +40,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   root.read("policy", config.policy_file);
   root.read_duration("cycle", config.cycle, milliseconds(100), hours(1));
   root.read_duration("gather", config.gather, milliseconds(0), seconds(10));
-  root.read("log_level", config.log_level);
-  if (config.log_level != "debug" && config.log_level != "info" && config.log_level != "warning" &&
-      config.log_level != "error") {
-    root.problem("log_level", "'log_level' must be debug, info, warning or error");
-  }
+  read_log_level(root, config.log_level);
   if (config.id.empty() || config.id.size() > 128 || config.id.find_first_not_of(kIdCharacters) != std::string::npos) {
     root.problem("id", "'id' must be 1 to 128 letters, digits, dots, dashes or underscores");
   }

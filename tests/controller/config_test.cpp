@@ -17,6 +17,14 @@ TEST(ControllerConfig, NothingNeedsToBeSaid) {
   EXPECT_EQ(problem(""), "");
 }
 
+TEST(ControllerConfig, WhatOnlyTheStartWouldRefuseIsRefusedByTheCheck) {
+  EXPECT_EQ(problem("log_level = \"debug\"\n"), "");
+  EXPECT_THAT(problem("log_level = \"warn\"\n"),
+              HasSubstr("c.toml:1: 'log_level' must be debug, info, warning or error"));
+  EXPECT_THAT(problem("[forecast]\nglobal_weights = \"0123\"\n"),
+              HasSubstr("c.toml:2: 'global_weights' is a recording's"));
+}
+
 TEST(ControllerConfig, WhereItListensIsChecked) {
   EXPECT_THAT(problem("[listen]\ntelemetry = \"tcp://*\"\n"), HasSubstr("c.toml:2: 'telemetry' must be an address"));
   EXPECT_THAT(problem("[listen]\ncommand = \"7402\"\n"), HasSubstr("c.toml:2: 'command' must be an address"));
