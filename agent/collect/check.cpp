@@ -52,6 +52,8 @@ CheckRow device_row(const KpiInfo& kpi, const Findings& f) {
   for (const collect::Device& device : f.host_devices.devices()) {
     for (const collect::Figure& figure : device.figures) row.available |= figure.kpi == kpi.kpi && figure.value;
   }
+  // What was read before it was given up is not told any more.
+  if (kpi.kpi == Kpi::kCpuFrequencyKhz) row.available &= f.host_devices.frequency_is_told();
   if (row.available) return row;
   switch (kpi.kpi) {
     case Kpi::kCpuFrequencyKhz:

@@ -91,8 +91,15 @@ bool is_used_disk(const std::string& root, std::string_view name, std::int64_t i
   return ::access(under(root, "/sys/block/" + directory).c_str(), F_OK) == 0;
 }
 
-HostDevices::HostDevices(const std::string& root)
+std::int64_t thread_sleeps_count() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
+HostDevices::HostDevices(const std::string& root, std::function<std::int64_t()> sleeps_count)
     : root_(root),
+      sleeps_count_(std::move(sleeps_count)),
       stat_(under(root, "/proc/stat")),
       diskstats_(under(root, "/proc/diskstats")),
       online_(under(root, "/sys/devices/system/cpu/online")) {}
@@ -133,7 +140,8 @@ bool HostDevices::refresh() {
 
 void HostDevices::add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_at) {
   TextFile file(path);
-  if (!file.read()) return;
+  // Reading a frequency may be slow, and is counted elsewhere.
+  if (kpi == Kpi::kCpuFrequencyKhz ? ::access(path.c_str(), R_OK) != 0 : !file.read()) return;
   devices_.back().figures.push_back({kpi, {}});
   slow_.push_back({.device = devices_.size() - 1,
                    .figure = devices_.back().figures.size() - 1,
@@ -246,15 +254,10 @@ void HostDevices::read_disks(std::string_view diskstats) {
 void HostDevices::read_frequency(SlowFigure& slow, Figure& figure) {
   figure.value.reset();
   if (!frequency_is_told()) return;
-  const auto sleeps = [] {
-    rusage usage{};
-    ::getrusage(RUSAGE_THREAD, &usage);
-    return usage.ru_nvcsw;
-  };
-  const long before = sleeps();
+  const std::int64_t before = sleeps_count_();
   const auto text = slow.file.read();
-  // Of a read now and then that is others' doing; of every fifth it is not.
-  const bool slept = sleeps() != before;
+  // Of a read now and then that is others' doing; of every fourth it is not.
+  const bool slept = sleeps_count_() != before;
   frequency_sleeps_ = slept ? frequency_sleeps_ + kSleepWeighs : std::max(0, frequency_sleeps_ - 1);
   if (!frequency_is_told()) {
     log::warning("CPUs' frequencies are not read any more: this kernel sleeps for each that is asked");

@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,12 +22,16 @@ struct Device {
   std::vector<Figure> figures;  ///< of kinds that this host can tell; which ones stays the same
 };
 
+/// How often the calling thread has waited for something, instead of running, since it began.
+std::int64_t thread_sleeps_count();
+
 /// The host's parts and their figures. What costs a file per part and moves slowly (frequency, throttling, energy,
 /// nodes) is read in turn, each part at every tenth tick or after 12 s. Until then gauges hold and counters are absent.
 /// procfs stat and diskstats are read at every tick. Thread: owned by one.
 class HostDevices {
  public:
-  explicit HostDevices(const std::string& root);
+  /// sleeps_count: asked before and after each reading of a frequency.
+  explicit HostDevices(const std::string& root, std::function<std::int64_t()> sleeps_count = thread_sleeps_count);
   /// True if parts came or went.
   bool refresh();
   /// CPUs, nodes, packages, disks, each in order of the kernel's lists.
@@ -54,6 +59,7 @@ class HostDevices {
   void read_frequency(SlowFigure& slow, Figure& figure);
 
   const std::string root_;
+  std::function<std::int64_t()> sleeps_count_;
   TextFile stat_;
   TextFile diskstats_;
   TextFile online_;

@@ -86,8 +86,9 @@ class Matcher {
     return is_one_of(filter_.vms, subject.vms) && is_one_of(filter_.hosts, subject.hosts);
   }
 
-  /// Something was said of an action that has not been seen: what is older would tell.
-  bool lacks_actions() const { return lacks_actions_; }
+  /// Something was said of actions that have not been seen: what is older would tell.
+  bool lacks_actions() const { return !lacking_.empty(); }
+  const std::set<ActionId>& lacking() const { return lacking_; }
 
  private:
   Subject subject_of(const store::JournalPayload& payload) {
@@ -131,13 +132,13 @@ class Matcher {
     if (found != actions_.end()) {
       subject.add(found->second);
     } else {
-      lacks_actions_ = true;
+      lacking_.insert(id);
     }
   }
 
   const HistoryFilter& filter_;
   std::map<ActionId, Subject> actions_;
-  bool lacks_actions_ = false;
+  std::set<ActionId> lacking_;
 };
 
 using Numbers = std::vector<std::uint64_t>;
@@ -207,9 +208,16 @@ Result<Numbers> from_range(const store::Store& store, const HistoryFilter& filte
   if (const Status done = read(matcher, kept); !done) return done.error();
   if (matcher.lacks_actions()) {  // they were intended before that time
     Matcher informed(filter, known);
-    const Status noted = visit_tail(store, kHistoryEntriesMax, allowance, [&](const store::JournalEntry& entry) {
-      informed.note(entry);
-      return true;
+    std::set<ActionId> lacking = matcher.lacking();
+    const Status noted = visit_tail(store, kWholeJournal, allowance, [&](const store::JournalEntry& entry) {
+      const auto learn = [&](const drs::ActionRecord& record) {
+        if (lacking.erase(record.action.id) > 0) informed.note(record);
+      };
+      if (const auto* record = std::get_if<drs::ActionRecord>(&entry.payload)) learn(*record);
+      if (const auto* started = std::get_if<store::Started>(&entry.payload)) {
+        std::for_each(started->adopted.begin(), started->adopted.end(), learn);
+      }
+      return !lacking.empty();
     });
     if (!noted) return noted.error();
     kept.clear();

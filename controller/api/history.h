@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace proteus::api {
 
 /// Most entries in an answer, and how many of the newest are looked at unless a time is given.
 constexpr std::size_t kHistoryEntriesMax = 100'000;
+constexpr std::size_t kWholeJournal = std::numeric_limits<std::size_t>::max();
 
 struct HistoryFilter {
   std::size_t limit = 200;  ///< newest entries

@@ -161,10 +161,11 @@ std::optional<std::int64_t> ahead_of_utc_s(std::string_view zone) {
 }  // namespace
 
 Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
+  constexpr auto kDigits = std::chars_format::fixed;  // no exponent
   if (text == "now") return now;
   if (text.size() > 2 && text.front() == '-') {
     double amount = 0;
-    const auto [rest, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, amount);
+    const auto [rest, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, amount, kDigits);
     const double unit = text.back() == 's'   ? 1
                         : text.back() == 'm' ? 60
                         : text.back() == 'h' ? 3600
@@ -177,7 +178,7 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
     }
   }
   double seconds = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), seconds, kDigits);
   if (error == std::errc{} && rest == text.data() + text.size() && seconds >= 0 && seconds < kFarthestS) {
     return from_unix_ns(std::llround(seconds * 1e6) * 1000);  // a double holds microseconds, not more
   }
@@ -198,7 +199,7 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
     std::string tail;
     std::getline(in, tail);
     if (!tail.empty() && tail.front() == '.') {
-      const auto [end, failed] = std::from_chars(tail.data(), tail.data() + tail.size(), fraction);
+      const auto [end, failed] = std::from_chars(tail.data(), tail.data() + tail.size(), fraction, kDigits);
       if (failed == std::errc{}) tail.erase(0, static_cast<std::size_t>(end - tail.data()));
     }
     if (const auto ahead_s = ahead_of_utc_s(tail)) {

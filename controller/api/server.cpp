@@ -36,12 +36,12 @@ namespace proteus::api {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 64 * 1024;
+constexpr const char* kLongBody = "the body is longer than 64 KiB, or a form of more than 8 KiB";
 /// Costly answers that wait for others to be over; some threads are left for what is not costly.
 constexpr std::size_t kTurnsWaitingMax = kConnectionsMax / 2;
 constexpr std::chrono::seconds kTurnWaitMax{30};
 constexpr std::size_t kQuickAtOnce = 8;
 constexpr std::size_t kLookUpEvery = 1024;  // entries: whether the client is still there
-constexpr std::size_t kWholeJournal = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
 /// Takes as long for a wrong token as for the right one.
@@ -99,7 +99,7 @@ class HttpServer final : public Server {
       if (!response.body.empty()) return;
       const int status = response.status;
       if (status == 413) {
-        send(response, error_json({ErrorCode::kInvalidArgument, "the body is longer than 64 KiB"}), status);
+        send(response, error_json({ErrorCode::kInvalidArgument, kLongBody}), status);
         return;
       }
       send(response,
@@ -347,6 +347,7 @@ class HttpServer final : public Server {
   /// The JSON object in the body, {} if there is none.
   static Result<Json> body(const Request& in) {
     if (in.body.empty()) return Json::object();
+    if (in.body.size() > kMaxBodyBytes) return Error{ErrorCode::kInvalidArgument, kLongBody};  // it came in chunks
     Json json = Json::parse(in.body, nullptr, false);
     if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "the body is not a JSON object"};
     return json;
@@ -424,8 +425,14 @@ bool is_loopback(const std::string& address) {
 
 Status check_tls(const ServerOptions& options) {
   if (options.tls_certificate.empty() && options.tls_key.empty()) return {};
+  if (options.tls_certificate.empty() || options.tls_key.empty()) {
+    return Error{ErrorCode::kInvalidArgument, "TLS takes a certificate and its key: set tls_certificate and tls_key"};
+  }
   const auto nobody = [](const httplib::Request&) { return false; };
-  if (make_guarded_server(options.tls_certificate, options.tls_key, nobody, options.patience)->is_valid()) return {};
+  const auto server = make_guarded_server(options.tls_certificate, options.tls_key, nobody, options.patience);
+  const auto* tls = dynamic_cast<const httplib::SSLServer*>(server.get());
+  // Until it is asked, OpenSSL takes a key of another type than the certificate's.
+  if (server->is_valid() && tls != nullptr && SSL_CTX_check_private_key(tls->ssl_context()) == 1) return {};
   return Error{ErrorCode::kInvalidArgument,
                fmt::format("cannot use {} and {} for TLS: not there, not to be read, or not a certificate and its key",
                            options.tls_certificate, options.tls_key)};

@@ -10,6 +10,9 @@
 namespace proteus::ctl {
 namespace {
 
+/// Pages are a second or two behind what is received.
+constexpr std::uint64_t kUnreadShown = 10'000;
+
 std::string name_of(const VmNames& names, const std::string& uuid) {
   const auto found = names.find(uuid);
   return found == names.end() ? uuid : found->second;
@@ -139,6 +142,9 @@ std::string print_status(const Json& status) {
                       format_bytes(store.at("disk_bytes").get<double>()));
   if (const auto problem = store.value("series_problem", std::string()); !problem.empty()) {
     text += fmt::format("            NO PAGES ARE WRITTEN, telemetry stays as it was received: {}\n", problem);
+  }
+  if (const auto unread = store.value("series_unread", std::uint64_t{0}); unread > kUnreadShown) {
+    text += fmt::format("            pages are {} messages behind\n", unread);
   }
   return text;
 }

@@ -76,6 +76,11 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
   if (frame.previous_sequence > boot.taken_sequence) {
     return ask(user, host, link, frame.boot_id, wire::Ack::Want::kKeyframe, now);
   }
+  const bool is_jump = !is_repeat && jumps_to(host, boot, frame);
+  if (is_jump && !host.jumps.take(0, now)) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 "its clock jumps, or two agents send under its name: one jump a minute is taken"};
+  }
   auto sample = host.decoder.decode(frame);  // of a repeat too: the next frame may build on it
   if (!sample && sample.error().code == ErrorCode::kCorrupt) return sample.error();
   if (is_repeat) {
@@ -98,6 +103,8 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     if (const Status used = use_names(host, *sample->catalog, now); !used) return used.error();
     host.in_use = sample->catalog;
   }
+  if (is_jump) host.jumps.take(1, now);
+  host.last = {frame.boot_id, frame.time};
   boot.taken_sequence = frame.sequence;
   host.ask_interval = {};
   note_stored(host.stored_boots, frame.boot_id);
@@ -179,6 +186,13 @@ Status Intake::use_names(Host& host, const Catalog& catalog, Timestamp now) {
   if (host.vms.use(vms_of(catalog), now)) return {};
   return Error{ErrorCode::kFailedPrecondition,
                fmt::format("it has listed {} different VMs within a day, and no more are taken", host.vms.size())};
+}
+
+/// Precondition: the frame is no repeat.
+bool Intake::jumps_to(const Host& host, const Boot& boot, const wire::EncodedFrame& frame) {
+  if (!host.last) return false;
+  if (frame.boot_id != host.last->boot_id && boot.taken_sequence != 0) return true;
+  return frame.time <= host.last->time || frame.time - host.last->time > kLeap;
 }
 
 Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now) {

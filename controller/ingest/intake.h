@@ -16,6 +16,7 @@
 #include "common/telemetry.h"
 #include "common/wire/telemetry_codec.h"
 #include "controller/ingest/recent_names.h"
+#include "controller/ingest/token_bucket.h"
 #include "controller/store/store.h"
 
 namespace proteus::ingest {
@@ -37,13 +38,18 @@ class Intake {
   /// Boots of one host's agent within an hour: of one that ends at once and is started again every two seconds there
   /// are 1,800.
   static constexpr std::size_t kBootsPerHourMax = 2048;
+  /// Jumps of one host's telemetry at once, and one in each interval from then on: its clock was set back, or forward
+  /// by more than kLeap, or what follows is of an agent that another one had taken turns with. Each begins pages anew.
+  static constexpr double kJumpsAtOnceMax = 64;
+  static constexpr std::chrono::seconds kJumpInterval{60};
+  static constexpr std::chrono::minutes kLeap{10};
 
   enum class Outcome { kStored, kRepeat, kWanted };
 
   /// user: the host behind the connection's key; link: where its answer goes.
   /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), kFailedPrecondition (the host has
-  /// used more names than are remembered of a host; later there is room again), those of last_sequence (without it a
-  /// repeat would be taken for news); the message is refused.
+  /// used more names than are remembered of a host, or jumps too often; later there is room again), those of
+  /// last_sequence (without it a repeat would be taken for news); the message is refused.
   Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
 
   /// What is to be stored, in this order, and beside each frame its sample.
@@ -64,6 +70,10 @@ class Intake {
     std::uint64_t durable_sequence = 0;
     std::uint64_t taken_sequence = 0;  // durable, or in the batch
   };
+  struct LastTold {  // by the last frame
+    std::uint64_t boot_id = 0;
+    Timestamp time;
+  };
   struct Host {
     wire::FrameDecoder decoder;  // its catalogs are stored, or in the batch, in the order in which it was given them
     Timestamp heard_at{};
@@ -74,6 +84,8 @@ class Intake {
     RecentNames<VmId> vms{kVmsPerDayMax, std::chrono::hours(24)};
     RecentNames<std::uint64_t> new_boots{kBootsPerHourMax, std::chrono::hours(1)};
     std::shared_ptr<const Catalog> in_use;  // of the last frame
+    std::optional<LastTold> last;
+    BasicTokenBucket<Timestamp> jumps{kJumpsAtOnceMax, 1.0 / std::chrono::duration<double>(kJumpInterval).count()};
     Timestamp asked_at{};
     Nanoseconds ask_interval{};  // doubles while asking brings nothing new
   };
@@ -83,6 +95,7 @@ class Intake {
   };
 
   Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now);
+  static bool jumps_to(const Host& host, const Boot& boot, const wire::EncodedFrame& frame);
   void forget_boots();
   static Status use_names(Host& host, const Catalog& catalog, Timestamp now);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);

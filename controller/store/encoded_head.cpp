@@ -1,7 +1,6 @@
 #include "controller/store/encoded_head.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "common/log.h"
 #include "controller/store/page.h"
@@ -29,7 +28,9 @@ void HeadSize::add(const EncodedRow& row) {
   ++rows_;
   bytes_ += row.bytes();
   values_ += row.known->quanta.size();
-  if (std::exchange(last_, row.known.get()) != row.known.get()) catalog_bytes_ += row.known->memory_bytes;
+  if (std::find(catalogs_.rbegin(), catalogs_.rend(), row.known.get()) != catalogs_.rend()) return;
+  catalogs_.push_back(row.known.get());
+  catalog_bytes_ += row.known->memory_bytes;
 }
 
 bool HeadSize::is_full() const {

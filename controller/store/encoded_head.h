@@ -57,7 +57,7 @@ class HeadSize {
   std::size_t bytes_ = 0;   // EncodedRow::bytes
   std::size_t values_ = 0;  // decoded
   std::size_t catalog_bytes_ = 0;
-  const wire::KnownCatalog* last_ = nullptr;  // only compared
+  std::vector<const wire::KnownCatalog*> catalogs_;  // different ones; only compared
 };
 
 /// How many rows from the front make a chunk, and whether its window has ended behind them.

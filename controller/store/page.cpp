@@ -71,6 +71,11 @@ bool read_presence(ByteSpan& in, std::uint32_t ticks, PageEntry& entry) {
 
 }  // namespace
 
+bool can_be_read(std::string_view page) {
+  const auto head = read_head(page);
+  return head && head->body_bytes <= kPageBodyBytesMax;
+}
+
 Result<Page> Page::open(std::string_view bytes) {
   const auto head = read_head(bytes);
   if (!head) return head.error();

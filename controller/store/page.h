@@ -108,6 +108,9 @@ struct PageEntry {
   double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
 };
 
+/// Whether the body of a page that was made is no larger than open() takes.
+bool can_be_read(std::string_view page);
+
 /// Makes pages, one after the other, and uses its memory again.
 class PageBuilder {
  public:
@@ -119,7 +122,7 @@ class PageBuilder {
   /// A series without a value is left out. Keys ascend.
   void add(const SeriesKey& key, std::span<const std::int64_t> values, std::span<const std::uint64_t> present);
   bool empty() const { return series_.empty(); }
-  /// The page's bytes. begin() comes next.
+  /// The page's bytes; can_be_read() is for the caller to ask. begin() comes next.
   std::string finish();
 
  private:
@@ -148,6 +151,7 @@ class Page {
   std::uint32_t ticks() const { return ticks_; }
   std::int64_t unit() const { return unit_; }
   const std::vector<PageEntry>& entries() const { return entries_; }
+  std::size_t memory_bytes() const { return body_bytes_ + entries_.size() * sizeof(PageEntry); }
   /// nullptr if the page has no such series.
   const PageEntry* find(const SeriesKey& key) const;
   /// The entries of one entity, in ascending order of the bucket.

@@ -18,6 +18,13 @@ constexpr std::int64_t kJoinSpanUs = kPageSpanMaxUs - kWindowUs;
 /// Nor more of them: a page has so many ticks at most, however close to each other a host says that its are.
 constexpr std::size_t kChunksMost = 128;
 constexpr std::size_t kJoinedMax = kPageTicksMax / kChunkTicksMax;
+/// Nor of more memory, for a KPI: all are open at once.
+constexpr std::size_t kJoinedBytesMax = 256u << 20;
+/// An hour that a clock keeps coming back to is rolled up no more often, by the controller's clock. Queries read its
+/// pages meanwhile.
+constexpr std::chrono::minutes kRollUpInterval{10};
+/// Nor do more hours of a host wait for it.
+constexpr std::size_t kDirtyHoursMax = 1024;
 
 std::string position_value(std::uint64_t lsn) {
   std::string value;
@@ -31,36 +38,49 @@ Status PageWriter::write_out(Host& host, const HostId& id, bool all) {
   if (read_only_) return {};
   for (;;) {
     const Cut chunk = cut(id, host.rows);
+    bool ends_window = chunk.ends_window;
     if (chunk.rows > 0 && (chunk.complete || all)) {
-      if (const Status sealed = seal_rows(host, id, chunk.rows); !sealed) return sealed;
+      const auto sealed = seal_rows(host, id, chunk.rows);
+      if (!sealed) return sealed.error();
+      ends_window = ends_window && *sealed == chunk.rows;
     } else if (!all) {
       return {};
     }
     // However many a window has, they are not to be more than can be kept account of (series_keys.h).
-    if (!chunk.ends_window && !all && host.progress.chunks.size() >= kChunksMost) {
+    if (!ends_window && !all && host.progress.chunks.size() >= kChunksMost) {
       if (const Status joined = join_chunks(host, id); !joined) return joined;
     }
-    if (chunk.ends_window || all) {
+    if (ends_window || all) {
       if (const Status joined = join_chunks(host, id); !joined) return joined;
       std::optional<std::int64_t> hour;
       if (!host.rows.empty()) hour = hour_of(host.rows.front().frame->time);
-      if (const Status rolled = roll_up_hours(host, id, hour); !rolled) return rolled;
+      const bool is_early = host.rolled_up_at && host.last_received >= *host.rolled_up_at &&
+                            host.last_received - *host.rolled_up_at < kRollUpInterval;
+      if (all || !is_early || host.progress.dirty_hours.size() > kDirtyHoursMax) {
+        if (const Status rolled = roll_up_hours(host, id, hour); !rolled) return rolled;
+      }
     }
     if (host.rows.empty()) return {};
   }
 }
 
-Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
-  wire::FrameBases bases = host.bases;
-  const std::span<const HeadRow> rows = decode({host.rows.data(), count}, bases, decoded_);
+Result<std::size_t> PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
+  wire::FrameBases bases;
+  std::span<const HeadRow> rows;
+  std::vector<KpiPage> pages;
+  for (;; count /= 2) {
+    bases = host.bases;
+    rows = decode({host.rows.data(), count}, bases, decoded_);
+    pages = rows.empty() ? std::vector<KpiPage>() : sealer_.seal(rows);
+    const auto fits = [](const KpiPage& page) { return can_be_read(page.bytes); };
+    if (count == 1 || std::all_of(pages.begin(), pages.end(), fits)) break;
+  }
   RocksDb::Batch batch;
   batch.put(Family::kMeta, keys::kPositionKey, position_value(position_without(&host, count)));
   keys::HostProgress progress = host.progress;
   progress.next_lsn = host.rows[count - 1].lsn + 1;
-  std::vector<KpiPage> pages;
   if (!rows.empty()) {
     const keys::PagePlace place{to_us(rows.front().frame.time), rows.front().lsn};
-    pages = sealer_.seal(rows);
     for (KpiPage& page : pages) {
       batch.put(Family::kPage, keys::page_key(page.kpi, id, place), std::move(page.bytes));
     }
@@ -73,7 +93,7 @@ Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
   std::set<std::int64_t> hours(progress.dirty_hours.begin(), progress.dirty_hours.end());
   for (const HeadRow& row : rows) hours.insert(hour_of(row.frame.time));
   progress.dirty_hours.assign(hours.begin(), hours.end());
-  if (const Status written = write(batch, host, id, std::move(progress)); !written) return written;
+  if (const Status written = write(batch, host, id, std::move(progress)); !written) return written.error();
   std::lock_guard lock(state_mutex_);
   host.entities.clear_changed();
   fronts_.erase(host.rows.front().lsn);
@@ -84,7 +104,7 @@ Status PageWriter::seal_rows(Host& host, const HostId& id, std::size_t count) {
   host.bases = std::move(bases);
   counters_.pages += pages.size();
   counters_.undecoded += count - rows.size();
-  return {};
+  return count;
 }
 
 Result<std::uint64_t> PageWriter::join_pages(const HostId& id, std::span<const keys::PagePlace> chunks,
@@ -97,11 +117,14 @@ Result<std::uint64_t> PageWriter::join_pages(const HostId& id, std::span<const k
     std::vector<Page> pages;
     pages.reserve(chunks.size());
     std::vector<PagePart> parts;
+    std::size_t bytes = 0;
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       auto page = read_page(db_, nullptr, kpi, id, chunks[i]);
       if (!page) return page.error();
       if (kpi == keys::kTicksKpi) ticks.push_back(*page ? (*page)->ticks() : 0);
       if (*page) pages.push_back(std::move(**page));
+      if (*page) bytes += pages.back().memory_bytes();
+      if (bytes > kJoinedBytesMax) return Error{ErrorCode::kCorrupt, "together they are too large"};
       parts.push_back({ticks[i], *page ? &pages.back() : nullptr});
     }
     if (pages.empty()) continue;
@@ -159,6 +182,7 @@ Status PageWriter::roll_up_hours(Host& host, const HostId& id, std::optional<std
     keys::HostProgress progress = host.progress;
     std::erase(progress.dirty_hours, hour);
     if (const Status written = write(batch, host, id, std::move(progress)); !written) return written;
+    host.rolled_up_at = host.last_received;
   }
   return {};
 }

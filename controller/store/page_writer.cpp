@@ -15,7 +15,10 @@ namespace {
 
 constexpr std::size_t kMessagesAtOnce = 1024;
 constexpr std::size_t kBytesAtOnce = 8u << 20;
+constexpr std::uint64_t kFarBehind = 65'536;
 constexpr std::chrono::seconds kRetry{1};
+/// The place of a catalog that so many frames of its host have not named is looked for anew.
+constexpr std::uint64_t kFramesRemembered = 64;
 
 /// Days since the epoch.
 std::uint32_t day_of(Timestamp time) {
@@ -215,26 +218,19 @@ Status PageWriter::take(const RawMessage& message) {
   }
   {
     std::lock_guard lock(state_mutex_);
-    const Catalog& catalog = *taken->known->catalog;
-    const std::uint32_t day = day_of(message.received);
-    if (host.catalog == nullptr || host.known != taken->known) {
-      if (!make_room(host, message.host, catalog, day)) {
-        ++counters_.not_placed;
-        Frame frame;
-        // for those that build on it, once there is room again; behind rows only what comes in a page does
-        if (host.rows.empty()) (void)host.bases.decode(*taken->frame, *taken->known, frame);
-        return {};
-      }
-      host.catalog = place(taken->known->catalog, host.entities.numbers_of(catalog, day));
-      host.known = taken->known;
-    } else if (day > host.seen_day) {
-      (void)host.entities.numbers_of(catalog, day);
+    auto catalog = place_of(host, message.host, taken->known, day_of(message.received));
+    if (catalog == nullptr) {
+      ++counters_.not_placed;
+      Frame frame;
+      // for those that build on it, once there is room again; behind rows only what comes in a page does
+      if (host.rows.empty()) (void)host.bases.decode(*taken->frame, *taken->known, frame);
+      return {};
     }
-    host.seen_day = std::max(host.seen_day, day);
     ++counters_.frames;
-    counters_.samples += catalog.series.size();
+    counters_.samples += catalog->catalog->series.size();
     if (host.rows.empty()) fronts_.insert(message.lsn);
-    host.rows.push_back({message.lsn, message.received, host.known, host.catalog, std::move(taken->frame)});
+    host.rows.push_back(
+        {message.lsn, message.received, std::move(taken->known), std::move(catalog), std::move(taken->frame)});
     host.size.add(host.rows.back());
     host.last_received = message.received;
   }
@@ -245,6 +241,38 @@ Status PageWriter::take(const RawMessage& message) {
     }
   }
   return {};
+}
+
+/// Under the state's mutex. Null: there is no room today for what of the catalog is not known.
+std::shared_ptr<const PlacedCatalog> PageWriter::place_of(Host& host, const HostId& id,
+                                                          const std::shared_ptr<const wire::KnownCatalog>& known,
+                                                          std::uint32_t day) {
+  const auto is_it = [&](const Placed& placed) {  // the same one, and no other in its place in memory
+    return !placed.known.owner_before(known) && !known.owner_before(placed.known);
+  };
+  const std::uint64_t now = ++host.frames;
+  auto found = std::find_if(host.placed.begin(), host.placed.end(), is_it);
+  if (found != host.placed.end() && day <= found->seen_day) {
+    found->used_at = now;
+    auto catalog = found->catalog;
+    if (host.placed.size() > 1) {
+      std::erase_if(host.placed, [&](const Placed& placed) { return now - placed.used_at > kFramesRemembered; });
+    }
+    return catalog;
+  }
+  if (found != host.placed.end() && found->catalog != nullptr) {
+    (void)host.entities.numbers_of(*known->catalog, day);
+  } else {
+    ++counters_.catalogs;
+    const bool has_room = make_room(host, id, *known->catalog, day);  // may forget all places
+    std::erase_if(host.placed, [&](const Placed& placed) { return placed.known.expired() || is_it(placed); });
+    found =
+        host.placed.insert(host.placed.end(), Placed{.known = known, .catalog = nullptr, .seen_day = 0, .used_at = 0});
+    if (has_room) found->catalog = place(known->catalog, host.entities.numbers_of(*known->catalog, day));
+  }
+  found->seen_day = found->catalog != nullptr ? day : host.full_on_day;
+  found->used_at = now;
+  return found->catalog;
 }
 
 /// Room for what of a catalog is not known. Under the state's mutex. False: there is none, as too
@@ -262,7 +290,7 @@ bool PageWriter::make_room(Host& host, const HostId& id, const Catalog& catalog,
     forgotten = host.entities.forget_oldest(kept > needed ? kept - needed : 0, day);
     host.full_on_day = day;
     counters_.forgotten_early += forgotten;
-    if (forgotten > 0) host.catalog = nullptr;  // its numbers are found anew, if it comes back
+    if (forgotten > 0) forget_places(host);
   }
   const bool has_room = host.entities.bytes() + needed <= host_entities_bytes_max_;
   if (has_room) host.full_on_day = 0;
@@ -273,6 +301,10 @@ bool PageWriter::make_room(Host& host, const HostId& id, const Catalog& catalog,
         id.value, forgotten, has_room ? "" : ", which is not enough: of what it sends no series are kept today");
   }
   return has_room;
+}
+
+bool PageWriter::is_far_behind() const {
+  return counters().unread > kFarBehind;
 }
 
 Status PageWriter::settle(Timestamp idle_since) {
@@ -306,7 +338,7 @@ Status PageWriter::forget_unseen(Timestamp since, Timestamp now) {
   for (const auto& [id, numbers] : forgotten) {
     Host& host = hosts_[id];
     host.entities.forget(numbers);
-    host.catalog = nullptr;  // its numbers are found anew, if it comes back
+    forget_places(host);
   }
   return {};
 }
@@ -328,7 +360,9 @@ std::optional<Timestamp> PageWriter::oldest_in_head() const {
 
 PageWriter::Counters PageWriter::counters() const {
   std::lock_guard lock(state_mutex_);
-  return counters_;
+  Counters counters = counters_;
+  counters.unread = last_lsn_ < next_lsn_ ? 0 : last_lsn_ - next_lsn_ + 1;
+  return counters;
 }
 
 std::vector<HostId> PageWriter::hosts() const {

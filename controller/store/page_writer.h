@@ -58,6 +58,9 @@ class PageWriter {
   /// database's.
   Status settle(Timestamp idle_since);
 
+  /// So many messages have not been read yet that whoever waits for them waits for long.
+  bool is_far_behind() const;
+
   /// Forgets the entities that no catalog has listed on the day of `since` or after it. Errors: the database's.
   Status forget_unseen(Timestamp since, Timestamp now);
 
@@ -72,9 +75,11 @@ class PageWriter {
     std::uint64_t undecoded = 0;        ///< frames whose catalog or base is not there any more
     std::uint64_t forgotten_early = 0;  ///< entities, to make room for others of their host
     std::uint64_t not_placed = 0;       ///< frames whose entities found no room
+    std::uint64_t catalogs = 0;         ///< whose place was looked for
     std::uint64_t pages = 0;            ///< written, chunks and joined ones
     std::uint64_t write_errors = 0;
-    std::string problem;  ///< why nothing is written now; empty: all is well
+    std::uint64_t unread = 0;  ///< messages that it has not come to yet
+    std::string problem;       ///< why nothing is written now; empty: all is well
   };
   Counters counters() const;
 
@@ -87,16 +92,23 @@ class PageWriter {
   std::vector<HeadRow> head(const HostId& host, std::int64_t from_us, std::int64_t to_us) const;
 
  private:
+  /// A catalog's place, found once: looking for it takes as long as the catalog is large.
+  struct Placed {
+    std::weak_ptr<const wire::KnownCatalog> known;
+    std::shared_ptr<const PlacedCatalog> catalog;  // null: there was no room on that day
+    std::uint32_t seen_day = 0;                    // that its entities were last marked with
+    std::uint64_t used_at = 0;                     // frame of the host
+  };
   struct Host {
     HostEntities entities;
     keys::HostProgress progress;
     wire::KnownCatalogs catalogs;
     wire::FrameBases bases;  // what the first row builds on
     std::vector<EncodedRow> rows;
-    HeadSize size;                                    // of all rows
-    std::shared_ptr<const wire::KnownCatalog> known;  // of the last frame
-    std::shared_ptr<const PlacedCatalog> catalog;     // likewise
-    std::uint32_t seen_day = 0;                       // that its entities were last marked with
+    HeadSize size;               // of all rows
+    std::vector<Placed> placed;  // of catalogs in use
+    std::uint64_t frames = 0;
+    std::optional<Timestamp> rolled_up_at;  // controller's clock
     std::uint32_t full_on_day = 0;  // nothing that was seen last before that day is left to be forgotten; 0: not full
     Timestamp last_received{};
   };
@@ -115,10 +127,16 @@ class PageWriter {
   };
   Result<Read> read(const RawMessage& message);
   void pass_over(const Read& read);
+  std::shared_ptr<const PlacedCatalog> place_of(Host& host, const HostId& id,
+                                                const std::shared_ptr<const wire::KnownCatalog>& known,
+                                                std::uint32_t day);
   bool make_room(Host& host, const HostId& id, const Catalog& catalog, std::uint32_t day);
+  /// Numbers are found anew, also of what is listed again.
+  static void forget_places(Host& host) { host.placed.clear(); }
   /// Writes out every chunk of the host that is complete; all: also the last. Joins and rolls up what has ended.
   Status write_out(Host& host, const HostId& id, bool all);
-  Status seal_rows(Host& host, const HostId& id, std::size_t count);
+  /// How many of the first `count` rows were sealed: fewer if their pages would be too large.
+  Result<std::size_t> seal_rows(Host& host, const HostId& id, std::size_t count);
   /// Joins chunks that follow each other; how many pages come of it.
   Result<std::uint64_t> join_pages(const HostId& id, std::span<const keys::PagePlace> chunks,
                                    RocksDb::Batch& batch) const;

@@ -40,14 +40,18 @@ class RocksDb {
   class Batch {
    public:
     void put(Family family, std::string_view key, std::string value) {
+      bytes_ += key.size() + value.size();
       changes_.push_back({family, std::string(key), std::move(value)});
     }
     /// Adds the changes of another, behind these.
     void append(Batch other) {
+      bytes_ += other.bytes_;
       changes_.insert(changes_.end(), std::make_move_iterator(other.changes_.begin()),
                       std::make_move_iterator(other.changes_.end()));
     }
     void erase(Family family, std::string_view key) { changes_.push_back({family, std::string(key), std::nullopt}); }
+    /// Of what it puts.
+    std::size_t bytes() const { return bytes_; }
 
    private:
     friend class RocksDb;
@@ -57,6 +61,7 @@ class RocksDb {
       std::optional<std::string> value;  // nullopt: erase
     };
     std::vector<Change> changes_;
+    std::size_t bytes_ = 0;
   };
   /// kNow: durable when it returns. kLater: durable with the next write that is, at the latest; never before an earlier
   /// one.

@@ -264,12 +264,14 @@ Status RocksStore::expire(Timestamp now) {
   // Before it reads: who waits for a stopped database to be let go is not kept waiting by this.
   (void)db_->go_on(RocksDb::Room::kUseReserve);
   const Floors old = floors();
-  Status followed = pages_->catch_up();
-  if (followed) followed = pages_->settle(now - kIdle);
+  // Pages that are far behind have idle hosts and what was forgotten wait for another time, not whoever calls.
+  const bool is_far_behind = pages_->is_far_behind();
+  Status followed = is_far_behind ? Status() : pages_->catch_up();
+  if (followed && !is_far_behind) followed = pages_->settle(now - kIdle);
   // Whatever was measured of it has passed its retention, and a while more: pages leave the disk in their own time.
   const Nanoseconds longest =
       std::max({options_.page_retention, options_.minute_retention, options_.hour_retention, options_.raw_retention});
-  if (followed) followed = pages_->forget_unseen(now - longest - kEntityMemory, now);
+  if (followed && !is_far_behind) followed = pages_->forget_unseen(now - longest - kEntityMemory, now);
   if (!followed && followed.error().code != ErrorCode::kUnavailable) return followed;
   // A full disk is no reason not to expire. What is in no page yet stays, and so does what decoding it takes.
   Timestamp raw_cutoff = now - options_.raw_retention;

@@ -442,6 +442,7 @@ Store::Figures RocksStore::figures() const {
   }
   figures.disk_bytes = db_->disk_bytes();
   const PageWriter::Counters pages = pages_->counters();
+  figures.series_unread = pages.unread;
   figures.series_problem = pages.problem;
   figures.entities_forgotten_early = pages.forgotten_early;
   figures.frames_not_placed = pages.not_placed;

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "common/log.h"
 #include "controller/store/page.h"
@@ -61,11 +62,10 @@ std::string build_page(Rolled::const_iterator begin, Rolled::const_iterator end,
   return builder.empty() ? std::string() : builder.finish();
 }
 
-/// The pages of all figures of a KPI.
+/// The pages of all figures of a KPI. whole: these are all of its series, and few.
 void put_pages(const Rolled& rolled, Level level, const KpiInfo& kpi, const HostId& host, std::int64_t from_us,
-               RocksDb::Batch& batch) {
+               bool whole, RocksDb::Batch& batch) {
   const std::size_t steps = level == Level::kMinute ? 60 : 1;
-  const bool whole = rolled.size() <= keys::kRollupWholeSeries;
   for (auto begin = rolled.begin(); begin != rolled.end();) {
     const std::uint32_t block = keys::rollup_block(begin->first.entity);
     const std::uint32_t last = block * keys::kRollupEntities + (keys::kRollupEntities - 1);
@@ -186,47 +186,129 @@ std::vector<Figure> figures_of_kind(KpiKind kind) {
   return {};
 }
 
-Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch) {
-  const std::int64_t from_us = hour * kHourUs;
-  const StepGrid grid{from_us, from_us + kHourUs, kMinuteUs};
-  const std::int64_t begin_us = grid.from_us - kGapUs;  // a counter's first increase of the hour begins before it
-  const auto runs = ClockRuns::read(db, nullptr, host, begin_us, grid.to_us);
-  if (!runs) return runs.error();
-  std::vector<std::int64_t> values;
-  std::vector<std::uint32_t> at;
-  for (const KpiInfo& kpi : kpi_table()) {
-    const bool ranked = kpi.kind != KpiKind::kHistogram;
-    const StepWants wants{.extremes = ranked, .p95 = ranked, .whole = ranked};
-    std::map<SeriesKey, StepCollector> series;
-    const auto take = [&](const ScannedPage& scanned) -> Status {
-      StepTicks ticks(grid, grid.from_us, grid.to_us, scanned.times_us, scanned.run);
-      ticks.complete = grid.complete_at(scanned.later_us);
-      for (const PageEntry& entry : scanned.page.entries()) {
-        if (const Status decoded = scanned.page.decode(entry, values); !decoded) return decoded;
-        at.clear();
-        if (entry.presence != Presence::kAll) {
-          if (const Status placed = scanned.page.ticks_of(entry, at); !placed) return placed;
-        }
-        series.try_emplace(entry.key, kpi.kind, wants, grid).first->second.add(ticks, values, at, entry.monotone);
-      }
-      return {};
-    };
-    const Status scanned =
-        scan_pages(db, nullptr, static_cast<std::uint16_t>(kpi.kpi), host, begin_us, grid.to_us, *runs, take);
-    if (!scanned && scanned.error().code == ErrorCode::kCorrupt) {
-      // The others are not to go with it, whose pages are read in place of roll-ups and tell.
-      log::error("an hour of {} of {} is not rolled up: {}", kpi.name, host.value, scanned.error().message);
-      continue;
-    }
-    if (!scanned) return scanned;
+namespace {
+
+constexpr std::size_t kBatchBytes = 8u << 20;
+
+std::uint32_t first_entity(std::uint32_t block) {
+  return block * keys::kRollupEntities;
+}
+
+/// The series of one KPI of one hour, so many blocks of them at a time as fit into memory.
+class HourOfKpi {
+ public:
+  HourOfKpi(const RocksDb& db, const ClockRuns& runs, const KpiInfo& kpi, const HostId& host, const StepGrid& grid,
+            std::size_t held_bytes_max)
+      : db_(db),
+        runs_(runs),
+        kpi_(kpi),
+        host_(host),
+        grid_(grid),
+        held_bytes_max_(held_bytes_max),
+        ranked_(kpi.kind != KpiKind::kHistogram) {}
+
+  /// The next ones. Errors: kCorrupt.
+  Status collect() {
+    begin_ = end_.value_or(0);
+    end_.reset();
+    series_.clear();
+    held_bytes_ = 0;
+    const std::int64_t begin_us = grid_.from_us - kGapUs;  // a counter's first increase of the hour begins before it
+    return scan_pages(db_, nullptr, static_cast<std::uint16_t>(kpi_.kpi), host_, begin_us, grid_.to_us, runs_,
+                      [&](const ScannedPage& scanned) { return take(scanned); });
+  }
+  bool has_more() const { return end_.has_value(); }
+  bool is_whole() const { return begin_ == 0 && !end_ && series_.size() <= keys::kRollupWholeSeries; }
+
+  struct Figures {
     Rolled minutes;
     Rolled hours;
-    for (auto& [key, collector] : series) {
-      minutes[key] = collector.finish();
-      hours[key] = {collector.whole()};
+  };
+  Figures finish() {
+    Figures figures;
+    for (auto& [key, collector] : series_) {
+      figures.minutes[key] = collector.finish();
+      figures.hours[key] = {collector.whole()};
     }
-    put_pages(minutes, Level::kMinute, kpi, host, from_us, batch);
-    put_pages(hours, Level::kHour, kpi, host, from_us, batch);
+    series_.clear();
+    return figures;
+  }
+
+ private:
+  Status take(const ScannedPage& scanned) {
+    StepTicks ticks(grid_, grid_.from_us, grid_.to_us, scanned.times_us, scanned.run);
+    ticks.complete = grid_.complete_at(scanned.later_us);
+    for (const PageEntry& entry : scanned.page.entries()) {
+      const std::uint32_t block = keys::rollup_block(entry.key.entity);
+      if (block < begin_) continue;
+      if (end_ && block >= *end_) break;
+      if (const Status decoded = scanned.page.decode(entry, values_); !decoded) return decoded;
+      at_.clear();
+      if (entry.presence != Presence::kAll) {
+        if (const Status placed = scanned.page.ticks_of(entry, at_); !placed) return placed;
+      }
+      const auto [series, is_new] = series_.try_emplace(
+          entry.key, kpi_.kind, StepWants{.extremes = ranked_, .p95 = ranked_, .whole = ranked_}, grid_);
+      series->second.add(ticks, values_, at_, entry.monotone);
+      if (is_new) held_bytes_ += sizeof(StepCollector) + series->second.bytes();
+      if (ranked_) held_bytes_ += values_.size() * sizeof(std::int64_t);
+      if (held_bytes_ > held_bytes_max_) drop_some();
+    }
+    return {};
+  }
+
+  /// The upper half of the blocks: they are the next ones.
+  void drop_some() {
+    const std::uint32_t first = keys::rollup_block(series_.begin()->first.entity);
+    const std::uint32_t last = keys::rollup_block(series_.rbegin()->first.entity);
+    if (first == last) return;
+    end_ = first + (last - first + 1) / 2;
+    series_.erase(series_.lower_bound({first_entity(*end_), 0}), series_.end());
+    held_bytes_ = 0;
+    for (const auto& [key, collector] : series_) held_bytes_ += sizeof(StepCollector) + collector.bytes();
+  }
+
+  const RocksDb& db_;
+  const ClockRuns& runs_;
+  const KpiInfo& kpi_;
+  const HostId& host_;
+  const StepGrid& grid_;
+  const std::size_t held_bytes_max_;
+  const bool ranked_;
+  std::uint32_t begin_ = 0;  // block
+  std::optional<std::uint32_t> end_;
+  std::map<SeriesKey, StepCollector> series_;
+  std::size_t held_bytes_ = 0;
+  std::vector<std::int64_t> values_;
+  std::vector<std::uint32_t> at_;
+};
+
+}  // namespace
+
+Status roll_up(RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch, std::size_t held_bytes_max) {
+  const std::int64_t from_us = hour * kHourUs;
+  const StepGrid grid{from_us, from_us + kHourUs, kMinuteUs};
+  const auto runs = ClockRuns::read(db, nullptr, host, grid.from_us - kGapUs, grid.to_us);
+  if (!runs) return runs.error();
+  for (const KpiInfo& kpi : kpi_table()) {
+    HourOfKpi series(db, *runs, kpi, host, grid, held_bytes_max);
+    do {
+      const Status collected = series.collect();
+      if (!collected && collected.error().code == ErrorCode::kCorrupt) {
+        // The others are not to go with it, whose pages are read in place of roll-ups and tell.
+        log::error("an hour of {} of {} is not rolled up: {}", kpi.name, host.value, collected.error().message);
+        break;
+      }
+      if (!collected) return collected;
+      const bool whole = series.is_whole();
+      const HourOfKpi::Figures figures = series.finish();
+      put_pages(figures.minutes, Level::kMinute, kpi, host, from_us, whole, batch);
+      put_pages(figures.hours, Level::kHour, kpi, host, from_us, whole, batch);
+      // The hour is to be rolled up until all of it is there, and nobody reads of its roll-ups before.
+      if (batch.bytes() > kBatchBytes) {
+        if (const Status written = db.write(std::exchange(batch, {}), RocksDb::Sync::kLater); !written) return written;
+      }
+    } while (series.has_more());
   }
   return {};
 }

@@ -26,9 +26,12 @@ constexpr std::int64_t kHourUs = 60 * kMinuteUs;
 
 std::vector<keys::Figure> figures_of_kind(KpiKind kind);
 
-/// Makes the roll-ups of one hour (its number since the epoch) of one host from its pages, into `batch`. The same
-/// pages give the same roll-ups. A KPI with a damaged page is left out. Errors: kCorrupt.
-Status roll_up(const RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch);
+/// Makes the roll-ups of one hour (its number since the epoch) of one host from its pages, into `batch`; of a host with
+/// very many series a part of them into the database already. The same pages give the same roll-ups. A KPI with a
+/// damaged page is left out. held_bytes_max: of memory, for the figures of series that are made together; at least 64
+/// entities are. Errors: kCorrupt; the database's.
+Status roll_up(RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batch& batch,
+               std::size_t held_bytes_max = std::size_t{128} << 20);
 
 /// The figures of one series over an hour.
 struct RolledSeries {

@@ -73,14 +73,15 @@ void Sealer::turn(std::span<const HeadRow> rows, Run& run) {
   }
 }
 
-std::vector<Sealer::Place> Sealer::places(std::size_t runs) const {
+std::vector<Sealer::Place> Sealer::places() const {
   std::vector<Place> places;
-  for (std::size_t r = 0; r < runs; ++r) {
-    for (const Column& column : runs_[r].catalog->columns) places.push_back({column.kpi, column.key, r, column.at});
+  for (std::size_t c = 0; c < runs_of_.size(); ++c) {
+    const PlacedCatalog& catalog = *runs_[runs_of_[c].front()].catalog;
+    for (const Column& column : catalog.columns) places.push_back({column.kpi, column.key, c, column.at});
   }
-  if (runs > 1) {
+  if (runs_of_.size() > 1) {
     std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-      return std::tie(a.kpi, a.key, a.run) < std::tie(b.kpi, b.key, b.run);
+      return std::tie(a.kpi, a.key, a.catalog) < std::tie(b.kpi, b.key, b.catalog);
     });
   }
   return places;
@@ -88,6 +89,8 @@ std::vector<Sealer::Place> Sealer::places(std::size_t runs) const {
 
 std::vector<KpiPage> Sealer::seal(std::span<const HeadRow> rows) {
   std::size_t runs = 0;
+  runs_of_.clear();
+  std::map<const PlacedCatalog*, std::size_t> catalogs;  // in runs_of_
   for (std::size_t begin = 0; begin < rows.size(); ++runs) {
     if (runs == runs_.size()) runs_.emplace_back();
     Run& run = runs_[runs];
@@ -95,12 +98,15 @@ std::vector<KpiPage> Sealer::seal(std::span<const HeadRow> rows) {
     run.catalog = rows[begin].catalog.get();
     while (begin < rows.size() && rows[begin].catalog.get() == run.catalog) ++begin;
     run.end = begin;
+    const std::size_t catalog = catalogs.try_emplace(run.catalog, runs_of_.size()).first->second;
+    if (catalog == runs_of_.size()) runs_of_.emplace_back();
+    runs_of_[catalog].push_back(runs);
     turn(rows, run);
   }
   std::vector<KpiPage> pages;
   pages.push_back({keys::kTicksKpi, ticks_page(rows)});
 
-  const std::vector<Place> places = this->places(runs);
+  const std::vector<Place> places = this->places();
   std::vector<std::int64_t> values(rows.size());
   PresenceWords present((rows.size() + 63) / 64);
   for (std::size_t i = 0; i < places.size();) {
@@ -115,13 +121,15 @@ std::vector<KpiPage> Sealer::seal(std::span<const HeadRow> rows) {
       }
       std::fill(present.begin(), present.end(), 0);
       for (; i < places.size() && places[i].kpi == kpi && places[i].key == key; ++i) {
-        const Run& run = runs_[places[i].run];
-        const std::size_t height = run.end - run.begin;
-        for (std::size_t r = 0; r < height; ++r) {
-          const std::size_t tick = run.begin + r;
-          values[tick] = run.values[places[i].at * height + r];
-          const bool there = run.all || run.present[places[i].at * height + r] != 0;
-          present[tick / 64] |= std::uint64_t{there} << tick % 64;
+        for (const std::size_t of_catalog : runs_of_[places[i].catalog]) {
+          const Run& run = runs_[of_catalog];
+          const std::size_t height = run.end - run.begin;
+          for (std::size_t r = 0; r < height; ++r) {
+            const std::size_t tick = run.begin + r;
+            values[tick] = run.values[places[i].at * height + r];
+            const bool there = run.all || run.present[places[i].at * height + r] != 0;
+            present[tick / 64] |= std::uint64_t{there} << tick % 64;
+          }
         }
       }
       builder_.add(key, values, present);
@@ -131,7 +139,7 @@ std::vector<KpiPage> Sealer::seal(std::span<const HeadRow> rows) {
   return pages;
 }
 
-Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit) {
+Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit, std::size_t values_max) {
   struct Stretch {
     const Page* page = nullptr;
     const PageEntry* entry = nullptr;
@@ -139,14 +147,19 @@ Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit) 
   };
   std::map<SeriesKey, std::vector<Stretch>> series;
   std::uint32_t ticks = 0;
+  std::size_t values_count = 0;
   for (const PagePart& part : parts) {
     if (part.page != nullptr) {
       if (part.page->ticks() != part.ticks) return Error{ErrorCode::kCorrupt, "a page has other ticks than its window"};
-      for (const PageEntry& entry : part.page->entries()) series[entry.key].push_back({part.page, &entry, ticks});
+      for (const PageEntry& entry : part.page->entries()) {
+        series[entry.key].push_back({part.page, &entry, ticks});
+        values_count += entry.count;
+      }
     }
     ticks += part.ticks;
   }
   if (ticks > kPageTicksMax) return Error{ErrorCode::kCorrupt, "together they have more ticks than a page"};
+  if (values_count > values_max) return Error{ErrorCode::kCorrupt, "together they have too many values"};
   PageBuilder builder(ticks, unit);
   std::vector<std::int64_t> values(ticks);
   PresenceWords present((ticks + 63) / 64);
@@ -172,7 +185,9 @@ Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit) 
     }
     builder.add(key, values, all ? std::span<const std::uint64_t>() : present);
   }
-  return builder.finish();
+  std::string page = builder.finish();
+  if (!can_be_read(page)) return Error{ErrorCode::kCorrupt, "together they are too large for a page"};
+  return page;
 }
 
 }  // namespace proteus::store

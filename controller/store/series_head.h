@@ -59,26 +59,30 @@ class Sealer {
     std::vector<std::int64_t> values;   // [column][row]
     std::vector<std::uint8_t> present;  // likewise, unless all are there
   };
-  /// A series and in which run and column it stands; runs ascend within a series.
+  /// A series and in which catalog and column it stands. However often catalogs take turns, there is one for each.
   struct Place {
     std::uint16_t kpi = 0;
     SeriesKey key;
-    std::size_t run = 0;
+    std::size_t catalog = 0;  // in runs_of_
     std::uint32_t at = 0;
   };
   static void turn(std::span<const HeadRow> rows, Run& run);
-  std::vector<Place> places(std::size_t runs) const;
+  std::vector<Place> places() const;
 
   std::vector<Run> runs_;
+  std::vector<std::vector<std::size_t>> runs_of_;  // in runs_, by catalog
   PageBuilder builder_{1, 1};
 };
 
 /// Joins pages of one KPI that follow each other. parts: the ticks of each window, and its page; nullptr if the KPI has
-/// none there. Errors: kCorrupt.
+/// none there. Errors: kCorrupt, also if they are too many for one page.
 struct PagePart {
   std::uint32_t ticks = 0;
   const Page* page = nullptr;
 };
-Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit);
+/// All of their values are decoded at once; of more than this nothing is joined.
+constexpr std::size_t kJoinedValuesMax = 64u << 20;
+Result<std::string> join(const std::vector<PagePart>& parts, std::int64_t unit,
+                         std::size_t values_max = kJoinedValuesMax);
 
 }  // namespace proteus::store

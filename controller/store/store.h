@@ -117,6 +117,7 @@ class Store {
     std::uint64_t raw_bytes = 0;
     std::uint64_t journal_entries = 0;  ///< without the states that runs rest on
     std::uint64_t disk_bytes = 0;
+    std::uint64_t series_unread = 0;             ///< messages that pages are behind by
     std::string series_problem;                  ///< why pages are not written now; empty: they are
     std::uint64_t entities_forgotten_early = 0;  ///< by this process: a host had listed too many
     std::uint64_t frames_not_placed = 0;  ///< by this process: no series can be found of them, for the same reason

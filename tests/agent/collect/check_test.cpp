@@ -23,6 +23,17 @@ CollectorOptions bare(const std::string& root) {
   return o;
 }
 
+/// The row of a figure where libvirt tells what VMs there are: its test driver does.
+CheckRow checked(Kpi kpi, const collect::FixtureRoot& root) {
+  CollectorOptions o = bare(root.path());
+  o.libvirt_uri = "test:///default";
+  for (const CheckRow& row : run_checks(o)) {
+    if (row.subject == info(kpi).name) return row;
+  }
+  ADD_FAILURE() << info(kpi).name << " has no row";
+  return {};
+}
+
 TEST(Check, EveryKpiHasARowAndEveryAbsenceAReason) {
   const collect::FixtureRoot root;
   const auto rows = run_checks(bare(root.path()));
@@ -81,6 +92,76 @@ TEST(Check, AKernelIsAskedForMembersOfItsStructs) {
   // struct page { unsigned long flags; union { struct { …; struct address_space *mapping; … }; … }; … }
   EXPECT_TRUE(collect::has_kernel_member("page", "mapping", "kvm")) << "a member of one without a name is its own";
   EXPECT_FALSE(collect::has_kernel_member("no_such_struct", "tgid", "kvm"));
+}
+
+TEST(Check, MergedPagesAreNotToldByAKernelThatDoesNotCountThemByProcess) {
+  const collect::FixtureRoot root;
+  const CheckRow absent = checked(Kpi::kKsmMergedPages, root);
+  EXPECT_FALSE(absent.available);
+  EXPECT_EQ(absent.reason, "this kernel does not count them by process (since 5.19, with CONFIG_KSM)");
+  root.write("/proc/self/ksm_merging_pages", "0\n");
+  const CheckRow told = checked(Kpi::kKsmMergedPages, root);
+  EXPECT_TRUE(told.available) << told.reason;
+}
+
+TEST(Check, AKernelProgramAndProcfsAgreeWhetherMergedPagesAreCounted) {
+  if (!collect::has_kernel_type("mm_struct")) GTEST_SKIP() << "no type information";
+  EXPECT_EQ(collect::probe_ksm_merged("/", true).available, collect::probe_ksm_merged("/", false).available);
+}
+
+TEST(Check, SharedPagesOfAHostAreNotToldByAKernelWithoutKsm) {
+  const collect::FixtureRoot root;
+  const CheckRow absent = checked(Kpi::kKsmPagesSharing, root);
+  EXPECT_FALSE(absent.available);
+  EXPECT_EQ(absent.reason, "no sysfs mm/ksm (CONFIG_KSM)");
+  root.write("/sys/kernel/mm/ksm/pages_sharing", "0\n");
+  const CheckRow told = checked(Kpi::kKsmPagesSharing, root);
+  EXPECT_TRUE(told.available) << told.reason;
+}
+
+TEST(Check, WhatGroupsOfVersion1DoNotTellHasARowThatSaysSo) {
+  const collect::FixtureRoot root;
+  root.write("/sys/fs/cgroup/memory/memory.stat", "cache 0\nrss 0\ntotal_cache 0\ntotal_rss 0\n");
+  const CheckRow no_swap = checked(Kpi::kMemorySwapBytes, root);
+  EXPECT_FALSE(no_swap.available);
+  EXPECT_EQ(no_swap.reason, "the kernel does not account swap to groups (swapaccount=1 at boot)");
+  const CheckRow no_refaults = checked(Kpi::kWorkingsetRefaultsCount, root);
+  EXPECT_FALSE(no_refaults.available);
+  EXPECT_EQ(no_refaults.reason, "control groups v1 of this kernel do not tell");
+  EXPECT_TRUE(checked(Kpi::kMemoryWorkingSetBytes, root).available) << "the file is there";
+
+  root.write("/sys/fs/cgroup/memory/memory.stat",
+             "cache 0\nswap 0\nworkingset_refault_anon 0\ntotal_swap 0\ntotal_workingset_refault_anon 0\n");
+  for (const Kpi kpi : {Kpi::kMemorySwapBytes, Kpi::kWorkingsetRefaultsCount}) {
+    const CheckRow row = checked(kpi, root);
+    EXPECT_TRUE(row.available) << row.subject << ": " << row.reason;
+    EXPECT_NE(row.reason.find("/sys/fs/cgroup/memory, v1"), std::string::npos) << row.reason;
+  }
+}
+
+TEST(Check, SwapIsNotToldByGroupsOfVersion2WithoutItsFile) {
+  const collect::FixtureRoot root;
+  root.write("/sys/fs/cgroup/cgroup.controllers", "cpu io memory\n");
+  root.write("/sys/fs/cgroup/machine.slice/memory.current", "4096\n");
+  const CheckRow no_swap = checked(Kpi::kMemorySwapBytes, root);
+  EXPECT_FALSE(no_swap.available);
+  EXPECT_EQ(no_swap.reason, "the kernel does not account swap to groups (swapaccount=1 at boot)");
+  EXPECT_TRUE(checked(Kpi::kWorkingsetRefaultsCount, root).available) << "that is another file's";
+
+  root.write("/sys/fs/cgroup/machine.slice/memory.swap.current", "0\n");
+  const CheckRow swap = checked(Kpi::kMemorySwapBytes, root);
+  EXPECT_TRUE(swap.available) << swap.reason;
+  EXPECT_NE(swap.reason.find("control groups v2"), std::string::npos) << swap.reason;
+}
+
+TEST(Check, WithoutTheMemoryControllerNothingOfAGroupsMemoryIsTold) {
+  const collect::FixtureRoot root;
+  root.write("/sys/fs/cgroup/cgroup.controllers", "cpu io\n");
+  for (const Kpi kpi : {Kpi::kMemorySwapBytes, Kpi::kWorkingsetRefaultsCount}) {
+    const CheckRow row = checked(kpi, root);
+    EXPECT_FALSE(row.available) << row.subject;
+    EXPECT_EQ(row.reason, "no hierarchy of control groups has the memory controller");
+  }
 }
 
 TEST(Check, VhostIsToldByItsDevice) {

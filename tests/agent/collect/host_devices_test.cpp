@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <functional>
+
 #include "tests/agent/collect/fixture_root.h"
 
 namespace proteus::collect {
@@ -134,6 +136,51 @@ TEST_F(HostDevicesTest, ADiskThatBeginsToWorkAppears) {
   root.write("/proc/diskstats", disks(1) + " 8 16 sdb 1 0 8 1 0 0 0 0 0 9 9\n");
   EXPECT_TRUE(devices.refresh());
   EXPECT_EQ(value(devices, EntityKind::kHostDisk, "sdb", Kpi::kDiskBusyTimeNs), 9'000'000);
+}
+
+/// A thread's count of sleeps, which is asked before and after each reading; every so many-th of them sleeps.
+struct Sleeps {
+  int every = 1;
+  int readings = 0;
+  std::int64_t count = 0;
+  bool is_before = true;
+
+  std::int64_t operator()() {
+    if (!is_before && ++readings % every == 0) ++count;
+    is_before = !is_before;
+    return count;
+  }
+};
+
+TEST_F(HostDevicesTest, FrequenciesWhoseEveryReadingSleepsAreGivenUpAfterEight) {
+  Sleeps sleeps{.every = 1};
+  HostDevices devices(root.path(), std::ref(sleeps));
+  devices.refresh();
+  EXPECT_TRUE(devices.frequency_is_told());
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "1", Kpi::kCpuFrequencyKhz), 2'400'000) << "it slept, but it told";
+  for (int i = 0; i < 100; ++i) devices.refresh();  // ten readings
+  EXPECT_FALSE(devices.frequency_is_told());
+  EXPECT_EQ(sleeps.readings, 8);
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "1", Kpi::kCpuFrequencyKhz), std::nullopt) << "what is not read is absent";
+}
+
+// Before 5.19 the files of busy CPUs sleep, those of idle ones do not.
+TEST_F(HostDevicesTest, FrequenciesThatSleepAtEveryThirdReadingAreGivenUpLater) {
+  Sleeps sleeps{.every = 3};
+  HostDevices devices(root.path(), std::ref(sleeps));
+  for (int i = 0; i < 1'000; ++i) devices.refresh();
+  EXPECT_FALSE(devices.frequency_is_told());
+  EXPECT_GT(sleeps.readings, 8);
+  EXPECT_LT(sleeps.readings, 100);
+}
+
+TEST_F(HostDevicesTest, FrequenciesThatSleepNowAndThenAreReadOn) {
+  Sleeps sleeps{.every = 10};
+  HostDevices devices(root.path(), std::ref(sleeps));
+  for (int i = 0; i < 2'000; ++i) devices.refresh();
+  EXPECT_GE(sleeps.readings, 200);
+  EXPECT_TRUE(devices.frequency_is_told());
+  EXPECT_EQ(value(devices, EntityKind::kCpu, "1", Kpi::kCpuFrequencyKhz), 2'400'000);
 }
 
 TEST(HostDevices, TheRealHostHasCpus) {

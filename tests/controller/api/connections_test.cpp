@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/controller/api/certificate.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::api {
@@ -95,25 +93,6 @@ TEST(Turns, AreNotWaitedForWhenTheServerStops) {
   turns.stop();
   waiting.join();
   EXPECT_EQ(turns.take(), nullptr);
-}
-
-/// A self-signed certificate and its key, in PEM files.
-void make_certificate(const std::string& certificate_file, const std::string& key_file) {
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
-  const std::unique_ptr<X509, decltype(&X509_free)> made(X509_new(), X509_free);
-  ASSERT_TRUE(key != nullptr && made != nullptr);
-  X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
-  X509_set_pubkey(made.get(), key.get());
-  X509_NAME* name = X509_get_subject_name(made.get());
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("h1"), -1, -1, 0);
-  X509_set_issuer_name(made.get(), name);
-  ASSERT_NE(X509_sign(made.get(), key.get(), EVP_sha256()), 0);
-  const std::unique_ptr<FILE, decltype(&std::fclose)> to(std::fopen(certificate_file.c_str(), "w"), std::fclose);
-  const std::unique_ptr<FILE, decltype(&std::fclose)> key_to(std::fopen(key_file.c_str(), "w"), std::fclose);
-  ASSERT_TRUE(to != nullptr && key_to != nullptr);
-  ASSERT_EQ(PEM_write_X509(to.get(), made.get()), 1);
-  ASSERT_EQ(PEM_write_PrivateKey(key_to.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
 }
 
 /// Somebody's end of a TCP connection, and of a TLS connection on it if he likes.

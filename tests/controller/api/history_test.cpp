@@ -123,6 +123,13 @@ TEST_F(History, OfATimeKnowsTheActionsFromBefore) {
   EXPECT_EQ(found({{"to", from}}), (Words{"3 action", "2 action", "0 started"}));
 }
 
+TEST_F(History, OfATimeKnowsTheActionsFromBeforeHoweverMuchFollowed) {
+  std::vector<JournalEntry> later(kHistoryEntriesMax, {0, kStart + seconds(50), store::Cycle{}});
+  ASSERT_TRUE(store_->append(later));
+  const auto at = [](int s) { return std::to_string(to_unix_ns(kStart) / 1'000'000'000 + s); };
+  EXPECT_EQ(found({{"from", at(4)}, {"to", at(10)}, {"vm", "web"}}), (Words{"6 operator", "4 transition"}));
+}
+
 TEST_F(History, IsNotReadForNobody) {
   for (const Given& given : {Given{}, Given{{"vm", "web"}}, Given{{"from", "0"}}}) {
     const auto filter = parse(given);

@@ -29,7 +29,7 @@ TEST(Time, IsReadInEveryFormThatIsDocumented) {
   EXPECT_EQ(*parse_time("-15m", kNow), kNow - std::chrono::minutes(15));
   EXPECT_EQ(to_rfc3339(*parse_time("2026-01-31", kNow)), "2026-01-31T00:00:00.000Z");
   for (const char* wrong : {"", "yesterday", "-", "-15", "2026-02-30", "2026-13-01", "2026-1-31", "2026-01-31Z",
-                            "2026-01-31T08:15:30", "12x"}) {
+                            "2026-01-31T08:15:30", "12x", "1e9", "-1e2s", "2026-01-31T08:15:30.5e400Z"}) {
     EXPECT_FALSE(parse_time(wrong, kNow)) << wrong;
   }
   for (const char* beyond : {"9999-01-01", "1600-01-01", "9999-01-01T00:00:00Z", "-9999999w", "9e9"}) {
@@ -111,6 +111,45 @@ TEST(Vms, AreNotShownToWantMoreThanTheirVcpusCanRun) {
   vm.cpu_used_cores = 3;
   forecasts = vms_json(snapshot)[0]["forecasts"];
   EXPECT_EQ(forecasts["cpu"]["window_max"]["p90"], 3.0) << "its vCPUs are not known yet";
+}
+
+TEST(Vms, AllocationIsNullUntilLibvirtHasToldOfIt) {
+  auto state = std::make_shared<ham::ClusterState>();
+  ham::Allocation& allocation = state->vms.emplace_back().allocation;
+  Snapshot snapshot;
+  snapshot.state = state;
+  Json vm = vms_json(snapshot)[0];
+  ASSERT_EQ(vm["allocation"].size(), 8u);
+  for (const char* figure : {"vcpus", "vcpus_max", "cpu_quota_us", "cpu_period_us", "cpu_shares", "cpu_limit_cores",
+                             "memory_bytes", "memory_max_bytes"}) {
+    ASSERT_TRUE(vm["allocation"].contains(figure)) << figure;
+    EXPECT_TRUE(vm["allocation"][figure].is_null()) << figure << ": what is assumed is not told";
+  }
+  EXPECT_TRUE(vm["cpu"]["limit_cores"].is_null());
+
+  allocation = {.vcpus = 2,
+                .vcpus_max = 4,
+                .cpu_quota_us = 50'000,
+                .cpu_period_us = 100'000,
+                .cpu_shares = 2048,
+                .memory_bytes = 0,
+                .memory_max_bytes = 4096};
+  vm = vms_json(snapshot)[0];
+  EXPECT_EQ(vm["allocation"], Json({{"vcpus", 2},
+                                    {"vcpus_max", 4},
+                                    {"cpu_quota_us", 50'000},
+                                    {"cpu_period_us", 100'000},
+                                    {"cpu_shares", 2048},
+                                    {"cpu_limit_cores", 1.0},
+                                    {"memory_bytes", nullptr},
+                                    {"memory_max_bytes", 4096}}));
+  EXPECT_EQ(vm["cpu"]["limit_cores"], 1.0);
+  allocation.memory_bytes = 1024;
+  allocation.memory_max_bytes = 0;
+  vm = vms_json(snapshot)[0];
+  EXPECT_EQ(vm["allocation"]["vcpus"], 2) << "either amount of memory tells that there is a word of it";
+  EXPECT_EQ(vm["allocation"]["memory_bytes"], 1024);
+  EXPECT_TRUE(vm["allocation"]["memory_max_bytes"].is_null());
 }
 
 TEST(Vms, WhatWasNeverMeasuredIsNullAndOneOfASilentHostIsNotFresh) {

@@ -9,11 +9,15 @@
 
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "controller/api/connections.h"
+#include "controller/api/history.h"
 #include "controller/api/json_view.h"
+#include "tests/controller/api/certificate.h"
 #include "tests/fakes/memory_store.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::api {
 namespace {
@@ -74,6 +78,9 @@ class FakeBackend final : public Backend {
     return std::vector{report};
   }
   const store::Store& store() const override { return store_; }
+  void journal(std::vector<store::JournalEntry> entries) {
+    static_cast<void>(store_.append(entries));  // memory does not fail
+  }
 
   bool paused = false;
   std::vector<store::OperatorInput> inputs;
@@ -224,10 +231,55 @@ TEST_F(ServerTest, FindsAnEndedActionInTheJournal) {
   EXPECT_TRUE(action["explanation"].is_null());
 }
 
-TEST_F(ServerTest, RefusesALargeBody) {
-  const auto answer = client_->Post("/v1/pause", std::string(100'000, ' '), "application/json");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 413);
+/// So many entries that a history looks at nothing older.
+std::vector<store::JournalEntry> all_that_a_history_looks_at() {
+  return std::vector<store::JournalEntry>(kHistoryEntriesMax, {0, {}, store::Cycle{}});
+}
+
+// It was not found when it was older than the newest 100,000 entries, which is a day of cycles.
+TEST_F(ServerTest, FindsADecisionThatIsOlderThanAllThatAHistoryLooksAt) {
+  ham::Decision decision;
+  decision.id = 3;
+  decision.summary = "web moves";
+  backend_.journal({{0, {}, decision}});
+  backend_.journal(all_that_a_history_looks_at());
+  EXPECT_TRUE(get("/v1/history?kind=decision", 200).empty());
+  EXPECT_EQ(get("/v1/decisions/3", 200)["summary"], "web moves");
+  EXPECT_EQ(get("/v1/decisions/2", 404)["error"]["message"], "no decision 2 in the journal");
+}
+
+TEST_F(ServerTest, FindsAnActionThatIsOlderThanAllThatAHistoryLooksAt) {
+  backend_.journal(all_that_a_history_looks_at());
+  Json action = get("/v1/actions/7", 200);
+  EXPECT_EQ(action["state"], "sent");
+  EXPECT_EQ(action["transitions"].size(), 1u);
+  EXPECT_EQ(get("/v1/actions/6", 404)["error"]["message"], "no action 6 in the journal");
+}
+
+TEST_F(ServerTest, RefusesALargeBodyAndSaysThatItIs) {
+  Json error = post("/v1/pause", std::string(100'000, ' '), 413)["error"];
+  EXPECT_EQ(error["code"], "invalid_argument");
+  EXPECT_EQ(error["message"], "the body is longer than 64 KiB, or a form of more than 8 KiB");
+}
+
+TEST_F(ServerTest, TakesABodyOf64KiBAndNoByteMore) {
+  std::string body = R"({"by": "ann"})";
+  body.resize(64 * 1024, ' ');
+  post("/v1/pause", body, 200);
+  EXPECT_EQ(backend_.inputs.size(), 1u);
+  post("/v1/pause", body + " ", 413);
+  const auto in_chunks = client_->Post(
+      "/v1/pause",
+      [&](std::size_t, httplib::DataSink& sink) {
+        sink.write(body.data(), body.size());
+        sink.write(" ", 1);
+        sink.done();
+        return true;
+      },
+      "application/json");
+  ASSERT_TRUE(in_chunks);
+  EXPECT_EQ(in_chunks->status, 400) << in_chunks->body;
+  EXPECT_EQ(backend_.inputs.size(), 1u);
 }
 
 /// A connection of someone who has no token, or who takes his time.
@@ -347,6 +399,76 @@ TEST(Server, RefusesToListenOpenly) {
   options.address = "127.0.0.1";
   options.token = "";
   EXPECT_EQ(Server::start(options, backend, clock).error().code, ErrorCode::kInvalidArgument);
+}
+
+/// Whether a certificate and a key can be used: what `proteus-controller --check-config` says of them.
+class TlsFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    make_certificate(directory_ / "own.crt", directory_ / "own.key");
+    make_certificate(directory_ / "other.crt", directory_ / "other.key");
+    std::ofstream(directory_ / "words") << "neither a certificate nor a key\n";
+    std::ofstream(directory_ / "empty");
+  }
+  Status check(const std::string& certificate, const std::string& key) const {
+    ServerOptions options;
+    options.tls_certificate = certificate.empty() ? "" : directory_ / certificate;
+    options.tls_key = key.empty() ? "" : directory_ / key;
+    return check_tls(options);
+  }
+  void expect_refused(const std::string& certificate, const std::string& key) const {
+    const Status checked = check(certificate, key);
+    ASSERT_FALSE(checked) << certificate << ", " << key;
+    EXPECT_EQ(checked.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(checked.error().message, "cannot use " + directory_ / certificate + " and " + directory_ / key +
+                                           " for TLS: not there, not to be read, or not a certificate and its key");
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(TlsFiles, AreGoodIfTheyAreACertificateAndItsKeyOrNoneAreNamed) {
+  EXPECT_TRUE(check("own.crt", "own.key"));
+  EXPECT_TRUE(check("other.crt", "other.key"));
+  EXPECT_TRUE(check("", ""));
+}
+
+TEST_F(TlsFiles, ThatAreMissingAreRefused) {
+  expect_refused("none.crt", "own.key");
+  expect_refused("own.crt", "none.key");
+  EXPECT_FALSE(check("own.crt", "")) << "a certificate alone is of no use";
+  EXPECT_FALSE(check("", "own.key")) << "nor a key";
+}
+
+TEST_F(TlsFiles, ThatAreNoCertificateOrNoKeyAreRefused) {
+  for (const char* file : {"words", "empty", "own.key"}) expect_refused(file, "own.key");
+  for (const char* file : {"words", "empty", "own.crt"}) expect_refused("own.crt", file);
+  expect_refused("own.key", "own.crt");
+}
+
+TEST_F(TlsFiles, OfWhichTheKeyIsAnotherCertificatesAreRefused) {
+  expect_refused("own.crt", "other.key");
+  expect_refused("other.crt", "own.key");
+  make_certificate(directory_ / "rsa.crt", directory_ / "rsa.key", EVP_RSA_gen(2048));
+  EXPECT_TRUE(check("rsa.crt", "rsa.key"));
+  expect_refused("own.crt", "rsa.key");
+  expect_refused("rsa.crt", "own.key");
+}
+
+TEST_F(TlsFiles, ThatCannotBeUsedKeepAServerFromStarting) {
+  FakeBackend backend;
+  SystemClock clock;
+  ServerOptions options;
+  options.port = 0;
+  options.token = "x";
+  options.tls_certificate = directory_ / "own.crt";
+  options.tls_key = directory_ / "other.key";
+  const auto refused = Server::start(options, backend, clock);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  options.tls_key = directory_ / "own.key";
+  const auto started = Server::start(options, backend, clock);
+  EXPECT_TRUE(started) << started.error().message;
 }
 
 TEST(Token, IsMadeOnceAndNotReadableByOthers) {

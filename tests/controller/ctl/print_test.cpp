@@ -7,13 +7,39 @@
 
 #include "controller/api/json_view.h"
 
-// What `proteusctl explain` says, of decisions as the API tells them.
+// What proteusctl says of status, decisions and history as the API tells them.
 
 namespace proteus::ctl {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+
+std::string printed(const api::Snapshot& snapshot) {
+  return print_status(api::status_json(snapshot));
+}
+
+TEST(PrintStatus, SaysNothingOfLimitsAndPagesWhileAllIsWell) {
+  const std::string text = printed(api::Snapshot{});
+  EXPECT_THAT(text, HasSubstr("\nstore       0 messages, 0 journal entries, "));
+  EXPECT_THAT(text, Not(HasSubstr("limits")));
+  EXPECT_THAT(text, Not(HasSubstr("NO PAGES")));
+}
+
+TEST(PrintStatus, SaysOfWhichHostMoreCameThanItsLimitsAllow) {
+  api::Snapshot snapshot;
+  snapshot.over_limit_count = 3;
+  snapshot.over_limit_last = "h1: so much of it was stored";
+  EXPECT_THAT(printed(snapshot), HasSubstr("\nlimits      3 messages refused or left to their agent, the last of h1: "
+                                           "so much of it was stored\n"));
+}
+
+TEST(PrintStatus, SaysThatNoPagesAreWrittenAndWhy) {
+  api::Snapshot snapshot;
+  snapshot.store.series_problem = "no space left on device";
+  EXPECT_THAT(printed(snapshot), HasSubstr(" on disk\n            NO PAGES ARE WRITTEN, telemetry stays as it was "
+                                           "received: no space left on device\n"));
+}
 
 ham::learning::Note note(double gain, double mean, double correction) {
   ham::learning::Note note;

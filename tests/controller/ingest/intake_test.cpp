@@ -149,6 +149,57 @@ TEST_F(IntakeTest, AClockThatIsSetBackLosesNothing) {
   EXPECT_EQ(take(later.back()).value(), Outcome::kRepeat) << "a repeat is told by its sequence, not by its time";
 }
 
+// Each jump makes the store begin pages, and may make it roll up an hour, anew.
+TEST_F(IntakeTest, AClockThatKeepsJumpingIsFollowedOnceAMinute) {
+  int taken = 0;
+  const auto tell = [&](std::uint64_t sequence, std::chrono::hours off) {
+    encoder_.begin_stream();  // it is asked for that, once something was refused
+    Sample sample = make_sample(catalog_, sequence, random_);
+    sample.frame.time = now_ + off;
+    std::vector<std::string> messages;
+    encoder_.encode(sample, messages);
+    const auto outcome = take(messages.back());
+    taken += outcome && *outcome == Outcome::kStored ? 1 : 0;
+    return outcome ? ErrorCode{} : outcome.error().code;
+  };
+  ASSERT_EQ(take(frames(1, 1).front()).value(), Outcome::kStored);  // the catalog
+  std::uint64_t sequence = 0;
+  for (int i = 0; i < 300; ++i) {
+    tell(++sequence, std::chrono::hours(i % 2));
+    commit();
+  }
+  EXPECT_EQ(taken, 1 + Intake::kJumpsAtOnceMax);
+  // What it tells without a jump goes on, whichever of its clocks it stays with.
+  taken = 0;
+  const bool at_first = tell(++sequence, std::chrono::hours(0)) == ErrorCode{};
+  for (int i = 0; i < 9; ++i) {
+    now_ += std::chrono::seconds(1);
+    tell(++sequence, std::chrono::hours(at_first ? 0 : 1));
+  }
+  EXPECT_GE(taken, 9);
+  EXPECT_EQ(tell(++sequence, std::chrono::hours(at_first ? 1 : 0)), ErrorCode::kFailedPrecondition);
+  now_ += Intake::kJumpInterval;
+  EXPECT_EQ(tell(++sequence, std::chrono::hours(at_first ? 1 : 0)), ErrorCode{});
+}
+
+TEST_F(IntakeTest, TwoAgentsUnderOneNameTakeTurns) {
+  const auto first = catalog_;
+  const auto second = make_catalog("h1", 6, 1, 1);
+  int taken = 0;
+  for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
+    for (const auto& catalog : {first, second}) {
+      catalog_ = catalog;
+      encoder_.begin_stream();
+      for (const std::string& message : frames(sequence, sequence)) {
+        if (const auto outcome = take(message)) taken += *outcome == Outcome::kStored ? 1 : 0;
+      }
+      commit();
+    }
+  }
+  EXPECT_LT(taken, 2 + 200 + Intake::kJumpsAtOnceMax) << "one of them goes on, the other one waits";
+  EXPECT_GT(taken, 200);
+}
+
 TEST_F(IntakeTest, NobodySpeaksForAnotherHost) {
   const auto messages = frames(1, 1);
   const auto outcome = intake_.take(HostId("h2"), "link", messages[0], now_);

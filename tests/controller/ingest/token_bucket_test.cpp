@@ -32,5 +32,15 @@ TEST(TokenBucket, WhatIsLargerThanAllOfItIsTakenAndWaitedFor) {
   EXPECT_TRUE(bucket.take(1, now));
 }
 
+TEST(TokenBucket, AClockThatIsSetBackNeitherGivesNorTakes) {
+  TokenBucket bucket(2, 1);
+  TokenBucket::Moment now{std::chrono::hours(1)};
+  EXPECT_TRUE(bucket.take(1, now));
+  now -= std::chrono::hours(1);
+  EXPECT_TRUE(bucket.take(1, now));
+  EXPECT_FALSE(bucket.take(1, now));
+  EXPECT_TRUE(bucket.take(1, now + std::chrono::seconds(1)));
+}
+
 }  // namespace
 }  // namespace proteus::ingest

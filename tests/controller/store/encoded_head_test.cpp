@@ -115,5 +115,13 @@ TEST(EncodedHead, NoMoreCatalogsAreHeldThanFitIntoMemory) {
   EXPECT_FALSE(is_complete(std::span(all).first(6)));
 }
 
+TEST(EncodedHead, CatalogsThatTakeTurnsAreHeldOnce) {
+  std::vector<EncodedRow> all = rows(100, 100);
+  const auto even = known(10, kChunkCatalogBytesMax / 4);
+  const auto odd = known(10, kChunkCatalogBytesMax / 4);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].known = i % 2 == 0 ? even : odd;
+  EXPECT_FALSE(size_of(all).is_full());
+}
+
 }  // namespace
 }  // namespace proteus::store

@@ -98,6 +98,28 @@ TEST_F(Rollup, AnHourOfFewSeriesIsOnePageBesideThoseInBlocks) {
   EXPECT_EQ(few[0].steps[9].weight, 60);
 }
 
+TEST_F(Rollup, OfMoreSeriesThanFitIntoMemorySomeAreMadeAtATime) {
+  write_pages();
+  RocksDb::Batch together;
+  ASSERT_TRUE(roll_up(*db_, host_, kHour, together));
+  ASSERT_TRUE(db_->write(together));
+  const auto all_pages = [&] {
+    std::map<std::string, std::string> pages;
+    RocksDb::Cursor cursor = db_->cursor(Family::kRollup);
+    for (cursor.seek(""); cursor.valid(); cursor.next()) pages[std::string(cursor.key())] = cursor.value();
+    return pages;
+  };
+  const auto expected = all_pages();
+  ASSERT_FALSE(expected.empty());
+  RocksDb::Batch none;
+  for (const auto& [key, value] : expected) none.erase(Family::kRollup, key);
+  ASSERT_TRUE(db_->write(none));
+  RocksDb::Batch in_parts;
+  ASSERT_TRUE(roll_up(*db_, host_, kHour, in_parts, 1));
+  ASSERT_TRUE(db_->write(in_parts));
+  EXPECT_EQ(all_pages(), expected);
+}
+
 TEST_F(Rollup, DamageIsToldNotRead) {
   write_pages();
   RocksDb::Batch batch;

@@ -52,6 +52,40 @@ TEST_F(SeriesClock, AClockSetBackByAnHourLosesNothing) {
   EXPECT_EQ(rolled.begin()->second[0].weight, 4400);
 }
 
+/// An hour that is left and come back to all the time is not rolled up all the time.
+TEST_F(SeriesClock, HoursThatAClockKeepsComingBackToWait) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  Timestamp received = kStart;
+  const auto tell = [&](Timestamp time) {
+    std::vector<RawMessage> messages = feed.tick(time, {4096, 0, 0, 0});
+    for (RawMessage& message : messages) message.received = received;
+    append(std::move(messages));
+    received += seconds(1);
+  };
+  const auto dirty_hours = [&] {
+    flush();
+    EXPECT_TRUE(store_->write_pages());
+    return store_->pages().dirty_hours(kHost);
+  };
+  const std::int64_t hour = hour_of(kStart);
+  for (int i = 0; i < 200; ++i) tell(kStart + hours(i % 4) + seconds(i));
+  EXPECT_EQ(dirty_hours(), (std::vector<std::int64_t>{hour, hour + 1, hour + 2, hour + 3}));
+  for (int i = 200; i < 640; ++i) tell(kStart + hours(i % 4) + seconds(i));
+  EXPECT_EQ(dirty_hours().size(), 4u);
+  // By then those that nothing comes back to have been rolled up.
+  for (int i = 0; i < 700; ++i) tell(kStart + hours(5 + i % 2) + seconds(i));
+  EXPECT_EQ(dirty_hours(), (std::vector<std::int64_t>{hour + 5, hour + 6}));
+  SeriesSelector selector;
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const StepGrid grid{hour * kHourUs, (hour + 7) * kHourUs, kHourUs};
+  const auto found = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+  ASSERT_EQ(found.size(), 1u);
+  for (const std::size_t i : {0u, 1u, 2u, 3u}) EXPECT_EQ(found.begin()->second[i].weight, 160);
+  EXPECT_EQ(found.begin()->second[5].weight, 350);
+  EXPECT_EQ(found.begin()->second[6].weight, 350);
+}
+
 /// A counter's pages of before and after lie between each other then.
 TEST_F(SeriesClock, AClockThatIsSetMakesNoIncrease) {
   SeriesFeed feed("h1");

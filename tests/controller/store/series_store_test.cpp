@@ -65,6 +65,80 @@ TEST_F(SeriesStore, ChunksOfAWindowAreJoinedBeforeTheyAreTooMany) {
   EXPECT_EQ(found.begin()->second.size(), static_cast<std::size_t>(kTicks));
 }
 
+/// Three ticks of a million series with values that differ widely are more than a page may have.
+TEST_F(SeriesStore, APageThatWouldBeTooLargeIsMadeOfFewerTicks) {
+  constexpr std::size_t kVcpus = 32'768;
+  std::vector<std::pair<Entity, std::vector<Series>>> entities = {{vm_entity("web1", kWeb), {}}};
+  std::vector<Series> buckets;
+  for (int bucket = 0; bucket < kHistogramBucketCount; ++bucket) {
+    buckets.push_back({0, Kpi::kHaltWaitNs, static_cast<std::uint8_t>(bucket)});
+  }
+  for (std::size_t i = 0; i < kVcpus; ++i) {
+    entities.emplace_back(Entity{EntityKind::kVcpu, 1, std::to_string(i), "", {}}, buckets);
+  }
+  const std::size_t count = kVcpus * kHistogramBucketCount;
+  SeriesFeed feed("h1");
+  feed.set_entities(std::move(entities));
+  std::mt19937_64 random(7);
+  std::vector<std::optional<std::int64_t>> values(count);
+  for (const int bits : {38, 61, 62}) {  // of 6, 9 and 10 bytes
+    for (auto& value : values) {
+      const auto size = std::int64_t{1} << bits;
+      value = static_cast<std::int64_t>(random()) % (size / 2) + size / 2;
+      if (bits == 62 && random() % 2 == 0) value = -*value;
+    }
+    append(feed.tick(kStart + std::chrono::seconds(bits), values));
+  }
+  const std::int64_t last_value = *values.back();
+  append(feed.tick(kStart + std::chrono::minutes(30), values));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  SeriesSelector selector;
+  selector.kpi = Kpi::kHaltWaitNs;
+  selector.entity = std::to_string(kVcpus - 1);
+  std::size_t found = 0;
+  const Status read = store_->series()->read_samples(selector, to_us(kStart), to_us(kStart + std::chrono::hours(1)),
+                                                     [&](const SeriesReader::HostSamples& host) {
+                                                       for (const auto& [key, series] : host.series) {
+                                                         found += series.values.size();
+                                                         if (key.bucket + 1 == kHistogramBucketCount) {
+                                                           EXPECT_EQ(series.values.back(), last_value);
+                                                         }
+                                                       }
+                                                       return true;
+                                                     });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(found, std::size_t{4 * kHistogramBucketCount});
+}
+
+/// Frames of several catalogs in turns, as of two agents.
+TEST_F(SeriesStore, CatalogsThatTakeTurnsArePlacedOnce) {
+  SeriesFeed one("h1", 1);
+  SeriesFeed other("h1", 2);
+  one.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  other.set_entities({{vm_entity("db1", kDb), vm_series()}, {vm_entity("web1", kWeb), vm_series()}});
+  const auto before = store_->pages().counters().catalogs;
+  for (int i = 0; i < 200; ++i) {
+    append(one.tick(kStart + std::chrono::seconds(2 * i), {4096, 1000 * i, 0, 0}));
+    append(other.tick(kStart + std::chrono::seconds(2 * i + 1), {8192, 2000 * i, 0, 0, 12288, 3000 * i, 0, 0}));
+  }
+  append(one.tick(kStart + std::chrono::minutes(30), {4096, 200'000, 0, 0}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(store_->pages().counters().catalogs - before, 2u);
+  const Samples found = samples(Kpi::kEmulatorTimeNs);
+  ASSERT_EQ(found.size(), 2u);
+  const auto& db = found.at("h1/db1/0");
+  const auto& web = found.at("h1/web1/0");
+  ASSERT_EQ(db.size(), 200u);
+  ASSERT_EQ(web.size(), 401u);
+  for (std::size_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(db[i].second, static_cast<std::int64_t>(2000 * i));
+    ASSERT_EQ(web[2 * i].second, static_cast<std::int64_t>(1000 * i));
+    ASSERT_EQ(web[2 * i + 1].second, static_cast<std::int64_t>(3000 * i));
+  }
+}
+
 /// Chunks of a window that are joined when it has ended.
 TEST_F(SeriesStore, OfAHostThatSendsMuchEverythingIsThereOnce) {
   constexpr int kVms = 500;
