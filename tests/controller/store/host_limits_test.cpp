@@ -115,6 +115,23 @@ TEST_F(HostLimits, WhatWasSeenTodayIsNotForgottenAndMoreFindsNoRoom) {
   EXPECT_TRUE(knows(3000));
 }
 
+TEST_F(HostLimits, ACatalogThatFoundNoRoomHasItTomorrow) {
+  tick_of_vms(0, kStart);
+  for (int i = 1; i < 6; ++i) tick_of_vms(100 * i, kStart + seconds(i));
+  ASSERT_FALSE(knows(500));
+  const auto go_on = [&](Timestamp time) {
+    append(feed_.tick(time, std::vector<std::optional<std::int64_t>>(100, 1)));
+    flush();
+  };
+  const auto looked_for = store_->pages().counters().catalogs;
+  for (int i = 6; i < 100; ++i) go_on(kStart + seconds(i));
+  EXPECT_FALSE(knows(500));
+  EXPECT_EQ(store_->pages().counters().catalogs, looked_for) << "room is not looked for at each tick";
+  ASSERT_TRUE(store_->expire(kStart + hours(24)));  // it is idle: what waits is sealed
+  go_on(kStart + hours(24));
+  EXPECT_TRUE(knows(500));
+}
+
 TEST_F(HostLimits, TicksCloserToEachOtherThanAnyAgentTicksAreKept) {
   feed_.set_entities({{vm_entity("web1", "11111111-1111-4111-8111-111111111111"), {{0, Kpi::kEmulatorTimeNs, 0}}}});
   constexpr std::size_t kTicks = 70'000;  // more than a page has

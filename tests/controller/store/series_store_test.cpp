@@ -83,9 +83,9 @@ TEST_F(SeriesStore, APageThatWouldBeTooLargeIsMadeOfFewerTicks) {
   std::vector<std::optional<std::int64_t>> values(count);
   for (const int bits : {38, 61, 62}) {  // of 6, 9 and 10 bytes
     for (auto& value : values) {
-      const auto size = std::int64_t{1} << bits;
-      value = static_cast<std::int64_t>(random()) % (size / 2) + size / 2;
-      if (bits == 62 && random() % 2 == 0) value = -*value;
+      const auto least = std::int64_t{1} << (bits - 1);
+      value = least + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(least));
+      if (bits == 62) value = -*value;
     }
     append(feed.tick(kStart + std::chrono::seconds(bits), values));
   }
