@@ -101,6 +101,7 @@ bool PeerConnections::admit(const std::string& key, const std::string& address,
   double of_key = 0;
   for (const auto& [known, one] : addresses_) of_key += one.of(key);
   if (of_key + 1 > static_cast<double>(per_key_max_)) return false;
+  if (!admissions_.try_emplace(key, kAdmissionsAtOnce, 1.0).first->second.take(1, now)) return false;
   Address& from = addresses_[address];
   ++from.connections;
   ++from.admitted[key];

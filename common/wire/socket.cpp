@@ -1,10 +1,12 @@
 #include "common/wire/socket.h"
 
+#include <sys/random.h>
 #include <sys/resource.h>
 
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 
 #include "common/log.h"
@@ -83,13 +85,24 @@ std::optional<std::uint16_t> port_of(std::string_view endpoint) {
   return port;
 }
 
+namespace {
+
+/// libzmq 4.3 numbers the peers of a ROUTER from rand() on, which it does not seed, and ends the process when a peer
+/// has announced the next number as its own name. Nobody is to guess it.
+void seed_routing_ids() {
+  unsigned seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) == sizeof seed) std::srand(seed);
+}
+
+}  // namespace
+
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const SocketOptions& options) {
   try {
+    seed_routing_ids();
     zmq::socket_t socket(context, zmq::socket_type::router);
     apply(socket, options);
     socket.set(zmq::sockopt::router_mandatory, true);
-    socket.set(zmq::sockopt::router_handover, true);
     socket.set(zmq::sockopt::zap_domain, kZapDomain);
     // Without it a missing ZAP handler would admit every key. libzmq 4.3 knows the option and hides its name and the
     // C++ wrapper among the drafts.

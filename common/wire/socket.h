@@ -44,8 +44,9 @@ struct SocketOptions {
 std::uint64_t raise_file_limit();
 
 /// A ROUTER bound to `endpoint` ("tcp://*:7401", port * for any free one), as CURVE server in our ZAP domain, with
-/// mandatory routing and handover. The context must have a ZapHandler. Sending to a peer that is gone says kNotFound,
-/// to a slow one kUnavailable. Errors: kInvalidArgument (endpoint, key), kUnavailable (address in use).
+/// mandatory routing. A name that a peer gives itself takes no other's place. The context must have a ZapHandler.
+/// Sending to a peer that is gone says kNotFound, to a slow one kUnavailable. Errors: kInvalidArgument (endpoint, key),
+/// kUnavailable (address in use).
 Result<zmq::socket_t> make_router(zmq::context_t& context, const std::string& endpoint, const KeyPair& keys,
                                   const SocketOptions& options);
 

@@ -113,8 +113,8 @@ bool ZapHandler::has_room(const HostId& host, const std::string& key, const std:
   if (connections_.admit(key, address, std::chrono::steady_clock::now())) return true;
   ++surplus_count_;
   if (refused_keys_.is_due("surplus of " + key)) {
-    log::warning("refused one more connection of {} from {}: it has too many ({} refusals so far)", host.value, address,
-                 surplus_count_.load());
+    log::warning("refused one more connection of {} from {}: it has or had too many ({} refusals so far)", host.value,
+                 address, surplus_count_.load());
   }
   return false;
 }

@@ -96,7 +96,7 @@ void AgentLink::receive_waiting() {
     const Status taken = message ? take(**message) : Status(message.error());
     if (taken) continue;
     const std::string from = message ? (*message)->user.value : "a peer";
-    if (refusals_.is_due(from + taken.error().message)) {
+    if (refusals_.is_due(from + std::to_string(static_cast<int>(taken.error().code)))) {
       log::warning("message of {} refused: {}", from, taken.error().message);
     }
     std::lock_guard lock(mutex_);
@@ -215,10 +215,11 @@ void AgentLink::set_state(Agent& agent, bool commandable, const std::string& rea
     }
     return;
   }
+  // If there is no room for it, the next occasion tells.
+  if (!tell({clock_.now(), store::AgentPresence{agent.status.host, commandable, reason}})) return;
   agent.told = true;
   agent.status.commandable = commandable;
   agent.status.reason = reason;
-  tell({clock_.now(), store::AgentPresence{agent.status.host, commandable, reason}});
 }
 
 bool AgentLink::may_change(Agent& agent) const {

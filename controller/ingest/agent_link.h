@@ -18,12 +18,12 @@
 #include "common/command.h"
 #include "common/queue.h"
 #include "common/result.h"
+#include "common/token_bucket.h"
 #include "common/wire/command_codec.h"
 #include "common/wire/curve.h"
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "common/wire/wakeup.h"
-#include "controller/ingest/token_bucket.h"
 #include "controller/store/journal.h"
 
 namespace proteus::ingest {

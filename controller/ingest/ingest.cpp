@@ -202,7 +202,7 @@ Ingest::HostHeld& Ingest::held_of(const HostId& host) {
 }
 
 void Ingest::refuse(const HostId& host, const Error& error) {
-  if (refusals_.is_due(host.value + error.message)) {
+  if (refusals_.is_due(host.value + std::to_string(static_cast<int>(error.code)))) {
     log::warning("telemetry of {} refused: {}", host.value, error.message);
   }
   std::lock_guard lock(mutex_);

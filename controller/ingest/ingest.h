@@ -16,12 +16,12 @@
 #include "common/queue.h"
 #include "common/result.h"
 #include "common/telemetry.h"
+#include "common/token_bucket.h"
 #include "common/wire/curve.h"
 #include "common/wire/log_interval.h"
 #include "common/wire/socket.h"
 #include "controller/ingest/intake.h"
 #include "controller/ingest/receiver.h"
-#include "controller/ingest/token_bucket.h"
 #include "controller/store/store.h"
 
 namespace proteus::ingest {

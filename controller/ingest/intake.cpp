@@ -106,7 +106,7 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
   if (is_jump) host.jumps.take(1, now);
   host.last = {frame.boot_id, frame.time};
   boot.taken_sequence = frame.sequence;
-  host.ask_interval = {};
+  if (frame.boot_id == host.asked_boot) host.ask_interval = {};
   note_stored(host.stored_boots, frame.boot_id);
   messages_.push_back({.received = now,
                        .host = user,
@@ -125,6 +125,7 @@ Intake::Outcome Intake::ask(const HostId& user, Host& host, const std::string& l
   // One question is answered by a whole new stream; what was under way when it was asked needs no other.
   if (now - host.asked_at >= host.ask_interval || now < host.asked_at) {
     host.asked_at = now;
+    host.asked_boot = boot_id;
     host.ask_interval = std::clamp(2 * host.ask_interval, kAskIntervalMin, kAskIntervalMax);
     Due& due = answers_[{user, boot_id}];
     due.link = link;

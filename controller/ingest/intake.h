@@ -14,9 +14,9 @@
 #include "common/ids.h"
 #include "common/result.h"
 #include "common/telemetry.h"
+#include "common/token_bucket.h"
 #include "common/wire/telemetry_codec.h"
 #include "controller/ingest/recent_names.h"
-#include "controller/ingest/token_bucket.h"
 #include "controller/store/store.h"
 
 namespace proteus::ingest {
@@ -86,6 +86,7 @@ class Intake {
     std::shared_ptr<const Catalog> in_use;  // of the last frame
     std::optional<LastTold> last;
     BasicTokenBucket<Timestamp> jumps{kJumpsAtOnceMax, 1.0 / std::chrono::duration<double>(kJumpInterval).count()};
+    std::uint64_t asked_boot = 0;
     Timestamp asked_at{};
     Nanoseconds ask_interval{};  // doubles while asking brings nothing new
   };

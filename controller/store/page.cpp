@@ -73,7 +73,7 @@ bool read_presence(ByteSpan& in, std::uint32_t ticks, PageEntry& entry) {
 
 bool can_be_read(std::string_view page) {
   const auto head = read_head(page);
-  return head && head->body_bytes <= kPageBodyBytesMax;
+  return head && head->body_bytes <= kPageBodyBytesMax && head->series <= kPageSeriesMax;
 }
 
 Result<Page> Page::open(std::string_view bytes) {

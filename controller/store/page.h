@@ -108,7 +108,7 @@ struct PageEntry {
   double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
 };
 
-/// Whether the body of a page that was made is no larger than open() takes.
+/// Whether a page that was made has no more series, and no larger a body, than open() takes.
 bool can_be_read(std::string_view page);
 
 /// Makes pages, one after the other, and uses its memory again.

@@ -48,6 +48,16 @@ TEST_F(Peers, KeysThatShareAnAddressDoNotTakeEachOthersPlaces) {
   EXPECT_GE(admitted("k1", "a", 10), 1);
 }
 
+TEST_F(Peers, AKeyThatComesAndGoesIsLetInOnceASecond) {
+  int count = 0;
+  for (int i = 0; i < 10'000; ++i, now_ += milliseconds(100)) {
+    count += admit("k1", "a") ? 1 : 0;
+    counts_.clear();  // it goes at once
+  }
+  EXPECT_NEAR(count, PeerConnections::kAdmissionsAtOnce + 1000, 2);
+  EXPECT_TRUE(admit("k2", "a")) << "others are not kept out";
+}
+
 TEST_F(Peers, ManyHostsBehindOneAddressComeBackAtOnce) {
   counts_["a"] = 1000;  // all are there, and none has been asked about
   for (int host = 0; host < 500; ++host) {

@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "common/queue.h"
 #include "common/wire/wakeup.h"
@@ -191,6 +193,41 @@ TEST_F(Sockets, AnEndpointInUseIsAnError) {
   EXPECT_EQ(make_router(context_, endpoint_, server_keys_, options_).error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(make_router(context_, "nonsense", server_keys_, options_).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(make_dealer(context_, endpoint_, agent_keys_, "short", options_).error().code, ErrorCode::kInvalidArgument);
+}
+
+// libzmq ends the process when a peer is to be given a number that another has announced as its name.
+TEST_F(Sockets, ThePeersOfTwoProcessesHaveNumbersThatNobodyKnows) {
+  std::set<std::string> first_ids;
+  for (int process = 0; process < 2; ++process) {
+    std::srand(1);  // as it is in each new process
+    zmq::socket_t router = make_router(context_, "tcp://127.0.0.1:*", server_keys_, options_).value();
+    auto dealer = make_dealer(context_, bound_endpoint(router), agent_keys_, server_keys_.public_key, options_).value();
+    ASSERT_TRUE(eventually([&] { return send(dealer, "hello").has_value(); }));
+    const auto got = receive_within_deadline(router);
+    ASSERT_TRUE(got);
+    first_ids.insert(got->routing_id);
+  }
+  EXPECT_EQ(first_ids.size(), 2u);
+}
+
+TEST_F(Sockets, NobodyTakesAnothersPlaceByItsName) {
+  auto victim = make_dealer(context_, endpoint_, agent_keys_, server_keys_.public_key, options_).value();
+  ASSERT_TRUE(eventually([&] { return send(victim, "hello").has_value(); }));
+  const auto got = receive_within_deadline(router_);
+  ASSERT_TRUE(got);
+  const KeyPair hostile_keys = generate_key_pair().value();
+  admit(line_of("h1", agent_keys_) + line_of("h2", hostile_keys));
+  auto hostile = make_dealer(context_, hostile_keys, server_keys_.public_key, options_).value();
+  hostile.set(zmq::sockopt::routing_id, got->routing_id);
+  SocketMonitor monitor(context_, hostile, "test to " + endpoint_, endpoint_);
+  ASSERT_TRUE(sees(monitor, SocketMonitor::Event::kUp));
+  zmq::message_t part;
+  const std::string word = "for the first";
+  ASSERT_TRUE(router_.send(zmq::buffer(got->routing_id), zmq::send_flags::sndmore));
+  ASSERT_TRUE(router_.send(zmq::buffer(word), zmq::send_flags::none));
+  ASSERT_TRUE(eventually([&] { return victim.recv(part, zmq::recv_flags::dontwait).has_value(); }));
+  EXPECT_EQ(part.to_string(), word);
+  EXPECT_FALSE(hostile.recv(part, zmq::recv_flags::dontwait));
 }
 
 TEST(Wakeup, AQueueWakesAPoll) {

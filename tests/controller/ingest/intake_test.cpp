@@ -200,6 +200,23 @@ TEST_F(IntakeTest, TwoAgentsUnderOneNameTakeTurns) {
   EXPECT_GT(taken, 200);
 }
 
+// Else it would send all that it holds again each second.
+TEST_F(IntakeTest, AnAgentThatWaitsForItsTurnIsNotAskedWheneverTheOtherOneSpeaks) {
+  const auto first = catalog_;
+  const auto second = make_catalog("h1", 6, 1, 1);
+  wire::FrameEncoder encoders[2];
+  int asked = 0;
+  for (std::uint64_t sequence = 1; sequence <= 160; ++sequence, now_ += std::chrono::milliseconds(250)) {
+    for (int i = 0; i < 2; ++i) {
+      std::vector<std::string> messages;
+      encoders[i].encode(make_sample(i == 0 ? first : second, sequence, random_), messages);
+      for (const std::string& message : messages) (void)take(message);
+      for (const auto& answer : commit()) asked += sequence > 80 && answer.ack.want != Want::kNothing ? 1 : 0;
+    }
+  }
+  EXPECT_LE(asked, 5) << "in 20 s";
+}
+
 TEST_F(IntakeTest, NobodySpeaksForAnotherHost) {
   const auto messages = frames(1, 1);
   const auto outcome = intake_.take(HostId("h2"), "link", messages[0], now_);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <limits>
 #include <map>
@@ -241,6 +242,18 @@ TEST(Page, BodiesThatAreNoneAreRefusedOrRead) {
     }
   }
   EXPECT_GT(opened, 0);
+}
+
+TEST(Page, OneOfTooManySeriesIsToldBeforeItIsKept) {
+  for (const std::uint32_t more : {0u, 1u}) {
+    PageBuilder builder(1, 1);
+    for (std::uint32_t entity = 0; entity < kPageSeriesMax + more; ++entity) {
+      builder.add({entity, 0}, std::array<std::int64_t, 1>{7}, {});
+    }
+    const std::string page = builder.finish();
+    EXPECT_EQ(can_be_read(page), more == 0);
+    EXPECT_EQ(Page::open(page).has_value(), more == 0);
+  }
 }
 
 TEST(Page, LimitsHoldBeforeMemoryIsTaken) {

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <optional>
 
-namespace proteus::ingest {
+namespace proteus {
 
-/// What one host may cause: so much at once, and so much in a second from then on. Thread: owned by one.
-/// M: a moment of the clock that counts the seconds; set back, it gives nothing.
+/// What one host, or whoever has a key, may cause: so much at once, and so much in a second from then on. Thread: owned
+/// by one. M: a moment of the clock that counts the seconds; set back, it gives nothing.
 template <typename M>
 class BasicTokenBucket {
  public:
@@ -32,4 +32,4 @@ class BasicTokenBucket {
 };
 using TokenBucket = BasicTokenBucket<std::chrono::steady_clock::time_point>;
 
-}  // namespace proteus::ingest
+}  // namespace proteus

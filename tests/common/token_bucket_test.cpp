@@ -1,8 +1,8 @@
-#include "controller/ingest/token_bucket.h"
+#include "common/token_bucket.h"
 
 #include <gtest/gtest.h>
 
-namespace proteus::ingest {
+namespace proteus {
 namespace {
 
 using std::chrono::milliseconds;
@@ -43,4 +43,4 @@ TEST(TokenBucket, AClockThatIsSetBackNeitherGivesNorTakes) {
 }
 
 }  // namespace
-}  // namespace proteus::ingest
+}  // namespace proteus
