@@ -8,6 +8,9 @@
 namespace proteus::publish {
 namespace {
 
+/// So often is a frame asked for that the disk does not give back.
+constexpr int kReadsMax = 5;
+
 /// Its catalog is shared by most of them.
 std::size_t memory_of(const Sample& sample) {
   return sizeof(Sample) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
@@ -15,20 +18,14 @@ std::size_t memory_of(const Sample& sample) {
 
 }  // namespace
 
-Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool) : options_(options), spool_(std::move(spool)) {}
+Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool)
+    : options_(options), spool_(std::move(spool)), dropped_count_(spool_->dropped_at_open()) {}
 
 void Backlog::push(std::shared_ptr<const Sample> sample, SteadyTime now) {
   recent_bytes_ += memory_of(*sample);
   recent_.push_back({std::move(sample), now});
-  bool gave_up = false;
   while (is_memory_full()) {
-    if (move_front_to_disk()) continue;
-    // Memory is full and the disk takes nothing. What lies on disk is older still: giving up some of it may make room.
-    if (const std::size_t dropped = std::exchange(gave_up, true) ? 0 : spool_->drop_oldest_segment(); dropped > 0) {
-      dropped_count_ += dropped;
-      removed_from_front(dropped);
-      if (move_front_to_disk()) continue;
-    }
+    if (move_front_to_disk() || (make_room_on_disk() && move_front_to_disk())) continue;
     drop_front_of_memory();
   }
 }
@@ -64,6 +61,13 @@ void Backlog::spool_all() {
   while (!recent_.empty() && move_front_to_disk()) {
   }
   spool_->flush();
+  std::size_t lost = 0;
+  for (std::size_t i = spool_->size(); i < size(); ++i) lost += is_done(key(i)) ? 0 : 1;
+  if (lost > 0) log::error("{} frames of telemetry are lost: the disk does not take them", lost);
+  dropped_count_ += lost;
+  while (!recent_.empty()) pop_front_of_memory();
+  sent_ = std::min(sent_, size());
+  next_.reset();
 }
 
 std::shared_ptr<const Sample> Backlog::next() {
@@ -79,16 +83,30 @@ std::shared_ptr<const Sample> Backlog::next() {
     }
     auto sample = spool_->read(sent_);
     if (sample) {
+      failed_reads_ = 0;
       next_ = std::make_shared<const Sample>(std::move(*sample));
       return next_;
     }
-    ++dropped_count_;
-    if (losses_.is_due("")) log::error("spooled frames are lost: {}", sample.error().message);
-    const Spool::Key lost = key(sent_);
-    unreadable_.emplace(lost.boot_id, lost.sequence);
-    pop_done();
+    if (sample.error().code != ErrorCode::kUnavailable || ++failed_reads_ == kReadsMax) {
+      give_up_unreadable(sample.error());
+    }
+    return nullptr;
   }
   return nullptr;
+}
+
+/// The frame at sent_, and those that build on it.
+void Backlog::give_up_unreadable(const Error& error) {
+  std::size_t lost = 0;
+  const std::size_t end = spool_->next_keyframe(sent_);
+  for (std::size_t i = sent_; i < end; ++i) {
+    const Spool::Key frame = key(i);
+    if (unreadable_.emplace(frame.boot_id, frame.sequence).second) ++lost;
+  }
+  if (losses_.is_due("")) log::error("{} spooled frames are lost: {}", lost, error.message);
+  dropped_count_ += lost;
+  failed_reads_ = 0;
+  pop_done();
 }
 
 void Backlog::advance() {
@@ -128,14 +146,26 @@ bool Backlog::move_front_to_disk() {
   if (!dropped) {
     if (!disk_failed_) log::error("telemetry is not spooled: {}", dropped.error().message);
     disk_failed_ = true;
+    disk_is_full_ = dropped.error().code == ErrorCode::kUnavailable;
     return false;
   }
   if (disk_failed_) log::info("telemetry is spooled again");
-  disk_failed_ = false;
+  disk_failed_ = disk_is_full_ = gave_up_segment_ = false;
   pop_front_of_memory();
   dropped_count_ += *dropped;
   removed_from_front(*dropped);
   return true;
+}
+
+/// What lies on disk is older than what memory would have to give up. If some of it went and the disk is full all the
+/// same, the room goes elsewhere, and the rest of it stays.
+bool Backlog::make_room_on_disk() {
+  if (!disk_is_full_ || gave_up_segment_) return false;
+  const std::size_t dropped = spool_->drop_oldest_segment();
+  gave_up_segment_ = dropped > 0;
+  dropped_count_ += dropped;
+  removed_from_front(dropped);
+  return dropped > 0;
 }
 
 void Backlog::pop_done() {

@@ -21,7 +21,8 @@ struct BacklogOptions {
   /// What is unacknowledged for longer goes to disk. Acknowledged in time, as is normal, a frame never sees the disk;
   /// an agent that is killed loses at most this much.
   std::chrono::milliseconds spool_after{2000};
-  /// Held in memory while the disk takes nothing; then the oldest goes.
+  /// Held in memory while the disk takes nothing; then the oldest in memory goes, and what is on disk stays. Only of a
+  /// disk that is full the oldest segment goes before: one, until the disk takes something again.
   std::size_t memory_frames_max = 600;
   std::size_t memory_bytes_max = 64u << 20;
 };
@@ -37,11 +38,12 @@ class Backlog {
   void push(std::shared_ptr<const Sample> sample, SteadyTime now);
   /// Moves to disk what is old enough.
   void spool_aged(SteadyTime now);
-  /// Moves everything to disk, for the next process.
+  /// Moves everything to disk, for the next process. What the disk does not take is lost, and counted.
   void spool_all();
 
-  /// The oldest frame that was neither sent nor acknowledged; null if there is none. A frame that the disk does not
-  /// give back is dropped.
+  /// The oldest frame that was neither sent nor acknowledged; null if there is none, or the disk does not give it back
+  /// for now. If it has not after some calls, or what it gives is damaged, the frame is dropped, with those that
+  /// cannot be read without it: one keyframe's at most in a call.
   std::shared_ptr<const Sample> next();
   void advance();  ///< what next() gave was sent
   void rewind();   ///< nothing was sent
@@ -68,6 +70,8 @@ class Backlog {
   bool is_done(const Spool::Key& key) const;
   void pop_done();
   bool move_front_to_disk();
+  bool make_room_on_disk();
+  void give_up_unreadable(const Error& error);
   void removed_from_front(std::size_t count);
 
   const BacklogOptions options_;
@@ -79,7 +83,10 @@ class Backlog {
   std::map<std::uint64_t, std::uint64_t> acknowledged_;           // sequence by boot, while anything is held
   std::set<std::pair<std::uint64_t, std::uint64_t>> unreadable_;  // boot and sequence, while they are held
   std::uint64_t dropped_count_ = 0;
-  bool disk_failed_ = false;
+  bool disk_failed_ = false;      // it did not take the last frame
+  bool disk_is_full_ = false;     // and that is why
+  bool gave_up_segment_ = false;  // to make room, since it last took a frame
+  int failed_reads_ = 0;          // in a row
   wire::LogInterval losses_{std::chrono::seconds(30)};
 };
 

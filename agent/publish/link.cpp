@@ -92,7 +92,8 @@ void Link::receive_acks(SteadyTime now) {
     if (ack->want != wire::Ack::Want::kNothing && ++wanted_in_vain_ == kWantedInVainMax) {
       log::error(
           "telemetry to {}: the controller asks again and again for a new stream and takes nothing of it; its log "
-          "says why. Is the key listed there as that of '{}', the name in this agent's configuration?",
+          "says why. Is the key listed there as that of '{}', the name in this agent's configuration? Does this host's "
+          "clock keep jumping, or does another agent send under that name? It takes one jump a minute",
           endpoint_, options_.host.value);
     }
     if (ack->want != wire::Ack::Want::kNothing && now - stream_began_ >= kStreamIntervalMin) begin_stream(now);

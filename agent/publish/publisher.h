@@ -75,8 +75,8 @@ class Publisher {
   /// Takes what the queue still holds, waits for acknowledgements up to options.farewell, leaves the rest in the spool.
   void stop();
 
-  /// Frames lost since the start: dropped by the queue, or by the spool of any controller (a frame that two spools
-  /// dropped counts twice). KPI agent_dropped_frames_count.
+  /// Frames lost since the start, and at it: dropped by the queue, or by the spool of any controller (a frame that two
+  /// spools dropped counts twice). KPI agent_dropped_frames_count.
   std::uint64_t dropped_frames() const { return dropped_frames_; }
   std::vector<LinkStatus> status() const;
 

@@ -74,14 +74,23 @@ Status Spool::recover() {
     }
     if (cut_bytes > 0) log::warning("{}: {} bytes at the end were not whole and are gone", path, cut_bytes);
     bool is_ours = false;
+    std::size_t frame_count = 0;
     if (file && !(*file)->records().empty()) {
       const auto first = (*file)->read((*file)->records().front());
+      if (!first && first.error().code == ErrorCode::kUnavailable) {
+        log::error("{}; it is left as it is, its frames are not sent", first.error().message);
+        continue;
+      }
       const auto message = first ? wire::decode_upstream(*first) : Result<wire::Upstream>(first.error());
       const auto* catalog = message ? std::get_if<Catalog>(&*message) : nullptr;
       is_ours = catalog != nullptr && catalog->host == options_.host;
+      frame_count = static_cast<std::size_t>(std::count_if((*file)->records().begin(), (*file)->records().end(),
+                                                           [](const auto& record) { return !record.is_catalog; }));
     }
     if (!is_ours) {
-      log::warning("{} holds no frames of host {}; deleted", path, options_.host.value);
+      log::warning("{} holds no frames of host {}; deleted, with {} frames that can be read", path, options_.host.value,
+                   frame_count);
+      dropped_at_open_ += std::max<std::size_t>(frame_count, 1);  // none is made for less than one
       std::filesystem::remove(path, failed);
       continue;
     }
@@ -93,7 +102,13 @@ Status Spool::recover() {
     bytes_ += (*file)->bytes();
     segments_.push_back({place, std::move(*file)});
   }
-  while (!segments_.empty() && bytes_ > options_.bytes_max) drop_oldest_segment();
+  std::size_t too_many = 0;
+  while (!segments_.empty() && bytes_ > options_.bytes_max) too_many += drop_oldest_segment();
+  if (too_many > 0) {
+    log::warning("{} may hold {} bytes and held more: its oldest {} frames are lost", options_.directory,
+                 options_.bytes_max, too_many);
+  }
+  dropped_at_open_ += too_many;
   return {};
 }
 
@@ -156,6 +171,13 @@ Result<Sample> Spool::read(std::size_t index) {
   }
   read_place_ = place;
   return std::move(*sample);
+}
+
+std::size_t Spool::next_keyframe(std::size_t index) const {
+  do {
+    ++index;
+  } while (index < size() && !record(index).is_keyframe);  // the first frame of a segment is one
+  return index;
 }
 
 /// Decodes the frame at `place`, its catalog first if the decoder lacks it.

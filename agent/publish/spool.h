@@ -39,14 +39,20 @@ class Spool {
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  /// Returns: how many frames went from the front to make room. Errors: kUnavailable (disk full): nothing was added or
-  /// removed.
+  /// How many frames open() deleted: of another host, damaged, or more than bytes_max. A file of which nothing can be
+  /// read counts as one.
+  std::size_t dropped_at_open() const { return dropped_at_open_; }
+
+  /// Returns: how many frames went from the front to make room. Errors: kUnavailable (disk full), kPermissionDenied,
+  /// kInternal (other trouble of the disk): nothing was added or removed.
   Result<std::size_t> append(const Sample& sample);
   std::size_t size() const { return frames_.size(); }
   Key key(std::size_t index) const { return {record(index).boot_id, record(index).sequence}; }
   /// Frame `index`, counted from the oldest. Cheap in order, up to 60 frames are decoded elsewhere.
-  /// Errors: kCorrupt.
+  /// Errors: kUnavailable: the disk does not give it back, it may be whole. Any other: it is lost.
   Result<Sample> read(std::size_t index);
+  /// The first frame after `index` that can be read without that of `index`; size() if there is none.
+  std::size_t next_keyframe(std::size_t index) const;
   void pop_front();
   /// Drops the oldest segment. Returns: how many frames went.
   std::size_t drop_oldest_segment();
@@ -79,6 +85,7 @@ class Spool {
   std::deque<Place> frames_;      // oldest first
   std::uint64_t next_number_ = 1;
   std::uint64_t bytes_ = 0;
+  std::size_t dropped_at_open_ = 0;
   bool writing_ = false;  // the last segment is of this process and takes more
   wire::FrameEncoder encoder_;
 

@@ -31,6 +31,14 @@ Error from_errno(int number, const std::string& context) {
           fmt::format("{}: {}", context, std::strerror(number))};
 }
 
+/// Of making or writing a file. A limit on the size of files is one of room, too.
+Error from_write_errno(int number, const std::string& context) {
+  Error error = from_errno(number, context);
+  const bool lacks_room = number == ENOSPC || number == EDQUOT || number == EFBIG;
+  if (error.code == ErrorCode::kUnavailable && !lacks_room) error.code = ErrorCode::kInternal;
+  return error;
+}
+
 bool write_all(int descriptor, std::string_view bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -91,10 +99,10 @@ Result<std::optional<std::string>> read_record(int descriptor, std::uint64_t off
 
 Result<std::unique_ptr<SpoolSegment>> SpoolSegment::create(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0) return from_errno(errno, fmt::format("create {}", path));
+  if (descriptor < 0) return from_write_errno(errno, fmt::format("create {}", path));
   std::unique_ptr<SpoolSegment> segment(new SpoolSegment(path, descriptor));
   if (!write_all(descriptor, kMagic, 0)) {
-    const Error error = from_errno(errno, fmt::format("write {}", path));
+    const Error error = from_write_errno(errno, fmt::format("write {}", path));
     segment->remove();
     return error;
   }
@@ -157,7 +165,7 @@ Status SpoolSegment::append(const std::vector<std::string>& messages) {
   std::string bytes;
   for (const std::string& message : messages) put_record(bytes, message);
   if (!write_all(descriptor_, bytes, bytes_)) {
-    const Error error = from_errno(errno, fmt::format("write {}", path_));
+    const Error error = from_write_errno(errno, fmt::format("write {}", path_));
     // Gives back what part of it the disk took. Should this fail too, the next append overwrites it.
     if (::ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0) return with_context(error, "not truncated");
     return error;

@@ -34,7 +34,7 @@ class SpoolSegment {
     std::size_t catalog_record = 0;  ///< index of the catalog that explains a frame
   };
 
-  /// Errors: kUnavailable (disk full), kPermissionDenied.
+  /// Errors: kUnavailable (disk full), kPermissionDenied, kInternal (other trouble of the disk).
   static Result<std::unique_ptr<SpoolSegment>> create(const std::string& path);
   /// Reads the records of a file that a former process left; what is damaged, and all after it, is cut off.
   /// `cut_bytes`: how much that was. Errors: kCorrupt (not a spool file), kUnavailable, kPermissionDenied.
@@ -43,9 +43,10 @@ class SpoolSegment {
   SpoolSegment(const SpoolSegment&) = delete;
   SpoolSegment& operator=(const SpoolSegment&) = delete;
 
-  /// Appends these messages, all or none. Errors: kUnavailable (disk full).
+  /// Appends these messages, all or none. Errors: as create().
   Status append(const std::vector<std::string>& messages);
-  /// Errors: kCorrupt if the disk gives back something else than what was written.
+  /// Errors: kCorrupt if the disk gives back something else than what was written; kUnavailable if it gives back
+  /// nothing: it may be whole.
   Result<std::string> read(const Record& record) const;
   void flush();  ///< to the disk
   void remove();

@@ -157,6 +157,14 @@ TEST_F(SpoolTest, WhatIsNoSpoolOrOfAnotherHostIsDeleted) {
   EXPECT_TRUE(files().empty());
 }
 
+TEST_F(SpoolTest, WhatIsDeletedAtTheStartIsCounted) {
+  fill(*open(), 1, 5);
+  std::ofstream(path_ + "/00000000000000ff.spool") << "nonsense";
+  EXPECT_EQ(open()->dropped_at_open(), 1u) << "one at least, nobody knows how many";
+  EXPECT_EQ(open()->dropped_at_open(), 0u);
+  EXPECT_EQ(open(1 << 20, "h2")->dropped_at_open(), 5u);
+}
+
 TEST_F(SpoolTest, TwoAgentsDoNotShareOne) {
   const auto spool = open();
   const auto second = Spool::open({path_, 1 << 20, HostId("h1")});
