@@ -66,6 +66,7 @@ Status Spool::recover() {
   for (const std::uint64_t number : numbers) {
     const std::string path = segment_path(options_.directory, number);
     next_number_ = std::max(next_number_, number + 1);
+    const bool held_nothing = std::filesystem::file_size(path, failed) <= SpoolSegment::kHeadBytes;
     std::uint64_t cut_bytes = 0;
     auto file = SpoolSegment::open(path, cut_bytes);
     if (!file && file.error().code != ErrorCode::kCorrupt) {
@@ -90,7 +91,7 @@ Status Spool::recover() {
     if (!is_ours) {
       log::warning("{} holds no frames of host {}; deleted, with {} frames that can be read", path, options_.host.value,
                    frame_count);
-      dropped_at_open_ += std::max<std::size_t>(frame_count, 1);  // none is made for less than one
+      if (!held_nothing) dropped_at_open_ += std::max<std::size_t>(frame_count, 1);
       std::filesystem::remove(path, failed);
       continue;
     }

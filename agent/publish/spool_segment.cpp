@@ -23,6 +23,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "records are written as they lie in memory");
 
 constexpr std::string_view kMagic = "PRTSPL01";
+static_assert(kMagic.size() == SpoolSegment::kHeadBytes);
 constexpr std::size_t kRecordHeadBytes = sizeof(std::uint32_t) + sizeof(std::uint64_t);
 
 Error from_errno(int number, const std::string& context) {

@@ -34,6 +34,8 @@ class SpoolSegment {
     std::size_t catalog_record = 0;  ///< index of the catalog that explains a frame
   };
 
+  static constexpr std::size_t kHeadBytes = 8;  ///< of a file that holds nothing yet
+
   /// Errors: kUnavailable (disk full), kPermissionDenied, kInternal (other trouble of the disk).
   static Result<std::unique_ptr<SpoolSegment>> create(const std::string& path);
   /// Reads the records of a file that a former process left; what is damaged, and all after it, is cut off.

@@ -159,9 +159,12 @@ TEST_F(SpoolTest, WhatIsNoSpoolOrOfAnotherHostIsDeleted) {
 
 TEST_F(SpoolTest, WhatIsDeletedAtTheStartIsCounted) {
   fill(*open(), 1, 5);
-  std::ofstream(path_ + "/00000000000000ff.spool") << "nonsense";
+  std::ofstream(path_ + "/00000000000000ff.spool") << "nonsense of some length";
   EXPECT_EQ(open()->dropped_at_open(), 1u) << "one at least, nobody knows how many";
-  EXPECT_EQ(open()->dropped_at_open(), 0u);
+  for (const char* begun : {"", "PRTSPL01"}) {  // by an agent that was killed
+    std::ofstream(path_ + "/00000000000000ff.spool") << begun;
+    EXPECT_EQ(open()->dropped_at_open(), 0u);
+  }
   EXPECT_EQ(open(1 << 20, "h2")->dropped_at_open(), 5u);
 }
 
