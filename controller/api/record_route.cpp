@@ -25,12 +25,16 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
     if (text.empty()) continue;
     const Result<Timestamp> time = parse_time(text, now);
     if (!time) return time.error();
-    (std::string_view(name) == "from" ? options.from : options.to) = *time;
+    if (std::string_view(name) == "from") {
+      options.from = *time;
+    } else {
+      options.to = *time;
+    }
   }
-  if (!one(parameters, "from").empty() && options.from >= now) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(options.from))};
+  if (options.from && *options.from >= now) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(*options.from))};
   }
-  if (const Status good = check_range(options.from, options.to); !good) return good.error();
+  if (const Status good = check_range(options.from.value_or(Timestamp{}), options.to); !good) return good.error();
   for (const std::string& host : parameters("host")) options.hosts.emplace_back(host);
   if (const store::SeriesReader* series = backend.store().series()) {
     if (const Status stored = series->check_names(options.hosts, {}); !stored) return stored.error();

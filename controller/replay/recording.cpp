@@ -244,10 +244,33 @@ class Completeness {
   std::optional<Timestamp> missing_until_;
 };
 
+/// Tells, of entries in the order of lsns, when none that is older than `to` follows. A clock may have been set back,
+/// or have been ahead for a while: it is so once they have all been of `to` and later for an hour by their own times.
+class End {
+ public:
+  explicit End(Timestamp to) : to_(to) {}
+  /// Whether `time` lies past the end.
+  bool pass(Timestamp time) {
+    if (time < to_) {
+      past_since_.reset();
+      return false;
+    }
+    if (!past_since_) past_since_ = time;
+    reached_ = time - *past_since_ >= kMargin;
+    return true;
+  }
+  bool reached() const { return reached_; }
+
+ private:
+  static constexpr Nanoseconds kMargin = std::chrono::hours(1);
+  const Timestamp to_;
+  std::optional<Timestamp> past_since_;
+  bool reached_ = false;
+};
+
 /// The run that a recording begins with. Errors: the store's, kNotFound.
 Result<store::JournalEntry> beginning_of(const store::Store& store, const RecordOptions& options) {
-  const Timestamp at = options.from == Timestamp{} ? options.to : options.from;
-  const Result<std::optional<store::JournalEntry>> before = store.last_started(at);
+  const Result<std::optional<store::JournalEntry>> before = store.last_started(options.from.value_or(options.to));
   if (!before) return before.error();
   if (*before) return **before;
   const Result<std::optional<store::JournalEntry>> first = store.first_started();
@@ -264,7 +287,7 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
                                          store::Allowance& allowance, const RecordingSink& sink) {
   const Result<store::JournalEntry> beginning = beginning_of(store, options);
   if (!beginning) return beginning.error();
-  const bool later = options.from != Timestamp{} && beginning->time > options.from;
+  const bool later = options.from && beginning->time > *options.from;
   const auto& started = std::get<store::Started>(beginning->payload);
   std::uint64_t first = started.warm_from_lsn != 0 ? started.warm_from_lsn : beginning->lsn;
   if (started.restored_from_lsn != 0) first = std::min(first, started.restored_from_lsn);
@@ -276,17 +299,19 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
     return options.hosts.empty() || std::find(options.hosts.begin(), options.hosts.end(), host) != options.hosts.end();
   };
   Completeness completeness;
+  End end(options.to);
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
     if (written = allowance.go_on(); !written) return false;
     completeness.on_raw(message.lsn);
-    if (message.received >= options.to || !wanted(message.host)) return true;
+    if (end.pass(message.received)) return !end.reached();
+    if (!wanted(message.host)) return true;
     written = writer.add(message);
     return written.has_value();
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (written = allowance.go_on(); !written) return false;
-    if (entry.time >= options.to) return true;
+    if (end.pass(entry.time)) return !end.reached();
     if (entry.lsn < beginning->lsn) {
       // Of what stands in front of a renewal, what it rests on.
       const bool rests = store::is_state(entry.payload) || std::holds_alternative<store::SignalInput>(entry.payload);

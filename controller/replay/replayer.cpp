@@ -1,18 +1,22 @@
 #include "controller/replay/replayer.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "controller/api/json_view.h"
 #include "controller/pipeline_options.h"
+#include "controller/replay/recording.h"
 #include "controller/warm_up.h"
 
 namespace proteus::replay {
 namespace {
 
-constexpr std::size_t kDifferencesMax = 100;
+constexpr std::uint64_t kDifferencesMax = 100;
 
 bool is_output(const store::JournalPayload& payload) {
   return std::holds_alternative<ham::Decision>(payload) || std::holds_alternative<drs::ActionRecord>(payload) ||
@@ -24,13 +28,20 @@ std::string to_line(const store::JournalEntry& entry) {
   return api::to_json(entry).dump(-1, ' ', false, api::Json::error_handler_t::replace);
 }
 
+void set_automation(ham::Candidate& candidate, ham::Automation automation) {
+  for (ham::Action& action : candidate.actions) action.automation = automation;
+}
+
 /// What is compared of it. other_policy: not by which it was decided, nor that something was under way which the
-/// replay does not carry out.
+/// replay does not carry out, nor up to what level it may be carried out: the replay's is recommend at most.
 std::string comparable(const store::JournalEntry& entry, bool other_policy) {
   const auto* decision = std::get_if<ham::Decision>(&entry.payload);
   if (!other_policy || decision == nullptr) return store::encode(entry);
   ham::Decision compared = *decision;
   compared.policy.clear();
+  set_automation(compared.chosen, ham::Automation::kRecommend);
+  for (ham::Candidate& candidate : compared.alternatives) set_automation(candidate, ham::Automation::kRecommend);
+  for (ham::HelperChange& change : compared.helpers) change.automation = ham::Automation::kRecommend;
   std::erase_if(compared.rejections, [](const ham::Rejection& rejection) { return rejection.rule == "in_flight"; });
   return store::encode({entry.lsn, entry.time, std::move(compared)});
 }
@@ -38,8 +49,44 @@ std::string comparable(const store::JournalEntry& entry, bool other_policy) {
 constexpr std::size_t kTrimEvery = 10'000;
 /// A frame is decoded against those before it, back to a keyframe.
 constexpr Nanoseconds kDecodingSlack = std::chrono::hours(1);
+constexpr std::uint64_t kNoLsn = std::numeric_limits<std::uint64_t>::max();
+
+std::uint64_t rests_from(const store::Started& started) {
+  std::uint64_t from = started.warm_from_lsn != 0 ? started.warm_from_lsn : kNoLsn;
+  // What was not read again comes with the first cycle.
+  const bool renewal = started.restored_from_lsn != 0;
+  if (renewal || started.warm_through_lsn != 0) from = std::min(from, started.warm_through_lsn + 1);
+  return from;
+}
 
 }  // namespace
+
+std::optional<std::vector<std::uint64_t>> beginnings_of(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
+  std::vector<std::uint64_t> beginnings;
+  store::Store::Visitor visitor;
+  visitor.journal = [&](const store::JournalEntry& entry) {
+    if (const auto* started = std::get_if<store::Started>(&entry.payload)) beginnings.push_back(rests_from(*started));
+    return true;
+  };
+  std::ignore = read_recording(path, visitor);  // where it is damaged the replay ends, too, and says so
+  return beginnings;
+}
+
+Replayer::Replayer(ReplayOptions options) : options_(std::move(options)) {
+  look_ahead();
+}
+
+void Replayer::look_ahead() {
+  if (!options_.beginnings) return;
+  const auto& beginnings = *options_.beginnings;
+  needed_from_lsn_ = kNoLsn;
+  for (std::size_t i = beginnings_over_; i < beginnings.size(); ++i) {
+    needed_from_lsn_ = std::min(*needed_from_lsn_, beginnings[i]);
+  }
+  if (needed_from_lsn_ == kNoLsn) kept_ = {};
+}
 
 Status Replayer::on_raw(const store::RawMessage& message) {
   Result<std::optional<Sample>> sample = reader_.read(message.host, message.bytes);
@@ -53,6 +100,7 @@ Status Replayer::on_raw(const store::RawMessage& message) {
   if (!*sample) return {};
   ++frames_;
   note_names((**sample).catalog);
+  if (pipeline_ == nullptr) return {};  // what of it the first beginning needs it takes from what is kept
   pending_.push_back({message.lsn, message.received, std::move(**sample)});
   return {};
 }
@@ -75,11 +123,12 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
     started_.ended.clear();
     started_.emptying = started.restored_from_lsn != 0 && pipeline_ ? pipeline_->emptying() : std::vector<HostId>();
   }
+  const bool renewal = started.restored_from_lsn != 0;
+  if (pipeline_ == nullptr && !renewal && started.warm_through_lsn != 0) refill(started.warm_through_lsn);
   begun_ = time;
   step_ = options->view.forecast.step;
   warm_span_ = controller::warm_span(options->view.forecast);
   const std::vector<store::JournalEntry> ahead = std::exchange(ahead_, {});
-  const bool renewal = started.restored_from_lsn != 0;
   // A renewal's pipeline was made before it was known what the run before would leave.
   pipeline_ =
       std::make_unique<controller::Pipeline>(*options, std::move(*policy), renewal ? store::Started{} : started_);
@@ -111,10 +160,21 @@ Status Replayer::take_state(const store::JournalEntry& entry) {
 
 /// What a later run of the recording may warm up from. As it came off the wire: decoded it is many times larger.
 void Replayer::keep(const store::RawMessage& message, bool catalog) {
+  if (needed_from_lsn_ == kNoLsn) return;
   kept_.push_back({message.lsn, message.received, message.host, message.bytes, catalog});
-  if (!warm_span_ || kept_.size() < 2 * kept_after_trim_ + kTrimEvery) return;
-  const Timestamp oldest = message.received - *warm_span_ - controller::kRenewalTimeMax - kDecodingSlack;
-  std::erase_if(kept_, [&](const Kept& kept) { return !kept.catalog && kept.received < oldest; });
+  if (kept_.size() < 2 * kept_after_trim_ + kTrimEvery) return;
+  if (needed_from_lsn_) {
+    const auto first = first_kept(*needed_from_lsn_);
+    const Timestamp oldest = (first != kept_.end() ? first->received : message.received) - kDecodingSlack;
+    std::erase_if(kept_, [&](const Kept& kept) {
+      return !kept.catalog && kept.lsn < *needed_from_lsn_ && kept.received < oldest;
+    });
+  } else if (warm_span_) {
+    const Timestamp oldest = message.received - *warm_span_ - controller::kRenewalTimeMax - kDecodingSlack;
+    std::erase_if(kept_, [&](const Kept& kept) { return !kept.catalog && kept.received < oldest; });
+  } else {
+    return;
+  }
   kept_after_trim_ = kept_.size();
 }
 
@@ -127,10 +187,14 @@ void Replayer::note_names(const std::shared_ptr<const Catalog>& catalog) {
   }
 }
 
+std::vector<Replayer::Kept>::const_iterator Replayer::first_kept(std::uint64_t lsn) const {
+  return std::find_if(kept_.begin(), kept_.end(), [lsn](const Kept& kept) { return kept.lsn >= lsn; });
+}
+
 /// Kept messages from `lsn` on, in front of them those that decoding them takes, until the visitor returns false.
 template <typename Visit>
 void Replayer::visit_kept(std::uint64_t lsn, Visit visit) const {
-  const auto first = std::find_if(kept_.begin(), kept_.end(), [lsn](const Kept& kept) { return kept.lsn >= lsn; });
+  const auto first = first_kept(lsn);
   if (first == kept_.end()) return;
   const Timestamp oldest = first->received - kDecodingSlack;
   for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
@@ -157,9 +221,11 @@ void Replayer::warm_up() {
     });
   }
   pipeline_->begin(started_);
+  ++beginnings_over_;
+  look_ahead();
 }
 
-/// What a renewal has not read again comes with its first cycle, though the run before has taken it in.
+/// What a run has not read again comes with its first cycle; of a renewal, though the run before has taken it in.
 void Replayer::refill(std::uint64_t through_lsn) {
   pending_.clear();
   wire::TelemetryReader reader;  // that of what goes on to come has read all of it, and goes on from there
@@ -172,13 +238,18 @@ void Replayer::refill(std::uint64_t through_lsn) {
   });
 }
 
+/// By another policy nothing is carried out, so only what was wanted has a counterpart.
+bool Replayer::is_compared(const store::JournalPayload& payload) const {
+  return !options_.policy || std::holds_alternative<ham::Decision>(payload);
+}
+
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
   for (store::JournalPayload& payload : output.journal) {
     if (std::holds_alternative<ham::Decision>(payload)) ++decisions_;
     if (std::holds_alternative<drs::ActionRecord>(payload)) ++actions_;
     store::JournalEntry entry{0, time, std::move(payload)};
     if (options_.output) options_.output(entry);
-    replayed_.push_back(std::move(entry));
+    if (is_compared(entry.payload)) replayed_.push_back(std::move(entry));
   }
 }
 
@@ -194,11 +265,12 @@ void Replayer::run_cycle(const store::Cycle& cycle, Timestamp time) {
 
 void Replayer::compare() {
   const std::size_t count = std::max(recorded_.size(), replayed_.size());
-  for (std::size_t i = 0; i < count && differences_.size() < kDifferencesMax; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const store::JournalEntry* was = i < recorded_.size() ? &recorded_[i] : nullptr;
     const store::JournalEntry* is = i < replayed_.size() ? &replayed_[i] : nullptr;
     const bool other = options_.policy.has_value();
     if (was != nullptr && is != nullptr && comparable(*was, other) == comparable(*is, other)) continue;
+    if (++differences_count_ > kDifferencesMax) continue;
     differences_.push_back({was != nullptr ? was->time : is->time, was != nullptr ? to_line(*was) : "",
                             is != nullptr ? to_line(*is) : ""});
   }
@@ -208,7 +280,7 @@ void Replayer::compare() {
 
 Status Replayer::on_journal(const store::JournalEntry& entry) {
   if (is_output(entry.payload)) {
-    if (pipeline_ != nullptr) recorded_.push_back({0, entry.time, entry.payload});
+    if (pipeline_ != nullptr && is_compared(entry.payload)) recorded_.push_back({0, entry.time, entry.payload});
     return {};
   }
   compare();

@@ -16,12 +16,19 @@
 
 namespace proteus::replay {
 
+/// From which telemetry on each beginning of a run in a recording rests on it, by lsn; the greatest number there is: on
+/// none. The file is read through for it, as far as it is whole; nullopt if that cannot be done twice, as of a pipe.
+std::optional<std::vector<std::uint64_t>> beginnings_of(const std::string& path);
+
 struct ReplayOptions {
   /// Decide by this policy instead of the recorded one. What the recorded cluster did then answers to other actions, so
   /// nothing is taken to be carried out: decisions are made as at level recommend, against the world as recorded.
   std::optional<ham::Policy> policy;
   /// For the forecasts; null: the program's own.
   std::shared_ptr<const forecast::global::Weights> networks;
+  /// All that are to come: of the telemetry only what one of them rests on stays in memory. nullopt: that is not known,
+  /// and the telemetry of some days stays. What is decided is the same.
+  std::optional<std::vector<std::uint64_t>> beginnings;
   /// Called before each cycle with its recorded time; for pacing.
   std::function<void(Timestamp)> before_cycle;
   /// Each entry that the pipeline puts out, in order, with lsn 0.
@@ -39,7 +46,7 @@ struct Difference {
 /// Deterministic. Thread: owned by one.
 class Replayer {
  public:
-  explicit Replayer(ReplayOptions options) : options_(std::move(options)) {}
+  explicit Replayer(ReplayOptions options);
 
   /// Errors: kCorrupt.
   Status on_raw(const store::RawMessage& message);
@@ -53,8 +60,12 @@ class Replayer {
   std::uint64_t actions() const { return actions_; }
   /// By UUID, as the hosts last listed them.
   const std::map<std::string, std::string>& vm_names() const { return vm_names_; }
-  /// At most the first 100.
+  /// The first 100 of differences_count().
   const std::vector<Difference>& differences() const { return differences_; }
+  std::uint64_t differences_count() const { return differences_count_; }
+  /// Telemetry in memory: messages as they came, and frames decoded for the next cycle.
+  std::size_t messages_kept() const { return kept_.size(); }
+  std::size_t frames_pending() const { return pending_.size(); }
 
  private:
   struct Pending {
@@ -72,12 +83,15 @@ class Replayer {
   Status begin(const store::Started& started, Timestamp time);
   Status take_state(const store::JournalEntry& entry);
   void keep(const store::RawMessage& message, bool catalog);
+  void look_ahead();
+  std::vector<Kept>::const_iterator first_kept(std::uint64_t lsn) const;
   void note_names(const std::shared_ptr<const Catalog>& catalog);
   template <typename Visit>
   void visit_kept(std::uint64_t lsn, Visit visit) const;
   void warm_up();
   void refill(std::uint64_t through_lsn);
   void run_cycle(const store::Cycle& cycle, Timestamp time);
+  bool is_compared(const store::JournalPayload& payload) const;
   void put_out(controller::PipelineOutput output, Timestamp time);
   void compare();
 
@@ -87,6 +101,8 @@ class Replayer {
   std::vector<Pending> pending_;  // frames not yet taken in
   std::vector<Kept> kept_;        // messages that a later run may warm up from
   std::size_t kept_after_trim_ = 0;
+  std::optional<std::uint64_t> needed_from_lsn_;  // by beginnings to come; nullopt: not known
+  std::size_t beginnings_over_ = 0;
   std::optional<Nanoseconds> warm_span_;       // how far back; of the run at hand
   store::Started started_;                     // likewise, as its pipeline is told
   Nanoseconds step_{};                         // likewise, of the forecasts
@@ -96,6 +112,7 @@ class Replayer {
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   std::vector<Difference> differences_;
+  std::uint64_t differences_count_ = 0;
   std::map<HostId, std::shared_ptr<const Catalog>> catalogs_;  // whose names are noted
   std::map<std::string, std::string> vm_names_;
   std::uint64_t cycles_ = 0;

@@ -143,7 +143,9 @@ class RenewalTest : public ControllerTest {
     EXPECT_TRUE(written) << written.error().message;
     if (!written) return {};
     EXPECT_EQ(written->missing_until, std::nullopt);
-    replay::Replayer replayer({});
+    replay::ReplayOptions options;
+    options.beginnings = replay::beginnings_of(path);
+    replay::Replayer replayer(std::move(options));
     Status status;
     const auto read = replay::read_recording(
         path, {.raw = [&](const store::RawMessage& m) { return (status = replayer.on_raw(m)).has_value(); },

@@ -1,6 +1,7 @@
 #include "controller/replay/recording.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/replay/replayer.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::replay {
@@ -214,6 +216,65 @@ TEST_F(RecordingTest, BeginsWithTheFirstRunIfNoneHadBegunByThen) {
   EXPECT_EQ(written->missing_until, std::nullopt);
   EXPECT_EQ(read_recording(path_, {})->journal_entries, 23u);
   EXPECT_FALSE(write_recording(*store_, all(), path_)->begins_later);
+}
+
+// "--from 0" was taken for none given: it gave the present run alone.
+TEST_F(RecordingTest, FromTheYear1970IsFromTheFirstRunAndFromNowhereIsTheLast) {
+  fill();
+  RecordOptions options = all();
+  options.from = Timestamp{};
+  const auto first = write_recording(*store_, options, path_);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->from, kStart);
+  EXPECT_TRUE(first->begins_later);
+  options.from = std::nullopt;
+  const auto last = write_recording(*store_, options, path_);
+  ASSERT_TRUE(last) << last.error().message;
+  EXPECT_EQ(last->from, kStart + seconds(10));
+  EXPECT_FALSE(last->begins_later);
+}
+
+// All that had been stored since was read, whatever had been asked for.
+TEST_F(RecordingTest, LooksForWhatIsOlderThanItsEndUntilAnHourWithoutAnyHasPassed) {
+  fill();
+  RecordOptions options = all();
+  options.to = kStart + seconds(100);
+  add(options.to + seconds(3600), Cycle{100, 1, 1});  // of a clock that was ahead for a moment
+  add(options.to + seconds(3601), Cycle{101, 1, 1});
+  add(options.to - seconds(2), Cycle{102, 1, 1});
+  add(options.to, Cycle{103, 1, 1});
+  add(options.to + seconds(3599), Cycle{104, 1, 1});
+  add(options.to - seconds(1), Cycle{105, 1, 1});
+  add(options.to, Cycle{106, 1, 1});
+  add(options.to + seconds(3600), Cycle{107, 1, 1});
+  add(options.to - seconds(1), Cycle{108, 1, 1});
+  std::vector<std::uint64_t> cycles;
+  ASSERT_TRUE(write_recording(*store_, options, path_));
+  ASSERT_TRUE(read_recording(path_, {.raw = nullptr, .journal = [&](const JournalEntry& entry) {
+                                       const auto* cycle = std::get_if<Cycle>(&entry.payload);
+                                       if (cycle != nullptr && cycle->number >= 100) cycles.push_back(cycle->number);
+                                       return true;
+                                     }}));
+  EXPECT_EQ(cycles, (std::vector<std::uint64_t>{102, 105}));
+}
+
+TEST_F(RecordingTest, TellsWhatItsBeginningsRestOn) {
+  fill();
+  Started renewal;
+  renewal.restored_from_lsn = 7;
+  renewal.warm_from_lsn = 20;
+  renewal.warm_through_lsn = 30;
+  add(kStart + seconds(50), renewal);
+  renewal.warm_from_lsn = 0;  // there was nothing to read again
+  add(kStart + seconds(60), renewal);
+  RecordOptions options = all();
+  options.from = kStart;
+  ASSERT_TRUE(write_recording(*store_, options, path_));
+  constexpr std::uint64_t kNothing = UINT64_MAX;
+  EXPECT_EQ(beginnings_of(path_), (std::vector<std::uint64_t>{kNothing, 4, 20, 31}));
+  const std::string pipe = directory_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(beginnings_of(pipe), std::nullopt) << "it can be read once";
 }
 
 TEST_F(RecordingTest, LargeMessagesGoThrough) {

@@ -1,0 +1,120 @@
+#include "controller/replay/replayer.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/wire/telemetry_codec.h"
+#include "controller/pipeline_options.h"
+#include "tests/fakes/fake_telemetry.h"
+
+namespace proteus::replay {
+namespace {
+
+/// A host of one VM, whose telemetry replayers are fed, a frame a second.
+class ReplayerTest : public testing::Test {
+ protected:
+  using Replayers = std::vector<Replayer*>;
+
+  ReplayerTest() {
+    fakes::FakeVm vm;
+    vm.name = "web";
+    vm.uuid = "00000000-0000-4000-8000-000000000001";
+    host_.vms = {vm};
+  }
+  void feed_frames(int count, const Replayers& replayers) {
+    for (int i = 0; i < count; ++i, now_ += std::chrono::seconds(1)) {
+      host_.pass(1, {{0.2, 0.0}});
+      const Sample sample = host_.sample(now_);
+      std::vector<std::string> messages;
+      encoder_.encode(sample, messages);
+      for (const std::string& bytes : messages) {
+        store::RawMessage message;
+        message.lsn = ++lsn_;
+        message.received = now_;
+        message.host = HostId("h1");
+        message.bytes = bytes;
+        for (Replayer* replayer : replayers) ASSERT_TRUE(replayer->on_raw(message));
+      }
+    }
+  }
+  void feed(store::JournalPayload payload, const Replayers& replayers) {
+    const store::JournalEntry entry{++lsn_, now_, std::move(payload)};
+    for (Replayer* replayer : replayers) {
+      const Status taken = replayer->on_journal(entry);
+      ASSERT_TRUE(taken) << taken.error().message;
+    }
+  }
+  static store::Started started(std::uint64_t warm_from_lsn, std::uint64_t warm_through_lsn) {
+    controller::PipelineOptions options;
+    options.executor.controller = "test";
+    store::Started started;
+    started.term = 1;
+    started.options_toml = controller::pipeline_options_toml(options);
+    started.warm_from_lsn = warm_from_lsn;
+    started.warm_through_lsn = warm_through_lsn;
+    return started;
+  }
+
+  fakes::FakeHost host_{"h1", 2, 4 * kGiB};
+  wire::FrameEncoder encoder_;
+  Timestamp now_ = from_unix_ns(1'700'000'000'000'000'000);
+  std::uint64_t lsn_ = 0;
+};
+
+// They were kept decoded, hours of them, and then thrown away.
+TEST_F(ReplayerTest, FramesInFrontOfTheFirstBeginningDoNotWaitForACycle) {
+  Replayer replayer({});
+  feed_frames(100, {&replayer});
+  EXPECT_EQ(replayer.frames(), 100u);
+  EXPECT_EQ(replayer.frames_pending(), 0u);
+  EXPECT_EQ(replayer.messages_kept(), 101u) << "a catalog leads";
+  feed(started(1, 0), {&replayer});
+  EXPECT_EQ(replayer.frames_pending(), 0u);
+}
+
+TEST_F(ReplayerTest, WhatTheFirstBeginningHasNotReadAgainComesWithItsFirstCycle) {
+  Replayer replayer({});
+  feed_frames(100, {&replayer});
+  feed(started(1, lsn_ - 2), {&replayer});
+  EXPECT_EQ(replayer.frames_pending(), 2u);
+  feed_frames(1, {&replayer});
+  EXPECT_EQ(replayer.frames_pending(), 3u);
+  feed(store::Cycle{1, 1, lsn_}, {&replayer});
+  EXPECT_EQ(replayer.frames_pending(), 0u);
+}
+
+TEST_F(ReplayerTest, KeepsWhatABeginningToComeRestsOnAndDecidesTheSame) {
+  constexpr std::uint64_t kSecondRestsFrom = 24'003;
+  std::vector<std::string> decided[2];
+  std::vector<std::unique_ptr<Replayer>> replayers;
+  for (auto& outputs : decided) {
+    ReplayOptions options;
+    options.output = [&outputs](const store::JournalEntry& entry) { outputs.push_back(store::encode(entry)); };
+    if (&outputs == &decided[1]) {
+      options.beginnings = std::vector{std::numeric_limits<std::uint64_t>::max(), kSecondRestsFrom};
+    }
+    replayers.push_back(std::make_unique<Replayer>(std::move(options)));
+  }
+  const Replayers both = {replayers[0].get(), replayers[1].get()};
+  feed(started(0, 0), both);
+  feed_frames(25'000, both);
+  EXPECT_EQ(replayers[0]->messages_kept(), 25'001u) << "what is to come is not known";
+  EXPECT_LT(replayers[1]->messages_kept(), 6'000u);
+  EXPECT_GT(replayers[1]->messages_kept(), 4'600u) << "what it rests on, and the hour that decoding may take";
+  feed(started(kSecondRestsFrom, lsn_ - 1), both);
+  EXPECT_EQ(replayers[1]->messages_kept(), 0u) << "no other follows";
+  feed(store::AgentPresence{HostId("h1"), true, ""}, both);
+  feed(store::Cycle{1, 1, lsn_}, both);
+  feed_frames(1, both);
+  feed(store::Cycle{2, 2, lsn_}, both);
+  EXPECT_FALSE(decided[0].empty());
+  EXPECT_EQ(decided[0], decided[1]);
+}
+
+}  // namespace
+}  // namespace proteus::replay
