@@ -20,7 +20,7 @@ namespace proteus::ctl {
 namespace {
 
 constexpr int kConnectTimeoutS = 3;
-constexpr int kReadTimeoutS = 60;
+constexpr std::chrono::hours kLongReadTimeout(1);
 
 Error error_of(int status, const std::string& body, const std::string& token_file) {
   if (status == 401) {
@@ -41,11 +41,17 @@ Error error_of(int status, const std::string& body, const std::string& token_fil
   return {code, fmt::format("HTTP status {}", status)};
 }
 
-Result<Json> answer(const httplib::Result& result, const std::string& token_file) {
-  if (result->status != 200) return error_of(result->status, result->body, token_file);
-  Json json = Json::parse(result->body, nullptr, false);
+Result<Json> answer(int status, const std::string& body, const std::string& token_file) {
+  if (status != 200) return error_of(status, body, token_file);
+  Json json = Json::parse(body, nullptr, false);
   if (json.is_discarded()) return Error{ErrorCode::kCorrupt, "the controller's answer is not JSON"};
   return json;
+}
+
+/// Asking again would not help: the controller has met what it cannot read.
+Error broken_off(std::uint64_t bytes) {
+  return {ErrorCode::kInternal,
+          fmt::format("the answer broke off after {} bytes; the controller's log says why", bytes)};
 }
 
 constexpr std::size_t kTokenMax = 4096;
@@ -134,7 +140,6 @@ Result<Client> Client::create(const ClientOptions& options) {
   if (!http->is_valid())
     return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not a usable URL", options.url)};
   http->set_connection_timeout(kConnectTimeoutS);
-  http->set_read_timeout(kReadTimeoutS);
   http->set_tcp_nodelay(true);
   http->set_keep_alive(true);
   http->set_bearer_token_auth(token->c_str());
@@ -148,7 +153,11 @@ Result<Client> Client::create(const ClientOptions& options) {
 
 void Client::set_timeout(std::chrono::milliseconds timeout) {
   http_->set_connection_timeout(timeout);
-  http_->set_read_timeout(timeout);
+  read_timeout_ = timeout;
+}
+
+void Client::set_read_timeout(Wait wait) {
+  http_->set_read_timeout(wait == Wait::kLong ? std::chrono::milliseconds(kLongReadTimeout) : read_timeout_);
 }
 
 Error Client::unreachable(int http_error) const {
@@ -164,16 +173,30 @@ Error Client::unreachable(int http_error) const {
   return {ErrorCode::kUnavailable, fmt::format("cannot reach the controller at {}: {}", url_, why)};
 }
 
-Result<Json> Client::get(const std::string& path) {
-  const httplib::Result result = http_->Get(path.c_str());
-  if (!result) return unreachable(static_cast<int>(result.error()));
-  return answer(result, token_file_);
+Result<Json> Client::get(const std::string& path, Wait wait) {
+  set_read_timeout(wait);
+  int status = 0;
+  std::string body;
+  const httplib::Result result = http_->Get(
+      path.c_str(),
+      [&](const httplib::Response& response) {
+        status = response.status;
+        return true;
+      },
+      [&](const char* data, std::size_t size) {
+        body.append(data, size);
+        return true;
+      });
+  if (!result && status == 200) return broken_off(body.size());
+  if (!result && status == 0) return unreachable(static_cast<int>(result.error()));
+  return answer(status, body, token_file_);
 }
 
 Result<Json> Client::post(const std::string& path, const Json& body) {
+  set_read_timeout(Wait::kUsual);
   const httplib::Result result = http_->Post(path.c_str(), json_text(body, -1), "application/json");
   if (!result) return unreachable(static_cast<int>(result.error()));
-  return answer(result, token_file_);
+  return answer(result->status, result->body, token_file_);
 }
 
 Result<Client::Downloaded> Client::download(const std::string& path, const std::string& file, mode_t mode,
@@ -181,6 +204,7 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
   Result<Destination> opened = Destination::open(file, mode);
   if (!opened) return opened.error();
   Destination& to = *opened;
+  set_read_timeout(Wait::kLong);
   int status = 0;
   std::string refused;
   Downloaded got;
@@ -208,6 +232,7 @@ Result<Client::Downloaded> Client::download(const std::string& path, const std::
   if (!room) return room.error();
   if (to.failed()) return to.error();
   if (status != 0 && status != 200) return error_of(status, refused, token_file_);
+  if (!result && status == 200) return broken_off(static_cast<std::uint64_t>(got.bytes));
   if (!result) return unreachable(static_cast<int>(result.error()));
   if (const Status kept = to.keep(); !kept) return kept.error();
   return got;

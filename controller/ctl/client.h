@@ -26,7 +26,7 @@ struct ClientOptions {
 };
 
 /// The controller's HTTP API (docs/api.md). Errors carry the code that the controller gave; kUnavailable with "cannot
-/// reach …" if it did not answer.
+/// reach …" if it did not answer, kInternal if it began to and did not end.
 /// Thread: owned by one.
 class Client {
  public:
@@ -35,10 +35,15 @@ class Client {
   ~Client();
   Client(Client&&) noexcept;
 
-  /// For who looks at something else meanwhile; else a minute.
+  /// For who looks at something else meanwhile; else a minute. Not for what takes long.
   void set_timeout(std::chrono::milliseconds timeout);
 
-  Result<Json> get(const std::string& path);
+  /// How long the controller may say nothing.
+  enum class Wait : std::uint8_t {
+    kUsual,  ///< as set_timeout() says
+    kLong,   ///< an hour: it reads much before it answers
+  };
+  Result<Json> get(const std::string& path, Wait wait = Wait::kUsual);
   Result<Json> post(const std::string& path, const Json& body);
   struct Downloaded {
     std::int64_t bytes = 0;
@@ -47,17 +52,20 @@ class Client {
   };
   /// Bytes so far, and how many there will be; 0: not known.
   using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
-  /// Streams the answer into a file, whole or not at all. mode: of a new one, less the umask.
+  /// Streams the answer into a file, whole or not at all; waits for it as Wait::kLong. mode: of a new one, less the
+  /// umask.
   Result<Downloaded> download(const std::string& path, const std::string& file, mode_t mode = 0666,
                               const Progress& progress = {});
 
  private:
   Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);
+  void set_read_timeout(Wait wait);
   Error unreachable(int http_error) const;
 
   std::unique_ptr<httplib::Client> http_;
   std::string url_;
   std::string token_file_;
+  std::chrono::milliseconds read_timeout_ = std::chrono::minutes(1);
 };
 
 /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).

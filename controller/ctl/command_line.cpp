@@ -172,7 +172,8 @@ void add_policy_verbs(CLI::App& policy, Options& options) {
   on_file("check", "is the file valid; every problem with its line, else what it holds");
   CLI::App* test = on_file("test", "what the policy would have done in a recorded cluster, and what its rules forbade");
   add_recording(test);
-  test->add_option("--at", options.policy.at, "explain the decision at this time: 2026-01-31T08:00:00Z");
+  test->add_option("--at", options.policy.at,
+                   "explain the decision at this time: 2026-01-31T08:00:00Z, or -15m before its end");
   CLI::App* diff = on_file("diff", "where the decisions of two policies part in the same recorded cluster");
   diff->add_option("OTHER", options.policy.other, "the other policy")->required();
   add_recording(diff);

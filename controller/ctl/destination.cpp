@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <utility>
 
 namespace proteus::ctl {
@@ -41,6 +42,20 @@ void remove_when_ended(const std::string& name) {
     const auto before = std::signal(ending, remove_part);
     if (before == SIG_IGN) std::signal(ending, SIG_IGN);  // as nohup wants it
   }
+}
+
+constexpr int kLinksMax = 40;  // as the kernel
+
+/// Where a name leads, though nothing be there yet; nullopt if nowhere, in a circle.
+std::optional<fs::path> without_links(fs::path file) {
+  for (int i = 0; i <= kLinksMax; ++i) {
+    std::error_code none;
+    if (!fs::is_symlink(fs::symlink_status(file, none))) return file;
+    const fs::path target = fs::read_symlink(file, none);
+    if (none) return file;
+    file = file.parent_path() / target;
+  }
+  return std::nullopt;
 }
 
 /// As people say it.
@@ -77,8 +92,12 @@ Result<Destination> Destination::open(const std::string& file, mode_t mode) {
   if (fs::exists(there) && !fs::is_regular_file(there)) {
     to.file_.open(file, std::ios::binary | std::ios::app);
   } else {
-    if (fs::is_symlink(fs::symlink_status(file, ignored))) to.name_ = fs::weakly_canonical(file, ignored).string();
-    to.open_part(fs::exists(there) ? static_cast<mode_t>(there.permissions() & fs::perms::all) : without_umask(mode));
+    if (const auto led = without_links(file)) {
+      to.name_ = led->string();
+      to.open_part(fs::exists(there) ? static_cast<mode_t>(there.permissions() & fs::perms::all) : without_umask(mode));
+    } else {
+      errno = ELOOP;
+    }
   }
   if (!to.file_.is_open()) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", to.name_, std::strerror(errno))};
@@ -97,12 +116,11 @@ void Destination::open_part(mode_t mode) {
   file_.open(part_, std::ios::binary | std::ios::trunc);
   // Later than it is opened: the mode may forbid that. Some file systems have no modes, and it is its owner's already.
   if (file_) (void)fchmod(fd, mode);
-  const int why = errno;
-  ::close(fd);
-  errno = why;
+  part_fd_ = fd;
 }
 
 Destination::~Destination() {
+  if (part_fd_ >= 0) ::close(part_fd_);
   if (part_.empty()) return;
   has_part = 0;
   ::unlink(part_.c_str());
@@ -112,6 +130,7 @@ Destination::Destination(Destination&& other) noexcept
     : file_(std::move(other.file_)),
       name_(std::move(other.name_)),
       part_(std::exchange(other.part_, {})),
+      part_fd_(std::exchange(other.part_fd_, -1)),
       why_(std::move(other.why_)) {}
 
 void Destination::fail() {
@@ -147,6 +166,8 @@ Status Destination::keep() {
   } else if (!std::cout.flush()) {
     fail();
   }
+  // Else a crash of the machine may leave the name with nothing in it.
+  if (!failed() && part_fd_ >= 0 && ::fsync(part_fd_) != 0) fail();
   if (!failed() && !part_.empty() && std::rename(part_.c_str(), name_.c_str()) != 0) fail();
   if (failed()) return error();
   has_part = 0;

@@ -12,9 +12,9 @@
 namespace proteus::ctl {
 
 /// Where a download goes. A file gets its name only when it is whole: until then it is .FILE.XXXXXX, each time another,
-/// and what was there stays; its mode is kept. A link is followed. "-" and /dev/stdout are standard output; a device or
-/// a pipe is written to, never replaced. What is not whole does not stay when the process is interrupted, terminated or
-/// hung up on: of one object at a time. Thread: owned by one.
+/// and what was there stays; its mode is kept. A link is followed, also to what is not there. "-" and /dev/stdout are
+/// standard output; a device or a pipe is written to, never replaced. What is not whole does not stay when the process
+/// is interrupted, terminated or hung up on: of one object at a time. Thread: owned by one.
 class Destination {
  public:
   static bool is_standard_output(const std::string& file);
@@ -44,6 +44,7 @@ class Destination {
   std::ofstream file_;  ///< closed: standard output
   std::string name_;    ///< of what is there in the end
   std::string part_;    ///< what it is called until it is whole; empty: it is called so already
+  int part_fd_ = -1;    ///< of it; what the mode forbids to open again
   std::string why_;
 };
 

@@ -85,7 +85,8 @@ struct Trial {
   std::vector<Json> decisions;  ///< in the order of time: each that differs from the one before, and one a minute
   std::uint64_t cycles = 0;
   std::uint64_t frames = 0;
-  std::optional<Timestamp> missing_until;  ///< RecordingSummary
+  Timestamp to{};                          ///< RecordingSummary
+  std::optional<Timestamp> missing_until;  ///< likewise
   VmNames names;
 };
 
@@ -96,6 +97,7 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
   policy.automation = ham::Automation::kRecommend;
   replay::ReplayOptions options;
   options.policy = std::move(policy);
+  options.beginnings = replay::beginnings_of(recording);
   options.output = [&](const store::JournalEntry& entry) {
     if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
       trial.decisions.push_back(api::to_json(*decision));
@@ -114,6 +116,7 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
   replayer.finish();
   trial.cycles = replayer.cycles();
   trial.frames = replayer.frames();
+  trial.to = read->to;
   trial.missing_until = read->missing_until;
   trial.names = replayer.vm_names();
   return trial;
@@ -211,13 +214,27 @@ Result<bool> check_policy(const PolicyCommand& command, std::ostream& out) {
   return true;
 }
 
+std::string steps_of(const Json& decision) {
+  Json steps = Json::array();
+  for (const Json& action : decision.at("chosen").at("actions")) {
+    steps.push_back(Json::array({action.at("vm"), action.at("host"), action.at("operation")}));
+  }
+  for (const Json& change : decision.at("helpers")) {
+    steps.push_back(Json::array({"helper", change.at("vm"), change.at("host"), change.at("start")}));
+  }
+  for (const Json& change : decision.at("power")) {
+    steps.push_back(Json::array({"power", change.at("host"), change.at("awake")}));
+  }
+  return json_text(steps, -1);
+}
+
 Status test_policy(const PolicyCommand& command, std::ostream& out) {
   Result<ham::Policy> policy = read_policy(command.file);
   if (!policy) return policy.error();
   const Result<Trial> trial = run_trial(std::move(*policy), command.recording);
   if (!trial) return trial.error();
   if (!command.at.empty()) {
-    const Result<Timestamp> at = api::parse_time(command.at, Timestamp{});
+    const Result<Timestamp> at = api::parse_time(command.at, trial->to);
     if (!at) return at.error();
     const std::string wanted = api::to_rfc3339(*at);
     const Json* found = nullptr;
@@ -262,11 +279,16 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
 }
 
 Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
+  struct Will {
+    std::string label = "do nothing";
+    std::string steps = "[]";  // all of them: the label names some
+    bool operator==(const Will&) const = default;
+  };
   struct Side {
     std::string file;
     Trial trial;
     std::size_t next = 0;
-    std::string label = "do nothing";
+    Will will{};
   };
   std::vector<Side> sides;
   for (const std::string& file : {command.file, command.other}) {
@@ -274,12 +296,13 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     if (!policy) return policy.error();
     Result<Trial> trial = run_trial(std::move(*policy), command.recording);
     if (!trial) return trial.error();
-    sides.push_back({file, std::move(*trial), 0, "do nothing"});
+    sides.push_back({file, std::move(*trial)});
   }
   // Both are step functions of time: what each wants from one decision to its next.
   struct Part {
     std::string time;
     std::string labels[2];
+    bool same = false;
   };
   std::vector<Part> parts;
   bool differed = false;
@@ -291,17 +314,22 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
       if (time.empty() || next < time) time = next;
     }
     if (time.empty()) break;
-    const std::string before = sides[0].label + "\n" + sides[1].label;
+    const std::string before = sides[0].will.label + "\n" + sides[1].will.label;
     for (Side& side : sides) {
       while (side.next < side.trial.decisions.size() && time_of(side.trial.decisions[side.next]) == time) {
-        side.label = label_of(side.trial.decisions[side.next++]);
+        const Json& decision = side.trial.decisions[side.next++];
+        side.will = {label_of(decision), steps_of(decision)};
       }
     }
-    const bool differ = sides[0].label != sides[1].label;
-    if ((differ || differed) && before != sides[0].label + "\n" + sides[1].label) {
-      parts.push_back({time, {sides[0].label, sides[1].label}});
+    const bool same = sides[0].will == sides[1].will;
+    // What changes in the steps alone, while they differ all the time, is told once.
+    const bool told = before == sides[0].will.label + "\n" + sides[1].will.label && same != differed;
+    if ((!same || differed) && !told) {
+      Part part{time, {sides[0].will.label, sides[1].will.label}, same};
+      if (!same && part.labels[0] == part.labels[1]) part.labels[1] += " (beyond the steps named)";
+      parts.push_back(std::move(part));
     }
-    differed = differ;
+    differed = !same;
   }
   if (command.json) {
     Json json{{"policies", Json::array()},
@@ -326,8 +354,7 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
   }
   Table table({"FROM", command.file, command.other});
   for (std::size_t i = 0; i < parts.size() && static_cast<int>(i) < command.limit; ++i) {
-    const bool same = parts[i].labels[0] == parts[i].labels[1];
-    table.add({parts[i].time, parts[i].labels[0], same ? "the same again" : parts[i].labels[1]});
+    table.add({parts[i].time, parts[i].labels[0], parts[i].same ? "the same again" : parts[i].labels[1]});
   }
   out << "\n" << table.text();
   if (static_cast<int>(parts.size()) > command.limit) {

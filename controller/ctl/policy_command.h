@@ -1,5 +1,6 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <ostream>
 #include <string>
 
@@ -12,8 +13,8 @@ struct PolicyCommand {
   std::string file;
   std::string other;      ///< diff: the second policy
   std::string recording;  ///< test, diff
-  std::string at;         ///< test: only the decision in force at this time, in full; RFC 3339 or seconds since 1970
-  int limit = 20;         ///< test, diff: how many lines of detail
+  std::string at;  ///< test: only the decision in force at this time, in full; as api::parse_time(), now: its end
+  int limit = 20;  ///< test, diff: how many lines of detail
   bool json = false;
 };
 
@@ -24,6 +25,9 @@ Result<bool> check_policy(const PolicyCommand& command, std::ostream& out);
 /// Decides by the policy against the world as recorded, and says what it would have done, and what its rules forbade.
 /// Nothing is taken to be carried out. Errors: the policy's, the recording's; kNotFound if nothing was decided by `at`.
 Status test_policy(const PolicyCommand& command, std::ostream& out);
+
+/// Every step that a decision wants, as the API tells it: its label names some. Equal of those who want the same.
+std::string steps_of(const nlohmann::ordered_json& decision);
 
 /// The same for two policies: where their decisions part. True: nowhere.
 Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out);

@@ -99,6 +99,10 @@ std::string query_path(const SeriesRequest& request) {
   return path.text();
 }
 
+bool is_answered_at_the_end(const SeriesRequest& request) {
+  return !request.across.empty() || !request.top.empty();
+}
+
 std::string export_path(const SeriesRequest& request) {
   RequestPath path("/v1/export");
   path.add("kpi", request.kpis);

@@ -29,6 +29,8 @@ struct SeriesRequest {
 
 /// "/v1/query?…"
 std::string query_path(const SeriesRequest& request);
+/// Whether the controller can say nothing before it has read all of it: lines are joined or ranked.
+bool is_answered_at_the_end(const SeriesRequest& request);
 /// "/v1/export?…"
 std::string export_path(const SeriesRequest& request);
 

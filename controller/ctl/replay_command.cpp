@@ -128,6 +128,8 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     if (!read) return read.error();
     options.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
   }
+  const std::string file = command.file == "-" ? "/dev/stdin" : command.file;
+  options.beginnings = replay::beginnings_of(file);
   if (*speed) options.before_cycle = Pacer(**speed);
   options.output = [&](const store::JournalEntry& entry) {
     if (command.diff) return;
@@ -146,7 +148,6 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     begun = true;
     return (replayed = replayer.on_journal(entry)).has_value();
   };
-  const std::string file = command.file == "-" ? "/dev/stdin" : command.file;
   std::optional<ProgressBar> bar;
   if (command.diff || isatty(STDOUT_FILENO) == 0) bar.emplace("deciding again");  // else decisions tell how far it is
   const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor, [&](double share) {
@@ -183,6 +184,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
                    {"actions", replayer.actions()},
                    {"missing_until", read ? api::time_or_null(read->missing_until) : api::Json(nullptr)},
                    {"trouble", trouble ? api::Json(trouble->message) : api::Json(nullptr)},
+                   {"differences_count", replayer.differences_count()},
                    {"differences", api::Json::array()}};
     for (const auto& difference : differences) {
       const auto parsed = [](const std::string& text) {
@@ -196,12 +198,14 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   } else {
     for (const auto& difference : differences) out << to_text(difference);
     out << missing;
-    out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal\n",
+    const bool all = differences.size() == replayer.differences_count();
+    out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal{}\n",
                        replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),
-                       differences.size());
+                       replayer.differences_count(),
+                       all ? "" : fmt::format(", the first {} shown", differences.size()));
   }
   if (trouble) return *trouble;
-  return differences.empty();
+  return replayer.differences_count() == 0;
 }
 
 }  // namespace proteus::ctl

@@ -137,7 +137,8 @@ int Session::record() {
 
 /// Nothing measured is "not found", of a query as of an export, whether or not a series was named.
 int Session::query() {
-  const Result<Json> answer = client_.get(query_path(options_.series));
+  const auto wait = is_answered_at_the_end(options_.series) ? Client::Wait::kLong : Client::Wait::kUsual;
+  const Result<Json> answer = client_.get(query_path(options_.series), wait);
   if (!answer) return report(answer.error());
   if (options_.json) {
     std::cout << json_text(*answer) << "\n";

@@ -78,6 +78,42 @@ TEST_F(ClientTest, ADownloadTellsHowFarItIs) {
   EXPECT_EQ(far, std::pair(std::uint64_t{4}, std::uint64_t{0}));
 }
 
+// "cannot reach the controller", which means that trying again may help.
+TEST_F(ClientTest, AnAnswerThatBreaksOffIsSaidToBeThat) {
+  http_.Get("/damaged", [](const httplib::Request&, httplib::Response& out) {
+    out.set_chunked_content_provider("application/octet-stream", [](std::size_t, httplib::DataSink& sink) {
+      sink.write("[1, ", 4);
+      return false;
+    });
+  });
+  Client asking = client();
+  const auto got = asking.get("/damaged");
+  const auto downloaded = asking.download("/damaged", directory_ / "file");
+  ASSERT_FALSE(got);
+  ASSERT_FALSE(downloaded);
+  for (const Error& error : {got.error(), downloaded.error()}) {
+    EXPECT_EQ(error.code, ErrorCode::kInternal);
+    EXPECT_EQ(error.message, "the answer broke off after 4 bytes; the controller's log says why");
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "file"));
+}
+
+TEST_F(ClientTest, ARefusalIsToldAsTheControllerSaysIt) {
+  http_.Get("/refused", [](const httplib::Request&, httplib::Response& out) {
+    out.status = 404;
+    out.set_content(R"({"error": {"message": "no such VM"}})", "application/json");
+  });
+  http_.Get("/text", [](const httplib::Request&, httplib::Response& out) { out.set_content("hello", "text/plain"); });
+  Client asking = client();
+  const auto refused = asking.get("/refused");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(refused.error().message, "no such VM");
+  const auto text = asking.get("/text");
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, ErrorCode::kCorrupt);
+}
+
 TEST_F(ClientTest, AFileThatIsNoTokenIsRefused) {
   for (const std::string& text : {std::string(), std::string("two words\n"), std::string(1 << 16, 'a')}) {
     std::ofstream(options_.token_file) << text;

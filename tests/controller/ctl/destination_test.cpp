@@ -134,6 +134,29 @@ TEST_F(DestinationTest, ALinkIsFollowed) {
   EXPECT_EQ(content(file_), "after");
 }
 
+// The link itself was replaced.
+TEST_F(DestinationTest, ALinkIsFollowedToWhatIsNotThereYet) {
+  fs::create_directory(directory_ / "there");
+  fs::create_symlink("there/second", directory_ / "first");
+  fs::create_symlink("../x.csv", directory_ / "there" + "/second");
+  Destination to = open(directory_ / "first");
+  EXPECT_TRUE(to.write("text", 4));
+  EXPECT_TRUE(to.keep());
+  EXPECT_TRUE(fs::is_symlink(fs::symlink_status(directory_ / "first")));
+  EXPECT_TRUE(fs::is_symlink(fs::symlink_status(directory_ / "there" + "/second")));
+  EXPECT_FALSE(fs::is_symlink(fs::symlink_status(file_)));
+  EXPECT_EQ(content(file_), "text");
+}
+
+TEST_F(DestinationTest, LinksThatLeadNowhereAreAnError) {
+  fs::create_symlink("second", directory_ / "first");
+  fs::create_symlink("first", directory_ / "second");
+  const auto opened = Destination::open(directory_ / "first");
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("Too many levels of symbolic links"), std::string::npos)
+      << opened.error().message;
+}
+
 TEST_F(DestinationTest, APipeIsWrittenToAndStays) {
   const std::string pipe = directory_ / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/wire/telemetry_codec.h"
+#include "controller/api/json_view.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/replay_command.h"
 #include "controller/pipeline_options.h"
@@ -31,8 +32,9 @@ class PolicyFiles : public testing::Test {
     record(recording(), {});
   }
   using Decided = std::map<Timestamp, std::vector<ham::Decision>>;
-  /// With what had been decided then.
-  static void record(const std::string& path, const Decided& decided, std::uint64_t expired_lsn = 0) {
+  /// With what had been decided then. carried_out: at level automatic, as far as the journal tells.
+  static void record(const std::string& path, const Decided& decided, std::uint64_t expired_lsn = 0,
+                     bool carried_out = false) {
     const TemporaryDirectory directory;
     auto store = store::Store::open({.directory = directory / "store"});
     ASSERT_TRUE(store) << store.error().message;
@@ -43,6 +45,7 @@ class PolicyFiles : public testing::Test {
     store::Started started;
     started.term = 1;
     started.options_toml = controller::pipeline_options_toml(options);
+    if (carried_out) started.policy_toml = "automation = 'automatic'\n";
     Timestamp now = from_unix_ns(1'700'000'000'000'000'000);
     const auto write = [&](store::JournalPayload payload) {
       std::vector<store::JournalEntry> entries{{0, now, std::move(payload)}};
@@ -81,10 +84,30 @@ class PolicyFiles : public testing::Test {
       write(store::Cycle{second, second, raw.back().lsn});
       const auto said = decided.find(now);
       if (said == decided.end()) continue;
-      for (const ham::Decision& decision : said->second) write(decision);
+      for (ham::Decision decision : said->second) {
+        if (carried_out) set_automatic(decision);
+        write(decision);
+        for (const ham::Action& action : decision.chosen.actions) {
+          if (!carried_out) break;
+          drs::ActionRecord intent;
+          intent.action = action;
+          intent.action.id = second;
+          write(intent);
+          drs::Transition transition;
+          transition.action = second;
+          transition.to = drs::ActionState::kVerified;
+          write(transition);
+        }
+      }
     }
     const auto written = replay::write_recording(**store, {.to = now + std::chrono::seconds(1), .hosts = {}}, path);
     ASSERT_TRUE(written) << written.error().message;
+  }
+  static void set_automatic(ham::Decision& decision) {
+    for (ham::Action& action : decision.chosen.actions) action.automation = ham::Automation::kAutomatic;
+    for (ham::Candidate& candidate : decision.alternatives) {
+      for (ham::Action& action : candidate.actions) action.automation = ham::Automation::kAutomatic;
+    }
   }
   static void TearDownTestSuite() {
     delete directory_;
@@ -245,6 +268,83 @@ TEST_F(PolicyFiles, AReplayByTheSamePolicyDiffersInNothing) {
   const auto same = run_replay(command, out_);
   ASSERT_TRUE(same) << same.error().message;
   EXPECT_TRUE(*same) << out_.str();
+}
+
+// Each action's level differed, and what was done had no counterpart.
+TEST_F(PolicyFiles, AReplayByTheSamePolicyDiffersInNothingThoughActionsWereCarriedOut) {
+  const std::string policy = "automation = 'automatic'\n";
+  const Decided decided = decided_by(policy);
+  ReplayCommand command;
+  command.file = *directory_ / "carried_out.rec";
+  command.policy_file = file("automatic.toml", policy);
+  command.diff = true;
+  record(command.file, decided, 0, true);
+  int actions = 0;
+  ASSERT_TRUE(replay::read_recording(command.file, {.raw = nullptr, .journal = [&](const store::JournalEntry& entry) {
+                                                      actions +=
+                                                          std::holds_alternative<drs::ActionRecord>(entry.payload);
+                                                      return true;
+                                                    }}));
+  ASSERT_GT(actions, 0);
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_TRUE(*same) << out_.str();
+}
+
+TEST_F(PolicyFiles, AllDifferencesAreCountedAndTheFirstShown) {
+  Decided decided = decided_by("");
+  ASSERT_FALSE(decided.empty());
+  std::vector<ham::Decision>& first = decided.begin()->second;
+  first.insert(first.end(), 150, ham::Decision(first.front()));
+  ReplayCommand command;
+  command.file = *directory_ / "many.rec";
+  command.policy_file = file("plain.toml", "");
+  command.diff = true;
+  record(command.file, decided);
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_FALSE(*same);
+  EXPECT_THAT(out_.str(), HasSubstr(", 150 differences from the journal, the first 100 shown\n"));
+  command.json = true;
+  std::ostringstream json;
+  ASSERT_TRUE(run_replay(command, json));
+  EXPECT_EQ(Json::parse(json.str())["differences_count"], 150);
+  EXPECT_EQ(Json::parse(json.str())["differences"].size(), 100u);
+}
+
+// Taken against the year 1970, "-15m" was before everything, and "now" likewise.
+TEST_F(PolicyFiles, TimesAreTakenAgainstTheRecordingsEnd) {
+  const Decided decided = decided_by("");
+  ASSERT_FALSE(decided.empty());
+  PolicyCommand command;
+  command.file = file("plain.toml", "");
+  command.recording = recording();
+  command.json = true;
+  const auto time_at = [&](const std::string& at) -> std::string {
+    command.at = at;
+    std::ostringstream out;
+    const Status tested = test_policy(command, out);
+    EXPECT_TRUE(tested) << at << ": " << tested.error().message;
+    return tested ? Json::parse(out.str()).at("time").get<std::string>() : "";
+  };
+  EXPECT_EQ(time_at("now"), api::to_rfc3339(decided.rbegin()->second.back().time));
+  EXPECT_EQ(time_at("-60s"), time_at("2023-11-14T22:13:51Z")) << "it ends at 22:14:51";
+}
+
+TEST(PolicyDiff, WhatALabelDoesNotNameIsAStepAllTheSame) {
+  const auto decision = [](const std::string& to, const std::string& awake) {
+    return Json::parse(R"({"chosen": {"label": "6 changes and more", "actions":
+        [{"vm": "web7", "host": "h1", "operation": {"kind": "migrate", "to": ")" +
+                       to + R"("}, "reason": ")" + to + R"("}]}, "helpers": [], "power": [{"host": "h9", "awake": )" +
+                       awake + R"(, "reason": "x"}]})");
+  };
+  EXPECT_EQ(steps_of(decision("h2", "true")), steps_of(decision("h2", "true")));
+  EXPECT_NE(steps_of(decision("h2", "true")), steps_of(decision("h3", "true")));
+  EXPECT_NE(steps_of(decision("h2", "true")), steps_of(decision("h2", "false")));
+  Json other_reason = decision("h2", "true");
+  other_reason["chosen"]["actions"][0]["reason"] = "another";
+  EXPECT_EQ(steps_of(decision("h2", "true")), steps_of(other_reason));
+  EXPECT_EQ(steps_of(Json::parse(R"({"chosen": {"actions": []}, "helpers": [], "power": []})")), "[]");
 }
 
 TEST_F(PolicyFiles, ADifferenceIsToldByWhereItIs) {

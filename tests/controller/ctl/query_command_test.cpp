@@ -32,6 +32,17 @@ TEST(QueryCommand, AsksForWhatWasGiven) {
   EXPECT_EQ(export_path(all), "/v1/export?kpi=vm_state&format=openmetrics");
 }
 
+TEST(QueryCommand, WhatIsJoinedOrRankedIsAnsweredAtTheEnd) {
+  SeriesRequest request;
+  request.kpi = "cpu_run_time_ns";
+  EXPECT_FALSE(is_answered_at_the_end(request));
+  request.across = "sum";
+  EXPECT_TRUE(is_answered_at_the_end(request));
+  request.across.clear();
+  request.top = "10";
+  EXPECT_TRUE(is_answered_at_the_end(request));
+}
+
 TEST(HistoryCommand, AsksForWhatWasGiven) {
   HistoryRequest request;
   EXPECT_EQ(history_path(request), "/v1/history?limit=200");
