@@ -8,8 +8,8 @@
 namespace proteus::publish {
 namespace {
 
-/// So often is a frame asked for that the disk does not give back.
-constexpr int kReadsMax = 5;
+/// For so long a frame is asked for that the disk does not give back.
+constexpr std::chrono::seconds kReadTimeMax{30};
 
 /// Its catalog is shared by most of them.
 std::size_t memory_of(const Sample& sample) {
@@ -22,6 +22,7 @@ Backlog::Backlog(BacklogOptions options, std::unique_ptr<Spool> spool)
     : options_(options), spool_(std::move(spool)), dropped_count_(spool_->dropped_at_open()) {}
 
 void Backlog::push(std::shared_ptr<const Sample> sample, SteadyTime now) {
+  now_ = now;
   recent_bytes_ += memory_of(*sample);
   recent_.push_back({std::move(sample), now});
   while (is_memory_full()) {
@@ -53,6 +54,7 @@ void Backlog::pop_front_of_memory() {
 }
 
 void Backlog::spool_aged(SteadyTime now) {
+  now_ = now;
   while (!recent_.empty() && now - recent_.front().since >= options_.spool_after && move_front_to_disk()) {
   }
 }
@@ -83,11 +85,12 @@ std::shared_ptr<const Sample> Backlog::next() {
     }
     auto sample = spool_->read(sent_);
     if (sample) {
-      failed_reads_ = 0;
+      failing_since_.reset();
       next_ = std::make_shared<const Sample>(std::move(*sample));
       return next_;
     }
-    if (sample.error().code != ErrorCode::kUnavailable || ++failed_reads_ == kReadsMax) {
+    if (!failing_since_) failing_since_ = now_;
+    if (sample.error().code != ErrorCode::kUnavailable || now_ - *failing_since_ >= kReadTimeMax) {
       give_up_unreadable(sample.error());
     }
     return nullptr;
@@ -105,7 +108,7 @@ void Backlog::give_up_unreadable(const Error& error) {
   }
   if (losses_.is_due("")) log::error("{} spooled frames are lost: {}", lost, error.message);
   dropped_count_ += lost;
-  failed_reads_ = 0;
+  failing_since_.reset();
   pop_done();
 }
 

@@ -42,7 +42,7 @@ class Backlog {
   void spool_all();
 
   /// The oldest frame that was neither sent nor acknowledged; null if there is none, or the disk does not give it back
-  /// for now. If it has not after some calls, or what it gives is damaged, the frame is dropped, with those that
+  /// for now. If it has not for half a minute, or what it gives is damaged, the frame is dropped, with those that
   /// cannot be read without it: one keyframe's at most in a call.
   std::shared_ptr<const Sample> next();
   void advance();  ///< what next() gave was sent
@@ -83,10 +83,11 @@ class Backlog {
   std::map<std::uint64_t, std::uint64_t> acknowledged_;           // sequence by boot, while anything is held
   std::set<std::pair<std::uint64_t, std::uint64_t>> unreadable_;  // boot and sequence, while they are held
   std::uint64_t dropped_count_ = 0;
-  bool disk_failed_ = false;      // it did not take the last frame
-  bool disk_is_full_ = false;     // and that is why
-  bool gave_up_segment_ = false;  // to make room, since it last took a frame
-  int failed_reads_ = 0;          // in a row
+  bool disk_failed_ = false;                 // it did not take the last frame
+  bool disk_is_full_ = false;                // and that is why
+  bool gave_up_segment_ = false;             // to make room, since it last took a frame
+  SteadyTime now_{};                         // as it was told last
+  std::optional<SteadyTime> failing_since_;  // that the disk does not give back the frame at sent_
   wire::LogInterval losses_{std::chrono::seconds(30)};
 };
 

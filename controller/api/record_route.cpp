@@ -19,6 +19,7 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
   if (const Status known = check_parameters(in, {"from", "to"}, {"host"}); !known) return known.error();
   replay::RecordOptions options;
   options.to = now;
+  options.now = now;
   const Parameters parameters = parameters_of(in);
   for (const char* name : {"from", "to"}) {
     const std::string text = one(parameters, name);

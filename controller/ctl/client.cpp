@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <httplib.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "controller/api/json_view.h"
 #include "controller/ctl/destination.h"
@@ -48,10 +51,14 @@ Result<Json> answer(int status, const std::string& body, const std::string& toke
   return json;
 }
 
-/// Asking again would not help: the controller has met what it cannot read.
-Error broken_off(std::uint64_t bytes) {
-  return {ErrorCode::kInternal,
-          fmt::format("the answer broke off after {} bytes; the controller's log says why", bytes)};
+/// A machine that is gone is noticed within a minute, however long an answer may take.
+void notice_death(int socket) {
+  const std::pair<int, int> options[] = {{TCP_KEEPIDLE, 30}, {TCP_KEEPINTVL, 10}, {TCP_KEEPCNT, 3}};
+  const int on = 1;
+  (void)::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  for (const auto& [option, seconds] : options) {
+    (void)::setsockopt(socket, IPPROTO_TCP, option, &seconds, sizeof seconds);
+  }
 }
 
 constexpr std::size_t kTokenMax = 4096;
@@ -142,6 +149,7 @@ Result<Client> Client::create(const ClientOptions& options) {
   http->set_connection_timeout(kConnectTimeoutS);
   http->set_tcp_nodelay(true);
   http->set_keep_alive(true);
+  http->set_socket_options(notice_death);
   http->set_bearer_token_auth(token->c_str());
   if (!options.ca_file.empty() && !std::ifstream(options.ca_file)) {
     return Error{ErrorCode::kPermissionDenied,
@@ -171,6 +179,16 @@ Error Client::unreachable(int http_error) const {
   if (error == httplib::Error::SSLServerVerification) why = "its certificate is not one that we trust (--ca-file)";
   if (error == httplib::Error::Read) why = "the connection broke, or the answer took too long";
   return {ErrorCode::kUnavailable, fmt::format("cannot reach the controller at {}: {}", url_, why)};
+}
+
+/// If the controller is still there, it has met what it cannot read, and asking again would not help.
+Error Client::broken_off(std::uint64_t bytes) {
+  set_read_timeout(Wait::kUsual);
+  const httplib::Result still_there = http_->Get("/v1/status");
+  if (!still_there) return unreachable(static_cast<int>(still_there.error()));
+  return {ErrorCode::kInternal,
+          fmt::format("the answer broke off after {} bytes; the controller's log says why, unless it was started anew",
+                      bytes)};
 }
 
 Result<Json> Client::get(const std::string& path, Wait wait) {

@@ -61,6 +61,7 @@ class Client {
   Client(std::unique_ptr<httplib::Client> http, std::string url, std::string token_file);
   void set_read_timeout(Wait wait);
   Error unreachable(int http_error) const;
+  Error broken_off(std::uint64_t bytes);
 
   std::unique_ptr<httplib::Client> http_;
   std::string url_;

@@ -205,6 +205,7 @@ void AgentLink::find_lost() {
 
 void AgentLink::set_state(Agent& agent, bool commandable, const std::string& reason) {
   if (agent.told && agent.status.commandable == commandable && agent.status.reason == reason) return;
+  if (!has_room()) return;  // the next occasion tells
   // That it takes no commands any more is told in any case.
   const bool is_end = agent.status.commandable && !commandable;
   if (agent.told && !is_end && !may_change(agent)) {
@@ -215,11 +216,10 @@ void AgentLink::set_state(Agent& agent, bool commandable, const std::string& rea
     }
     return;
   }
-  // If there is no room for it, the next occasion tells.
-  if (!tell({clock_.now(), store::AgentPresence{agent.status.host, commandable, reason}})) return;
   agent.told = true;
   agent.status.commandable = commandable;
   agent.status.reason = reason;
+  tell({clock_.now(), store::AgentPresence{agent.status.host, commandable, reason}});
 }
 
 bool AgentLink::may_change(Agent& agent) const {
@@ -229,12 +229,15 @@ bool AgentLink::may_change(Agent& agent) const {
   return agent.changes->take(1, std::chrono::steady_clock::now());
 }
 
+bool AgentLink::has_room() {
+  if (undelivered_.size() < kUndeliveredMax) return true;
+  if (refusals_.is_due("full")) log::error("the controller does not keep up: words of agents are dropped");
+  return false;
+}
+
 /// False: there is no room.
 bool AgentLink::tell(AgentEvent event) {
-  if (undelivered_.size() >= kUndeliveredMax) {
-    if (refusals_.is_due("full")) log::error("the controller does not keep up: words of agents are dropped");
-    return false;
-  }
+  if (!has_room()) return false;
   undelivered_.push_back(std::move(event));
   return true;
 }

@@ -140,6 +140,7 @@ class AgentLink final : public CommandLink {
   void find_lost();
   void set_state(Agent& agent, bool commandable, const std::string& reason);
   bool may_change(Agent& agent) const;
+  bool has_room();
   bool tell(AgentEvent event);
   void tell(Update update);
   void deliver();

@@ -244,28 +244,34 @@ class Completeness {
   std::optional<Timestamp> missing_until_;
 };
 
-/// Tells, of entries in the order of lsns, when none that is older than `to` follows. A clock may have been set back,
-/// or have been ahead for a while: it is so once they have all been of `to` and later for an hour by their own times.
+/// Tells, of a run's entries in the order of lsns, when none that is older than `to` follows. A clock may have been set
+/// back, or have been ahead for a while: it is so once they have all been of `to` and later for two hours. What is
+/// dated later than `now` says nothing, and a leap counts as a minute.
 class End {
  public:
-  explicit End(Timestamp to) : to_(to) {}
+  End(Timestamp to, Timestamp now) : to_(to), now_(now) {}
   /// Whether `time` lies past the end.
   bool pass(Timestamp time) {
     if (time < to_) {
-      past_since_.reset();
+      last_.reset();
+      passed_ = {};
       return false;
     }
-    if (!past_since_) past_since_ = time;
-    reached_ = time - *past_since_ >= kMargin;
+    if (time < now_) {
+      if (last_) passed_ += std::clamp<Nanoseconds>(time - *last_, Nanoseconds(0), kStepMax);
+      last_ = time;
+    }
     return true;
   }
-  bool reached() const { return reached_; }
+  bool reached() const { return passed_ >= kMargin; }
 
  private:
-  static constexpr Nanoseconds kMargin = std::chrono::hours(1);
+  static constexpr Nanoseconds kMargin = std::chrono::hours(2);
+  static constexpr Nanoseconds kStepMax = std::chrono::minutes(1);
   const Timestamp to_;
-  std::optional<Timestamp> past_since_;
-  bool reached_ = false;
+  const Timestamp now_;
+  std::optional<Timestamp> last_;
+  Nanoseconds passed_{};
 };
 
 /// The run that a recording begins with. Errors: the store's, kNotFound.
@@ -299,19 +305,22 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
     return options.hosts.empty() || std::find(options.hosts.begin(), options.hosts.end(), host) != options.hosts.end();
   };
   Completeness completeness;
-  End end(options.to);
+  End end(options.to, options.now);
+  const auto is_past = [&](std::uint64_t lsn, Timestamp time) {
+    return lsn < beginning->lsn ? time >= options.to : end.pass(time);
+  };
   store::Store::Visitor visitor;
   visitor.raw = [&](const store::RawMessage& message) {
     if (written = allowance.go_on(); !written) return false;
     completeness.on_raw(message.lsn);
-    if (end.pass(message.received)) return !end.reached();
+    if (is_past(message.lsn, message.received)) return !end.reached();
     if (!wanted(message.host)) return true;
     written = writer.add(message);
     return written.has_value();
   };
   visitor.journal = [&](const store::JournalEntry& entry) {
     if (written = allowance.go_on(); !written) return false;
-    if (end.pass(entry.time)) return !end.reached();
+    if (is_past(entry.lsn, entry.time)) return !end.reached();
     if (entry.lsn < beginning->lsn) {
       // Of what stands in front of a renewal, what it rests on.
       const bool rests = store::is_state(entry.payload) || std::holds_alternative<store::SignalInput>(entry.payload);

@@ -19,7 +19,8 @@ namespace proteus::replay {
 struct RecordOptions {
   std::optional<Timestamp> from{};  ///< nullopt: the controller's last beginning before `to`
   Timestamp to{};
-  std::vector<HostId> hosts;  ///< telemetry of these only; empty: of all
+  Timestamp now = Timestamp::max();  ///< what is dated later was so by a clock that was ahead
+  std::vector<HostId> hosts;         ///< telemetry of these only; empty: of all
 };
 
 /// What a recording says of itself.
@@ -68,9 +69,9 @@ inline constexpr std::string_view kRecordingMagic = "PROTEUSR";
 /// n and m are at most 1 MiB. Bytes behind the description's version are passed over. Entries ascend by lsn, which
 /// readers do not check; telemetry may be older than `from`: what the run read again, with the catalogs and base frames
 /// that it takes. The trailer's hosts are not checked against the entries.
-/// A clock may have been set back: what is older than `to` is looked for until all entries of an hour, by their own
-/// times, were not. Errors: the store's; kNotFound if nothing lies in the range, kUnavailable if the file cannot be
-/// written. The file is whole or not there.
+/// A clock may have been set back: what is older than `to` is looked for until all entries of two hours were not.
+/// Errors: the store's; kNotFound if nothing lies in the range, kUnavailable if the file cannot be written. The file is
+/// whole or not there.
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
                                          const std::string& path);
 

@@ -194,6 +194,19 @@ std::uint32_t first_entity(std::uint32_t block) {
   return block * keys::kRollupEntities;
 }
 
+/// Takes back what was made of an hour's first blocks.
+void erase_blocks(std::uint32_t blocks, const KpiInfo& kpi, const HostId& host, std::int64_t from_us,
+                  RocksDb::Batch& batch) {
+  for (const Level level : {Level::kMinute, Level::kHour}) {
+    for (const Figure figure : figures_of_kind(kpi.kind)) {
+      const keys::RollupSeries series{level, static_cast<std::uint16_t>(kpi.kpi), figure, host};
+      for (std::uint32_t block = 0; block < blocks; ++block) {
+        batch.erase(Family::kRollup, keys::rollup_key(series, block, from_us));
+      }
+    }
+  }
+}
+
 /// The series of one KPI of one hour, so many blocks of them at a time as fit into memory.
 class HourOfKpi {
  public:
@@ -218,6 +231,8 @@ class HourOfKpi {
                       [&](const ScannedPage& scanned) { return take(scanned); });
   }
   bool has_more() const { return end_.has_value(); }
+  /// Behind the last of what was made before.
+  std::uint32_t blocks_made() const { return begin_; }
   bool is_whole() const { return begin_ == 0 && !end_ && series_.size() <= keys::kRollupWholeSeries; }
 
   struct Figures {
@@ -297,6 +312,7 @@ Status roll_up(RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batc
       if (!collected && collected.error().code == ErrorCode::kCorrupt) {
         // The others are not to go with it, whose pages are read in place of roll-ups and tell.
         log::error("an hour of {} of {} is not rolled up: {}", kpi.name, host.value, collected.error().message);
+        erase_blocks(series.blocks_made(), kpi, host, from_us, batch);
         break;
       }
       if (!collected) return collected;

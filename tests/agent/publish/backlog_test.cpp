@@ -282,7 +282,10 @@ TEST_F(BacklogTest, WhatTheDiskDoesNotGiveBackJustNowIsSentLater) {
   leave(1, 20);
   Backlog backlog({}, open_spool());
   Diverted disk(files().front(), "/", O_RDONLY);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(backlog.next(), nullptr);
+  for (int i = 0; i < 29; ++i, now_ += 1s) {
+    backlog.spool_aged(now_);
+    EXPECT_EQ(backlog.next(), nullptr);
+  }
   EXPECT_EQ(backlog.dropped_count(), 0u);
   disk.back();
   EXPECT_EQ(send_all(backlog), range(1, 20));
@@ -296,7 +299,10 @@ TEST_F(BacklogTest, ADiskThatGivesNothingBackCostsTheFramesOfOneKeyframeAtATime)
   backlog.spool_aged(now_);
   ASSERT_EQ(files().size(), 1u);
   Diverted disk(files().front(), "/", O_RDONLY);
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(backlog.next(), nullptr);
+  for (int i = 0; i < 31; ++i, now_ += 1s) {
+    backlog.spool_aged(now_);
+    EXPECT_EQ(backlog.next(), nullptr);
+  }
   EXPECT_EQ(backlog.dropped_count(), wire::kKeyframeInterval);
   disk.back();
   EXPECT_EQ(send_all(backlog), range(wire::kKeyframeInterval + 1, 3 * wire::kKeyframeInterval));

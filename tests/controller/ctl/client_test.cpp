@@ -93,9 +93,23 @@ TEST_F(ClientTest, AnAnswerThatBreaksOffIsSaidToBeThat) {
   ASSERT_FALSE(downloaded);
   for (const Error& error : {got.error(), downloaded.error()}) {
     EXPECT_EQ(error.code, ErrorCode::kInternal);
-    EXPECT_EQ(error.message, "the answer broke off after 4 bytes; the controller's log says why");
+    EXPECT_EQ(error.message,
+              "the answer broke off after 4 bytes; the controller's log says why, unless it was started anew");
   }
   EXPECT_FALSE(std::filesystem::exists(directory_ / "file"));
+}
+
+TEST_F(ClientTest, AnAnswerThatBreaksOffAsTheControllerEndsMayBeAskedForAgain) {
+  http_.Get("/ending", [&](const httplib::Request&, httplib::Response& out) {
+    out.set_chunked_content_provider("application/octet-stream", [&](std::size_t, httplib::DataSink& sink) {
+      sink.write("[1, ", 4);
+      http_.stop();
+      return false;
+    });
+  });
+  const auto got = client().get("/ending");
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, ErrorCode::kUnavailable);
 }
 
 TEST_F(ClientTest, ARefusalIsToldAsTheControllerSaysIt) {

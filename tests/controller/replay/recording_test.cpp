@@ -235,19 +235,23 @@ TEST_F(RecordingTest, FromTheYear1970IsFromTheFirstRunAndFromNowhereIsTheLast) {
 }
 
 // All that had been stored since was read, whatever had been asked for.
-TEST_F(RecordingTest, LooksForWhatIsOlderThanItsEndUntilAnHourWithoutAnyHasPassed) {
+TEST_F(RecordingTest, LooksForWhatIsOlderThanItsEndUntilTwoHoursWithoutAnyHavePassed) {
   fill();
   RecordOptions options = all();
   options.to = kStart + seconds(100);
-  add(options.to + seconds(3600), Cycle{100, 1, 1});  // of a clock that was ahead for a moment
-  add(options.to + seconds(3601), Cycle{101, 1, 1});
-  add(options.to - seconds(2), Cycle{102, 1, 1});
-  add(options.to, Cycle{103, 1, 1});
-  add(options.to + seconds(3599), Cycle{104, 1, 1});
-  add(options.to - seconds(1), Cycle{105, 1, 1});
-  add(options.to, Cycle{106, 1, 1});
-  add(options.to + seconds(3600), Cycle{107, 1, 1});
-  add(options.to - seconds(1), Cycle{108, 1, 1});
+  options.now = options.to + seconds(100'000);
+  std::uint64_t number = 200;
+  const auto add_minutes = [&](int from, int to) {
+    for (int i = from; i <= to; ++i) add(options.to + seconds(60 * i), Cycle{number++, 1, 1});
+  };
+  add(options.to + seconds(90'000), Cycle{100, 1, 1});  // of a clock that leaps
+  add(options.to - seconds(2), Cycle{101, 1, 1});
+  add_minutes(0, 119);
+  add(options.to - seconds(1), Cycle{102, 1, 1});
+  add_minutes(1700, 1900);  // of one that is ahead of now
+  add(options.to - seconds(1), Cycle{103, 1, 1});
+  add_minutes(0, 120);
+  add(options.to - seconds(1), Cycle{104, 1, 1});
   std::vector<std::uint64_t> cycles;
   ASSERT_TRUE(write_recording(*store_, options, path_));
   ASSERT_TRUE(read_recording(path_, {.raw = nullptr, .journal = [&](const JournalEntry& entry) {
@@ -255,7 +259,7 @@ TEST_F(RecordingTest, LooksForWhatIsOlderThanItsEndUntilAnHourWithoutAnyHasPasse
                                        if (cycle != nullptr && cycle->number >= 100) cycles.push_back(cycle->number);
                                        return true;
                                      }}));
-  EXPECT_EQ(cycles, (std::vector<std::uint64_t>{102, 105}));
+  EXPECT_EQ(cycles, (std::vector<std::uint64_t>{101, 102, 103}));
 }
 
 TEST_F(RecordingTest, TellsWhatItsBeginningsRestOn) {
