@@ -13,6 +13,7 @@
 
 #include "controller/store/packed_block.h"
 #include "controller/store/page_head.h"
+#include "controller/store/series_head.h"
 
 namespace proteus::store {
 namespace {
@@ -254,6 +255,20 @@ TEST(Page, OneOfTooManySeriesIsToldBeforeItIsKept) {
     EXPECT_EQ(can_be_read(page), more == 0);
     EXPECT_EQ(Page::open(page).has_value(), more == 0);
   }
+}
+
+TEST(Page, NoMoreValuesAreJoinedThanFitIntoMemory) {
+  PageBuilder builder(3, 1);
+  for (std::uint32_t entity = 0; entity < 4; ++entity) {
+    builder.add({entity, 0}, std::array<std::int64_t, 3>{7, 8, 9}, {});
+  }
+  const auto page = Page::open(builder.finish());
+  ASSERT_TRUE(page);
+  const std::vector<PagePart> twice = {{3, &*page}, {3, &*page}};
+  const auto joined = join(twice, 1, 24);
+  ASSERT_TRUE(joined) << joined.error().message;
+  EXPECT_EQ(Page::open(*joined)->ticks(), 6u);
+  EXPECT_FALSE(join(twice, 1, 23));
 }
 
 TEST(Page, LimitsHoldBeforeMemoryIsTaken) {
