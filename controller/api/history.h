@@ -17,6 +17,7 @@ namespace proteus::api {
 
 /// Most entries in an answer, and how many of the newest are looked at unless a time is given.
 constexpr std::size_t kHistoryEntriesMax = 100'000;
+/// A depth for who looks for one entry, and stops there.
 constexpr std::size_t kWholeJournal = std::numeric_limits<std::size_t>::max();
 
 struct HistoryFilter {

@@ -108,7 +108,8 @@ class Store {
   /// (is_state) go with the telemetry of their time, long before the rest of the journal. Call it every few minutes: it
   /// reads what has become old since. It stops at the first in lsn order that is young; what
   /// is stamped an hour ahead of `now` and more is as old as what was stored after it. `now` must be right: the age of
-  /// everything is told by it.
+  /// everything is told by it. While pages are far behind what was received, telemetry that is in none stays, and hosts
+  /// that fell silent have theirs made at a later call.
   /// Errors: kUnavailable, kCorrupt.
   virtual Status expire(Timestamp now) = 0;
 
