@@ -15,9 +15,6 @@ constexpr unsigned char kOfMask = 3;
 constexpr unsigned char kZigzagBit = 4;
 /// Bits that an unaligned word of 64 holds wherever they begin in a byte.
 constexpr unsigned kWordBitsMax = 57;
-/// So many values are read without looking where the rests end.
-constexpr std::size_t kStretch = 64;
-constexpr std::size_t kStretchBytesMax = (kStretch * kWordBitsMax + 7) / 8;
 
 std::uint64_t difference(std::int64_t a, std::int64_t b) {
   return static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b);
@@ -89,77 +86,112 @@ std::size_t rank(const std::array<std::uint32_t, kClasses>& counts, std::array<s
   return used;
 }
 
-/// What symbols stand for.
+/// What symbols stand for. Only those of head.count are set.
 struct Meanings {
-  std::array<std::uint64_t, kClasses> base{};  // the bit that a class implies
-  std::array<std::uint64_t, kClasses> mask{};  // of the others
-  std::array<std::uint32_t, kClasses> bits{};  // how many they are
+  explicit Meanings(const ClassedHead& head) {
+    for (std::size_t i = 0; i < head.count; ++i) {
+      const unsigned value_class = head.classes[i];
+      base[i] = value_class == 0 ? 0 : std::uint64_t{1} << (value_class - 1);
+      mask[i] = value_class == 0 ? 0 : base[i] - 1;
+      bits[i] = rest_bits(value_class);
+      longest = std::max(longest, bits[i]);
+    }
+  }
+
+  std::array<std::uint64_t, kClasses> base;  // the bit that a class implies
+  std::array<std::uint64_t, kClasses> mask;  // of the others
+  std::array<std::uint32_t, kClasses> bits;  // how many they are
+  std::uint32_t longest = 0;                 // of those
 };
 
-Meanings meanings_of(const ClassedHead& head) {
-  Meanings meanings;
-  for (std::size_t i = 0; i < head.count; ++i) {
-    const unsigned value_class = head.classes[i];
-    if (value_class == 0) continue;
-    meanings.base[i] = std::uint64_t{1} << (value_class - 1);
-    meanings.mask[i] = meanings.base[i] - 1;
-    meanings.bits[i] = rest_bits(value_class);
-  }
-  return meanings;
-}
-
+/// What begins at `bit`, 0 … 7, of the eight bytes at `from`.
 std::uint64_t word_at(const unsigned char* from, std::size_t bit) {
   std::uint64_t word = 0;
-  std::memcpy(&word, from + bit / 8, 8);
-  return word >> bit % 8;
+  std::memcpy(&word, from, 8);
+  return word >> bit;
 }
 
-/// Makes values of what is read. `Of` and `kZigzag` are the form's.
-template <ClassedOf kOf, bool kZigzag>
-bool take(const ClassedHead& head, const unsigned char* symbols, ByteSpan rests, std::int64_t first,
-          std::uint64_t factor, std::span<const std::int64_t> other, std::span<std::int64_t> values) {
-  const Meanings meanings = meanings_of(head);
+/// What take_classed() is asked.
+struct Taking {
+  std::span<const unsigned char> symbols;
+  ByteSpan rests;
+  std::int64_t first = 0;
+  std::uint64_t factor = 1;
+  std::span<const std::int64_t> other;
+  std::span<const std::uint32_t> wanted;
+  std::span<std::int64_t> values;
+};
+
+/// Makes values of what is read. `Of` and `kZigzag` are the form's; kAll: every value is given.
+template <ClassedOf kOf, bool kZigzag, bool kAll>
+bool take(const ClassedHead& head, const Taking& asked) {
+  const Meanings meanings(head);
   const auto reference = static_cast<std::uint64_t>(head.form.reference);
-  const bool short_rests = *std::max_element(meanings.bits.begin(), meanings.bits.end()) <= kWordBitsMax;
-  const std::size_t bits_end = 8 * rests.remaining();
+  const ByteSpan rests = asked.rests;
+  const std::size_t bytes = rests.remaining();
+  const unsigned char* const symbols = asked.symbols.data();
   std::size_t bit = 0;
-  auto value = static_cast<std::uint64_t>(first);
-  values[0] = static_cast<std::int64_t>(value * factor);
-  const auto step = [&](std::size_t i, std::uint64_t u) {
+  std::size_t i = 1;  // number of the next value
+  auto value = static_cast<std::uint64_t>(asked.first);
+  const auto scaled = [&] { return static_cast<std::int64_t>(value * asked.factor); };
+  const auto step = [&](std::uint64_t u) {
     const std::uint64_t x = (kZigzag ? static_cast<std::uint64_t>(unzigzag(u)) : u) + reference;
     if constexpr (kOf == ClassedOf::kValues) {
       value = x;
     } else if constexpr (kOf == ClassedOf::kDifferences) {
       value += x;
     } else if constexpr (kOf == ClassedOf::kAlike) {
-      value += x + difference(other[i], other[i - 1]);
+      value += x + difference(asked.other[i], asked.other[i - 1]);
     } else {
-      value += x - difference(other[i], other[i - 1]);
+      value += x - difference(asked.other[i], asked.other[i - 1]);
     }
-    values[i] = static_cast<std::int64_t>(value * factor);
+    if constexpr (kAll) asked.values[i] = scaled();
   };
-  std::size_t i = 1;
-  while (short_rests && i < values.size()) {
-    const std::size_t end = std::min(values.size(), i + kStretch);
-    if (bit / 8 + kStretchBytesMax > rests.remaining()) break;
+  // Those that reach beyond the rests are told by where the last one ends; what is read for them is within the padding.
+  const auto advance = [&](std::size_t end) {
     for (; i < end; ++i) {
       const unsigned char symbol = symbols[i - 1];
-      step(i, meanings.base[symbol] | (word_at(rests.at, bit) & meanings.mask[symbol]));
+      const std::uint64_t word = word_at(rests.at + std::min(bit / 8, bytes), bit % 8);
+      step(meanings.base[symbol] | (word & meanings.mask[symbol]));
       bit += meanings.bits[symbol];
     }
-  }
-  for (; i < values.size(); ++i) {
-    const unsigned char symbol = symbols[i - 1];
-    const unsigned bits = meanings.bits[symbol];
-    if (bits > bits_end - bit) return false;
-    std::uint64_t word = word_at(rests.at, bit);
-    if (bits > kWordBitsMax && bit % 8 != 0) {
-      word |= static_cast<std::uint64_t>(rests.at[bit / 8 + 8]) << (64 - bit % 8);
+  };
+  // The same where one word may not hold them. False: the rests are at their end in front of it.
+  const auto advance_long = [&](std::size_t end) {
+    for (; i < end; ++i) {
+      const unsigned char symbol = symbols[i - 1];
+      const unsigned bits = meanings.bits[symbol];
+      if (bits > 8 * bytes - bit) return false;
+      std::uint64_t word = word_at(rests.at + bit / 8, bit % 8);
+      if (bits > kWordBitsMax && bit % 8 != 0) {
+        word |= static_cast<std::uint64_t>(rests.at[bit / 8 + 8]) << (64 - bit % 8);
+      }
+      step(meanings.base[symbol] | (word & meanings.mask[symbol]));
+      bit += bits;
     }
-    step(i, meanings.base[symbol] | (word & meanings.mask[symbol]));
-    bit += bits;
+    return true;
+  };
+  const auto go_to = [&](std::size_t end) {
+    if (meanings.longest > kWordBitsMax) return advance_long(end);
+    advance(end);
+    return true;
+  };
+  if constexpr (kAll) {
+    asked.values[0] = scaled();
+  } else {
+    for (std::size_t given = 0; given < asked.wanted.size(); ++given) {
+      if (!go_to(std::size_t{asked.wanted[given]} + 1)) return false;
+      asked.values[given] = scaled();
+    }
   }
-  return (bit + 7) / 8 == rests.remaining();
+  return go_to(asked.symbols.size() + 1) && (bit + 7) / 8 == bytes;
+}
+
+template <ClassedOf kOf>
+bool take(const ClassedHead& head, const Taking& asked) {
+  if (asked.wanted.empty())
+    return head.form.zigzag ? take<kOf, true, true>(head, asked) : take<kOf, false, true>(head, asked);
+  return head.form.zigzag ? take<kOf, true, false>(head, asked) : take<kOf, false, false>(head, asked);
 }
 
 }  // namespace
@@ -229,20 +261,18 @@ bool take_classed_head(ByteSpan payload, ClassedHead& head) {
   return true;
 }
 
-bool take_classed(const ClassedHead& head, const unsigned char* symbols, ByteSpan rests, std::int64_t first,
-                  std::uint64_t factor, std::span<const std::int64_t> other, std::span<std::int64_t> values) {
+bool take_classed(const ClassedHead& head, std::span<const unsigned char> symbols, ByteSpan rests, std::int64_t first,
+                  std::uint64_t factor, std::span<const std::int64_t> other, std::span<const std::uint32_t> wanted,
+                  std::span<std::int64_t> values) {
   unsigned char most = 0;
-  for (std::size_t i = 0; i + 1 < values.size(); ++i) most = std::max(most, symbols[i]);
+  for (std::size_t i = 0; i < symbols.size(); ++i) most = std::max(most, symbols[i]);
   if (most >= head.count) return false;
-  const auto with = [&]<ClassedOf kOf>() {
-    return head.form.zigzag ? take<kOf, true>(head, symbols, rests, first, factor, other, values)
-                            : take<kOf, false>(head, symbols, rests, first, factor, other, values);
-  };
+  const Taking asked{symbols, rests, first, factor, other, wanted, values};
   switch (head.form.of) {
-    case ClassedOf::kValues: return with.operator()<ClassedOf::kValues>();
-    case ClassedOf::kDifferences: return with.operator()<ClassedOf::kDifferences>();
-    case ClassedOf::kAlike: return with.operator()<ClassedOf::kAlike>();
-    case ClassedOf::kOpposite: return with.operator()<ClassedOf::kOpposite>();
+    case ClassedOf::kValues: return take<ClassedOf::kValues>(head, asked);
+    case ClassedOf::kDifferences: return take<ClassedOf::kDifferences>(head, asked);
+    case ClassedOf::kAlike: return take<ClassedOf::kAlike>(head, asked);
+    case ClassedOf::kOpposite: return take<ClassedOf::kOpposite>(head, asked);
   }
   return false;
 }

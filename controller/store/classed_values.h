@@ -52,10 +52,12 @@ struct ClassedHead {
 /// Reads all of `payload`. False: it is none.
 bool take_classed_head(ByteSpan payload, ClassedHead& head);
 
-/// Reads values.size() values, at least two, each times `factor`; `first` is the first, not yet multiplied. symbols:
-/// values.size() − 1. rests: all of this series; kBlockPadding bytes behind its end can be read. other: as for
-/// put_classed. False: the bytes are not what `head` says.
-bool take_classed(const ClassedHead& head, const unsigned char* symbols, ByteSpan rests, std::int64_t first,
-                  std::uint64_t factor, std::span<const std::int64_t> other, std::span<std::int64_t> values);
+/// Reads values, at least two, each times `factor`; `first` is the first, not yet multiplied. symbols: one for each
+/// value but the first. rests: all of this series; kBlockPadding bytes behind its end can be read. other: as for
+/// put_classed. wanted: numbers of the values to be given, ascending, one for each place in `values`; empty: all, of
+/// which values.size() are there. False: the bytes are not what `head` says.
+bool take_classed(const ClassedHead& head, std::span<const unsigned char> symbols, ByteSpan rests, std::int64_t first,
+                  std::uint64_t factor, std::span<const std::int64_t> other, std::span<const std::uint32_t> wanted,
+                  std::span<std::int64_t> values);
 
 }  // namespace proteus::store

@@ -234,39 +234,45 @@ std::span<const PageEntry> Page::of_entity(std::uint32_t entity) const {
 }
 
 Status Page::decode(const PageEntry& entry, std::vector<std::int64_t>& values) const {
-  return decode(entry, factor_of(unit_, entry.shift), true, values);
+  return decode(entry, {.factor = factor_of(unit_, entry.shift), .numbers = {}}, values);
 }
 
-Status Page::decode(const PageEntry& entry, std::uint64_t factor, bool may_name_other,
-                    std::vector<std::int64_t>& values) const {
-  values.resize(entry.count);
+Status Page::decode_at(const PageEntry& entry, std::span<const std::uint32_t> wanted,
+                       std::vector<std::int64_t>& values) const {
+  return decode(entry, {.factor = factor_of(unit_, entry.shift), .numbers = wanted}, values);
+}
+
+Status Page::decode(const PageEntry& entry, const Wanted& wanted, std::vector<std::int64_t>& values) const {
+  values.resize(wanted.numbers.empty() ? entry.count : wanted.numbers.size());
   const std::size_t bitmap = entry.presence == Presence::kBitmap ? (ticks_ + 7) / 8 : 0;
   if (bitmap > entry.payload_bytes) return corrupt("a page's bitmap is cut off");
   const ByteSpan in = span_of(body().substr(entry.payload_at + bitmap, entry.payload_bytes - bitmap));
-  if (entry.mode == Mode::kClassed) return decode_classed(entry, in, factor, may_name_other, values);
-  if (!take_values(in, entry.mode, entry.first_in_units, factor, values)) {
-    return corrupt("a page's values do not decode");
-  }
-  return {};
+  if (entry.mode == Mode::kClassed) return decode_classed(entry, in, wanted, values);
+  const bool taken = wanted.numbers.empty() ? take_values(in, entry.mode, entry.first_in_units, wanted.factor, values)
+                                            : take_values_at(in, entry.mode, entry.first_in_units, wanted.factor,
+                                                             entry.count, wanted.numbers, values);
+  return taken ? Status() : corrupt("a page's values do not decode");
 }
 
-Status Page::decode_classed(const PageEntry& entry, ByteSpan payload, std::uint64_t factor, bool may_name_other,
+Status Page::decode_classed(const PageEntry& entry, ByteSpan payload, const Wanted& wanted,
                             std::vector<std::int64_t>& values) const {
   static thread_local std::vector<std::int64_t> others;
   ClassedHead head;
   if (!take_classed_head(payload, head)) return corrupt("a page's classes are impossible");
   if (head.form.has_other()) {
     const auto number = static_cast<std::size_t>(&entry - entries_.data());
-    if (!may_name_other || head.form.back > number || entry.presence != Presence::kAll) {
+    if (!wanted.may_name_other || head.form.back > number || entry.presence != Presence::kAll) {
       return corrupt("a page's series is like one that it cannot be like");
     }
     const PageEntry& other = entries_[number - head.form.back];
     if (other.presence != Presence::kAll) return corrupt("a page's series is like one with gaps");
-    if (const Status decoded = decode(other, 1, false, others); !decoded) return decoded;
+    const Status decoded = decode(other, {.factor = 1, .may_name_other = false, .numbers = {}}, others);
+    if (!decoded) return decoded;
   }
   const ByteSpan rests = span_of(body().substr(entry.rests_at, entry.rests_bytes));
   const ByteSpan symbols = span_of(body().substr(entry.symbols_at, entry.count - 1));
-  if (!take_classed(head, symbols.at, rests, entry.first_in_units, factor, others, values)) {
+  if (!take_classed(head, {symbols.at, symbols.remaining()}, rests, entry.first_in_units, wanted.factor, others,
+                    wanted.numbers, values)) {
     return corrupt("a page's classed values do not decode");
   }
   return {};

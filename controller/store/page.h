@@ -106,6 +106,11 @@ struct PageEntry {
   std::uint32_t rests_bytes = 0;
 
   double sum() const { return static_cast<double>(min) * count + static_cast<double>(sum_above_min); }
+  /// Whether it has a value at every tick, never falls, and 64 bits hold what it grows by.
+  bool only_grows() const {
+    std::int64_t increase = 0;
+    return presence == Presence::kAll && monotone && !__builtin_sub_overflow(last, first, &increase);
+  }
 };
 
 /// Whether a page that was made has no more series, and no larger a body, than open() takes.
@@ -159,6 +164,10 @@ class Page {
 
   /// The `count` values of an entry of this page, in order. values: resized. Errors: kCorrupt.
   Status decode(const PageEntry& entry, std::vector<std::int64_t>& values) const;
+  /// Of these the ones with the numbers `wanted`, at least one, ascending and below `count`: what lies between two of a
+  /// counter is not needed for what it grew by. values: resized. Errors: kCorrupt.
+  Status decode_at(const PageEntry& entry, std::span<const std::uint32_t> wanted,
+                   std::vector<std::int64_t>& values) const;
   /// Which ticks the values belong to, ascending; resized to `count`. Errors: kCorrupt.
   Status ticks_of(const PageEntry& entry, std::vector<std::uint32_t>& ticks) const;
 
@@ -168,9 +177,14 @@ class Page {
   std::string_view body() const { return {body_.get(), body_bytes_}; }
   Status read_directory(std::uint32_t series);
   Status uncompress_parts(std::string_view stored);
-  Status decode(const PageEntry& entry, std::uint64_t factor, bool may_name_other,
-                std::vector<std::int64_t>& values) const;
-  Status decode_classed(const PageEntry& entry, ByteSpan payload, std::uint64_t factor, bool may_name_other,
+  /// What is decoded of an entry, and how.
+  struct Wanted {
+    std::uint64_t factor = 1;
+    bool may_name_other = true;
+    std::span<const std::uint32_t> numbers;  // empty: all
+  };
+  Status decode(const PageEntry& entry, const Wanted& wanted, std::vector<std::int64_t>& values) const;
+  Status decode_classed(const PageEntry& entry, ByteSpan payload, const Wanted& wanted,
                         std::vector<std::int64_t>& values) const;
 
   std::uint32_t ticks_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <vector>
 
 #include "controller/store/packed_block.h"
 
@@ -35,6 +36,40 @@ bool take_blocks(ByteSpan& in, std::span<std::int64_t> values) {
   return true;
 }
 
+std::int64_t sum_of(const std::int64_t* begin, const std::int64_t* end) {
+  std::uint64_t even = 0;
+  std::uint64_t odd = 0;
+  for (; end - begin >= 2; begin += 2) {
+    even += static_cast<std::uint64_t>(begin[0]);
+    odd += static_cast<std::uint64_t>(begin[1]);
+  }
+  if (begin != end) even += static_cast<std::uint64_t>(*begin);
+  return static_cast<std::int64_t>(even + odd);
+}
+
+/// Between two that are wanted the differences are added up where they were unpacked.
+bool take_deltas_at(ByteSpan& in, std::int64_t first, std::uint64_t factor, std::size_t count,
+                    std::span<const std::uint32_t> wanted, std::span<std::int64_t> values) {
+  std::array<std::int64_t, kBlockValues> block;
+  std::int64_t value = first;
+  std::size_t given = 0;
+  const auto give = [&] { values[given++] = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) * factor); };
+  if (!wanted.empty() && wanted[0] == 0) give();
+  for (std::size_t begin = 1; begin < count; begin += kBlockValues) {
+    const std::size_t size = std::min(kBlockValues, count - begin);
+    if (!take_block(in, size, block.data())) return false;
+    const std::int64_t* at = block.data();
+    while (given < wanted.size() && wanted[given] < begin + size) {
+      const std::int64_t* const end = block.data() + (wanted[given] - begin) + 1;
+      value = sum(value, sum_of(at, end));
+      at = end;
+      give();
+    }
+    value = sum(value, sum_of(at, block.data() + size));
+  }
+  return true;
+}
+
 bool take_sparse(ByteSpan& in, std::int64_t first, std::span<std::int64_t> values) {
   std::int64_t value = first;
   std::size_t at = 0;
@@ -48,6 +83,28 @@ bool take_sparse(ByteSpan& in, std::int64_t first, std::span<std::int64_t> value
     values[at++] = value;
   }
   std::fill(values.begin() + static_cast<std::ptrdiff_t>(at), values.end(), value);
+  return true;
+}
+
+bool take_sparse_at(ByteSpan& in, std::int64_t first, std::uint64_t factor, std::size_t count,
+                    std::span<const std::uint32_t> wanted, std::span<std::int64_t> values) {
+  std::int64_t value = first;
+  std::size_t at = 0;
+  std::size_t given = 0;
+  const auto give = [&](std::size_t end) {
+    const auto scaled = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) * factor);
+    for (; given < wanted.size() && wanted[given] < end; ++given) values[given] = scaled;
+  };
+  while (in.at != in.end) {
+    const std::uint64_t passed = in.varint();
+    const std::int64_t step = in.signed_varint();
+    if (!in.ok || passed >= count - at) return false;
+    at += passed;
+    give(at);
+    value = sum(value, step);
+    ++at;
+  }
+  give(count);
   return true;
 }
 
@@ -148,6 +205,19 @@ bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t facto
     case Mode::kClassed: return false;
   }
   return in.ok && in.at == in.end;
+}
+
+bool take_values_at(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::size_t count,
+                    std::span<const std::uint32_t> wanted, std::span<std::int64_t> values) {
+  if (mode == Mode::kDelta) {
+    return take_deltas_at(in, first, factor, count, wanted, values) && in.ok && in.at == in.end;
+  }
+  if (mode == Mode::kSparse) return take_sparse_at(in, first, factor, count, wanted, values);
+  static thread_local std::vector<std::int64_t> all;
+  all.resize(count);
+  if (!take_values(in, mode, first, factor, all)) return false;
+  for (std::size_t i = 0; i < wanted.size(); ++i) values[i] = all[wanted[i]];
+  return true;
 }
 
 }  // namespace proteus::store

@@ -25,5 +25,8 @@ void put_values(std::string& out, std::span<const std::int64_t> values, Mode mod
 
 /// Reads values.size() values, each times `factor`; the first is known. False: the bytes are not what `mode` says.
 bool take_values(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::span<std::int64_t> values);
+/// Of `count` values those with the numbers `wanted`, which ascend and lie below `count`; one for each in `values`.
+bool take_values_at(ByteSpan in, Mode mode, std::int64_t first, std::uint64_t factor, std::size_t count,
+                    std::span<const std::uint32_t> wanted, std::span<std::int64_t> values);
 
 }  // namespace proteus::store

@@ -257,14 +257,21 @@ class HourOfKpi {
       const std::uint32_t block = keys::rollup_block(entry.key.entity);
       if (block < begin_) continue;
       if (end_ && block >= *end_) break;
-      if (const Status decoded = scanned.page.decode(entry, values_); !decoded) return decoded;
+      const bool by_ends = !ranked_ && kpi_.kind != KpiKind::kGauge && entry.only_grows();
+      const Status decoded =
+          by_ends ? scanned.page.decode_at(entry, ticks.ends, values_) : scanned.page.decode(entry, values_);
+      if (!decoded) return decoded;
       at_.clear();
       if (entry.presence != Presence::kAll) {
         if (const Status placed = scanned.page.ticks_of(entry, at_); !placed) return placed;
       }
       const auto [series, is_new] = series_.try_emplace(
           entry.key, kpi_.kind, StepWants{.extremes = ranked_, .p95 = ranked_, .whole = ranked_}, grid_);
-      series->second.add(ticks, values_, at_, entry.monotone);
+      if (by_ends) {
+        series->second.add_ends(ticks, values_);
+      } else {
+        series->second.add(ticks, values_, at_);
+      }
       if (is_new) held_bytes_ += sizeof(StepCollector) + series->second.bytes();
       if (ranked_) held_bytes_ += values_.size() * sizeof(std::int64_t);
       if (held_bytes_ > held_bytes_max_) drop_some();

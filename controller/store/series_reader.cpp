@@ -71,26 +71,34 @@ StepWants wants_of(const std::vector<keys::Figure>& figures) {
   return {.extremes = wants(keys::Figure::kMin) || wants(keys::Figure::kMax), .p95 = wants(keys::Figure::kP95)};
 }
 
+/// What Taker::begin() gives.
+std::span<const std::uint32_t> enough_of(const StepTicks& ticks, KpiKind kind, const StepWants& wants) {
+  if (kind == KpiKind::kGauge || wants.extremes || wants.p95) return {};
+  return ticks.ends;
+}
+
 std::vector<std::uint32_t> numbers_of(const SelectedEntities& entities) {
   std::vector<std::uint32_t> numbers;
   for (const auto& [number, entity] : entities) numbers.push_back(number);
   return numbers;
 }
 
-/// Rows that share a catalog, as a page would hold one of their columns.
-Status take_head(
-    const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
-    const std::function<Status(std::size_t run, std::size_t end, const SeriesKey&, const std::vector<std::int64_t>&,
-                               std::span<const std::int64_t>, std::span<const std::uint32_t>)>& take) {
+/// Rows that share a catalog, as a page would hold one of their columns. `enter` is given the number of the first row
+/// behind them and their times; then `take` what each series has.
+Status take_head(const std::vector<HeadRow>& rows, Kpi kpi, const SelectedEntities& entities,
+                 const std::function<void(std::size_t, const std::vector<std::int64_t>&)>& enter,
+                 const std::function<Status(const SeriesKey&, std::span<const std::int64_t>,
+                                            std::span<const std::uint32_t>)>& take) {
   std::vector<std::int64_t> times_us;
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
-  for (std::size_t begin = 0, run = 0; begin < rows.size(); ++run) {
+  for (std::size_t begin = 0; begin < rows.size();) {
     std::size_t end = begin;
     times_us.clear();
     for (; end < rows.size() && rows[end].catalog == rows[begin].catalog; ++end) {
       times_us.push_back(to_us(rows[end].frame.time));
     }
+    enter(end, times_us);
     for (const PlacedCatalog::Column& column : rows[begin].catalog->columns) {
       if (column.kpi != static_cast<std::uint16_t>(kpi) || !entities.contains(column.key.entity)) continue;
       values.clear();
@@ -101,7 +109,7 @@ Status take_head(
         at.push_back(static_cast<std::uint32_t>(i - begin));
       }
       if (values.empty()) continue;
-      if (const Status taken = take(run, end, column.key, times_us, values, at); !taken) return taken;
+      if (const Status taken = take(column.key, values, at); !taken) return taken;
     }
     begin = end;
   }
@@ -195,24 +203,26 @@ Result<std::vector<HeadRow>> SeriesReader::head_beside(const RocksDb::View& view
 Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId& host,
                                 const SelectedEntities& entities, const std::vector<HeadRow>& head,
                                 std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
-                                const Take& take) const {
+                                const Taker& taker) const {
   std::vector<std::int64_t> values;
   std::vector<std::uint32_t> at;
-  std::size_t page_number = 0;
   const std::vector<std::uint32_t> numbers = numbers_of(entities);  // read for each page: a map is slow at that
   const auto runs = ClockRuns::read(db_, &view, host, from_us, to_us);
   if (!runs) return runs.error();
   const auto visit = [&](const ScannedPage& scanned) -> Status {
     if (Status wanted = share.go_on(); !wanted) return wanted;
     const Page& page = scanned.page;
+    const Window window{scanned.times_us, scanned.later_us, scanned.run};
+    const std::span<const std::uint32_t> ends = taker.begin ? taker.begin(window) : std::span<const std::uint32_t>();
     const auto take_entry = [&](const PageEntry& entry) -> Status {
-      if (const Status decoded = page.decode(entry, values); !decoded) return decoded;
+      const bool at_ends = !ends.empty() && entry.only_grows();
+      const Status decoded = at_ends ? page.decode_at(entry, ends, values) : page.decode(entry, values);
+      if (!decoded) return decoded;
       at.clear();
       if (entry.presence != Presence::kAll) {
         if (const Status placed = page.ticks_of(entry, at); !placed) return placed;
       }
-      return take(
-          {page_number, entry.key, scanned.times_us, values, at, entry.monotone, scanned.later_us, scanned.run});
+      return taker.take({entry.key, window, values, at, at_ends});
     };
     if (numbers.size() * 4 < page.entries().size()) {
       for (const std::uint32_t number : numbers) {
@@ -220,7 +230,6 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
           if (const Status taken = take_entry(entry); !taken) return taken;
         }
       }
-      ++page_number;
       return {};
     }
     auto number = numbers.begin();  // both ascend
@@ -230,7 +239,6 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
       if (*number != entry.key.entity) continue;
       if (const Status taken = take_entry(entry); !taken) return taken;
     }
-    ++page_number;
     return {};
   };
   const Status scanned = scan_pages(db_, &view, static_cast<std::uint16_t>(kpi), host, from_us, to_us, *runs, visit);
@@ -246,12 +254,24 @@ Status SeriesReader::read_range(const RocksDb::View& view, Kpi kpi, const HostId
   for (std::size_t i = rows.size(); i > 0; --i) {
     later_us[i - 1] = std::min(later_us[i], store::to_us(rows[i - 1].frame.time));
   }
+  std::optional<Window> window;
   return take_head(
       rows, kpi, entities,
-      [&](std::size_t run, std::size_t end, const SeriesKey& key, const std::vector<std::int64_t>& times_us,
-          std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
-        return take({page_number + run, key, times_us, head_values, head_at, false, later_us[end], head_run});
+      [&](std::size_t end, const std::vector<std::int64_t>& times_us) {
+        window.emplace(Window{times_us, later_us[end], head_run});
+        if (taker.begin) taker.begin(*window);
+      },
+      [&](const SeriesKey& key, std::span<const std::int64_t> head_values, std::span<const std::uint32_t> head_at) {
+        return taker.take({key, *window, head_values, head_at, false});
       });
+}
+
+void SeriesReader::add(const StepTicks& ticks, const Piece& piece, StepCollector& collector) {
+  if (piece.at_ends) {
+    collector.add_ends(ticks, piece.values);
+  } else {
+    collector.add(ticks, piece.values, piece.at);
+  }
 }
 
 SelectedEntities SeriesReader::select(const HostId& host, const SeriesSelector& selector) const {
@@ -294,25 +314,25 @@ Result<Steps> SeriesReader::host_steps(const Asked& asked, const HostId& host, c
 
   const auto decode = [&](std::int64_t from_us, std::int64_t to_us) -> Status {
     std::map<SeriesKey, StepCollector> collectors;
-    std::optional<StepTicks> ticks;  // of the page under way
-    std::size_t page = 0;
-    const Status read = read_range(view, asked.kpi, host, entities, *head, from_us - kGapUs, to_us, share,
-                                   [&](const Piece& piece) -> Status {
-                                     if (!ticks || page != piece.page) {
-                                       ticks.emplace(grid, from_us, to_us, piece.times_us, piece.run);
-                                       ticks->complete = grid.complete_at(std::min(piece.later_us, head_us));
-                                       page = piece.page;
-                                     }
-                                     auto known = collectors.find(piece.key);
-                                     if (known == collectors.end()) {
-                                       if (Status held = share.hold(bytes_of_steps(grid)); !held) return held;
-                                       known = collectors.try_emplace(piece.key, kind, step_wants, grid).first;
-                                     }
-                                     StepCollector& collector = known->second;
-                                     const std::size_t before = collector.bytes();
-                                     collector.add(*ticks, piece.values, piece.at, piece.monotone);
-                                     return share.resize(before, collector.bytes());
-                                   });
+    std::optional<StepTicks> ticks;  // of the window under way
+    Taker taker;
+    taker.begin = [&](const Window& window) {
+      ticks.emplace(grid, from_us, to_us, window.times_us, window.run);
+      ticks->complete = grid.complete_at(std::min(window.later_us, head_us));
+      return enough_of(*ticks, kind, step_wants);
+    };
+    taker.take = [&](const Piece& piece) -> Status {
+      auto known = collectors.find(piece.key);
+      if (known == collectors.end()) {
+        if (Status held = share.hold(bytes_of_steps(grid)); !held) return held;
+        known = collectors.try_emplace(piece.key, kind, step_wants, grid).first;
+      }
+      StepCollector& collector = known->second;
+      const std::size_t before = collector.bytes();
+      add(*ticks, piece, collector);
+      return share.resize(before, collector.bytes());
+    };
+    const Status read = read_range(view, asked.kpi, host, entities, *head, from_us - kGapUs, to_us, share, taker);
     if (!read) return read;
     for (auto& [key, collector] : collectors) {
       share.release(collector.bytes() - grid.size() * sizeof(StepFigures));
@@ -385,11 +405,10 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
     const SelectedEntity& entity;
   };
   std::vector<std::unique_ptr<Stream>> streams;  // by key
-  std::size_t next = 0;                          // in front of it are those of keys that the page under way has passed
-  std::optional<StepTicks> ticks;                // of that page
-  std::size_t page = 0;
-  std::vector<StepFigures> room;  // for the collector that is fed
-  std::size_t complete = 0;       // once the page under way is read
+  std::size_t next = 0;            // in front of it are those of keys that the window under way has passed
+  std::optional<StepTicks> ticks;  // of that window
+  std::vector<StepFigures> room;   // for the collector that is fed
+  std::size_t complete = 0;        // once the window under way is read
   const auto give_out = [&](Stream& stream, std::size_t end) {
     bool taken = true;
     stream.collector.give_out(end, [&](std::size_t first, std::span<const StepFigures> steps) {
@@ -398,34 +417,36 @@ Status SeriesReader::stream_host(const Asked& asked, const HostId& host, const S
     return taken;
   };
   const KpiKind kind = info(asked.kpi).kind;
-  const Status read = read_range(
-      view, asked.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, share,
-      [&](const Piece& piece) -> Status {
-        if (!ticks || page != piece.page) {
-          ticks.emplace(grid, grid.from_us, grid.to_us, piece.times_us, piece.run);
-          complete = std::max(complete, grid.complete_at(std::min(piece.later_us, head_us)));
-          ticks->complete = complete;
-          page = piece.page;
-          next = 0;
-        }
-        while (next < streams.size() && streams[next]->key < piece.key) ++next;
-        if (next == streams.size() || streams[next]->key != piece.key) {
-          streams.insert(streams.begin() + static_cast<std::ptrdiff_t>(next),
-                         std::make_unique<Stream>(Stream{piece.key, StepCollector(kind, wants_of(asked.figures)),
-                                                         streams.size(), entities.at(piece.key.entity)}));
-          if (Status held = share.hold(sizeof(Stream) + kSeriesBytes); !held) return held;
-        }
-        Stream& stream = *streams[next++];
-        const std::size_t before = stream.collector.bytes();
-        stream.collector.enter(room);
-        stream.collector.make_room(ticks->steps_end);
-        stream.collector.add(*ticks, piece.values, piece.at, piece.monotone);
-        // At once, while they are in the processor's cache.
-        if (!give_out(stream, complete)) return share.too_much();
-        stream.collector.leave(room);
-        const std::size_t after = stream.collector.bytes();
-        return after == before ? Status() : share.resize(before, after);
-      });
+  const StepWants step_wants = wants_of(asked.figures);
+  Taker taker;
+  taker.begin = [&](const Window& window) {
+    ticks.emplace(grid, grid.from_us, grid.to_us, window.times_us, window.run);
+    complete = std::max(complete, grid.complete_at(std::min(window.later_us, head_us)));
+    ticks->complete = complete;
+    next = 0;
+    return enough_of(*ticks, kind, step_wants);
+  };
+  taker.take = [&](const Piece& piece) -> Status {
+    while (next < streams.size() && streams[next]->key < piece.key) ++next;
+    if (next == streams.size() || streams[next]->key != piece.key) {
+      streams.insert(streams.begin() + static_cast<std::ptrdiff_t>(next),
+                     std::make_unique<Stream>(Stream{piece.key, StepCollector(kind, step_wants), streams.size(),
+                                                     entities.at(piece.key.entity)}));
+      if (Status held = share.hold(sizeof(Stream) + kSeriesBytes); !held) return held;
+    }
+    Stream& stream = *streams[next++];
+    const std::size_t before = stream.collector.bytes();
+    stream.collector.enter(room);
+    stream.collector.make_room(ticks->steps_end);
+    add(*ticks, piece, stream.collector);
+    // At once, while they are in the processor's cache.
+    if (!give_out(stream, complete)) return share.too_much();
+    stream.collector.leave(room);
+    const std::size_t after = stream.collector.bytes();
+    return after == before ? Status() : share.resize(before, after);
+  };
+  const Status read =
+      read_range(view, asked.kpi, host, entities, *head, grid.from_us - kGapUs, grid.to_us, share, taker);
   if (!read) return read;
   for (const auto& stream : streams) {
     if (!give_out(*stream, grid.size())) return share.too_much();

@@ -98,23 +98,31 @@ class SeriesReader {
  private:
   Status collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
                  HostSamples& samples) const;
-  /// Of one series, what a page or the head holds.
-  struct Piece {
-    std::size_t page = 0;  // number of the page, or of the rows with one catalog, from 0
-    const SeriesKey& key;
-    const std::vector<std::int64_t>& times_us;  // of the page's ticks
-    std::span<const std::int64_t> values;
-    std::span<const std::uint32_t> at;  // ticks of the values; empty: one for each tick
-    bool monotone = false;
-    std::int64_t later_us = 0;  // no page that follows has an earlier tick
+  /// The ticks of a page, or of rows of the head that share a catalog.
+  struct Window {
+    const std::vector<std::int64_t>& times_us;
+    std::int64_t later_us = 0;  // no window that follows has an earlier tick
     std::uint32_t run = 0;      // of the host's clock
   };
+  /// Of one series, what a window holds.
+  struct Piece {
+    const SeriesKey& key;
+    const Window& window;
+    std::span<const std::int64_t> values;
+    std::span<const std::uint32_t> at;  // ticks of the values; empty: one for each tick
+    bool at_ends = false;               // the values are those of the ticks that Taker::begin() gave, and no others
+  };
   static bool has_value_in(const Piece& piece, std::int64_t from_us, std::int64_t to_us);
-  /// An error of it ends the reading.
-  using Take = std::function<Status(const Piece&)>;
+  struct Taker {
+    /// Comes before the pieces of a window. Gives ticks that are enough of a series that only grows; empty: none are.
+    std::function<std::span<const std::uint32_t>(const Window&)> begin;
+    /// An error of it ends the reading.
+    std::function<Status(const Piece&)> take;
+  };
   Status read_range(const RocksDb::View& view, Kpi kpi, const HostId& host, const SelectedEntities& entities,
                     const std::vector<HeadRow>& head, std::int64_t from_us, std::int64_t to_us, Allowance::Share& share,
-                    const Take& take) const;
+                    const Taker& taker) const;
+  static void add(const StepTicks& ticks, const Piece& piece, StepCollector& collector);
   /// What steps are asked for.
   struct Asked {
     Kpi kpi{};

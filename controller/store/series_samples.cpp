@@ -49,18 +49,18 @@ Status SeriesReader::collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, 
   const auto head = head_beside(view, samples.host, std::move(rows));
   if (!head) return head.error();
   const std::uint64_t each = info(kpi).kind == KpiKind::kHistogram ? kBucketSampleBytes : kSampleBytes;
-  const Status read = read_range(view, kpi, samples.host, samples.entities, *head, from_us, to_us, share,
-                                 [&](const Piece& piece) -> Status {
-                                   HostSamples::Samples& series = samples.series[piece.key];
-                                   const std::size_t before = series.values.size();
-                                   for (std::size_t i = 0; i < piece.values.size(); ++i) {
-                                     const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
-                                     if (time < from_us || time >= to_us) continue;
-                                     series.times_us.push_back(time);
-                                     series.values.push_back(piece.values[i]);
-                                   }
-                                   return share.hold((series.values.size() - before) * each);
-                                 });
+  const auto take = [&](const Piece& piece) -> Status {
+    HostSamples::Samples& series = samples.series[piece.key];
+    const std::size_t before = series.values.size();
+    for (std::size_t i = 0; i < piece.values.size(); ++i) {
+      const std::int64_t time = piece.window.times_us[piece.at.empty() ? i : piece.at[i]];
+      if (time < from_us || time >= to_us) continue;
+      series.times_us.push_back(time);
+      series.values.push_back(piece.values[i]);
+    }
+    return share.hold((series.values.size() - before) * each);
+  };
+  const Status read = read_range(view, kpi, samples.host, samples.entities, *head, from_us, to_us, share, {{}, take});
   if (!read) return read;
   std::erase_if(samples.series, [](const auto& series) { return series.second.values.empty(); });
   return {};
@@ -68,7 +68,7 @@ Status SeriesReader::collect(Kpi kpi, std::int64_t from_us, std::int64_t to_us, 
 
 bool SeriesReader::has_value_in(const Piece& piece, std::int64_t from_us, std::int64_t to_us) {
   for (std::size_t i = 0; i < piece.values.size(); ++i) {
-    const std::int64_t time = piece.times_us[piece.at.empty() ? i : piece.at[i]];
+    const std::int64_t time = piece.window.times_us[piece.at.empty() ? i : piece.at[i]];
     if (time >= from_us && time < to_us) return true;
   }
   return false;
@@ -84,11 +84,11 @@ Result<bool> SeriesReader::has_samples(const SeriesSelector& selector, std::int6
         const auto head = head_beside(view, host, std::move(rows));
         if (!head) return head.error();
         Allowance::Share share(allowance, allowance.left());
-        const Status looked = read_range(view, selector.kpi, host, entities, *head, from_us, to_us, share,
-                                         [&](const Piece& piece) -> Status {
-                                           found = has_value_in(piece, from_us, to_us);
-                                           return found ? Status(kEnough) : Status();
-                                         });
+        const auto look = [&](const Piece& piece) -> Status {
+          found = has_value_in(piece, from_us, to_us);
+          return found ? Status(kEnough) : Status();
+        };
+        const Status looked = read_range(view, selector.kpi, host, entities, *head, from_us, to_us, share, {{}, look});
         if (!looked && !found) return looked.error();
         return found ? PartRead::kEnded : PartRead::kDone;
       });

@@ -34,6 +34,7 @@ StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to
                      std::uint32_t clock_run)
     : run(clock_run), times_us(std::move(times)) {
   steps.reserve(times_us.size());
+  ends.push_back(0);
   for (std::size_t i = 0; i < times_us.size(); ++i) {
     const std::int64_t time = times_us[i];
     const bool inside = grid.holds(time) && time >= from_us && time < to_us;
@@ -41,9 +42,15 @@ StepTicks::StepTicks(const StepGrid& grid, std::int64_t from_us, std::int64_t to
     if (inside) steps_end = std::max(steps_end, grid.step_of(time) + 1);
     if (inside && i > 0 && time < times_us[i - 1]) rising = std::min(rising, grid.step_of(time));
     if (!inside || i == 0 || time <= times_us[i - 1] || time - times_us[i - 1] > kGapUs) continue;
-    if (runs.empty() || runs.back().end != i || runs.back().step != steps.back()) runs.push_back({i, i, steps.back()});
-    runs.back().end = i + 1;
+    if (runs.empty() || ends.back() + 1 != i || runs.back().step != steps.back()) {
+      if (ends.back() + 1 != i) ends.push_back(static_cast<std::uint32_t>(i - 1));
+      ends.push_back(static_cast<std::uint32_t>(i));
+      runs.push_back({ends.size() - 2, ends.size() - 1, steps.back(), 0});
+    }
+    ends.back() = static_cast<std::uint32_t>(i);
+    runs.back().weight_us = time - times_us[ends[runs.back().before]];
   }
+  if (ends.back() + 1 != times_us.size()) ends.push_back(static_cast<std::uint32_t>(times_us.size() - 1));
 }
 
 void StepFigures::join(const StepFigures& later) {
@@ -106,8 +113,8 @@ void StepCollector::settle_waiting(std::size_t end) {
   }
 }
 
-void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
-                        bool monotone) {
+void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> values,
+                        std::span<const std::uint32_t> at) {
   // The step under way is over by what the window before it said, not by what this one says: it may be entered here.
   if (!ranked_.empty() && !values.empty() && ticks.steps[at.empty() ? 0 : at[0]] != step_) close();
   complete_ = std::max(complete_, std::min(ticks.complete, ticks.rising));
@@ -115,12 +122,21 @@ void StepCollector::add(const StepTicks& ticks, std::span<const std::int64_t> va
     add_gauge(ticks, values, at);
   } else {
     if (ticks.run != run_) enter_run(ticks.run);
-    if (at.empty() && !wants_.extremes && !wants_.p95) {
-      add_increases(ticks, values, monotone);
-    } else {
-      add_counter(ticks, values, at);
-    }
+    add_counter(ticks, values, at);
   }
+  complete_ = std::max(complete_, ticks.complete);
+}
+
+void StepCollector::add_ends(const StepTicks& ticks, std::span<const std::int64_t> values) {
+  if (ticks.run != run_) enter_run(ticks.run);
+  add_increase(values[0], ticks.times_us[0], ticks.steps[0]);
+  for (const StepTicks::Run& run : ticks.runs) {
+    StepFigures& figures = at(run.step);
+    figures.overflow |= __builtin_add_overflow(figures.sum, values[run.last] - values[run.before], &figures.sum);
+    figures.weight += run.weight_us;
+  }
+  before_ = values.back();
+  before_us_ = ticks.times_us.back();
   complete_ = std::max(complete_, ticks.complete);
 }
 
@@ -168,27 +184,6 @@ void StepCollector::add_increase(std::int64_t value, std::int64_t time_us, std::
     if (wants_.p95) ranked_.push_back(rate);
   }
   figures.weight += elapsed_us;
-}
-
-/// The same for a value at each tick and sums alone: a run that never falls grows by what lies between its ends.
-void StepCollector::add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone) {
-  add_increase(values[0], ticks.times_us[0], ticks.steps[0]);
-  if (values.size() == 1) return;
-  for (const StepTicks::Run& run : ticks.runs) {
-    StepFigures& figures = at(run.step);
-    const std::int64_t before = values[run.begin - 1];
-    std::int64_t increase = 0;
-    if (!monotone || __builtin_sub_overflow(values[run.end - 1], before, &increase)) {
-      before_ = before;
-      before_us_ = ticks.times_us[run.begin - 1];
-      for (std::size_t i = run.begin; i < run.end; ++i) add_increase(values[i], ticks.times_us[i], run.step);
-      continue;
-    }
-    figures.overflow |= __builtin_add_overflow(figures.sum, increase, &figures.sum);
-    figures.weight += ticks.times_us[run.end - 1] - ticks.times_us[run.begin - 1];
-  }
-  before_ = values.back();
-  before_us_ = ticks.times_us.back();
 }
 
 const std::vector<StepFigures>& StepCollector::finish() {

@@ -77,11 +77,15 @@ struct StepTicks {
   std::size_t steps_end = 0;        ///< behind the last of them
   /// Neighbouring ticks of one step, each close enough behind the one before it that a counter has a rate.
   struct Run {
-    std::size_t begin = 0;  ///< at least 1
-    std::size_t end = 0;
+    std::size_t before = 0;  ///< ends[before] is the tick in front of them
+    std::size_t last = 0;    ///< ends[last] the last of them
     std::int32_t step = 0;
+    std::int64_t weight_us = 0;  ///< between the two
   };
   std::vector<Run> runs;
+  /// Between what ticks runs lie, and the first and the last tick; ascending. Of a counter that never falls no other
+  /// value needs to be known.
+  std::vector<std::uint32_t> ends;
 };
 
 /// Collects one series. Feed it in order of time.
@@ -123,9 +127,10 @@ class StepCollector {
   }
 
   /// values[i] was measured at ticks.times_us[at[i]]; an empty `at` means one value for each tick.
-  /// monotone: the values are known never to fall.
-  void add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at,
-           bool monotone);
+  void add(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
+  /// The same for a counter that has a value at each tick, never falls and grows by what 64 bits hold, if neither
+  /// extremes nor p95 are wanted. values[i] was measured at ticks.times_us[ticks.ends[i]].
+  void add_ends(const StepTicks& ticks, std::span<const std::int64_t> values);
   /// Ends the last step. Call once.
   const std::vector<StepFigures>& finish();
   /// Ends the last step and gives the figures away, instead of finish().
@@ -139,7 +144,6 @@ class StepCollector {
 
   void add_gauge(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
   void add_counter(const StepTicks& ticks, std::span<const std::int64_t> values, std::span<const std::uint32_t> at);
-  void add_increases(const StepTicks& ticks, std::span<const std::int64_t> values, bool monotone);
   void add_increase(std::int64_t value, std::int64_t time_us, std::int32_t step);
   void enter_run(std::uint32_t run);
   void open(std::int32_t step);

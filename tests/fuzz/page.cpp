@@ -50,12 +50,16 @@ namespace {
 
 void read_whole(const store::Page& page) {
   std::vector<std::int64_t> values;
+  std::vector<std::int64_t> some;
   std::vector<std::uint32_t> ticks;
   for (const store::PageEntry& entry : page.entries()) {
     const Status decoded = page.decode(entry, values);
     const Status placed = page.ticks_of(entry, ticks);
     if (entry.count == 0 || entry.count > page.ticks() || page.find(entry.key) != &entry) std::abort();
     if (decoded && values.size() != entry.count) std::abort();
+    const std::uint32_t middle = entry.count / 2;
+    if (page.decode_at(entry, {&middle, 1}, some).has_value() != decoded.has_value()) std::abort();
+    if (decoded && some != std::vector<std::int64_t>{values[middle]}) std::abort();
     if (placed && (ticks.size() != entry.count || ticks.back() >= page.ticks())) std::abort();
   }
 }

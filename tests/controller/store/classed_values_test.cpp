@@ -43,7 +43,13 @@ std::optional<std::vector<std::int64_t>> take(const Parts& parts, std::int64_t f
   const std::string padded = parts.rests + std::string(kBlockPadding, '\xff');
   const ByteSpan rests{bytes_of(padded), bytes_of(padded) + parts.rests.size()};
   std::vector<std::int64_t> values(parts.symbols.size() + 1);
-  if (!take_classed(head, bytes_of(parts.symbols), rests, first, factor, other, values)) return std::nullopt;
+  const std::span<const unsigned char> symbols(bytes_of(parts.symbols), parts.symbols.size());
+  if (!take_classed(head, symbols, rests, first, factor, other, {}, values)) return std::nullopt;
+  const std::vector<std::uint32_t> wanted = {0, static_cast<std::uint32_t>(values.size() / 2),
+                                             static_cast<std::uint32_t>(values.size() - 1)};
+  std::vector<std::int64_t> some(wanted.size());
+  EXPECT_TRUE(take_classed(head, symbols, rests, first, factor, other, wanted, some));
+  EXPECT_EQ(some, (std::vector<std::int64_t>{values[0], values[wanted[1]], values.back()}));
   return values;
 }
 

@@ -39,6 +39,25 @@ std::string build(const Rows& rows, std::uint32_t ticks, std::int64_t unit) {
   return builder.finish();
 }
 
+/// Whether those with some of the numbers are what all of them are.
+void expect_same_at(const Page& page, const PageEntry& entry, const std::vector<std::int64_t>& values) {
+  const auto count = static_cast<std::uint32_t>(values.size());
+  for (const std::uint32_t stride : {1u, 2u, 7u, 130u, count}) {
+    for (const std::uint32_t begin : {0u, stride - 1}) {
+      std::vector<std::uint32_t> wanted;
+      std::vector<std::int64_t> expected;
+      for (std::uint32_t i = begin; i < count; i += stride) {
+        wanted.push_back(i);
+        expected.push_back(values[i]);
+      }
+      if (wanted.empty()) continue;
+      std::vector<std::int64_t> some;
+      EXPECT_TRUE(page.decode_at(entry, wanted, some));
+      EXPECT_EQ(some, expected) << "every " << stride << " from " << begin << ", mode " << static_cast<int>(entry.mode);
+    }
+  }
+}
+
 /// Errors turn into a failed expectation and no rows.
 Rows read(const Page& page) {
   Rows rows;
@@ -51,6 +70,7 @@ Rows read(const Page& page) {
       ADD_FAILURE() << values.size() << " values at " << ticks.size() << " ticks";
       return {};
     }
+    expect_same_at(page, entry, values);
     Row row(page.ticks());
     for (std::size_t i = 0; i < values.size(); ++i) row[ticks[i]] = values[i];
     rows.emplace(entry.key, std::move(row));

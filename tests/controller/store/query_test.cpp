@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/controller/store/shared_store.h"
 
 namespace proteus::store {
@@ -179,6 +181,50 @@ TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   const auto increases = points(Kpi::kEmulatorTimeNs, Function::kIncrease, {"vm"}, "web");
   ASSERT_EQ(increases.size(), 1u);
   for (const auto& point : increases[0]) EXPECT_NEAR(point.value_or(0), 30e9, 2e9);
+}
+
+// Of what only grows, a page is not read value by value where sums of differences are asked for. A gauge has others,
+// and a counter may have grown by more than can be said.
+TEST(WhatOnlyGrows, IsNoSumOfDifferencesWhereThatIsNotAsked) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  ASSERT_TRUE(store) << store.error().message;
+  SeriesFeed feed("h1");
+  feed.set_entities(
+      {{vm_entity("web", uuid(1), {}), {{0, Kpi::kPageFaultsMinorCount, 0}, {0, Kpi::kMemoryResidentBytes, 0}}}});
+  std::vector<RawMessage> messages;
+  for (int i = 0; i < 1300; ++i) {
+    const std::int64_t counted = i < 35 ? std::numeric_limits<std::int64_t>::min() + i * 1'000
+                                        : std::numeric_limits<std::int64_t>::max() - (1300 - i) * 1'000;
+    for (RawMessage& message : feed.tick(kFullHour + seconds(i), {counted, i * kMiB})) {
+      messages.push_back(std::move(message));
+    }
+  }
+  ASSERT_TRUE((*store)->append(messages));
+  ASSERT_TRUE((*store)->write_pages());
+  for (const auto& [kpi, function] : {std::pair(Kpi::kPageFaultsMinorCount, Function::kRate),
+                                      {Kpi::kPageFaultsMinorCount, Function::kMax},
+                                      {Kpi::kMemoryResidentBytes, Function::kMean}}) {
+    Query query;
+    query.selector.kpi = kpi;
+    query.function = function;
+    query.across = Across::kSum;
+    query.from = kFullHour;
+    query.to = kFullHour + minutes(1);
+    query.step = seconds(10);
+    std::vector<std::optional<double>> points;
+    const Status done = run_query(*(*store)->series(), query, [&](const QueryResult& line) {
+      points = line.points;
+      return true;
+    });
+    EXPECT_TRUE(done) << done.error().message;
+    ASSERT_EQ(points.size(), 6u) << static_cast<int>(function);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const double expected =
+          function == Function::kMean ? (10.0 * static_cast<double>(i) + 4.5) * static_cast<double>(kMiB) : 1'000;
+      EXPECT_EQ(points[i], expected) << "step " << i << " of function " << static_cast<int>(function);
+    }
+  }
 }
 
 /// Of a VM that runs on `first` until 120 s and on `second` from then on, each named and labelled as it lists it, one

@@ -20,12 +20,18 @@ StepTicks ticks_of(const std::vector<std::int64_t>& seconds) {
   return {kGrid, kGrid.from_us, kGrid.to_us, times};
 }
 
+void add_ends(StepCollector& collector, const StepTicks& ticks, std::span<const std::int64_t> values) {
+  std::vector<std::int64_t> at_ends;
+  for (const std::uint32_t end : ticks.ends) at_ends.push_back(values[end]);
+  collector.add_ends(ticks, at_ends);
+}
+
 // How long it had been counting is not known: as a rate over the whole gap it would be a false trough.
 TEST(Steps, OverARestartACounterHasNoRate) {
   for (const bool extremes : {false, true}) {
     StepCollector collector(KpiKind::kCounter, {.extremes = extremes}, kGrid);
     const std::vector<std::int64_t> values = {100, 110, 5, 15};
-    collector.add(ticks_of({10, 11, 12, 13}), values, {}, false);
+    collector.add(ticks_of({10, 11, 12, 13}), values, {});
     const auto& steps = collector.finish();
     EXPECT_EQ(steps[1].sum, 10 + 10);
     EXPECT_EQ(steps[1].weight, 2 * kSecond);
@@ -38,22 +44,28 @@ TEST(Steps, OverARestartACounterHasNoRate) {
 }
 
 TEST(Steps, NothingIsKnownAcrossAGap) {
-  StepCollector collector(KpiKind::kCounter, {}, {0, 1000 * kSecond, 1000 * kSecond});
   const StepTicks ticks({0, 1000 * kSecond, 1000 * kSecond}, 0, 1000 * kSecond,
                         {kSecond, 2 * kSecond, 400 * kSecond, 401 * kSecond});
   const std::vector<std::int64_t> values = {0, 7, 1'000'000, 1'000'003};
-  collector.add(ticks, values, {}, true);
-  const auto& steps = collector.finish();
-  EXPECT_EQ(steps[0].sum, 10);
-  EXPECT_EQ(steps[0].weight, 2 * kSecond);
+  for (const bool by_ends : {false, true}) {
+    StepCollector collector(KpiKind::kCounter, {}, {0, 1000 * kSecond, 1000 * kSecond});
+    if (by_ends) {
+      add_ends(collector, ticks, values);
+    } else {
+      collector.add(ticks, values, {});
+    }
+    const auto& steps = collector.finish();
+    EXPECT_EQ(steps[0].sum, 10) << by_ends;
+    EXPECT_EQ(steps[0].weight, 2 * kSecond) << by_ends;
+  }
 }
 
 TEST(Steps, TheFirstIncreaseBeginsInThePageBefore) {
   StepCollector collector(KpiKind::kCounter, {}, kGrid);
   const std::vector<std::int64_t> first = {0, 10};
   const std::vector<std::int64_t> second = {25, 30};
-  collector.add(ticks_of({18, 19}), first, {}, true);
-  collector.add(ticks_of({20, 21}), second, {}, true);
+  collector.add(ticks_of({18, 19}), first, {});
+  collector.add(ticks_of({20, 21}), second, {});
   const auto& steps = collector.finish();
   EXPECT_EQ(steps[1].sum, 10);
   EXPECT_EQ(steps[2].sum, 15 + 5);
@@ -68,13 +80,9 @@ TEST(Steps, BothWaysAgree) {
     std::vector<std::int64_t> values;
     std::int64_t second = static_cast<std::int64_t>(random() % 20) - 10;
     std::int64_t value = 0;
-    bool monotone = true;
     for (int i = 0; i < 50; ++i) {
       second += random() % 40 == 0 ? 400 : static_cast<std::int64_t>(random() % 5);  // also twice the same
-      if (random() % 30 == 0) {
-        value = 0;
-        monotone = false;
-      }
+      if (random() % 30 == 0) value = 0;
       value += static_cast<std::int64_t>(random() % 1000);
       seconds.push_back(second);
       values.push_back(value);
@@ -86,8 +94,13 @@ TEST(Steps, BothWaysAgree) {
       const std::vector<std::int64_t> times(seconds.begin() + static_cast<std::ptrdiff_t>(begin),
                                             seconds.begin() + static_cast<std::ptrdiff_t>(end));
       const std::span<const std::int64_t> part(values.data() + begin, end - begin);
-      sums.add(ticks_of(times), part, {}, monotone);
-      all.add(ticks_of(times), part, {}, monotone);
+      const StepTicks ticks = ticks_of(times);
+      all.add(ticks, part, {});
+      if (std::is_sorted(part.begin(), part.end())) {
+        add_ends(sums, ticks, part);
+      } else {
+        sums.add(ticks, part, {});
+      }
     }
     const auto& a = sums.finish();
     const auto& b = all.finish();
@@ -101,7 +114,7 @@ TEST(Steps, BothWaysAgree) {
 TEST(Steps, ASumThatDoesNotFitIsNoFigure) {
   StepCollector collector(KpiKind::kGauge, {}, kGrid);
   const std::vector<std::int64_t> values = {std::numeric_limits<std::int64_t>::max(), 1};
-  collector.add(ticks_of({1, 2}), values, {}, true);
+  collector.add(ticks_of({1, 2}), values, {});
   const auto& steps = collector.finish();
   EXPECT_TRUE(steps[0].overflow);
   EXPECT_EQ(steps[0].weight, 2);
@@ -119,7 +132,7 @@ TEST(Steps, TheRankIsTheNearest) {
     values.push_back(20 - i);
   }
   std::sort(seconds.begin(), seconds.end());
-  collector.add(ticks_of(seconds), values, {}, false);
+  collector.add(ticks_of(seconds), values, {});
   EXPECT_EQ(collector.finish()[0].p95, 19);
 }
 
