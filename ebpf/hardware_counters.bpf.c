@@ -20,6 +20,8 @@ struct {
 
 struct reading {
   u64 values[HARDWARE_COUNTERS_EVENTS];
+  u64 running_ns[HARDWARE_COUNTERS_EVENTS];
+  u64 enabled_ns; /* 0: there is no VM's thread */
 };
 
 /* By CPU: the counters when the VM's thread that is on it came. */
@@ -37,12 +39,6 @@ struct {
   __type(key, u32);
   __type(value, struct hardware_counters_stripe);
 } stripes SEC(".maps");
-
-static __always_inline u64 read_event(u32 event, u32 cpu) {
-  struct bpf_perf_event_value value = {};
-  if (bpf_perf_event_read_value(&events, event * cpus + cpu, &value, sizeof(value))) return 0;
-  return value.counter;
-}
 
 #define SLOT_NONE 0xffffffffu
 
@@ -67,13 +63,22 @@ int BPF_PROG(on_sched_switch_counters, bool preempt, struct task_struct *prev, s
     u32 index = cpu * slots + leaves;
     stripe = bpf_map_lookup_elem(&stripes, &index);
   }
+  if (!arrival->enabled_ns) stripe = 0;
+  u64 enabled_ns = 0;
   for (u32 event = 0; event < HARDWARE_COUNTERS_EVENTS; event++) {
-    u64 now = read_event(event, cpu);
-    if (stripe && arrival->values[event] && now > arrival->values[event]) {
-      stripe->counts[event] += now - arrival->values[event];
+    struct bpf_perf_event_value now = {};
+    bpf_perf_event_read_value(&events, event * cpus + cpu, &now, sizeof(now)); /* leaves zeroes where it fails */
+    /* An event that was begun anew is behind. */
+    if (stripe && now.counter >= arrival->values[event] && now.running >= arrival->running_ns[event]) {
+      stripe->counts[event] += now.counter - arrival->values[event];
+      stripe->running_ns[event] += now.running - arrival->running_ns[event];
     }
-    arrival->values[event] = comes != SLOT_NONE ? now : 0;
+    arrival->values[event] = now.counter;
+    arrival->running_ns[event] = now.running;
+    if (event == 0) enabled_ns = now.enabled;
   }
+  if (stripe && enabled_ns > arrival->enabled_ns) stripe->enabled_ns += enabled_ns - arrival->enabled_ns;
+  arrival->enabled_ns = comes != SLOT_NONE ? enabled_ns : 0;
   return 0;
 }
 

@@ -14,12 +14,15 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+union vmx_exit_reason {
+  u32 full; /* its first bits are the basic reason */
+};
 struct vcpu_vmx {
-  u32 exit_reason; /* a union whose first bits are the basic reason */
+  union vmx_exit_reason exit_reason;
 };
 /* Since 6.15 (7172c753c26a "KVM: VMX: Move common fields of struct vcpu_{vmx,tdx} to a struct"). */
 struct vcpu_vt {
-  u32 exit_reason;
+  union vmx_exit_reason exit_reason;
 };
 struct vcpu_vmx___vt {
   struct vcpu_vt vt;
@@ -105,9 +108,13 @@ static __always_inline void count(u32 slot, u32 isa, u64 reason, u64 ns) {
 static __always_inline u64 reason_of(void *vcpu, u32 isa) {
   if (isa == KVM_EXITS_VMX) {
     struct vcpu_vmx *vmx = vcpu;
-    if (bpf_core_field_exists(vmx->exit_reason)) return BPF_CORE_READ(vmx, exit_reason) & VMX_BASIC_REASON_MASK;
+    if (bpf_core_field_exists(vmx->exit_reason.full)) {
+      return BPF_CORE_READ(vmx, exit_reason.full) & VMX_BASIC_REASON_MASK;
+    }
     struct vcpu_vmx___vt *newer = vcpu;
-    if (bpf_core_field_exists(newer->vt)) return BPF_CORE_READ(newer, vt.exit_reason) & VMX_BASIC_REASON_MASK;
+    if (bpf_core_field_exists(newer->vt.exit_reason.full)) {
+      return BPF_CORE_READ(newer, vt.exit_reason.full) & VMX_BASIC_REASON_MASK;
+    }
   }
   struct vcpu_svm *svm = vcpu;
   if (isa == KVM_EXITS_SVM && bpf_core_field_exists(svm->vmcb)) return BPF_CORE_READ(svm, vmcb, control.exit_code);

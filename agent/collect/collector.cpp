@@ -111,7 +111,10 @@ class CollectorOfHost final : public Collector {
       changed |= latest != inventory_;
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
-    changed |= host_devices_.refresh();
+    if (host_devices_.refresh()) {
+      changed = true;
+      if (hardware_ && sequence_ > 0) hardware_->follow_cpus();
+    }
     changed |= calibration_.refresh();
     if (on_demand_->update(now)) {
       changed = true;
@@ -301,6 +304,9 @@ class CollectorOfHost final : public Collector {
         *misses += vms_->refused_count() + trace_->lost_count();
       if (misses && block_trace_ && hook.program_fd == block_trace_->program_fd()) {
         *misses += block_trace_->refused_count();
+      }
+      if (misses && kvm_reader_ && hook.program_fd == kvm_reader_->program_fd()) {
+        *misses += kvm_reader_->refused_count();
       }
       if (misses && hook.name == kExitHook) *misses += on_demand_->refused_exits_count();
       sink.value(Kpi::kAgentHookMissesCount, misses);

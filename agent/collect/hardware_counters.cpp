@@ -6,11 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
+#include "common/log.h"
 #include "ebpf/hardware_counters.skel.h"
 
 namespace proteus::collect {
@@ -20,7 +22,7 @@ class Counters final : public HardwareCounters {
  public:
   ~Counters() override {
     hardware_counters_bpf__destroy(skeleton_);
-    for (const int fd : event_fds_) ::close(fd);
+    close_events();
   }
 
   Status load(const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
@@ -28,6 +30,8 @@ class Counters final : public HardwareCounters {
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
     cpus_ = static_cast<std::uint32_t>(cpus);
     slots_ = run_queue.slot_count();
+    read_before_.resize(slots_);
+    std::copy(events.begin(), events.end(), events_.begin());
     // first whether there are counters at all: on most hosts without, that is the end of it
     const int trial = open_event(events[0], 0);
     if (trial < 0) return bpf_error("the CPU's counters cannot be read (no PMU, as in most virtual machines)", errno);
@@ -50,7 +54,7 @@ class Counters final : public HardwareCounters {
     if (!stripes_.map(bpf_map__fd(skeleton_->maps.stripes), std::size_t{cpus_} * slots_)) {
       return bpf_error("map hardware_counters' counters", errno);
     }
-    if (Status opened = open_events(events); !opened) return opened;
+    if (Status opened = open_events(); !opened) return opened;
     if (const int code = hardware_counters_bpf__attach(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "attach to sched_switch");
     }
@@ -59,15 +63,32 @@ class Counters final : public HardwareCounters {
 
   void clear(std::uint32_t slot) override {
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) stripes_[std::size_t{cpu} * slots_ + slot] = {};
+    read_before_[slot] = {};
   }
 
-  Counts read(std::uint32_t slot) const override {
-    Counts sum{};
+  Counts read(std::uint32_t slot) override {
+    Reading now{};
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       const hardware_counters_stripe& stripe = stripes_[std::size_t{cpu} * slots_ + slot];
-      for (std::size_t event = 0; event < sum.size(); ++event) sum[event] += counted(stripe.counts[event]);
+      for (std::size_t event = 0; event < now.counts.size(); ++event) {
+        now.counts[event] += counted(stripe.counts[event]);
+        now.running_ns[event] += counted(stripe.running_ns[event]);
+      }
+      now.enabled_ns += counted(stripe.enabled_ns);
     }
-    return sum;
+    const Reading& before = read_before_[slot];
+    for (std::size_t event = 0; event < now.counts.size(); ++event) {
+      now.scaled[event] = before.scaled[event] + scaled_count(now.counts[event] - before.counts[event],
+                                                              now.enabled_ns - before.enabled_ns,
+                                                              now.running_ns[event] - before.running_ns[event]);
+    }
+    read_before_[slot] = now;
+    return now.scaled;
+  }
+
+  void follow_cpus() override {
+    close_events();
+    if (const Status opened = open_events(); !opened) log::warning("hardware counters: {}", opened.error().message);
   }
 
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch_counters); }
@@ -81,10 +102,22 @@ class Counters final : public HardwareCounters {
     return static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
   }
 
-  Status open_events(std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
-    for (std::uint32_t event = 0; event < events.size(); ++event) {
+  struct Reading {
+    Counts counts{};
+    Counts running_ns{};
+    std::int64_t enabled_ns = 0;
+    Counts scaled{};  // what has been told
+  };
+
+  void close_events() {
+    for (const int fd : event_fds_) ::close(fd);
+    event_fds_.clear();
+  }
+
+  Status open_events() {
+    for (std::uint32_t event = 0; event < events_.size(); ++event) {
       for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-        const int fd = open_event(events[event], static_cast<int>(cpu));
+        const int fd = open_event(events_[event], static_cast<int>(cpu));
         if (fd < 0 && errno == ENODEV) continue;  // a CPU that is not online
         if (fd < 0) return bpf_error(fmt::format("count event {} of CPU {}", event, cpu), errno);
         event_fds_.push_back(fd);
@@ -100,11 +133,19 @@ class Counters final : public HardwareCounters {
   hardware_counters_bpf* skeleton_ = nullptr;
   std::uint32_t cpus_ = 0;
   std::uint32_t slots_ = 0;
+  std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> events_{};
   std::vector<int> event_fds_;
+  std::vector<Reading> read_before_;  // by slot
   MappedArray<hardware_counters_stripe> stripes_;
 };
 
 }  // namespace
+
+std::int64_t scaled_count(std::int64_t count, std::int64_t enabled_ns, std::int64_t running_ns) {
+  if (running_ns <= 0 || running_ns >= enabled_ns) return count;
+  return static_cast<std::int64_t>(static_cast<double>(count) * static_cast<double>(enabled_ns) /
+                                   static_cast<double>(running_ns));
+}
 
 Result<std::unique_ptr<HardwareCounters>> HardwareCounters::create(
     const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {

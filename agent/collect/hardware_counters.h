@@ -24,8 +24,13 @@ constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kHardwareEvents{
      {PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS},
      {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES}}};
 
+/// What a counter that ran for running_ns of the enabled_ns in which it should have would have counted; `count` where
+/// it ran all the time, or not at all. As perf(1) reckons it.
+std::int64_t scaled_count(std::int64_t count, std::int64_t enabled_ns, std::int64_t running_ns);
+
 /// Counters of the processor, attributed to VMs at each switch from or to one of their threads. Knows threads and slots
-/// from a RunQueueTrace, which must outlive it. Thread: owned by one.
+/// from a RunQueueTrace, which must outlive it. Where others count too, so that the kernel lets events take turns, what
+/// was not counted is estimated, from one read() to the next. Thread: owned by one.
 class HardwareCounters {
  public:
   using Counts = std::array<std::int64_t, HARDWARE_COUNTERS_EVENTS>;
@@ -38,7 +43,9 @@ class HardwareCounters {
   /// Begins a slot's counts anew.
   virtual void clear(std::uint32_t slot) = 0;
   /// Since clear(); a stay on a CPU counts when it ends.
-  virtual Counts read(std::uint32_t slot) const = 0;
+  virtual Counts read(std::uint32_t slot) = 0;
+  /// Counts anew on all CPUs that are online now. A CPU that comes online has no counter until then.
+  virtual void follow_cpus() = 0;
   virtual int program_fd() const = 0;
 };
 

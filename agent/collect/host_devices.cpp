@@ -178,6 +178,8 @@ void HostDevices::find(std::string_view diskstats) {
   const std::string zones = under(root_, "/sys/class/powercap");
   for (const std::string& name : entries_with(zones, "intel-rapl:")) {
     if (std::count(name.begin(), name.end(), ':') != 1) continue;  // a part of a package
+    // Beside packages there may be the platform as a whole ("psys"), which holds them.
+    if (!read_file(fmt::format("{}/{}/name", zones, name)).value_or("").starts_with("package")) continue;
     const auto range = read_file(fmt::format("{}/{}/max_energy_range_uj", zones, name));
     devices_.push_back({EntityKind::kPackage, name.substr(11), {}});
     add_slow(Kpi::kPackageEnergyUj, fmt::format("{}/{}/energy_uj", zones, name),

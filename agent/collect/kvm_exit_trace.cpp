@@ -22,13 +22,15 @@ class Trace final : public KvmExitTrace {
  public:
   ~Trace() override { kvm_exits_bpf__destroy(skeleton_); }
 
-  Status load(const RunQueueTrace& run_queue, KvmExitLayout layout, bool attach) {
+  Status load(const RunQueueTrace& run_queue, KvmExitLayout layout, bool attach, const std::string& kernel_types) {
     if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, nullptr) == 0) {
       return Error{ErrorCode::kUnsupported, "the kernel has no storage for tasks (since 5.11)"};
     }
     const bool is_amd = has_kernel_type("vcpu_svm") || kernel_has_module("kvm_amd");
     const BpfLog log;
-    skeleton_ = kvm_exits_bpf__open();
+    LIBBPF_OPTS(bpf_object_open_opts, options);
+    if (!kernel_types.empty()) options.btf_custom_path = kernel_types.c_str();
+    skeleton_ = kvm_exits_bpf__open_opts(&options);
     if (skeleton_ == nullptr) return bpf_error("open kvm_exits", errno);
     if (const int code = bpf_map__reuse_fd(skeleton_->maps.vm_processes, run_queue.processes_fd()); code != 0) {
       return bpf_error("share the table of VM processes", -code);
@@ -168,6 +170,9 @@ std::string exit_reason_name(std::uint32_t isa, std::uint64_t reason) {
 }
 
 Result<KvmExitLayout> probe_kvm_exit_layout() {
+#if !defined(__x86_64__)
+  return Error{ErrorCode::kUnsupported, "only x86's exits are known"};
+#endif
   const auto arguments = tracepoint_argument_count("kvm_exit", "kvm");
   if (!arguments) {
     return Error{ErrorCode::kUnsupported, "the kernel has no kvm_exit tracepoint (KVM is not built in or not loaded)"};
@@ -181,9 +186,9 @@ Result<KvmExitLayout> probe_kvm_exit_layout() {
 }
 
 Result<std::unique_ptr<KvmExitTrace>> KvmExitTrace::create(const RunQueueTrace& run_queue, KvmExitLayout layout,
-                                                           bool attach) {
+                                                           bool attach, const std::string& kernel_types) {
   auto trace = std::make_unique<Trace>();
-  if (const Status loaded = trace->load(run_queue, layout, attach); !loaded) return loaded.error();
+  if (const Status loaded = trace->load(run_queue, layout, attach, kernel_types); !loaded) return loaded.error();
   return std::unique_ptr<KvmExitTrace>(std::move(trace));
 }
 

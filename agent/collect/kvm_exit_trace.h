@@ -41,10 +41,11 @@ struct ExitFigures {
 /// owned by one.
 class KvmExitTrace {
  public:
-  /// attach: false only loads the programs, which a test then feeds with the events of another kernel.
+  /// attach: false only loads the programs, which a test then feeds with the events of another kernel. kernel_types: a
+  /// file of BTF that says how that one's structures look; empty: the running kernel's.
   /// Errors: kUnsupported, kPermissionDenied with the kernel's reason.
   static Result<std::unique_ptr<KvmExitTrace>> create(const RunQueueTrace& run_queue, KvmExitLayout layout,
-                                                      bool attach = true);
+                                                      bool attach = true, const std::string& kernel_types = {});
   virtual ~KvmExitTrace() = default;
 
   /// By slot; of those that have exited.

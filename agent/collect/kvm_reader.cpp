@@ -11,6 +11,7 @@
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
+#include "common/log.h"
 #include "ebpf/kvm_counters.skel.h"
 
 namespace proteus::collect {
@@ -67,6 +68,10 @@ class ProgramKvmReader final : public KvmReader {
 
   void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) override {
     const std::size_t count = std::min(vcpus.size(), slots_);
+    if (vcpus.size() - count > refused_most_) {
+      if (refused_most_ == 0) log::warning("more than {} vCPUs: those beyond have no figures of KVM", slots_);
+      refused_most_ = vcpus.size() - count;
+    }
     for (std::size_t i = 0; i < count; ++i) requests_[i] = vcpus[i];
     bool ran = true;
     for (std::size_t from = 0; from < count && ran; from += KVM_COUNTERS_AT_ONCE) {
@@ -78,6 +83,7 @@ class ProgramKvmReader final : public KvmReader {
     }
   }
 
+  std::int64_t refused_count() const override { return static_cast<std::int64_t>(refused_most_); }
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.poll_vcpus); }
 
  private:
@@ -109,6 +115,7 @@ class ProgramKvmReader final : public KvmReader {
 
   kvm_counters_bpf* skeleton_ = nullptr;
   std::size_t slots_ = 0;
+  std::size_t refused_most_ = 0;
   MappedArray<kvm_vcpu_place> requests_;
   MappedArray<kvm_counters> answers_;
 };

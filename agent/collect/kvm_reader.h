@@ -41,6 +41,8 @@ class KvmReader {
   virtual std::vector<kvm_vcpu_place> find(pid_t pid) = 0;
   /// figures[i] answers vcpus[i]; nullopt if that vCPU is gone or there was no room. Cost: 0.1 µs a vCPU.
   virtual void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) = 0;
+  /// vCPUs that had no room, at most at once so far.
+  virtual std::int64_t refused_count() const = 0;
   /// The program that read() runs, for its statistics.
   virtual int program_fd() const = 0;
 };

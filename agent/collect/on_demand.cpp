@@ -38,16 +38,36 @@ bool OnDemand::update(Timestamp now) {
     follow(Question::kPacketDrops, drops_, [] { return PacketDropTrace::create(); });
     asked_ = wanted_;
   }
-  if (!exits_ && !drops_ && exit_series_.empty() && packet_drops_.empty()) return changed;
+  if (!exits_ && !drops_ && exit_series_.empty() && drop_series_.empty()) return changed;
+  const auto exits_before = exit_series_;
+  const auto drops_before = drop_series_;
+  read_exits();
+  read_drops();
+  return changed || exit_series_ != exits_before || drop_series_ != drops_before;
+}
 
+void OnDemand::read_exits() {
   exit_figures_ = exits_ ? exits_->read() : std::map<std::uint32_t, ExitFigures>{};
-  const std::size_t drop_reasons = packet_drops_.size();
+  std::set<std::pair<std::uint32_t, std::string>> now;
+  const auto tell = [&](std::uint32_t slot, const std::string& reason, RunQueueTrace::Histogram& counted) {
+    if (!exit_series_.contains({slot, reason})) counted = {};
+    now.emplace(slot, reason);
+  };
+  for (auto& [slot, figures] : exit_figures_) {
+    tell(slot, "", figures.userspace);
+    for (ExitFigures::Reason& reason : figures.reasons) tell(slot, reason.name, reason.latencies);
+  }
+  exit_series_ = std::move(now);
+}
+
+void OnDemand::read_drops() {
   packet_drops_ = drops_ ? drops_->read() : std::vector<std::pair<std::string, std::int64_t>>{};
-  std::vector<std::pair<std::uint32_t, std::size_t>> exit_series;
-  for (const auto& [slot, figures] : exit_figures_) exit_series.emplace_back(slot, figures.reasons.size());
-  const bool other_series = exit_series != exit_series_ || drop_reasons != packet_drops_.size();
-  exit_series_ = std::move(exit_series);
-  return changed || other_series;
+  std::set<std::string> now;
+  for (auto& [reason, count] : packet_drops_) {
+    if (!drop_series_.contains(reason)) count = 0;
+    now.insert(reason);
+  }
+  drop_series_ = std::move(now);
 }
 
 void OnDemand::forget(std::uint32_t slot) {

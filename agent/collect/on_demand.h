@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ class OnDemand {
       : questions_(questions_path), threads_(threads) {}
 
   /// Attaches and detaches what is asked for, and reads what is attached. True if there are other series than before.
+  /// A series begins at zero, in the tick in which there is something to count for the first time, and has that from
+  /// the next on: it has grown by it.
   bool update(Timestamp now);
   /// The slot's VM has ended.
   void forget(std::uint32_t slot);
@@ -42,6 +45,8 @@ class OnDemand {
  private:
   template <typename Hook, typename Create>
   void follow(Question question, std::unique_ptr<Hook>& hook, Create create);
+  void read_exits();
+  void read_drops();
 
   AskedQuestions questions_;
   const RunQueueTrace* const threads_;
@@ -52,7 +57,8 @@ class OnDemand {
   std::unique_ptr<PacketDropTrace> drops_;
   std::map<std::uint32_t, ExitFigures> exit_figures_;
   std::vector<std::pair<std::string, std::int64_t>> packet_drops_;
-  std::vector<std::pair<std::uint32_t, std::size_t>> exit_series_;  ///< slot and number of its reasons
+  std::set<std::pair<std::uint32_t, std::string>> exit_series_;  ///< slot and reason; "": stays in user space
+  std::set<std::string> drop_series_;
 };
 
 }  // namespace proteus::collect

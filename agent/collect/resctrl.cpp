@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <vector>
 
 #include "agent/collect/text_file.h"
+#include "common/log.h"
 
 namespace proteus::collect {
 namespace {
@@ -28,14 +30,14 @@ std::vector<std::string> entries_with(const std::string& path, std::string_view 
   return names;
 }
 
-/// Files of resctrl take one number a write.
-bool write_number(const std::string& path, pid_t number) {
+/// Files of resctrl take one number a write. Returns 0 or errno.
+int write_number(const std::string& path, pid_t number) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+  if (fd < 0) return errno;
   const std::string text = std::to_string(number);
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int code = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : errno;
   ::close(fd);
-  return written;
+  return code;
 }
 
 }  // namespace
@@ -52,7 +54,7 @@ Result<Resctrl> Resctrl::open(const std::string& root) {
   if (::access(groups.c_str(), W_OK) != 0) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("{}: {}", groups, std::strerror(errno))};
   }
-  return Resctrl(groups);
+  return Resctrl(root, groups);
 }
 
 void Resctrl::remove_left() {
@@ -63,17 +65,45 @@ Resctrl::~Resctrl() {
   for (const std::string& vm : vms_) ::rmdir(path(vm).c_str());
 }
 
+/// From 5.6 on the kernel tells a thread's groups: "res:" and a control group, "/" being the default one, and "mon:"
+/// and a monitoring group, if it is in one.
+bool Resctrl::is_others(pid_t thread) const {
+  const auto text = read_file(under(root_, fmt::format("/proc/{}/cpu_resctrl_groups", thread)));
+  std::string_view rest = text ? std::string_view(*text) : std::string_view();
+  while (const auto line = take_line(rest)) {
+    if (line->starts_with("res:") && line->size() > 4 && line->substr(4) != "/") return true;
+    if (line->starts_with("mon:") && line->size() > 4 && !line->substr(4).starts_with(kPrefix)) return true;
+  }
+  return false;
+}
+
+bool Resctrl::leave_to_others(const std::string& vm) {
+  remove(vm);
+  others_.insert(vm);
+  log::info("VM {}: resctrl has threads of it in a group of somebody else's: it has no figures of its cache here", vm);
+  return false;
+}
+
 bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
+  if (others_.contains(vm)) return false;
+  if (std::any_of(threads.begin(), threads.end(), [&](pid_t thread) { return is_others(thread); })) {
+    return leave_to_others(vm);
+  }
   if (!vms_.contains(vm)) {
     if (::mkdir(path(vm).c_str(), 0755) != 0) return false;
     vms_.insert(vm);
   }
   bool all = true;
-  for (const pid_t thread : threads) all &= write_number(path(vm) + "/tasks", thread);
+  for (const pid_t thread : threads) {
+    const int code = write_number(path(vm) + "/tasks", thread);
+    if (code == EINVAL) return leave_to_others(vm);  // it is in another control group
+    all &= code == 0;
+  }
   return all;
 }
 
 void Resctrl::remove(const std::string& vm) {
+  others_.erase(vm);
   if (vms_.erase(vm) > 0) ::rmdir(path(vm).c_str());
 }
 

@@ -20,7 +20,10 @@ struct ResctrlFigures {
 /// Monitoring groups of the kernel's resctrl file system, one per VM that has been entered: what the VM holds of the
 /// last-level cache, and what it moves to and from memory, summed over the caches. Groups are named proteus-ID and live
 /// as long as their VM, at most as long as this object.
-/// Monitoring ids are few (one to four hundred): a VM without one has no figures. Thread: owned by one.
+/// Monitoring ids are few (one to four hundred): a VM without one has no figures. Neither has one of whose threads
+/// somebody else has put one into a group, as libvirt does for <cachetune> and its <monitor>: a thread is counted in
+/// one place only, and the kernel leaves it in its control group (Documentation/filesystems/resctrl.rst). Thread: owned
+/// by one.
 class Resctrl {
  public:
   /// root: /sys/fs/resctrl is looked for below it. Errors: kUnsupported with the reason.
@@ -31,18 +34,22 @@ class Resctrl {
   Resctrl(Resctrl&&) = default;
   Resctrl& operator=(Resctrl&&) = delete;
 
-  /// Enters the VM's threads; new ones may follow in later calls. False if the kernel has no more groups or a thread is
-  /// gone.
+  /// Enters the VM's threads; new ones may follow in later calls. False if the kernel has no more groups, a thread is
+  /// gone, or one is in somebody else's group: from then on the VM has no figures.
   bool add(const std::string& vm, std::span<const pid_t> threads);
   void remove(const std::string& vm);
   ResctrlFigures read(const std::string& vm) const;
 
  private:
-  explicit Resctrl(std::string groups) : groups_(std::move(groups)) {}
+  Resctrl(std::string root, std::string groups) : root_(std::move(root)), groups_(std::move(groups)) {}
   std::string path(const std::string& vm) const { return groups_ + "/proteus-" + vm; }
+  bool is_others(pid_t thread) const;
+  bool leave_to_others(const std::string& vm);
 
+  std::string root_;
   std::string groups_;  ///< the directory mon_groups
   std::set<std::string> vms_;
+  std::set<std::string> others_;  ///< VMs of which somebody else has threads in groups
 };
 
 }  // namespace proteus::collect

@@ -65,7 +65,7 @@ class ThreadReader {
   virtual int program_fd() const { return -1; }
 
   /// figures[i] answers threads[i]; nullopt if that thread is gone. figures.size() == threads.size().
-  /// Cost: 30 to 60 ns a thread by program (a walk pays for every task of the host), 10 µs a thread through procfs.
+  /// Cost: 30 to 60 ns a thread by program (a walk pays for every task of the host), some 50 µs a thread through procfs.
   virtual void read(std::span<const ThreadKey> threads, std::span<std::optional<ThreadFigures>> figures) = 0;
 };
 

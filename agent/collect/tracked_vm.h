@@ -64,7 +64,8 @@ struct TrackedVm {
   RunQueueTrace::Histogram slices{};
   RunQueueTrace::Histogram reclaims{};
   HardwareCounters::Counts hardware{};
-  ResctrlFigures resctrl;       ///< of the last reading
+  ResctrlFigures resctrl;  ///< of the last reading; the counter of this tick's, if there was one
+  std::chrono::steady_clock::time_point resctrl_read_at;
   std::vector<Winner> winners;  ///< those that have their series
   // Sums over threads that come and go, since the process has been watched: they never step back while it is. They
   // begin at zero, also behind an agent before this one, which told of threads that have ended since.

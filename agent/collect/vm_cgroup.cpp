@@ -131,6 +131,8 @@ std::vector<std::uint64_t> list_group_ids(const std::string& path) {
   if (!id) return ids;
   ids.push_back(*id);
   for (const std::string& child : entries(path)) {
+    // No request is a threaded group's (v2): these tell apart what threads take of the CPU, not of disks.
+    if (read_file(path + "/" + child + "/cgroup.type").value_or("").starts_with("threaded")) continue;
     const auto below = list_group_ids(path + "/" + child);
     ids.insert(ids.end(), below.begin(), below.end());
   }

@@ -12,6 +12,7 @@ constexpr std::int64_t kActiveShareLeast = 64;
 
 constexpr std::uint64_t kMemoryStatEveryTicks = 30;
 constexpr std::uint64_t kMemoryStatUnderPressureEveryTicks = 10;
+constexpr std::chrono::seconds kMemoryStatInterval{36};  // of longer ticks
 constexpr std::uint64_t kCalmPressureEveryTicks = 5;
 /// The kernel brings its totals up to date every two seconds.
 constexpr std::uint64_t kCloselyTicks = 5;
@@ -96,11 +97,14 @@ void VmCgroupFiles::read_cpu(std::uint64_t tick, const VmCgroupHints& hints) {
 
 void VmCgroupFiles::read_memory_stat(std::uint64_t tick, const VmCgroupHints& hints) {
   if (!memory_stat_) return;
+  figures_.refaults_count.reset();
   const std::pair now{hints.faults_major_count, figures_.memory_pressure_some_ns};
   const bool is_under_pressure = memory_when_read_ != now && tick % kMemoryStatUnderPressureEveryTicks == 0;
-  if (memory_when_read_ && !is_under_pressure && tick % kMemoryStatEveryTicks != 0) return;
+  const bool is_due = tick % kMemoryStatEveryTicks == 0 || hints.now - memory_read_at_ >= kMemoryStatInterval;
+  if (memory_when_read_ && !is_under_pressure && !is_due) return;
   memory_when_read_ = now;
-  figures_.working_set_bytes = figures_.refaults_count = figures_.swap_bytes = std::nullopt;
+  memory_read_at_ = hints.now;
+  figures_.working_set_bytes = figures_.swap_bytes = std::nullopt;
   if (const auto text = memory_stat_->read()) parse_memory_stat(*text, figures_);
   if (!swap_current_) return;
   const auto text = swap_current_->read();

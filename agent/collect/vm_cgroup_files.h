@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,14 +22,16 @@ struct VmCgroupFigures {
   std::optional<std::int64_t> io_pressure_some_ns;
   // of the last reading of memory.stat
   std::optional<std::int64_t> working_set_bytes;
-  std::optional<std::int64_t> refaults_count;
   std::optional<std::int64_t> swap_bytes;
+  /// Of this tick, if memory.stat was read in it: told again it would be no growth now, and all of it later.
+  std::optional<std::int64_t> refaults_count;
 };
 
 /// What else is known of the VM in this tick, and tells which files are worth reading.
 struct VmCgroupHints {
   std::int64_t run_queue_wait_ns = 0;  ///< what all its threads have waited for a CPU together, so far
   std::int64_t faults_major_count = 0;
+  std::chrono::steady_clock::time_point now = {};
   std::optional<group_pressure> pressure = {};  ///< the kernel's totals, up to two seconds old; nullopt: not known
 };
 
@@ -38,8 +41,8 @@ struct VmCgroupHints {
 /// files are read at every tick while they move and at every fifth else (Eagerness). That of the CPU moves whenever a
 /// thread wakes: it is wanted to the moment when the threads have waited for 5 ms since, which tells more and sooner,
 /// and its file is read only if the kernel's program cannot tell.
-/// memory.stat, for which the kernel must gather from all CPUs, is read at every thirtieth tick, and at every tenth
-/// while there are major faults or pressure on memory. Thread: owned by one.
+/// memory.stat, for which the kernel must gather from all CPUs, is read at every thirtieth tick, at least every 36 s,
+/// and at every tenth tick while there are major faults or pressure on memory. Thread: owned by one.
 class VmCgroupFiles {
  public:
   explicit VmCgroupFiles(const VmGroups& groups);
@@ -68,6 +71,7 @@ class VmCgroupFiles {
   std::optional<TextFile> memory_stat_;
   std::optional<TextFile> swap_current_;
   VmCgroupFigures figures_;
+  std::chrono::steady_clock::time_point memory_read_at_;
   /// At the last reading of memory_stat_: major faults, pressure.
   std::optional<std::pair<std::int64_t, std::optional<std::int64_t>>> memory_when_read_;
 };

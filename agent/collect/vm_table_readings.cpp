@@ -9,6 +9,8 @@ namespace proteus::collect {
 namespace {
 
 constexpr std::uint64_t kResctrlEveryTicks = 10;
+constexpr std::chrono::seconds kResctrlInterval{
+    12};  // of longer ticks; what is told less than once in 5 min has no rate
 
 }  // namespace
 
@@ -20,7 +22,12 @@ void VmTable::read_slot(TrackedVm& vm) {
 
 /// Threads that came since are entered with each reading.
 void VmTable::read_resctrl(TrackedVm& vm) {
-  if ((tick_ + vm.number) % kResctrlEveryTicks != 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  if ((tick_ + vm.number) % kResctrlEveryTicks != 0 && now - vm.resctrl_read_at < kResctrlInterval) {
+    vm.resctrl.memory_bandwidth_bytes.reset();  // told again it would be no growth now, and all of it later
+    return;
+  }
+  vm.resctrl_read_at = now;
   std::vector<pid_t> threads;
   for (const TrackedThread& t : vm.threads) threads.push_back(t.thread.tid);
   sources_.resctrl->add(vm.facts->id.value, threads);
@@ -38,9 +45,10 @@ void VmTable::read_groups() {
     sources_.pressure->read(pressure_requests_, pressures_);
   }
   std::size_t i = 0;
+  const auto now = std::chrono::steady_clock::now();
   for (auto& [id, vm] : vms_) {
     if (!vm.files) continue;
-    VmCgroupHints hints{vm.run_queue_wait_ns, vm.faults_major_count, {}};
+    VmCgroupHints hints{vm.run_queue_wait_ns, vm.faults_major_count, now, {}};
     if (!pressure_requests_.empty() && vm.pressure_group) hints.pressure = pressures_[i++];
     vm.cgroup_figures = vm.files->read(tick_ + vm.number, hints);
   }
@@ -86,9 +94,15 @@ void VmTable::read_devices(bool& changed) {
     const auto found = figures.find(vm.number);
     static const std::vector<DeviceFigures> kNone;
     const std::vector<DeviceFigures>& now = found == figures.end() ? kNone : found->second;
-    changed |= !std::equal(now.begin(), now.end(), vm.devices.begin(), vm.devices.end(),
-                           [](const DeviceFigures& a, const DeviceFigures& b) { return a.device == b.device; });
-    vm.devices = now;
+    const auto same = [](const DeviceFigures& a, const DeviceFigures& b) { return a.device == b.device; };
+    const std::vector<DeviceFigures> before = std::exchange(vm.devices, now);
+    if (std::equal(now.begin(), now.end(), before.begin(), before.end(), same)) continue;
+    changed = true;
+    // Of one whose first requests these are, so that they are a growth from nothing.
+    for (DeviceFigures& device : vm.devices) {
+      const auto is_it = [&](const DeviceFigures& d) { return same(d, device); };
+      if (std::none_of(before.begin(), before.end(), is_it)) device.cell = {};
+    }
   }
 }
 

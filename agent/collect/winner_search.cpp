@@ -11,24 +11,34 @@ namespace {
 /// as many when there were none.
 constexpr std::uint64_t kWaitTicksLeast = 5;
 constexpr std::uint64_t kWaitTicksMost = 160;
-/// Bounds the series of one VM; the winners seen first keep theirs.
+/// Bounds the series of one VM.
 constexpr std::size_t kWinnersMost = 32;
+/// A newcomer takes the place of the one that has won the least once it has won so much more often.
+constexpr std::int64_t kWorthAPlace = 4;
 
 /// owners: of the slots that are taken.
 bool find_winners(const RunQueueTrace& trace, TrackedVm& vm, const std::map<std::uint32_t, VmId>& owners) {
+  bool changed = false;
+  const auto wins_of = [&](const Winner& winner) { return trace.preemptions(*vm.slot, winner.slot); };
   const auto consider = [&](Winner winner) {
-    if (vm.winners.size() >= kWinnersMost || trace.preemptions(*vm.slot, winner.slot) == 0) return;
-    if (std::find(vm.winners.begin(), vm.winners.end(), winner) == vm.winners.end()) {
+    const std::int64_t wins = wins_of(winner);
+    if (wins == 0 || std::find(vm.winners.begin(), vm.winners.end(), winner) != vm.winners.end()) return;
+    if (vm.winners.size() < kWinnersMost) {
       vm.winners.push_back(std::move(winner));
+      changed = true;
+      return;
     }
+    const auto least = std::min_element(vm.winners.begin(), vm.winners.end(),
+                                        [&](const Winner& a, const Winner& b) { return wins_of(a) < wins_of(b); });
+    if (wins / kWorthAPlace <= wins_of(*least)) return;
+    *least = std::move(winner);
+    changed = true;
   };
-  const std::size_t before = vm.winners.size();
-  if (before >= kWinnersMost) return false;
   consider({});
   for (const auto& [slot, owner] : owners) {
     if (trace.preemptions(*vm.slot, slot) > 0) consider({owner, slot});
   }
-  return vm.winners.size() != before;
+  return changed;
 }
 
 }  // namespace
@@ -37,7 +47,10 @@ bool WinnerSearch::update(const RunQueueTrace& trace, std::map<VmId, TrackedVm>&
   if (tick < at_tick_) return false;
   bool changed = false;
   const std::uint64_t pairs_count = trace.pairs_count();
-  if (std::exchange(pairs_count_, pairs_count) != pairs_count) {
+  // Where there are too many winners, one without a place may come to be worth one.
+  const bool is_crowded =
+      std::any_of(vms.begin(), vms.end(), [](const auto& vm) { return vm.second.winners.size() >= kWinnersMost; });
+  if (std::exchange(pairs_count_, pairs_count) != pairs_count || is_crowded) {
     std::map<std::uint32_t, VmId> owners;
     for (const auto& [id, vm] : vms) {
       if (vm.slot) owners.emplace(*vm.slot, id);

@@ -138,7 +138,7 @@ void measure_bytes(const std::vector<HostSeries>& series, const char* suffix) {
   report(fmt::format("series_{}", suffix).c_str(), static_cast<double>(series.size()), "series, each of ten hosts");
 }
 
-/// 10,000 active series, `hours` of seconds; sum(rate) by steps of ten seconds, so that every value is decoded.
+/// 10,000 active series, `hours` of seconds; sum(rate) by steps of ten seconds, so that every difference is unpacked.
 void measure_scan(const std::vector<HostSeries>& recorded, int hours) {
   std::vector<HostSeries> counters;
   for (const HostSeries& series : active_of(recorded)) {

@@ -33,7 +33,10 @@ class HostDevicesTest : public testing::Test {
     root.write("/sys/devices/system/node/node0/numastat", "numa_hit 5\nnuma_miss 3\n");
     root.write("/sys/class/powercap/intel-rapl:0/energy_uj", "900\n");
     root.write("/sys/class/powercap/intel-rapl:0/max_energy_range_uj", "1000\n");
+    root.write("/sys/class/powercap/intel-rapl:0/name", "package-0\n");
     root.write("/sys/class/powercap/intel-rapl:0:0/energy_uj", "1\n");
+    root.write("/sys/class/powercap/intel-rapl:1/energy_uj", "5000\n");
+    root.write("/sys/class/powercap/intel-rapl:1/name", "psys\n");
     root.write("/sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq", "2400000\n");
     root.write("/sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "2\n");
   }
@@ -60,6 +63,7 @@ TEST_F(HostDevicesTest, NamesEveryPartAndItsFigures) {
   EXPECT_EQ(value(devices, EntityKind::kNode, "0", Kpi::kNumaMissCount), 3);
   EXPECT_EQ(value(devices, EntityKind::kHostDisk, "vda", Kpi::kDiskBusyTimeNs), 100'000'000);
   EXPECT_EQ(value(devices, EntityKind::kHostDisk, "vda", Kpi::kDiskInFlightCount), 6);
+  EXPECT_EQ(value(devices, EntityKind::kPackage, "1", Kpi::kPackageEnergyUj), std::nullopt) << "holds the packages";
   int disk_count = 0;
   for (const Device& device : devices.devices()) disk_count += device.kind == EntityKind::kHostDisk ? 1 : 0;
   EXPECT_EQ(disk_count, 1) << "neither partitions nor unused disks";

@@ -3,9 +3,12 @@
 #include "agent/collect/on_demand.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <gtest/gtest.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 #include "ebpf/kvm_exits.h"
 #include "tests/agent/collect/fixture_root.h"
 #include "tests/agent/collect/kernel_refusal.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::collect {
 namespace {
@@ -95,6 +99,48 @@ TEST_F(KvmExits, NewerKernelsHandTheVcpuOver) {
   const ExitFigures& figures = trace->read().at(slot);
   ASSERT_EQ(figures.reasons.size(), 1u);
   EXPECT_EQ(sum(figures.reasons[0].latencies), 1) << "the latency counts, whatever the reason";
+}
+
+/// The running kernel's types and a vCPU of Intel's, with the exit's reason in a union as it is since 5.12, directly in
+/// the vCPU or (since 6.15) in a part of it. Empty: they cannot be had.
+std::string types_with_intel_vcpu(const std::string& directory, bool in_a_part) {
+  btf* types = btf__parse("/sys/kernel/btf/vmlinux", nullptr);
+  if (types == nullptr) return "";
+  const int number = btf__add_int(types, "unsigned int", 4, 0);
+  const int reason = btf__add_union(types, "vmx_exit_reason", 4);
+  btf__add_field(types, "full", number, 0, 0);
+  int field = reason;
+  if (in_a_part) {
+    field = btf__add_struct(types, "vcpu_vt", 8);
+    btf__add_field(types, "exit_reason", reason, 32, 0);
+  }
+  btf__add_struct(types, "vcpu_vmx", 16);
+  btf__add_field(types, in_a_part ? "vt" : "exit_reason", field, 64, 0);
+  __u32 size = 0;
+  const void* raw = btf__raw_data(types, &size);
+  const std::string path = directory + "/types";
+  std::ofstream(path, std::ios::binary).write(static_cast<const char*>(raw), size);
+  btf__free(types);
+  return path;
+}
+
+TEST_F(KvmExits, IntelsReasonIsReadFromTheVcpuInBothItsPlaces) {
+  for (const char* type : {"vcpu_vmx", "vcpu_vt"}) {
+    if (has_kernel_type(type)) GTEST_SKIP() << "this kernel has types of its own for Intel's vCPUs";
+  }
+  for (const bool in_a_part : {false, true}) {
+    const TemporaryDirectory directory;
+    const std::string types = types_with_intel_vcpu(directory.path(), in_a_part);
+    if (types.empty()) GTEST_SKIP() << "this kernel has no BTF";
+    const auto trace = KvmExitTrace::create(*run_queue, KvmExitLayout::kVcpuFirst, false, types);
+    if (!trace) SKIP_UNLESS_OUR_FAULT(trace.error().message);
+    ASSERT_TRUE(feed((*trace)->exit_program_fd(), {0, KVM_EXITS_VMX}));  // no vCPU lies at 0: reads as zeroes
+    ASSERT_TRUE(feed((*trace)->entry_program_fd(), {0}));
+    const auto& figures = (*trace)->read();
+    ASSERT_TRUE(figures.contains(slot));
+    ASSERT_EQ(figures.at(slot).reasons.size(), 1u);
+    EXPECT_EQ(figures.at(slot).reasons[0].name, "exception_nmi") << "reason 0, so it was looked for; " << in_a_part;
+  }
 }
 
 TEST_F(KvmExits, TheRecordOfTheTracepointLoads) {
@@ -176,7 +222,7 @@ TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
        {PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES}}};
   auto created = HardwareCounters::create(*run_queue, kClocks);
   if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
-  const HardwareCounters& counters = *created.value();
+  HardwareCounters& counters = *created.value();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   const auto started = std::chrono::steady_clock::now();
   const auto enough = [&] { return std::min(counters.read(slot)[0], counters.read(slot)[1]) >= 1'000'000; };
@@ -186,8 +232,19 @@ TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
   EXPECT_GE(counts[0], 1'000'000);
   EXPECT_GE(counts[1], 1'000'000);
   EXPECT_LE(counts[0], std::chrono::nanoseconds(passed).count()) << "no more than the time that passed";
-  created.value()->clear(slot);
+  counters.clear(slot);
   EXPECT_LT(counters.read(slot)[0], counts[0]);
+  const std::int64_t before = counters.read(slot)[0];
+  counters.follow_cpus();
+  while (counters.read(slot)[0] < before + 1'000'000 && std::chrono::steady_clock::now() < deadline) ::sched_yield();
+  EXPECT_GE(counters.read(slot)[0], before + 1'000'000) << "goes on with new events";
+}
+
+TEST(ScaledCount, EstimatesWhatACounterMissedThatTookTurns) {
+  EXPECT_EQ(scaled_count(100, 1000, 1000), 100);
+  EXPECT_EQ(scaled_count(100, 1000, 250), 400);
+  EXPECT_EQ(scaled_count(100, 1000, 0), 100) << "nothing is known";
+  EXPECT_EQ(scaled_count(100, 1000, 1001), 100) << "clocks of the kernel that are read one after the other";
 }
 
 class AskedQuestionsTest : public testing::Test {
@@ -237,6 +294,43 @@ TEST_F(AskedQuestionsTest, TheCollectorAnswersWhileSomebodyAsks) {
   if (!NetSoftirqTrace::create()) GTEST_SKIP() << "no hooks here";
   EXPECT_TRUE(has(asked, Kpi::kNetSoftirqTimeNs));
   EXPECT_FALSE(has(collector.value()->tick(now + std::chrono::seconds(11)), Kpi::kNetSoftirqTimeNs));
+}
+
+/// Of the reason `name` in this sample.
+std::optional<std::int64_t> drops_of(const Sample& sample, const std::string& name) {
+  for (std::size_t i = 0; i < sample.catalog->series.size(); ++i) {
+    const Series& series = sample.catalog->series[i];
+    if (series.kpi != Kpi::kPacketDropReasonCount || sample.catalog->entities[series.entity].name != name) continue;
+    if (sample.frame.present[i] != 0) return sample.frame.values[i];
+  }
+  return std::nullopt;
+}
+
+// Told with its first count only, a series would never have grown by it.
+TEST_F(AskedQuestionsTest, WhatIsCountedFirstIsAGrowthFromNothing) {
+  if (!PacketDropTrace::create()) GTEST_SKIP() << "no hooks here";
+  CollectorOptions options;
+  options.host = HostId("h");
+  options.libvirt_uri = "";
+  options.questions_path = path;
+  auto collector = Collector::create(options, 1);
+  ASSERT_TRUE(collector);
+  ASSERT_TRUE(AskedQuestions::ask(path, "packet_drops", std::chrono::seconds(60), now));
+  std::optional<std::int64_t> first = drops_of(collector.value()->tick(now), "no_socket");
+  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in nobody{};
+  nobody.sin_family = AF_INET;
+  nobody.sin_port = htons(9);  // "discard", which nobody serves
+  nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  for (int i = 0; i < 3; ++i) {
+    (void)::sendto(socket, "x", 1, 0, reinterpret_cast<const sockaddr*>(&nobody), sizeof nobody);
+  }
+  ::close(socket);
+  if (!first) first = drops_of(collector.value()->tick(now + std::chrono::seconds(1)), "no_socket");
+  EXPECT_EQ(first, 0);
+  const auto then = drops_of(collector.value()->tick(now + std::chrono::seconds(2)), "no_socket");
+  ASSERT_TRUE(then);
+  EXPECT_GE(*then, 3);
 }
 
 }  // namespace

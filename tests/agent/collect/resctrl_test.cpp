@@ -57,5 +57,32 @@ TEST(Resctrl, GroupsLiveAsLongAsTheirVm) {
   EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-b")) << "goes with the object";
 }
 
+// A thread is counted in one place only: into which somebody has put it, it stays.
+TEST(Resctrl, LeavesThreadsToWhoeverHasThem) {
+  const FixtureRoot root;
+  root.write("/sys/fs/resctrl/info/L3_MON/num_rmids", "100\n");
+  std::filesystem::create_directories(root.path() + kGroups);
+  auto resctrl = Resctrl::open(root.path());
+  ASSERT_TRUE(resctrl) << resctrl.error().message;
+  const pid_t thread = 7;
+  for (const char* taken : {"res:qemu-3-web\nmon:\n", "res:/\nmon:pqos-1\n"}) {
+    root.write("/proc/7/cpu_resctrl_groups", taken);
+    EXPECT_FALSE(resctrl->add("a", {&thread, 1})) << taken;
+    EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-a")) << taken;
+    root.write("/proc/7/cpu_resctrl_groups", "res:/\nmon:\n");
+    EXPECT_FALSE(resctrl->add("a", {&thread, 1})) << "once for all of a VM's life";
+    resctrl->remove("a");
+  }
+  for (const char* free : {"res:/\nmon:\n", "res:/\nmon:proteus-a\n", "res:\nmon:\n"}) {
+    root.write("/proc/7/cpu_resctrl_groups", free);
+    std::filesystem::create_directories(root.path() + kGroups + "/proteus-a");
+    root.write(std::string(kGroups) + "/proteus-a/tasks", "");
+    std::filesystem::remove_all(root.path() + kGroups + "/proteus-b");
+    resctrl->add("b", {&thread, 1});
+    EXPECT_TRUE(std::filesystem::exists(root.path() + kGroups + "/proteus-b")) << free;
+    resctrl->remove("b");
+  }
+}
+
 }  // namespace
 }  // namespace proteus::collect

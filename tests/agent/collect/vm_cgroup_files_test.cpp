@@ -29,9 +29,17 @@ TEST(VmCgroupFiles, ReadsV2) {
   root.write("/g/memory.stat", "active_anon 7\nactive_file 0\n");
   root.write("/g/cpu.pressure", "some total=9\n");
   EXPECT_EQ(files.read(2, {}).working_set_bytes, 100) << "of the last reading";
+  EXPECT_EQ(figures.refaults_count, std::nullopt) << "a counter is told when it is read: else it would stand still";
   EXPECT_EQ(files.read(2, {.run_queue_wait_ns = 5'000'000}).cpu_pressure_some_ns, 9000);
   EXPECT_EQ(files.read(10, {}).working_set_bytes, 100);
   EXPECT_EQ(files.read(30, {}).working_set_bytes, 7);
+  root.write("/g/memory.stat", "active_anon 8\nactive_file 0\nworkingset_refault_anon 9\n");
+  EXPECT_EQ(files.read(31, {.now = std::chrono::steady_clock::time_point(std::chrono::seconds(35))}).working_set_bytes,
+            7);
+  EXPECT_EQ(files.read(32, {.now = std::chrono::steady_clock::time_point(std::chrono::seconds(36))}).working_set_bytes,
+            8)
+      << "ticks that are long";
+  EXPECT_EQ(figures.refaults_count, 9);
 }
 
 // The kernel has not had to look which memory is in use: the active list says nothing.

@@ -64,6 +64,9 @@ TEST(VmGroups, EachControllerHasItsPlace) {
   EXPECT_EQ(groups.block, root.path() + "/sys/fs/cgroup/blkio/machine/qemu-1-q.libvirt-qemu");
   EXPECT_EQ(groups.unified, root.path() + "/sys/fs/cgroup/unified/machine-qemu\\x2d1\\x2dq.scope");
   EXPECT_EQ(list_group_ids(groups.block).size(), 2u) << "the VM's group and the one below it";
+  root.write("/sys/fs/cgroup/blkio/machine/qemu-1-q.libvirt-qemu/vcpu1/cgroup.type", "threaded\n");
+  root.write("/sys/fs/cgroup/blkio/machine/qemu-1-q.libvirt-qemu/libvirt/cgroup.type", "domain threaded\n");
+  EXPECT_EQ(list_group_ids(groups.block).size(), 3u) << "but none of threads";
   EXPECT_TRUE(list_group_ids("").empty());
 }
 

@@ -97,6 +97,7 @@ class FakeKvm final : public KvmReader {
       figures[i]->counters[KVM_COUNTER_EXITS] = places[i].vcpu + 1;
     }
   }
+  std::int64_t refused_count() const override { return 0; }
   int program_fd() const override { return -1; }
 };
 

@@ -108,6 +108,37 @@ TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
   EXPECT_EQ(table.vms().at(kVm).winners, std::vector<Winner>{Winner{}});
 }
 
+TEST_F(VmTableTest, WhoWinsOftenTakesThePlaceOfOneWhoDoesNot) {
+  for (std::uint32_t slot = 2; slot < 34; ++slot) trace.free.insert(slot);
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  for (int i = 0; i < 33; ++i) {
+    add_vm(VmId("b" + std::to_string(i)), "b" + std::to_string(i), 100 + i);
+    add_thread(100 + i, 100 + i, "qemu");
+  }
+  table.update(inventory);
+  const auto slot_of = [&](const VmId& id) { return static_cast<int>(*table.vms().at(id).slot); };
+  const auto cell = [&](const std::string& winner) -> auto& {
+    return trace.cells[{*table.vms().at(kVm).slot, slot_of(VmId(winner))}];
+  };
+  for (int i = 0; i < 32; ++i) cell("b" + std::to_string(i)) = 10 + i;
+  const auto wins = [&](const std::string& winner) {
+    const auto& winners = table.vms().at(kVm).winners;
+    return std::any_of(winners.begin(), winners.end(), [&](const Winner& w) { return w.vm == VmId(winner); });
+  };
+  for (int i = 0; i < 400 && table.vms().at(kVm).winners.size() < 32; ++i) table.update(inventory);
+  ASSERT_EQ(table.vms().at(kVm).winners.size(), 32u);
+  cell("b32") = 40;
+  for (int i = 0; i < 400; ++i) table.update(inventory);
+  EXPECT_FALSE(wins("b32")) << "not by so much that the catalog changes for it";
+  cell("b32") = 44;
+  for (int i = 0; i < 400 && !wins("b32"); ++i) table.update(inventory);
+  EXPECT_TRUE(wins("b32"));
+  EXPECT_FALSE(wins("b0")) << "the least";
+  EXPECT_TRUE(wins("b1"));
+  EXPECT_EQ(table.vms().at(kVm).winners.size(), 32u);
+}
+
 TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
