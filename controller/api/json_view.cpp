@@ -207,7 +207,7 @@ Result<Timestamp> parse_time(const std::string& text, Timestamp now) {
       if (std::abs(unix_s) >= static_cast<std::int64_t>(kFarthestS)) {
         return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is a time that nothing can be of", text)};
       }
-      return from_unix_ns(unix_s * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9));
+      return from_unix_ns(unix_s * 1'000'000'000 + std::llround(fraction * 1e9));
     }
   }
   return Error{ErrorCode::kInvalidArgument,

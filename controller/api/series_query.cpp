@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "controller/api/json_view.h"
@@ -74,7 +75,7 @@ Result<Nanoseconds> parse_step(const std::string& text) {
     return invalid(fmt::format(
         "step: '{}' is no length of time from a millisecond to a year, such as 500ms, 30s, 5m or 1h", text));
   }
-  return from_seconds(seconds);
+  return Nanoseconds(std::chrono::microseconds(std::llround(seconds * 1e6)));  // 0.7d is a whole number of them
 }
 
 Status check_range(Timestamp from, Timestamp to) {
@@ -175,7 +176,7 @@ Json to_json(const store::QueryResult& line) {
   if (!line.entity.empty()) json["entity"] = line.entity;
   if (line.bucket) json["bucket"] = *line.bucket;
   for (const auto& [key, value] : line.group) json["group"][key] = value;
-  if (line.members != 1) json["series"] = line.members;
+  if (line.kind.empty()) json["series"] = line.members;
   Json& points = json["points"] = Json::array();
   for (const auto& point : line.points) points.push_back(point ? Json(*point) : Json(nullptr));
   return json;

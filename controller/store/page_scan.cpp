@@ -39,10 +39,10 @@ Result<ClockRuns> ClockRuns::read(const RocksDb& db, const RocksDb::View* view, 
                                   std::int64_t from_us, std::int64_t to_us) {
   std::vector<keys::PagePlace> places;
   const std::string prefix = keys::page_prefix(keys::kTicksKpi, host);
-  // Beyond the range too: what came behind its last page tells whether another run's is that.
-  const std::string end = keys::page_key(keys::kTicksKpi, host, {to_us + kPageSpanMaxUs, 0});
+  // Beyond the range too: between two of its pages the clock may have been elsewhere.
+  const std::string end = keys::page_key(keys::kTicksKpi, host, {to_us + kExcursionMaxUs, 0});
   RocksDb::Cursor cursor = db.cursor(Family::kPage, view);
-  for (cursor.seek(keys::page_key(keys::kTicksKpi, host, {from_us - kPageSpanMaxUs, 0}));
+  for (cursor.seek(keys::page_key(keys::kTicksKpi, host, {from_us - kExcursionMaxUs, 0}));
        cursor.valid() && cursor.key().starts_with(prefix) && cursor.key() < end; cursor.next()) {
     const auto place = keys::parse_page_place(cursor.key());
     if (!place) return place.error();
@@ -68,7 +68,8 @@ std::uint32_t ClockRuns::behind(std::int64_t time_us) const {
 }
 
 Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kpi, const HostId& host,
-                  std::int64_t from_us, std::int64_t to_us, const ClockRuns& runs, const PageVisitor& visitor) {
+                  std::int64_t from_us, std::int64_t to_us, const ClockRuns& runs, const PageVisitor& visitor,
+                  Expired expired) {
   if (from_us >= to_us) return {};
   const std::string prefix = keys::page_prefix(kpi, host);
   const std::string end = keys::page_key(kpi, host, {to_us, 0});
@@ -80,7 +81,7 @@ Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kp
     if (!place) return place.error();
     // Asked again for each: what goes while this reads is gone for a view, too.
     const auto has_expired = [&] { return !db.expiry()->pages.holds(place->time_us); };
-    if (has_expired()) {
+    if (expired == Expired::kHidden && has_expired()) {
       cursor.next();
       continue;
     }

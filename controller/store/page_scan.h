@@ -16,12 +16,18 @@ namespace proteus::store {
 /// No page's last tick is further from its first.
 constexpr std::int64_t kPageSpanMaxUs = 30 * 60 * 1'000'000LL;
 
+/// Clocks that are wrong are so by the hours of a time zone, mostly. Where one was further away for less than kGapUs,
+/// and came back behind where it had left, the way there and back is not seen in what is read, and counts as an
+/// increase.
+constexpr std::int64_t kExcursionMaxUs = 26 * 60 * 60 * 1'000'000LL;
+
 /// The runs of a host's clock: each time that it was set back another one begins. Pages of one run are in the order in
 /// which they were measured; those of several may lie between each other, and what are neighbours in time then is not
 /// what was measured one after the other.
 class ClockRuns {
  public:
-  /// Of the pages that have ticks in [from_us, to_us). Errors: kCorrupt.
+  /// Of the pages that have ticks in [from_us, to_us), whatever a clock did between them up to kExcursionMaxUs away.
+  /// The number of a run holds for one reading. Errors: kCorrupt.
   static Result<ClockRuns> read(const RocksDb& db, const RocksDb::View* view, const HostId& host, std::int64_t from_us,
                                 std::int64_t to_us);
 
@@ -45,9 +51,12 @@ struct ScannedPage {
 using PageVisitor = std::function<Status(const ScannedPage&)>;
 
 /// The pages of one KPI of one host that have ticks in [from_us, to_us), in the order of their first ticks. An error
-/// of the visitor ends the scan. runs: read for this range. Errors: kCorrupt.
+/// of the visitor ends the scan. runs: read for this range. expired: whether those that have expired and are still
+/// there are visited too. Errors: kCorrupt.
+enum class Expired : std::uint8_t { kHidden, kVisited };
 Status scan_pages(const RocksDb& db, const RocksDb::View* view, std::uint16_t kpi, const HostId& host,
-                  std::int64_t from_us, std::int64_t to_us, const ClockRuns& runs, const PageVisitor& visitor);
+                  std::int64_t from_us, std::int64_t to_us, const ClockRuns& runs, const PageVisitor& visitor,
+                  Expired expired = Expired::kHidden);
 
 /// The page at a place; nullopt if there is none. Errors: kCorrupt.
 Result<std::optional<Page>> read_page(const RocksDb& db, const RocksDb::View* view, std::uint16_t kpi,

@@ -160,7 +160,8 @@ class Runner {
       // While it moves, both list it.
       const std::int64_t step_us = grid_of(query_).step_us;
       for (std::size_t i = 0; kind_ != KpiKind::kGauge && i < steps_; ++i) {
-        series.steps[i].weight = std::min(series.steps[i].weight, std::max(step_us, series.longest[i]));
+        series.steps[i].weight =
+            std::min({series.steps[i].weight, std::max(step_us, series.longest[i]), series.of_hosts[i]});
       }
       Group* group = nullptr;
       if (!add({series.host, series.entity, series.key, 0, 0, series.steps}, group)) return allowance_.too_much();
@@ -173,36 +174,56 @@ class Runner {
  private:
   /// Of a VM that has been on several hosts: sums and weights from all of them.
   struct Gathered {
-    HostId host;  // first of those where something was measured in its newest step: it names and labels it
+    HostId host;  // where it was measured last, which names and labels it
     SelectedEntity entity;
     SeriesKey key;
     std::vector<StepFigures> steps;
-    std::vector<std::int64_t> longest;  // of a counter: weight of the longest part of each step
-    std::optional<std::size_t> newest;  // step in which something was measured
+    std::vector<std::int64_t> longest;   // of a counter: weight of the longest part of each step
+    std::vector<std::int64_t> here;      // the same of the host that is being read
+    std::vector<std::int64_t> of_hosts;  // of each host the longest, added up
+    std::size_t newest = 0;              // step in which something was measured, there
+    std::size_t began = 0;               // the first one, there
+    HostId reading;
+    std::size_t reading_began = 0;
   };
+  /// What tells where a series was measured last if that is the same step: who lists it now, and who began later.
+  static std::tuple<std::size_t, bool, std::size_t> lateness(std::size_t newest, const SelectedEntity& entity,
+                                                             std::size_t began) {
+    return {newest, entity.is_listed, began};
+  }
 
   /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
   /// time. Which of two parts is the later is not known, nor what the p95 of both is: of `last` and p95 the greater one
   /// stays.
   bool gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
-    const std::string name = entity.kind == EntityKind::kVm ? "" : entity.name;  // it may have been given another
+    const std::string name = is_named_by_host(entity.kind) ? "" : entity.name;
     Gathered& series =
         gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, name, stretch.key.bucket}).first->second;
     if (series.steps.empty()) {
-      if (!allowance_.hold(kLineBytes + steps_ * (sizeof(StepFigures) + sizeof(std::int64_t)))) return false;
-      series = {.host = stretch.host,
+      if (!allowance_.hold(kLineBytes + steps_ * (sizeof(StepFigures) + 3 * sizeof(std::int64_t)))) return false;
+      series = {.host = {},
                 .entity = stretch.entity,
                 .key = stretch.key,
                 .steps = std::vector<StepFigures>(steps_),
                 .longest = std::vector<std::int64_t>(steps_),
-                .newest = {}};
+                .here = std::vector<std::int64_t>(steps_),
+                .of_hosts = std::vector<std::int64_t>(steps_),
+                .newest = 0,
+                .began = 0,
+                .reading = {},
+                .reading_began = 0};
     }
     std::optional<std::size_t> newest;
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
       const StepFigures& part = stretch.steps[i];
       if (part.weight == 0) continue;
       const std::size_t step = stretch.first + i;
+      if (series.reading != stretch.host) {
+        series.reading = stretch.host;
+        series.reading_began = step;
+        std::fill(series.here.begin(), series.here.end(), 0);
+      }
       newest = step;
       StepFigures& whole = series.steps[step];
       const bool is_first = whole.weight == 0;
@@ -213,9 +234,14 @@ class Runner {
       whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
       whole.weight += part.weight;
       series.longest[step] = std::max(series.longest[step], part.weight);
+      if (part.weight > series.here[step]) series.of_hosts[step] += part.weight - series.here[step];
+      series.here[step] = std::max(series.here[step], part.weight);
     }
-    if (newest > series.newest) {
-      series.newest = newest;
+    if (!newest) return true;
+    if (series.host.empty() || lateness(*newest, stretch.entity, series.reading_began) >
+                                   lateness(series.newest, series.entity, series.began)) {
+      series.newest = *newest;
+      series.began = series.reading_began;
       if (series.host != stretch.host) {
         series.host = stretch.host;
         series.entity = stretch.entity;
@@ -223,6 +249,16 @@ class Runner {
       }
     }
     return true;
+  }
+
+  /// Whether a host gives it a name of its own, so that it has another one where it has moved: all of a VM's are one
+  /// series then, as far as nobody asks for more than their sum. A VM itself is known by its UUID.
+  bool is_named_by_host(EntityKind kind) const {
+    if (kind == EntityKind::kVm) return true;
+    const bool is_sum = query_.function == Function::kRate || query_.function == Function::kIncrease ||
+                        query_.function == Function::kQuantile;
+    return (kind == EntityKind::kTap || kind == EntityKind::kVmDisk) && is_sum && query_.across == Across::kSum &&
+           std::find(query_.by.begin(), query_.by.end(), "entity") == query_.by.end();
   }
 
   bool add(const SeriesReader::Stretch& stretch, Group*& group) {
@@ -427,9 +463,10 @@ Status check_memory(const Query& query, std::uint64_t bytes_max) {
 }
 
 Status run_query(const SeriesReader& reader, const Query& query, Allowance& allowance, const LineVisitor& visit) {
-  const bool joins_hosts = query.across != Across::kNone && query.function != Function::kQuantile &&
-                           std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
-  Runner runner(query, allowance, visit, joins_hosts ? reader.moved_vms(query.selector) : std::set<std::string>());
+  const bool joins_hosts =
+      query.across != Across::kNone && std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
+  Runner runner(query, allowance, visit,
+                joins_hosts ? reader.moved_vms(query.selector, query.from) : std::set<std::string>());
   const StepGrid grid = grid_of(query);
   const std::vector<Figure> figures = figures_for(query.function);
   Result<bool> wanted = true;

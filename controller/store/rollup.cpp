@@ -227,8 +227,10 @@ class HourOfKpi {
     series_.clear();
     held_bytes_ = 0;
     const std::int64_t begin_us = grid_.from_us - kGapUs;  // a counter's first increase of the hour begins before it
-    return scan_pages(db_, nullptr, static_cast<std::uint16_t>(kpi_.kpi), host_, begin_us, grid_.to_us, runs_,
-                      [&](const ScannedPage& scanned) { return take(scanned); });
+    // What came when it had passed its retention is in no page that is read, but roll-ups have retentions of their own.
+    return scan_pages(
+        db_, nullptr, static_cast<std::uint16_t>(kpi_.kpi), host_, begin_us, grid_.to_us, runs_,
+        [&](const ScannedPage& scanned) { return take(scanned); }, Expired::kVisited);
   }
   bool has_more() const { return end_.has_value(); }
   /// Behind the last of what was made before.

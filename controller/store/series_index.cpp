@@ -96,6 +96,8 @@ std::vector<std::uint32_t> HostEntities::numbers_of(const Catalog& catalog, std:
     const Entity& entity = catalog.entities[i];
     numbers[i] = number_of(listed(entity, entity.parent == kNoParent ? kNoParent : numbers[entity.parent], day));
   }
+  listed_ = numbers;
+  std::sort(listed_.begin(), listed_.end());
   return numbers;
 }
 
@@ -208,6 +210,7 @@ SelectedEntities HostEntities::select(const SeriesSelector& selector) const {
     });
     if (!labelled) continue;
     SelectedEntity one{.entity = entity, .vm_name = {}, .vm_uuid = {}, .vm_labels = {}};
+    one.is_listed = std::binary_search(listed_.begin(), listed_.end(), entity.number);
     if (vm != nullptr) {
       one.vm_name = vm->name;
       one.vm_uuid = vm->uuid;

@@ -41,6 +41,7 @@ struct SelectedEntity {
   std::string vm_name;  ///< empty: it is of the host itself
   std::string vm_uuid;
   std::map<std::string, std::string> vm_labels;
+  bool is_listed = false;  ///< by the host's catalog that was seen last since the start
 };
 using SelectedEntities = std::map<std::uint32_t, SelectedEntity>;  ///< by number
 /// Takes so many away from the front, or all that there are.
@@ -94,6 +95,7 @@ class HostEntities {
   std::map<std::string, std::uint32_t> by_identity_;
   std::unordered_map<std::string, std::uint32_t> vms_by_word_;  // how many VMs bear it as name or UUID
   std::set<std::uint32_t> changed_;
+  std::vector<std::uint32_t> listed_;  // by the catalog whose numbers were asked for last, ascending
   std::vector<std::uint32_t> erased_;
   std::size_t bytes_ = 0;
   std::uint32_t next_ = 0;

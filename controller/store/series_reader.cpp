@@ -154,12 +154,14 @@ std::set<std::string> SeriesReader::vms_named(const std::string& name) const {
   return uuids;
 }
 
-std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector) const {
+std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector, Timestamp from) const {
+  const auto from_day = std::chrono::floor<std::chrono::days>(from.time_since_epoch()).count();
   std::set<std::string> moved;
   std::map<std::string, HostId> seen;
   for (const HostId& host : hosts_of(selector)) {
     for (const auto& [number, selected] : pages_.select(host, selector)) {
-      if (selected.vm_uuid.empty()) continue;
+      const std::uint32_t seen_day = selected.entity.seen_day;
+      if (selected.vm_uuid.empty() || (seen_day != 0 && seen_day + 1 < from_day)) continue;
       const auto [first, is_new] = seen.emplace(selected.vm_uuid, host);
       if (first->second != host) moved.insert(selected.vm_uuid);
     }

@@ -36,8 +36,8 @@ class SeriesReader {
 
   /// UUIDs of the VMs that have this name, or had it when they were measured last.
   std::set<std::string> vms_named(const std::string& name) const;
-  /// UUIDs of the VMs that have, or had, what is selected on more than one host.
-  std::set<std::string> moved_vms(const SeriesSelector& selector) const;
+  /// UUIDs of the VMs that have, or had since `from`, what is selected on more than one host.
+  std::set<std::string> moved_vms(const SeriesSelector& selector, Timestamp from) const;
 
   struct HostSteps {
     const HostId& host;

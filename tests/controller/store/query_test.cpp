@@ -246,6 +246,9 @@ std::vector<QueryResult> ask_of_moved_vm(const std::string& first, const std::st
         messages.push_back(std::move(message));
       }
     }
+    if (is_second) continue;
+    feed.set_entities({});  // it is gone there
+    for (RawMessage& message : feed.tick(kFullHour + seconds(121), {})) messages.push_back(std::move(message));
   }
   EXPECT_TRUE((*store)->append(messages));
   EXPECT_TRUE((*store)->write_pages());
@@ -290,6 +293,111 @@ TEST(MovedVm, IsNamedAndLabelledAsTheHostDoesThatHasItNow) {
       EXPECT_EQ(lines[0].points[3], 8192);
     }
   }
+}
+
+TEST(MovedVm, IsNamedByWhoHasItNowAlsoWithinTheStepInWhichItMoved) {
+  Query query;
+  query.selector.kpi = Kpi::kMemoryResidentBytes;
+  query.function = Function::kMean;
+  query.step = minutes(4);
+  query.by = {"group.tier"};
+  for (const auto& [first, second] : {std::pair("h1", "h2"), std::pair("h2", "h1")}) {
+    const auto lines = ask_of_moved_vm(first, second, query);
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_EQ(lines[0].group.at(0).second, "web") << first;
+  }
+}
+
+/// Of a VM with what `entity` is in the first half of an hour on h1 and in the second on h2, as `series`, whose counter
+/// grows by 1000 a second in each: what `query` says of that hour.
+std::vector<QueryResult> ask_of_moved(const std::vector<std::string>& first, const std::vector<std::string>& second,
+                                      EntityKind kind, const std::vector<Series>& series, Query query) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  EXPECT_TRUE(store);
+  std::vector<RawMessage> messages;
+  for (const bool is_second : {false, true}) {
+    SeriesFeed feed(is_second ? "h2" : "h1");
+    std::vector<std::pair<Entity, std::vector<Series>>> entities = {
+        {vm_entity(is_second ? "new" : "old", uuid(1), {{"group.tier", is_second ? "web" : "db"}}), {}}};
+    for (const std::string& name : is_second ? second : first) entities.push_back({{kind, 1, name, {}, {}}, series});
+    feed.set_entities(entities);
+    const std::size_t count = (is_second ? second : first).size() * series.size();
+    for (int i = 0; i < 1800; ++i) {
+      const Timestamp time = kFullHour + seconds(i + (is_second ? 1800 : 0));
+      for (RawMessage& message : feed.tick(time, std::vector<std::optional<std::int64_t>>(count, i * 1000))) {
+        messages.push_back(std::move(message));
+      }
+    }
+    if (is_second) continue;
+    feed.set_entities({});  // it is gone there
+    for (RawMessage& message : feed.tick(kFullHour + seconds(1800), {})) messages.push_back(std::move(message));
+  }
+  EXPECT_TRUE((*store)->append(messages));
+  EXPECT_TRUE((*store)->write_pages());
+  query.from = kFullHour;
+  query.to = kFullHour + hours(1);
+  query.across = Across::kSum;
+  std::vector<QueryResult> lines;
+  EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
+    lines.push_back(line);
+    return true;
+  }));
+  return lines;
+}
+
+// A tap's name is the host's doing.
+TEST(MovedVm, CountsItsTrafficOnceThoughItsTapsHaveOtherNames) {
+  Query query;
+  query.selector.kpi = Kpi::kNetRxBytes;
+  query.function = Function::kRate;
+  query.step = hours(1);
+  query.by = {"vm"};
+  auto lines = ask_of_moved({"vnet5"}, {"vnet2"}, EntityKind::kTap, {{0, Kpi::kNetRxBytes, 0}}, query);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NEAR(lines[0].points[0].value_or(0), 1000, 1);
+  lines = ask_of_moved({"vnet5", "vnet6"}, {"vnet2", "vnet3"}, EntityKind::kTap, {{0, Kpi::kNetRxBytes, 0}}, query);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NEAR(lines[0].points[0].value_or(0), 2000, 2) << "of two";
+  query.step = minutes(10);
+  lines = ask_of_moved({"vnet5", "vnet6"}, {"vnet2", "vnet3"}, EntityKind::kTap, {{0, Kpi::kNetRxBytes, 0}}, query);
+  ASSERT_EQ(lines.size(), 1u);
+  ASSERT_EQ(lines[0].points.size(), 6u);
+  for (const auto& point : lines[0].points) EXPECT_NEAR(point.value_or(0), 2000, 4);
+  query.by = {"entity"};
+  lines = ask_of_moved({"vnet5"}, {"vnet2"}, EntityKind::kTap, {{0, Kpi::kNetRxBytes, 0}}, query);
+  EXPECT_EQ(lines.size(), 2u) << "who asks for taps by name gets them";
+}
+
+TEST(MovedVm, HasOneQuantile) {
+  Query query;
+  query.selector.kpi = Kpi::kHaltWaitNs;
+  query.function = Function::kQuantile;
+  query.quantile = 0.5;
+  query.step = hours(1);
+  for (const char* by : {"vm", "group.tier"}) {
+    query.by = {by};
+    const auto lines =
+        ask_of_moved({"0"}, {"0"}, EntityKind::kVcpu, {{0, Kpi::kHaltWaitNs, 10}, {0, Kpi::kHaltWaitNs, 20}}, query);
+    ASSERT_EQ(lines.size(), 1u) << by;
+    EXPECT_EQ(lines[0].group.at(0).second, by == std::string("vm") ? "new" : "web");
+  }
+}
+
+TEST(MovedVm, IsNoneOnceAllThatIsAskedForIsOfOneHost) {
+  const TemporaryDirectory directory;
+  auto store = RocksStore::open({.directory = directory / "store"});
+  ASSERT_TRUE(store);
+  for (const bool is_second : {false, true}) {
+    SeriesFeed feed(is_second ? "h2" : "h1");
+    feed.set_entities({{vm_entity("web", uuid(1), {}), {{0, Kpi::kEmulatorTimeNs, 0}}}});
+    auto messages = feed.tick(kFullHour + hours(is_second ? 96 : 0), {1});
+    ASSERT_TRUE((*store)->append(messages));
+  }
+  ASSERT_TRUE((*store)->write_pages());
+  const SeriesSelector selector{.kpi = Kpi::kEmulatorTimeNs, .hosts = {}, .vms = {}, .entity = {}, .labels = {}};
+  EXPECT_EQ((*store)->series()->moved_vms(selector, kFullHour).size(), 1u);
+  EXPECT_EQ((*store)->series()->moved_vms(selector, kFullHour + hours(72)).size(), 0u);
 }
 
 TEST_F(QueryTest, AHostThatIsNamedTwiceCountsOnce) {

@@ -127,6 +127,30 @@ TEST_F(SeriesClock, AClockThatIsSetMakesNoIncrease) {
   expect_rates();
 }
 
+// A clock that is an hour ahead for a few minutes: where it is right again nothing tells but pages an hour away.
+TEST_F(SeriesClock, AnExcursionBeyondWhatIsAskedForMakesNoIncreaseEither) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  const Timestamp hour = from_unix_ns(to_us(kStart) / kHourUs * kHourUs * 1000);
+  int ticks = 0;
+  const auto run = [&](Timestamp from, int count) {
+    for (int i = 0; i < count; ++i, ++ticks) append(feed.tick(from + seconds(i), {4096, ticks * 1000, 0, 0}));
+  };
+  run(hour, 2640);
+  run(hour + hours(1) + seconds(2640), 240);
+  run(hour + seconds(2880), 4500);
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  SeriesSelector selector;
+  selector.kpi = Kpi::kEmulatorTimeNs;
+  for (const int hours_asked : {1, 2}) {
+    const StepGrid grid{to_us(hour), to_us(hour + hours(hours_asked)), 10'000'000};
+    const auto found = steps(selector, grid, {keys::Figure::kSum, keys::Figure::kWeight});
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found.begin()->second[288].sum, 9 * 1000) << "of the ten seconds from 48 minutes on, " << hours_asked;
+  }
+}
+
 TEST_F(SeriesClock, AMinuteLivedThroughTwiceIsRankedAsOne) {
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
