@@ -306,7 +306,7 @@ int main_of(int argc, char** argv) {
   if (ask_command->parsed()) return ask(config_file, question, question_s);
   if (check_config) {
     const Result<AgentConfig> config = load(config_file);
-    if (!config) return fail(kExitUsage, config.error().message);
+    if (!config) return fail(exit_of(config.error()), config.error().message);
     std::cout << config_file << " is good\n";
     if (config->tick > std::chrono::seconds(3)) {
       std::cerr << "proteus-agent: warning: tick is long: controllers call a host stale after 10 s without telemetry; "
@@ -314,7 +314,7 @@ int main_of(int argc, char** argv) {
     }
     if (config->controllers.empty()) return 0;
     if (const auto keys = wire::read_key_pair(config->secret_key); !keys) {
-      return fail(kExitFailed, "what it names is not all there yet: " + keys.error().message);
+      return fail(exit_of(keys.error()), "but what it names is not: " + keys.error().message);
     }
     return 0;
   }

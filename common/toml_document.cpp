@@ -279,7 +279,7 @@ Result<std::string> read_config_file(const std::string& path) {
   std::string content(kMaxFileBytes + 1, '\0');
   file.read(content.data(), static_cast<std::streamsize>(content.size()));
   content.resize(static_cast<std::size_t>(file.gcount()));
-  if (file.bad()) return Error{ErrorCode::kInvalidArgument, fmt::format("cannot read {}: is it a file?", path)};
+  if (file.bad()) return Error{ErrorCode::kPermissionDenied, fmt::format("cannot read {}: is it a file?", path)};
   if (content.size() > kMaxFileBytes) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("{} is larger than {} bytes", path, kMaxFileBytes)};
   }

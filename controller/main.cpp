@@ -247,19 +247,16 @@ int main_of(int argc, char** argv) {
   }
   if (check_only) {
     const Result<Loaded> loaded = load(config_file);
-    if (!loaded) return fail(kExitUsage, loaded.error().message);
+    if (!loaded) return fail(exit_of(loaded.error()), loaded.error().message);
     std::cout << config_file << " and " << loaded->config.policy_file << " are good\n";
     const Config& config = loaded->config;
     int code = 0;
-    if (const auto pair = wire::read_key_pair(config.secret_key); !pair) {
-      code = fail(kExitFailed, "what it names is not all there yet: " + pair.error().message);
-    }
-    if (const auto agents = wire::AuthorizedKeys::load(config.authorized_agents); !agents) {
-      code = fail(kExitFailed, "what it names is not all there yet: " + agents.error().message);
-    }
-    if (const Status tls = api::check_tls(config.api); !tls) {
-      code = fail(kExitFailed, "what it names is not all there yet: " + tls.error().message);
-    }
+    const auto tell = [&](const Error& error) {
+      code = std::max(code, fail(exit_of(error), "but what they name is not: " + error.message));
+    };
+    if (const auto pair = wire::read_key_pair(config.secret_key); !pair) tell(pair.error());
+    if (const auto agents = wire::AuthorizedKeys::load(config.authorized_agents); !agents) tell(agents.error());
+    if (const Status tls = api::check_tls(config.api); !tls) tell(tls.error());
     return code;
   }
   return run(config_file);

@@ -32,7 +32,7 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
       options.to = *time;
     }
   }
-  if (options.from && *options.from >= now) {
+  if (options.from && *options.from > now) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(*options.from))};
   }
   if (const Status good = check_range(options.from.value_or(Timestamp{}), options.to); !good) return good.error();

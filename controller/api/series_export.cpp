@@ -259,7 +259,7 @@ Result<ExportFormat> parse_export_format(const std::string& text) {
 const char* content_type(ExportFormat format) {
   switch (format) {
     case ExportFormat::kCsv: return "text/csv";
-    case ExportFormat::kOpenMetrics: return "application/openmetrics-text; version=1.0.0";
+    case ExportFormat::kOpenMetrics: return "application/openmetrics-text; version=1.0.0; charset=utf-8";
     case ExportFormat::kArrow: return "application/vnd.apache.arrow.file";
   }
   return "";

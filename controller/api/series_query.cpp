@@ -78,6 +78,19 @@ Result<Nanoseconds> parse_step(const std::string& text) {
   return Nanoseconds(std::chrono::microseconds(std::llround(seconds * 1e6)));  // 0.7d is a whole number of them
 }
 
+Result<std::pair<Timestamp, Timestamp>> parse_range(const Parameters& parameters, Timestamp now) {
+  std::optional<Timestamp> from;
+  Timestamp to = now;
+  for (const char* name : {"from", "to"}) {
+    const std::string text = one(parameters, name);
+    if (text.empty()) continue;
+    const Result<Timestamp> time = parse_time(text, now);
+    if (!time) return time.error();
+    (std::string_view(name) == "from" ? from.emplace() : to) = *time;
+  }
+  return std::pair(from.value_or(to - std::chrono::hours(1)), to);
+}
+
 Status check_range(Timestamp from, Timestamp to) {
   if (from < to) return {};
   return invalid(fmt::format("from {} is not before to {}", to_rfc3339(from), to_rfc3339(to)));
@@ -113,15 +126,10 @@ Result<store::Query> parse_query(const Parameters& parameters, Timestamp now) {
   if (!selector) return selector.error();
   store::Query query;
   query.selector = std::move(*selector);
-  query.to = now;
-  query.from = now - std::chrono::hours(1);
-  for (const char* name : {"from", "to"}) {
-    const std::string text = one(parameters, name);
-    if (text.empty()) continue;
-    const Result<Timestamp> time = parse_time(text, now);
-    if (!time) return time.error();
-    (std::string_view(name) == "from" ? query.from : query.to) = *time;
-  }
+  const auto range = parse_range(parameters, now);
+  if (!range) return range.error();
+  query.from = range->first;
+  query.to = range->second;
   query.step = default_step(query.to - query.from, info(query.selector.kpi).lane);
   if (const std::string text = one(parameters, "step"); !text.empty()) {
     const auto step = parse_step(text);

@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -20,6 +21,9 @@ std::string one(const Parameters& parameters, const char* name);
 /// Of GET /v1/query (docs/api.md). Without `from` the last hour, without `step` about 120 steps, without `fn` what
 /// suits the KPI. Errors: kInvalidArgument, in a sentence for who asked.
 Result<store::Query> parse_query(const Parameters& parameters, Timestamp now);
+
+/// `from` and `to`: without `to` until now, without `from` the hour before `to`. Errors: kInvalidArgument.
+Result<std::pair<Timestamp, Timestamp>> parse_range(const Parameters& parameters, Timestamp now);
 
 /// Errors: kInvalidArgument unless from is before to.
 Status check_range(Timestamp from, Timestamp to);

@@ -46,6 +46,7 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   const store::SeriesSelector& selector = query->selector;
   if (const Status stored = reader->check_names(selector.hosts, selector.vms); !stored)
     return send(out, stored.error());
+  if (const Status stored = reader->check_labels(selector); !stored) return send(out, stored.error());
   if (const Status stored = reader->check_groups(selector, query->by); !stored) return send(out, stored.error());
   if (const Status enough = store::check_memory(*query, costs.bytes_max); !enough) return send(out, enough.error());
   const std::shared_ptr<void> turn = costs.turns.take();
@@ -98,17 +99,13 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   if (!stored) return send(out, stored.error());
   const auto format = parse_export_format(parameters("format").empty() ? "csv" : one(parameters, "format"));
   if (!format) return send(out, format.error());
-  Timestamp from = now - std::chrono::hours(1);
-  Timestamp to = now;
-  for (const char* name : {"from", "to"}) {
-    const std::string text = one(parameters, name);
-    if (text.empty()) continue;
-    const Result<Timestamp> time = parse_time(text, now);
-    if (!time) return send(out, time.error());
-    (std::string_view(name) == "from" ? from : to) = *time;
-  }
-  if (const Status good = check_range(from, to); !good) return send(out, good.error());
-  Exported what{std::move(selectors), store::to_us(from), store::to_us(to), *format, {}};
+  const Status labelled = reader->check_labels(selectors.front());
+  const auto is_labelled = [&](const store::SeriesSelector& one) { return reader->check_labels(one).has_value(); };
+  if (!labelled && std::none_of(selectors.begin(), selectors.end(), is_labelled)) return send(out, labelled.error());
+  const auto range = parse_range(parameters, now);
+  if (!range) return send(out, range.error());
+  if (const Status good = check_range(range->first, range->second); !good) return send(out, good.error());
+  Exported what{std::move(selectors), store::to_us(range->first), store::to_us(range->second), *format, {}};
   const std::shared_ptr<void> turn = costs.turns.take();
   if (turn == nullptr) return send(out, kTooManyAnswers);
   const auto allowance = std::make_shared<store::Allowance>(costs.bytes_max, [&in] { return is_wanted(in); });

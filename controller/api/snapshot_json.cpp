@@ -182,12 +182,31 @@ Json hosts_json(const Snapshot& snapshot) {
   return hosts;
 }
 
+namespace {
+
+Json signature_json(const profile::Signature& signature) {
+  return {{"bound_by", profile::to_string(signature.bound_by())},
+          {"run_cores", signature.run_cores},
+          {"cpu_wait", signature.cpu_wait},
+          {"memory_stall", signature.memory_stall},
+          {"storage_wait", signature.storage_wait},
+          {"storage_requests_per_s", signature.storage_requests_per_s},
+          {"storage_factor", signature.storage_factor},
+          {"network_bytes_per_s", signature.network_bytes_per_s},
+          {"packets_per_s", signature.packets_per_s},
+          {"packets_dropped_per_s", signature.packets_dropped_per_s},
+          {"exits_per_s", signature.exits_per_s}};
+}
+
+}  // namespace
+
 Json vms_json(const Snapshot& snapshot) {
   Json vms = Json::array();
   if (!snapshot.state) return vms;
   for (const ham::VmState& vm : snapshot.state->vms) {
     Json forecasts = Json::object();
     for (const auto& [resource, made] : vm.forecasts) {
+      if (!vm.served) break;  // of nothing there is no forecast
       forecasts[forecast::to_string(resource)] = {
           {"window_max",
            to_json(resource == forecast::Resource::kCpu ? capped(made.window_max, most_cores(vm)) : made.window_max)},
@@ -197,38 +216,27 @@ Json vms_json(const Snapshot& snapshot) {
     const auto latency = snapshot.run_queue_latency.find(vm.id);
     const ham::HostState* host = snapshot.state->find_host(vm.host);
     const auto once_measured = [&](double figure) { return vm.served ? Json(figure) : Json(nullptr); };
-    vms.push_back(
-        {{"id", vm.id.value},
-         {"name", vm.name},
-         {"host", vm.host.value},
-         {"running", vm.running},
-         {"fresh", host != nullptr && is_fresh(snapshot, *host)},
-         {"cpu",
-          {{"used_cores", once_measured(vm.cpu_used_cores)},
-           {"demand_cores", once_measured(vm.cpu_demand_cores)},
-           {"limit_cores", is_told(vm.allocation) ? Json(vm.allocation.cpu_limit_cores()) : Json(nullptr)},
-           {"run_queue_wait_ratio", once_measured(vm.run_queue_wait_ratio)},
-           {"throttled_ratio", once_measured(vm.throttled_ratio)}}},
-         {"run_queue_latency", latency == snapshot.run_queue_latency.end() ? Json(nullptr) : Json(latency->second)},
-         {"signature",
-          {{"bound_by", profile::to_string(vm.signature.bound_by())},
-           {"run_cores", vm.signature.run_cores},
-           {"cpu_wait", vm.signature.cpu_wait},
-           {"memory_stall", vm.signature.memory_stall},
-           {"storage_wait", vm.signature.storage_wait},
-           {"storage_requests_per_s", vm.signature.storage_requests_per_s},
-           {"storage_factor", vm.signature.storage_factor},
-           {"network_bytes_per_s", vm.signature.network_bytes_per_s},
-           {"packets_per_s", vm.signature.packets_per_s},
-           {"packets_dropped_per_s", vm.signature.packets_dropped_per_s},
-           {"exits_per_s", vm.signature.exits_per_s}}},
-         {"memory_resident_bytes", measured(vm.memory_resident_bytes)},
-         {"dirty_bytes_per_s", vm.dirty_bytes_per_s ? Json(*vm.dirty_bytes_per_s) : Json(nullptr)},
-         {"allocation", to_json(vm.allocation)},
-         {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
-         {"groups", vm.groups},
-         {"forecasts", forecasts},
-         {"last_action_end", time_or_null(vm.last_action_end)}});
+    vms.push_back({{"id", vm.id.value},
+                   {"name", vm.name},
+                   {"host", vm.host.value},
+                   {"running", vm.running},
+                   {"fresh", host != nullptr && is_fresh(snapshot, *host)},
+                   {"cpu",
+                    {{"used_cores", once_measured(vm.cpu_used_cores)},
+                     {"demand_cores", once_measured(vm.cpu_demand_cores)},
+                     {"limit_cores", is_told(vm.allocation) ? Json(vm.allocation.cpu_limit_cores()) : Json(nullptr)},
+                     {"run_queue_wait_ratio", once_measured(vm.run_queue_wait_ratio)},
+                     {"throttled_ratio", once_measured(vm.throttled_ratio)}}},
+                   {"run_queue_latency",
+                    latency == snapshot.run_queue_latency.end() || !vm.served ? Json(nullptr) : Json(latency->second)},
+                   {"signature", vm.served ? signature_json(vm.signature) : Json(nullptr)},
+                   {"memory_resident_bytes", measured(vm.memory_resident_bytes)},
+                   {"dirty_bytes_per_s", vm.dirty_bytes_per_s ? Json(*vm.dirty_bytes_per_s) : Json(nullptr)},
+                   {"allocation", to_json(vm.allocation)},
+                   {"unmovable", vm.unmovable ? Json(*vm.unmovable) : Json(nullptr)},
+                   {"groups", vm.groups},
+                   {"forecasts", forecasts},
+                   {"last_action_end", time_or_null(vm.last_action_end)}});
   }
   return vms;
 }

@@ -117,7 +117,7 @@ void add_series(CLI::App& app, Options& options) {
   CLI::App* query = verb(app, options, "query", "what was measured: a figure over time, by series or joined");
   query->add_option("KPI", options.series.kpi, "its name, as `proteusctl kpis` lists them")->required();
   select_series(query, options);
-  query->add_option("--step", options.series.step, "30s, 5m, 1h; default: about 120 steps");
+  query->add_option("--step", options.series.step, "30s, 5m, 1h; default: about 120 steps, of a day at most");
   query->add_option("--fn", options.series.function,
                     "mean, min, max, last, p95, rate, increase or quantile of each step; default: what suits the KPI");
   query->add_option("--quantile", options.series.quantile, "of a histogram, 0 to 1; default: 0.99")

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "controller/api/json_view.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/print.h"
+#include "controller/ctl/progress_bar.h"
 #include "controller/ctl/replay_command.h"
 #include "controller/ctl/table.h"
 #include "controller/replay/recording.h"
@@ -47,6 +49,7 @@ std::vector<NamedRule> rules_of(const ham::Policy& policy) {
   add("headroom", policy.headrooms);
   add("power", policy.powers);
   add("helper", policy.helpers);
+  add("value", policy.values);
   return rules;
 }
 
@@ -91,8 +94,9 @@ struct Trial {
 };
 
 /// What a policy decides, cycle by cycle, in the recorded world.
-Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
+Result<Trial> run_trial(ham::Policy policy, const std::string& file, const std::string& recording) {
   Trial trial;
+  ProgressBar bar("trying " + file);
   // A policy that only observes says nothing; what it would do is what is asked here.
   policy.automation = ham::Automation::kRecommend;
   replay::ReplayOptions options;
@@ -110,7 +114,8 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& recording) {
   visitor.journal = [&](const store::JournalEntry& entry) {
     return (replayed = replayer.on_journal(entry)).has_value();
   };
-  const Result<replay::RecordingSummary> read = replay::read_recording(recording, visitor);
+  const Result<replay::RecordingSummary> read =
+      replay::read_recording(recording, visitor, [&](double share) { bar.show(share); });
   if (!read) return read.error();
   if (!replayed) return with_context(replayed.error(), recording);
   replayer.finish();
@@ -231,7 +236,7 @@ std::string steps_of(const Json& decision) {
 Status test_policy(const PolicyCommand& command, std::ostream& out) {
   Result<ham::Policy> policy = read_policy(command.file);
   if (!policy) return policy.error();
-  const Result<Trial> trial = run_trial(std::move(*policy), command.recording);
+  const Result<Trial> trial = run_trial(std::move(*policy), command.file, command.recording);
   if (!trial) return trial.error();
   if (!command.at.empty()) {
     const Result<Timestamp> at = api::parse_time(command.at, trial->to);
@@ -290,11 +295,18 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     std::size_t next = 0;
     Will will{};
   };
+  std::error_code not_there;
+  const auto kind = std::filesystem::status(command.recording, not_there).type();
+  if (command.recording == replay::kStandardInput ||
+      (kind != std::filesystem::file_type::regular && kind != std::filesystem::file_type::not_found)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 command.recording + " is no file, and a recording is read once for each policy"};
+  }
   std::vector<Side> sides;
   for (const std::string& file : {command.file, command.other}) {
     Result<ham::Policy> policy = read_policy(file);
     if (!policy) return policy.error();
-    Result<Trial> trial = run_trial(std::move(*policy), command.recording);
+    Result<Trial> trial = run_trial(std::move(*policy), file, command.recording);
     if (!trial) return trial.error();
     sides.push_back({file, std::move(*trial)});
   }

@@ -105,12 +105,12 @@ std::string print_status(const Json& status) {
   text += fmt::format("hosts       {} known, {} with fresh telemetry, {} taking commands; {} VMs\n",
                       hosts.at("known").get<int>(), hosts.at("fresh").get<int>(), hosts.at("commandable").get<int>(),
                       status.at("vms").get<int>());
-  text += fmt::format("telemetry   {} frames, {} repeats ignored, {} messages and {} keys refused{}\n",
-                      ingest.at("frames").get<std::uint64_t>(), ingest.at("repeats").get<std::uint64_t>(),
-                      ingest.at("refused").get<std::uint64_t>(), ingest.at("refused_keys").get<std::uint64_t>(),
-                      ingest.at("problem").get<std::string>().empty()
-                          ? ""
-                          : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
+  text += fmt::format(
+      "telemetry   {} frames, {} repeats ignored, {} messages refused, {} attempts with unknown keys{}\n",
+      ingest.at("frames").get<std::uint64_t>(), ingest.at("repeats").get<std::uint64_t>(),
+      ingest.at("refused").get<std::uint64_t>(), ingest.at("refused_keys").get<std::uint64_t>(),
+      ingest.at("problem").get<std::string>().empty() ? ""
+                                                      : "; NOT ACCEPTED: " + ingest.at("problem").get<std::string>());
   const auto left = ingest.value("left_to_agents", std::uint64_t{0});
   const auto dropped = status.value("words_dropped", std::uint64_t{0});
   if (left + dropped > 0) {

@@ -14,7 +14,14 @@ namespace proteus::ctl {
 ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressBar::~ProgressBar() {
-  if (!shown_.empty()) fmt::print(stderr, "\r\033[K");
+  clear();
+}
+
+void ProgressBar::clear() {
+  if (shown_.empty()) return;
+  shown_.clear();
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
 }
 
 void ProgressBar::show(double share) {

@@ -17,6 +17,8 @@ class ProgressBar {
   void show(double share);
   /// Of what has no known end.
   void show_text(const std::string& how_far);
+  /// Makes room for a line of something else.
+  void clear();
 
  private:
   std::string label_;

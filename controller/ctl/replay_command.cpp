@@ -128,11 +128,13 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     if (!read) return read.error();
     options.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
   }
-  const std::string file = command.file == "-" ? "/dev/stdin" : command.file;
+  const std::string& file = command.file;
   options.beginnings = replay::beginnings_of(file);
   if (*speed) options.before_cycle = Pacer(**speed);
+  ProgressBar bar("deciding again");
   options.output = [&](const store::JournalEntry& entry) {
     if (command.diff) return;
+    bar.clear();
     const api::Json json = api::to_json(entry);
     out << (command.json ? json_text(json, -1) + "\n" : to_text(json));
   };
@@ -148,12 +150,9 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     begun = true;
     return (replayed = replayer.on_journal(entry)).has_value();
   };
-  std::optional<ProgressBar> bar;
-  if (command.diff || isatty(STDOUT_FILENO) == 0) bar.emplace("deciding again");  // else decisions tell how far it is
-  const Result<replay::RecordingSummary> read = replay::read_recording(file, visitor, [&](double share) {
-    if (bar) bar->show(share);
-  });
-  bar.reset();
+  const Result<replay::RecordingSummary> read =
+      replay::read_recording(file, visitor, [&](double share) { bar.show(share); });
+  bar.clear();
   // What is whole is worth seeing; where it ends is an error all the same.
   std::optional<Error> trouble;
   if (!replayed) {
@@ -169,8 +168,9 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   if (!command.diff) {
     if (!command.json) {
       out << missing;
-      out << fmt::format("{} cycles over {} frames: {} decisions and {} actions\n", replayer.cycles(),
-                         replayer.frames(), replayer.decisions(), replayer.actions());
+      out << fmt::format(
+          "{} cycles over {} frames: {} decisions and {} actions (those that act are shown, --json has all)\n",
+          replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions());
     }
     if (trouble) return *trouble;
     return true;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <optional>
 #include <set>
 #include <utility>
@@ -356,12 +357,18 @@ Result<RecordingSummary> write_recording(const store::Store& store, const Record
 
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor,
                                         const std::function<void(double)>& progress) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  // Standard input is read where it is: opened anew it may be refused, and a socket always is.
+  std::error_code has_no_size;
+  if (std::filesystem::is_directory(path, has_no_size)) {
+    return Error{ErrorCode::kPermissionDenied, path + " is a directory, and no recording"};
+  }
+  std::ifstream opened;
+  if (path != kStandardInput) opened.open(path, std::ios::binary);
+  if (!opened) {
     return Error{errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kPermissionDenied,
                  fmt::format("cannot read {}: {}", path, std::strerror(errno))};
   }
-  std::error_code has_no_size;
+  std::istream& file = path == kStandardInput ? std::cin : opened;
   const std::uintmax_t whole = std::filesystem::file_size(path, has_no_size);
   std::uintmax_t read = 0;
   RecordingSummary summary;
@@ -378,9 +385,10 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
     newest = newest ? std::max(*newest, entry.time) : entry.time;
     return !visitor.journal || visitor.journal(entry);
   };
+  const std::string name = path == kStandardInput ? "standard input" : path;
   const auto corrupt = [&](const char* what) {
     return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}: {} after {} telemetry messages and {} journal entries{}", path, what,
+                 fmt::format("{}: {} after {} telemetry messages and {} journal entries{}", name, what,
                              summary.raw_messages, summary.journal_entries,
                              newest ? fmt::format(", the newest of {}", api::to_rfc3339(*newest)) : "")};
   };
@@ -399,11 +407,11 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
   };
   std::string bytes;
   if (!take(16, bytes) || !bytes.starts_with(kRecordingMagic))
-    return Error{ErrorCode::kCorrupt, path + " is not a recording"};
+    return Error{ErrorCode::kCorrupt, name + " is not a recording"};
   Reader head(std::string_view(bytes).substr(kRecordingMagic.size()));
   if (const auto version = head.take<std::uint32_t>(); version != kVersion) {
     return Error{ErrorCode::kUnsupported,
-                 fmt::format("{} has version {}; this program reads version {}", path, version, kVersion)};
+                 fmt::format("{} has version {}; this program reads version {}", name, version, kVersion)};
   }
   if (const char* trouble = take_checked(head.take<std::uint32_t>(), bytes)) return corrupt(trouble);
   Reader description(bytes);

@@ -82,11 +82,13 @@ using RecordingSink = std::function<Status(std::string_view)>;
 Result<RecordingSummary> write_recording(const store::Store& store, const RecordOptions& options,
                                          store::Allowance& allowance, const RecordingSink& sink);
 
+constexpr std::string_view kStandardInput = "-";
+
 /// Reads a recording, in the order of Store::scan. A callback that returns false ends it; one that is not set passes
 /// over. The summary counts what was read; hosts are known only at the end. Errors: kNotFound; kPermissionDenied;
 /// kCorrupt, saying how many entries before it were good, all of which the callbacks have had, and of when the newest
 /// is; kUnsupported for another version. progress: told after each chunk which share of the file has been read, 0 to 1;
-/// of what has no size never.
+/// of what has no size never. path: kStandardInput is what it says.
 Result<RecordingSummary> read_recording(const std::string& path, const store::Store::Visitor& visitor,
                                         const std::function<void(double)>& progress = {});
 

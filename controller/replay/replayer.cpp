@@ -63,7 +63,7 @@ std::uint64_t rests_from(const store::Started& started) {
 
 std::optional<std::vector<std::uint64_t>> beginnings_of(const std::string& path) {
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
+  if (path == kStandardInput || !std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
   std::vector<std::uint64_t> beginnings;
   store::Store::Visitor visitor;
   visitor.journal = [&](const store::JournalEntry& entry) {

@@ -169,18 +169,40 @@ std::set<std::string> SeriesReader::moved_vms(const SeriesSelector& selector, Ti
   return moved;
 }
 
+/// What is selected carries.
+std::set<std::string> SeriesReader::labels_of(const SeriesSelector& selector) const {
+  std::set<std::string> labels;
+  for (const HostId& host : hosts_of(selector)) {
+    for (const auto& [number, selected] : pages_.select(host, selector)) {
+      if (selected.entity.kind != info(selector.kpi).scope) continue;  // it has no such series
+      for (const auto* carried : {&selected.entity.labels, &selected.vm_labels}) {
+        for (const auto& [key, value] : *carried) labels.insert(key);
+      }
+    }
+  }
+  return labels;
+}
+
+Status SeriesReader::check_labels(const SeriesSelector& selector) const {
+  if (selector.labels.empty()) return {};
+  SeriesSelector any = selector;
+  any.labels.clear();
+  const std::set<std::string> known = labels_of(any);
+  for (const auto& [key, value] : selector.labels) {
+    if (known.contains(key)) continue;
+    return Error{ErrorCode::kNotFound, known.empty()
+                                           ? fmt::format("nothing that is asked for has a label '{}', or any", key)
+                                           : fmt::format("nothing that is asked for has a label '{}'; there are {}",
+                                                         key, fmt::join(known, ", "))};
+  }
+  return {};
+}
+
 Status SeriesReader::check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const {
   std::set<std::string> words = {"host", "vm", "entity"};
   const auto known = [&](const std::string& word) { return words.contains(word); };
   if (std::all_of(by.begin(), by.end(), known)) return {};
-  for (const HostId& host : hosts_of(selector)) {
-    for (const auto& [number, selected] : pages_.select(host, selector)) {
-      if (selected.entity.kind != info(selector.kpi).scope) continue;  // it has no such series
-      for (const auto* labels : {&selected.entity.labels, &selected.vm_labels}) {
-        for (const auto& [key, value] : *labels) words.insert(key);
-      }
-    }
-  }
+  words.merge(labels_of(selector));
   for (const std::string& word : by) {
     if (known(word)) continue;
     return Error{ErrorCode::kNotFound,

@@ -30,6 +30,9 @@ class SeriesReader {
 
   /// Errors: kNotFound, naming the first host, or the first VM, that is asked for and of which nothing is stored.
   Status check_names(const std::vector<HostId>& hosts, const std::vector<std::string>& vms) const;
+  /// Whether each label asked for is one that something otherwise selected carries, with whatever value. Errors:
+  /// kNotFound, naming those that there are.
+  Status check_labels(const SeriesSelector& selector) const;
   /// Whether every word of `by` (Query::by) is host, vm, entity or a label that something selected carries. Errors:
   /// kNotFound.
   Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;
@@ -148,6 +151,7 @@ class SeriesReader {
   /// Entities that have the selector's KPI.
   SelectedEntities select(const HostId& host, const SeriesSelector& selector) const;
   std::vector<HostId> hosts_of(const SeriesSelector& selector) const;
+  std::set<std::string> labels_of(const SeriesSelector& selector) const;
   Result<std::vector<HeadRow>> head_beside(const RocksDb::View& view, const HostId& host,
                                            std::vector<HeadRow> rows) const;
 

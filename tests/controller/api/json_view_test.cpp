@@ -102,6 +102,10 @@ TEST(Vms, AreNotShownToWantMoreThanTheirVcpusCanRun) {
   vm.forecasts[forecast::Resource::kMemory].window_max = {1e9, 1e9, 1e9, 1e9, 1e9};
   Snapshot snapshot;
   snapshot.state = state;
+  EXPECT_TRUE(vms_json(snapshot)[0]["forecasts"].empty()) << "of what was never measured";
+  EXPECT_TRUE(vms_json(snapshot)[0]["signature"].is_null());
+  vm.served.emplace();
+  EXPECT_TRUE(vms_json(snapshot)[0]["signature"].is_object());
   Json forecasts = vms_json(snapshot)[0]["forecasts"];
   EXPECT_EQ(forecasts["cpu"]["window_max"],
             Json({{"p10", 0.5}, {"p50", 1.0}, {"p90", 3.5}, {"p95", 4.0}, {"p99", 4.0}}));

@@ -108,7 +108,7 @@ TEST_F(SeriesApi, SaysWhatIsWrongWithAQuestion) {
     EXPECT_EQ(error(std::string("/v1/query?kpi=memory_resident_bytes&") + same),
               "label: 'a' is asked for twice, and has one value");
   }
-  EXPECT_TRUE(Json::parse(get("/v1/query?kpi=memory_resident_bytes&label=a=b=c"))["lines"].empty());
+  EXPECT_NE(get("/v1/query?kpi=memory_resident_bytes&label=a=b=c", 404).find("has a label 'a'"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&across=product").find("sum, mean, min, max"), std::string::npos);
   EXPECT_NE(error("/v1/query?kpi=memory_resident_bytes&top=0").find("top is from 1"), std::string::npos);
   EXPECT_NE(error("/v1/export?format=xml").find("csv, openmetrics, arrow"), std::string::npos);
@@ -212,7 +212,44 @@ TEST_F(SeriesApi, ExportsArrow) {
   EXPECT_NE(answer->body.find("memory_resident_bytesmemory_resident_bytes"), std::string::npos);  // two rows of one KPI
 }
 
+TEST_F(SeriesApi, SaysHowManySeriesAJoinedLineJoinsAndOfNoOther) {
+  const std::string range = "&from=1700006400&to=1700006460&step=10s";
+  const auto lines = [&](const std::string& what) {
+    return Json::parse(get("/v1/query?kpi=" + what + range))["lines"];
+  };
+  EXPECT_EQ(lines("memory_resident_bytes&across=sum")[0]["series"], 1) << "also if it is one";
+  EXPECT_EQ(lines("run_queue_latency_ns&across=sum")[0]["series"], 2) << "buckets";
+  EXPECT_FALSE(lines("memory_resident_bytes")[0].contains("series"));
+  EXPECT_FALSE(lines("run_queue_latency_ns")[0].contains("series"));
+}
+
+TEST_F(SeriesApi, ALabelThatNothingHasIsNoEmptyAnswer) {
+  for (const char* route : {"/v1/query?kpi=memory_resident_bytes", "/v1/export?format=csv&kpi=memory_resident_bytes"}) {
+    const Json answer = Json::parse(get(std::string(route) + "&label=tier%3Dweb", 404));
+    EXPECT_EQ(answer["error"]["message"], "nothing that is asked for has a label 'tier', or any") << route;
+  }
+}
+
+TEST(ParseRange, IsTheHourBeforeItsEndUnlessItSaysMore) {
+  const Timestamp now = kStart;
+  const auto range = [&](const std::string& from, const std::string& to) {
+    return *parse_range(
+        [&](const char* name) {
+          const std::string& text = std::string_view(name) == "from" ? from : to;
+          return text.empty() ? std::vector<std::string>() : std::vector<std::string>{text};
+        },
+        now);
+  };
+  using std::chrono::hours;
+  EXPECT_EQ(range("", ""), std::pair(now - hours(1), now));
+  EXPECT_EQ(range("", "-1h"), std::pair(now - hours(2), now - hours(1)));
+  EXPECT_EQ(range("-3h", ""), std::pair(now - hours(3), now));
+  EXPECT_EQ(range("-3h", "-2h"), std::pair(now - hours(3), now - hours(2)));
+}
+
 TEST(ParseStep, TakesUnits) {
+  EXPECT_EQ(*parse_step("0.7d"), std::chrono::seconds(60480)) << "which is none of doubles";
+  EXPECT_EQ(*parse_step("1025ms"), std::chrono::milliseconds(1025));
   EXPECT_EQ(*parse_step("90"), seconds(90));
   EXPECT_EQ(*parse_step("5m"), seconds(300));
   EXPECT_EQ(*parse_step("0.5s"), std::chrono::milliseconds(500));

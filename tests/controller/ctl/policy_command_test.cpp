@@ -154,6 +154,11 @@ TEST_F(PolicyFiles, CheckSaysWhatIsInIt) {
   EXPECT_THAT(out_.str(),
               HasSubstr("valid. Policy \"lab\", automation recommend, strategies: reshape, migrate; 1 rules"));
   EXPECT_THAT(out_.str(), HasSubstr("exclude"));
+  command.file = file("value.toml", "[[rules.value]]\nname = 'worth'\nvms = ['a']\nper_vcpu_hour = 5\n");
+  out_.str("");
+  ASSERT_TRUE(check_policy(command, out_));
+  EXPECT_THAT(out_.str(), HasSubstr("1 rules"));
+  EXPECT_THAT(out_.str(), HasSubstr("worth"));
   command.file = *directory_ / "none.toml";
   EXPECT_FALSE(check_policy(command, out_));
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -123,6 +124,13 @@ TEST_F(RecordingTest, BeginsWhereTheRunBeganWithWhatItReadAgain) {
   const auto read = read_recording(path_, collect(seen));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(seen, expected);
+  // Standard input is read as it is: a name of it could be another's file, or a socket.
+  std::ifstream file(path_, std::ios::binary);
+  std::vector<std::string> from_input;
+  std::streambuf* const input = std::cin.rdbuf(file.rdbuf());
+  EXPECT_TRUE(read_recording("-", collect(from_input)));
+  std::cin.rdbuf(input);
+  EXPECT_EQ(from_input, expected);
   ASSERT_GE(seen.size(), 4u);
   EXPECT_TRUE(seen[0].starts_with("1 ")) << "the catalog leads";
   EXPECT_TRUE(seen[1].starts_with("3 ")) << "and the base of the first frame";
