@@ -71,6 +71,7 @@ TEST(Resctrl, LeavesThreadsToWhoeverHasThem) {
     EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-a")) << taken;
     root.write("/proc/7/cpu_resctrl_groups", "res:/\nmon:\n");
     EXPECT_FALSE(resctrl->add("a", {&thread, 1})) << "once for all of a VM's life";
+    EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-a")) << "nor is it tried again";
     resctrl->remove("a");
   }
   for (const char* free : {"res:/\nmon:\n", "res:/\nmon:proteus-a\n", "res:\nmon:\n"}) {

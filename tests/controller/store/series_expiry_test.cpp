@@ -75,6 +75,35 @@ TEST_F(SeriesExpiry, WhatComesAfterALongPauseIsThereBeforeAnythingExpires) {
   EXPECT_EQ(std::count_if(figures.begin(), figures.end(), [](const auto& one) { return one.weight > 0; }), 4000);
 }
 
+// Minutes and hours are kept for longer than values: an agent that was cut off for a month fills them all the same.
+TEST_F(SeriesExpiry, WhatComesTooLateForPagesIsInRollUps) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  const Timestamp now = kStart + hours(24 * 40);
+  append(feed.tick(now, {1, 1000, 1, 1}));
+  flush();
+  ASSERT_TRUE(store_->expire(now));
+  const Timestamp late = kStart + hours(24 * 5);
+  feed.begin_stream();
+  for (int i = 0; i < 4000; ++i) append(feed.tick(late + seconds(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(now));
+  SeriesSelector selector;
+  selector.kpi = Kpi::kMemoryResidentBytes;
+  const auto count = [&](std::int64_t step_us) {
+    std::int64_t with_value = 0;
+    const auto found = steps(selector, {to_us(late), to_us(late + seconds(3960)), step_us},
+                             {keys::Figure::kSum, keys::Figure::kWeight});
+    for (const auto& [key, figures] : found) {
+      with_value += std::count_if(figures.begin(), figures.end(), [](const auto& one) { return one.weight > 0; });
+    }
+    return with_value;
+  };
+  EXPECT_EQ(count(60'000'000), 66);
+  EXPECT_EQ(count(1'000'000), 0) << "values have expired";
+}
+
 TEST_F(SeriesExpiry, RawTelemetryStaysUntilItIsInPages) {
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
