@@ -48,6 +48,7 @@ class Trace final : public BlockTrace {
   }
 
   const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override {
+    auto before = figures_;
     for (auto& [vm, devices] : figures_) devices.clear();
     follow_devices();
     __u32 position = 0;
@@ -56,7 +57,10 @@ class Trace final : public BlockTrace {
       __u32 count = kBatch;
       const int failed = bpf_map_lookup_batch(cells(), first ? nullptr : &position, &position, batch_keys_.data(),
                                               batch_cells_.data(), &count, nullptr);
-      if (failed != 0 && errno != ENOENT) break;  // ENOENT: these are the last
+      if (failed != 0 && errno != ENOENT) {  // ENOENT: these are the last
+        figures_ = std::move(before);        // else a device would seem to come anew
+        return figures_;
+      }
       for (std::size_t i = 0; i < count; ++i) {
         figures_[batch_keys_[i].vm].push_back({name(batch_keys_[i].device), batch_cells_[i]});
       }

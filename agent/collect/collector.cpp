@@ -111,10 +111,8 @@ class CollectorOfHost final : public Collector {
       changed |= latest != inventory_;
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
-    if (host_devices_.refresh()) {
-      changed = true;
-      if (hardware_ && sequence_ > 0) hardware_->follow_cpus();
-    }
+    changed |= host_devices_.refresh();
+    if (hardware_ && host_devices_.cpus_changed() && sequence_ > 0) hardware_->follow_cpus();
     changed |= calibration_.refresh();
     if (on_demand_->update(now)) {
       changed = true;

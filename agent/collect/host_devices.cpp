@@ -107,6 +107,8 @@ HostDevices::HostDevices(const std::string& root, std::function<std::int64_t()> 
 bool HostDevices::refresh() {
   std::string layout;
   if (const auto online = online_.read()) layout = *online;
+  cpus_changed_ = layout != online_cpus_;
+  if (cpus_changed_) online_cpus_ = layout;
   const auto diskstats = diskstats_.read();
   if (diskstats) {
     std::string_view rest = *diskstats;

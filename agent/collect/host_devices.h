@@ -34,6 +34,8 @@ class HostDevices {
   explicit HostDevices(const std::string& root, std::function<std::int64_t()> sleeps_count = thread_sleeps_count);
   /// True if parts came or went.
   bool refresh();
+  /// Whether CPUs did, at the last refresh().
+  bool cpus_changed() const { return cpus_changed_; }
   /// CPUs, nodes, packages, disks, each in order of the kernel's lists.
   const std::vector<Device>& devices() const { return devices_; }
   /// False once reading CPUs' frequencies was seen to sleep: they are absent then.
@@ -64,6 +66,8 @@ class HostDevices {
   TextFile diskstats_;
   TextFile online_;
   std::string layout_;  ///< online CPUs and disks when devices_ was built
+  std::string online_cpus_;
+  bool cpus_changed_ = false;
   std::vector<Device> devices_;
   std::size_t first_disk_ = 0;
   std::vector<SlowFigure> slow_;

@@ -72,6 +72,8 @@ void OnDemand::read_drops() {
 
 void OnDemand::forget(std::uint32_t slot) {
   if (exits_) exits_->forget(slot);
+  exit_figures_.erase(slot);
+  std::erase_if(exit_series_, [slot](const auto& series) { return series.first == slot; });
 }
 
 const ExitFigures* OnDemand::exits(std::uint32_t slot) const {

@@ -62,7 +62,7 @@ void Resctrl::remove_left() {
 }
 
 Resctrl::~Resctrl() {
-  for (const std::string& vm : vms_) ::rmdir(path(vm).c_str());
+  for (const auto& [vm, threads] : vms_) ::rmdir(path(vm).c_str());
 }
 
 /// From 5.6 on the kernel tells a thread's groups: "res:" and a control group, "/" being the default one, and "mon:"
@@ -86,19 +86,27 @@ bool Resctrl::leave_to_others(const std::string& vm) {
 
 bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
   if (others_.contains(vm)) return false;
-  if (std::any_of(threads.begin(), threads.end(), [&](pid_t thread) { return is_others(thread); })) {
+  const auto known = vms_.find(vm);
+  // Of those that have been entered one tells for all whether they still are where they were put.
+  const auto is_asked = [&](pid_t thread) {
+    return thread == threads.front() || known == vms_.end() || !known->second.contains(thread);
+  };
+  if (std::any_of(threads.begin(), threads.end(), [&](pid_t one) { return is_asked(one) && is_others(one); })) {
     return leave_to_others(vm);
   }
-  if (!vms_.contains(vm)) {
+  if (known == vms_.end()) {
     if (::mkdir(path(vm).c_str(), 0755) != 0) return false;
-    vms_.insert(vm);
+    vms_.try_emplace(vm);
   }
   bool all = true;
+  std::set<pid_t> entered;
   for (const pid_t thread : threads) {
     const int code = write_number(path(vm) + "/tasks", thread);
     if (code == EINVAL) return leave_to_others(vm);  // it is in another control group
+    if (code == 0) entered.insert(thread);
     all &= code == 0;
   }
+  vms_[vm] = std::move(entered);
   return all;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -47,9 +48,9 @@ class Resctrl {
   bool leave_to_others(const std::string& vm);
 
   std::string root_;
-  std::string groups_;  ///< the directory mon_groups
-  std::set<std::string> vms_;
-  std::set<std::string> others_;  ///< VMs of which somebody else has threads in groups
+  std::string groups_;                          ///< the directory mon_groups
+  std::map<std::string, std::set<pid_t>> vms_;  ///< threads that have been entered
+  std::set<std::string> others_;                ///< VMs of which somebody else has threads in groups
 };
 
 }  // namespace proteus::collect

@@ -99,9 +99,15 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   if (!stored) return send(out, stored.error());
   const auto format = parse_export_format(parameters("format").empty() ? "csv" : one(parameters, "format"));
   if (!format) return send(out, format.error());
-  const Status labelled = reader->check_labels(selectors.front());
-  const auto is_labelled = [&](const store::SeriesSelector& one) { return reader->check_labels(one).has_value(); };
-  if (!labelled && std::none_of(selectors.begin(), selectors.end(), is_labelled)) return send(out, labelled.error());
+  std::set<EntityKind> scopes;  // what KPIs of one have carries the same labels
+  Status labelled;
+  for (const store::SeriesSelector& selector : selectors) {
+    if (!scopes.insert(info(selector.kpi).scope).second) continue;
+    const Status checked = reader->check_labels(selector);
+    if (checked || labelled) labelled = checked;
+    if (checked) break;
+  }
+  if (!labelled) return send(out, labelled.error());
   const auto range = parse_range(parameters, now);
   if (!range) return send(out, range.error());
   if (const Status good = check_range(range->first, range->second); !good) return send(out, good.error());

@@ -359,7 +359,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
                                         const std::function<void(double)>& progress) {
   // Standard input is read where it is: opened anew it may be refused, and a socket always is.
   std::error_code has_no_size;
-  if (std::filesystem::is_directory(path, has_no_size)) {
+  if (path != kStandardInput && std::filesystem::is_directory(path, has_no_size)) {
     return Error{ErrorCode::kPermissionDenied, path + " is a directory, and no recording"};
   }
   std::ifstream opened;
@@ -369,7 +369,7 @@ Result<RecordingSummary> read_recording(const std::string& path, const store::St
                  fmt::format("cannot read {}: {}", path, std::strerror(errno))};
   }
   std::istream& file = path == kStandardInput ? std::cin : opened;
-  const std::uintmax_t whole = std::filesystem::file_size(path, has_no_size);
+  const std::uintmax_t whole = path == kStandardInput ? 0 : std::filesystem::file_size(path, has_no_size);
   std::uintmax_t read = 0;
   RecordingSummary summary;
   Completeness completeness;

@@ -57,13 +57,13 @@ std::optional<double> point_of(const StepFigures& figures, Function function, Kp
     case Function::kMean:
     case Function::kRate:
       if (figures.overflow) return std::nullopt;
-      return number(figures.sum) / (number(figures.weight) * (kind == KpiKind::kGauge ? 1 : 1e-6));
+      return to_double(figures.sum) / (number(figures.weight) * (kind == KpiKind::kGauge ? 1 : 1e-6));
     case Function::kMin: return number(figures.min);
     case Function::kMax: return number(figures.max);
     case Function::kLast: return number(figures.last);
     case Function::kP95: return number(figures.p95);
     case Function::kIncrease:
-    case Function::kQuantile: return figures.overflow ? std::nullopt : std::optional(number(figures.sum));
+    case Function::kQuantile: return figures.overflow ? std::nullopt : std::optional(to_double(figures.sum));
   }
   return std::nullopt;
 }
@@ -197,6 +197,10 @@ class Runner {
   /// stays.
   bool gather(const SeriesReader::Stretch& stretch) {
     const StoredEntity& entity = stretch.entity.entity;
+    const auto is_empty = [](const StepFigures& step) { return step.sum == 0 && !step.overflow; };
+    if (query_.function == Function::kQuantile && std::all_of(stretch.steps.begin(), stretch.steps.end(), is_empty)) {
+      return true;  // most buckets hold nothing
+    }
     const std::string name = is_named_by_host(entity.kind) ? "" : entity.name;
     Gathered& series =
         gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, name, stretch.key.bucket}).first->second;
@@ -231,7 +235,8 @@ class Runner {
       whole.max = is_first ? part.max : std::max(whole.max, part.max);
       whole.last = is_first ? part.last : std::max(whole.last, part.last);
       whole.p95 = is_first ? part.p95 : std::max(whole.p95, part.p95);
-      whole.overflow = whole.overflow || part.overflow || __builtin_add_overflow(whole.sum, part.sum, &whole.sum);
+      whole.overflow = whole.overflow || part.overflow;
+      whole.sum += part.sum;
       whole.weight += part.weight;
       series.longest[step] = std::max(series.longest[step], part.weight);
       if (part.weight > series.here[step]) series.of_hosts[step] += part.weight - series.here[step];
@@ -299,7 +304,7 @@ class Runner {
       if (figures.weight == 0 || figures.overflow) continue;
       if (group == nullptr && !open_group(stretch, group)) return false;
       std::optional<double>& joined = group->points[stretch.first + i];
-      joined = joined.value_or(0) + static_cast<double>(figures.sum) / (static_cast<double>(figures.weight) * 1e-6);
+      joined = joined.value_or(0) + to_double(figures.sum) / (static_cast<double>(figures.weight) * 1e-6);
     }
     return true;
   }
@@ -463,8 +468,10 @@ Status check_memory(const Query& query, std::uint64_t bytes_max) {
 }
 
 Status run_query(const SeriesReader& reader, const Query& query, Allowance& allowance, const LineVisitor& visit) {
-  const bool joins_hosts =
-      query.across != Across::kNone && std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
+  // All observations together are the same whoever had them.
+  const bool is_of_all = query.function == Function::kQuantile && query.by.empty();
+  const bool joins_hosts = query.across != Across::kNone && !is_of_all &&
+                           std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
   Runner runner(query, allowance, visit,
                 joins_hosts ? reader.moved_vms(query.selector, query.from) : std::set<std::string>());
   const StepGrid grid = grid_of(query);

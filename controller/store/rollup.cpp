@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "controller/store/bytes.h"
 #include "controller/store/page.h"
 #include "controller/store/page_scan.h"
 
@@ -20,7 +21,7 @@ using keys::Level;
 
 std::int64_t value_of(const StepFigures& figures, Figure figure) {
   switch (figure) {
-    case Figure::kSum: return figures.sum;
+    case Figure::kSum: return static_cast<std::int64_t>(figures.sum);
     case Figure::kWeight: return figures.weight;
     case Figure::kMin: return figures.min;
     case Figure::kMax: return figures.max;
@@ -53,7 +54,8 @@ std::string build_page(Rolled::const_iterator begin, Rolled::const_iterator end,
     PresenceWords present(1);
     for (std::size_t step = 0; step < steps; ++step) {
       const StepFigures& one = series->second[step];
-      if (one.weight == 0 || (one.overflow && figure == Figure::kSum)) continue;
+      if (one.weight == 0) continue;
+      if (figure == Figure::kSum && (one.overflow || one.sum != static_cast<std::int64_t>(one.sum))) continue;
       values[step] = value_of(one, figure);
       present[0] |= std::uint64_t{1} << step;
     }
@@ -207,12 +209,38 @@ void erase_blocks(std::uint32_t blocks, const KpiInfo& kpi, const HostId& host, 
   }
 }
 
+/// Whether anything of the hour is rolled up already.
+Result<bool> is_rolled_up(const RocksDb& db, const KpiInfo& kpi, const HostId& host, std::int64_t hour_us) {
+  constexpr std::size_t kBlockBytes = sizeof(std::uint32_t);
+  const keys::RollupSeries series{Level::kHour, static_cast<std::uint16_t>(kpi.kpi), figures_of_kind(kpi.kind).front(),
+                                  host};
+  const std::string whole_key = keys::whole_rollup_key(series, hour_us);
+  const auto whole = db.get(Family::kRollup, whole_key);
+  if (!whole) return whole.error();
+  if (*whole) return true;
+  const std::string prefix = whole_key.substr(0, whole_key.size() - sizeof(std::int64_t));
+  RocksDb::Cursor cursor = db.cursor(Family::kRollup);
+  for (std::uint32_t block = 0;;) {
+    const std::string key = keys::rollup_key(series, block, hour_us);
+    cursor.seek(key);
+    // Those of all entities lie behind the blocks.
+    if (!cursor.valid() || !cursor.key().starts_with(prefix) || cursor.key().size() != key.size()) break;
+    if (cursor.key() == key) return true;
+    ByteReader found(cursor.key().substr(prefix.size(), kBlockBytes));
+    const auto next = found.integer<std::uint32_t>();
+    block = next > block ? next : block + 1;
+  }
+  if (const Status status = cursor.status(); !status) return status.error();
+  return false;
+}
+
 /// The series of one KPI of one hour, so many blocks of them at a time as fit into memory.
 class HourOfKpi {
  public:
   HourOfKpi(const RocksDb& db, const ClockRuns& runs, const KpiInfo& kpi, const HostId& host, const StepGrid& grid,
-            std::size_t held_bytes_max)
-      : db_(db),
+            Expired expired, std::size_t held_bytes_max)
+      : expired_(expired),
+        db_(db),
         runs_(runs),
         kpi_(kpi),
         host_(host),
@@ -227,10 +255,9 @@ class HourOfKpi {
     series_.clear();
     held_bytes_ = 0;
     const std::int64_t begin_us = grid_.from_us - kGapUs;  // a counter's first increase of the hour begins before it
-    // What came when it had passed its retention is in no page that is read, but roll-ups have retentions of their own.
     return scan_pages(
         db_, nullptr, static_cast<std::uint16_t>(kpi_.kpi), host_, begin_us, grid_.to_us, runs_,
-        [&](const ScannedPage& scanned) { return take(scanned); }, Expired::kVisited);
+        [&](const ScannedPage& scanned) { return take(scanned); }, expired_);
   }
   bool has_more() const { return end_.has_value(); }
   /// Behind the last of what was made before.
@@ -292,6 +319,7 @@ class HourOfKpi {
     for (const auto& [key, collector] : series_) held_bytes_ += sizeof(StepCollector) + collector.bytes();
   }
 
+  const Expired expired_;
   const RocksDb& db_;
   const ClockRuns& runs_;
   const KpiInfo& kpi_;
@@ -315,7 +343,15 @@ Status roll_up(RocksDb& db, const HostId& host, std::int64_t hour, RocksDb::Batc
   const auto runs = ClockRuns::read(db, nullptr, host, grid.from_us - kGapUs, grid.to_us);
   if (!runs) return runs.error();
   for (const KpiInfo& kpi : kpi_table()) {
-    HourOfKpi series(db, *runs, kpi, host, grid, held_bytes_max);
+    // What came when it had passed its retention is in no page that is read, but roll-ups are kept for longer. Where
+    // there is one, it is of more than what is left.
+    Expired expired = Expired::kVisited;
+    if (grid.from_us - kGapUs < db.expiry()->pages.from_us) {
+      const auto rolled_up = is_rolled_up(db, kpi, host, from_us);
+      if (!rolled_up) return rolled_up.error();
+      if (*rolled_up) expired = Expired::kHidden;
+    }
+    HourOfKpi series(db, *runs, kpi, host, grid, expired, held_bytes_max);
     do {
       const Status collected = series.collect();
       if (!collected && collected.error().code == ErrorCode::kCorrupt) {

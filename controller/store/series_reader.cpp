@@ -185,6 +185,9 @@ std::set<std::string> SeriesReader::labels_of(const SeriesSelector& selector) co
 
 Status SeriesReader::check_labels(const SeriesSelector& selector) const {
   if (selector.labels.empty()) return {};
+  for (const HostId& host : hosts_of(selector)) {
+    if (!select(host, selector).empty()) return {};
+  }
   SeriesSelector any = selector;
   any.labels.clear();
   const std::set<std::string> known = labels_of(any);

@@ -59,7 +59,8 @@ void StepFigures::join(const StepFigures& later) {
     *this = later;
     return;
   }
-  overflow = overflow || later.overflow || __builtin_add_overflow(sum, later.sum, &sum);
+  overflow = overflow || later.overflow;
+  sum += later.sum;
   weight += later.weight;
   min = std::min(min, later.min);
   max = std::max(max, later.max);
@@ -132,7 +133,7 @@ void StepCollector::add_ends(const StepTicks& ticks, std::span<const std::int64_
   add_increase(values[0], ticks.times_us[0], ticks.steps[0]);
   for (const StepTicks::Run& run : ticks.runs) {
     StepFigures& figures = at(run.step);
-    figures.overflow |= __builtin_add_overflow(figures.sum, values[run.last] - values[run.before], &figures.sum);
+    figures.sum += Int128{values[run.last]} - values[run.before];
     figures.weight += run.weight_us;
   }
   before_ = values.back();
@@ -150,7 +151,7 @@ void StepCollector::add_gauge(const StepTicks& ticks, std::span<const std::int64
     StepFigures& figures = this->at(step);
     figures.min = figures.weight == 0 ? value : std::min(figures.min, value);
     figures.max = figures.weight == 0 ? value : std::max(figures.max, value);
-    figures.overflow |= __builtin_add_overflow(figures.sum, value, &figures.sum);
+    figures.sum += value;
     figures.last = value;
     ++figures.weight;
     if (wants_.p95) ranked_.push_back(value);
@@ -176,7 +177,7 @@ void StepCollector::add_increase(std::int64_t value, std::int64_t time_us, std::
   if (!increase) return;
   open(step);
   StepFigures& figures = this->at(step);
-  figures.overflow |= __builtin_add_overflow(figures.sum, *increase, &figures.sum);
+  figures.sum += *increase;
   if (wants_.extremes || wants_.p95) {
     const std::int64_t rate = rate_of(*increase, elapsed_us);
     figures.min = figures.weight == 0 ? rate : std::min(figures.min, rate);

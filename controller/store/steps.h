@@ -34,18 +34,25 @@ struct StepGrid {
 /// A counter that was not seen for longer has no rate over the gap.
 constexpr std::int64_t kGapUs = 5 * 60 * 1'000'000LL;
 
+__extension__ using Int128 = __int128;
+/// Sums of what 64 bits hold, which a month of bytes of memory does not fit into.
+inline double to_double(Int128 sum) {
+  const auto low = static_cast<std::int64_t>(sum);
+  return low == sum ? static_cast<double>(low) : static_cast<double>(sum);  // the latter is slow
+}
+
 /// One step of one series. Of a gauge: its values. Of a counter or bucket: `sum` is the increase between neighbours, of
 /// which the later lies in the step, `weight` the microseconds between them, min, max and p95 are rates per second,
 /// rounded; over a step down, which is a counter that began anew, there is neither. Nothing was measured where weight
 /// is 0.
 struct StepFigures {
-  std::int64_t sum = 0;
+  Int128 sum = 0;
   std::int64_t weight = 0;  ///< values of a gauge; microseconds of a counter
   std::int64_t min = 0;
   std::int64_t max = 0;
   std::int64_t last = 0;  ///< of a gauge
   std::int64_t p95 = 0;   ///< nearest rank; only if it was asked for
-  bool overflow = false;  ///< the sum does not fit; it is no figure
+  bool overflow = false;  ///< a part of it is of a roll-up that 64 bits did not hold the sum of: that is no figure
 
   /// Joins the figures of another part of the same step, which is later. p95 becomes meaningless.
   void join(const StepFigures& later);

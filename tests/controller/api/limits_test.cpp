@@ -145,7 +145,7 @@ TEST_F(Limits, AQueryThatTakesTooMuchIsRefusedBeforeAnythingIsSent) {
   EXPECT_EQ(Json::parse(get(each_second, 200))["lines"].size(), std::size_t{kVms});
   EXPECT_EQ(Json::parse(get(each_second + "&top=5", 200))["lines"].size(), 5u);
   EXPECT_EQ(Json::parse(get(each_second + "&across=sum", 200))["lines"].size(), 1u);
-  EXPECT_NE(error("/v1/query?kpi=run_queue_latency_ns&from=-20m&step=1s", 400).find("ask for 585 steps at most"),
+  EXPECT_NE(error("/v1/query?kpi=run_queue_latency_ns&from=-20m&step=1s", 400).find("ask for 512 steps at most"),
             std::string::npos);
 }
 

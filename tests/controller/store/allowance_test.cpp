@@ -156,7 +156,7 @@ TEST_F(AllowanceTest, WhatNoMemoryIsEnoughForIsToldBefore) {
   const Status refused = check_memory(one, 10 * kMiBytes);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
-            "3900 steps of run_queue_latency_ns take more than the 10 MiB of memory that one answer may: ask for 2925 "
+            "3900 steps of run_queue_latency_ns take more than the 10 MiB of memory that one answer may: ask for 2560 "
             "steps at most, by longer steps or a shorter time");
   one.across = Across::kSum;
   EXPECT_TRUE(check_memory(one, 10 * kMiBytes)) << "it is found out before anything is sent";

@@ -102,6 +102,14 @@ TEST_F(SeriesExpiry, WhatComesTooLateForPagesIsInRollUps) {
   };
   EXPECT_EQ(count(60'000'000), 66);
   EXPECT_EQ(count(1'000'000), 0) << "values have expired";
+  // What comes once there are roll-ups does not take their place, though it may be all that is left.
+  feed.begin_stream();
+  for (int i = 0; i < 100; ++i)
+    append(feed.tick(late + std::chrono::milliseconds(i * 1000 + 500), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(now));
+  EXPECT_EQ(count(60'000'000), 66);
 }
 
 TEST_F(SeriesExpiry, RawTelemetryStaysUntilItIsInPages) {

@@ -111,16 +111,23 @@ TEST(Steps, BothWaysAgree) {
   }
 }
 
-TEST(Steps, ASumThatDoesNotFitIsNoFigure) {
+// A month of the bytes of a host's memory.
+TEST(Steps, ASumMayBeMoreThan64BitsHold) {
   StepCollector collector(KpiKind::kGauge, {}, kGrid);
-  const std::vector<std::int64_t> values = {std::numeric_limits<std::int64_t>::max(), 1};
-  collector.add(ticks_of({1, 2}), values, {});
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const std::vector<std::int64_t> values = {kMost, kMost, kMost};
+  collector.add(ticks_of({1, 2, 3}), values, {});
   const auto& steps = collector.finish();
-  EXPECT_TRUE(steps[0].overflow);
-  EXPECT_EQ(steps[0].weight, 2);
-  StepFigures joined;
+  EXPECT_FALSE(steps[0].overflow);
+  EXPECT_EQ(to_double(steps[0].sum) / static_cast<double>(steps[0].weight), static_cast<double>(kMost));
+  StepFigures joined = steps[0];
   joined.join(steps[0]);
-  EXPECT_TRUE(joined.overflow);
+  EXPECT_EQ(to_double(joined.sum) / static_cast<double>(joined.weight), static_cast<double>(kMost));
+  StepFigures lost;
+  lost.weight = 1;
+  lost.overflow = true;
+  joined.join(lost);
+  EXPECT_TRUE(joined.overflow) << "without one of its parts it is none";
 }
 
 TEST(Steps, TheRankIsTheNearest) {
