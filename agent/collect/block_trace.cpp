@@ -48,7 +48,7 @@ class Trace final : public BlockTrace {
   }
 
   const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override {
-    auto before = figures_;
+    figures_.swap(before_);
     for (auto& [vm, devices] : figures_) devices.clear();
     follow_devices();
     __u32 position = 0;
@@ -58,7 +58,7 @@ class Trace final : public BlockTrace {
       const int failed = bpf_map_lookup_batch(cells(), first ? nullptr : &position, &position, batch_keys_.data(),
                                               batch_cells_.data(), &count, nullptr);
       if (failed != 0 && errno != ENOENT) {  // ENOENT: these are the last
-        figures_ = std::move(before);        // else a device would seem to come anew
+        figures_.swap(before_);              // else a device would seem to come anew
         return figures_;
       }
       for (std::size_t i = 0; i < count; ++i) {
@@ -152,6 +152,7 @@ class Trace final : public BlockTrace {
   block_latency_bpf* skeleton_ = nullptr;
   std::map<std::uint32_t, Name> names_;  // by device number
   std::map<std::uint32_t, std::vector<DeviceFigures>> figures_;
+  std::map<std::uint32_t, std::vector<DeviceFigures>> before_;  // of the reading before, and memory for the next
   std::array<block_latency_key, kBatch> batch_keys_{};
   std::array<block_latency_cell, kBatch> batch_cells_{};
 };

@@ -95,8 +95,11 @@ void VmTable::read_devices(bool& changed) {
     static const std::vector<DeviceFigures> kNone;
     const std::vector<DeviceFigures>& now = found == figures.end() ? kNone : found->second;
     const auto same = [](const DeviceFigures& a, const DeviceFigures& b) { return a.device == b.device; };
+    if (std::equal(now.begin(), now.end(), vm.devices.begin(), vm.devices.end(), same)) {
+      vm.devices = now;
+      continue;
+    }
     const std::vector<DeviceFigures> before = std::exchange(vm.devices, now);
-    if (std::equal(now.begin(), now.end(), before.begin(), before.end(), same)) continue;
     changed = true;
     // Of one whose first requests these are, so that they are a growth from nothing.
     for (DeviceFigures& device : vm.devices) {
