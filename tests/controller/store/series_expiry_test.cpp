@@ -103,6 +103,18 @@ TEST_F(SeriesExpiry, WhatComesTooLateForPagesIsInRollUps) {
   EXPECT_EQ(count(60'000'000), 66);
   EXPECT_EQ(count(1'000'000), 0) << "values have expired";
   // What comes once there are roll-ups does not take their place, though it may be all that is left.
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    {
+      RocksDb::Cursor cursor = (*db)->cursor(Family::kPage);
+      for (cursor.seek(""); cursor.valid(); cursor.next()) batch.erase(Family::kPage, cursor.key());
+    }
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
   feed.begin_stream();
   for (int i = 0; i < 100; ++i)
     append(feed.tick(late + std::chrono::milliseconds(i * 1000 + 500), {i, i * 1000, i, i}));
