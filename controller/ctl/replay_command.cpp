@@ -1,7 +1,6 @@
 #include "controller/ctl/replay_command.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <chrono>

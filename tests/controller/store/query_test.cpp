@@ -227,9 +227,25 @@ TEST(WhatOnlyGrows, IsNoSumOfDifferencesWhereThatIsNotAsked) {
   }
 }
 
+/// Sums of what `query` asks for of these messages, from the full hour on.
+std::vector<QueryResult> sums_over(Nanoseconds length, RocksStore& store, std::vector<RawMessage>& messages,
+                                   Query query) {
+  EXPECT_TRUE(store.append(messages));
+  EXPECT_TRUE(store.write_pages());
+  query.from = kFullHour;
+  query.to = kFullHour + length;
+  query.across = Across::kSum;
+  std::vector<QueryResult> lines;
+  EXPECT_TRUE(run_query(*store.series(), query, [&](const QueryResult& line) {
+    lines.push_back(line);
+    return true;
+  }));
+  return lines;
+}
+
 /// Of a VM that runs on `first` until 120 s and on `second` from then on, each named and labelled as it lists it, one
 /// core all the time, measured each minute there and each ten seconds here: what `query` says.
-std::vector<QueryResult> ask_of_moved_vm(const std::string& first, const std::string& second, Query query) {
+std::vector<QueryResult> ask_of_moved_vm(const std::string& first, const std::string& second, const Query& query) {
   const TemporaryDirectory directory;
   auto store = RocksStore::open({.directory = directory / "store"});
   EXPECT_TRUE(store);
@@ -250,17 +266,7 @@ std::vector<QueryResult> ask_of_moved_vm(const std::string& first, const std::st
     feed.set_entities({});  // it is gone there
     for (RawMessage& message : feed.tick(kFullHour + seconds(121), {})) messages.push_back(std::move(message));
   }
-  EXPECT_TRUE((*store)->append(messages));
-  EXPECT_TRUE((*store)->write_pages());
-  query.from = kFullHour;
-  query.to = kFullHour + minutes(4);
-  query.across = Across::kSum;
-  std::vector<QueryResult> lines;
-  EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
-    lines.push_back(line);
-    return true;
-  }));
-  return lines;
+  return sums_over(minutes(4), **store, messages, query);
 }
 
 TEST(MovedVm, HasARateThatDoesNotDependOnItsHostsNames) {
@@ -311,7 +317,7 @@ TEST(MovedVm, IsNamedByWhoHasItNowAlsoWithinTheStepInWhichItMoved) {
 /// Of a VM with what `entity` is in the first half of an hour on h1 and in the second on h2, as `series`, whose counter
 /// grows by 1000 a second in each: what `query` says of that hour.
 std::vector<QueryResult> ask_of_moved(const std::vector<std::string>& first, const std::vector<std::string>& second,
-                                      EntityKind kind, const std::vector<Series>& series, Query query,
+                                      EntityKind kind, const std::vector<Series>& series, const Query& query,
                                       int seconds_each = 1800) {
   const TemporaryDirectory directory;
   auto store = RocksStore::open({.directory = directory / "store"});
@@ -334,17 +340,7 @@ std::vector<QueryResult> ask_of_moved(const std::vector<std::string>& first, con
     feed.set_entities({});  // it is gone there
     for (RawMessage& message : feed.tick(kFullHour + seconds(seconds_each), {})) messages.push_back(std::move(message));
   }
-  EXPECT_TRUE((*store)->append(messages));
-  EXPECT_TRUE((*store)->write_pages());
-  query.from = kFullHour;
-  query.to = kFullHour + hours(1);
-  query.across = Across::kSum;
-  std::vector<QueryResult> lines;
-  EXPECT_TRUE(run_query(*(*store)->series(), query, [&](const QueryResult& line) {
-    lines.push_back(line);
-    return true;
-  }));
-  return lines;
+  return sums_over(hours(1), **store, messages, query);
 }
 
 // A tap's name is the host's doing.
