@@ -4,12 +4,14 @@
 #include <capnp/serialize.h>
 #include <fmt/core.h>
 #include <kj/exception.h>
+#include <kj/io.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/result.h"
 #include "common/wire/text.h"
@@ -57,9 +59,13 @@ auto with_message(std::string_view bytes, const DecodeLimits& limits, Decode dec
 }
 
 inline std::string to_bytes(capnp::MessageBuilder& message) {
-  const auto words = capnp::messageToFlatArray(message);
-  const auto bytes = words.asBytes();
-  return std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  struct Appender final : kj::OutputStream {
+    void write(const void* bytes, std::size_t size) override { text.append(static_cast<const char*>(bytes), size); }
+    std::string text;
+  } out;
+  out.text.reserve(capnp::computeSerializedSizeInWords(message) * sizeof(capnp::word));
+  capnp::writeMessage(out, message);
+  return std::move(out.text);
 }
 
 }  // namespace proteus::wire

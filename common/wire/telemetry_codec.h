@@ -73,11 +73,12 @@ class FrameEncoder {
   const std::uint32_t keyframe_interval_;
   std::shared_ptr<const Catalog> catalog_;  // of the stream; null: begins anew
   std::vector<std::int64_t> quanta_;        // of catalog_'s series
+  std::vector<std::uint8_t> is_counted_;    // of each eight of them: all their quanta are one
   std::uint64_t previous_sequence_ = 0;     // 0: the stream begins
   std::uint32_t since_keyframe_ = 0;
   std::vector<std::int64_t> base_;  // values of the previous frame in quanta; 0 where absent
   std::string presence_;            // scratch
-  std::string columns_;             // scratch
+  std::vector<char> columns_;       // scratch: room for the longest that catalog_'s values can be
 };
 
 /// A catalog and the quanta of its series, as decoding takes them.

@@ -143,6 +143,95 @@ TEST(TelemetryCodec, SteadyCountersCostAboutOneByte) {
   EXPECT_GT(keyframe_bytes, 3 * messages.back().size());
 }
 
+/// A VM with one histogram, whose counts are sent as they are.
+std::shared_ptr<const Catalog> catalog_of_counts() {
+  auto catalog = std::make_shared<Catalog>();
+  catalog->host = HostId("h1");
+  catalog->boot_id = 1;
+  catalog->version = 1;
+  catalog->entities = {{EntityKind::kHost, kNoParent, "h1", {}, {}},
+                       {EntityKind::kVm, 0, "a", "00000000-0000-0000-0000-000000000001", {}}};
+  for (std::size_t b = 0; b < kHistogramBucketCount; ++b) {
+    catalog->series.push_back({1, Kpi::kRunQueueLatencyNs, static_cast<std::uint8_t>(b)});
+  }
+  return catalog;
+}
+
+/// Encodes each frame of the stream and gives back what is read of it.
+class CountStream {
+ public:
+  explicit CountStream(std::shared_ptr<const Catalog> catalog) : catalog_(std::move(catalog)) {}
+
+  void expect_round_trip(const std::vector<std::int64_t>& values, const std::vector<std::uint8_t>& present) {
+    const Sample sample{catalog_, {1, 1, ++sequence_, from_unix_ns(1), present, values}};
+    std::vector<std::string> messages;
+    encoder_.encode(sample, messages);
+    for (const std::string& message : messages) {
+      const auto read = read_one(reader_, message);
+      ASSERT_TRUE(read) << read.error().message;
+      if (*read) {
+        EXPECT_EQ((*read)->frame.values, values);
+        EXPECT_EQ((*read)->frame.present, present);
+      }
+    }
+    bytes_ = frame_of(messages.back()).values;
+  }
+  /// Of the last frame.
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  const std::shared_ptr<const Catalog> catalog_;
+  FrameEncoder encoder_;
+  TelemetryReader reader_;
+  std::uint64_t sequence_ = 0;
+  std::string bytes_;
+};
+
+TEST(TelemetryCodec, CountsThatStandStillAreAByteEach) {
+  const auto catalog = catalog_of_counts();
+  const std::size_t count = catalog->series.size();
+  CountStream stream(catalog);
+  std::vector<std::int64_t> values(count, 1'000'000);
+  const std::vector<std::uint8_t> all(count, 1);
+  stream.expect_round_trip(values, all);
+  stream.expect_round_trip(values, all);
+  EXPECT_EQ(stream.bytes(), std::string(count, '\0'));
+  for (std::size_t changed = 0; changed < count; ++changed) {
+    values[changed] += 1;
+    stream.expect_round_trip(values, all);
+    std::string wanted(count, '\0');
+    wanted[changed] = 2;
+    EXPECT_EQ(stream.bytes(), wanted) << changed;
+  }
+  for (std::size_t absent = 0; absent < count; ++absent) {
+    std::vector<std::int64_t> some = values;
+    std::vector<std::uint8_t> present = all;
+    some[absent] = present[absent] = 0;
+    stream.expect_round_trip(some, present);
+    stream.expect_round_trip(values, all);  // against nothing
+    EXPECT_GT(stream.bytes().size(), count) << absent;
+  }
+}
+
+TEST(TelemetryCodec, DifferencesOfEveryLengthRoundTrip) {
+  const auto catalog = catalog_of_counts();
+  CountStream stream(catalog);
+  const std::vector<std::uint8_t> all(catalog->series.size(), 1);
+  std::vector<std::int64_t> values(catalog->series.size());
+  for (int bit = 0; bit < 63; ++bit) {
+    for (const std::int64_t beside : {-1, 0, 1}) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] = ((std::int64_t{1} << bit) + beside) * (i % 3 == 0 ? 1 : i % 3 == 1 ? -1 : 0);
+      }
+      stream.expect_round_trip(values, all);
+    }
+  }
+  std::fill(values.begin(), values.end(), INT64_MAX);
+  stream.expect_round_trip(values, all);
+  std::fill(values.begin(), values.end(), INT64_MIN);
+  stream.expect_round_trip(values, all);
+}
+
 TEST(TelemetryCodec, AClockThatIsSetBackIsNoError) {
   std::mt19937_64 random(1);
   const auto catalog = make_catalog("h1", 1, 1, 1);
