@@ -24,8 +24,8 @@ constexpr std::size_t kKpiNumbersMost = 256;
 const std::array<std::int64_t, kKpiNumbersMost>& kpi_quanta();
 
 // One walk over a host's entities and figures serves two listeners, so that the columns of a frame cannot fall out of
-// step with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure, bucket) belongs to the
-// entity begun last.
+// step with the catalog. entity(make) begins an entity and returns its index; value(kpi, figure) and histogram(kpi,
+// buckets), kHistogramBucketCount of them or null where there are none this time, belong to the entity begun last.
 
 /// Writes down the names.
 class CatalogSink {
@@ -42,8 +42,10 @@ class CatalogSink {
     entities_.push_back(make());
     return static_cast<std::uint32_t>(entities_.size() - 1);
   }
-  void value(Kpi kpi, std::optional<std::int64_t>, std::uint8_t bucket = 0) {
-    series_.push_back({static_cast<std::uint32_t>(entities_.size() - 1), kpi, bucket});
+  void value(Kpi kpi, std::optional<std::int64_t>) { add(kpi, 0); }
+  template <typename Count>
+  void histogram(Kpi kpi, const Count*) {
+    for (std::size_t b = 0; b < kHistogramBucketCount; ++b) add(kpi, static_cast<std::uint8_t>(b));
   }
 
   const std::vector<Entity>& entities() const { return entities_; }
@@ -52,6 +54,10 @@ class CatalogSink {
   std::vector<Series> take_series() { return std::move(series_); }
 
  private:
+  void add(Kpi kpi, std::uint8_t bucket) {
+    series_.push_back({static_cast<std::uint32_t>(entities_.size() - 1), kpi, bucket});
+  }
+
   std::vector<Entity> entities_;
   std::vector<Series> series_;
 };
@@ -69,9 +75,19 @@ class FrameSink {
   std::uint32_t entity(Make) {
     return entity_count_++;
   }
-  void value(Kpi kpi, std::optional<std::int64_t> figure, std::uint8_t = 0) {
+  void value(Kpi kpi, std::optional<std::int64_t> figure) {
     frame_.present.push_back(figure ? 1 : 0);
     frame_.values.push_back(figure ? quantised(*figure, quanta_[static_cast<std::size_t>(kpi)]) : 0);
+  }
+  /// Counts, which have no quantum; most of a frame are such.
+  template <typename Count>
+  void histogram(Kpi, const Count* buckets) {
+    frame_.present.insert(frame_.present.end(), kHistogramBucketCount, buckets != nullptr ? 1 : 0);
+    if (buckets != nullptr) {
+      frame_.values.insert(frame_.values.end(), buckets, buckets + kHistogramBucketCount);
+    } else {
+      frame_.values.insert(frame_.values.end(), kHistogramBucketCount, 0);
+    }
   }
 
  private:

@@ -41,6 +41,7 @@ namespace collect {
 namespace {
 
 constexpr std::uint64_t kHooksEveryTicks = 10;
+constexpr std::uint64_t kCalibrationEveryTicks = 10;
 constexpr std::string_view kExitHook = "on_kvm_exit";  // see OnDemand::programs()
 
 std::string host_name() {
@@ -108,12 +109,12 @@ class CollectorOfHost final : public Collector {
     bool changed = catalog_ == nullptr;
     if (inventory_reader_) {
       auto latest = inventory_reader_->latest();
-      changed |= latest != inventory_;
+      changed |= latest->names_number != inventory_->names_number;
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
     changed |= host_devices_.refresh();
     if (hardware_ && host_devices_.cpus_changed() && sequence_ > 0) hardware_->follow_cpus();
-    changed |= calibration_.refresh();
+    if (sequence_ % kCalibrationEveryTicks == 0) changed |= calibration_.refresh();
     if (on_demand_->update(now)) {
       changed = true;
       follow_on_demand_hooks();

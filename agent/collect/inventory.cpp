@@ -162,21 +162,22 @@ class Reader final : public InventoryReader {
   }
 
   Status read_all(Inventory& inventory, const Wanted& wanted) {
-    auto domains = active_domains(connection_.get());
-    if (!domains) return domains.error();
+    auto listed = DomainList::read(connection_.get());
+    if (!listed) return listed.error();
+    const SteadyTime now = std::chrono::steady_clock::now();
     std::map<VmId, VmFacts> vms;
-    for (const Domain& domain : domains.value()) {
-      const VmId id = domain_id(domain.get());
-      const auto known = inventory.vms.find(id);
-      VmFacts facts = known == inventory.vms.end() ? VmFacts{} : known->second;
-      const bool is_new = known == inventory.vms.end();
+    mounts_.reset();
+    for (const auto& [domain, id, state] : listed->rows()) {
+      auto known = inventory.vms.extract(id);
+      const bool is_new = known.empty();
+      VmFacts facts = is_new ? VmFacts{} : std::move(known.mapped());
       const ReadAlso also{.description = is_new || wanted.descriptions.count(id) != 0,
                           .shape = is_new || wanted.all || wanted.vms.count(id) != 0};
-      if (read_one(domain.get(), id, also, facts)) {
-        vms.emplace(id, std::move(facts));
-      }
+      if (!read_one(domain, id, also, facts)) continue;
+      facts.read_at = now;
+      if (state) note_state(facts, *state, now);
+      vms.emplace(id, std::move(facts));
     }
-    if (const Status told = read_states(domains.value(), vms); !told) return told;
     inventory.vms = std::move(vms);
     std::erase_if(descriptions_read_, [&](const auto& entry) { return inventory.vms.count(entry.first) == 0; });
     return {};
@@ -184,6 +185,7 @@ class Reader final : public InventoryReader {
 
   Status read_some(Inventory& inventory, const Wanted& wanted) {
     std::vector<Domain> domains;
+    mounts_.reset();
     for (const VmId& id : wanted.vms) {
       Domain domain(virDomainLookupByUUIDString(connection_.get(), id.value.c_str()));
       if (!domain && libvirt_error("look up a domain").code != ErrorCode::kNotFound)
@@ -199,6 +201,7 @@ class Reader final : public InventoryReader {
         inventory.vms.erase(id);
         continue;
       }
+      facts.read_at = std::chrono::steady_clock::now();
       domains.push_back(std::move(domain));
     }
     return read_states(domains, inventory.vms);
@@ -246,19 +249,22 @@ class Reader final : public InventoryReader {
   /// False if the domain went away meanwhile.
   bool read_one(virDomain* domain, const VmId& id, ReadAlso also, VmFacts& facts) {
     const SteadyTime now = std::chrono::steady_clock::now();
+    const auto read = descriptions_read_.find(id);
+    const bool is_due = read == descriptions_read_.end() || now - read->second.at > kDescriptionAge;
+    if (facts.name.empty() || also.description || is_due) {
+      const char* name = virDomainGetName(domain);  // an active domain keeps it
+      if (name != nullptr) facts.name = name;
+    }
     facts.id = id;
-    const char* name = virDomainGetName(domain);
-    if (name != nullptr) facts.name = name;
-    const auto read_at = descriptions_read_.find(id);
-    const bool is_due = read_at == descriptions_read_.end() || now - read_at->second > kDescriptionAge;
     if (also.description || is_due) {
-      const Status described = read_description(domain, facts);
+      if (!mounts_) mounts_ = definition_seed();
+      Definition known{now, also.description || read == descriptions_read_.end() ? 0 : read->second.hash};
+      const Status described = read_description(domain, *mounts_, known.hash, facts);
       if (!described && virDomainIsActive(domain) != 1) return false;
       if (!described) log::warning("libvirt: {} ({}): {}", facts.name, id.value, described.error().message);
-      descriptions_read_[id] = now;
+      descriptions_read_[id] = known;
     }
     if (also.shape || is_due) read_shape(domain, facts);
-    facts.read_at = now;
     return true;
   }
 
@@ -337,11 +343,14 @@ class Reader final : public InventoryReader {
 
   // --- handing over ---
 
-  void publish(const Inventory& inventory) {
-    auto copy = std::make_shared<Inventory>(inventory);
-    copy->number = ++published_;
+  void publish(const Inventory& inventory) { hand_over(std::make_shared<Inventory>(inventory)); }
+
+  void hand_over(std::shared_ptr<Inventory> next) {
+    const std::shared_ptr<const Inventory> before = latest();
+    next->number = before->number + 1;
+    next->names_number = before->names_number + (same_names(*next, *before) ? 0 : 1);
     std::lock_guard lock(mutex_);
-    current_ = std::move(copy);
+    current_ = std::move(next);
   }
 
   /// VMs whose processes run stay as they were known, and those that were not are found by their processes: VMs go on
@@ -352,10 +361,9 @@ class Reader final : public InventoryReader {
     copy->connected = false;
     copy->trouble = trouble;
     copy->capabilities.clear();
-    copy->number = ++published_;
     copy->vms = vms_that_run(copy->vms);
+    hand_over(std::move(copy));
     std::lock_guard lock(mutex_);
-    current_ = std::move(copy);
     wanted_ = {};
   }
 
@@ -394,13 +402,17 @@ class Reader final : public InventoryReader {
   std::optional<StatisticsReader> statistics_;
   std::string statistics_trouble_;  // as it was last said
   std::vector<int> callbacks_;
-  std::map<VmId, SteadyTime> descriptions_read_;
+  struct Definition {
+    SteadyTime at;
+    std::uint64_t hash = 0;
+  };
+  std::map<VmId, Definition> descriptions_read_;
+  std::optional<std::uint64_t> mounts_;  // as of this pass, once a definition has been read in it
   std::set<VmId> running_at_slow_pass_;
   SilentVms silent_vms_{options_.root};
   std::set<VmId> silent_;  // when libvirt was last asked
   DirtyRateBudget dirty_rate_budget_;
   bool said_disconnected_ = false;
-  std::uint64_t published_ = 0;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
@@ -412,6 +424,19 @@ class Reader final : public InventoryReader {
 };
 
 }  // namespace
+
+bool same_names(const Inventory& a, const Inventory& b) {
+  const auto same_disk = [](const DiskFacts& one, const DiskFacts& other) { return one.target == other.target; };
+  const auto same_vm = [&](const auto& one, const auto& other) {
+    const VmFacts& x = one.second;
+    const VmFacts& y = other.second;
+    return one.first == other.first && x.name == y.name && x.description == y.description &&
+           std::equal(x.disks.begin(), x.disks.end(), y.disks.begin(), y.disks.end(), same_disk);
+  };
+  return a.connected == b.connected && a.trouble == b.trouble && a.hypervisor == b.hypervisor &&
+         a.libvirt == b.libvirt && a.capabilities == b.capabilities &&
+         std::equal(a.vms.begin(), a.vms.end(), b.vms.begin(), b.vms.end(), same_vm);
+}
 
 std::unique_ptr<InventoryReader> InventoryReader::start(InventoryOptions options) {
   return std::make_unique<Reader>(std::move(options));

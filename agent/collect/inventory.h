@@ -60,6 +60,8 @@ inline constexpr int kFactsAgeIntervals = 3;
 /// One answer of the inventory, immutable.
 struct Inventory {
   std::uint64_t number = 0;  ///< another one with each reading
+  /// Another one where what entities are called or labelled by may be another: all but figures and times.
+  std::uint64_t names_number = 0;
   bool connected = false;
   std::string trouble;     ///< why not connected
   std::string hypervisor;  ///< for example "QEMU 7.2.17"; empty while never connected
@@ -70,6 +72,9 @@ struct Inventory {
   /// about that is its name.
   std::map<VmId, VmFacts> vms;
 };
+
+/// Whether entities are called and labelled the same after both.
+bool same_names(const Inventory& a, const Inventory& b);
 
 struct InventoryOptions {
   std::string root = "/";  ///< procfs is read below it while libvirt does not answer

@@ -4,11 +4,17 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <string_view>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "agent/collect/shared_filesystem.h"
+#include "agent/collect/text_file.h"
 
 namespace proteus::collect {
 namespace {
@@ -31,14 +37,14 @@ std::optional<std::int64_t> number(const virTypedParameter& p) {
   }
 }
 
-std::optional<std::int64_t> find(const virTypedParameter* params, int count, const std::string& name) {
+std::optional<std::int64_t> find(const virTypedParameter* params, int count, std::string_view name) {
   for (int i = 0; i < count; ++i) {
     if (name == params[i].field) return number(params[i]);
   }
   return std::nullopt;
 }
 
-std::optional<std::string> find_text(const virTypedParameter* params, int count, const std::string& name) {
+std::optional<std::string> find_text(const virTypedParameter* params, int count, std::string_view name) {
   for (int i = 0; i < count; ++i) {
     if (name == params[i].field && params[i].type == VIR_TYPED_PARAM_STRING) return params[i].value.s;
   }
@@ -106,19 +112,37 @@ std::optional<std::vector<DiskFacts>> disks_of(const virDomainStatsRecord& recor
   return disks;
 }
 
-/// One call for all. Errors: libvirt's.
-Status read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, DomainStatistics>& statistics) {
-  domains.push_back(nullptr);
+/// One call for all, which `get` makes with the flags given to it. Errors: libvirt's.
+template <typename Get>
+Status read_statistics_by(Get get, std::map<VmId, DomainStatistics>& statistics) {
   constexpr unsigned kGroups =
       VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_DIRTYRATE;
   const Moment asked_at{std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
-  virDomainStatsRecordPtr* records = nullptr;
-  int count = virDomainListGetStats(domains.data(), kGroups, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-  if (count < 0 && refuses_the_flags()) count = virDomainListGetStats(domains.data(), kGroups, &records, 0);
+  virDomainStatsRecordPtr* list = nullptr;
+  int count = get(kGroups, &list, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+  if (count < 0 && refuses_the_flags()) count = get(kGroups, &list, 0);
   if (count < 0) return libvirt_error("read domain statistics");
-  for (int i = 0; i < count; ++i) statistics[domain_id(records[i]->dom)] = statistics_of(*records[i], asked_at);
-  virDomainStatsRecordListFree(records);
+  const Records records(list);
+  for (int i = 0; i < count; ++i) statistics[domain_id(list[i]->dom)] = statistics_of(*list[i], asked_at);
   return {};
+}
+
+Status read_statistics_of(std::vector<virDomainPtr> domains, std::map<VmId, DomainStatistics>& statistics) {
+  domains.push_back(nullptr);
+  return read_statistics_by(
+      [&](unsigned groups, virDomainStatsRecordPtr** records, unsigned flags) {
+        return virDomainListGetStats(domains.data(), groups, records, flags);
+      },
+      statistics);
+}
+
+Status read_statistics_of_active(virConnect* connection, std::map<VmId, DomainStatistics>& statistics) {
+  return read_statistics_by(
+      [&](unsigned groups, virDomainStatsRecordPtr** records, unsigned flags) {
+        return virConnectGetAllDomainStats(connection, groups, records,
+                                           flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
+      },
+      statistics);
 }
 
 class LibvirtStatistics final : public StatisticsSource {
@@ -128,6 +152,8 @@ class LibvirtStatistics final : public StatisticsSource {
   Result<std::map<VmId, DomainStatistics>> ask(const StatisticsQuestion& question) override {
     if (const Status connected = connect_again(); !connected) return connected.error();
     if (question.all) {
+      std::map<VmId, DomainStatistics> statistics;
+      if (question.except.empty() && read_statistics_of_active(connection_.get(), statistics)) return statistics;
       auto active = active_domains(connection_.get());
       if (!active) return active.error();
       std::erase_if(*active, [&](const Domain& domain) { return question.except.contains(domain_id(domain.get())); });
@@ -245,6 +271,31 @@ Result<std::vector<Domain>> active_domains(virConnect* connection) {
   return domains;
 }
 
+Result<DomainList> DomainList::read(virConnect* connection) {
+  DomainList list;
+  virDomainStatsRecordPtr* records = nullptr;
+  const int count = virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_STATE, &records,
+                                                VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
+  if (count >= 0) {
+    list.records_.reset(records);
+    for (int i = 0; i < count; ++i) {
+      list.rows_.push_back(
+          {records[i]->dom, domain_id(records[i]->dom), find(records[i]->params, records[i]->nparams, "state.state")});
+    }
+    return list;
+  }
+  auto domains = active_domains(connection);
+  if (!domains) return domains.error();
+  list.domains_ = std::move(*domains);
+  for (const Domain& domain : list.domains_) {
+    int state = 0;
+    const bool told = virDomainGetState(domain.get(), &state, nullptr, 0) == 0;
+    list.rows_.push_back(
+        {domain.get(), domain_id(domain.get()), told ? std::optional<std::int64_t>(state) : std::nullopt});
+  }
+  return list;
+}
+
 Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms) {
   if (domains.empty()) return {};
   const auto take = [&vms](virDomain* domain, std::int64_t state) {
@@ -297,12 +348,20 @@ void read_shape(virDomain* domain, VmFacts& facts) {
   virTypedParamsClear(params.data(), count);
 }
 
-Status read_description(virDomain* domain, VmFacts& facts) {
+std::uint64_t definition_seed() {
+  const std::string mounts = read_file("/proc/self/mountinfo").value_or("");
+  return XXH3_64bits(mounts.data(), mounts.size());
+}
+
+Status read_description(virDomain* domain, std::uint64_t seed, std::uint64_t& hash, VmFacts& facts) {
   const std::unique_ptr<char, void (*)(void*)> xml(virDomainGetXMLDesc(domain, 0), std::free);
   if (xml == nullptr) return libvirt_error("read a domain's XML");
+  const std::uint64_t now = XXH3_64bits_withSeed(xml.get(), std::strlen(xml.get()), seed);
+  if (now == hash) return {};
   auto description = parse_domain_xml(xml.get(), [](const std::string& path) { return on_shared_filesystem(path); });
   if (!description) return description.error();
   facts.description = std::move(description).value();
+  hash = now;
   return {};
 }
 
@@ -345,9 +404,17 @@ std::unique_ptr<StatisticsSource> libvirt_statistics(const std::string& uri) {
 }
 
 VmId domain_id(virDomain* domain) {
-  char uuid[VIR_UUID_STRING_BUFLEN] = {};
-  virDomainGetUUIDString(domain, uuid);
-  return VmId(uuid);
+  std::array<unsigned char, VIR_UUID_BUFLEN> uuid{};
+  virDomainGetUUID(domain, uuid.data());
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(VIR_UUID_STRING_BUFLEN);
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kDigits[uuid[i] >> 4];
+    text += kDigits[uuid[i] & 15];
+  }
+  return VmId(std::move(text));
 }
 
 }  // namespace proteus::collect

@@ -3,8 +3,10 @@
 #include <libvirt/libvirt.h>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,11 @@ struct FreeDomain {
   void operator()(virDomain* domain) const { virDomainFree(domain); }
 };
 using Domain = std::unique_ptr<virDomain, FreeDomain>;
+
+struct FreeRecords {
+  void operator()(virDomainStatsRecordPtr* records) const { virDomainStatsRecordListFree(records); }
+};
+using Records = std::unique_ptr<virDomainStatsRecordPtr, FreeRecords>;
 
 /// On both clocks, as QEMU tells times by either.
 struct Moment {
@@ -44,6 +51,23 @@ std::map<std::string, std::string> libvirt_capabilities(virConnect* connection);
 
 /// Running, paused and incoming domains.
 Result<std::vector<Domain>> active_domains(virConnect* connection);
+/// The same with their states, by one call that asks no QEMU. Each call for a domain writes its UUID down for the log
+/// first, whatever is logged, so that few are made. Errors: libvirt's.
+class DomainList {
+ public:
+  struct Row {
+    virDomain* domain;  ///< the list's
+    VmId id;
+    std::optional<std::int64_t> state;  ///< virDomainState
+  };
+  static Result<DomainList> read(virConnect* connection);
+  const std::vector<Row>& rows() const { return rows_; }
+
+ private:
+  Records records_;
+  std::vector<Domain> domains_;  ///< of a driver that tells no statistics
+  std::vector<Row> rows_;
+};
 /// States of the given domains, into their facts, by one call that asks no QEMU.
 Status read_states(const std::vector<Domain>& domains, std::map<VmId, VmFacts>& vms);
 /// One record of bulk statistics, which were asked for at that moment.
@@ -55,8 +79,11 @@ Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domai
 std::unique_ptr<StatisticsSource> libvirt_statistics(const std::string& uri);
 /// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
 void read_shape(virDomain* domain, VmFacts& facts);
-/// The domain's XML into facts.description.
-Status read_description(virDomain* domain, VmFacts& facts);
+/// What else than its XML a description depends on: what is mounted on this host.
+std::uint64_t definition_seed();
+/// The domain's XML into facts.description, unless it is the one of which `hash` was told, with the same seed; then its
+/// hash.
+Status read_description(virDomain* domain, std::uint64_t seed, std::uint64_t& hash, VmFacts& facts);
 
 VmId domain_id(virDomain* domain);
 

@@ -25,13 +25,6 @@ struct VmWalk {
 };
 
 template <typename Sink>
-void walk_histogram(Sink& sink, Kpi kpi, const std::array<std::int64_t, kHistogramBucketCount>* buckets) {
-  for (std::size_t b = 0; b < kHistogramBucketCount; ++b) {
-    sink.value(kpi, buckets != nullptr ? std::optional((*buckets)[b]) : std::nullopt, static_cast<std::uint8_t>(b));
-  }
-}
-
-template <typename Sink>
 void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) {
   sink.entity([&] { return Entity{EntityKind::kVcpu, vm, std::to_string(*thread.thread.vcpu), {}, {}}; });
   const auto of = [&](std::int64_t ThreadFigures::*field) {
@@ -64,7 +57,7 @@ void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) {
     sink.value(kpi, kvm != nullptr ? counter(*kvm, which) : std::nullopt);
   }
   const auto waits = kvm != nullptr && sink.wants_values() ? halt_waits(*kvm) : std::nullopt;
-  walk_histogram(sink, Kpi::kHaltWaitNs, waits ? &*waits : nullptr);
+  sink.histogram(Kpi::kHaltWaitNs, waits ? waits->data() : nullptr);
 }
 
 /// The VM's own figures of KVM, which its first vCPU that answers tells.
@@ -133,9 +126,9 @@ void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
     sink.value(Kpi::kMemoryBandwidthBytes, vm.resctrl.memory_bandwidth_bytes);
   }
   if (!context.has_trace) return;
-  walk_histogram(sink, Kpi::kRunQueueLatencyNs, vm.slot ? &vm.waits : nullptr);
-  walk_histogram(sink, Kpi::kCpuSliceNs, vm.slot ? &vm.slices : nullptr);
-  if (context.has_reclaim) walk_histogram(sink, Kpi::kReclaimLatencyNs, vm.slot ? &vm.reclaims : nullptr);
+  sink.histogram(Kpi::kRunQueueLatencyNs, vm.slot ? vm.waits.data() : nullptr);
+  sink.histogram(Kpi::kCpuSliceNs, vm.slot ? vm.slices.data() : nullptr);
+  if (context.has_reclaim) sink.histogram(Kpi::kReclaimLatencyNs, vm.slot ? vm.reclaims.data() : nullptr);
   if (context.has_hardware) {
     constexpr std::array kKpis{Kpi::kCyclesCount, Kpi::kInstructionsCount, Kpi::kLlcMissesCount};
     for (std::size_t i = 0; i < kKpis.size(); ++i) {
@@ -143,7 +136,7 @@ void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
     }
   }
   const ExitFigures* exits = vm.slot ? context.on_demand->exits(*vm.slot) : nullptr;
-  if (exits != nullptr) walk_histogram(sink, Kpi::kUserspaceExitLatencyNs, &exits->userspace);
+  if (exits != nullptr) sink.histogram(Kpi::kUserspaceExitLatencyNs, exits->userspace.data());
 }
 
 /// While somebody asks: what its vCPUs leave the guest for.
@@ -153,7 +146,7 @@ void walk_exits(Sink& sink, std::uint32_t index, const TrackedVm& vm, const VmWa
   if (exits == nullptr) return;
   for (const ExitFigures::Reason& reason : exits->reasons) {
     sink.entity([&] { return Entity{EntityKind::kVmExit, index, reason.name, {}, {}}; });
-    walk_histogram(sink, Kpi::kKvmExitLatencyNs, &reason.latencies);
+    sink.histogram(Kpi::kKvmExitLatencyNs, reason.latencies.data());
   }
 }
 
@@ -196,10 +189,7 @@ void walk_vm(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   }
   for (const DeviceFigures& device : vm.devices) {
     sink.entity([&] { return Entity{EntityKind::kVmDisk, index, device.device, {}, {}}; });
-    for (std::size_t b = 0; b < kHistogramBucketCount; ++b) {
-      sink.value(Kpi::kBlockLatencyNs, static_cast<std::int64_t>(device.cell.latencies[b]),
-                 static_cast<std::uint8_t>(b));
-    }
+    sink.histogram(Kpi::kBlockLatencyNs, device.cell.latencies);
     sink.value(Kpi::kBlockDeviceReadBytes, static_cast<std::int64_t>(device.cell.read_bytes));
     sink.value(Kpi::kBlockDeviceWriteBytes, static_cast<std::int64_t>(device.cell.write_bytes));
     sink.value(Kpi::kBlockDeviceOpsCount, static_cast<std::int64_t>(device.cell.ops_count));

@@ -20,18 +20,22 @@ constexpr std::int64_t kWorthAPlace = 4;
 bool find_winners(const RunQueueTrace& trace, TrackedVm& vm, const std::map<std::uint32_t, VmId>& owners) {
   bool changed = false;
   const auto wins_of = [&](const Winner& winner) { return trace.preemptions(*vm.slot, winner.slot); };
+  const auto find_least = [&] {
+    return std::min_element(vm.winners.begin(), vm.winners.end(),
+                            [&](const Winner& a, const Winner& b) { return wins_of(a) < wins_of(b); });
+  };
+  auto least = vm.winners.size() < kWinnersMost ? vm.winners.end() : find_least();
   const auto consider = [&](Winner winner) {
     const std::int64_t wins = wins_of(winner);
-    if (wins == 0 || std::find(vm.winners.begin(), vm.winners.end(), winner) != vm.winners.end()) return;
+    const bool is_worth_a_place =
+        wins > 0 && (vm.winners.size() < kWinnersMost || wins / kWorthAPlace > wins_of(*least));
+    if (!is_worth_a_place || std::find(vm.winners.begin(), vm.winners.end(), winner) != vm.winners.end()) return;
     if (vm.winners.size() < kWinnersMost) {
       vm.winners.push_back(std::move(winner));
-      changed = true;
-      return;
+    } else {
+      *least = std::move(winner);
     }
-    const auto least = std::min_element(vm.winners.begin(), vm.winners.end(),
-                                        [&](const Winner& a, const Winner& b) { return wins_of(a) < wins_of(b); });
-    if (wins / kWorthAPlace <= wins_of(*least)) return;
-    *least = std::move(winner);
+    least = vm.winners.size() < kWinnersMost ? vm.winners.end() : find_least();
     changed = true;
   };
   consider({});

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 namespace proteus::collect {
 namespace {
 
@@ -34,23 +37,34 @@ void walk(Sink& sink) {
   sink.value(Kpi::kHostMemoryTotalBytes, std::nullopt);
   const auto vm = sink.entity([] { return Entity{EntityKind::kVm, 0, "a", "u", {}}; });
   EXPECT_EQ(vm, 1u);
-  sink.value(Kpi::kRunQueueLatencyNs, 7, 3);
+  std::array<std::int64_t, kHistogramBucketCount> counts{};
+  counts[3] = 7;
+  sink.histogram(Kpi::kRunQueueLatencyNs, counts.data());
+  sink.histogram(Kpi::kCpuSliceNs, static_cast<const std::int64_t*>(nullptr));
 }
 
 TEST(CatalogWalk, NamesAndValuesLineUp) {
   CatalogSink names;
   walk(names);
-  ASSERT_EQ(names.series().size(), 3u);
+  constexpr std::size_t kBuckets = kHistogramBucketCount;
+  ASSERT_EQ(names.series().size(), 2 + 2 * kBuckets);
   EXPECT_EQ(names.series()[0], (Series{0, Kpi::kHostCpuTimeNs, 0}));
-  EXPECT_EQ(names.series()[2], (Series{1, Kpi::kRunQueueLatencyNs, 3}));
+  EXPECT_EQ(names.series()[2 + 3], (Series{1, Kpi::kRunQueueLatencyNs, 3}));
+  EXPECT_EQ(names.series().back(), (Series{1, Kpi::kCpuSliceNs, kBuckets - 1}));
 
   Catalog catalog;
   catalog.series = names.series();
   Frame frame;
   FrameSink values(catalog, frame);
   walk(values);
-  EXPECT_EQ(frame.values, (std::vector<std::int64_t>{1'234'000, 0, 7}));
-  EXPECT_EQ(frame.present, (std::vector<std::uint8_t>{1, 0, 1}));
+  std::vector<std::int64_t> wanted(2 + 2 * kBuckets);
+  wanted[0] = 1'234'000;
+  wanted[2 + 3] = 7;
+  EXPECT_EQ(frame.values, wanted);
+  std::vector<std::uint8_t> present(2 + 2 * kBuckets, 1);
+  present[1] = 0;
+  std::fill(present.begin() + 2 + kBuckets, present.end(), 0);
+  EXPECT_EQ(frame.present, present);
 }
 
 }  // namespace

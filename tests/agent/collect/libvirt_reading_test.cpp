@@ -124,5 +124,48 @@ TEST_F(ReadStates, TellsThemAlsoIfTheCallForAllFails) {
   EXPECT_EQ(told(*domains).state, VIR_DOMAIN_PAUSED);
 }
 
+TEST(DomainList, TellsActiveDomainsWithTheirStates) {
+  const Result<Connection> connection = connect("test:///default");
+  ASSERT_TRUE(connection);
+  const auto domains = active_domains(connection->get());
+  ASSERT_TRUE(domains);
+  ASSERT_FALSE(domains->empty());
+  ASSERT_EQ(virDomainSuspend(domains->front().get()), 0);
+  const auto list = DomainList::read(connection->get());
+  ASSERT_TRUE(list) << list.error().message;
+  ASSERT_EQ(list->rows().size(), domains->size());
+  const VmId paused = domain_id(domains->front().get());
+  for (const DomainList::Row& row : list->rows()) {
+    char uuid[VIR_UUID_STRING_BUFLEN] = {};
+    ASSERT_EQ(virDomainGetUUIDString(row.domain, uuid), 0);
+    EXPECT_EQ(row.id.value, uuid);
+    EXPECT_EQ(row.state, row.id == paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING);
+  }
+}
+
+TEST(ReadDescription, TheSameXmlIsNotParsedAgain) {
+  const Result<Connection> connection = connect("test:///default");
+  ASSERT_TRUE(connection);
+  const auto domains = active_domains(connection->get());
+  ASSERT_TRUE(domains);
+  ASSERT_FALSE(domains->empty());
+  VmFacts facts;
+  std::uint64_t hash = 0;
+  const auto read = [&](std::uint64_t seed) {
+    facts.description.unmovable = "as before";
+    return static_cast<bool>(read_description(domains->front().get(), seed, hash, facts));
+  };
+  EXPECT_TRUE(read(1));
+  EXPECT_NE(facts.description.unmovable, "as before");
+  const std::uint64_t first = hash;
+  EXPECT_NE(first, 0u);
+  EXPECT_TRUE(read(1));
+  EXPECT_EQ(facts.description.unmovable, "as before");
+  EXPECT_EQ(hash, first);
+  EXPECT_TRUE(read(2)) << "something else is mounted";
+  EXPECT_NE(facts.description.unmovable, "as before");
+  EXPECT_NE(hash, first);
+}
+
 }  // namespace
 }  // namespace proteus::collect
