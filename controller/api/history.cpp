@@ -249,7 +249,7 @@ Result<std::vector<VmId>> parse_vms(const std::vector<std::string>& words, const
     }
     if (vms.size() > before) continue;
     if (measured != nullptr) {
-      for (const std::string& uuid : measured->vms_named(word)) vms.emplace_back(uuid);
+      for (const std::string& uuid : measured->selection().vms_named(word)) vms.emplace_back(uuid);
     }
     if (vms.size() > before) continue;
     if (!is_uuid(word)) {
@@ -317,7 +317,7 @@ Status check_hosts(const store::Store& store, const HistoryFilter& filter, const
                    store::Allowance& allowance) {
   for (const HostId& host : filter.hosts) {
     if (names.state && names.state->find_host(host) != nullptr) continue;
-    if (store.series() != nullptr && store.series()->check_names({host}, {})) continue;
+    if (store.series() != nullptr && store.series()->selection().check_names({host}, {})) continue;
     HistoryFilter any;
     any.limit = 1;
     any.all = true;

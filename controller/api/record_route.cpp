@@ -38,7 +38,7 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
   if (const Status good = check_range(options.from.value_or(Timestamp{}), options.to); !good) return good.error();
   for (const std::string& host : parameters("host")) options.hosts.emplace_back(host);
   if (const store::SeriesReader* series = backend.store().series()) {
-    if (const Status stored = series->check_names(options.hosts, {}); !stored) return stored.error();
+    if (const Status stored = series->selection().check_names(options.hosts, {}); !stored) return stored.error();
   }
   return options;
 }

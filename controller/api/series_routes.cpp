@@ -44,10 +44,11 @@ void get_query(const httplib::Request& in, httplib::Response& out, const Backend
   const auto frame = store::check(*query);
   if (!frame) return send(out, frame.error());
   const store::SeriesSelector& selector = query->selector;
-  if (const Status stored = reader->check_names(selector.hosts, selector.vms); !stored)
+  if (const Status stored = reader->selection().check_names(selector.hosts, selector.vms); !stored)
     return send(out, stored.error());
-  if (const Status stored = reader->check_labels(selector); !stored) return send(out, stored.error());
-  if (const Status stored = reader->check_groups(selector, query->by); !stored) return send(out, stored.error());
+  if (const Status stored = reader->selection().check_labels(selector); !stored) return send(out, stored.error());
+  if (const Status stored = reader->selection().check_groups(selector, query->by); !stored)
+    return send(out, stored.error());
   if (const Status enough = store::check_memory(*query, costs.bytes_max); !enough) return send(out, enough.error());
   const std::shared_ptr<void> turn = costs.turns.take();
   if (turn == nullptr) return send(out, kTooManyAnswers);
@@ -95,7 +96,7 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
     if (!selector) return send(out, selector.error());
     selectors.push_back(std::move(*selector));
   }
-  const Status stored = reader->check_names(selectors.front().hosts, selectors.front().vms);
+  const Status stored = reader->selection().check_names(selectors.front().hosts, selectors.front().vms);
   if (!stored) return send(out, stored.error());
   const auto format = parse_export_format(parameters("format").empty() ? "csv" : one(parameters, "format"));
   if (!format) return send(out, format.error());
@@ -103,7 +104,7 @@ void get_export(const httplib::Request& in, httplib::Response& out, const Backen
   Status labelled;
   for (const store::SeriesSelector& selector : selectors) {
     if (!scopes.insert(info(selector.kpi).scope).second) continue;
-    const Status checked = reader->check_labels(selector);
+    const Status checked = reader->selection().check_labels(selector);
     if (checked || labelled) labelled = checked;
     if (checked) break;
   }

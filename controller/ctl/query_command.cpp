@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "common/kpi.h"
@@ -142,6 +143,8 @@ std::string print_query(const Json& answer, const VmNames& names) {
   Table table({"HOST", "SERIES", ">MIN", ">MEAN", ">MAX", ">LAST", "COURSE"});
   const auto unfinished = answer.value("unfinished_steps", std::size_t{0});
   const std::size_t left_out = unfinished > 0 && leaves_out_unfinished(answer) ? unfinished : 0;
+  std::map<std::string, int> named;  // two VMs may bear one name
+  for (const Json& line : answer.at("lines")) ++named[name_of(line, names)];
   for (const Json& line : answer.at("lines")) {
     std::vector<double> values;
     double least = std::numeric_limits<double>::infinity();
@@ -160,7 +163,9 @@ std::string print_query(const Json& answer, const VmNames& names) {
       sum += last;
       ++count;
     }
-    table.add({line.value("host", ""), name_of(line, names), short_number(least),
+    std::string name = name_of(line, names);
+    if (line.contains("group") && named[name] > 1) name += " " + line.value("uuid", "");
+    table.add({line.value("host", ""), name, short_number(least),
                short_number(count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN()), short_number(greatest),
                short_number(last), sparkline(thinned(values, kSparkWidth), kSparkWidth, greatest)});
   }

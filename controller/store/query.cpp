@@ -7,9 +7,9 @@
 #include <cmath>
 #include <map>
 #include <set>
-#include <tuple>
 #include <utility>
 
+#include "controller/store/moved_series.h"
 #include "controller/store/ranking.h"
 #include "controller/store/series_keys.h"
 
@@ -116,7 +116,7 @@ class Runner {
         visit_(visit),
         kind_(info(query.selector.kpi).kind),
         steps_(grid_of(query).size()),
-        moved_(std::move(moved)),
+        moved_(query, grid_of(query), std::move(moved), allowance),
         ranking_(query.top, allowance) {}
 
   /// Each series is a line of its own. False: no more are wanted.
@@ -135,7 +135,7 @@ class Runner {
 
   /// Series are joined into lines, stretch by stretch. False: the allowance is not enough.
   bool join(const SeriesReader::Stretch& stretch) {
-    if (!moved_.empty() && moved_.contains(stretch.entity.vm_uuid)) return gather(stretch);
+    if (moved_.has(stretch.entity)) return moved_.add(stretch);
     if (joined_.size() <= stretch.series) joined_.resize(stretch.series + 1);
     return add(stretch, joined_[stretch.series]);
   }
@@ -156,116 +156,17 @@ class Runner {
   bool by_entity() const { return query_.across == Across::kNone; }
 
   Status finish() {
-    for (auto& [identity, series] : gathered_) {
-      // While it moves, both list it.
-      const std::int64_t step_us = grid_of(query_).step_us;
-      for (std::size_t i = 0; kind_ != KpiKind::kGauge && i < steps_; ++i) {
-        series.steps[i].weight =
-            std::min({series.steps[i].weight, std::max(step_us, series.longest[i]), series.of_hosts[i]});
-      }
+    const bool joined = moved_.visit([&](const SeriesReader::Stretch& stretch) {
       Group* group = nullptr;
-      if (!add({series.host, series.entity, series.key, 0, 0, series.steps}, group)) return allowance_.too_much();
-    }
+      return add(stretch, group);
+    });
+    if (!joined) return allowance_.too_much();
     if (Status given = give_out_groups(); !given) return given;
     ranking_.give_out(visit_);
     return {};
   }
 
  private:
-  /// Of a VM that has been on several hosts: sums and weights from all of them.
-  struct Gathered {
-    HostId host;  // where it was measured last, which names and labels it
-    SelectedEntity entity;
-    SeriesKey key;
-    std::vector<StepFigures> steps;
-    std::vector<std::int64_t> longest;   // of a counter: weight of the longest part of each step
-    std::vector<std::int64_t> here;      // the same of the host that is being read
-    std::vector<std::int64_t> of_hosts;  // of each host the longest, added up
-    std::size_t newest = 0;              // step in which something was measured, there
-    std::size_t began = 0;               // the first one, there
-    HostId reading;
-    std::size_t reading_began = 0;
-  };
-  /// What tells where a series was measured last if that is the same step: who lists it now, and who began later.
-  static std::tuple<std::size_t, bool, std::size_t> lateness(std::size_t newest, const SelectedEntity& entity,
-                                                             std::size_t began) {
-    return {newest, entity.is_listed, began};
-  }
-
-  /// In the step in which it moved each host measured a part of it; joined, they are one series that was there all the
-  /// time. Which of two parts is the later is not known, nor what the p95 of both is: of `last` and p95 the greater one
-  /// stays.
-  bool gather(const SeriesReader::Stretch& stretch) {
-    const StoredEntity& entity = stretch.entity.entity;
-    const auto is_empty = [](const StepFigures& step) { return step.sum == 0 && !step.overflow; };
-    if (query_.function == Function::kQuantile && std::all_of(stretch.steps.begin(), stretch.steps.end(), is_empty)) {
-      return true;  // most buckets hold nothing
-    }
-    const std::string name = is_named_by_host(entity.kind) ? "" : entity.name;
-    Gathered& series =
-        gathered_.try_emplace({stretch.entity.vm_uuid, entity.kind, name, stretch.key.bucket}).first->second;
-    if (series.steps.empty()) {
-      if (!allowance_.hold(kLineBytes + steps_ * (sizeof(StepFigures) + 3 * sizeof(std::int64_t)))) return false;
-      series = {.host = {},
-                .entity = stretch.entity,
-                .key = stretch.key,
-                .steps = std::vector<StepFigures>(steps_),
-                .longest = std::vector<std::int64_t>(steps_),
-                .here = std::vector<std::int64_t>(steps_),
-                .of_hosts = std::vector<std::int64_t>(steps_),
-                .newest = 0,
-                .began = 0,
-                .reading = {},
-                .reading_began = 0};
-    }
-    std::optional<std::size_t> newest;
-    for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
-      const StepFigures& part = stretch.steps[i];
-      if (part.weight == 0) continue;
-      const std::size_t step = stretch.first + i;
-      if (series.reading != stretch.host) {
-        series.reading = stretch.host;
-        series.reading_began = step;
-        std::fill(series.here.begin(), series.here.end(), 0);
-      }
-      newest = step;
-      StepFigures& whole = series.steps[step];
-      const bool is_first = whole.weight == 0;
-      whole.min = is_first ? part.min : std::min(whole.min, part.min);
-      whole.max = is_first ? part.max : std::max(whole.max, part.max);
-      whole.last = is_first ? part.last : std::max(whole.last, part.last);
-      whole.p95 = is_first ? part.p95 : std::max(whole.p95, part.p95);
-      whole.overflow = whole.overflow || part.overflow;
-      whole.sum += part.sum;
-      whole.weight += part.weight;
-      series.longest[step] = std::max(series.longest[step], part.weight);
-      if (part.weight > series.here[step]) series.of_hosts[step] += part.weight - series.here[step];
-      series.here[step] = std::max(series.here[step], part.weight);
-    }
-    if (!newest) return true;
-    if (series.host.empty() || lateness(*newest, stretch.entity, series.reading_began) >
-                                   lateness(series.newest, series.entity, series.began)) {
-      series.newest = *newest;
-      series.began = series.reading_began;
-      if (series.host != stretch.host) {
-        series.host = stretch.host;
-        series.entity = stretch.entity;
-        series.key = stretch.key;
-      }
-    }
-    return true;
-  }
-
-  /// Whether a host gives it a name of its own, so that it has another one where it has moved: all of a VM's are one
-  /// series then, as far as nobody asks for more than their sum. A VM itself is known by its UUID.
-  bool is_named_by_host(EntityKind kind) const {
-    if (kind == EntityKind::kVm) return true;
-    const bool is_sum = query_.function == Function::kRate || query_.function == Function::kIncrease ||
-                        query_.function == Function::kQuantile;
-    return (kind == EntityKind::kTap || kind == EntityKind::kVmDisk) && is_sum && query_.across == Across::kSum &&
-           std::find(query_.by.begin(), query_.by.end(), "entity") == query_.by.end();
-  }
-
   bool add(const SeriesReader::Stretch& stretch, Group*& group) {
     if (query_.function == Function::kRate && query_.across == Across::kSum) return add_rates(stretch, group);
     for (std::size_t i = 0; i < stretch.steps.size(); ++i) {
@@ -334,6 +235,7 @@ class Runner {
   /// For a series' first value. False: the allowance is not enough.
   bool open_group(const SeriesReader::Stretch& stretch, Group*& group) {
     std::string name;
+    std::string uuid;
     std::vector<std::pair<std::string, std::string>> values;
     if (by_entity()) {
       name = fmt::format("{:010}", stretch.entity.entity.number);  // in their order, however they come in parts
@@ -341,6 +243,9 @@ class Runner {
       for (const std::string& by : query_.by) {
         values.emplace_back(by, group_value(by, stretch.host, stretch.entity));
         name += values.back().second + "\n";
+        if (by != "vm" && by != "entity") continue;
+        uuid = stretch.entity.vm_uuid;
+        name += uuid + "\n";  // two VMs may bear one name
       }
     }
     const auto [entry, is_new] = groups_.try_emplace(name);
@@ -350,6 +255,7 @@ class Runner {
       return true;
     }
     if (by_entity()) group->line = describe(stretch.host, stretch.entity);
+    if (!uuid.empty()) group->line.uuid = uuid;
     group->line.group = std::move(values);
     const bool has_counts = query_.across == Across::kMean;
     const bool has_buckets = query_.function == Function::kQuantile;
@@ -379,8 +285,7 @@ class Runner {
   const LineVisitor& visit_;
   const KpiKind kind_;
   const std::size_t steps_;
-  const std::set<std::string> moved_;
-  std::map<std::tuple<std::string, EntityKind, std::string, std::uint8_t>, Gathered> gathered_;
+  MovedSeries moved_;
   std::map<std::string, Group> groups_;
   std::uint64_t group_bytes_ = 0;  // held for groups_
   std::vector<Group*> joined_;     // of the part's series; null: no value yet
@@ -473,7 +378,7 @@ Status run_query(const SeriesReader& reader, const Query& query, Allowance& allo
   const bool joins_hosts = query.across != Across::kNone && !is_of_all &&
                            std::find(query.by.begin(), query.by.end(), "host") == query.by.end();
   Runner runner(query, allowance, visit,
-                joins_hosts ? reader.moved_vms(query.selector, query.from) : std::set<std::string>());
+                joins_hosts ? reader.selection().moved_vms(query.selector, query.from) : std::set<std::string>());
   const StepGrid grid = grid_of(query);
   const std::vector<Figure> figures = figures_for(query.function);
   Result<bool> wanted = true;

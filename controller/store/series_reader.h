@@ -4,9 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "common/ids.h"
@@ -15,6 +13,7 @@
 #include "controller/store/page_writer.h"
 #include "controller/store/rocks_db.h"
 #include "controller/store/rollup.h"
+#include "controller/store/selection.h"
 #include "controller/store/steps.h"
 
 namespace proteus::store {
@@ -26,21 +25,9 @@ namespace proteus::store {
 class SeriesReader {
  public:
   /// Both outlive the object.
-  SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages) {}
+  SeriesReader(const RocksDb& db, const PageWriter& pages) : db_(db), pages_(pages), selection_(pages) {}
 
-  /// Errors: kNotFound, naming the first host, or the first VM, that is asked for and of which nothing is stored.
-  Status check_names(const std::vector<HostId>& hosts, const std::vector<std::string>& vms) const;
-  /// Whether each label asked for is one that something otherwise selected carries, with whatever value. Errors:
-  /// kNotFound, naming those that there are.
-  Status check_labels(const SeriesSelector& selector) const;
-  /// Whether every word of `by` (Query::by) is host, vm, entity or a label that something selected carries. Errors:
-  /// kNotFound.
-  Status check_groups(const SeriesSelector& selector, const std::vector<std::string>& by) const;
-
-  /// UUIDs of the VMs that have this name, or had it when they were measured last.
-  std::set<std::string> vms_named(const std::string& name) const;
-  /// UUIDs of the VMs that have, or had since `from`, what is selected on more than one host.
-  std::set<std::string> moved_vms(const SeriesSelector& selector, Timestamp from) const;
+  const Selection& selection() const { return selection_; }
 
   struct HostSteps {
     const HostId& host;
@@ -148,15 +135,12 @@ class SeriesReader {
   using ReadPart = std::function<Result<PartRead>(const HostId&, const SelectedEntities&)>;
   /// One host after the other; of each, all that is selected, or parts of it if that is too much.
   Status read_parts(const SeriesSelector& selector, Allowance& allowance, const ReadPart& read) const;
-  /// Entities that have the selector's KPI.
-  SelectedEntities select(const HostId& host, const SeriesSelector& selector) const;
-  std::vector<HostId> hosts_of(const SeriesSelector& selector) const;
-  std::set<std::string> labels_of(const SeriesSelector& selector) const;
   Result<std::vector<HeadRow>> head_beside(const RocksDb::View& view, const HostId& host,
                                            std::vector<HeadRow> rows) const;
 
   const RocksDb& db_;
   const PageWriter& pages_;
+  const Selection selection_;
 };
 
 }  // namespace proteus::store

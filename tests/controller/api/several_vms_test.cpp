@@ -124,9 +124,9 @@ TEST_F(SeveralVms, OneOfThemMustHaveWhatIsGroupedBy) {
   query_.across = Across::kSum;
   query_.by = {"tier", "host"};
   query_.selector.vms = {"vm1", "vm3"};
-  EXPECT_TRUE(store_->series()->check_groups(query_.selector, query_.by));
+  EXPECT_TRUE(store_->series()->selection().check_groups(query_.selector, query_.by));
   query_.by = {"colour"};
-  EXPECT_EQ(store_->series()->check_groups(query_.selector, query_.by).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(store_->series()->selection().check_groups(query_.selector, query_.by).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(SeveralVms, AnExportHasEachOnceAndOneHeadForAKpi) {
