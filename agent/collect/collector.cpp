@@ -75,8 +75,8 @@ class CollectorOfHost final : public Collector {
         host_devices_(options_.root),
         net_devices_(options_.root),
         calibration_(options_.calibration_path),
-        statm_(under(options_.root, "/proc/self/statm")),
-        stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled")) {
+        statm_(under(options_.root, "/proc/self/statm"), FileRecords::kShort),
+        stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled"), FileRecords::kShort) {
     load_programs();
     vms_.emplace(options_.root, VmSources{.threads = *thread_reader_,
                                           .run_queue = trace_.get(),

@@ -100,9 +100,9 @@ std::int64_t thread_sleeps_count() {
 HostDevices::HostDevices(const std::string& root, std::function<std::int64_t()> sleeps_count)
     : root_(root),
       sleeps_count_(std::move(sleeps_count)),
-      stat_(under(root, "/proc/stat")),
-      diskstats_(under(root, "/proc/diskstats")),
-      online_(under(root, "/sys/devices/system/cpu/online")) {}
+      stat_(under(root, "/proc/stat"), FileRecords::kShort),
+      diskstats_(under(root, "/proc/diskstats"), FileRecords::kShort),
+      online_(under(root, "/sys/devices/system/cpu/online"), FileRecords::kShort) {}
 
 bool HostDevices::refresh() {
   std::string layout;
@@ -141,7 +141,7 @@ bool HostDevices::refresh() {
 }
 
 void HostDevices::add_slow(Kpi kpi, const std::string& path, std::int64_t wraps_at) {
-  TextFile file(path);
+  TextFile file(path, FileRecords::kShort);
   // Reading a frequency may be slow, and is counted elsewhere.
   if (kpi == Kpi::kCpuFrequencyKhz ? ::access(path.c_str(), R_OK) != 0 : !file.read()) return;
   devices_.back().figures.push_back({kpi, {}});

@@ -14,7 +14,7 @@ constexpr std::uint64_t kCalmEveryReadings = 10;
 
 std::vector<TextFile> files(const std::string& root, std::initializer_list<std::string_view> paths) {
   std::vector<TextFile> list;
-  for (const auto path : paths) list.emplace_back(under(root, path));
+  for (const auto path : paths) list.emplace_back(under(root, path), FileRecords::kShort);
   return list;
 }
 
@@ -47,19 +47,19 @@ HostFiles::HostFiles(const std::string& root)
           files(root, {"/sys/fs/cgroup/io.pressure", "/sys/fs/cgroup/unified/io.pressure", "/proc/pressure/io"})),
       cpu_usage_v1_(files(root, {"/sys/fs/cgroup/cpuacct/cpuacct.usage", "/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage"})),
       cpu_stat_v2_(files(root, {"/sys/fs/cgroup/cpu.stat"})),
-      proc_stat_(under(root, "/proc/stat")),
+      proc_stat_(under(root, "/proc/stat"), FileRecords::kShort),
       cpu_max_v2_(files(root, {"/sys/fs/cgroup/cpu.max"})),
       cfs_quota_v1_(
           files(root, {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us"})),
       cfs_period_v1_(
           files(root, {"/sys/fs/cgroup/cpu/cpu.cfs_period_us", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us"})),
-      cpus_online_(under(root, "/sys/devices/system/cpu/online")),
-      meminfo_(under(root, "/proc/meminfo")),
+      cpus_online_(under(root, "/sys/devices/system/cpu/online"), FileRecords::kShort),
+      meminfo_(under(root, "/proc/meminfo"), FileRecords::kShort),
       memory_limit_(files(root, {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})),
       memory_usage_(files(root, {"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"})),
       memory_stat_(files(root, {"/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat"})),
-      snmp_(under(root, "/proc/net/snmp")),
-      ksm_pages_sharing_(under(root, "/sys/kernel/mm/ksm/pages_sharing")) {
+      snmp_(under(root, "/proc/net/snmp"), FileRecords::kShort),
+      ksm_pages_sharing_(under(root, "/sys/kernel/mm/ksm/pages_sharing"), FileRecords::kShort) {
   for (auto* list : {&pressure_cpu_, &pressure_memory_, &pressure_io_, &cpu_usage_v1_, &cpu_stat_v2_, &cpu_max_v2_,
                      &cfs_quota_v1_, &cfs_period_v1_, &memory_limit_, &memory_usage_, &memory_stat_}) {
     keep_readable(*list);

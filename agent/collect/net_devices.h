@@ -25,7 +25,7 @@ struct TapFigures {
 /// sysfs shows that of whoever mounted it). Thread: owned by one.
 class NetDevices {
  public:
-  explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev")) {}
+  explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev"), FileRecords::kShort) {}
   /// Rereads the file; find() looks in it until the next refresh().
   void refresh() { text_ = file_.read(); }
   std::optional<TapFigures> find(const Tap& tap) const;

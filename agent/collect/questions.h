@@ -25,7 +25,7 @@ constexpr Nanoseconds kQuestionLongest = std::chrono::minutes(10);
 class AskedQuestions {
  public:
   /// path: empty for an agent that is asked nothing. A question that is asked anew gets a new deadline.
-  explicit AskedQuestions(const std::string& path) : file_(path) {}
+  explicit AskedQuestions(const std::string& path) : file_(path, FileRecords::kShort) {}
   Questions read(Timestamp now);
 
   /// Errors: kInvalidArgument for an unknown name or a time out of its limits; kPermissionDenied, kUnavailable.

@@ -21,12 +21,16 @@ TextFile::~TextFile() {
 }
 
 TextFile::TextFile(TextFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
+    : path_(std::move(other.path_)),
+      records_(other.records_),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)) {}
 
 TextFile& TextFile::operator=(TextFile&& other) noexcept {
   if (this != &other) {
     close();
     path_ = std::move(other.path_);
+    records_ = other.records_;
     fd_ = std::exchange(other.fd_, -1);
     buffer_ = std::move(other.buffer_);
   }
@@ -57,7 +61,7 @@ std::optional<std::string_view> TextFile::read() {
     if (n == 0 || length == kFileBytesMax) return std::string_view(buffer_.data(), length);
     if (length == buffer_.size()) {
       buffer_.resize(buffer_.size() * 2);
-    } else if (n < kShortReadBytes) {
+    } else if (records_ == FileRecords::kShort && n < kShortReadBytes) {
       // The kernel fills at least a page less one record: this was the end. Asking again costs as much as the first
       // time.
       return std::string_view(buffer_.data(), length);

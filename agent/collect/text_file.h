@@ -8,12 +8,19 @@
 
 namespace proteus::collect {
 
+/// What the kernel makes a file of: it hands out whole records, as many as fit into one of its pages.
+enum class FileRecords {
+  kAny,    ///< a read may end anywhere: the end is where nothing more comes
+  kShort,  ///< each far below 2 KiB, or one alone is the file: a shorter read has reached the end
+};
+
 /// A small procfs, sysfs or cgroup file that is kept open and reread from its start.
 /// A file that was not there is looked for again at every read, so one that appears later is found.
 /// Thread: owned by one.
 class TextFile {
  public:
-  explicit TextFile(std::string path) : path_(std::move(path)) {}
+  explicit TextFile(std::string path, FileRecords records = FileRecords::kAny)
+      : path_(std::move(path)), records_(records) {}
   ~TextFile();
   TextFile(TextFile&& other) noexcept;
   TextFile& operator=(TextFile&& other) noexcept;
@@ -29,6 +36,7 @@ class TextFile {
   void close();
 
   std::string path_;
+  FileRecords records_;
   int fd_ = -1;
   std::vector<char> buffer_;
 };

@@ -150,7 +150,7 @@ void VmThrottling::rescan() {
   for (std::string& path : paths) {
     const bool known =
         std::any_of(stats_.begin(), stats_.end(), [&](const TextFile& file) { return file.path() == path; });
-    if (!known) stats_.emplace_back(std::move(path));
+    if (!known) stats_.emplace_back(std::move(path), FileRecords::kShort);
   }
 }
 

@@ -22,7 +22,7 @@ constexpr std::int64_t kWorthReadingNs = 5'000'000;
 /// The file if it can be read now: one that is not there is not looked for at every tick.
 std::optional<TextFile> readable(const std::string& directory, const char* name) {
   if (directory.empty()) return std::nullopt;
-  TextFile file(directory + "/" + name);
+  TextFile file(directory + "/" + name, FileRecords::kShort);
   if (!file.read()) return std::nullopt;
   return file;
 }
