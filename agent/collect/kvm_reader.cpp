@@ -47,24 +47,8 @@ class ProgramKvmReader final : public KvmReader {
     return {};
   }
 
-  std::vector<kvm_vcpu_place> find(pid_t pid) override {
-    std::vector<kvm_vcpu_place> places;
-    bpf_iter_link_info which{};
-    which.task.pid = static_cast<__u32>(pid);
-    LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &which, .link_info_len = sizeof which);
-    const BpfLog log;  // keeps libbpf quiet where the kernel cannot walk one process alone
-    bpf_link* link = bpf_program__attach_iter(skeleton_->progs.find_vcpus, &options);
-    if (link == nullptr) link = bpf_program__attach_iter(skeleton_->progs.find_vcpus, nullptr);
-    if (link == nullptr) return places;
-    read_places(bpf_link__fd(link), places);
-    bpf_link__destroy(link);
-    std::erase_if(places, [pid](const kvm_vcpu_place& p) { return p.pid != static_cast<__u32>(pid); });
-    std::sort(places.begin(), places.end(),
-              [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu_id < b.vcpu_id; });
-    const auto same = [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu == b.vcpu; };
-    places.erase(std::unique(places.begin(), places.end(), same), places.end());  // descriptors may be duplicates
-    return places;
-  }
+  void begin_tick() override { finder_.begin_tick(); }
+  std::vector<kvm_vcpu_place> find(pid_t pid) override { return finder_.find(pid); }
 
   void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) override {
     const std::size_t count = std::min(vcpus.size(), slots_);
@@ -87,6 +71,22 @@ class ProgramKvmReader final : public KvmReader {
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.poll_vcpus); }
 
  private:
+  Result<std::vector<kvm_vcpu_place>> walk(pid_t pid) {
+    bpf_iter_link_info which{};
+    which.task.pid = static_cast<__u32>(pid);
+    LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &which, .link_info_len = sizeof which);
+    const BpfLog log;  // keeps libbpf quiet where the kernel cannot walk one process alone
+    bpf_link* link = bpf_program__attach_iter(skeleton_->progs.find_vcpus, pid == 0 ? nullptr : &options);
+    if (link == nullptr) {
+      const bool is_older = errno == E2BIG || errno == EINVAL;  // it knows no such wish
+      return Error{is_older ? ErrorCode::kUnsupported : ErrorCode::kUnavailable, log.reason()};
+    }
+    std::vector<kvm_vcpu_place> places;
+    read_places(bpf_link__fd(link), places);
+    bpf_link__destroy(link);
+    return places;
+  }
+
   static void read_places(int link_fd, std::vector<kvm_vcpu_place>& places) {
     const int fd = bpf_iter_create(link_fd);
     if (fd < 0) return;
@@ -114,6 +114,7 @@ class ProgramKvmReader final : public KvmReader {
   }
 
   kvm_counters_bpf* skeleton_ = nullptr;
+  VcpuFinder finder_{[this](pid_t pid) { return walk(pid); }};
   std::size_t slots_ = 0;
   std::size_t refused_most_ = 0;
   MappedArray<kvm_vcpu_place> requests_;
@@ -158,6 +159,31 @@ std::map<Kpi, std::string> missing_kvm_figures(
                                       figure.member, figure.since);
   }
   return missing;
+}
+
+std::vector<kvm_vcpu_place> VcpuFinder::find(pid_t pid) {
+  std::vector<kvm_vcpu_place> places;
+  if (!walks_all_) {
+    auto walked = walk_(pid);
+    walks_all_ = !walked && walked.error().code == ErrorCode::kUnsupported;
+    if (walked) places = std::move(walked).value();
+  }
+  if (walks_all_) {
+    if (!all_) {
+      all_.emplace();
+      if (auto walked = walk_(0)) {
+        for (const kvm_vcpu_place& place : *walked) (*all_)[static_cast<pid_t>(place.pid)].push_back(place);
+      }
+    }
+    const auto its = all_->find(pid);
+    if (its != all_->end()) places = its->second;
+  }
+  std::erase_if(places, [pid](const kvm_vcpu_place& p) { return p.pid != static_cast<__u32>(pid); });
+  std::sort(places.begin(), places.end(),
+            [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu_id < b.vcpu_id; });
+  const auto same = [](const kvm_vcpu_place& a, const kvm_vcpu_place& b) { return a.vcpu == b.vcpu; };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());  // descriptors may be duplicates
+  return places;
 }
 
 Result<std::unique_ptr<KvmReader>> KvmReader::create() {

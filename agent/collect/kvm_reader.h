@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/kpi.h"
@@ -29,6 +30,24 @@ std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const 
 std::map<Kpi, std::string> missing_kvm_figures(
     const std::function<bool(const std::string& type, const std::string& member)>& keeps);
 
+/// Finds vCPUs by their descriptors with as few walks as the kernel allows. Thread: owned by one.
+class VcpuFinder {
+ public:
+  /// Walks the descriptors of one process, or for 0 of all. Errors: kUnsupported if the kernel cannot walk one alone
+  /// (before 6.1).
+  using Walk = std::function<Result<std::vector<kvm_vcpu_place>>(pid_t pid)>;
+  explicit VcpuFinder(Walk walk) : walk_(std::move(walk)) {}
+
+  /// See KvmReader.
+  void begin_tick() { all_.reset(); }
+  std::vector<kvm_vcpu_place> find(pid_t pid);
+
+ private:
+  Walk walk_;
+  bool walks_all_ = false;
+  std::optional<std::map<pid_t, std::vector<kvm_vcpu_place>>> all_;  ///< of this tick, if there was a walk over all
+};
+
 /// KVM's own statistics of vCPUs, through ebpf/kvm_counters. Thread: owned by one.
 class KvmReader {
  public:
@@ -36,8 +55,10 @@ class KvmReader {
   static Result<std::unique_ptr<KvmReader>> create();
   virtual ~KvmReader() = default;
 
+  /// Where only all processes can be walked, one walk serves each find() until the next call of this.
+  virtual void begin_tick() = 0;
   /// The vCPUs whose descriptors the process holds, in order of their number; empty if it runs no KVM guest.
-  /// Cost: about 0.2 µs per open file of the process (kernel 6.1), of all processes before.
+  /// Cost: about 0.2 µs per open file of the process (kernel 6.1), of all processes before, but once a tick.
   virtual std::vector<kvm_vcpu_place> find(pid_t pid) = 0;
   /// figures[i] answers vcpus[i]; nullopt if that vCPU is gone or there was no room. Cost: 0.1 µs a vCPU.
   virtual void read(std::span<const kvm_vcpu_place> vcpus, std::span<std::optional<kvm_counters>> figures) = 0;

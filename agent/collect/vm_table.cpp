@@ -16,6 +16,7 @@ constexpr std::uint64_t kYoungTicks = 5;
 constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
 constexpr std::uint64_t kKvmWaitTicksMost = 16;
+constexpr std::uint64_t kParkedEveryTicks = 256;
 
 bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
   const auto rank = [](const TrackedThread& t) {
@@ -42,6 +43,7 @@ VmTable::~VmTable() = default;
 bool VmTable::update(const Inventory& inventory) {
   ++tick_;
   vhost_kthreads_.reset();
+  if (sources_.kvm != nullptr) sources_.kvm->begin_tick();
   bool changed = follow(inventory);
   changed |= find_processes();
   if (std::exchange(slot_came_free_, false)) watch_others();
@@ -247,6 +249,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   const bool vcpus_changed = vcpus_of(threads) != vcpus_of(vm.threads);
   if (vcpus_changed_ && !vm.threads.empty() && vcpus_changed) vcpus_changed_(vm.facts->id);
   vm.threads = std::move(threads);
+  if (vcpus_changed) vm.kvm_wait_ticks = 1;
   if (vcpus_changed || young) find_kvm(vm);
   std::sort(vm.threads.begin(), vm.threads.end(), vcpus_first);
   if (vcpus_changed || young) tell_vcpus(vm);
@@ -275,9 +278,20 @@ bool VmTable::find_kvm(TrackedVm& vm) {
     }
     changed |= known != t.kvm.has_value();
   }
-  // A vCPU that has not run, as before the end of a migration in, or was plugged again, has no thread yet.
+  // A vCPU that has not run, as before the end of a migration in, or was plugged again, has no thread yet; and one
+  // whose thread is there may have come after this tick's walk.
+  const auto waits = [](const TrackedThread& t) { return t.thread.vcpu && !t.kvm; };
+  const bool is_waited_for =
+      !places.empty() && (matched == 0 || std::any_of(vm.threads.begin(), vm.threads.end(), waits));
   vm.kvm_wait_ticks = changed ? 1 : std::min(vm.kvm_wait_ticks * 2, kKvmWaitTicksMost);
-  vm.kvm_at_tick = matched == places.size() ? 0 : tick_ + vm.kvm_wait_ticks;
+  if (is_waited_for) {
+    vm.kvm_at_tick = tick_ + vm.kvm_wait_ticks;
+  } else if (matched <
+             places.size()) {  // QEMU keeps one that was unplugged: all such in one walk, where that is of all
+    vm.kvm_at_tick = (tick_ / kParkedEveryTicks + 1) * kParkedEveryTicks;
+  } else {
+    vm.kvm_at_tick = 0;
+  }
   return changed;
 }
 

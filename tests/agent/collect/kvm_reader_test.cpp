@@ -129,6 +129,42 @@ TEST_F(KvmReaderTest, TheCollectorTellsTheGuestsExits) {
   EXPECT_EQ(vcpus, 2);
 }
 
+TEST(VcpuFinder, WhereOneProcessCannotBeWalkedOneWalkServesATick) {
+  std::vector<pid_t> walks;
+  VcpuFinder finder([&walks](pid_t pid) -> Result<std::vector<kvm_vcpu_place>> {
+    walks.push_back(pid);
+    if (pid != 0) return Error{ErrorCode::kUnsupported, "older than 6.1"};
+    return std::vector<kvm_vcpu_place>{{.vcpu = 502, .kvm = 2, .owner = 80, .vcpu_id = 0, .pid = 80, .tid = 81},
+                                       {.vcpu = 501, .kvm = 1, .owner = 70, .vcpu_id = 1, .pid = 70, .tid = 72},
+                                       {.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71},
+                                       {.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71}};
+  });
+  for (int tick = 0; tick < 2; ++tick) {
+    finder.begin_tick();
+    const auto places = finder.find(70);
+    ASSERT_EQ(places.size(), 2u);
+    EXPECT_EQ(places[0].tid, 71u);
+    EXPECT_EQ(places[1].tid, 72u);
+    EXPECT_EQ(finder.find(80).size(), 1u);
+    EXPECT_TRUE(finder.find(90).empty());
+  }
+  EXPECT_EQ(walks, (std::vector<pid_t>{70, 0, 0})) << "it is tried once whether one can be walked, then one a tick";
+}
+
+TEST(VcpuFinder, WhereOneProcessCanBeWalkedOnlyItIs) {
+  std::vector<pid_t> walks;
+  bool has_memory = false;
+  VcpuFinder finder([&](pid_t pid) -> Result<std::vector<kvm_vcpu_place>> {
+    walks.push_back(pid);
+    if (!has_memory) return Error{ErrorCode::kUnavailable, "out of memory"};
+    return std::vector<kvm_vcpu_place>{{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71}};
+  });
+  EXPECT_TRUE(finder.find(70).empty());
+  has_memory = true;
+  EXPECT_EQ(finder.find(70).size(), 1u) << "what failed once is tried again";
+  EXPECT_EQ(walks, (std::vector<pid_t>{70, 70}));
+}
+
 TEST(HaltWaits, MovesTheKernelsBucketsToOurs) {
   kvm_counters figures{};
   EXPECT_FALSE(halt_waits(figures));

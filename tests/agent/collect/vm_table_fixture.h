@@ -87,7 +87,13 @@ class FakeKvm final : public KvmReader {
  public:
   std::map<pid_t, std::vector<kvm_vcpu_place>> vcpus;
   std::set<std::uint64_t> gone;
-  std::vector<kvm_vcpu_place> find(pid_t pid) override { return vcpus[pid]; }
+  int ticks = 0;
+  std::map<pid_t, int> finds;
+  void begin_tick() override { ++ticks; }
+  std::vector<kvm_vcpu_place> find(pid_t pid) override {
+    ++finds[pid];
+    return vcpus[pid];
+  }
   void read(std::span<const kvm_vcpu_place> places, std::span<std::optional<kvm_counters>> figures) override {
     for (std::size_t i = 0; i < places.size(); ++i) {
       figures[i].reset();

@@ -266,6 +266,44 @@ TEST_F(VmTableTest, AVcpusNumberIsThatOfItsNameAndItsCountersThoseOfItsThread) {
   EXPECT_EQ(figures(), wanted);
 }
 
+// QEMU keeps the descriptor of a vCPU that was unplugged, for when it is plugged again.
+TEST_F(VmTableTest, AParkedVcpuIsSeldomLookedFor) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  kvm.vcpus[70] = {{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71},
+                   {.vcpu = 501, .kvm = 1, .owner = 70, .vcpu_id = 1, .pid = 70, .tid = 72}};
+  for (int i = 0; i < 20; ++i) table.update(inventory);
+  EXPECT_EQ(kvm.ticks, 20);
+  const int young = kvm.finds[70];
+  for (int i = 0; i < 200; ++i) table.update(inventory);
+  EXPECT_EQ(kvm.finds[70], young);
+  add_thread(70, 73, "CPU 1/KVM");  // plugged again, and found before it has run
+  for (int i = 0; i < 3; ++i) table.update(inventory);
+  EXPECT_GT(kvm.finds[70], young);
+  kvm.vcpus[70][1].tid = 73;
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  const auto& threads = table.vms().at(kVm).threads;
+  EXPECT_TRUE(
+      std::all_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.kvm || !t.thread.vcpu; }));
+}
+
+// On kernels where one walk serves a tick, a thread may have come after it.
+TEST_F(VmTableTest, AVcpuThatTheWalkHasNotSeenIsLookedForAgain) {
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "qemu");
+  add_thread(70, 71, "CPU 0/KVM");
+  kvm.vcpus[70] = {{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71}};
+  for (int i = 0; i < 8; ++i) table.update(inventory);
+  add_thread(70, 72, "CPU 1/KVM");
+  table.update(inventory);
+  kvm.vcpus[70].push_back({.vcpu = 501, .kvm = 1, .owner = 70, .vcpu_id = 1, .pid = 70, .tid = 72});
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  const auto& threads = table.vms().at(kVm).threads;
+  EXPECT_TRUE(
+      std::any_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.kvm && t.thread.tid == 72; }));
+}
+
 TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
