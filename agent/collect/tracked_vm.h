@@ -22,9 +22,10 @@ namespace proteus::collect {
 
 struct TrackedThread {
   VmThread thread;
-  std::optional<ThreadFigures> figures;            ///< of this tick; nullopt if it is gone
-  std::optional<kvm_vcpu_place> kvm = {};          ///< the vCPU of KVM that it runs
-  const kvm_counters* kvm_figures = nullptr;       ///< of this tick, in the table; null: none
+  std::optional<ThreadFigures> figures;       ///< of this tick; nullopt if it is gone
+  std::optional<kvm_vcpu_place> kvm = {};     ///< the vCPU of KVM that it runs
+  const kvm_counters* kvm_figures = nullptr;  ///< of this tick, in the table; null: none
+  std::uint64_t came_at_tick = 0;
   std::shared_ptr<const ThreadFigures> last = {};  ///< before the tick in which it could not be read; null: it could
 };
 

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <set>
 
 #include "agent/collect/text_file.h"
 #include "agent/collect/vm_cgroup.h"
@@ -88,6 +87,11 @@ Claim claim_of(const std::string& root, pid_t pid) {
 bool has_vcpu(const std::string& root, pid_t pid) {
   const std::vector<VmThread> threads = list_threads(root, pid);
   return std::any_of(threads.begin(), threads.end(), [](const VmThread& thread) { return thread.vcpu.has_value(); });
+}
+
+std::optional<int> vcpu_of_group(const std::string& task_directory, pid_t tid) {
+  const auto groups = read_file(fmt::format("{}/{}/cgroup", task_directory, tid));
+  return groups ? parse_vcpu_group(*groups) : std::nullopt;
 }
 
 /// The digits that `text` consists of; nullopt if it has others, none or too many.
@@ -181,9 +185,9 @@ std::optional<std::string> machine_of_group(std::string_view cgroup_path) {
   return std::nullopt;
 }
 
-std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
+std::vector<VmThread> list_threads(const std::string& root, pid_t pid, std::span<const VmThread> known) {
   std::vector<VmThread> threads;
-  std::set<int> named;
+  bool has_names = false;
   const std::string directory = under(root, fmt::format("/proc/{}/task", pid));
   for (const pid_t tid : numeric_entries(directory)) {
     const auto text = read_file(fmt::format("{}/{}/comm", directory, tid));
@@ -191,14 +195,15 @@ std::vector<VmThread> list_threads(const std::string& root, pid_t pid) {
     std::string_view rest = *text;
     const std::string_view name = take_line(rest).value_or(std::string_view{});
     threads.push_back({tid, parse_vcpu_thread_name(name), name.starts_with("vhost-")});
-    if (threads.back().vcpu) named.insert(*threads.back().vcpu);
+    has_names |= threads.back().vcpu.has_value();
   }
+  if (has_names) return threads;
   std::map<int, VmThread*> grouped;
   for (VmThread& thread : threads) {
-    if (thread.vcpu || thread.vhost || thread.tid == pid) continue;
-    const auto groups = read_file(fmt::format("{}/{}/cgroup", directory, thread.tid));
-    const auto vcpu = groups ? parse_vcpu_group(*groups) : std::nullopt;
-    if (!vcpu || named.contains(*vcpu)) continue;
+    if (thread.vhost || thread.tid == pid) continue;
+    const auto same = std::find_if(known.begin(), known.end(), [&](const VmThread& k) { return k.tid == thread.tid; });
+    const auto vcpu = same != known.end() ? same->vcpu : vcpu_of_group(directory, thread.tid);
+    if (!vcpu) continue;
     VmThread*& first = grouped.try_emplace(*vcpu, &thread).first->second;
     if (thread.tid < first->tid) first = &thread;
   }

@@ -48,7 +48,10 @@ struct VmThread {
 /// All threads of a process; empty if it is gone. A vCPU is told by the name of its thread, or by the control group
 /// that libvirt put it into (…/vcpuN), whatever its name. It has one thread: what that thread starts, as KVM's
 /// kvm-nx-lpage-recovery since Linux 6.13, is born into its group.
-std::vector<VmThread> list_threads(const std::string& root, pid_t pid);
+/// known: threads whose groups have been read; what was told of them stands where no name tells otherwise. Whoever
+/// reads a group waits for those who change any on this host, so it is done of no thread twice, and of none where vCPUs
+/// have names: QEMU gives them to all or to none.
+std::vector<VmThread> list_threads(const std::string& root, pid_t pid, std::span<const VmThread> known = {});
 /// The kernel threads that work for processes' vhost devices before Linux 6.4, by process; each is one of its own.
 std::map<pid_t, std::vector<pid_t>> find_vhost_kthreads(const std::string& root);
 /// How many threads it has, at the price of one stat(); nullopt if it is gone.

@@ -220,12 +220,16 @@ void VmTable::end_process(TrackedVm& vm) {
 }
 
 bool VmTable::scan_threads(TrackedVm& vm) {
-  const std::vector<VmThread> present = list_threads(root_, *vm.pid);
+  const bool young = tick_ < vm.young_until_tick;
+  std::vector<VmThread> settled;  // in their groups, if libvirt gives them any
+  for (const TrackedThread& t : vm.threads) {
+    if (!young && tick_ > t.came_at_tick + kRegroupTicks) settled.push_back(t.thread);
+  }
+  const std::vector<VmThread> present = list_threads(root_, *vm.pid, settled);
   if (present.empty()) {
     end_process(vm);
     return true;
   }
-  const bool young = tick_ < vm.young_until_tick;
   std::vector<TrackedThread> threads;
   bool changed = present.size() != vm.threads.size();
   for (const VmThread& thread : present) {
@@ -234,7 +238,7 @@ bool VmTable::scan_threads(TrackedVm& vm) {
     const bool told = thread.vcpu || (known != vm.threads.end() && !known->kvm);  // else KVM's number stays
     changed |= known == vm.threads.end() || (told && known->thread != thread);
     if (known == vm.threads.end()) {
-      threads.push_back({.thread = thread, .figures = {}});
+      threads.push_back({.thread = thread, .figures = {}, .came_at_tick = tick_});
     } else {
       threads.push_back(*known);
       if (told) threads.back().thread = thread;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +31,27 @@ class FixtureRoot {
 
  private:
   std::string path_;
+};
+
+/// Whether anybody opens a file while it lives.
+class OpenWatch {
+ public:
+  explicit OpenWatch(const std::string& path) : fd_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    works_ = ::inotify_add_watch(fd_, path.c_str(), IN_OPEN) >= 0;
+  }
+  ~OpenWatch() { ::close(fd_); }
+  OpenWatch(const OpenWatch&) = delete;
+  OpenWatch& operator=(const OpenWatch&) = delete;
+  bool works() const { return works_; }
+  /// Since it was asked last.
+  bool was_opened() const {
+    char events[4096];
+    return ::read(fd_, events, sizeof events) > 0;
+  }
+
+ private:
+  const int fd_;
+  bool works_ = false;
 };
 
 }  // namespace proteus::collect

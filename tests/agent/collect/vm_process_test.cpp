@@ -175,6 +175,37 @@ TEST(ListThreads, WhatAVcpusThreadHasStartedIsNoVcpu) {
       << "the older one is";
 }
 
+// Whoever reads a group waits for those who change any.
+TEST(ListThreads, ReadsNoGroupWhereVcpusHaveNames) {
+  const FixtureRoot root;
+  root.write("/proc/77/task/80/comm", "CPU 0/KVM\n");
+  root.write("/proc/77/task/81/comm", "worker\n");
+  root.write("/proc/77/task/81/cgroup", "1:cpu:/machine/q/emulator\n");
+  const OpenWatch watch(root.path() + "/proc/77/task/81/cgroup");
+  ASSERT_TRUE(watch.works());
+  EXPECT_EQ(list_threads(root.path(), 77).size(), 2u);
+  EXPECT_FALSE(watch.was_opened());
+}
+
+TEST(ListThreads, ReadsNoGroupOfAKnownThread) {
+  const FixtureRoot root;
+  for (const auto& [tid, group] : {std::pair{"80", "vcpu0"}, {"81", "emulator"}, {"82", "vcpu0"}}) {
+    root.write("/proc/77/task/"s + tid + "/comm", "a-vmm\n");
+    root.write("/proc/77/task/"s + tid + "/cgroup", "1:cpu:/machine/q/"s + group + "\n");
+  }
+  const OpenWatch vcpu(root.path() + "/proc/77/task/80/cgroup"), worker(root.path() + "/proc/77/task/81/cgroup"),
+      other(root.path() + "/proc/77/task/82/cgroup");
+  ASSERT_TRUE(vcpu.works() && worker.works() && other.works());
+  const std::vector<VmThread> known{{.tid = 80, .vcpu = 0}, {.tid = 81, .vcpu = {}}};
+  auto threads = list_threads(root.path(), 77, known);
+  std::sort(threads.begin(), threads.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
+  EXPECT_EQ(threads, (std::vector<VmThread>{known[0], known[1], {.tid = 82, .vcpu = {}}}))
+      << "what a vCPU's thread has started is none";
+  EXPECT_FALSE(vcpu.was_opened());
+  EXPECT_FALSE(worker.was_opened());
+  EXPECT_TRUE(other.was_opened());
+}
+
 TEST(ListThreads, NamesVcpusAndOthers) {
   const FixtureRoot root;
   root.write("/proc/77/task/77/comm", "qemu-system-x86\n");

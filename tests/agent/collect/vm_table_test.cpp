@@ -304,6 +304,29 @@ TEST_F(VmTableTest, AVcpuThatTheWalkHasNotSeenIsLookedForAgain) {
       std::any_of(threads.begin(), threads.end(), [](const TrackedThread& t) { return t.kvm && t.thread.tid == 72; }));
 }
 
+// In a storage stall workers come by the dozen, and reading a thread's group waits for whoever changes any.
+TEST_F(VmTableTest, AWorkerThatComesHasNobodyElsesGroupRead) {
+  add_vm(kVm, "a", 70);
+  for (const pid_t tid : {70, 71, 72}) {
+    add_thread(70, tid, "vmm");
+    root.write("/proc/70/task/" + std::to_string(tid) + "/cgroup",
+               tid == 71 ? "1:cpu:/machine/q/vcpu0\n" : "1:cpu:/machine/q/emulator\n");
+  }
+  for (int i = 0; i < 10; ++i) table.update(inventory);
+  const OpenWatch vcpu(root.path() + "/proc/70/task/71/cgroup"), worker(root.path() + "/proc/70/task/72/cgroup");
+  ASSERT_TRUE(vcpu.works() && worker.works());
+  add_thread(70, 73, "vmm");
+  table.update(inventory);
+  root.write("/proc/70/task/73/cgroup", "1:cpu:/machine/q/vcpu1\n");  // libvirt puts it there a moment later
+  for (int i = 0; i < 4; ++i) table.update(inventory);
+  EXPECT_FALSE(vcpu.was_opened());
+  EXPECT_FALSE(worker.was_opened());
+  const auto& threads = table.vms().at(kVm).threads;
+  ASSERT_EQ(threads.size(), 4u);
+  EXPECT_EQ(threads[0].thread, (VmThread{.tid = 71, .vcpu = 0}));
+  EXPECT_EQ(threads[1].thread, (VmThread{.tid = 73, .vcpu = 1}));
+}
+
 TEST_F(VmTableTest, VhostWorkersAreNotTheEmulators) {
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
