@@ -74,7 +74,11 @@ void probe_hooks(const CollectorOptions& options, const RunQueueTrace* trace, Fi
 
 /// What needs no kernel program.
 void probe_files(const CollectorOptions& options, Findings& f) {
-  f.resctrl = probe_of(Resctrl::open(options.root), "mounted at /sys/fs/resctrl, monitors the last-level cache");
+  const auto resctrl = Resctrl::open(options.root);
+  f.resctrl = probe_of(resctrl, "mounted at /sys/fs/resctrl, monitors the last-level cache");
+  if (const auto room = resctrl ? resctrl->room() : std::nullopt) {
+    f.resctrl.reason += fmt::format("; room for {} VMs beside what is left to others", *room);
+  }
   const auto damon = Damon::open(options.root);
   f.damon = probe_of(damon, "watches processes, one at a time");
   if (!damon && damon.error().code == ErrorCode::kFailedPrecondition) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "agent/collect/text_file.h"
@@ -19,6 +20,8 @@ namespace proteus::collect {
 namespace {
 
 constexpr std::string_view kPrefix = "proteus-";
+constexpr std::size_t kLeftToOthers = 16;
+constexpr std::chrono::minutes kFullFor{1};
 
 std::vector<std::string> entries_with(const std::string& path, std::string_view prefix) {
   std::vector<std::string> names;
@@ -54,11 +57,35 @@ Result<Resctrl> Resctrl::open(const std::string& root) {
   if (::access(groups.c_str(), W_OK) != 0) {
     return Error{ErrorCode::kPermissionDenied, fmt::format("{}: {}", groups, std::strerror(errno))};
   }
-  return Resctrl(root, groups);
+  const auto text = read_file(top + "/info/L3_MON/num_rmids");
+  const auto ids = text ? parse_number(*text) : std::nullopt;
+  return Resctrl(root, top, ids && *ids > 0 ? std::optional(static_cast<std::size_t>(*ids)) : std::nullopt);
 }
 
 void Resctrl::remove_left() {
   for (const std::string& left : entries_with(groups_, kPrefix)) ::rmdir((groups_ + "/" + left).c_str());
+}
+
+/// The default group, all control groups, and monitoring groups in any of them.
+std::size_t Resctrl::others_groups() const {
+  const auto count = [](const std::string& path) {
+    const std::vector<std::string> names = entries_with(path, "");
+    return static_cast<std::size_t>(std::count_if(names.begin(), names.end(), [](const std::string& name) {
+      return !name.starts_with('.') && !name.starts_with(kPrefix);
+    }));
+  };
+  std::size_t groups = 1 + count(groups_);
+  for (const std::string& name : entries_with(top_, "")) {
+    const std::string inner = fmt::format("{}/{}/mon_groups", top_, name);
+    if (!name.starts_with('.') && ::access(inner.c_str(), F_OK) == 0) groups += 1 + count(inner);
+  }
+  return groups;
+}
+
+std::optional<std::size_t> Resctrl::room() const {
+  if (!ids_) return std::nullopt;
+  const std::size_t taken = std::max((*ids_ + 3) / 4, std::min(kLeftToOthers, *ids_ / 2)) + others_groups();
+  return *ids_ > taken ? *ids_ - taken : 0;
 }
 
 Resctrl::~Resctrl() {
@@ -84,6 +111,23 @@ bool Resctrl::leave_to_others(const std::string& vm) {
   return false;
 }
 
+bool Resctrl::make_group(const std::string& vm) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < full_until_) return false;
+  if (vms_.size() < room().value_or(SIZE_MAX)) {
+    if (::mkdir(path(vm).c_str(), 0755) == 0) {
+      vms_.try_emplace(vm);
+      return true;
+    }
+    if (errno != ENOSPC && errno != EBUSY) return false;  // EBUSY: ids rest for a while after their group has gone
+  }
+  full_until_ = now + kFullFor;
+  if (!std::exchange(said_full_, true)) {
+    log::warning("resctrl: no monitoring id for VM {}: those without one have no figures of their caches", vm);
+  }
+  return false;
+}
+
 bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
   if (others_.contains(vm)) return false;
   const auto known = vms_.find(vm);
@@ -94,10 +138,7 @@ bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
   if (std::any_of(threads.begin(), threads.end(), [&](pid_t one) { return is_asked(one) && is_others(one); })) {
     return leave_to_others(vm);
   }
-  if (known == vms_.end()) {
-    if (::mkdir(path(vm).c_str(), 0755) != 0) return false;
-    vms_.try_emplace(vm);
-  }
+  if (known == vms_.end() && !make_group(vm)) return false;
   bool all = true;
   std::set<pid_t> entered;
   for (const pid_t thread : threads) {
@@ -112,7 +153,9 @@ bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
 
 void Resctrl::remove(const std::string& vm) {
   others_.erase(vm);
-  if (vms_.erase(vm) > 0) ::rmdir(path(vm).c_str());
+  if (vms_.erase(vm) == 0) return;
+  ::rmdir(path(vm).c_str());
+  full_until_ = {};
 }
 
 ResctrlFigures Resctrl::read(const std::string& vm) const {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/agent/collect/fixture_root.h"
@@ -55,6 +56,54 @@ TEST(Resctrl, GroupsLiveAsLongAsTheirVm) {
     EXPECT_TRUE(std::filesystem::exists(root.path() + kGroups + "/proteus-b"));
   }
   EXPECT_FALSE(std::filesystem::exists(root.path() + kGroups + "/proteus-b")) << "goes with the object";
+}
+
+// libvirt cannot start a VM with <cachetune> or <monitor> that finds no monitoring id.
+TEST(Resctrl, LeavesMonitoringIdsToOthers) {
+  const FixtureRoot root;
+  root.write("/sys/fs/resctrl/info/L3_MON/num_rmids", "8\n");
+  std::filesystem::create_directories(root.path() + kGroups);
+  auto resctrl = Resctrl::open(root.path());
+  ASSERT_TRUE(resctrl) << resctrl.error().message;
+  EXPECT_EQ(resctrl->room(), 3u) << "half of so few, and the default group has one";
+  const auto enter = [&](int vm) { resctrl->add(std::to_string(vm), {}); };
+  const auto ours = [&] {
+    const std::filesystem::directory_iterator groups(root.path() + kGroups);
+    return std::count_if(begin(groups), end(groups),
+                         [](const auto& group) { return group.path().filename().string().starts_with("proteus-"); });
+  };
+  for (int vm = 0; vm < 10; ++vm) enter(vm);
+  EXPECT_EQ(ours(), 3);
+  resctrl->remove("0");
+  for (int vm = 1; vm < 10; ++vm) enter(vm);
+  EXPECT_EQ(ours(), 3) << "one that came free is given again";
+
+  // of others: a control group, a monitoring group in it and one in the default group
+  std::filesystem::create_directories(root.path() + "/sys/fs/resctrl/qemu-3-web/mon_groups/vcpus_0");
+  EXPECT_EQ(resctrl->room(), 1u);
+  std::filesystem::create_directories(root.path() + kGroups + "/operators-own");
+  EXPECT_EQ(resctrl->room(), 0u);
+  resctrl->remove("1");
+  for (int vm = 1; vm < 10; ++vm) enter(vm);
+  EXPECT_EQ(ours(), 2);
+  root.write("/sys/fs/resctrl/info/L3_MON/num_rmids", "256\n");
+  EXPECT_EQ(Resctrl::open(root.path())->room(), 256u - 64 - 4);
+}
+
+TEST(Resctrl, WhereThereIsNoRoomTheKernelIsNotAskedAtEachReading) {
+  const FixtureRoot root;
+  root.write("/sys/fs/resctrl/info/L3_MON/num_rmids", "8\n");
+  std::filesystem::create_directories(root.path() + kGroups + "/a");
+  std::filesystem::create_directories(root.path() + kGroups + "/b");
+  std::filesystem::create_directories(root.path() + kGroups + "/c");
+  auto resctrl = Resctrl::open(root.path());
+  ASSERT_TRUE(resctrl) << resctrl.error().message;
+  EXPECT_FALSE(resctrl->add("1", {}));
+  const OpenWatch watch(root.path() + kGroups);
+  ASSERT_TRUE(watch.works());
+  EXPECT_FALSE(resctrl->add("1", {}));
+  EXPECT_FALSE(resctrl->add("2", {}));
+  EXPECT_FALSE(watch.was_opened()) << "not even for what there is";
 }
 
 // A thread is counted in one place only: into which somebody has put it, it stays.
