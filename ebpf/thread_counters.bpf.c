@@ -4,7 +4,7 @@
  * (mapped). No event is hooked, so the guests pay nothing. poll_held looks a task up by its id once and holds it from then on;
  * with hundreds of threads, of which nothing is in the cache, the look-up takes as long as all the rest. A task that is held is
  * freed when its thread has ended and the next run comes. poll_threads looks up each time, for kernels that do not let a
- * program hold tasks. Kernels before 6.2 cannot look a task up by its id in a
+ * program hold tasks, and for threads beyond the slots. Kernels before 6.2 cannot look a task up by its id in a
  * syscall program; there scan_threads, a task iterator, walks all tasks and answers for those it finds in `wanted`. */
 #include "kernel_types.bpf.h"
 

@@ -8,8 +8,8 @@
 #define static_assert _Static_assert
 #endif
 
-/* The loader asks for 8 VMs × 16 threads (vCPUs, main, workers) per CPU within these bounds. A host with more has the rest
- * read through procfs. */
+/* The loader asks for 8 VMs × 16 threads (vCPUs, main, workers) per CPU within these bounds. A host with more, as when a storage that
+ * does not answer makes each QEMU start its 64 workers, has the program run again for the rest; what is held is of the first run. */
 #define THREAD_COUNTERS_SLOTS_MIN 2048
 #define THREAD_COUNTERS_SLOTS_MAX 8192
 #define THREAD_COUNTERS_SLOTS_PER_CPU 128

@@ -60,18 +60,12 @@ class ProgramReader final : public ThreadReader {
   int program_fd() const override { return bpf_program__fd(program_); }
 
   void read(std::span<const ThreadKey> threads, std::span<std::optional<ThreadFigures>> figures) override {
-    const std::size_t count = std::min(threads.size(), slots_);
-    for (std::size_t i = 0; i < count; ++i) {
-      requests_[i] = {static_cast<__u32>(threads[i].tid), static_cast<__u32>(threads[i].pid)};
-    }
-    const bool ran = lane_ == ThreadLane::kTaskIterator ? run_scan(threads.first(count)) : run_poll(count);
-    for (std::size_t i = 0; i < threads.size(); ++i) {
-      if (ran && i < count) {
-        figures[i] = from_program(answers_[i]);
-      } else {
-        figures[i] = read_thread_from_procfs(root_, threads[i]);
-      }
-    }
+    std::size_t from = 0;
+    do {  // once for no threads too: what is held of others is let go of
+      const std::size_t count = std::min(threads.size() - from, slots_);
+      read_round(threads.subspan(from, count), figures.subspan(from, count), from == 0);
+      from += count;
+    } while (from < threads.size());
   }
 
  private:
@@ -87,7 +81,10 @@ class ProgramReader final : public ThreadReader {
                : scans ? skeleton_->progs.scan_threads
                        : skeleton_->progs.poll_threads;
     bpf_program* other = nullptr;
-    bpf_object__for_each_program(other, skeleton_->obj) bpf_program__set_autoload(other, other == program_);
+    bpf_object__for_each_program(other, skeleton_->obj) {
+      const bool is_for_the_rest = holds && other == skeleton_->progs.poll_threads;
+      bpf_program__set_autoload(other, other == program_ || is_for_the_rest);
+    }
     bpf_map__set_autocreate(skeleton_->maps.held, holds);
     bpf_map__set_autocreate(skeleton_->maps.wanted, scans);
     const int cpus = libbpf_num_possible_cpus();
@@ -112,6 +109,25 @@ class ProgramReader final : public ThreadReader {
     }
     if (!run_poll(0)) return bpf_error("run a program of thread_counters", errno);
     return {};
+  }
+
+  /// As many as there are slots. Those of the first round are held.
+  void read_round(std::span<const ThreadKey> threads, std::span<std::optional<ThreadFigures>> figures, bool first) {
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+      requests_[i] = {static_cast<__u32>(threads[i].tid), static_cast<__u32>(threads[i].pid)};
+    }
+    const bool ran = lane_ == ThreadLane::kTaskIterator ? run_scan(threads)
+                     : first                            ? run_poll(threads.size())
+                                                        : run_unheld(threads.size());
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+      figures[i] = ran ? from_program(answers_[i]) : read_thread_from_procfs(root_, threads[i]);
+    }
+  }
+
+  bool run_unheld(std::size_t count) const {
+    thread_counters_args args{static_cast<__u32>(count), 0};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof args);
+    return bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.poll_threads), &options) == 0;
   }
 
   bool run_poll(std::size_t count) {

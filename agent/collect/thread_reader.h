@@ -65,11 +65,12 @@ class ThreadReader {
   virtual int program_fd() const { return -1; }
 
   /// figures[i] answers threads[i]; nullopt if that thread is gone. figures.size() == threads.size().
-  /// Cost: 30 to 60 ns a thread by program (a walk pays for every task of the host), some 50 µs a thread through procfs.
+  /// Cost: 30 to 60 ns a thread by program (a walk pays for every task of the host), some 50 µs a thread through
+  /// procfs.
   virtual void read(std::span<const ThreadKey> threads, std::span<std::optional<ThreadFigures>> figures) = 0;
 };
 
-/// The procfs lane for one thread; also for those beyond the program's slots.
+/// The procfs lane for one thread; also where a run of the program fails.
 std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, ThreadKey key);
 
 }  // namespace proteus::collect
