@@ -22,6 +22,7 @@
 #include "agent/collect/host_files.h"
 #include "agent/collect/inventory.h"
 #include "agent/collect/kvm_reader.h"
+#include "agent/collect/late_module.h"
 #include "agent/collect/net_devices.h"
 #include "agent/collect/on_demand.h"
 #include "agent/collect/pressure_reader.h"
@@ -42,6 +43,7 @@ namespace {
 
 constexpr std::uint64_t kHooksEveryTicks = 10;
 constexpr std::uint64_t kCalibrationEveryTicks = 10;
+constexpr std::uint64_t kModuleEveryTicks = 10;
 constexpr std::string_view kExitHook = "on_kvm_exit";  // see OnDemand::programs()
 
 std::string host_name() {
@@ -75,6 +77,7 @@ class CollectorOfHost final : public Collector {
         host_devices_(options_.root),
         net_devices_(options_.root),
         calibration_(options_.calibration_path),
+        kvm_module_(under(options_.root, "/sys/kernel/btf/kvm")),
         statm_(under(options_.root, "/proc/self/statm"), FileRecords::kShort),
         stats_enabled_(under(options_.root, "/proc/sys/kernel/bpf_stats_enabled"), FileRecords::kShort) {
     load_programs();
@@ -115,6 +118,7 @@ class CollectorOfHost final : public Collector {
     changed |= host_devices_.refresh();
     if (hardware_ && host_devices_.cpus_changed() && sequence_ > 0) hardware_->follow_cpus();
     if (sequence_ % kCalibrationEveryTicks == 0) changed |= calibration_.refresh();
+    if (kvm_reader_ == nullptr && sequence_ % kModuleEveryTicks == 0) changed |= follow_kvm_module();
     if (on_demand_->update(now)) {
       changed = true;
       follow_on_demand_hooks();
@@ -199,6 +203,23 @@ class CollectorOfHost final : public Collector {
     } else {
       log::warning("no {}: {}", what, loaded.error().message);
     }
+  }
+
+  /// Whoever starts the first guest may load it long after the agent has started.
+  bool follow_kvm_module() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!options_.kernel_programs || !kvm_module_.is_due(now)) return false;
+    keep("KVM counters", KvmReader::create(), kvm_reader_);
+    ::malloc_trim(0);  // as after the start
+    if (kvm_reader_ == nullptr) {
+      kvm_module_.failed(now);
+      return false;
+    }
+    log::info("KVM counters: the module has been loaded");
+    vms_->use(*kvm_reader_);
+    const Hook hook{"poll_vcpus", kvm_reader_->program_fd(), {}};
+    hooks_.insert(hooks_.begin() + static_cast<std::ptrdiff_t>(lasting_hooks_++), hook);
+    return true;
   }
 
   void fixed_labels() {
@@ -383,6 +404,7 @@ class CollectorOfHost final : public Collector {
   HostDevices host_devices_;
   NetDevices net_devices_;
   CalibrationLabels calibration_;
+  LateModule kvm_module_;
   TextFile statm_;
   TextFile stats_enabled_;
 

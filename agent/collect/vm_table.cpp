@@ -40,6 +40,13 @@ VmTable::VmTable(std::string root, VmSources sources) : root_(std::move(root)), 
 
 VmTable::~VmTable() = default;
 
+void VmTable::use(KvmReader& kvm) {
+  sources_.kvm = &kvm;
+  for (auto& [id, vm] : vms_) {
+    if (vm.pid) vm.kvm_at_tick = tick_;
+  }
+}
+
 bool VmTable::update(const Inventory& inventory) {
   ++tick_;
   vhost_kthreads_.reset();

@@ -42,6 +42,9 @@ class VmTable {
   /// Called with each slot of the run-queue trace whose VM has ended.
   void on_slot_released(std::function<void(std::uint32_t)> callback) { slot_released_ = std::move(callback); }
 
+  /// A source that came later, with its module: each VM's vCPUs are looked for at the next tick. Outlives the table.
+  void use(KvmReader& kvm);
+
   /// One tick: VMs of the inventory appear, others vanish (and give their slots back), counters are read.
   /// Returns true if entities or threads changed since the last tick.
   bool update(const Inventory& inventory);
@@ -82,7 +85,7 @@ class VmTable {
   void read_working_sets();
 
   const std::string root_;
-  const VmSources sources_;
+  VmSources sources_;
   std::optional<std::map<pid_t, std::vector<pid_t>>> vhost_kthreads_;  ///< of this tick, if somebody asked for them
   std::function<void(const VmId&)> vcpus_changed_;
   std::function<void(std::uint32_t)> slot_released_;

@@ -12,7 +12,9 @@
 #include <thread>
 
 #include "agent/collect/collector.h"
+#include "agent/collect/late_module.h"
 #include "tests/agent/collect/child_process.h"
+#include "tests/agent/collect/fixture_root.h"
 #include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
@@ -163,6 +165,27 @@ TEST(VcpuFinder, WhereOneProcessCanBeWalkedOnlyItIs) {
   has_memory = true;
   EXPECT_EQ(finder.find(70).size(), 1u) << "what failed once is tried again";
   EXPECT_EQ(walks, (std::vector<pid_t>{70, 70}));
+}
+
+TEST(LateModule, IsTriedWhenItComesAndThenEverMoreSeldom) {
+  using std::chrono::minutes;
+  const FixtureRoot root;
+  const LateModule::Time start{};
+  LateModule module(root.path() + "/sys/kernel/btf/kvm");
+  EXPECT_FALSE(module.is_due(start));
+  root.write("/sys/kernel/btf/kvm", "");
+  EXPECT_TRUE(module.is_due(start + minutes(5)));
+  module.failed(start + minutes(5));
+  EXPECT_FALSE(module.is_due(start + minutes(5)));
+  EXPECT_TRUE(module.is_due(start + minutes(6)));
+  module.failed(start + minutes(6));
+  EXPECT_FALSE(module.is_due(start + minutes(7)));
+  EXPECT_TRUE(module.is_due(start + minutes(8)));
+  root.remove("/sys/kernel/btf/kvm");
+  EXPECT_FALSE(module.is_due(start + minutes(9)));
+  root.write("/sys/kernel/btf/kvm", "");
+  EXPECT_TRUE(module.is_due(start + minutes(10))) << "it has come again";
+  EXPECT_FALSE(LateModule(root.path() + "/sys/kernel/btf/kvm").is_due(start)) << "tried already";
 }
 
 TEST(HaltWaits, MovesTheKernelsBucketsToOurs) {

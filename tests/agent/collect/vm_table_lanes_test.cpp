@@ -187,6 +187,23 @@ TEST_F(VmTableTest, TheHookIsToldWhichThreadsAreVcpus) {
   EXPECT_EQ(trace.vcpus.at(90), std::vector<pid_t>{91});
 }
 
+TEST_F(VmTableTest, WhereKvmsModuleComesLaterItsVcpusAreFoundThen) {
+  VmTable late(root.path(), {.threads = reader, .run_queue = &trace});
+  add_vm(kVm, "a", 70);
+  add_thread(70, 70, "vmm");
+  add_thread(70, 71, "fc_vcpu");
+  kvm.vcpus[70] = {{.vcpu = 500, .kvm = 1, .owner = 70, .vcpu_id = 0, .pid = 70, .tid = 71}};
+  for (int i = 0; i < 10; ++i) late.update(inventory);
+  EXPECT_TRUE(trace.vcpus.at(70).empty());
+  late.use(kvm);
+  EXPECT_TRUE(late.update(inventory)) << "entities changed";
+  EXPECT_EQ(trace.vcpus.at(70), std::vector<pid_t>{71});
+  const TrackedThread& vcpu = late.vms().at(kVm).threads.front();
+  EXPECT_EQ(vcpu.thread.tid, 71);
+  ASSERT_TRUE(vcpu.kvm_figures);
+  EXPECT_EQ(counter(*vcpu.kvm_figures, KVM_COUNTER_EXITS), 501);
+}
+
 TEST_F(VmTableTest, AProcessForWhichTheHookHasNoRoomIsCounted) {
   trace.refuses = true;
   add_vm(kVm, "a", 70);
