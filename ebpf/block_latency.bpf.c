@@ -53,10 +53,10 @@ struct request___before_5_17 {
 #define OPERATION_READ 0
 #define OPERATION_WRITE 1
 
-/* Control group's id -> VM's number. */
+/* Control group's id -> VM's number. Resized by the loader, as the cells. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, BLOCK_LATENCY_GROUPS);
+  __uint(max_entries, BLOCK_LATENCY_GROUPS_MIN);
   __type(key, u64);
   __type(value, u32);
 } groups SEC(".maps");
@@ -64,7 +64,7 @@ struct {
 /* Completions are rare beside context switches and may come on any CPU: one cell for all, added to atomically. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, BLOCK_LATENCY_CELLS);
+  __uint(max_entries, BLOCK_LATENCY_CELLS_MIN);
   __type(key, struct block_latency_key);
   __type(value, struct block_latency_cell);
 } cells SEC(".maps");

@@ -8,10 +8,15 @@
 #define static_assert _Static_assert
 #endif
 
-/* Control groups of VMs: 512 VMs × 8 (the VM's own, libvirt's, its emulator and its vCPU and I/O-thread groups). */
-#define BLOCK_LATENCY_GROUPS 4096
-/* VM × host disk: 512 VMs × 4. */
-#define BLOCK_LATENCY_CELLS 2048
+/* The loader asks for 8 VMs × 16 control groups (the VM's own, libvirt's, its emulator and its vCPU and I/O-thread groups) per CPU
+ * within these bounds. */
+#define BLOCK_LATENCY_GROUPS_MIN 4096
+#define BLOCK_LATENCY_GROUPS_MAX 16384
+#define BLOCK_LATENCY_GROUPS_PER_CPU 128
+/* And for 8 VMs × 8 host disks. What has no room is counted, and that is said. */
+#define BLOCK_LATENCY_CELLS_MIN 2048
+#define BLOCK_LATENCY_CELLS_MAX 16384
+#define BLOCK_LATENCY_CELLS_PER_CPU 64
 #define BLOCK_LATENCY_BUCKETS 32
 
 struct block_latency_key {

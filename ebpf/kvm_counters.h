@@ -10,7 +10,7 @@
 
 /* The loader asks for 8 VMs × 4 vCPUs per CPU within these bounds. A host with more has no KVM figures for the rest. */
 #define KVM_COUNTERS_SLOTS_MIN 512
-#define KVM_COUNTERS_SLOTS_MAX 2048
+#define KVM_COUNTERS_SLOTS_MAX 16384
 #define KVM_COUNTERS_SLOTS_PER_CPU 32
 
 #define KVM_COUNTERS_HALT_BUCKETS 32 /* HALT_POLL_HIST_COUNT */

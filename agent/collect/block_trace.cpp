@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
 #include "agent/collect/text_file.h"
+#include "common/log.h"
 #include "ebpf/block_latency.skel.h"
 
 namespace proteus::collect {
@@ -28,6 +30,11 @@ class Trace final : public BlockTrace {
     const BpfLog log;
     skeleton_ = block_latency_bpf__open();
     if (skeleton_ == nullptr) return bpf_error("open block_latency", errno);
+    const int cpus = libbpf_num_possible_cpus();
+    if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
+    const BlockRoom room = block_room(cpus);
+    bpf_map__set_max_entries(skeleton_->maps.groups, room.groups);
+    bpf_map__set_max_entries(skeleton_->maps.cells, room.cells);
     if (const int code = block_latency_bpf__load(skeleton_); code != 0) {
       return with_context(bpf_error(log.reason(), -code), "load block_latency");
     }
@@ -48,6 +55,11 @@ class Trace final : public BlockTrace {
   }
 
   const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() override {
+    if (refused_count() > 0 && !std::exchange(said_full_, true)) {
+      log::warning(
+          "block latency: more pairs of VMs and disks than the {} that have room: those beyond have no figures",
+          bpf_map__max_entries(skeleton_->maps.cells));
+    }
     figures_.swap(before_);
     for (auto& [vm, devices] : figures_) devices.clear();
     follow_devices();
@@ -150,6 +162,7 @@ class Trace final : public BlockTrace {
 
   const std::string root_;
   block_latency_bpf* skeleton_ = nullptr;
+  bool said_full_ = false;
   std::map<std::uint32_t, Name> names_;  // by device number
   std::map<std::uint32_t, std::vector<DeviceFigures>> figures_;
   std::map<std::uint32_t, std::vector<DeviceFigures>> before_;  // of the reading before, and memory for the next
@@ -158,6 +171,14 @@ class Trace final : public BlockTrace {
 };
 
 }  // namespace
+
+BlockRoom block_room(int cpus) {
+  const auto bounded = [cpus](std::int64_t per_cpu, std::int64_t least, std::int64_t most) {
+    return static_cast<std::uint32_t>(std::clamp(cpus * per_cpu, least, most));
+  };
+  return {.groups = bounded(BLOCK_LATENCY_GROUPS_PER_CPU, BLOCK_LATENCY_GROUPS_MIN, BLOCK_LATENCY_GROUPS_MAX),
+          .cells = bounded(BLOCK_LATENCY_CELLS_PER_CPU, BLOCK_LATENCY_CELLS_MIN, BLOCK_LATENCY_CELLS_MAX)};
+}
 
 Result<std::unique_ptr<BlockTrace>> BlockTrace::create(const std::string& root) {
   auto trace = std::make_unique<Trace>(root);

@@ -17,6 +17,13 @@ struct DeviceFigures {
   block_latency_cell cell{};
 };
 
+/// For how many of them a host with so many CPUs has room.
+struct BlockRoom {
+  std::uint32_t groups = 0;  ///< control groups
+  std::uint32_t cells = 0;   ///< pairs of a VM and a disk
+};
+BlockRoom block_room(int cpus);
+
 /// The always-on block_rq_complete hook: sizes and latencies of requests by VM and host disk. Requests are attributed
 /// by the control group that sent them, so that I/O threads and kernel workers count for their VM; what page-cache
 /// write-back sends later for v1 groups belongs to nobody. Thread: owned by one.

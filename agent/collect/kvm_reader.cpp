@@ -31,8 +31,7 @@ class ProgramKvmReader final : public KvmReader {
     if (skeleton_ == nullptr) return bpf_error("open kvm_counters", errno);
     const int cpus = libbpf_num_possible_cpus();
     if (cpus <= 0) return bpf_error("count possible CPUs", -cpus);
-    slots_ = std::clamp<std::size_t>(static_cast<std::size_t>(cpus) * KVM_COUNTERS_SLOTS_PER_CPU,
-                                     KVM_COUNTERS_SLOTS_MIN, KVM_COUNTERS_SLOTS_MAX);
+    slots_ = kvm_slots(cpus);
     for (bpf_map* map : {skeleton_->maps.requests, skeleton_->maps.answers}) {
       bpf_map__set_max_entries(map, static_cast<__u32>(slots_));
     }
@@ -122,6 +121,11 @@ class ProgramKvmReader final : public KvmReader {
 };
 
 }  // namespace
+
+std::size_t kvm_slots(int cpus) {
+  return std::clamp<std::size_t>(static_cast<std::size_t>(cpus) * KVM_COUNTERS_SLOTS_PER_CPU, KVM_COUNTERS_SLOTS_MIN,
+                                 KVM_COUNTERS_SLOTS_MAX);
+}
 
 std::optional<std::int64_t> counter(const kvm_counters& figures, kvm_counter which) {
   if ((figures.known >> which & 1) == 0) return std::nullopt;

@@ -30,6 +30,9 @@ std::optional<std::array<std::int64_t, kHistogramBucketCount>> halt_waits(const 
 std::map<Kpi, std::string> missing_kvm_figures(
     const std::function<bool(const std::string& type, const std::string& member)>& keeps);
 
+/// For how many vCPUs a host with so many CPUs has room.
+std::size_t kvm_slots(int cpus);
+
 /// Finds vCPUs by their descriptors with as few walks as the kernel allows. Thread: owned by one.
 class VcpuFinder {
  public:

@@ -74,6 +74,14 @@ bool direct_io(const std::string& path, int writes, int reads) {
   return good;
 }
 
+TEST(BlockTraceTest, ALargeHostHasRoomForMore) {
+  EXPECT_EQ(block_room(2).cells, 2048u);
+  EXPECT_EQ(block_room(2).groups, 4096u);
+  EXPECT_EQ(block_room(128).cells, 8192u) << "8 VMs a CPU with 8 disks each";
+  EXPECT_EQ(block_room(4096).cells, 16384u);
+  EXPECT_EQ(block_room(4096).groups, 16384u);
+}
+
 TEST(BlockTraceTest, CountsTheRequestsOfAGroupAndForgetsThem) {
   auto created = BlockTrace::create("/");
   if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);

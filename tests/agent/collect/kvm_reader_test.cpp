@@ -167,6 +167,12 @@ TEST(VcpuFinder, WhereOneProcessCanBeWalkedOnlyItIs) {
   EXPECT_EQ(walks, (std::vector<pid_t>{70, 70}));
 }
 
+TEST(KvmReader, ALargeHostHasRoomForMore) {
+  EXPECT_EQ(kvm_slots(2), 512u);
+  EXPECT_EQ(kvm_slots(128), 4096u) << "8 VMs a CPU with 4 vCPUs each";
+  EXPECT_EQ(kvm_slots(4096), 16384u);
+}
+
 TEST(LateModule, IsTriedWhenItComesAndThenEverMoreSeldom) {
   using std::chrono::minutes;
   const FixtureRoot root;
