@@ -69,6 +69,14 @@ TEST(AgentConfig, EveryCommentedExampleIsAValidKey) {
   EXPECT_EQ(config->peer_uri, "qemu+tcp://HOSTNAME/system");
 }
 
+// "yes" hides what is mounted there from the table of mounts that the agent reads.
+TEST(AgentUnit, SeesWhatIsMountedBelowHome) {
+  const auto unit = read_config_file(PROTEUS_SOURCE_DIR "/packaging/systemd/proteus-agent.service");
+  ASSERT_TRUE(unit) << unit.error().message;
+  EXPECT_THAT(*unit, HasSubstr("\nProtectHome=read-only\n"));
+  EXPECT_THAT(*unit, testing::Not(HasSubstr("InaccessiblePaths")));
+}
+
 TEST(AgentConfig, SaysEveryProblemWithItsLine) {
   const auto config = parse_agent_config(
       "tikc = \"1s\"\n"
