@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/collect/domain_xml.h"
 #include "agent/collect/text_file.h"
@@ -27,12 +28,21 @@ class NetDevices {
  public:
   explicit NetDevices(const std::string& root) : file_(under(root, "/proc/net/dev"), FileRecords::kShort) {}
   /// Rereads the file; find() looks in it until the next refresh().
-  void refresh() { text_ = file_.read(); }
+  void refresh();
   std::optional<TapFigures> find(const Tap& tap) const;
 
  private:
+  struct Line {
+    std::string_view name;
+    std::string_view counters;
+  };
+  void index() const;
+
   TextFile file_;
   std::optional<std::string_view> text_;
+  // made when the first tap is asked for: a host without VMs does not pay for it
+  mutable std::vector<Line> lines_;  ///< of text_, by name
+  mutable bool is_indexed_ = false;
 };
 
 }  // namespace proteus::collect

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
 #include "tests/agent/collect/fixture_root.h"
 
 namespace proteus::collect {
@@ -35,6 +38,41 @@ TEST(NetDevices, AMacvtapCountsFromTheGuestsSideAlready) {
   EXPECT_EQ(
       devices.find({"macvtap0", true}),
       (TapFigures{.rx_bytes = 100, .tx_bytes = 200, .rx_drops_count = 3, .tx_drops_count = 4, .packets_count = 30}));
+}
+
+// With a search through the file for each of them this takes half a minute.
+TEST(NetDevices, ManyTapsAmongManyDevicesAreFoundInOnePass) {
+  constexpr int kDevices = 40'000;
+  const FixtureRoot root;
+  std::string text = kHeader;
+  for (int i = kDevices; i-- > 0;) {
+    text += "  tap" + std::to_string(i) + ":" + std::to_string(i) + " 1 0 0 0 0 0 0 2 3 0 0 0 0 0 0\n";
+  }
+  root.write("/proc/net/dev", text);
+  NetDevices devices(root.path());
+  const auto start = std::chrono::steady_clock::now();
+  for (int tick = 0; tick < 2; ++tick) {
+    devices.refresh();
+    for (int i = 0; i < kDevices; ++i) {
+      const auto figures = devices.find({"tap" + std::to_string(i)});
+      ASSERT_TRUE(figures) << i;
+      ASSERT_EQ(figures->tx_bytes, i);
+    }
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST(NetDevices, WhatIsGoneAfterARefreshIsAbsent) {
+  const FixtureRoot root;
+  const std::string line = ": 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n";
+  root.write("/proc/net/dev", kHeader + ("vnet0" + line) + "vnet1" + line);
+  NetDevices devices(root.path());
+  devices.refresh();
+  EXPECT_TRUE(devices.find({"vnet0"}) && devices.find({"vnet1"}));
+  root.write("/proc/net/dev", kHeader + ("vnet1" + line));
+  devices.refresh();
+  EXPECT_FALSE(devices.find({"vnet0"}));
+  EXPECT_TRUE(devices.find({"vnet1"}));
 }
 
 TEST(NetDevices, NoFileNoFigures) {
