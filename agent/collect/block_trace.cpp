@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "agent/collect/bpf_support.h"
@@ -74,7 +75,8 @@ class Trace final : public BlockTrace {
         return figures_;
       }
       for (std::size_t i = 0; i < count; ++i) {
-        figures_[batch_keys_[i].vm].push_back({name(batch_keys_[i].device), batch_cells_[i]});
+        const Name& disk = name(batch_keys_[i].device);
+        if (!disk.passes_on) figures_[batch_keys_[i].vm].push_back({disk.name, batch_cells_[i]});
       }
       if (failed != 0) break;
       first = false;
@@ -137,13 +139,21 @@ class Trace final : public BlockTrace {
     return {place.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
   }
 
-  const std::string& name(std::uint32_t device) {
+  struct Name {
+    std::string name;
+    std::string place;       ///< see place_of(), when it was named
+    bool passes_on = false;  ///< see passes_requests_on()
+    bool used = false;       ///< in this reading
+  };
+
+  const Name& name(std::uint32_t device) {
     const auto [entry, is_new] = names_.try_emplace(device);
     std::string& name = entry->second.name;
     entry->second.used = true;
     if (is_new) {
       name = fmt::format("{}:{}", device >> 20, device & 0xfffff);
       entry->second.place = place_of(device);
+      entry->second.passes_on = passes_requests_on(directory_of(device));
       std::string_view rest;
       const auto text = read_file(directory_of(device) + "/uevent");
       if (text) rest = *text;
@@ -151,14 +161,8 @@ class Trace final : public BlockTrace {
         if (line->starts_with("DEVNAME=")) name = line->substr(8);
       }
     }
-    return name;
+    return entry->second;
   }
-
-  struct Name {
-    std::string name;
-    std::string place;  ///< see place_of(), when it was named
-    bool used = false;  ///< in this reading
-  };
 
   const std::string root_;
   block_latency_bpf* skeleton_ = nullptr;
@@ -171,6 +175,13 @@ class Trace final : public BlockTrace {
 };
 
 }  // namespace
+
+bool passes_requests_on(const std::string& directory) {
+  std::error_code unreadable;
+  const std::filesystem::directory_iterator slaves(directory + "/slaves", unreadable);
+  return (!unreadable && slaves != std::filesystem::directory_iterator()) ||
+         ::access((directory + "/loop/backing_file").c_str(), F_OK) == 0;
+}
 
 BlockRoom block_room(int cpus) {
   const auto bounded = [cpus](std::int64_t per_cpu, std::int64_t least, std::int64_t most) {

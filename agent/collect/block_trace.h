@@ -24,6 +24,10 @@ struct BlockRoom {
 };
 BlockRoom block_room(int cpus);
 
+/// Whether a disk, by its directory in sysfs, makes its requests into others' (device mapper's multipath, a loop
+/// device).
+bool passes_requests_on(const std::string& directory);
+
 /// The always-on block_rq_complete hook: sizes and latencies of requests by VM and host disk. Requests are attributed
 /// by the control group that sent them, so that I/O threads and kernel workers count for their VM; what page-cache
 /// write-back sends later for v1 groups belongs to nobody. Thread: owned by one.
@@ -40,7 +44,8 @@ class BlockTrace {
   /// Drops the VM's cells. What its groups send from then on, if they are not removed, begins at zero.
   virtual void forget(std::uint32_t vm) = 0;
 
-  /// All VMs' figures now, by VM, then by device's name; without those of devices that are gone. Cost: one system call
+  /// All VMs' figures now, by VM, then by device's name; without those of devices that are gone, and of those that pass
+  /// their requests on, which the disks below them count. Cost: one system call
   /// per 64 cells, and one per device.
   virtual const std::map<std::uint32_t, std::vector<DeviceFigures>>& read() = 0;
 

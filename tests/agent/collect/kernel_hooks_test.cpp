@@ -152,6 +152,38 @@ TEST(BlockTraceTest, ADeviceThatIsGoneLeavesNoCountsToTheNextOfItsNumber) {
   EXPECT_FALSE(trace.read().contains(7));
 }
 
+TEST(BlockTraceTest, KnowsDisksThatPassTheirRequestsOn) {
+  const FixtureRoot root;
+  root.write("/sda/uevent", "DEVNAME=sda\n");
+  root.write("/sdb/slaves/", "");
+  root.write("/dm-0/slaves/sda/dev", "8:0\n");
+  root.write("/loop0/slaves/", "");
+  root.write("/loop0/loop/backing_file", "/var/lib/libvirt/images/a.img\n");
+  EXPECT_FALSE(passes_requests_on(root.path() + "/sda"));
+  EXPECT_FALSE(passes_requests_on(root.path() + "/sdb"));
+  EXPECT_TRUE(passes_requests_on(root.path() + "/dm-0"));
+  EXPECT_TRUE(passes_requests_on(root.path() + "/loop0"));
+  EXPECT_FALSE(passes_requests_on(root.path() + "/gone"));
+}
+
+TEST(BlockTraceTest, ADiskThatPassesItsRequestsOnIsNotTold) {
+  const FixtureRoot root;
+  auto created = BlockTrace::create(root.path());
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
+  BlockTrace& trace = *created.value();
+  const Group group("blkio");
+  if (!group.made()) GTEST_SKIP() << "no control group of version 1 can be made here";
+  ASSERT_TRUE(trace.add_group(list_group_ids(group.path()).at(0), 7));
+  const std::string file = "/var/tmp/proteus-test-" + std::to_string(::getpid());
+  ASSERT_TRUE(group.run_inside([&] { direct_io(file, 8, 0); }));
+  if (!trace.read().contains(7)) GTEST_SKIP() << "/var/tmp is not on a block device of this host, or has no direct I/O";
+  const std::string number = trace.read().at(7).at(0).device;
+  root.write("/sys/devices/dm-0/slaves/sda/dev", "8:0\n");
+  std::filesystem::create_directories(root.path() + "/sys/dev/block");
+  std::filesystem::create_symlink("../../devices/dm-0", root.path() + "/sys/dev/block/" + number);
+  EXPECT_FALSE(trace.read().contains(7)) << "the disks below it have counted the same";
+}
+
 TEST(ReclaimTraceTest, CountsTheReclaimsForAMemoryLimit) {
   auto run_queue = RunQueueTrace::create();
   if (!run_queue) SKIP_UNLESS_OUR_FAULT(run_queue.error().message);
