@@ -53,6 +53,7 @@
 #include "common/usage_line.h"
 #include "common/wire/curve.h"
 #include "common/wire/keygen.h"
+#include "common/wire/socket.h"
 
 namespace proteus {
 namespace {
@@ -123,6 +124,7 @@ int run(const std::string& config_file) {
   if (!keys) {
     return fail(kExitFailed, keys.error().message + " (make one with: proteus-agent keygen FOLDER)");
   }
+  wire::raise_file_limit();  // each CPU's counters hold three descriptors
   const sigset_t signals = block_signals();
   const Result<std::unique_ptr<StateDirectory>> state = StateDirectory::hold(config->state_directory);
   if (!state) return fail(kExitFailed, state.error().message);
@@ -189,6 +191,7 @@ int check(const std::string& config_file, bool config_given, bool json) {
                  "proteus-agent: not run by root, whose rights kernel programs take: what follows is what this "
                  "user can have\n");
   }
+  wire::raise_file_limit();
   const std::vector<CheckRow> rows = run_checks(collector_options(config));
   std::cout << (json ? check_json(rows) + "\n" : check_table(rows));
   return 0;
