@@ -116,7 +116,7 @@ class CollectorOfHost final : public Collector {
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
     changed |= host_devices_.refresh();
-    if (hardware_ && host_devices_.cpus_changed() && sequence_ > 0) hardware_->follow_cpus();
+    if (hardware_ && follows_cpus()) hardware_->follow_cpus();
     if (sequence_ % kCalibrationEveryTicks == 0) changed |= calibration_.refresh();
     if (kvm_reader_ == nullptr && sequence_ % kModuleEveryTicks == 0) changed |= follow_kvm_module();
     if (on_demand_->update(now)) {
@@ -203,6 +203,11 @@ class CollectorOfHost final : public Collector {
     } else {
       log::warning("no {}: {}", what, loaded.error().message);
     }
+  }
+
+  bool follows_cpus() const {
+    const bool tries_again = !hardware_->counts_all_cpus() && sequence_ % kHooksEveryTicks == 0;
+    return tries_again || (host_devices_.cpus_changed() && sequence_ > 0);
   }
 
   /// Whoever starts the first guest may load it long after the agent has started.

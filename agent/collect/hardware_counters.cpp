@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "agent/collect/bpf_support.h"
@@ -88,8 +89,13 @@ class Counters final : public HardwareCounters {
 
   void follow_cpus() override {
     close_events();
-    if (const Status opened = open_events(); !opened) log::warning("hardware counters: {}", opened.error().message);
+    const Status opened = open_events();
+    const bool counted_all = std::exchange(counts_all_cpus_, opened.has_value());
+    if (opened) return;
+    close_events();  // what there is none to spare of is left to others
+    if (counted_all) log::warning("no hardware counters until they can be opened again: {}", opened.error().message);
   }
+  bool counts_all_cpus() const override { return counts_all_cpus_; }
 
   int program_fd() const override { return bpf_program__fd(skeleton_->progs.on_sched_switch_counters); }
 
@@ -135,6 +141,7 @@ class Counters final : public HardwareCounters {
   std::uint32_t slots_ = 0;
   std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> events_{};
   std::vector<int> event_fds_;
+  bool counts_all_cpus_ = true;
   std::vector<Reading> read_before_;  // by slot
   MappedArray<hardware_counters_stripe> stripes_;
 };

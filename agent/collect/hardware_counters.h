@@ -46,6 +46,8 @@ class HardwareCounters {
   virtual Counts read(std::uint32_t slot) = 0;
   /// Counts anew on all CPUs that are online now. A CPU that comes online has no counter until then.
   virtual void follow_cpus() = 0;
+  /// False from when that failed until it succeeds: what read() tells then stands still.
+  virtual bool counts_all_cpus() const = 0;
   virtual int program_fd() const = 0;
 };
 

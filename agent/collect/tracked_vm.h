@@ -64,7 +64,7 @@ struct TrackedVm {
   RunQueueTrace::Histogram waits{};
   RunQueueTrace::Histogram slices{};
   RunQueueTrace::Histogram reclaims{};
-  HardwareCounters::Counts hardware{};
+  std::optional<HardwareCounters::Counts> hardware;  ///< nullopt: not all CPUs count
   ResctrlFigures resctrl;  ///< of the last reading; the counter of this tick's, if there was one
   std::chrono::steady_clock::time_point resctrl_read_at;
   std::vector<Winner> winners;  ///< those that have their series

@@ -17,7 +17,9 @@ constexpr std::chrono::seconds kResctrlInterval{
 void VmTable::read_slot(TrackedVm& vm) {
   sources_.run_queue->read_histograms(*vm.slot, vm.waits, vm.slices);
   if (sources_.reclaim != nullptr) sources_.reclaim->read(*vm.slot, vm.reclaims);
-  if (sources_.hardware != nullptr) vm.hardware = sources_.hardware->read(*vm.slot);
+  if (sources_.hardware == nullptr) return;
+  vm.hardware.reset();
+  if (sources_.hardware->counts_all_cpus()) vm.hardware = sources_.hardware->read(*vm.slot);
 }
 
 /// Threads that came since are entered with each reading.

@@ -132,7 +132,7 @@ void walk_vm_figures(Sink& sink, const TrackedVm& vm, const VmWalk& context) {
   if (context.has_hardware) {
     constexpr std::array kKpis{Kpi::kCyclesCount, Kpi::kInstructionsCount, Kpi::kLlcMissesCount};
     for (std::size_t i = 0; i < kKpis.size(); ++i) {
-      sink.value(kKpis[i], vm.slot ? std::optional(vm.hardware[i]) : std::nullopt);
+      sink.value(kKpis[i], vm.slot && vm.hardware ? std::optional((*vm.hardware)[i]) : std::nullopt);
     }
   }
   const ExitFigures* exits = vm.slot ? context.on_demand->exits(*vm.slot) : nullptr;

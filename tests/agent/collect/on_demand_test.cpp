@@ -8,6 +8,7 @@
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -238,6 +239,26 @@ TEST_F(Hardware, StepsOfACounterAreThoseOfTheWatchedProcess) {
   counters.follow_cpus();
   while (counters.read(slot)[0] < before + 1'000'000 && std::chrono::steady_clock::now() < deadline) ::sched_yield();
   EXPECT_GE(counters.read(slot)[0], before + 1'000'000) << "goes on with new events";
+}
+
+TEST_F(Hardware, CountersThatCannotBeOpenedAgainAreAbsentUntilTheyCan) {
+  constexpr PerfEvent kClock{PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK};
+  constexpr std::array<PerfEvent, HARDWARE_COUNTERS_EVENTS> kClocks{kClock, kClock, kClock};
+  auto created = HardwareCounters::create(*run_queue, kClocks);
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
+  HardwareCounters& counters = *created.value();
+  EXPECT_TRUE(counters.counts_all_cpus());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  counters.follow_cpus();
+  const bool counts_all = counters.counts_all_cpus();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(counts_all);
+  counters.follow_cpus();
+  EXPECT_TRUE(counters.counts_all_cpus());
 }
 
 TEST(ScaledCount, EstimatesWhatACounterMissedThatTookTurns) {
