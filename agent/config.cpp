@@ -70,6 +70,35 @@ void read_libvirt_uri(TomlDocument::Table& table, std::string_view key, std::str
                                  out, key));
 }
 
+/// The agent measures and commands the host that it runs on.
+void read_own_uri(TomlDocument::Table& table, std::string& out) {
+  read_libvirt_uri(table, "uri", out);
+  if (!is_libvirt_uri(out) || out.find("://") == out.find(":///")) return;
+  table.problem("uri", fmt::format("'{}' in 'uri' names a host: it must be this host's own libvirt, such as "
+                                   "qemu:///system; where others reach it is 'peer_uri'",
+                                   out));
+}
+
+/// What QEMU listens on for a guest's memory: tcp://HOST[:PORT], rdma://HOST[:PORT] or unix:///PATH.
+bool is_migrate_uri(std::string_view uri) {
+  const auto printed = [](unsigned char c) { return c > ' ' && c != 127; };
+  if (!std::all_of(uri.begin(), uri.end(), printed)) return false;
+  if (uri.starts_with("unix:///")) return uri.size() > 8;
+  const std::size_t colon = uri.find("://");
+  if (colon == std::string_view::npos || (uri.substr(0, colon) != "tcp" && uri.substr(0, colon) != "rdma"))
+    return false;
+  const std::string_view place = uri.substr(colon + 3);
+  return !place.empty() && place.front() != ':' && place.find('/') == std::string_view::npos;
+}
+
+void read_migrate_uri(TomlDocument::Table& table, std::string& out) {
+  table.read("migrate_uri", out);
+  if (out.empty() || is_migrate_uri(out)) return;
+  table.problem("migrate_uri", fmt::format("'{}' in 'migrate_uri' is none of tcp://HOST[:PORT], rdma://HOST[:PORT] and "
+                                           "unix:///PATH",
+                                           out));
+}
+
 void read_controllers(TomlDocument::Table& root, AgentConfig& config) {
   for (auto& table : root.tables("controller")) {
     AgentConfig::Controller controller;
@@ -162,9 +191,9 @@ Result<AgentConfig> parse_agent_config(std::string_view toml_text, std::string_v
   read_controllers(root, config);
 
   auto libvirt = root.table("libvirt");
-  read_libvirt_uri(libvirt, "uri", config.libvirt_uri);  // empty: host figures only
+  read_own_uri(libvirt, config.libvirt_uri);  // empty: host figures only
   read_libvirt_uri(libvirt, "peer_uri", config.peer_uri);
-  libvirt.read("migrate_uri", config.migrate_uri);
+  read_migrate_uri(libvirt, config.migrate_uri);
 
   auto collect = root.table("collect");
   collect.read_duration("slow_interval", config.slow_interval, seconds(1), minutes(2));

@@ -138,10 +138,35 @@ TEST(AgentConfig, AnAddressOfLibvirtHasItsForm) {
           << wrong;
     }
     for (const char* good :
-         {"", "qemu:///system", "qemu+tls://h1/system", "qemu+libssh2://root@[::1]:22/system?mode=auto",
-          "qemu+unix:///system?socket=/nonexistent", "test:///default", "lxc:///"}) {
+         {"", "qemu:///system", "qemu+unix:///system?socket=/nonexistent", "test:///default", "lxc:///"}) {
       EXPECT_TRUE(read(good)) << good;
     }
+  }
+}
+
+// The VMs of another host would be told as this one's, and commands for them carried out there.
+TEST(AgentConfig, OnlyAPeersAddressNamesAHost) {
+  for (const char* uri :
+       {"qemu+tls://h1/system", "qemu+libssh2://root@[::1]:22/system?mode=auto", "qemu+unix://h1/system?a=:///"}) {
+    EXPECT_TRUE(parse_agent_config("[libvirt]\npeer_uri = \"" + std::string(uri) + "\"\n", "f")) << uri;
+    const auto config = parse_agent_config("[libvirt]\nuri = \"" + std::string(uri) + "\"\n", "f");
+    ASSERT_FALSE(config) << uri;
+    EXPECT_THAT(config.error().message, HasSubstr("f:2: '" + std::string(uri) + "' in 'uri' names a host"));
+  }
+}
+
+TEST(AgentConfig, AnAddressForAGuestsMemoryHasItsForm) {
+  const auto read = [](const std::string& uri) {
+    return parse_agent_config("[libvirt]\nmigrate_uri = \"" + uri + "\"\n", "f");
+  };
+  for (const char* wrong : {"h1", "tcp", "tcp:h1", "tcp://", "tcp://:49152", "tcp://h1/", "tcp://h 1", "http://h1",
+                            "qemu+tcp://h1/system", "unix://", "unix:///", "rdma:/h1"}) {
+    const auto config = read(wrong);
+    ASSERT_FALSE(config) << wrong;
+    EXPECT_THAT(config.error().message, HasSubstr("f:2: '" + std::string(wrong) + "' in 'migrate_uri' is none"));
+  }
+  for (const char* good : {"", "tcp://h1", "tcp://10.0.0.1:49152", "tcp://[::1]:49152", "rdma://h1", "unix:///run/m"}) {
+    EXPECT_TRUE(read(good)) << good;
   }
 }
 
