@@ -40,6 +40,12 @@ CheckRow poll_row(const KpiInfo& kpi, const Findings& f) {
       row.available = false;
       row.reason = "procfs does not tell; " + f.thread_reason;
     }
+    if (!f.waits.available && (kpi.kpi == Kpi::kRunQueueWaitNs || kpi.kpi == Kpi::kDispatchesCount)) {
+      row.available = false;
+      row.reason = f.waits.reason + "; " + f.thread_reason;
+    } else if (!f.waits.available && kpi.kpi == Kpi::kCpuRunTimeNs) {
+      row.reason += "; in hundredths of a second, as " + f.waits.reason;
+    }
   } else if (f.thread_lane == collect::ThreadLane::kTaskIterator) {
     row.reason = "by a walk over all tasks: " + f.thread_reason;
   }

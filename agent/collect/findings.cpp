@@ -152,6 +152,7 @@ Findings probe_all(const CollectorOptions& options) {
              .resctrl = {},
              .damon = {},
              .ksm_merged = {},
+             .waits = probe_waits(options.root),
              .exits = {},
              .softirq = {},
              .drops = {},

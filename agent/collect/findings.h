@@ -29,6 +29,7 @@ struct Findings {
   Probe resctrl;
   Probe damon;
   Probe ksm_merged;
+  Probe waits;
   Probe exits;
   Probe softirq;
   Probe drops;

@@ -135,6 +135,11 @@ Probe probe_ksm_merged(const std::string& root, bool by_program) {
   return {false, "this kernel does not count them by process (since 5.19, with CONFIG_KSM)"};
 }
 
+Probe probe_waits(const std::string& root) {
+  if (exists(under(root, "/proc/self/schedstat"))) return {true, {}};
+  return {false, "this kernel does not keep threads' waits (CONFIG_SCHED_INFO)"};
+}
+
 Probe probe_cgroup_version(const std::string& root) {
   if (exists(under(root, "/sys/fs/cgroup/cgroup.controllers"))) return {true, "v2"};
   const bool v1 = exists(under(root, "/sys/fs/cgroup/cpu"));

@@ -26,6 +26,8 @@ Probe probe_group_pressure(const std::string& root);
 Probe probe_ksm_merged(const std::string& root, bool by_program);
 /// kpi: one that the memory controller tells of a group.
 Probe probe_memory_groups(const std::string& root, Kpi kpi);
+/// Whether procfs tells of a thread how long it ran to the nanosecond, how long it waited, and how often.
+Probe probe_waits(const std::string& root);
 Probe probe_cgroup_version(const std::string& root);
 Probe probe_btf(const std::string& root);
 Probe probe_kvm_device(const std::string& root);

@@ -11,6 +11,7 @@
 
 #include "agent/collect/bpf_support.h"
 #include "agent/collect/mapped_array.h"
+#include "agent/collect/probe.h"
 #include "agent/collect/text_file.h"
 #include "common/result.h"
 #include "ebpf/thread_counters.h"
@@ -240,7 +241,7 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
   const auto stat = read_file(thread + "/stat");
   const auto schedstat = read_file(thread + "/schedstat");
   const auto status = read_file(thread + "/status");
-  if (!stat || !schedstat || !status) return std::nullopt;
+  if (!stat || !status || (!schedstat && probe_waits(root).available)) return std::nullopt;
 
   ThreadFigures f;
   // The name in stat may hold blanks and parentheses: fields count from the last ')'. See proc(5).
@@ -252,6 +253,7 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
     const std::string_view word = take_word(rest);
     if (field == 10) f.faults_minor_count = parse_number(word).value_or(0);
     if (field == 12) f.faults_major_count = parse_number(word).value_or(0);
+    if (field == 14 || field == 15) f.run_time_ns += parse_number(word).value_or(0) * tick_ns;
     if (field == 22) {
       const auto ticks = parse_number(word);
       if (!ticks) return std::nullopt;
@@ -259,14 +261,16 @@ std::optional<ThreadFigures> read_thread_from_procfs(const std::string& root, Th
     }
     if (field == 43) f.guest_time_ns = parse_number(word).value_or(0) * tick_ns;
   }
-  std::string_view words = *schedstat;
-  const auto run_time = parse_number(take_word(words));
-  const auto wait = parse_number(take_word(words));
-  const auto dispatches = parse_number(take_word(words));
-  if (!run_time || !wait || !dispatches) return std::nullopt;
-  f.run_time_ns = *run_time;
-  f.run_queue_wait_ns = *wait;
-  f.dispatches_count = *dispatches;
+  if (schedstat) {
+    std::string_view words = *schedstat;
+    const auto run_time = parse_number(take_word(words));
+    const auto wait = parse_number(take_word(words));
+    const auto dispatches = parse_number(take_word(words));
+    if (!run_time || !wait || !dispatches) return std::nullopt;
+    f.run_time_ns = *run_time;
+    f.run_queue_wait_ns = *wait;
+    f.dispatches_count = *dispatches;
+  }
   f.switches_voluntary_count = number_after(*status, "voluntary_ctxt_switches:").value_or(0);
   f.switches_forced_count = number_after(*status, "nonvoluntary_ctxt_switches:").value_or(0);
   if (const auto kib = number_after(*status, "VmRSS:")) {

@@ -21,8 +21,8 @@ struct ThreadKey {
 struct ThreadFigures {
   std::uint64_t start_ns = 0;  ///< since boot; with the id it names a thread for ever (procfs: rounded to 10 ms)
   std::int64_t run_time_ns = 0;
-  std::int64_t run_queue_wait_ns = 0;  ///< waits that have ended; includes throttled time
-  std::int64_t dispatches_count = 0;
+  std::optional<std::int64_t> run_queue_wait_ns;  ///< waits that have ended; includes throttled time
+  std::optional<std::int64_t> dispatches_count;   ///< not all kernels keep these two: see probe_waits()
   std::int64_t switches_voluntary_count = 0;
   std::int64_t switches_forced_count = 0;
   std::optional<std::int64_t> cpu_migrations_count;  ///< procfs does not tell

@@ -154,7 +154,7 @@ void VmTable::account(TrackedVm& vm, TrackedThread& thread, const std::optional<
   } else if (!thread.thread.vcpu) {
     vm.emulator_time_ns += ran_ns;
   }
-  vm.run_queue_wait_ns += now->run_queue_wait_ns - base.run_queue_wait_ns;
+  vm.run_queue_wait_ns += now->run_queue_wait_ns.value_or(0) - base.run_queue_wait_ns.value_or(0);
   vm.faults_major_count += now->faults_major_count - base.faults_major_count;
   vm.faults_minor_count += now->faults_minor_count - base.faults_minor_count;
   // Lanes differ in how finely they tell it; it must not fall from one to the other.

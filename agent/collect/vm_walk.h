@@ -27,8 +27,9 @@ struct VmWalk {
 template <typename Sink>
 void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) {
   sink.entity([&] { return Entity{EntityKind::kVcpu, vm, std::to_string(*thread.thread.vcpu), {}, {}}; });
-  const auto of = [&](std::int64_t ThreadFigures::*field) {
-    return thread.figures ? std::optional((*thread.figures).*field) : std::nullopt;
+  const auto of = [&](auto ThreadFigures::*field) -> std::optional<std::int64_t> {
+    if (!thread.figures) return std::nullopt;
+    return (*thread.figures).*field;
   };
   sink.value(Kpi::kCpuRunTimeNs, of(&ThreadFigures::run_time_ns));
   sink.value(Kpi::kRunQueueWaitNs, of(&ThreadFigures::run_queue_wait_ns));
@@ -36,7 +37,7 @@ void walk_vcpu(Sink& sink, std::uint32_t vm, const TrackedThread& thread) {
   sink.value(Kpi::kGuestTimeNs, of(&ThreadFigures::guest_time_ns));
   sink.value(Kpi::kContextSwitchesVoluntaryCount, of(&ThreadFigures::switches_voluntary_count));
   sink.value(Kpi::kContextSwitchesForcedCount, of(&ThreadFigures::switches_forced_count));
-  sink.value(Kpi::kCpuMigrationsCount, thread.figures ? thread.figures->cpu_migrations_count : std::nullopt);
+  sink.value(Kpi::kCpuMigrationsCount, of(&ThreadFigures::cpu_migrations_count));
   if (!thread.kvm) return;
 
   const kvm_counters* kvm = thread.kvm_figures;

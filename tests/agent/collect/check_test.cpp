@@ -104,6 +104,20 @@ TEST(Check, MergedPagesAreNotToldByAKernelThatDoesNotCountThemByProcess) {
   EXPECT_TRUE(told.available) << told.reason;
 }
 
+TEST(Check, WaitsAreNotToldByAKernelThatDoesNotKeepThem) {
+  const collect::FixtureRoot root;
+  for (const Kpi kpi : {Kpi::kRunQueueWaitNs, Kpi::kDispatchesCount}) {
+    const CheckRow absent = checked(kpi, root);
+    EXPECT_FALSE(absent.available) << absent.subject;
+    EXPECT_NE(absent.reason.find("CONFIG_SCHED_INFO"), std::string::npos) << absent.reason;
+  }
+  EXPECT_TRUE(checked(Kpi::kCpuRunTimeNs, root).available);
+  EXPECT_NE(checked(Kpi::kCpuRunTimeNs, root).reason.find("hundredths"), std::string::npos);
+  root.write("/proc/self/schedstat", "1 2 3\n");
+  EXPECT_TRUE(checked(Kpi::kRunQueueWaitNs, root).available);
+  EXPECT_EQ(checked(Kpi::kCpuRunTimeNs, root).reason.find("hundredths"), std::string::npos);
+}
+
 TEST(Check, AKernelProgramAndProcfsAgreeWhetherMergedPagesAreCounted) {
   if (!collect::has_kernel_type("mm_struct")) GTEST_SKIP() << "no type information";
   EXPECT_EQ(collect::probe_ksm_merged("/", true).available, collect::probe_ksm_merged("/", false).available);

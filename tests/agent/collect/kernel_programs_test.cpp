@@ -25,6 +25,7 @@
 #include "agent/collect/thread_reader.h"
 #include "agent/collect/vm_process.h"
 #include "ebpf/thread_counters.h"
+#include "tests/agent/collect/fixture_root.h"
 #include "tests/agent/collect/kernel_refusal.h"
 
 namespace proteus::collect {
@@ -212,6 +213,27 @@ TEST_P(ThreadReaderTest, ThreadsBeyondTheSlotsAreReadByFurtherRuns) {
   }
 }
 
+// A kernel without CONFIG_SCHED_INFO has no schedstat; its programs cannot be loaded either.
+TEST(ThreadReader, WithoutSchedstatProcfsTellsAllButWaits) {
+  const FixtureRoot root;
+  root.write("/proc/70/task/71/stat", "71 (CPU 0/KVM) S 1 1 1 0 -1 0 5 0 7 0 120 30 0 0 20 0 1 0 999 0 0");
+  root.write("/proc/70/task/71/status", "VmRSS:\t8 kB\nvoluntary_ctxt_switches:\t4\n");
+  const auto figures = read_thread_from_procfs(root.path(), {70, 71});
+  ASSERT_TRUE(figures);
+  EXPECT_EQ(figures->run_time_ns, 150 * (1'000'000'000 / ::sysconf(_SC_CLK_TCK)));
+  EXPECT_EQ(figures->run_queue_wait_ns, std::nullopt);
+  EXPECT_EQ(figures->dispatches_count, std::nullopt);
+  EXPECT_EQ(figures->faults_minor_count, 5);
+  EXPECT_EQ(figures->faults_major_count, 7);
+  EXPECT_EQ(figures->switches_voluntary_count, 4);
+
+  root.write("/proc/self/schedstat", "1 1 1\n");
+  EXPECT_FALSE(read_thread_from_procfs(root.path(), {70, 71})) << "this kernel has it: the thread has just ended";
+  root.write("/proc/70/task/71/schedstat", "1500000007 300 4\n");
+  EXPECT_EQ(read_thread_from_procfs(root.path(), {70, 71})->run_time_ns, 1'500'000'007);
+  EXPECT_EQ(read_thread_from_procfs(root.path(), {70, 71})->run_queue_wait_ns, 300);
+}
+
 INSTANTIATE_TEST_SUITE_P(Lanes, ThreadReaderTest,
                          testing::Values(ThreadLane::kHeldTasks, ThreadLane::kSyscallProgram,
                                          ThreadLane::kTaskIterator));
@@ -309,12 +331,12 @@ void RunQueueTraceTest::expect_every_dispatch_counted(const BusyProcess& process
   ASSERT_TRUE(eventually([&] { return sum(waits(slot)) >= 120; }));
   process.stop();
   const ThreadFigures after = process.figures();
-  const auto dispatches = after.dispatches_count - before.dispatches_count;
+  const auto dispatches = after.dispatches_count.value() - before.dispatches_count.value();
   EXPECT_LE(sum(waits(slot)), dispatches + 1);
   EXPECT_GE(sum(waits(slot)), dispatches - 2) << "but for the stay in which it was entered, all of them";
   EXPECT_EQ(sum(waits(slot)), sum(slices(slot))) << "each departure ends one wait and one slice";
   // the histograms' weight in ns, from their buckets' bounds, must enclose what the kernel summed up meanwhile
-  const auto waited_ns = static_cast<double>(after.run_queue_wait_ns - before.run_queue_wait_ns);
+  const auto waited_ns = static_cast<double>(after.run_queue_wait_ns.value() - before.run_queue_wait_ns.value());
   const double least_waited_ns = least_ns(waits(slot));
   EXPECT_LE(least_waited_ns, waited_ns);
   EXPECT_GT(2 * least_waited_ns + 2 * static_cast<double>(sum(waits(slot))) + 100e6, waited_ns);
