@@ -30,6 +30,7 @@ struct bio {
 struct gendisk {
   int major;
   int first_minor;
+  char disk_name[BLOCK_LATENCY_DISK_BYTES];
 };
 struct request_queue {
   struct gendisk *disk; /* since 5.15 (d152c682f03c "block: add an explicit ->disk backpointer to the request_queue") */
@@ -71,7 +72,7 @@ struct {
 
 __u64 refused_count; /* requests for which there was no room for a cell */
 
-static __always_inline u32 device_of(struct request *request) {
+static __always_inline struct gendisk *disk_of(struct request *request) {
   struct gendisk *disk = 0;
   if (bpf_core_field_exists(request->q->disk)) {
     disk = BPF_CORE_READ(request, q, disk);
@@ -79,8 +80,7 @@ static __always_inline u32 device_of(struct request *request) {
     struct request___before_5_17 *old = (void *)request;
     if (bpf_core_field_exists(old->rq_disk)) disk = BPF_CORE_READ(old, rq_disk);
   }
-  if (!disk) return 0;
-  return (u32)BPF_CORE_READ(disk, major) << 20 | (u32)BPF_CORE_READ(disk, first_minor);
+  return disk;
 }
 
 SEC("tp_btf/block_rq_complete")
@@ -91,11 +91,14 @@ int BPF_PROG(on_block_rq_complete, struct request *request, int error, unsigned 
   u32 *vm = bpf_map_lookup_elem(&groups, &group);
   if (!vm) return 0;
 
-  struct block_latency_key key = {.vm = *vm, .device = device_of(request)};
+  struct gendisk *disk = disk_of(request);
+  struct block_latency_key key = {.vm = *vm};
+  if (disk) key.device = (u32)BPF_CORE_READ(disk, major) << 20 | (u32)BPF_CORE_READ(disk, first_minor);
   struct block_latency_cell *cell = bpf_map_lookup_elem(&cells, &key);
   if (!cell) {
-    static const struct block_latency_cell empty;
-    bpf_map_update_elem(&cells, &key, &empty, BPF_NOEXIST);
+    struct block_latency_cell fresh = {};
+    if (disk) BPF_CORE_READ_STR_INTO(&fresh.disk, disk, disk_name);
+    bpf_map_update_elem(&cells, &key, &fresh, BPF_NOEXIST);
     cell = bpf_map_lookup_elem(&cells, &key);
     if (!cell) {
       __sync_fetch_and_add(&refused_count, 1);

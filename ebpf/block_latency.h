@@ -18,6 +18,7 @@
 #define BLOCK_LATENCY_CELLS_MAX 16384
 #define BLOCK_LATENCY_CELLS_PER_CPU 64
 #define BLOCK_LATENCY_BUCKETS 32
+#define BLOCK_LATENCY_DISK_BYTES 32 /* DISK_NAME_LEN */
 
 struct block_latency_key {
   __u32 vm;     /* number that user space gave the VM */
@@ -29,7 +30,8 @@ struct block_latency_cell {
   __u64 read_bytes;
   __u64 write_bytes;
   __u64 ops_count;
+  char disk[BLOCK_LATENCY_DISK_BYTES]; /* its name: NVMe's paths to a disk of several are not in /sys/dev/block */
 };
 
 static_assert(sizeof(struct block_latency_key) == 8, "a map's key");
-static_assert(sizeof(struct block_latency_cell) == 280, "a map's value");
+static_assert(sizeof(struct block_latency_cell) == 312, "a map's value");

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -75,7 +76,7 @@ class Trace final : public BlockTrace {
         return figures_;
       }
       for (std::size_t i = 0; i < count; ++i) {
-        const Name& disk = name(batch_keys_[i].device);
+        const Name& disk = name(batch_keys_[i].device, batch_cells_[i].disk);
         if (!disk.passes_on) figures_[batch_keys_[i].vm].push_back({disk.name, batch_cells_[i]});
       }
       if (failed != 0) break;
@@ -88,6 +89,7 @@ class Trace final : public BlockTrace {
     for (auto& [vm, devices] : figures_) {
       std::sort(devices.begin(), devices.end(),
                 [](const DeviceFigures& a, const DeviceFigures& b) { return a.device < b.device; });
+      add_up_paths(devices);
     }
     return figures_;
   }
@@ -119,40 +121,50 @@ class Trace final : public BlockTrace {
 
   /// A device that is gone takes its counts with it; its number may be another's by now.
   void follow_devices() {
-    std::erase_if(names_, [this](const auto& entry) {
-      const std::uint32_t device = entry.first;
-      const std::string& place = entry.second.place;
-      if (place_of(device) == place) return false;
-      if (!place.empty()) delete_cells([device](const block_latency_key& key) { return key.device == device; });
-      return true;
-    });
+    for (auto gone = names_.begin(); gone != names_.end();) {
+      if (place_of(gone->first, gone->second.disk) == gone->second.place) {
+        ++gone;
+        continue;
+      }
+      // With other paths to it the disk begins anew: a sum must not fall.
+      const auto is_gone = [&](const block_latency_key& key) {
+        const auto named = names_.find(key.device);
+        return key.device == gone->first || (named != names_.end() && named->second.name == gone->second.name);
+      };
+      if (!gone->second.place.empty()) delete_cells(is_gone);
+      gone = names_.erase(gone);
+    }
   }
 
   std::string directory_of(std::uint32_t device) const {
     return under(root_, fmt::format("/sys/dev/block/{}:{}", device >> 20, device & 0xfffff));
   }
 
-  /// Among the host's devices; empty if it is not there.
-  std::string place_of(std::uint32_t device) const {
+  /// Among the host's devices, by its number or else its name; empty if it is not there.
+  std::string place_of(std::uint32_t device, const std::string& disk) const {
     std::array<char, 512> place{};
-    const ssize_t length = ::readlink(directory_of(device).c_str(), place.data(), place.size());
+    ssize_t length = ::readlink(directory_of(device).c_str(), place.data(), place.size());
+    if (length < 0) length = ::readlink(under(root_, "/sys/block/" + disk).c_str(), place.data(), place.size());
     return {place.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
   }
 
   struct Name {
     std::string name;
+    std::string disk;        ///< as the kernel calls it
     std::string place;       ///< see place_of(), when it was named
     bool passes_on = false;  ///< see passes_requests_on()
     bool used = false;       ///< in this reading
   };
 
-  const Name& name(std::uint32_t device) {
+  const Name& name(std::uint32_t device, const char* disk) {
     const auto [entry, is_new] = names_.try_emplace(device);
     std::string& name = entry->second.name;
     entry->second.used = true;
     if (is_new) {
       name = fmt::format("{}:{}", device >> 20, device & 0xfffff);
-      entry->second.place = place_of(device);
+      entry->second.disk.assign(disk, ::strnlen(disk, BLOCK_LATENCY_DISK_BYTES));
+      entry->second.place = place_of(device, entry->second.disk);
+      if (!entry->second.place.empty()) name = multipath_disk(entry->second.disk);
       entry->second.passes_on = passes_requests_on(directory_of(device));
       std::string_view rest;
       const auto text = read_file(directory_of(device) + "/uevent");
@@ -175,6 +187,30 @@ class Trace final : public BlockTrace {
 };
 
 }  // namespace
+
+std::string multipath_disk(std::string_view name) {
+  const std::size_t path = name.find('c', 4);
+  const std::size_t rest = name.find('n', path == std::string_view::npos ? path : path + 1);
+  if (!name.starts_with("nvme") || rest == std::string_view::npos) return std::string(name);
+  return std::string(name.substr(0, path)) + std::string(name.substr(rest));
+}
+
+void add_up_paths(std::vector<DeviceFigures>& devices) {
+  std::size_t last = 0;
+  for (std::size_t i = 1; i < devices.size(); ++i) {
+    if (devices[i].device != devices[last].device) {
+      if (++last != i) devices[last] = std::move(devices[i]);
+      continue;
+    }
+    block_latency_cell& sum = devices[last].cell;
+    const block_latency_cell& path = devices[i].cell;
+    for (std::size_t b = 0; b < BLOCK_LATENCY_BUCKETS; ++b) sum.latencies[b] += path.latencies[b];
+    sum.read_bytes += path.read_bytes;
+    sum.write_bytes += path.write_bytes;
+    sum.ops_count += path.ops_count;
+  }
+  if (!devices.empty()) devices.resize(last + 1);
+}
 
 bool passes_requests_on(const std::string& directory) {
   std::error_code unreadable;

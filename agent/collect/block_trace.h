@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -27,6 +28,12 @@ BlockRoom block_room(int cpus);
 /// Whether a disk, by its directory in sysfs, makes its requests into others' (device mapper's multipath, a loop
 /// device).
 bool passes_requests_on(const std::string& directory);
+
+/// NVMe's own multipath makes one disk of several, its paths, of which requests tell: "nvme0n1" of "nvme0c1n1"; any
+/// other name stays.
+std::string multipath_disk(std::string_view name);
+/// Adds up those of one name, which stand side by side.
+void add_up_paths(std::vector<DeviceFigures>& devices);
 
 /// The always-on block_rq_complete hook: sizes and latencies of requests by VM and host disk. Requests are attributed
 /// by the control group that sent them, so that I/O threads and kernel workers count for their VM; what page-cache

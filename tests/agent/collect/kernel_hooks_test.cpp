@@ -152,6 +152,48 @@ TEST(BlockTraceTest, ADeviceThatIsGoneLeavesNoCountsToTheNextOfItsNumber) {
   EXPECT_FALSE(trace.read().contains(7));
 }
 
+TEST(BlockTraceTest, ThePathsToADiskAreOneDisk) {
+  EXPECT_EQ(multipath_disk("nvme0c1n2"), "nvme0n2");
+  EXPECT_EQ(multipath_disk("nvme10c11n12"), "nvme10n12");
+  for (const char* other : {"nvme0n1", "sdc", "dm-0", "vdcn", "nvme0c", ""}) EXPECT_EQ(multipath_disk(other), other);
+  std::vector<DeviceFigures> devices;
+  add_up_paths(devices);
+  EXPECT_TRUE(devices.empty());
+  for (const char* name : {"nvme0n1", "nvme0n1", "sda", "sdb", "sdb", "sdb"}) {
+    devices.push_back({.device = name, .cell = {}});
+    devices.back().cell.read_bytes = devices.size();
+    devices.back().cell.latencies[3] = 1;
+  }
+  add_up_paths(devices);
+  ASSERT_EQ(devices.size(), 3u);
+  EXPECT_EQ(devices[0].cell.read_bytes, 1u + 2);
+  EXPECT_EQ(devices[1].device, "sda");
+  EXPECT_EQ(devices[1].cell.read_bytes, 3u);
+  EXPECT_EQ(devices[2].cell.read_bytes, 4u + 5 + 6);
+  EXPECT_EQ(devices[2].cell.latencies[3], 3u);
+}
+
+TEST(BlockTraceTest, ADiskThatIsNotAmongTheNumberedOnesHasItsOwnName) {
+  const FixtureRoot root;
+  auto created = BlockTrace::create(root.path());
+  if (!created) SKIP_UNLESS_OUR_FAULT(created.error().message);
+  BlockTrace& trace = *created.value();
+  const Group group("blkio");
+  if (!group.made()) GTEST_SKIP() << "no control group of version 1 can be made here";
+  ASSERT_TRUE(trace.add_group(list_group_ids(group.path()).at(0), 7));
+  const std::string file = "/var/tmp/proteus-test-" + std::to_string(::getpid());
+  ASSERT_TRUE(group.run_inside([&] { direct_io(file, 8, 0); }));
+  if (!trace.read().contains(7)) GTEST_SKIP() << "/var/tmp is not on a block device of this host, or has no direct I/O";
+  const std::string name = trace.read().at(7).at(0).cell.disk;
+  EXPECT_TRUE(std::filesystem::exists("/sys/block/" + name)) << name;
+  std::filesystem::create_directories(root.path() + "/sys/block");
+  std::filesystem::create_symlink("../devices/" + name, root.path() + "/sys/block/" + name);
+  ASSERT_TRUE(trace.read().contains(7));
+  EXPECT_EQ(trace.read().at(7).at(0).device, name);
+  root.remove("/sys/block/" + name);
+  EXPECT_FALSE(trace.read().contains(7)) << "gone";
+}
+
 TEST(BlockTraceTest, KnowsDisksThatPassTheirRequestsOn) {
   const FixtureRoot root;
   root.write("/sda/uevent", "DEVNAME=sda\n");
