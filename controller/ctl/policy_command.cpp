@@ -84,8 +84,18 @@ Json problem_json(const std::string& file, const std::string& problem) {
   return {{"line", line}, {"message", message}};
 }
 
+/// What is wanted from a cycle on.
+struct Will {
+  std::uint64_t cycle = 0;
+  Timestamp time;
+  std::string label = "do nothing";
+  std::string steps = "[]";  ///< all of them: the label names some
+  bool is(const Will& other) const { return label == other.label && steps == other.steps; }
+};
+
 struct Trial {
   std::vector<Json> decisions;  ///< in the order of time: each that differs from the one before, and one a minute
+  std::vector<Will> wills;      ///< each that differs from the one before
   std::uint64_t cycles = 0;
   std::uint64_t frames = 0;
   Timestamp to{};                          ///< RecordingSummary
@@ -106,6 +116,10 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& file, const std::
     if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
       trial.decisions.push_back(api::to_json(*decision));
     }
+  };
+  options.decided = [&trial, cycle = std::uint64_t{0}](const ham::Decision& decision) mutable {
+    Will will{++cycle, decision.time, decision.chosen.label, steps_of(api::to_json(replay::wish_of(decision)))};
+    if (trial.wills.empty() || !trial.wills.back().is(will)) trial.wills.push_back(std::move(will));
   };
   replay::Replayer replayer(std::move(options));
   Status replayed;
@@ -284,11 +298,6 @@ Status test_policy(const PolicyCommand& command, std::ostream& out) {
 }
 
 Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
-  struct Will {
-    std::string label = "do nothing";
-    std::string steps = "[]";  // all of them: the label names some
-    bool operator==(const Will&) const = default;
-  };
   struct Side {
     std::string file;
     Trial trial;
@@ -310,7 +319,7 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
     if (!trial) return trial.error();
     sides.push_back({file, std::move(*trial)});
   }
-  // Both are step functions of time: what each wants from one decision to its next.
+  // Both are step functions of the same cycles: what each wants from one decision to its next.
   struct Part {
     std::string time;
     std::string labels[2];
@@ -319,25 +328,23 @@ Result<bool> diff_policies(const PolicyCommand& command, std::ostream& out) {
   std::vector<Part> parts;
   bool differed = false;
   for (;;) {
-    std::string time;
+    const Will* first = nullptr;
     for (const Side& side : sides) {
-      if (side.next == side.trial.decisions.size()) continue;
-      const std::string next = time_of(side.trial.decisions[side.next]);
-      if (time.empty() || next < time) time = next;
+      if (side.next == side.trial.wills.size()) continue;
+      const Will& next = side.trial.wills[side.next];
+      if (first == nullptr || next.cycle < first->cycle) first = &next;
     }
-    if (time.empty()) break;
+    if (first == nullptr) break;
     const std::string before = sides[0].will.label + "\n" + sides[1].will.label;
     for (Side& side : sides) {
-      while (side.next < side.trial.decisions.size() && time_of(side.trial.decisions[side.next]) == time) {
-        const Json& decision = side.trial.decisions[side.next++];
-        side.will = {label_of(decision), steps_of(decision)};
-      }
+      const std::vector<Will>& wills = side.trial.wills;
+      if (side.next < wills.size() && wills[side.next].cycle == first->cycle) side.will = wills[side.next++];
     }
-    const bool same = sides[0].will == sides[1].will;
+    const bool same = sides[0].will.is(sides[1].will);
     // What changes in the steps alone, while they differ all the time, is told once.
     const bool told = before == sides[0].will.label + "\n" + sides[1].will.label && same != differed;
     if ((!same || differed) && !told) {
-      Part part{time, {sides[0].will.label, sides[1].will.label}, same};
+      Part part{api::to_rfc3339(first->time), {sides[0].will.label, sides[1].will.label}, same};
       if (!same && part.labels[0] == part.labels[1]) part.labels[1] += " (beyond the steps named)";
       parts.push_back(std::move(part));
     }

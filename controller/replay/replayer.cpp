@@ -28,22 +28,14 @@ std::string to_line(const store::JournalEntry& entry) {
   return api::to_json(entry).dump(-1, ' ', false, api::Json::error_handler_t::replace);
 }
 
-void set_automation(ham::Candidate& candidate, ham::Automation automation) {
-  for (ham::Action& action : candidate.actions) action.automation = automation;
+bool same_wish(const ham::Decision& a, const ham::Decision& b) {
+  return store::encode({0, {}, wish_of(a)}) == store::encode({0, {}, wish_of(b)});
 }
 
-/// What is compared of it. other_policy: not by which it was decided, nor that something was under way which the
-/// replay does not carry out, nor up to what level it may be carried out: the replay's is recommend at most.
-std::string comparable(const store::JournalEntry& entry, bool other_policy) {
-  const auto* decision = std::get_if<ham::Decision>(&entry.payload);
-  if (!other_policy || decision == nullptr) return store::encode(entry);
-  ham::Decision compared = *decision;
-  compared.policy.clear();
-  set_automation(compared.chosen, ham::Automation::kRecommend);
-  for (ham::Candidate& candidate : compared.alternatives) set_automation(candidate, ham::Automation::kRecommend);
-  for (ham::HelperChange& change : compared.helpers) change.automation = ham::Automation::kRecommend;
-  std::erase_if(compared.rejections, [](const ham::Rejection& rejection) { return rejection.rule == "in_flight"; });
-  return store::encode({entry.lsn, entry.time, std::move(compared)});
+bool observes(const ham::Policy& policy) {
+  return policy.automation == ham::Automation::kObserve ||
+         std::any_of(policy.automation_rules.begin(), policy.automation_rules.end(),
+                     [](const ham::AutomationRule& rule) { return rule.level == ham::Automation::kObserve; });
 }
 
 constexpr std::size_t kTrimEvery = 10'000;
@@ -60,6 +52,24 @@ std::uint64_t rests_from(const store::Started& started) {
 }
 
 }  // namespace
+
+ham::Decision wish_of(const ham::Decision& decision) {
+  ham::Decision wish;
+  for (const ham::Action& action : decision.chosen.actions) {
+    ham::Action& wanted = wish.chosen.actions.emplace_back();
+    wanted.vm = action.vm;
+    wanted.host = action.host;
+    wanted.operation = action.operation;
+  }
+  for (const ham::HelperChange& change : decision.helpers) {
+    ham::HelperChange& wanted = wish.helpers.emplace_back();
+    wanted.vm = change.vm;
+    wanted.host = change.host;
+    wanted.start = change.start;
+  }
+  for (const ham::PowerChange& change : decision.power) wish.power.push_back({change.host, change.awake, ""});
+  return wish;
+}
 
 std::optional<std::vector<std::uint64_t>> beginnings_of(const std::string& path) {
   std::error_code ignored;
@@ -115,6 +125,8 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
   Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
   if (!policy) return policy.error();
   started_ = started;
+  recorded_tells_all_ = !observes(*policy);
+  recorded_label_.reset();
   if (options_.policy) {
     policy = *options_.policy;
     policy->automation = std::min(policy->automation, ham::Automation::kRecommend);
@@ -238,18 +250,13 @@ void Replayer::refill(std::uint64_t through_lsn) {
   });
 }
 
-/// By another policy nothing is carried out, so only what was wanted has a counterpart.
-bool Replayer::is_compared(const store::JournalPayload& payload) const {
-  return !options_.policy || std::holds_alternative<ham::Decision>(payload);
-}
-
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
   for (store::JournalPayload& payload : output.journal) {
     if (std::holds_alternative<ham::Decision>(payload)) ++decisions_;
     if (std::holds_alternative<drs::ActionRecord>(payload)) ++actions_;
     store::JournalEntry entry{0, time, std::move(payload)};
     if (options_.output) options_.output(entry);
-    if (is_compared(entry.payload)) replayed_.push_back(std::move(entry));
+    if (!options_.policy) replayed_.push_back(std::move(entry));
   }
 }
 
@@ -260,27 +267,63 @@ void Replayer::run_cycle(const store::Cycle& cycle, Timestamp time) {
   for (auto frame = pending_.begin(); frame != later; ++frame) pipeline_->on_sample(frame->sample, frame->received);
   pending_.erase(pending_.begin(), later);
   ++cycles_;
+  const std::shared_ptr<const ham::Decision> before = pipeline_->last_decision();
   put_out(pipeline_->run_cycle(cycle, time), time);
+  const ham::Decision& decision = *pipeline_->last_decision();
+  unanswered_ = before == nullptr || before->chosen.label != decision.chosen.label;
+  if (options_.decided) options_.decided(decision);
+}
+
+void Replayer::on_output(const store::JournalEntry& entry) {
+  if (pipeline_ == nullptr) return;
+  if (!options_.policy) {
+    recorded_.push_back({0, entry.time, entry.payload});
+  } else if (std::holds_alternative<ham::Decision>(entry.payload)) {
+    // By another policy nothing is carried out, so only what was wanted has a counterpart.
+    compare_wish({0, entry.time, entry.payload});
+  }
+}
+
+void Replayer::compare_wish(const store::JournalEntry& recorded) {
+  const auto& was = std::get<ham::Decision>(recorded.payload);
+  unanswered_ = false;
+  if (recorded_tells_all_) recorded_label_ = was.chosen.label;
+  const std::shared_ptr<const ham::Decision> is = pipeline_->last_decision();
+  if (is == nullptr) return add_difference(&recorded, nullptr);
+  const store::JournalEntry replayed{0, is->time, *is};
+  if (!same_wish(was, *is)) add_difference(&recorded, &replayed);
+}
+
+/// Where nothing was journalled the label was still the one before; of what it does not name nothing is known.
+void Replayer::compare_silence() {
+  if (!std::exchange(unanswered_, false) || !recorded_label_) return;
+  const ham::Decision& is = *pipeline_->last_decision();
+  const store::JournalEntry replayed{0, is.time, is};
+  if (is.chosen.label != *recorded_label_) add_difference(nullptr, &replayed);
 }
 
 void Replayer::compare() {
+  if (options_.policy) return compare_silence();
   const std::size_t count = std::max(recorded_.size(), replayed_.size());
   for (std::size_t i = 0; i < count; ++i) {
     const store::JournalEntry* was = i < recorded_.size() ? &recorded_[i] : nullptr;
     const store::JournalEntry* is = i < replayed_.size() ? &replayed_[i] : nullptr;
-    const bool other = options_.policy.has_value();
-    if (was != nullptr && is != nullptr && comparable(*was, other) == comparable(*is, other)) continue;
-    if (++differences_count_ > kDifferencesMax) continue;
-    differences_.push_back({was != nullptr ? was->time : is->time, was != nullptr ? to_line(*was) : "",
-                            is != nullptr ? to_line(*is) : ""});
+    if (was == nullptr || is == nullptr || store::encode(*was) != store::encode(*is)) add_difference(was, is);
   }
   recorded_.clear();
   replayed_.clear();
 }
 
+void Replayer::add_difference(const store::JournalEntry* recorded, const store::JournalEntry* replayed) {
+  if (++differences_count_ > kDifferencesMax) return;
+  differences_.push_back({recorded != nullptr ? recorded->time : replayed->time,
+                          recorded != nullptr ? to_line(*recorded) : "",
+                          replayed != nullptr ? to_line(*replayed) : ""});
+}
+
 Status Replayer::on_journal(const store::JournalEntry& entry) {
   if (is_output(entry.payload)) {
-    if (pipeline_ != nullptr && is_compared(entry.payload)) recorded_.push_back({0, entry.time, entry.payload});
+    on_output(entry);
     return {};
   }
   compare();

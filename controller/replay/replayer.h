@@ -33,9 +33,16 @@ struct ReplayOptions {
   std::function<void(Timestamp)> before_cycle;
   /// Each entry that the pipeline puts out, in order, with lsn 0.
   std::function<void(const store::JournalEntry&)> output;
+  /// Each cycle's decision, put out or not.
+  std::function<void(const ham::Decision&)> decided;
 };
 
-/// Where what is decided now and what was journalled part.
+/// What a decision wants done, without why: operations, helpers and power.
+ham::Decision wish_of(const ham::Decision& decision);
+
+/// Where what is decided now and what was journalled part. By another policy: where the two want something else. Either
+/// side puts out what is new and a sign of life a minute, in seconds of its own, so that what was journalled is
+/// compared with the decision of the same cycle, put out or not.
 struct Difference {
   Timestamp time;
   std::string recorded;  ///< JSON of the journalled entry; empty: there is none
@@ -91,9 +98,12 @@ class Replayer {
   void warm_up();
   void refill(std::uint64_t through_lsn);
   void run_cycle(const store::Cycle& cycle, Timestamp time);
-  bool is_compared(const store::JournalPayload& payload) const;
   void put_out(controller::PipelineOutput output, Timestamp time);
+  void on_output(const store::JournalEntry& entry);
   void compare();
+  void compare_wish(const store::JournalEntry& recorded);
+  void compare_silence();
+  void add_difference(const store::JournalEntry* recorded, const store::JournalEntry* replayed);
 
   ReplayOptions options_;
   wire::TelemetryReader reader_;
@@ -111,6 +121,9 @@ class Replayer {
   std::vector<store::JournalEntry> ahead_;     // states and signals that a renewal to come may rest on
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
+  bool recorded_tells_all_ = false;            // the run at hand journalled whenever its decisions' label changed
+  std::optional<std::string> recorded_label_;  // that it journalled last; of a run that tells all
+  bool unanswered_ = false;  // another label than the cycle before had, and nothing has been journalled since
   std::vector<Difference> differences_;
   std::uint64_t differences_count_ = 0;
   std::map<HostId, std::shared_ptr<const Catalog>> catalogs_;  // whose names are noted

@@ -116,5 +116,22 @@ TEST_F(ReplayerTest, KeepsWhatABeginningToComeRestsOnAndDecidesTheSame) {
   EXPECT_EQ(decided[0], decided[1]);
 }
 
+TEST_F(ReplayerTest, TellsTheDecisionOfEachCycle) {
+  ReplayOptions options;
+  options.policy = *ham::parse_policy("[strategies]\nreshape = false\nmigrate = false\n", "policy");
+  std::vector<std::uint64_t> told;
+  std::uint64_t put_out = 0;
+  options.decided = [&](const ham::Decision& decision) { told.push_back(decision.id); };
+  options.output = [&](const store::JournalEntry&) { ++put_out; };
+  Replayer replayer(std::move(options));
+  feed(started(0, 0), {&replayer});
+  for (std::uint64_t cycle = 1; cycle <= 3; ++cycle) {
+    feed_frames(1, {&replayer});
+    feed(store::Cycle{cycle, cycle, lsn_}, {&replayer});
+  }
+  EXPECT_EQ(told, (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_EQ(put_out, 1u) << "the other two say nothing new";
+}
+
 }  // namespace
 }  // namespace proteus::replay
