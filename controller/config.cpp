@@ -92,6 +92,7 @@ Result<Config> parse_config(std::string_view toml_text, std::string_view file_na
   }
 
   read_pipeline_options(root, config.pipeline);
+  read_networks(root, config.pipeline);
   auto forecast = root.table("forecast");
   forecast.read("calendar", config.calendar_file);
   forecast.read("workers", config.pipeline.view.forecast_workers, 1, 256);

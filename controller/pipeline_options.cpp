@@ -34,19 +34,9 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   forecast.read("min_history_steps", engine.min_history_steps, 2, 1000);
   forecast.read("refit_every_steps", engine.refit_every_steps, 1, 10'000);
   bool global_model = true;
-  std::string file;
   forecast.read("global_model", global_model);
-  forecast.read("weights", file);
   forecast.read("global_weights", options.recorded_networks);
   engine.networks = global_model ? forecast::global::shipped_weights() : nullptr;
-  if (global_model && !file.empty()) {
-    Result<forecast::global::Weights> read = forecast::global::read_weights(file);
-    if (read) {
-      engine.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
-    } else {
-      forecast.problem("weights", read.error().message);
-    }
-  }
   if (engine.season < engine.step * 2) forecast.problem("season", "'season' must be at least two steps");
 
   auto view = root.table("view");
@@ -77,6 +67,17 @@ void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options) 
   drs.read_duration("approval_lifetime", executor.approval_lifetime, seconds(1), hours(24 * 7));
   drs.read_duration("reserve_timeout", executor.reserve_timeout, milliseconds(100), minutes(5));
   drs.read_duration("inspect_interval", executor.inspect_interval, milliseconds(100), minutes(5));
+}
+
+void read_networks(TomlDocument::Table& root, PipelineOptions& options) {
+  auto forecast = root.table("forecast");
+  std::string file;
+  forecast.read("weights", file);
+  forecast::EngineOptions& engine = options.view.forecast;
+  if (file.empty() || !engine.networks) return;
+  Result<forecast::global::Weights> read = forecast::global::read_weights(file);
+  if (!read) return forecast.problem("weights", read.error().message);
+  engine.networks = std::make_shared<const forecast::global::Weights>(std::move(*read));
 }
 
 std::string pipeline_options_toml(const PipelineOptions& options) {

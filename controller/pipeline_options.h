@@ -12,6 +12,9 @@ namespace proteus::controller {
 /// Reads the tables that shape decisions, [forecast], [view], [learning] and [drs], from the configuration file or from
 /// the journal.
 void read_pipeline_options(TomlDocument::Table& root, PipelineOptions& options);
+/// Networks of one's own, [forecast] weights, if the networks take part: of the configuration file alone, since a
+/// recording is not to say which files are opened. After read_pipeline_options().
+void read_networks(TomlDocument::Table& root, PipelineOptions& options);
 
 /// The same tables as TOML, for the journal: replay rebuilds the pipeline from it.
 std::string pipeline_options_toml(const PipelineOptions& options);

@@ -444,8 +444,15 @@ TEST(PipelineOptions, NetworksComeFromAFileIfThereIsOne) {
   forecast::global::Weights tuned = *forecast::global::shipped_weights();
   tuned.mlp.networks[0].parameters[0] += 1;
   ASSERT_TRUE(forecast::global::write_weights(file, tuned));
-  const auto options_with = [](const std::string& weights) {
-    return parse_pipeline_options("controller = \"c\"\n[forecast]\nweights = \"" + weights + "\"\n");
+  const auto options_with = [](const std::string& weights) -> Result<PipelineOptions> {
+    const std::string text = "[forecast]\nweights = \"" + weights + "\"\n";
+    TomlDocument document(text, "controller.toml");
+    auto root = document.root();
+    PipelineOptions read;
+    read_pipeline_options(root, read);
+    read_networks(root, read);
+    if (Status done = document.finish(); !done) return done.error();
+    return read;
   };
   const Result<PipelineOptions> with = options_with(file);
   ASSERT_TRUE(with) << with.error().message;
@@ -463,6 +470,14 @@ TEST(PipelineOptions, NetworksComeFromAFileIfThereIsOne) {
   EXPECT_NE(options_with(file).error().message.find("damaged"), std::string::npos);
   std::filesystem::remove(file);
   EXPECT_NE(options_with(file).error().message.find(file), std::string::npos);
+}
+
+// It was read until memory ended.
+TEST(PipelineOptions, OfARecordingOpenNoFile) {
+  const Result<PipelineOptions> recorded = parse_pipeline_options("[forecast]\nweights = \"/dev/zero\"\n");
+  ASSERT_FALSE(recorded);
+  EXPECT_NE(recorded.error().message.find("'weights'"), std::string::npos) << recorded.error().message;
+  EXPECT_EQ(recorded.error().message.find("regular file"), std::string::npos) << "nobody has looked";
 }
 
 }  // namespace

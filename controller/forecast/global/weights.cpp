@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -40,6 +39,7 @@ constexpr std::string_view kMagic = "PRTSFCST";
 constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kCountMax = 64;   // networks of a committee
 constexpr std::uint32_t kSizeMax = 4096;  // of a layer
+constexpr std::uintmax_t kFileBytesMax = 64u << 20;
 
 template <class T>
 void put(std::string& out, const T& value) {
@@ -181,13 +181,20 @@ Status write_weights(const std::filesystem::path& file, const Weights& weights) 
 
 Result<Weights> read_weights(const std::filesystem::path& file) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored)) {  // it opens, and throws when it is read
-    return Error{ErrorCode::kCorrupt, "forecast weights: " + file.string() + " is a directory"};
+  const std::filesystem::file_status there = std::filesystem::status(file, ignored);
+  // A directory opens, and throws when it is read; a device may have no end.
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    return Error{ErrorCode::kCorrupt, "forecast weights: " + file.string() + " is no regular file"};
   }
   std::ifstream in(file, std::ios::binary);
-  if (!in) return Error{ErrorCode::kNotFound, "forecast weights: cannot read " + file.string()};
-  return parse_weights(std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>()),
-                       file.string());
+  std::error_code failed;
+  const std::uintmax_t size = std::filesystem::file_size(file, failed);
+  if (!in || failed) return Error{ErrorCode::kNotFound, "forecast weights: cannot read " + file.string()};
+  if (size > kFileBytesMax) return Error{ErrorCode::kCorrupt, "forecast weights: " + file.string() + " is too large"};
+  std::string bytes(size, '\0');
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  return parse_weights(bytes, file.string());
 }
 
 Result<Weights> parse_weights(std::string_view bytes, const std::string& name) {

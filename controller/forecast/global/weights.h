@@ -55,8 +55,8 @@ struct Weights {
 std::uint64_t weights_id(const Weights& weights);
 /// Whole or not at all. Errors: kUnavailable if the file cannot be written; what was there before stays.
 Status write_weights(const std::filesystem::path& file, const Weights& weights);
-/// Errors: kNotFound; kCorrupt for a damaged file; kUnsupported for one of another version, or made for other
-/// features than this program computes.
+/// Errors: kNotFound; kCorrupt for a damaged file, and for what is no regular file or far too large; kUnsupported for
+/// one of another version, or made for other features than this program computes.
 Result<Weights> read_weights(const std::filesystem::path& file);
 /// The same of a file's content. name: as errors call it.
 Result<Weights> parse_weights(std::string_view bytes, const std::string& name);

@@ -54,8 +54,14 @@ TEST(Weights, WhatIsWrittenIsReadAndDamageIsNoticed) {
   Result<Weights> absent = read_weights(file);
   ASSERT_FALSE(absent);
   EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);
-  // A directory opens as a file does, and throws when it is read.
-  EXPECT_NE(read_weights(testing::TempDir()).error().message.find("is a directory"), std::string::npos);
+  // A directory opens as a file does, and throws when it is read; a device may have no end.
+  for (const std::string& none : {testing::TempDir(), std::string("/dev/zero")}) {
+    EXPECT_NE(read_weights(none).error().message.find("is no regular file"), std::string::npos) << none;
+  }
+  put_content(file, "");
+  std::filesystem::resize_file(file, std::uintmax_t{1} << 30);  // sparse
+  EXPECT_NE(read_weights(file).error().message.find("is too large"), std::string::npos);
+  std::filesystem::remove(file);
 }
 
 /// As fine-tuned ones may lie on a disk.
