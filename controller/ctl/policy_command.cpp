@@ -107,8 +107,6 @@ struct Trial {
 Result<Trial> run_trial(ham::Policy policy, const std::string& file, const std::string& recording) {
   Trial trial;
   ProgressBar bar("trying " + file);
-  // A policy that only observes says nothing; what it would do is what is asked here.
-  policy.automation = ham::Automation::kRecommend;
   replay::ReplayOptions options;
   options.policy = std::move(policy);
   options.beginnings = replay::beginnings_of(recording);

@@ -22,6 +22,9 @@ namespace proteus::ctl {
 namespace {
 
 constexpr double kSpeedMax = 1e6;
+constexpr const char* kNothingToCompareWith =
+    "the recorded policy was at level observe, at times at least: then what it wanted was not journalled, and there is "
+    "nothing to compare with\n";
 
 /// Holds each cycle back until its recorded time has come, `factor` times faster.
 class Pacer {
@@ -182,6 +185,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
                    {"decisions", replayer.decisions()},
                    {"actions", replayer.actions()},
                    {"missing_until", read ? api::time_or_null(read->missing_until) : api::Json(nullptr)},
+                   {"recorded_at_observe", replayer.met_observe()},
                    {"trouble", trouble ? api::Json(trouble->message) : api::Json(nullptr)},
                    {"differences_count", replayer.differences_count()},
                    {"differences", api::Json::array()}};
@@ -196,7 +200,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
     out << json_text(json) << "\n";
   } else {
     for (const auto& difference : differences) out << to_text(difference);
-    out << missing;
+    out << missing << (replayer.met_observe() ? kNothingToCompareWith : "");
     const bool all = differences.size() == replayer.differences_count();
     out << fmt::format("{} cycles over {} frames: {} decisions and {} actions, {} differences from the journal{}\n",
                        replayer.cycles(), replayer.frames(), replayer.decisions(), replayer.actions(),

@@ -32,9 +32,8 @@ bool same_wish(const ham::Decision& a, const ham::Decision& b) {
   return store::encode({0, {}, wish_of(a)}) == store::encode({0, {}, wish_of(b)});
 }
 
-bool observes(const ham::Policy& policy) {
-  return policy.automation == ham::Automation::kObserve ||
-         std::any_of(policy.automation_rules.begin(), policy.automation_rules.end(),
+bool observes_some(const ham::Policy& policy) {
+  return std::any_of(policy.automation_rules.begin(), policy.automation_rules.end(),
                      [](const ham::AutomationRule& rule) { return rule.level == ham::Automation::kObserve; });
 }
 
@@ -125,11 +124,14 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
   Result<ham::Policy> policy = ham::parse_policy(started.policy_toml, "recorded policy");
   if (!policy) return policy.error();
   started_ = started;
-  recorded_tells_all_ = !observes(*policy);
+  recorded_observes_ = policy->automation == ham::Automation::kObserve;
+  recorded_tells_all_ = !recorded_observes_ && !observes_some(*policy);
   recorded_label_.reset();
   if (options_.policy) {
+    met_observe_ = met_observe_ || recorded_observes_;
     policy = *options_.policy;
-    policy->automation = std::min(policy->automation, ham::Automation::kRecommend);
+    policy->automation = ham::Automation::kRecommend;
+    policy->automation_rules.clear();
     // What the recorded run did is not what this one does.
     started_.adopted.clear();
     started_.ended.clear();
@@ -278,7 +280,7 @@ void Replayer::on_output(const store::JournalEntry& entry) {
   if (pipeline_ == nullptr) return;
   if (!options_.policy) {
     recorded_.push_back({0, entry.time, entry.payload});
-  } else if (std::holds_alternative<ham::Decision>(entry.payload)) {
+  } else if (!recorded_observes_ && std::holds_alternative<ham::Decision>(entry.payload)) {
     // By another policy nothing is carried out, so only what was wanted has a counterpart.
     compare_wish({0, entry.time, entry.payload});
   }

@@ -22,7 +22,8 @@ std::optional<std::vector<std::uint64_t>> beginnings_of(const std::string& path)
 
 struct ReplayOptions {
   /// Decide by this policy instead of the recorded one. What the recorded cluster did then answers to other actions, so
-  /// nothing is taken to be carried out: decisions are made as at level recommend, against the world as recorded.
+  /// nothing is taken to be carried out: decisions are made as at level recommend, whatever the policy's own levels
+  /// are, against the world as recorded.
   std::optional<ham::Policy> policy;
   /// For the forecasts; null: the program's own.
   std::shared_ptr<const forecast::global::Weights> networks;
@@ -70,6 +71,9 @@ class Replayer {
   /// The first 100 of differences_count().
   const std::vector<Difference>& differences() const { return differences_; }
   std::uint64_t differences_count() const { return differences_count_; }
+  /// By another policy: a recorded run was at level observe. It journalled nothing of what it wanted, so that no
+  /// difference is counted in it.
+  bool met_observe() const { return met_observe_; }
   /// Telemetry in memory: messages as they came, and frames decoded for the next cycle.
   std::size_t messages_kept() const { return kept_.size(); }
   std::size_t frames_pending() const { return pending_.size(); }
@@ -121,7 +125,9 @@ class Replayer {
   std::vector<store::JournalEntry> ahead_;     // states and signals that a renewal to come may rest on
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
-  bool recorded_tells_all_ = false;            // the run at hand journalled whenever its decisions' label changed
+  bool recorded_observes_ = false;             // the run at hand was at level observe
+  bool met_observe_ = false;                   // likewise, or one before
+  bool recorded_tells_all_ = false;            // it journalled whenever its decisions' label changed
   std::optional<std::string> recorded_label_;  // that it journalled last; of a run that tells all
   bool unanswered_ = false;  // another label than the cycle before had, and nothing has been journalled since
   std::vector<Difference> differences_;

@@ -24,6 +24,14 @@ namespace {
 
 using testing::HasSubstr;
 
+/// How one was made.
+struct RecordedRun {
+  std::uint64_t seconds = 90;
+  std::string policy = "";
+  std::uint64_t expired_lsn = 0;
+  bool carried_out = false;  ///< as far as the journal tells
+};
+
 /// A recording of one host on which a VM with a quota of 40 % comes to want 70 %, in a minute and a half.
 class PolicyFiles : public testing::Test {
  protected:
@@ -32,9 +40,8 @@ class PolicyFiles : public testing::Test {
     record(recording(), {});
   }
   using Decided = std::map<Timestamp, std::vector<ham::Decision>>;
-  /// With what had been decided then. carried_out: at level automatic, as far as the journal tells.
-  static void record(const std::string& path, const Decided& decided, std::uint64_t expired_lsn = 0,
-                     bool carried_out = false, std::uint64_t seconds = 90) {
+  /// With what had been decided then.
+  static void record(const std::string& path, const Decided& decided, const RecordedRun& run = {}) {
     const TemporaryDirectory directory;
     auto store = store::Store::open({.directory = directory / "store"});
     ASSERT_TRUE(store) << store.error().message;
@@ -45,7 +52,7 @@ class PolicyFiles : public testing::Test {
     store::Started started;
     started.term = 1;
     started.options_toml = controller::pipeline_options_toml(options);
-    if (carried_out) started.policy_toml = "automation = 'automatic'\n";
+    started.policy_toml = run.policy;
     Timestamp now = from_unix_ns(1'700'000'000'000'000'000);
     const auto write = [&](store::JournalPayload payload) {
       std::vector<store::JournalEntry> entries{{0, now, std::move(payload)}};
@@ -53,7 +60,7 @@ class PolicyFiles : public testing::Test {
     };
     write(started);
     write(store::AgentPresence{HostId("h1"), true, ""});
-    if (expired_lsn != 0) write(store::Cycle{0, 0, expired_lsn});
+    if (run.expired_lsn != 0) write(store::Cycle{0, 0, run.expired_lsn});
     fakes::FakeHost host("h1", 2, 4 * kGiB);
     fakes::FakeVm vm;
     vm.name = "web";
@@ -62,9 +69,9 @@ class PolicyFiles : public testing::Test {
     host.vms = {vm};
     wire::FrameEncoder encoder;
     std::uint64_t base = 0;
-    for (std::uint64_t second = 1; second <= seconds; ++second, now += std::chrono::seconds(1)) {
-      const double run = std::min(0.4, 0.15 + 0.005 * static_cast<double>(second));
-      host.pass(1, {{run, run >= 0.4 ? 0.6 : 0.0}});
+    for (std::uint64_t second = 1; second <= run.seconds; ++second, now += std::chrono::seconds(1)) {
+      const double ran = std::min(0.4, 0.15 + 0.005 * static_cast<double>(second));
+      host.pass(1, {{ran, ran >= 0.4 ? 0.6 : 0.0}});
       const Sample sample = host.sample(now);
       std::vector<std::string> messages;
       encoder.encode(sample, messages);
@@ -85,10 +92,10 @@ class PolicyFiles : public testing::Test {
       const auto said = decided.find(now);
       if (said == decided.end()) continue;
       for (ham::Decision decision : said->second) {
-        if (carried_out) set_automatic(decision);
+        if (run.carried_out) set_automatic(decision);
         write(decision);
         for (const ham::Action& action : decision.chosen.actions) {
-          if (!carried_out) break;
+          if (!run.carried_out) break;
           drs::ActionRecord intent;
           intent.action = action;
           intent.action.id = second;
@@ -193,7 +200,7 @@ TEST_F(PolicyFiles, WhatTheRecordingLacksIsSaid) {
   command.file = file("any.toml", "");
   command.other = file("any2.toml", "");
   command.recording = *directory_ / "lacks.rec";
-  record(command.recording, {}, 2);
+  record(command.recording, {}, {.expired_lsn = 2});
   const std::string said = "telemetry that had been taken in until 2023-11-14T22:13:20.000Z is not in the recording";
   const auto both = [&] {
     std::ostringstream tested, compared;
@@ -282,7 +289,7 @@ TEST_F(PolicyFiles, AReplayByTheSamePolicyDiffersInNothingThoughActionsWereCarri
   command.file = *directory_ / "carried_out.rec";
   command.policy_file = file("automatic.toml", policy);
   command.diff = true;
-  record(command.file, decided, 0, true);
+  record(command.file, decided, {.policy = policy, .carried_out = true});
   int actions = 0;
   ASSERT_TRUE(replay::read_recording(command.file, {.raw = nullptr, .journal = [&](const store::JournalEntry& entry) {
                                                       actions +=
@@ -299,7 +306,7 @@ TEST_F(PolicyFiles, AReplayByTheSamePolicyDiffersInNothingThoughActionsWereCarri
 TEST_F(PolicyFiles, ADecisionAtAnotherTimeIsNoOtherWill) {
   const std::string policy = "[strategies]\nreshape = false\n";
   const std::string quiet = *directory_ / "quiet.rec";
-  record(quiet, {}, 0, false, 300);
+  record(quiet, {}, {.seconds = 300});
   const Decided decided = decided_by(policy, quiet);
   ASSERT_GE(decided.size(), 5u);
   const auto [begun, first] = *decided.begin();
@@ -316,7 +323,7 @@ TEST_F(PolicyFiles, ADecisionAtAnotherTimeIsNoOtherWill) {
   command.file = *directory_ / "later.rec";
   command.policy_file = file("quiet.toml", policy);
   command.diff = true;
-  record(command.file, later, 0, false, 300);
+  record(command.file, later, {.seconds = 300});
   const auto same = run_replay(command, out_);
   ASSERT_TRUE(same) << same.error().message;
   EXPECT_FALSE(*same);
@@ -338,6 +345,45 @@ TEST_F(PolicyFiles, WhatIsWantedWhileNothingNewWasJournalledIsADifference) {
   const Json difference = Json::parse(out_.str())["differences"][0];
   EXPECT_TRUE(difference["recorded"].is_null());
   EXPECT_FALSE(difference["replayed"]["chosen"]["actions"].empty());
+}
+
+constexpr const char* kObservesAll =
+    "automation = 'observe'\n[[rules.automation]]\nname = 'none'\nvms = ['*']\nlevel = 'observe'\n";
+
+TEST_F(PolicyFiles, AReplayByAPolicyThatObservesShowsWhatItWouldDo) {
+  ReplayCommand command;
+  command.file = recording();
+  command.policy_file = file("observe.toml", kObservesAll);
+  ASSERT_TRUE(run_replay(command, out_));
+  EXPECT_THAT(out_.str(), HasSubstr("raise CPU quota"));
+  // Its level alone is no other will.
+  command.file = *directory_ / "recommended.rec";
+  command.diff = true;
+  record(command.file, decided_by(""));
+  out_.str("");
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_TRUE(*same) << out_.str();
+}
+
+TEST_F(PolicyFiles, NothingIsComparedWithARunThatObserved) {
+  ReplayCommand command;
+  command.file = *directory_ / "observed.rec";
+  command.policy_file = file("plain.toml", "");
+  command.diff = true;
+  record(command.file, {}, {.policy = "automation = 'observe'\n"});
+  const auto same = run_replay(command, out_);
+  ASSERT_TRUE(same) << same.error().message;
+  EXPECT_TRUE(*same) << out_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("the recorded policy was at level observe"));
+  command.json = true;
+  std::ostringstream json;
+  ASSERT_TRUE(run_replay(command, json));
+  EXPECT_EQ(Json::parse(json.str())["recorded_at_observe"], true);
+  command.file = recording();
+  std::ostringstream other;
+  ASSERT_TRUE(run_replay(command, other));
+  EXPECT_EQ(Json::parse(other.str())["recorded_at_observe"], false);
 }
 
 TEST_F(PolicyFiles, AllDifferencesAreCountedAndTheFirstShown) {
