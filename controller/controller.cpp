@@ -174,6 +174,12 @@ void Controller::run(const Surroundings& surroundings) {
       take_requests();
       take_samples();
       if (!cycle_due(clock_.now())) continue;
+      // Without a journal nothing may be decided, nor a round of forecasting begin that no cycle in it stands for.
+      if (journal_failing_ && !flush()) {
+        gather_anew(clock_.now());
+        publish_snapshot(last_cycle_, Nanoseconds{0});
+        continue;
+      }
       follow_renewal(clock_.now());
       pipeline_->begin_cycle();
       cycle_begun_ = clock_.now();
@@ -214,17 +220,16 @@ bool Controller::cycle_due(Timestamp now) const {
   return now - last_cycle_ >= options_.cycle + options_.gather;
 }
 
-void Controller::run_cycle() {
-  const Timestamp now = clock_.now();
-  const auto begun = std::chrono::steady_clock::now();
+void Controller::gather_anew(Timestamp now) {
   last_cycle_ = now;
   first_sample_since_cycle_.reset();
   reported_since_cycle_.clear();
-  // Without a journal nothing may be decided.
-  if (journal_failing_ && !flush()) {
-    publish_snapshot(now, Nanoseconds{0});
-    return;
-  }
+}
+
+void Controller::run_cycle() {
+  const Timestamp now = clock_.now();
+  const auto begun = std::chrono::steady_clock::now();
+  gather_anew(now);
   store::Cycle cycle;
   cycle.number = ++cycle_number_;
   cycle.seed = cycle.number;

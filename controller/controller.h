@@ -113,6 +113,8 @@ class Controller final : public api::Backend {
   void take_requests();
   void take_samples();
   bool cycle_due(Timestamp now) const;
+  /// The cycle that is due, or what stands for it, is of `now`: what comes is gathered for the next.
+  void gather_anew(Timestamp now);
   void run_cycle();
   /// Begins a renewal, if it is time for one. After a cycle, when all signals have been handed over.
   void begin_renewal(Timestamp now);

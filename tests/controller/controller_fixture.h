@@ -109,15 +109,20 @@ class ControllerTest : public testing::Test {
     if (obeys_) obey(queues);
     if (on_second_) on_second_(queues);
     const std::uint64_t before = controller.snapshot()->cycle;
+    if (sends_) {
+      if (Status sent = send_load(queues); !sent) return sent;
+    }
+    if (!cycle_after(controller, before)) return Error{ErrorCode::kDeadlineExceeded, "no cycle"};
+    return {};
+  }
+
+  /// A second of load, without the cycle.
+  Status send_load(Queues& queues) {
     std::vector<std::pair<double, double>> demand;
     for (std::size_t i = 0; i < host_.vms.size(); ++i) {
       demand.emplace_back(0.2 + 0.003 * second_ + 0.05 * std::sin(second_ * 0.7 + static_cast<double>(i)), 0.0);
     }
-    if (sends_) {
-      if (Status sent = send(host_, *encoder_, demand, queues); !sent) return sent;
-    }
-    if (!cycle_after(controller, before)) return Error{ErrorCode::kDeadlineExceeded, "no cycle"};
-    return {};
+    return send(host_, *encoder_, demand, queues);
   }
 
   /// A second of a host.

@@ -76,6 +76,37 @@ TEST_F(ControllerTest, TheKillSwitchWorksWhileTheJournalCannotBeWrittenAndIsJour
   run(1, [](Controller& controller) { EXPECT_TRUE(controller.snapshot()->paused) << "a restart does not forget it"; });
 }
 
+// A round of forecasting had begun for a cycle that was put off, and the one that came instead began none.
+TEST_F(ControllerTest, WhatIsDecidedOnceTheJournalCanBeWrittenAgainIsReplayedByteForByte) {
+  Queues* queues = nullptr;
+  on_second_ = [&](Queues& all) { queues = &all; };
+  run(30, [&](Controller& controller) {
+    ASSERT_NE(queues, nullptr);
+    const auto put_off = [&] {
+      const auto give_up = std::chrono::steady_clock::now() + seconds(60);
+      while (controller.snapshot()->cycle_time != clock_.now()) {
+        if (std::chrono::steady_clock::now() > give_up) return false;
+        std::this_thread::yield();
+      }
+      return true;
+    };
+    store_->full = true;
+    for (int i = 0; i < 3; ++i) {
+      clock_.advance(seconds(1));
+      ++second_;
+      ASSERT_TRUE(send_load(*queues));
+      ASSERT_TRUE(put_off());
+    }
+    EXPECT_FALSE(controller.snapshot()->ingest_problem.empty());
+    clock_.advance(seconds(61));  // until a decision is journalled whatever it says
+    ASSERT_TRUE(put_off());
+    store_->full = false;
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(pass_second(controller, *queues));
+    EXPECT_TRUE(controller.snapshot()->ingest_problem.empty());
+  });
+  expect_replayed_byte_for_byte(33);
+}
+
 // The answer to a kill switch that is asked whether it is on must not be the last cycle's.
 TEST_F(ControllerTest, WhatAPersonSaidIsSeenAtOnce) {
   run(2, [&](Controller& controller) {
