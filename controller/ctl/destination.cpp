@@ -77,6 +77,10 @@ bool Destination::is_standard_output(const std::string& file) {
   return file == "-" || file == "/dev/stdout";
 }
 
+std::ostream& Destination::words(const std::string& file, std::ostream& usual) {
+  return is_standard_output(file) ? std::cerr : usual;
+}
+
 Result<Destination> Destination::open(const std::string& file, mode_t mode) {
   Destination to;
   to.name_ = file;
@@ -173,6 +177,12 @@ Status Destination::keep() {
   has_part = 0;
   part_.clear();
   return {};
+}
+
+Status Destination::keep_whole(const std::string& bytes) {
+  if (Status room = check_room(bytes.size()); !room) return room;
+  if (!write(bytes.data(), bytes.size())) return error();
+  return keep();
 }
 
 }  // namespace proteus::ctl

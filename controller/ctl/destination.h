@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <ostream>
 #include <string>
 
 #include "common/result.h"
@@ -18,6 +19,8 @@ namespace proteus::ctl {
 class Destination {
  public:
   static bool is_standard_output(const std::string& file);
+  /// Where words about it go: not among the bytes of what is written to standard output.
+  static std::ostream& words(const std::string& file, std::ostream& usual);
   /// mode: of a file that is not there yet, less the umask. Errors: kPermissionDenied; kInvalidArgument for an empty
   /// name.
   static Result<Destination> open(const std::string& file, mode_t mode = 0666);
@@ -35,6 +38,8 @@ class Destination {
   Error error() const;
   /// All is there. Errors: as error().
   Status keep();
+  /// All of it, and keeps it. Errors: as check_room() and error().
+  Status keep_whole(const std::string& bytes);
 
  private:
   Destination() = default;

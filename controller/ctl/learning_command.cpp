@@ -6,12 +6,13 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/toml_document.h"
 #include "controller/api/learning_json.h"
+#include "controller/ctl/destination.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
-#include "controller/ctl/svg.h"
 #include "controller/ctl/table.h"
 #include "controller/ham/learning/agent.h"
 #include "controller/replay/recording.h"
@@ -121,6 +122,13 @@ Status train_learning(const LearningCommand& command, std::ostream& out) {
     if (!bytes) return bytes.error();
     if (Status read = agent->restore(*bytes); !read) return with_context(read.error(), command.from);
   }
+  // Before what may take hours.
+  std::optional<Destination> to;
+  if (!command.out.empty()) {
+    Result<Destination> opened = Destination::open(command.out);
+    if (!opened) return opened.error();
+    to.emplace(std::move(*opened));
+  }
   agent->begin_elsewhere();
   std::vector<Tally> tallies;
   for (const std::string& file : command.recordings) {
@@ -136,15 +144,16 @@ Status train_learning(const LearningCommand& command, std::ostream& out) {
         ErrorCode::kNotFound,
         "no outcome of an action is journalled there: a controller that acts with [learning] enabled writes them"};
   }
-  if (!command.out.empty()) {
-    if (Status written = write_text(command.out, agent->save()); !written) return written;
+  if (to) {
+    if (Status written = to->keep_whole(agent->save()); !written) return written;
   }
   const Json learning = api::to_json(agent->report());
+  std::ostream& words = Destination::words(command.out, out);
   if (command.json) {
     Json json{{"recordings", Json::array()}, {"learning", learning}};
     for (const Tally& tally : tallies) json["recordings"].push_back(to_json(tally));
     json["file"] = command.out.empty() ? Json(nullptr) : Json(command.out);
-    out << json_text(json) << "\n";
+    words << json_text(json) << "\n";
     return {};
   }
   Table table({"FROM", ">OUTCOMES", ">EXPECTED/H", ">REALISED/H"});
@@ -153,11 +162,11 @@ Status train_learning(const LearningCommand& command, std::ostream& out) {
     table.add({tally.file, fmt::format("{:.0f}", tally.outcomes), fmt::format("{:.3f}", tally.predicted / count),
                fmt::format("{:.3f}", tally.realised / count)});
   }
-  out << table.text() << "\n" << print_learning(learning);
+  words << table.text() << "\n" << print_learning(learning);
   if (!command.out.empty()) {
-    out << "\n"
-        << command.out
-        << " written; [learning] model in controller.toml names it to a controller that has learned nothing yet\n";
+    words << "\n"
+          << command.out
+          << " written; [learning] model in controller.toml names it to a controller that has learned nothing yet\n";
   }
   return {};
 }

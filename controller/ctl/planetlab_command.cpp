@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "controller/ctl/course_picture.h"
+#include "controller/ctl/destination.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
@@ -144,14 +145,15 @@ Status run_planetlab(const PlanetlabCommand& command, bool json, std::ostream& o
     const std::string picture = svg_courses("PlanetLab, 800 hosts", kCourseNames, courses_of(runs), kStep_s);
     if (const Status written = write_text(command.svg, picture); !written) return written;
   }
+  std::ostream& words = Destination::words(command.svg, out);
   if (!json) {
-    out << to_table(runs);
+    words << to_table(runs);
   } else if (count == 1) {
-    out << json_text(to_json(runs.front())) << "\n";
+    words << json_text(to_json(runs.front())) << "\n";
   } else {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const Run& run : runs) all.push_back(to_json(run));
-    out << json_text(all) << "\n";
+    words << json_text(all) << "\n";
   }
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "controller/api/learning_json.h"
 #include "controller/ctl/course_picture.h"
+#include "controller/ctl/destination.h"
 #include "controller/ctl/json_text.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/ctl/svg.h"
@@ -221,11 +222,12 @@ Status run_policies(const kvm::Workload& workload, const PolicyRuns& runs, const
     if (const Status written = write_text(runs.svg, svg_courses(title, kCourseNames, courses, kvm::kTick_s)); !written)
       return written;
   }
+  std::ostream& words = Destination::words(runs.svg, out);
   if (!json) {
-    out << to_text(results);
+    words << to_text(results);
   } else {
     const nlohmann::ordered_json all = results.size() == 1 ? results.front() : nlohmann::ordered_json(results);
-    out << json_text(all) << "\n";
+    words << json_text(all) << "\n";
   }
   return {};
 }

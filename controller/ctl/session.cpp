@@ -87,12 +87,13 @@ int Session::forecast() {
       return report(written.error());
     }
   }
+  std::ostream& out = Destination::words(options_.svg_file, std::cout);
   if (options_.json) {
-    std::cout << json_text(*answer) << "\n";
+    out << json_text(*answer) << "\n";
   } else if (options_.plot || options_.svg_file.empty()) {
-    std::cout << (options_.plot ? plot_forecast(*answer, 100, 20) : print_forecast(*answer));
+    out << (options_.plot ? plot_forecast(*answer, 100, 20) : print_forecast(*answer));
   } else {
-    std::cout << options_.svg_file << " drawn\n";
+    out << options_.svg_file << " drawn\n";
   }
   return 0;
 }
@@ -165,7 +166,7 @@ int Session::download(const std::string& path, mode_t mode) {
   const Result<Client::Downloaded> got = client_.download(path, options_.file, mode, progress);
   bar.reset();
   if (!got) return report(got.error());
-  std::ostream& out = Destination::is_standard_output(options_.file) ? std::cerr : std::cout;
+  std::ostream& out = Destination::words(options_.file, std::cout);
   if (options_.json) {
     out << json_text({{"file", options_.file}, {"bytes", got->bytes}, {"warning", got->warning}}) << "\n";
   } else {
@@ -179,7 +180,8 @@ int Session::download(const std::string& path, mode_t mode) {
 }
 
 int Session::tune() {
-  const Result<bool> better = run_tune(client_, options_.tune, options_.json, std::cout);
+  const Result<bool> better =
+      run_tune(client_, options_.tune, options_.json, Destination::words(options_.tune.file, std::cout));
   if (!better) return report(better.error());
   return *better ? 0 : kNotBetter;
 }

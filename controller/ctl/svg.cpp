@@ -3,17 +3,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <ctime>
-#include <fstream>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <vector>
 
+#include "controller/ctl/destination.h"
 #include "controller/ctl/svg_canvas.h"
 #include "controller/ctl/table.h"
 
@@ -190,11 +188,8 @@ std::string svg_forecast(const Json& outlook) {
 }
 
 Status write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return Error{ErrorCode::kPermissionDenied, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
-  return {};
+  Result<Destination> to = Destination::open(path);
+  return to ? to->keep_whole(text) : to.error();
 }
 
 }  // namespace proteus::ctl

@@ -11,7 +11,7 @@ namespace proteus::ctl {
 /// and p99, with axes in the unit of the series and in UTC. Opens in any browser.
 std::string svg_forecast(const nlohmann::ordered_json& outlook);
 
-/// Errors: kPermissionDenied if the file cannot be written.
+/// A file as Destination writes it: what was there stays until all of the text is. Errors: Destination's.
 Status write_text(const std::string& path, const std::string& text);
 
 }  // namespace proteus::ctl

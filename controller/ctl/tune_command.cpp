@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/api/json_view.h"
+#include "controller/ctl/destination.h"
 #include "controller/ctl/progress_bar.h"
 #include "controller/forecast/gaps.h"
 #include "controller/forecast/global/shipped_weights.h"
@@ -107,6 +108,8 @@ Result<bool> run_tune(Client& client, const TuneCommand& command, bool json, std
     if (!read) return read.error();
     begin = std::move(*read);
   }
+  Result<Destination> to = Destination::open(command.file);  // before what may take hours
+  if (!to) return to.error();
   const Result<Json> vms = client.get("/v1/vms");
   if (!vms) return vms.error();
   std::vector<std::vector<BinnedHistory>> histories;
@@ -137,9 +140,8 @@ Result<bool> run_tune(Client& client, const TuneCommand& command, bool json, std
                         "keeps [forecast] history_steps");
   }
   if (tuned->better) {
-    if (const Status written = forecast::global::write_weights(command.file, tuned->weights); !written) {
-      return written.error();
-    }
+    const Status written = to->keep_whole(forecast::global::encode_weights(tuned->weights));
+    if (!written) return written.error();
   }
   if (json) {
     out << Json{{"file", tuned->better ? Json(command.file) : Json(nullptr)},

@@ -162,9 +162,14 @@ std::uint64_t weights_id(const Weights& weights) {
   return XXH64(bytes.data(), bytes.size(), 0);
 }
 
-Status write_weights(const std::filesystem::path& file, const Weights& weights) {
+std::string encode_weights(const Weights& weights) {
   std::string bytes = content_of(weights);
   put(bytes, static_cast<std::uint64_t>(XXH64(bytes.data(), bytes.size(), 0)));
+  return bytes;
+}
+
+Status write_weights(const std::filesystem::path& file, const Weights& weights) {
+  const std::string bytes = encode_weights(weights);
   // What was there stays until all of this is: a full disk costs nothing.
   const std::filesystem::path beside = file.string() + ".new";
   std::ofstream out(beside, std::ios::binary);

@@ -53,6 +53,8 @@ struct Weights {
 
 /// Tells one set of weights from another: the checksum at the end of the file that write_weights() makes of them.
 std::uint64_t weights_id(const Weights& weights);
+/// What such a file holds.
+std::string encode_weights(const Weights& weights);
 /// Whole or not at all. Errors: kUnavailable if the file cannot be written; what was there before stays.
 Status write_weights(const std::filesystem::path& file, const Weights& weights);
 /// Errors: kNotFound; kCorrupt for a damaged file, and for what is no regular file or far too large; kUnsupported for

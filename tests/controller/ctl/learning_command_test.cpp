@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "controller/ham/learning/agent.h"
 #include "controller/replay/recording.h"
+#include "tests/file_size_limit.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
@@ -39,6 +41,21 @@ std::string recording(const TemporaryDirectory& directory, int outcomes) {
   EXPECT_TRUE(
       replay::write_recording(**store, {.from = kStart, .to = kStart + std::chrono::hours(1), .hosts = {}}, file));
   return file;
+}
+
+TEST(LearningCommand, AFailedWriteLeavesWhatHadBeenLearned) {
+  TemporaryDirectory directory;
+  LearningCommand command;
+  command.recordings = {recording(directory, 100)};
+  command.out = directory / "learning.bin";
+  std::ofstream(command.out) << "before";
+  std::ostringstream text;
+  {
+    const FileSizeLimit full(8);
+    EXPECT_FALSE(train_learning(command, text));
+  }
+  std::ifstream file(command.out);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "before");
 }
 
 TEST(LearningCommand, LearnsFromWhatWasJournalled) {

@@ -3,10 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "controller/ctl/destination.h"
 #include "controller/ctl/print.h"
 #include "controller/ctl/svg.h"
+#include "tests/file_size_limit.h"
+#include "tests/temporary_directory.h"
 
 namespace proteus::ctl {
 namespace {
@@ -77,6 +85,29 @@ TEST(Svg, ANameCannotLeaveItsText) {
 
 TEST(Svg, SaysWhenTheFileCannotBeWritten) {
   EXPECT_EQ(write_text("/nonexistent/folder/picture.svg", "x").error().code, ErrorCode::kPermissionDenied);
+}
+
+TEST(Svg, AFailedWriteLeavesTheOldPicture) {
+  const TemporaryDirectory directory;
+  const std::string file = directory / "picture.svg";
+  std::ofstream(file) << "the old one";
+  {
+    const FileSizeLimit full(4096);
+    EXPECT_FALSE(write_text(file, std::string(1 << 20, 'x')));
+  }
+  std::ifstream in(file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "the old one");
+  EXPECT_TRUE(write_text(file, "the new one"));
+  EXPECT_EQ(std::filesystem::file_size(file), 11u);
+}
+
+TEST(Svg, ToStandardOutputLeavesTheWordsToStandardError) {
+  std::ostringstream usual;
+  EXPECT_EQ(&Destination::words("-", usual), &std::cerr);
+  EXPECT_EQ(&Destination::words("picture.svg", usual), &usual);
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(write_text("-", "<svg>\n"));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "<svg>\n");
 }
 
 TEST(Accuracy, ShowsChosenModelsOfAllAndAllModelsOfOne) {

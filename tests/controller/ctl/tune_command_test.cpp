@@ -90,6 +90,15 @@ TEST_F(Tuning, WritesWeightsThatAreBetterForItsVms) {
   EXPECT_NE(out_.str().find("next step"), std::string::npos);
 }
 
+// After hours it said that the controller was busy.
+TEST_F(Tuning, SaysBeforeItBeginsThatTheFileCannotBeWritten) {
+  serve(std::vector<double>(500, 1.0));
+  const Result<bool> better = run_tune(*client_, {.file = "/nonexistent/w.bin", .from = {}, .options = {}}, true, out_);
+  ASSERT_FALSE(better);
+  EXPECT_EQ(better.error().code, ErrorCode::kPermissionDenied);
+  EXPECT_NE(better.error().message.find("cannot write"), std::string::npos) << better.error().message;
+}
+
 TEST_F(Tuning, SaysThatThereIsTooLittleHistory) {
   serve(std::vector<double>(500, 1.0));
   const Result<bool> better = run_tune(*client_, {.file = file_, .from = {}, .options = {}}, true, out_);
