@@ -23,10 +23,11 @@ int flushed(int code, const char* program) {
   errno = 0;
   std::cout.flush();
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
-  if (written || code != 0) return code;
+  if (written) return code;
   std::cerr << program << ": cannot write to standard output" << (errno != 0 ? ": " : "")
             << (errno != 0 ? std::strerror(errno) : "") << "\n";
-  return 1;
+  const bool is_error = code >= 1 && code <= 3;
+  return is_error ? code : 1;
 }
 
 }  // namespace proteus

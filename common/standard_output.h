@@ -6,8 +6,9 @@ namespace proteus {
 /// what is written to it fails.
 void keep_standard_descriptors();
 
-/// To be called last: writes out what is still held back for standard output. Returns `code`, or 1 with a word on
-/// standard error if it should be 0 and something could not be written. Thread: main.
+/// To be called last: writes out what is still held back for standard output. If something could not be written, it
+/// says so on standard error. Returns `code`, or 1 then if that is a result, 0 or 4 and above, which nobody has read.
+/// Thread: main.
 int flushed(int code, const char* program);
 
 }  // namespace proteus
