@@ -81,9 +81,13 @@ Json payload_json(const store::JournalPayload& payload) {
                         {"id", command.id},
                         {"action", command.action},
                         {"term", command.term},
+                        {"controller", command.controller},
                         {"host", command.host.value},
                         {"vm", command.vm.value},
+                        {"issued", to_rfc3339(command.issued)},
                         {"deadline", to_rfc3339(command.deadline)},
+                        {"require_running", command.require_running ? Json(*command.require_running) : Json(nullptr)},
+                        {"require_value", command.require_value ? Json(*command.require_value) : Json(nullptr)},
                         {"operation", api::to_json(command.operation)}};
           },
           [](const store::SignalInput& input) {
@@ -235,8 +239,12 @@ Json to_json(const Operation& operation) {
           [](const Migrate& op) {
             return Json{{"kind", "migrate"},
                         {"target", op.target.value},
+                        {"target_libvirt_uri", op.target_libvirt_uri},
+                        {"migrate_uri", op.migrate_uri},
                         {"downtime_ms_max", op.downtime_ms_max},
-                        {"bandwidth_bytes_per_s", op.bandwidth_bytes_per_s}};
+                        {"bandwidth_bytes_per_s", op.bandwidth_bytes_per_s},
+                        {"auto_converge", op.auto_converge},
+                        {"post_copy_allowed", op.post_copy_allowed}};
           },
           [](const Reserve& op) {
             return Json{{"kind", "reserve"}, {"memory_bytes", op.memory_bytes}, {"cpu_millicores", op.cpu_millicores}};
@@ -268,6 +276,7 @@ Json to_json(const ham::Action& action) {
           {"host", action.host.value},
           {"operation", to_json(action.operation)},
           {"present_value", action.present_value ? Json(*action.present_value) : Json(nullptr)},
+          {"reserve", to_json(Operation(action.reserve))},
           {"automation", ham::to_string(action.automation)},
           {"reason", action.reason},
           {"expected_duration_s", to_seconds(action.expected_duration)},
@@ -295,9 +304,11 @@ Json to_json(const ham::Decision& decision) {
             {"alternatives", Json::array()},
             {"rejections", Json::array()},
             {"outlooks", Json::array()},
+            {"emptying", Json::array()},
             {"power", Json::array()},
             {"helpers", Json::array()},
             {"learning", decision.learning.present ? to_json(decision.learning) : Json(nullptr)}};
+  for (const HostId& host : decision.emptying) json["emptying"].push_back(host.value);
   for (const ham::PowerChange& change : decision.power) {
     json["power"].push_back({{"host", change.host.value}, {"awake", change.awake}, {"reason", change.reason}});
   }
@@ -332,7 +343,10 @@ Json to_json(const drs::Transition& transition) {
           {"to", drs::to_string(transition.to)},
           {"time", to_rfc3339(transition.time)},
           {"agent_time", time_or_null(transition.agent_time)},
-          {"message", transition.message}};
+          {"message", transition.message},
+          {"command", transition.command},
+          {"deadline", time_or_null(transition.deadline)},
+          {"trigger_time", time_or_null(transition.trigger)}};
 }
 
 Json to_json(const drs::ActionRecord& record) {
@@ -346,12 +360,19 @@ Json to_json(const drs::ActionRecord& record) {
             {"reason", record.action.reason},
             {"automation", ham::to_string(record.action.automation)},
             {"prerequisites", record.prerequisites},
+            {"command", record.command},
+            {"deadline", to_rfc3339(record.deadline)},
             {"trigger_time", to_rfc3339(record.trigger_time)},
             {"intended_at", to_rfc3339(record.intended_at)},
             {"executed_at", time_or_null(record.executed_at)},
             {"ended_at", time_or_null(record.ended_at)},
             {"message", record.message},
             {"transitions", Json::array()}};
+  const Json action = to_json(record.action);
+  for (const char* key : {"present_value", "reserve", "expected_duration_s", "expected_downtime_ms",
+                          "expected_storage_s", "expected_drop_share", "expected_wait_ratio", "after", "learned"}) {
+    json[key] = action.at(key);
+  }
   if (record.progress) {
     json["migration"] = {{"bytes_processed", record.progress->bytes_processed},
                          {"bytes_remaining", record.progress->bytes_remaining},

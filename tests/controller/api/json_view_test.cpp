@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <variant>
 
 namespace proteus::api {
 namespace {
@@ -56,6 +57,176 @@ TEST(Decisions, TellOfHelpers) {
                                       {"reason", "it is slow"},
                                       {"gain", 1.5},
                                       {"automation", "approve"}}));
+}
+
+/// Each change of what is journalled is to be seen.
+template <typename T, typename... Changes>
+void expect_shown(const T& whole, Changes... changes) {
+  int number = 0;
+  const auto expect = [&](auto change) {
+    T changed = whole;
+    change(changed);
+    const store::JournalEntry before{0, kNow, whole};
+    const store::JournalEntry after{0, kNow, changed};
+    ++number;
+    EXPECT_NE(store::encode(before), store::encode(after)) << "change " << number << " is none";
+    EXPECT_NE(to_json(before), to_json(after)) << "change " << number << " of " << to_json(before);
+  };
+  (expect(changes), ...);
+}
+
+constexpr Timestamp kLater = kNow + std::chrono::seconds(1);
+
+/// With the one action that `get` gives of it.
+template <typename T, typename Get>
+void expect_action_shown(const T& whole, Get get) {
+  const auto change = [get](auto how) { return [get, how](T& changed) { how(get(changed)); }; };
+  using Action = ham::Action;
+  expect_shown(
+      whole, change([](Action& a) { a.id = 1; }), change([](Action& a) { a.vm = VmId("x"); }),
+      change([](Action& a) { a.host = HostId("x"); }), change([](Action& a) { a.operation = SetVcpus{7}; }),
+      change([](Action& a) { a.present_value = 1; }), change([](Action& a) { a.reserve.memory_bytes = 1; }),
+      change([](Action& a) { a.reserve.cpu_millicores = 1; }),
+      change([](Action& a) { a.automation = ham::Automation::kAutomatic; }), change([](Action& a) { a.reason = "x"; }),
+      change([](Action& a) { a.expected_duration = std::chrono::seconds(1); }),
+      change([](Action& a) { a.expected_downtime_ms = 1; }), change([](Action& a) { a.expected_wait_ratio = 1; }),
+      change([](Action& a) { a.expected_storage_s = 1; }), change([](Action& a) { a.expected_drop_share = 1; }),
+      change([](Action& a) { a.after = {1}; }), change([](Action& a) { a.learned = ham::learning::Note(); }));
+}
+
+/// With the one note that `get` gives of it.
+template <typename T, typename Get>
+void expect_note_shown(const T& whole, Get get) {
+  using Note = ham::learning::Note;
+  const auto change = [get](auto how) { return [get, how](T& changed) { how(get(changed)); }; };
+  expect_shown(whole, change([](Note& n) { n.kind = ham::learning::Kind::kMigrate; }),
+               change([](Note& n) { n.features[15] = 1; }),
+               change([](Note& n) { n.horizon = std::chrono::seconds(1); }),
+               change([](Note& n) { n.learned_act = false; }), change([](Note& n) { n.control = true; }),
+               change([](Note& n) { n.preferred = false; }));
+  for (double Note::*amount :
+       {&Note::predicted, &Note::cost, &Note::copied_bytes, &Note::utilisation, &Note::scale, &Note::gain,
+        &Note::required, &Note::mean, &Note::deviation, &Note::correction, &Note::propensity}) {
+    expect_shown(whole, change([amount](Note& n) { n.*amount = 7; }));
+  }
+}
+
+// replay --diff printed two equal entries for a real difference.
+TEST(JournalledOutputs, ShowAllOfADecision) {
+  ham::Decision whole;
+  whole.chosen.actions.resize(1);
+  whole.alternatives.resize(1);
+  whole.rejections.resize(1);
+  whole.outlooks.resize(1);
+  whole.power.resize(1);
+  whole.helpers.resize(1);
+  whole.learning.present = true;
+  whole.learning.opinion.emplace().examined = true;
+  using Decision = ham::Decision;
+  expect_shown(
+      whole, [](Decision& d) { d.id = 1; }, [](Decision& d) { d.time = kLater; }, [](Decision& d) { d.policy = "x"; },
+      [](Decision& d) { d.chosen.label = "x"; }, [](Decision& d) { d.chosen.score.performance = 1; },
+      [](Decision& d) { d.do_nothing.label = "x"; }, [](Decision& d) { d.do_nothing.score.utilisation = 1; },
+      [](Decision& d) { d.alternatives[0].score.cost = 1; }, [](Decision& d) { d.alternatives[0].score.latency = 1; },
+      [](Decision& d) { d.alternatives[0].actions.resize(1); }, [](Decision& d) { d.rejections[0].candidate = "x"; },
+      [](Decision& d) { d.rejections[0].rule = "x"; }, [](Decision& d) { d.rejections[0].reason = "x"; },
+      [](Decision& d) { d.summary = "x"; }, [](Decision& d) { d.emptying = {HostId("x")}; },
+      [](Decision& d) { d.power[0].host = HostId("x"); }, [](Decision& d) { d.power[0].awake = false; },
+      [](Decision& d) { d.power[0].reason = "x"; }, [](Decision& d) { d.learning.present = false; });
+  expect_shown(
+      whole, [](Decision& d) { d.outlooks[0].vm = VmId("x"); }, [](Decision& d) { d.outlooks[0].host = HostId("x"); },
+      [](Decision& d) { d.outlooks[0].cpu_window_max.p10 = 1; },
+      [](Decision& d) { d.outlooks[0].cpu_window_max.p50 = 1; },
+      [](Decision& d) { d.outlooks[0].cpu_window_max.p90 = 1; },
+      [](Decision& d) { d.outlooks[0].cpu_window_max.p95 = 1; },
+      [](Decision& d) { d.outlooks[0].cpu_window_max.p99 = 1; }, [](Decision& d) { d.outlooks[0].cpu_limit_cores = 1; },
+      [](Decision& d) { d.outlooks[0].model = "x"; }, [](Decision& d) { d.outlooks[0].until_limit = Nanoseconds(1); },
+      [](Decision& d) { d.helpers[0].vm = VmId("x"); }, [](Decision& d) { d.helpers[0].host = HostId("x"); },
+      [](Decision& d) { d.helpers[0].start = false; }, [](Decision& d) { d.helpers[0].reason = "x"; },
+      [](Decision& d) { d.helpers[0].gain = 1; },
+      [](Decision& d) { d.helpers[0].automation = ham::Automation::kAutomatic; });
+  expect_shown(
+      whole, [](Decision& d) { d.learning.acting = true; }, [](Decision& d) { d.learning.revision = 1; },
+      [](Decision& d) { d.learning.held.resize(1); }, [](Decision& d) { d.learning.corrected = 1; },
+      [](Decision& d) { d.learning.rules_alone = "x"; }, [](Decision& d) { d.learning.opinion.reset(); },
+      [](Decision& d) { d.learning.opinion->vm = VmId("x"); }, [](Decision& d) { d.learning.opinion->label = "x"; },
+      [](Decision& d) { d.learning.opinion->examined = false; },
+      [](Decision& d) { d.learning.opinion->occasion = true; });
+  expect_action_shown(whole, [](Decision& d) -> ham::Action& { return d.chosen.actions[0]; });
+  expect_note_shown(whole, [](Decision& d) -> ham::learning::Note& { return d.learning.opinion->note; });
+}
+
+TEST(JournalledOutputs, ShowAllOfAnActionAndItsSteps) {
+  using Record = drs::ActionRecord;
+  Record whole;
+  whole.progress.emplace();
+  whole.transitions.resize(1);
+  expect_shown(
+      whole, [](Record& r) { r.decision = 1; }, [](Record& r) { r.prerequisites = {1}; },
+      [](Record& r) { r.state = drs::ActionState::kSent; }, [](Record& r) { r.term = 1; },
+      [](Record& r) { r.intended_at = kLater; }, [](Record& r) { r.trigger_time = kLater; },
+      [](Record& r) { r.deadline = kLater; }, [](Record& r) { r.command = 1; },
+      [](Record& r) { r.executed_at = kLater; }, [](Record& r) { r.ended_at = kLater; },
+      [](Record& r) { r.progress.reset(); }, [](Record& r) { r.progress->bytes_processed = 1; },
+      [](Record& r) { r.progress->bytes_remaining = 1; }, [](Record& r) { r.progress->bytes_total = 1; },
+      [](Record& r) { r.progress->dirty_bytes_per_s = 1; }, [](Record& r) { r.progress->downtime_ms = 1; },
+      [](Record& r) { r.message = "x"; }, [](Record& r) { r.transitions.clear(); });
+  expect_action_shown(whole, [](Record& r) -> ham::Action& { return r.action; });
+  using Transition = drs::Transition;
+  expect_shown(
+      Transition(), [](Transition& t) { t.action = 1; }, [](Transition& t) { t.from = drs::ActionState::kSent; },
+      [](Transition& t) { t.to = drs::ActionState::kSent; }, [](Transition& t) { t.time = kLater; },
+      [](Transition& t) { t.agent_time = kLater; }, [](Transition& t) { t.message = "x"; },
+      [](Transition& t) { t.command = 1; }, [](Transition& t) { t.deadline = kLater; },
+      [](Transition& t) { t.trigger = kLater; });
+}
+
+TEST(JournalledOutputs, ShowAllOfACommand) {
+  const auto with = [](auto operation) {
+    Command command;
+    command.operation = operation;
+    return command;
+  };
+  expect_shown(
+      Command(), [](Command& c) { c.id = 1; }, [](Command& c) { c.action = 1; }, [](Command& c) { c.term = 1; },
+      [](Command& c) { c.controller = "x"; }, [](Command& c) { c.host = HostId("x"); },
+      [](Command& c) { c.vm = VmId("x"); }, [](Command& c) { c.issued = kLater; },
+      [](Command& c) { c.deadline = kLater; }, [](Command& c) { c.require_running = false; },
+      [](Command& c) { c.require_value = 0; },
+      [&](Command& c) {
+        c = with(SetCpuQuota{1, 100000});
+      },
+      [&](Command& c) {
+        c = with(SetCpuQuota{-1, 1});
+      },
+      [&](Command& c) { c = with(Inspect{}); });
+  expect_shown(with(SetCpuShares{1}), [&](Command& c) { c = with(SetCpuShares{2}); });
+  expect_shown(with(SetVcpus{1}), [&](Command& c) { c = with(SetVcpus{2}); });
+  expect_shown(with(SetMemory{1}), [&](Command& c) { c = with(SetMemory{2}); });
+  expect_shown(
+      with(Reserve{1, 1}),
+      [&](Command& c) {
+        c = with(Reserve{2, 1});
+      },
+      [&](Command& c) {
+        c = with(Reserve{1, 2});
+      });
+  expect_shown(with(Release{1}), [&](Command& c) { c = with(Release{2}); });
+  expect_shown(with(Abort{1}), [&](Command& c) { c = with(Abort{2}); });
+  const auto move = [](auto how) { return [how](Command& c) { how(std::get<Migrate>(c.operation)); }; };
+  expect_shown(with(Migrate()), move([](Migrate& m) { m.target = HostId("x"); }),
+               move([](Migrate& m) { m.target_libvirt_uri = "x"; }), move([](Migrate& m) { m.migrate_uri = "x"; }),
+               move([](Migrate& m) { m.bandwidth_bytes_per_s = 1; }), move([](Migrate& m) { m.downtime_ms_max = 1; }),
+               move([](Migrate& m) { m.auto_converge = false; }), move([](Migrate& m) { m.post_copy_allowed = true; }));
+}
+
+TEST(JournalledOutputs, ShowAllOfAnOutcome) {
+  using Outcome = ham::learning::Outcome;
+  expect_shown(
+      Outcome(), [](Outcome& o) { o.action = 1; }, [](Outcome& o) { o.vm = VmId("x"); },
+      [](Outcome& o) { o.realised = 1; }, [](Outcome& o) { o.weight = 2; }, [](Outcome& o) { o.difference = 1; },
+      [](Outcome& o) { o.lower = 1; }, [](Outcome& o) { o.acting = true; }, [](Outcome& o) { o.revision = 1; });
+  expect_note_shown(Outcome(), [](Outcome& o) -> ham::learning::Note& { return o.note; });
 }
 
 TEST(Hosts, ShowTheWaitFactorOnceItIsKnown) {
