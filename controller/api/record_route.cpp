@@ -36,6 +36,7 @@ Result<replay::RecordOptions> parse_record(const httplib::Request& in, const Bac
     return Error{ErrorCode::kInvalidArgument, fmt::format("from {} lies ahead", to_rfc3339(*options.from))};
   }
   if (const Status good = check_range(options.from.value_or(Timestamp{}), options.to); !good) return good.error();
+  options.to = std::min(options.to, now);  // what is to come is not in it
   for (const std::string& host : parameters("host")) options.hosts.emplace_back(host);
   if (const store::SeriesReader* series = backend.store().series()) {
     if (const Status stored = series->selection().check_names(options.hosts, {}); !stored) return stored.error();

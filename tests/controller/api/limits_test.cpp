@@ -13,6 +13,7 @@
 #include "controller/api/json_view.h"
 #include "controller/api/server.h"
 #include "controller/api/spool.h"
+#include "controller/replay/recording.h"
 #include "controller/store/rocks_store.h"
 #include "tests/controller/api/store_backend.h"
 #include "tests/controller/store/series_feed.h"
@@ -173,6 +174,18 @@ TEST_F(Limits, ARecordingLeavesNothingBehind) {
   start();
   EXPECT_TRUE(get("/v1/record", 200).starts_with("PROTEUSR"));
   EXPECT_TRUE(std::filesystem::is_empty(spool_.path()));
+}
+
+// It said to have been recorded until then, and a time that is counted from its end was one without anything.
+TEST_F(Limits, ARecordingEndsNoLaterThanNow) {
+  start();
+  const TemporaryDirectory directory;
+  for (const char* path : {"/v1/record?to=2030-01-01T00:00:00Z", "/v1/record"}) {
+    std::ofstream(directory / "run.rec", std::ios::binary) << get(path, 200);
+    const auto read = replay::read_recording(directory / "run.rec", {});
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->to, clock_.now()) << path;
+  }
 }
 
 TEST_F(Limits, ARecordingThatHasNoRoomIsRefused) {
