@@ -110,6 +110,7 @@ Result<Trial> run_trial(ham::Policy policy, const std::string& file, const std::
   replay::ReplayOptions options;
   options.policy = std::move(policy);
   options.beginnings = replay::beginnings_of(recording);
+  options.diff = false;
   options.output = [&](const store::JournalEntry& entry) {
     if (const auto* decision = std::get_if<ham::Decision>(&entry.payload)) {
       trial.decisions.push_back(api::to_json(*decision));

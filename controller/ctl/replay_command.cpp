@@ -132,6 +132,7 @@ Result<bool> run_replay(const ReplayCommand& command, std::ostream& out) {
   }
   const std::string& file = command.file;
   options.beginnings = replay::beginnings_of(file);
+  options.diff = command.diff;
   if (*speed) options.before_cycle = Pacer(**speed);
   ProgressBar bar("deciding again");
   options.output = [&](const store::JournalEntry& entry) {

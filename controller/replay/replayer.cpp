@@ -1,5 +1,7 @@
 #include "controller/replay/replayer.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -17,6 +19,9 @@ namespace proteus::replay {
 namespace {
 
 constexpr std::uint64_t kDifferencesMax = 100;
+/// Between two inputs; of journal entries a controller lets no more wait for the disk.
+constexpr std::size_t kOutputsMax = 100'000;
+constexpr std::size_t kOutputBytesMax = std::size_t{256} << 20;
 
 bool is_output(const store::JournalPayload& payload) {
   return std::holds_alternative<ham::Decision>(payload) || std::holds_alternative<drs::ActionRecord>(payload) ||
@@ -26,6 +31,10 @@ bool is_output(const store::JournalPayload& payload) {
 
 std::string to_line(const store::JournalEntry& entry) {
   return api::to_json(entry).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+}
+
+Error too_much(const char* what) {
+  return {ErrorCode::kCorrupt, fmt::format("{}: no controller leaves as much", what)};
 }
 
 bool same_wish(const ham::Decision& a, const ham::Decision& b) {
@@ -110,8 +119,19 @@ Status Replayer::on_raw(const store::RawMessage& message) {
   ++frames_;
   note_names((**sample).catalog);
   if (pipeline_ == nullptr) return {};  // what of it the first beginning needs it takes from what is kept
-  pending_.push_back({message.lsn, message.received, std::move(**sample)});
-  return {};
+  return add_pending(message.lsn, message.received, std::move(**sample));
+}
+
+Status Replayer::add_pending(std::uint64_t lsn, Timestamp received, Sample sample) {
+  pending_.push_back({lsn, received, std::move(sample)});
+  pending_bytes_ += pending_.back().bytes();
+  return pending_bytes_ <= options_.waiting_bytes_max ? Status() : too_much("telemetry without a cycle");
+}
+
+Status Replayer::add_ahead(const store::JournalEntry& entry) {
+  ahead_.push_back(entry);
+  ahead_bytes_ += store::encode(entry).size();
+  return ahead_bytes_ <= options_.waiting_bytes_max ? Status() : too_much("states without a beginning");
 }
 
 Status Replayer::begin(const store::Started& started, Timestamp time) {
@@ -138,24 +158,24 @@ Status Replayer::begin(const store::Started& started, Timestamp time) {
     started_.emptying = started.restored_from_lsn != 0 && pipeline_ ? pipeline_->emptying() : std::vector<HostId>();
   }
   const bool renewal = started.restored_from_lsn != 0;
-  if (pipeline_ == nullptr && !renewal && started.warm_through_lsn != 0) refill(started.warm_through_lsn);
+  if (pipeline_ == nullptr && !renewal && started.warm_through_lsn != 0) {
+    if (Status refilled = refill(started.warm_through_lsn); !refilled) return refilled;
+  }
   begun_ = time;
   step_ = options->view.forecast.step;
   warm_span_ = controller::warm_span(options->view.forecast);
   const std::vector<store::JournalEntry> ahead = std::exchange(ahead_, {});
+  ahead_bytes_ = 0;
   // A renewal's pipeline was made before it was known what the run before would leave.
   pipeline_ =
       std::make_unique<controller::Pipeline>(*options, std::move(*policy), renewal ? store::Started{} : started_);
   restored_awaited_ = renewal ? 0 : started.restored_entries;
-  if (!renewal) {
-    if (restored_awaited_ == 0) warm_up();
-    return {};
-  }
+  if (!renewal) return restored_awaited_ == 0 ? warm_up() : Status();
   for (const store::JournalEntry& entry : ahead) {
     if (entry.lsn < started.restored_from_lsn || !store::is_state(entry.payload)) continue;
     if (Status taken = take_state(entry); !taken) return taken;
   }
-  warm_up();
+  if (Status warm = warm_up(); !warm) return warm;
   for (const store::JournalEntry& entry : ahead) {
     const auto* signal = std::get_if<store::SignalInput>(&entry.payload);
     // One that finds no room found none in the controller either.
@@ -218,12 +238,16 @@ void Replayer::visit_kept(std::uint64_t lsn, Visit visit) const {
 }
 
 /// The controller warmed its forecasts from what was stored before it began.
-void Replayer::warm_up() {
+Status Replayer::warm_up() {
   const std::uint64_t through = started_.warm_through_lsn;
   if (started_.restored_from_lsn != 0) {
-    refill(through);
+    if (Status refilled = refill(through); !refilled) return refilled;
   } else {
-    std::erase_if(pending_, [through](const Pending& frame) { return through == 0 || frame.lsn <= through; });
+    std::erase_if(pending_, [&](const Pending& frame) {
+      const bool read_again = through == 0 || frame.lsn <= through;
+      if (read_again) pending_bytes_ -= frame.bytes();
+      return read_again;
+    });
   }
   if (started_.warm_from_lsn != 0) {
     controller::WarmUp warm_up(*pipeline_, started_.warm_from_lsn, step_, started_.warm_in_steps);
@@ -237,19 +261,23 @@ void Replayer::warm_up() {
   pipeline_->begin(started_);
   ++beginnings_over_;
   look_ahead();
+  return {};
 }
 
 /// What a run has not read again comes with its first cycle; of a renewal, though the run before has taken it in.
-void Replayer::refill(std::uint64_t through_lsn) {
+Status Replayer::refill(std::uint64_t through_lsn) {
   pending_.clear();
+  pending_bytes_ = 0;
+  Status filled;
   wire::TelemetryReader reader;  // that of what goes on to come has read all of it, and goes on from there
   visit_kept(through_lsn + 1, [&](const Kept& message) {
     Result<std::optional<Sample>> sample = reader.read(message.host, message.bytes);
     if (message.lsn > through_lsn && sample && *sample) {
-      pending_.push_back({message.lsn, message.received, std::move(**sample)});
+      filled = add_pending(message.lsn, message.received, std::move(**sample));
     }
-    return true;
+    return filled.has_value();
   });
+  return filled;
 }
 
 void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
@@ -258,7 +286,7 @@ void Replayer::put_out(controller::PipelineOutput output, Timestamp time) {
     if (std::holds_alternative<drs::ActionRecord>(payload)) ++actions_;
     store::JournalEntry entry{0, time, std::move(payload)};
     if (options_.output) options_.output(entry);
-    if (!options_.policy) replayed_.push_back(std::move(entry));
+    if (options_.diff && !options_.policy) replayed_.push_back(std::move(entry));
   }
 }
 
@@ -266,7 +294,10 @@ void Replayer::run_cycle(const store::Cycle& cycle, Timestamp time) {
   if (options_.before_cycle) options_.before_cycle(time);
   const auto later = std::find_if(pending_.begin(), pending_.end(),
                                   [&](const Pending& frame) { return frame.lsn > cycle.frames_through_lsn; });
-  for (auto frame = pending_.begin(); frame != later; ++frame) pipeline_->on_sample(frame->sample, frame->received);
+  for (auto frame = pending_.begin(); frame != later; ++frame) {
+    pipeline_->on_sample(frame->sample, frame->received);
+    pending_bytes_ -= frame->bytes();
+  }
   pending_.erase(pending_.begin(), later);
   ++cycles_;
   const std::shared_ptr<const ham::Decision> before = pipeline_->last_decision();
@@ -276,14 +307,19 @@ void Replayer::run_cycle(const store::Cycle& cycle, Timestamp time) {
   if (options_.decided) options_.decided(decision);
 }
 
-void Replayer::on_output(const store::JournalEntry& entry) {
-  if (pipeline_ == nullptr) return;
+Status Replayer::on_output(const store::JournalEntry& entry) {
+  if (pipeline_ == nullptr || !options_.diff) return {};
   if (!options_.policy) {
     recorded_.push_back({0, entry.time, entry.payload});
+    recorded_bytes_ += store::encode(entry).size();
+    if (recorded_.size() > kOutputsMax || recorded_bytes_ > kOutputBytesMax) {
+      return too_much("decisions, steps and commands without an input");
+    }
   } else if (!recorded_observes_ && std::holds_alternative<ham::Decision>(entry.payload)) {
     // By another policy nothing is carried out, so only what was wanted has a counterpart.
     compare_wish({0, entry.time, entry.payload});
   }
+  return {};
 }
 
 void Replayer::compare_wish(const store::JournalEntry& recorded) {
@@ -298,7 +334,7 @@ void Replayer::compare_wish(const store::JournalEntry& recorded) {
 
 /// Where nothing was journalled the label was still the one before; of what it does not name nothing is known.
 void Replayer::compare_silence() {
-  if (!std::exchange(unanswered_, false) || !recorded_label_) return;
+  if (!std::exchange(unanswered_, false) || !options_.diff || !recorded_label_) return;
   const ham::Decision& is = *pipeline_->last_decision();
   const store::JournalEntry replayed{0, is.time, is};
   if (is.chosen.label != *recorded_label_) add_difference(nullptr, &replayed);
@@ -313,6 +349,7 @@ void Replayer::compare() {
     if (was == nullptr || is == nullptr || store::encode(*was) != store::encode(*is)) add_difference(was, is);
   }
   recorded_.clear();
+  recorded_bytes_ = 0;
   replayed_.clear();
 }
 
@@ -324,19 +361,19 @@ void Replayer::add_difference(const store::JournalEntry* recorded, const store::
 }
 
 Status Replayer::on_journal(const store::JournalEntry& entry) {
-  if (is_output(entry.payload)) {
-    on_output(entry);
-    return {};
-  }
+  if (is_output(entry.payload)) return on_output(entry);
   compare();
   const bool state = store::is_state(entry.payload);
   if (restored_awaited_ > 0 && state) {
     if (Status taken = take_state(entry); !taken) return taken;
-    if (--restored_awaited_ == 0) warm_up();
-    return {};
+    return --restored_awaited_ == 0 ? warm_up() : Status();
   }
-  if (std::exchange(restored_awaited_, 0) > 0) warm_up();  // the other states have expired
-  if (state || std::holds_alternative<store::SignalInput>(entry.payload)) ahead_.push_back(entry);
+  if (std::exchange(restored_awaited_, 0) > 0) {  // the other states have expired
+    if (Status warm = warm_up(); !warm) return warm;
+  }
+  if (state || std::holds_alternative<store::SignalInput>(entry.payload)) {
+    if (Status added = add_ahead(entry); !added) return added;
+  }
   if (state) return {};
   if (const auto* started = std::get_if<store::Started>(&entry.payload)) return begin(*started, entry.time);
   if (pipeline_ == nullptr) return {};  // before the first beginning in the file: nothing is known of that run's state

@@ -30,6 +30,10 @@ struct ReplayOptions {
   /// All that are to come: of the telemetry only what one of them rests on stays in memory. nullopt: that is not known,
   /// and the telemetry of some days stays. What is decided is the same.
   std::optional<std::vector<std::uint64_t>> beginnings;
+  /// What is decided is compared with what was journalled: differences().
+  bool diff = true;
+  /// Memory of telemetry that no cycle takes in, and of states that no beginning does. No controller leaves as much.
+  std::size_t waiting_bytes_max = std::size_t{4} << 30;
   /// Called before each cycle with its recorded time; for pacing.
   std::function<void(Timestamp)> before_cycle;
   /// Each entry that the pipeline puts out, in order, with lsn 0.
@@ -56,7 +60,7 @@ class Replayer {
  public:
   explicit Replayer(ReplayOptions options);
 
-  /// Errors: kCorrupt.
+  /// Errors: kCorrupt, also for more than any controller leaves without an input.
   Status on_raw(const store::RawMessage& message);
   Status on_journal(const store::JournalEntry& entry);
   /// Compares what is left. Call once, at the end.
@@ -83,6 +87,9 @@ class Replayer {
     std::uint64_t lsn = 0;
     Timestamp received;
     Sample sample;
+    std::size_t bytes() const {
+      return sizeof(Pending) + sample.frame.values.size() * sizeof(std::int64_t) + sample.frame.present.size();
+    }
   };
   struct Kept {
     std::uint64_t lsn = 0;
@@ -99,11 +106,13 @@ class Replayer {
   void note_names(const std::shared_ptr<const Catalog>& catalog);
   template <typename Visit>
   void visit_kept(std::uint64_t lsn, Visit visit) const;
-  void warm_up();
-  void refill(std::uint64_t through_lsn);
+  Status add_pending(std::uint64_t lsn, Timestamp received, Sample sample);
+  Status add_ahead(const store::JournalEntry& entry);
+  Status warm_up();
+  Status refill(std::uint64_t through_lsn);
   void run_cycle(const store::Cycle& cycle, Timestamp time);
   void put_out(controller::PipelineOutput output, Timestamp time);
-  void on_output(const store::JournalEntry& entry);
+  Status on_output(const store::JournalEntry& entry);
   void compare();
   void compare_wish(const store::JournalEntry& recorded);
   void compare_silence();
@@ -113,17 +122,20 @@ class Replayer {
   wire::TelemetryReader reader_;
   std::unique_ptr<controller::Pipeline> pipeline_;
   std::vector<Pending> pending_;  // frames not yet taken in
-  std::vector<Kept> kept_;        // messages that a later run may warm up from
+  std::size_t pending_bytes_ = 0;
+  std::vector<Kept> kept_;  // messages that a later run may warm up from
   std::size_t kept_after_trim_ = 0;
   std::optional<std::uint64_t> needed_from_lsn_;  // by beginnings to come; nullopt: not known
   std::size_t beginnings_over_ = 0;
-  std::optional<Nanoseconds> warm_span_;       // how far back; of the run at hand
-  store::Started started_;                     // likewise, as its pipeline is told
-  Nanoseconds step_{};                         // likewise, of the forecasts
-  Timestamp begun_{};                          // likewise
-  std::uint32_t restored_awaited_ = 0;         // states to come before it is warm
-  std::vector<store::JournalEntry> ahead_;     // states and signals that a renewal to come may rest on
+  std::optional<Nanoseconds> warm_span_;    // how far back; of the run at hand
+  store::Started started_;                  // likewise, as its pipeline is told
+  Nanoseconds step_{};                      // likewise, of the forecasts
+  Timestamp begun_{};                       // likewise
+  std::uint32_t restored_awaited_ = 0;      // states to come before it is warm
+  std::vector<store::JournalEntry> ahead_;  // states and signals that a renewal to come may rest on
+  std::size_t ahead_bytes_ = 0;
   std::vector<store::JournalEntry> recorded_;  // outputs journalled since the last input, lsn 0
+  std::size_t recorded_bytes_ = 0;
   std::vector<store::JournalEntry> replayed_;  // outputs decided since
   bool recorded_observes_ = false;             // the run at hand was at level observe
   bool met_observe_ = false;                   // likewise, or one before

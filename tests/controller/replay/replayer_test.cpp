@@ -133,5 +133,64 @@ TEST_F(ReplayerTest, TellsTheDecisionOfEachCycle) {
   EXPECT_EQ(put_out, 1u) << "the other two say nothing new";
 }
 
+// They were kept until memory ended, also when nobody wanted to compare them.
+TEST_F(ReplayerTest, OutputsWithoutEndAreNoControllers) {
+  const auto taken = [&](bool diff, int count) {
+    ReplayOptions options;
+    options.diff = diff;
+    Replayer replayer(std::move(options));
+    feed(started(0, 0), {&replayer});
+    Status status;
+    for (int i = 0; i < count && status; ++i) status = replayer.on_journal({++lsn_, now_, drs::Transition()});
+    return status;
+  };
+  EXPECT_TRUE(taken(true, 100'000));
+  const Status refused = taken(true, 200'000);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(taken(false, 200'000));
+}
+
+TEST_F(ReplayerTest, WhatWaitsForAnInputHasALimit) {
+  ReplayOptions options;
+  options.waiting_bytes_max = 2 << 20;
+  Replayer replayer(std::move(options));
+  feed(started(0, 0), {&replayer});
+  // Whatever a cycle takes in waits no more.
+  for (std::uint64_t cycle = 1; cycle <= 50; ++cycle) {
+    feed_frames(100, {&replayer});
+    feed(store::Cycle{cycle, cycle, lsn_}, {&replayer});
+  }
+  Status status;
+  for (int i = 0; i < 100'000 && status; ++i) {
+    host_.pass(1, {{0.2, 0.0}});
+    std::vector<std::string> messages;
+    encoder_.encode(host_.sample(now_), messages);
+    for (const std::string& bytes : messages) {
+      store::RawMessage message;
+      message.lsn = ++lsn_;
+      message.received = now_;
+      message.host = HostId("h1");
+      message.bytes = bytes;
+      status = replayer.on_raw(message);
+    }
+  }
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+
+  ReplayOptions other;
+  other.waiting_bytes_max = 1 << 20;
+  Replayer of_states(std::move(other));
+  feed(started(0, 0), {&of_states});
+  store::ForecastState state;
+  state.series.push_back({{VmId("v"), forecast::Resource::kCpu}, std::string(100'000, 'x')});
+  status = {};
+  int states = 0;
+  for (; states < 100 && status; ++states) status = of_states.on_journal({++lsn_, now_, state});
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(states, 11) << "ten are not a MiB";
+}
+
 }  // namespace
 }  // namespace proteus::replay
