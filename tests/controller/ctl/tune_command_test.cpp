@@ -55,6 +55,7 @@ class Tuning : public ::testing::Test {
     });
     const int port = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
+    while (!server_.is_running()) std::this_thread::yield();  // it can be stopped only then
     std::ofstream(token_) << "secret\n";
     Result<Client> client =
         Client::create({.url = "http://127.0.0.1:" + std::to_string(port), .token_file = token_, .ca_file = {}});
