@@ -212,8 +212,9 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
 /// Precondition: nothing is appended meanwhile.
 Status RocksStore::erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& batch) const {
   batch.append(std::move(dead.certain));
-  // One that was sent again meanwhile is of now.
+  // One that was sent again is of now: the frames that it is for may be yet to come.
   const auto erase_catalog = [&](const std::string& key) -> Status {
+    if (catalogs_told_again_.contains(key)) return {};
     const auto value = db_->get(Family::kCatalog, key);
     if (!value) return value.error();
     if (!*value) return {};
@@ -312,6 +313,7 @@ Status RocksStore::expire(Timestamp now) {
     if (!written) return written;
     state_ = next;
     db_->set_expiry(std::move(expiry));
+    if (catalogs_too) catalogs_told_again_.clear();
   }
   if (catalogs_too) catalogs_walked_at_ = now;
   if (raw.entries > 0) {

@@ -147,15 +147,11 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
     message.lsn = next.next_lsn++;
     batch.put(Family::kRaw, keys::lsn_key(message.lsn), keys::raw_value(message));
     if (message.sequence == 0) {
-      // The first copy stays: frames that need it stand behind it, and an agent may send it again after a reconnect.
       const std::string key = keys::catalog_key(boot, message.catalog_version);
-      const auto present = db_->get(Family::kCatalog, key);
-      if (!present) return present.error();
-      const auto copy = *present ? keys::parse_catalog(key, **present) : Result<RawMessage>(RawMessage{});
-      if (!copy) return copy.error();
-      // One below the floor may be on its way out.
-      const bool stays = *present && copy->lsn >= state_.raw_floor_lsn;
-      if (!stays && catalogs.insert(key).second) batch.put(Family::kCatalog, key, keys::catalog_value(message));
+      const auto stays = catalog_stays(boot, key);
+      if (!stays) return stays.error();
+      if (*stays) catalogs_told_again_.insert(key);
+      if (!*stays && catalogs.insert(key).second) batch.put(Family::kCatalog, key, keys::catalog_value(message));
     } else {
       batch.put(Family::kFrame, keys::frame_key(boot, message.sequence),
                 keys::frame_value({message.lsn, message.base_sequence, message.catalog_version}));
@@ -177,6 +173,24 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   refused_ = false;
   pages_->notify(next.next_lsn - 1);
   return {};
+}
+
+/// Whether the first copy of a catalog is kept when it comes again, as after a reconnect: frames that need it stand
+/// behind it, and however old it is, it goes no sooner than they do. Errors: kUnavailable, kCorrupt.
+Result<bool> RocksStore::catalog_stays(const keys::Boot& boot, const std::string& key) const {
+  const auto present = db_->get(Family::kCatalog, key);
+  if (!present) return present.error();
+  if (!*present) return false;
+  const auto copy = keys::parse_catalog(key, **present);
+  if (!copy) return copy.error();
+  if (copy->lsn >= state_.raw_floor_lsn) return true;
+  // Without frames above the floor it may be on its way out.
+  const auto value = db_->get(Family::kMeta, keys::newest_key(boot));
+  if (!value) return value.error();
+  if (!*value) return false;
+  const auto newest = keys::parse_newest_value(**value);
+  if (!newest) return newest.error();
+  return newest->lsn >= state_.raw_floor_lsn;
 }
 
 /// nullopt: the frame is not stored. Errors: kUnavailable, kCorrupt.

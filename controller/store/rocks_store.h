@@ -63,6 +63,7 @@ class RocksStore final : public Store {
 
   RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state);
   Floors floors() const;
+  Result<bool> catalog_stays(const keys::Boot& boot, const std::string& key) const;
   Result<std::optional<std::uint64_t>> lsn_of(const keys::Boot& boot, std::uint64_t sequence) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.
   void begin_run(RocksDb::Batch& batch, std::optional<std::int64_t>& second, Timestamp time, std::uint64_t lsn);
@@ -88,8 +89,9 @@ class RocksStore final : public Store {
 
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;
-  std::optional<std::int64_t> run_second_;  // of the newest run; none since open
-  bool refused_ = false;                    // the last append of telemetry was
+  std::optional<std::int64_t> run_second_;     // of the newest run; none since open
+  bool refused_ = false;                       // the last append of telemetry was
+  std::set<std::string> catalogs_told_again_;  // since they were walked last: of now, though their copies are old
   /// Of journal entries that were: their hashes, and the lsn of each, should it be there.
   std::multimap<std::size_t, std::uint64_t> refused_entries_;
 };

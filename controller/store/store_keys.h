@@ -22,7 +22,7 @@
 ///          │ len 2 │ host … │ boot 8 │ sequence 8 │ ─▶ │ lsn 8 │ base sequence 8 │ catalog version 4 │
 ///          └───────┴────────┴────────┴────────────┘    └───────┴─────────────────┴───────────────────┘
 /// catalog  a copy of the first of its version (later ones are in raw only) that outlives it for as long as frames
-///          need it
+///          need it; of the next one, if none need it any more
 ///          ┌───────┬────────┬────────┬───────────┐    ┌───────┬───────────────┬─────────┐
 ///          │ len 2 │ host … │ boot 8 │ version 4 │ ─▶ │ lsn 8 │ received 8 ns │ bytes … │
 ///          └───────┴────────┴────────┴───────────┘    └───────┴───────────────┴─────────┘

@@ -37,6 +37,9 @@ class Prelude {
 
   /// False: the visitor wants no more.
   Result<bool> give_out(const Store::Visitor& visitor) const {
+    for (const RawMessage& catalog : displaced_) {
+      if (!visitor.raw(catalog)) return false;
+    }
     for (const auto& [lsn, catalog] : messages_) {
       if (catalog) {
         if (!visitor.raw(*catalog)) return false;
@@ -95,6 +98,7 @@ class Prelude {
     // last that matters here.
     std::vector<std::uint64_t> wanted;
     std::optional<std::uint32_t> oldest_version;
+    std::uint64_t oldest_lsn = 0;  // of what needs it
     std::uint64_t first_sequence = 0;
     const std::string prefix = keys::boot_prefix(boot);
     for (cursor.seek(keys::frame_key(boot, *first)); cursor.valid() && cursor.key().starts_with(prefix);
@@ -106,6 +110,7 @@ class Prelude {
       if (place->lsn >= range_.to_lsn) break;
       if (!oldest_version) {
         oldest_version = place->catalog_version;
+        oldest_lsn = place->lsn;
         first_sequence = *sequence;
       }
       if (place->base_sequence == 0 || place->base_sequence >= first_sequence) break;
@@ -125,6 +130,7 @@ class Prelude {
       if (!*place || (*place)->lsn < range_.raw_floor_lsn || (*place)->lsn >= begin_lsn_) continue;
       messages_.emplace((*place)->lsn, std::nullopt);
       oldest_version = std::min(*oldest_version, (*place)->catalog_version);
+      oldest_lsn = std::min(oldest_lsn, (*place)->lsn);
       if ((*place)->base_sequence != 0) wanted.push_back((*place)->base_sequence);
     }
 
@@ -133,6 +139,13 @@ class Prelude {
          catalogs.valid() && catalogs.key().starts_with(prefix); catalogs.next()) {
       auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
       if (!catalog) return catalog.error();
+      // Put anew, a copy stands behind what needs it: it is given out as the one in whose place it is, of long ago.
+      if (catalog->catalog_version == *oldest_version && catalog->lsn > oldest_lsn) {
+        catalog->lsn = 1;
+        catalog->received = {};
+        displaced_.push_back(std::move(*catalog));
+        continue;
+      }
       if (catalog->lsn >= begin_lsn_) break;
       messages_[catalog->lsn] = std::move(*catalog);
     }
@@ -144,6 +157,7 @@ class Prelude {
   const ScanRange& range_;
   const std::uint64_t begin_lsn_;  // telemetry in front of it is not given out for its own sake
   std::map<std::uint64_t, std::optional<RawMessage>> messages_;  // by lsn; nullopt: a frame, read when it is given out
+  std::vector<RawMessage> displaced_;                            // catalogs
 };
 
 /// Gives out the value at the cursor if it is in the range. False: the visitor wants no more.

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "common/wire/telemetry_codec.h"
+#include "controller/store/store_keys.h"
 #include "tests/controller/store/series_store_fixture.h"
 
 namespace proteus::store {
@@ -135,6 +138,106 @@ TEST_F(SeriesExpiry, RawTelemetryStaysUntilItIsInPages) {
   ASSERT_TRUE(store_->expire(kStart + hours(24 * 20)));  // idle for long: sealed, then expired
   EXPECT_EQ(store_->figures().raw_messages, 0u);
   EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), 100u);
+}
+
+/// Frames of which a scan of everything cannot make samples.
+std::size_t undecoded(const RocksStore& store) {
+  std::size_t count = 0;
+  wire::TelemetryReader reader;
+  const Status scanned = store.scan(Timestamp::min(), Timestamp::max(),
+                                    {.raw =
+                                         [&](const RawMessage& message) {
+                                           if (!reader.read(message.host, message.bytes)) ++count;
+                                           return true;
+                                         },
+                                     .journal = nullptr});
+  EXPECT_TRUE(scanned) << scanned.error().message;
+  return count;
+}
+
+// A host's catalog is told once and used for weeks; its agent tells it again whenever the controller asks.
+TEST_F(SeriesExpiry, ACatalogOlderThanWhatIsKeptIsThereForItsFramesThoughItIsToldAgain) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  constexpr int kTicks = 60 * 60;
+  for (int i = 0; i < kTicks; ++i) append(feed.tick(kStart + minutes(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  const Timestamp now = kStart + minutes(kTicks);
+  ASSERT_TRUE(store_->expire(now));
+  const std::uint64_t left = store_->figures().raw_messages;
+  ASSERT_LT(left, 49u * 60);
+  for (int i = 0; i < 3; ++i) append(feed.tick(now + minutes(i), {i, i * 1000, i, i}));  // in no page yet
+  feed.begin_stream();
+  append(feed.tick(now + minutes(3), {3, 3000, 3, 3}));
+  flush();
+  EXPECT_EQ(undecoded(*store_), 0u);
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(store_->pages().counters().undecoded, 0u);
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), std::size_t{kTicks} + 4);
+
+  // It goes with the last of its frames; what is told then is kept in its place.
+  const Timestamp later = now + hours(24 * 3);
+  ASSERT_TRUE(store_->expire(later));
+  EXPECT_EQ(store_->figures().raw_messages, 0u);
+  feed.begin_stream();
+  std::vector<RawMessage> stream = feed.tick(later, {4, 4000, 4, 4});
+  stream.front().received -= minutes(1);
+  append(std::move(stream));
+  flush();
+  ASSERT_TRUE(store_->expire(later + hours(48)));
+  EXPECT_EQ(store_->figures().raw_messages, 1u) << "the frame alone";
+  EXPECT_EQ(undecoded(*store_), 0u);
+}
+
+TEST_F(SeriesExpiry, ACatalogThatIsToldAgainStaysForTheFramesThatAreYetToCome) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  append(feed.tick(kStart, {1, 1000, 1, 1}));
+  flush();
+  const Timestamp later = kStart + hours(24 * 3);
+  feed.begin_stream();
+  std::vector<RawMessage> stream = feed.tick(later, {2, 2000, 2, 2});
+  stream.front().received -= minutes(1);
+  append({stream.front()});
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(later));
+  append({stream.back()});
+  append(feed.tick(later + seconds(1), {3, 3000, 3, 3}));
+  flush();
+  ASSERT_TRUE(store_->expire(later + hours(48)));
+  EXPECT_EQ(store_->figures().raw_messages, 2u) << "what was received of the catalog itself has gone, and no frame";
+  EXPECT_EQ(undecoded(*store_), 0u);
+}
+
+// As stores are that were written before copies stayed.
+TEST_F(SeriesExpiry, ACatalogThatWasPutAnewBehindItsFramesExplainsThemAllTheSame) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  constexpr int kTicks = 50 * 60;
+  for (int i = 0; i < kTicks; ++i) append(feed.tick(kStart + minutes(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  const Timestamp now = kStart + minutes(kTicks);
+  ASSERT_TRUE(store_->expire(now));
+  feed.begin_stream();
+  std::vector<RawMessage> stream = feed.tick(now, {1, 1000, 1, 1});
+  ASSERT_TRUE(store_->append(stream));
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    batch.put(Family::kCatalog, keys::catalog_key({kHost, 1}, 1), keys::catalog_value(stream.front()));
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  EXPECT_EQ(undecoded(*store_), 0u);
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(store_->pages().counters().undecoded, 0u);
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), std::size_t{kTicks} + 1);
 }
 
 TEST_F(SeriesExpiry, AVmIsForgottenOnceAllThatWasMeasuredOfItHasExpired) {
