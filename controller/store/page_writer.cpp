@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "controller/store/bytes.h"
 #include "controller/store/store_keys.h"
+#include "controller/store/store_scan.h"
 
 namespace proteus::store {
 namespace {
@@ -121,8 +122,39 @@ Status PageWriter::begin_reading() {
     if (auto one = read(message); one && one->frame) pass_over(*one);
     return true;
   });
-  reading_ = scanned.has_value();
-  return scanned;
+  // Damage is passed by read_on(), and what else of it was in the way is found missing, too.
+  reading_ = scanned || scanned.error().code == ErrorCode::kCorrupt;
+  return reading_ ? Status() : scanned;
+}
+
+/// As many messages from next_lsn_ on as are taken at once. Errors: kCorrupt, with what lies in front of the damage.
+Status PageWriter::read_some(std::uint64_t last_lsn, std::vector<RawMessage>& messages) const {
+  std::size_t bytes = 0;
+  RocksDb::Cursor cursor = db_.cursor(Family::kRaw, nullptr, true);
+  for (cursor.seek(keys::lsn_key(next_lsn_));
+       cursor.valid() && messages.size() < kMessagesAtOnce && bytes < kBytesAtOnce; cursor.next()) {
+    const auto lsn = keys::parse_lsn_key(cursor.key());
+    if (!lsn) return lsn.error();
+    if (*lsn > last_lsn) break;
+    auto message = keys::parse_raw_value(*lsn, cursor.value());
+    if (!message) return message.error();
+    bytes += message->bytes.size();
+    messages.push_back(std::move(*message));
+  }
+  return cursor.status();
+}
+
+/// One damaged block of one host is no reason to make no pages of the others.
+Status PageWriter::pass_damage(std::uint64_t last_lsn, const Error& damage) {
+  RocksDb::Cursor cursor = db_.cursor(Family::kRaw, nullptr, true);
+  const auto behind = seek_behind_damage(cursor, next_lsn_);
+  if (!behind) return behind.error();
+  const std::uint64_t end = std::min(behind->value_or(last_lsn + 1), last_lsn + 1);
+  log::error("pages: telemetry of lsn {} to {} cannot be read and is in none: {}", next_lsn_, end - 1, damage.message);
+  std::lock_guard lock(state_mutex_);
+  counters_.undecoded += end - next_lsn_;
+  next_lsn_ = end;
+  return {};
 }
 
 Status PageWriter::read_on() {
@@ -144,20 +176,11 @@ Status PageWriter::read_on() {
       if (stopping_) return {};
     }
     messages.clear();
-    std::size_t bytes = 0;
-    {
-      RocksDb::Cursor cursor = db_.cursor(Family::kRaw, nullptr, true);
-      for (cursor.seek(keys::lsn_key(next_lsn_));
-           cursor.valid() && messages.size() < kMessagesAtOnce && bytes < kBytesAtOnce; cursor.next()) {
-        const auto lsn = keys::parse_lsn_key(cursor.key());
-        if (!lsn) return lsn.error();
-        if (*lsn > last_lsn) break;
-        auto message = keys::parse_raw_value(*lsn, cursor.value());
-        if (!message) return message.error();
-        bytes += message->bytes.size();
-        messages.push_back(std::move(*message));
-      }
-      if (const Status status = cursor.status(); !status) return status;
+    const Status read = read_some(last_lsn, messages);
+    if (!read && read.error().code != ErrorCode::kCorrupt) return read;
+    if (!read && messages.empty() && next_lsn_ <= last_lsn) {
+      if (const Status passed = pass_damage(last_lsn, read.error()); !passed) return passed;
+      continue;
     }
     if (messages.empty()) {
       std::lock_guard lock(state_mutex_);

@@ -72,7 +72,7 @@ class PageWriter {
   struct Counters {
     std::uint64_t frames = 0;           ///< taken in by this process
     std::uint64_t samples = 0;          ///< likewise
-    std::uint64_t undecoded = 0;        ///< frames whose catalog or base is not there any more
+    std::uint64_t undecoded = 0;        ///< frames whose catalog or base is not there any more, or that are damaged
     std::uint64_t forgotten_early = 0;  ///< entities, to make room for others of their host
     std::uint64_t not_placed = 0;       ///< frames whose entities found no room
     std::uint64_t catalogs = 0;         ///< whose place was looked for
@@ -119,6 +119,8 @@ class PageWriter {
   Status load();
   Status begin_reading();
   Status read_on();
+  Status read_some(std::uint64_t last_lsn, std::vector<RawMessage>& messages) const;
+  Status pass_damage(std::uint64_t last_lsn, const Error& damage);
   Status take(const RawMessage& message);
   struct Read {
     Host* host = nullptr;

@@ -448,17 +448,25 @@ std::shared_ptr<const RocksDb::Expiry> RocksDb::expiry() const {
   return impl_->expiry->get();
 }
 
+Status RocksDb::drop_files_before(Family family, std::string_view end) {
+  const std::shared_lock lock(impl_->gate);
+  if (!impl_->db) return kStopped;
+  const rocksdb::Slice last = slice(end);
+  // Not DeleteRange, which in this version can misread in rare cases. These keys are written once and never again, so
+  // that no older value can come to light from a file below.
+  const auto status = rocksdb::DeleteFilesInRange(impl_->db.get(), impl_->family(family), nullptr, &last, false);
+  if (!status.ok()) return with_context(ours(status), "expire");
+  return {};
+}
+
 Status RocksDb::compact_before(Family family, std::string_view end, bool whole_files) {
+  if (whole_files) {
+    if (const Status dropped = drop_files_before(family, end); !dropped) return dropped;
+  }
   const std::shared_lock lock(impl_->gate);
   if (!impl_->db) return kStopped;
   rocksdb::ColumnFamilyHandle* handle = impl_->family(family);
   const rocksdb::Slice last = slice(end);
-  if (whole_files) {
-    // Not DeleteRange, which in this version can misread in rare cases. These keys are written once and never again, so
-    // that no older value can come to light from a file below.
-    const auto status = rocksdb::DeleteFilesInRange(impl_->db.get(), handle, nullptr, &last, false);
-    if (!status.ok()) return with_context(ours(status), "expire");
-  }
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;

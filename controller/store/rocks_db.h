@@ -139,6 +139,8 @@ class RocksDb {
   /// Takes expired values in front of `end` off the disk now. whole_files: nothing in front of `end` is kept, so files
   /// that lie entirely there go without being read.
   Status compact_before(Family family, std::string_view end, bool whole_files);
+  /// The latter alone: what is damaged goes so, and would end a compaction, and every write after it.
+  Status drop_files_before(Family family, std::string_view end);
 
   std::uint64_t disk_bytes() const;
   std::uint64_t file_bytes(Family family) const;  ///< in its files; what is only in the log is not counted

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "common/log.h"
 #include "controller/store/rocks_store.h"
+#include "controller/store/store_scan.h"
 
 namespace proteus::store {
 namespace {
@@ -32,6 +34,13 @@ struct WalkTo {
   std::uint64_t lsn_max = std::numeric_limits<std::uint64_t>::max();
 };
 
+bool is_damaged(const Error& error) {
+  return error.code == ErrorCode::kCorrupt;
+}
+bool is_damaged(const Status& status) {
+  return !status && is_damaged(status.error());
+}
+
 /// Walks a family from its floor to the first entry that is young, counting what it passes. One that lies ahead is as
 /// old as what was stored after it.
 class Walk {
@@ -42,13 +51,21 @@ class Walk {
   std::uint64_t floor_lsn;
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;  // of telemetry
+  bool has_damage = false;  // passed some
 
   Status run() {
     RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
     std::uint64_t passed_lsn = 0;  // everything before it goes
-    for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
+    cursor.seek(keys::lsn_key(floor_lsn));
+    while (cursor.valid() || is_damaged(cursor.status())) {
       const Result<Entry> entry = read(cursor);
-      if (!entry) return entry.error();
+      if (!entry && !is_damaged(entry.error())) return entry.error();
+      if (!entry) {
+        const Result<bool> passed = pass_damage(cursor, entry.error());
+        if (!passed) return passed.error();
+        if (!*passed) return {};
+        continue;
+      }
       if (entry->lsn >= to_.lsn_max) break;
       if (is_ahead(*entry) && entry->lsn >= passed_lsn) {
         const Result<std::uint64_t> old = old_one_behind(entry->lsn);
@@ -61,6 +78,7 @@ class Walk {
       floor_lsn = entry->lsn + 1;
       if (!entry->is_state) entries += 1;
       bytes += entry->bytes;
+      cursor.next();
     }
     return cursor.status();
   }
@@ -76,6 +94,7 @@ class Walk {
   bool is_ahead(const Entry& entry) const { return entry.time > to_.now + kAhead; }
 
   Result<Entry> read(const RocksDb::Cursor& cursor) const {
+    if (!cursor.valid()) return cursor.status().error();
     const auto lsn = keys::parse_lsn_key(cursor.key());
     if (!lsn) return lsn.error();
     if (family_ == Family::kRaw) {
@@ -88,19 +107,32 @@ class Walk {
     return Entry{*lsn, entry->time, 0, keys::is_state_kind(entry->kind)};
   }
 
+  /// To what can be read behind it; what cannot be read tells no time, and goes. False: nothing is behind it.
+  Result<bool> pass_damage(RocksDb::Cursor& cursor, const Error& damage) {
+    const auto behind = seek_behind_damage(cursor, floor_lsn);
+    if (!behind) return behind.error();
+    if (!*behind || **behind >= to_.lsn_max) return false;
+    log::error("expire: {} of lsn {} to {} cannot be read: {}", family_ == Family::kRaw ? "telemetry" : "the journal",
+               floor_lsn, **behind - 1, damage.message);
+    floor_lsn = **behind;
+    return has_damage = true;
+  }
+
   /// The first after `lsn` that does not lie ahead, about: however many do, few are looked at. 0 if it is young or
   /// there is none.
   Result<std::uint64_t> old_one_behind(std::uint64_t lsn) const {
     RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
     for (std::uint64_t step = 1; step < to_.lsn_max - lsn; step *= 2) {
       cursor.seek(keys::lsn_key(lsn + step));
-      if (!cursor.valid()) break;
+      if (!cursor.valid() && !is_damaged(cursor.status())) break;
       const Result<Entry> entry = read(cursor);
+      if (!entry && is_damaged(entry.error())) continue;
       if (!entry) return entry.error();
       if (is_ahead(*entry)) continue;
       return entry->time < to_.cutoff && entry->lsn < to_.lsn_max ? entry->lsn : 0;
     }
-    if (const Status status = cursor.status(); !status) return status.error();
+    const Status status = cursor.status();
+    if (!status && !is_damaged(status)) return status.error();
     return std::uint64_t{0};
   }
 
@@ -273,15 +305,21 @@ Status RocksStore::expire(Timestamp now) {
   const Nanoseconds longest =
       std::max({options_.page_retention, options_.minute_retention, options_.hour_retention, options_.raw_retention});
   if (followed && !is_far_behind) followed = pages_->forget_unseen(now - longest - kEntityMemory, now);
-  if (!followed && followed.error().code != ErrorCode::kUnavailable) return followed;
-  // A full disk is no reason not to expire. What is in no page yet stays, and so does what decoding it takes.
+  // Neither a full disk nor damage is a reason not to expire. What is in no page yet stays, and so does what decoding
+  // it takes.
+  Status trouble;
+  const auto note = [&](const Status& status) {
+    if (!status && trouble) trouble = status;
+  };
+  if (!followed && followed.error().code != ErrorCode::kUnavailable) note(followed);
   Timestamp raw_cutoff = now - options_.raw_retention;
   if (const auto oldest = pages_->oldest_in_head()) raw_cutoff = std::min(raw_cutoff, *oldest - kKeyframeAge);
   Walk raw(*db_, Family::kRaw, old.raw_lsn, {.cutoff = raw_cutoff, .now = now, .lsn_max = pages_->position()});
-  if (Status walked = raw.run(); !walked) return walked;
+  note(raw.run());
   Walk journal(*db_, Family::kJournal, old.journal_lsn, {.cutoff = now - options_.journal_retention, .now = now});
-  if (Status walked = journal.run(); !walked) return walked;
-  const bool any = raw.entries > 0 || journal.entries > 0;
+  note(journal.run());
+  const bool any = raw.entries > 0 || journal.entries > 0 || raw.has_damage || journal.has_damage;
+  raw_is_damaged_ = raw_is_damaged_ || raw.has_damage;
   const Floors floors = any ? Floors{.raw_lsn = raw.floor_lsn, .journal_lsn = journal.floor_lsn} : old;
   auto kept = kept_journal_lsns();
   if (!kept) return kept.error();
@@ -293,11 +331,14 @@ Status RocksStore::expire(Timestamp now) {
     const Status written = db_->write(batch, RocksDb::Sync::kNow, RocksDb::Room::kUseReserve);
     if (!written && written.error().code != ErrorCode::kUnavailable) return written;
     db_->set_expiry(std::move(expiry));
-    return {};
+    return trouble;
   }
   const bool catalogs_too = now - catalogs_walked_at_ >= kCatalogWalkInterval || now < catalogs_walked_at_;
   Result<DeadIndex> dead = dead_index(floors, now - std::max(kBootMemory, options_.raw_retention), catalogs_too, *kept);
-  if (!dead) return dead.error();
+  if (!dead) {
+    note(dead.error());
+    dead = DeadIndex{};  // it stays for now
+  }
   {
     std::lock_guard lock(append_mutex_);
     keys::State next = state_;
@@ -316,12 +357,17 @@ Status RocksStore::expire(Timestamp now) {
     if (catalogs_too) catalogs_told_again_.clear();
   }
   if (catalogs_too) catalogs_walked_at_ = now;
-  if (raw.entries > 0) {
-    const Status status = db_->compact_before(Family::kRaw, keys::lsn_key(raw.floor_lsn), true);
-    if (!status) return status;
-  }
-  if (journal.entries > 0) return db_->compact_before(Family::kJournal, keys::lsn_key(journal.floor_lsn), false);
-  return {};
+  if (raw.entries > 0) note(compact_raw(keys::lsn_key(raw.floor_lsn)));
+  if (journal.entries > 0) note(db_->compact_before(Family::kJournal, keys::lsn_key(journal.floor_lsn), false));
+  return trouble;
+}
+
+/// A damaged file goes whole, once all of it lies below the floor.
+Status RocksStore::compact_raw(const std::string& end) {
+  if (raw_is_damaged_) return db_->drop_files_before(Family::kRaw, end);
+  Status compacted = db_->compact_before(Family::kRaw, end, true);
+  raw_is_damaged_ = is_damaged(compacted);
+  return compacted;
 }
 
 }  // namespace proteus::store

@@ -77,6 +77,7 @@ class RocksStore final : public Store {
   Result<DeadIndex> dead_index(const Floors& floors, Timestamp boots_before, bool catalogs_too,
                                const std::set<std::uint64_t>& kept) const;
   Status erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& batch) const;
+  Status compact_raw(const std::string& end);
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;
@@ -84,8 +85,9 @@ class RocksStore final : public Store {
   std::unique_ptr<PageWriter> pages_;     // set once, in open()
   std::unique_ptr<SeriesReader> series_;  // likewise
 
-  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_; guards the next
+  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_; guards the next two
   Timestamp catalogs_walked_at_{};
+  bool raw_is_damaged_ = false;  // of what has been read
 
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/log.h"
 #include "controller/store/store_keys.h"
 
 namespace proteus::store {
@@ -40,22 +41,34 @@ class Prelude {
     for (const RawMessage& catalog : displaced_) {
       if (!visitor.raw(catalog)) return false;
     }
+    bool is_damaged = false;
     for (const auto& [lsn, catalog] : messages_) {
       if (catalog) {
         if (!visitor.raw(*catalog)) return false;
         continue;
       }
-      const auto value = db_.get(Family::kRaw, keys::lsn_key(lsn), &view_);
-      if (!value) return value.error();
-      if (!*value) continue;  // expired: what needs it cannot be decoded any more
-      const auto message = keys::parse_raw_value(lsn, **value);
-      if (!message) return message.error();
-      if (!visitor.raw(*message)) return false;
+      const auto message = frame_at(lsn);
+      if (!message && message.error().code != ErrorCode::kCorrupt) return message.error();
+      if (!message && !std::exchange(is_damaged, true)) {
+        log::error("frames that build on that of lsn {} cannot be decoded: {}", lsn, message.error().message);
+      }
+      if (!message || !*message) continue;  // what needs it cannot be decoded any more
+      if (!visitor.raw(**message)) return false;
     }
     return true;
   }
 
  private:
+  /// nullopt: it has expired.
+  Result<std::optional<RawMessage>> frame_at(std::uint64_t lsn) const {
+    const auto value = db_.get(Family::kRaw, keys::lsn_key(lsn), &view_);
+    if (!value) return value.error();
+    if (!*value) return std::optional<RawMessage>();
+    auto message = keys::parse_raw_value(lsn, **value);
+    if (!message) return message.error();
+    return std::optional(std::move(*message));
+  }
+
   Result<std::optional<keys::FramePlace>> place_of(const keys::Boot& boot, std::uint64_t sequence) const {
     const auto value = db_.get(Family::kFrame, keys::frame_key(boot, sequence), &view_);
     if (!value) return value.error();
@@ -225,6 +238,37 @@ Result<std::optional<ScanRange>> range_of(const RocksDb& db, const RocksDb::View
   range->from = from;
   range->to = to;
   return range;
+}
+
+Result<std::optional<std::uint64_t>> seek_behind_damage(RocksDb::Cursor& cursor, std::uint64_t lsn) {
+  const auto can_be_read = [&](std::uint64_t from_lsn) -> Result<bool> {
+    cursor.seek(keys::lsn_key(from_lsn));
+    if (cursor.valid()) return true;
+    const Status status = cursor.status();
+    if (!status && status.error().code != ErrorCode::kCorrupt) return status.error();
+    return status.has_value();
+  };
+  std::uint64_t damaged = lsn;
+  std::uint64_t whole = lsn;
+  for (std::uint64_t step = 1;; step *= 2) {
+    if (step > std::numeric_limits<std::uint64_t>::max() - lsn) return std::optional<std::uint64_t>();
+    whole = lsn + step;
+    const Result<bool> read = can_be_read(whole);
+    if (!read) return read.error();
+    if (*read) break;
+    damaged = whole;
+  }
+  while (whole - damaged > 1) {
+    const std::uint64_t middle = damaged + (whole - damaged) / 2;
+    const Result<bool> read = can_be_read(middle);
+    if (!read) return read.error();
+    (*read ? whole : damaged) = middle;
+  }
+  if (const Result<bool> read = can_be_read(whole); !read) return read.error();
+  if (!cursor.valid()) return std::optional<std::uint64_t>();
+  const auto found = keys::parse_lsn_key(cursor.key());
+  if (!found) return found.error();
+  return std::optional(*found);
 }
 
 Status scan(const RocksDb& db, const RocksDb::View& view, const ScanRange& range, const Store::Visitor& visitor) {

@@ -454,27 +454,40 @@ TEST_F(RocksStoreTest, OpeningNothingSaysSo) {
   EXPECT_FALSE(std::filesystem::exists(options.directory));
 }
 
-TEST_F(RocksStoreTest, DamageIsFoundWhenItIsRead) {
-  options_.raw_retention = hours(1);
-  reopen();
-  std::vector<RawMessage> messages;
-  std::mt19937_64 random(4);
-  for (std::uint64_t i = 1; i <= 500; ++i) {
-    messages.push_back(frame("h1", 1, i, 0, kStart + seconds(i)));
-    messages.back().bytes = incompressible(random, 2000);
+class DamagedStore : public RocksStoreTest {
+ protected:
+  /// Frames 1 to 500, a second apart, of which some in the middle cannot be read, and behind them as many cycles.
+  /// Leaves the store closed.
+  void make() {
+    options_.raw_retention = hours(1);
+    options_.journal_retention = hours(1);
+    reopen();
+    std::vector<RawMessage> messages;
+    std::vector<JournalEntry> entries;
+    std::mt19937_64 random(4);
+    for (std::uint64_t i = 1; i <= 500; ++i) {
+      messages.push_back(frame("h1", 1, i, 0, kStart + seconds(i)));
+      messages.back().bytes = incompressible(random, 2000);
+      entries.push_back({0, kStart + seconds(i), Cycle{i, 0, 0}});
+    }
+    ASSERT_TRUE(store_->append(messages));
+    ASSERT_TRUE(store_->append(entries));
+    ASSERT_TRUE(store_->expire(kStart + seconds(3605)));  // moves telemetry from the log into a file
+    store_.reset();
+    int damaged = 0;
+    for (const auto& file : std::filesystem::directory_iterator(options_.directory)) {
+      if (file.path().extension() != ".sst" || file.file_size() < 500'000) continue;
+      std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekp(300'000);
+      bytes.write("damage", 6);
+      ++damaged;
+    }
+    ASSERT_EQ(damaged, 1);
   }
-  ASSERT_TRUE(store_->append(messages));
-  ASSERT_TRUE(store_->expire(kStart + seconds(3605)));  // moves telemetry from the log into a file
-  store_.reset();
-  int damaged = 0;
-  for (const auto& file : std::filesystem::directory_iterator(options_.directory)) {
-    if (file.path().extension() != ".sst" || file.file_size() < 500'000) continue;
-    std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
-    bytes.seekp(300'000);
-    bytes.write("damage", 6);
-    ++damaged;
-  }
-  ASSERT_EQ(damaged, 1);
+};
+
+TEST_F(DamagedStore, DamageIsFoundWhenItIsRead) {
+  ASSERT_NO_FATAL_FAILURE(make());
   auto opened = Store::open(options_);
   ASSERT_TRUE(opened) << opened.error().message;
   std::vector<std::string> seen;
@@ -482,6 +495,24 @@ TEST_F(RocksStoreTest, DamageIsFoundWhenItIsRead) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kCorrupt) << status.error().message;
   EXPECT_GT(seen.size(), 100u);  // what lies in front of it is good
+}
+
+TEST_F(DamagedStore, DamageHoldsUpNeitherPagesNorRetention) {
+  ASSERT_NO_FATAL_FAILURE(make());
+  reopen();
+  const Status expired = store_->expire(kStart + seconds(3600 + 300));
+  ASSERT_TRUE(expired) << expired.error().message;
+  EXPECT_TRUE(store_->figures().series_problem.empty()) << store_->figures().series_problem;
+  EXPECT_EQ(store_->figures().series_unread, 0u);
+  EXPECT_EQ(store_->figures().journal_entries, 201u);
+  const Seen seen = scanned(Timestamp::min(), Timestamp::max());
+  EXPECT_EQ(std::count_if(seen.begin(), seen.end(), [](const auto& s) { return !s.starts_with("journal"); }), 201)
+      << "what lies behind the damage, and is young";
+  EXPECT_EQ(seen.size(), 402u);
+  add(frame("h1", 1, 501, 0, kStart + seconds(501)));
+  ASSERT_TRUE(store_->expire(kStart + hours(3)));
+  EXPECT_TRUE(scanned(Timestamp::min(), Timestamp::max()).empty());
+  EXPECT_LT(store_->figures().raw_messages, 50u) << "of what could not be read nobody knows how much it was";
 }
 
 }  // namespace

@@ -257,6 +257,34 @@ TEST_F(SeriesStore, FramesWhoseBaseIsMissingAreLeftOutUntilTheNextKeyframe) {
   EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0"), expected);
 }
 
+TEST_F(SeriesStore, TelemetryThatCannotBeReadIsLeftOut) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  constexpr int kTicks = 200;  // a keyframe every 60; all in memory yet
+  for (int i = 0; i < kTicks; ++i) append(feed.tick(kStart + seconds(i), {i * 4096, i * 1000, i, i}));
+  flush();
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    batch.put(Family::kRaw, keys::lsn_key(2 + 70), "damage");  // tick 70: the catalog is the first
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  const Status written = store_->write_pages();
+  ASSERT_TRUE(written) << written.error().message;
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));  // it is idle: what waits is sealed
+  std::vector<std::pair<std::int64_t, std::int64_t>> expected;
+  for (std::int64_t i = 0; i < kTicks; ++i) {
+    if (i < 70 || i >= 120) expected.emplace_back(to_us(kStart + seconds(i)), i * 1000);
+  }
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0"), expected);
+  EXPECT_EQ(store_->pages().counters().undecoded, 50u);
+  ASSERT_TRUE(store_->expire(kStart + hours(72)));
+  EXPECT_LE(store_->figures().raw_messages, 1u);
+}
+
 TEST_F(SeriesStore, AReaderBesideSeesWhatIsInMemoryToo) {
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
