@@ -186,6 +186,15 @@ struct RocksStore::DeadIndex {
   std::map<std::string, SilentBoot> silent;  // by the prefix of the boot's keys: no frame above the floor
 };
 
+namespace {
+
+Result<RawMessage> catalog_under(const RocksDb::Cursor& cursor) {
+  if (!cursor.valid()) return cursor.status().error();
+  return keys::parse_catalog(cursor.key(), cursor.value());
+}
+
+}  // namespace
+
 Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Timestamp boots_before, bool catalogs_too,
                                                      const std::set<std::uint64_t>& kept) const {
   DeadIndex dead;
@@ -222,9 +231,22 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
   RocksDb::Cursor catalogs = db_->cursor(Family::kCatalog, &view, true);
   std::string previous_key;
   std::string previous_boot;
-  for (catalogs.seek(""); catalogs.valid(); catalogs.next()) {
-    const auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
-    if (!catalog) return catalog.error();
+  std::string reached;  // boot
+  std::size_t damaged = 0;
+  catalogs.seek("");
+  while (catalogs.valid() || is_damaged(catalogs.status())) {
+    const Result<RawMessage> catalog = catalog_under(catalogs);
+    if (!catalog && !is_damaged(catalog.error())) return catalog.error();
+    if (!catalog) {
+      // What lies beside it of its boot stays. On with the next one that has sent frames.
+      if (damaged++ == 0) log::error("expire: catalogs cannot be read: {}", catalog.error().message);
+      meta.seek(std::string(keys::kNewestPrefix) + reached + '\0');
+      if (!meta.valid() || !meta.key().starts_with(keys::kNewestPrefix)) break;
+      reached = meta.key().substr(keys::kNewestPrefix.size());
+      previous_boot.clear();
+      catalogs.seek(reached);
+      continue;
+    }
     const keys::Boot of{catalog->host, catalog->boot_id};
     const std::string boot = keys::boot_prefix(of);
     const bool below = catalog->lsn < floors.raw_lsn;
@@ -235,9 +257,10 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
       silent.catalog_keys.emplace_back(catalogs.key());
     }
     previous_key = catalogs.key();
-    previous_boot = boot;
+    previous_boot = reached = boot;
+    catalogs.next();
   }
-  if (const Status status = catalogs.status(); !status) return status.error();
+  if (const Status status = catalogs.status(); !status && !is_damaged(status)) return status.error();
   return dead;
 }
 
@@ -247,12 +270,10 @@ Status RocksStore::erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& b
   // One that was sent again is of now: the frames that it is for may be yet to come.
   const auto erase_catalog = [&](const std::string& key) -> Status {
     if (catalogs_told_again_.contains(key)) return {};
-    const auto value = db_->get(Family::kCatalog, key);
-    if (!value) return value.error();
-    if (!*value) return {};
-    const auto catalog = keys::parse_catalog(key, **value);
+    const auto catalog = catalog_at(key);
+    if (!catalog && is_damaged(catalog.error())) return {};
     if (!catalog) return catalog.error();
-    if (catalog->lsn < floors.raw_lsn) batch.erase(Family::kCatalog, key);
+    if (*catalog && (*catalog)->lsn < floors.raw_lsn) batch.erase(Family::kCatalog, key);
     return {};
   };
   for (const std::string& key : dead.superseded) {

@@ -175,15 +175,27 @@ Status RocksStore::append(std::vector<RawMessage>& messages) {
   return {};
 }
 
+/// nullopt: there is none. Errors: kUnavailable, kCorrupt.
+Result<std::optional<RawMessage>> RocksStore::catalog_at(const std::string& key) const {
+  const auto value = db_->get(Family::kCatalog, key);
+  if (!value) return value.error();
+  if (!*value) return std::optional<RawMessage>();
+  auto catalog = keys::parse_catalog(key, **value);
+  if (!catalog) return catalog.error();
+  return std::optional(std::move(*catalog));
+}
+
 /// Whether the first copy of a catalog is kept when it comes again, as after a reconnect: frames that need it stand
 /// behind it, and however old it is, it goes no sooner than they do. Errors: kUnavailable, kCorrupt.
 Result<bool> RocksStore::catalog_stays(const keys::Boot& boot, const std::string& key) const {
-  const auto present = db_->get(Family::kCatalog, key);
-  if (!present) return present.error();
-  if (!*present) return false;
-  const auto copy = keys::parse_catalog(key, **present);
+  const auto copy = catalog_at(key);
+  if (!copy && copy.error().code == ErrorCode::kCorrupt) {
+    log::error("a catalog of {} is damaged and put anew: {}", boot.host.value, copy.error().message);
+    return false;
+  }
   if (!copy) return copy.error();
-  if (copy->lsn >= state_.raw_floor_lsn) return true;
+  if (!*copy) return false;
+  if ((*copy)->lsn >= state_.raw_floor_lsn) return true;
   // Without frames above the floor it may be on its way out.
   const auto value = db_->get(Family::kMeta, keys::newest_key(boot));
   if (!value) return value.error();

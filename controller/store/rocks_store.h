@@ -63,6 +63,7 @@ class RocksStore final : public Store {
 
   RocksStore(StoreOptions options, std::unique_ptr<RocksDb> db, keys::State state);
   Floors floors() const;
+  Result<std::optional<RawMessage>> catalog_at(const std::string& key) const;
   Result<bool> catalog_stays(const keys::Boot& boot, const std::string& key) const;
   Result<std::optional<std::uint64_t>> lsn_of(const keys::Boot& boot, std::uint64_t sequence) const;
   /// Notes in the batch, if `time` is of another second than what was appended before, that a run begins at `lsn`.

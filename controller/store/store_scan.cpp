@@ -23,6 +23,8 @@ class Prelude {
       : db_(db), view_(view), range_(range), begin_lsn_(std::max(range.from_lsn, range.raw_floor_lsn)) {}
 
   Status collect() {
+    std::size_t damaged_boots = 0;
+    Error damage{};
     RocksDb::Cursor newest = db_.cursor(Family::kMeta, &view_);
     for (newest.seek(keys::kNewestPrefix); newest.valid() && newest.key().starts_with(keys::kNewestPrefix);
          newest.next()) {
@@ -31,7 +33,13 @@ class Prelude {
       const auto last = keys::parse_newest_value(newest.value());
       if (!last) return last.error();
       if (last->lsn < begin_lsn_) continue;
-      if (const Status status = collect(*boot, last->sequence); !status) return status;
+      const Status collected = collect(*boot, last->sequence);
+      if (collected) continue;
+      if (collected.error().code != ErrorCode::kCorrupt) return collected;
+      if (damaged_boots++ == 0) damage = with_context(collected.error(), boot->host.value);
+    }
+    if (damaged_boots > 0) {
+      log::error("what the first frames of {} boots need cannot be read: {}", damaged_boots, damage.message);
     }
     return newest.status();
   }
@@ -147,18 +155,33 @@ class Prelude {
       if ((*place)->base_sequence != 0) wanted.push_back((*place)->base_sequence);
     }
 
-    RocksDb::Cursor catalogs = db_.cursor(Family::kCatalog, &view_);
-    for (catalogs.seek(keys::catalog_key(boot, *oldest_version));
-         catalogs.valid() && catalogs.key().starts_with(prefix); catalogs.next()) {
-      auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
+    return collect_catalogs(boot, *oldest_version, oldest_lsn);
+  }
+
+  /// From this version on, which something of `needed_lsn` needs.
+  Status collect_catalogs(const keys::Boot& boot, std::uint32_t version, std::uint64_t needed_lsn) {
+    // By its key: a cursor would end at damage beside it.
+    const std::string key = keys::catalog_key(boot, version);
+    const auto value = db_.get(Family::kCatalog, key, &view_);
+    if (!value) return value.error();
+    if (*value) {
+      auto catalog = keys::parse_catalog(key, **value);
       if (!catalog) return catalog.error();
-      // Put anew, a copy stands behind what needs it: it is given out as the one in whose place it is, of long ago.
-      if (catalog->catalog_version == *oldest_version && catalog->lsn > oldest_lsn) {
+      if (catalog->lsn > needed_lsn) {
+        // Put anew, a copy stands behind what needs it: it is given out as the one in whose place it is, of long ago.
         catalog->lsn = 1;
         catalog->received = {};
         displaced_.push_back(std::move(*catalog));
-        continue;
+      } else if (catalog->lsn < begin_lsn_) {
+        messages_[catalog->lsn] = std::move(*catalog);
       }
+    }
+    const std::string prefix = keys::boot_prefix(boot);
+    RocksDb::Cursor catalogs = db_.cursor(Family::kCatalog, &view_);
+    for (catalogs.seek(keys::catalog_key(boot, version + 1)); catalogs.valid() && catalogs.key().starts_with(prefix);
+         catalogs.next()) {
+      auto catalog = keys::parse_catalog(catalogs.key(), catalogs.value());
+      if (!catalog) return catalog.error();
       if (catalog->lsn >= begin_lsn_) break;
       messages_[catalog->lsn] = std::move(*catalog);
     }

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +70,29 @@ class SeriesStore : public testing::Test {
       ASSERT_TRUE((*db)->write(batch));
     }
     open();
+  }
+
+  /// Turns some bytes of the first block of a family's only file; leaves the store closed.
+  void damage_file(Family family, const std::string& name) {
+    store_.reset();
+    std::uint64_t size = 0;
+    {
+      auto db = RocksDb::open({.directory = directory_ / "store"});
+      ASSERT_TRUE(db);
+      ASSERT_TRUE((*db)->compact_before(family, std::string(64, '\xff'), false));
+      size = (*db)->file_bytes(family);
+    }
+    int damaged = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory_ / "store")) {
+      if (file.path().extension() != ".sst" || file.file_size() != size) continue;
+      std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+      const std::string all((std::istreambuf_iterator<char>(bytes)), {});
+      if (all.find(name) == std::string::npos) continue;  // RocksDB writes whose it is at its end
+      bytes.seekp(40);
+      bytes.write("damage", 6);
+      ++damaged;
+    }
+    ASSERT_EQ(damaged, 1);
   }
 
   /// Everything of one KPI, with times in microseconds.

@@ -285,6 +285,35 @@ TEST_F(SeriesStore, TelemetryThatCannotBeReadIsLeftOut) {
   EXPECT_LE(store_->figures().raw_messages, 1u);
 }
 
+TEST_F(SeriesStore, ADamagedCatalogHoldsUpNobodyAndIsPutAnew) {
+  SeriesFeed feed("h1");
+  SeriesFeed other("h2");
+  for (SeriesFeed* one : {&feed, &other}) one->set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 200; ++i) append(feed.tick(kStart + seconds(i), {i * 4096, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));  // it is idle: what waits is sealed, and what follows needs the copy
+  for (int i = 200; i < 205; ++i) append(feed.tick(kStart + hours(2) + seconds(i), {i * 4096, i * 1000, i, i}));
+  flush();
+  ASSERT_NO_FATAL_FAILURE(damage_file(Family::kCatalog, "catalog"));
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  feed.begin_stream();
+  std::vector<RawMessage> both = feed.tick(kStart + hours(2) + seconds(205), {1, 205'000, 1, 1});
+  for (RawMessage& message : other.tick(kStart + hours(2), {1, 1000, 1, 1})) both.push_back(std::move(message));
+  const Status appended = store_->append(both);
+  ASSERT_TRUE(appended) << appended.error().message;
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h2/web1/0").size(), 1u);
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(store_->pages().counters().undecoded, 0u) << "the copy explains what stands in front of it, too";
+  EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), 206u);
+  const Status expired = store_->expire(kStart + hours(72));
+  ASSERT_TRUE(expired) << expired.error().message;
+  EXPECT_EQ(store_->figures().raw_messages, 0u);
+}
+
 TEST_F(SeriesStore, AReaderBesideSeesWhatIsInMemoryToo) {
   SeriesFeed feed("h1");
   feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
