@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -18,7 +19,9 @@ class RecentNames {
   /// is taken. Those that were taken within the span always are.
   bool use(const std::set<Name>& names, Timestamp now) {
     if (!fit(names)) {
-      std::erase_if(used_, [&](const auto& used) { return now - used.second >= span_ && !names.contains(used.first); });
+      // Also what a clock that has been set back since says is far ahead.
+      const auto is_old = [&](Timestamp used_at) { return std::chrono::abs(now - used_at) >= span_; };
+      std::erase_if(used_, [&](const auto& used) { return is_old(used.second) && !names.contains(used.first); });
       if (!fit(names)) return false;
     }
     for (const Name& name : names) used_[name] = now;

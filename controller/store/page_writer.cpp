@@ -27,6 +27,11 @@ std::uint32_t day_of(Timestamp time) {
       std::max<std::int64_t>(0, std::chrono::floor<std::chrono::days>(time).time_since_epoch().count()));
 }
 
+/// Of a day that was noted before `day`: by a clock that has been set right since.
+bool is_ahead(std::uint32_t noted, std::uint32_t day) {
+  return noted > day + 1;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PageWriter>> PageWriter::open(RocksDb& db, bool read_only, std::size_t host_entities_bytes_max) {
@@ -275,7 +280,7 @@ std::shared_ptr<const PlacedCatalog> PageWriter::place_of(Host& host, const Host
   };
   const std::uint64_t now = ++host.frames;
   auto found = std::find_if(host.placed.begin(), host.placed.end(), is_it);
-  if (found != host.placed.end() && day <= found->seen_day) {
+  if (found != host.placed.end() && day <= found->seen_day && !is_ahead(found->seen_day, day)) {
     found->used_at = now;
     auto catalog = found->catalog;
     if (host.placed.size() > 1) {
@@ -307,7 +312,7 @@ bool PageWriter::make_room(Host& host, const HostId& id, const Catalog& catalog,
   // Rows that are in no page yet name entities by their numbers.
   if (!host.rows.empty()) day = std::min(day, day_of(host.rows.front().received));
   std::size_t forgotten = 0;
-  if (day > host.full_on_day) {
+  if (day > host.full_on_day || is_ahead(host.full_on_day, day)) {
     // Some more than needed, since all of them are looked at each time.
     const std::size_t kept = host_entities_bytes_max_ / 4 * 3;
     forgotten = host.entities.forget_oldest(kept > needed ? kept - needed : 0, day);
@@ -330,11 +335,11 @@ bool PageWriter::is_far_behind() const {
   return counters().unread > kFarBehind;
 }
 
-Status PageWriter::settle(Timestamp idle_since) {
+Status PageWriter::settle(Timestamp idle_since, Timestamp ahead_from) {
   std::lock_guard work(work_mutex_);
   if (!reading_) return {};
   for (auto& [id, host] : hosts_) {
-    if (host.last_received >= idle_since) continue;
+    if (host.last_received >= idle_since && host.last_received < ahead_from) continue;
     if (host.rows.empty() && host.progress.chunks.empty() && host.progress.dirty_hours.empty()) continue;
     if (const Status written = write_out(host, id, true); !written) return written;
   }

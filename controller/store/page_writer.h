@@ -54,9 +54,9 @@ class PageWriter {
   void notify(std::uint64_t last_lsn);
   /// Reads all that notify() told of, on the caller's thread. Errors: the database's.
   Status catch_up();
-  /// Seals, joins and rolls up what has had no new tick since `idle_since` (controller's clock). Errors: the
-  /// database's.
-  Status settle(Timestamp idle_since);
+  /// Seals, joins and rolls up what has had no new tick since `idle_since` (controller's clock), nor any but some that
+  /// seem to be of `ahead_from` and later: that clock was wrong. Errors: the database's.
+  Status settle(Timestamp idle_since, Timestamp ahead_from);
 
   /// So many messages have not been read yet that whoever waits for them waits for long.
   bool is_far_behind() const;

@@ -321,7 +321,7 @@ Status RocksStore::expire(Timestamp now) {
   // Pages that are far behind have idle hosts and what was forgotten wait for another time, not whoever calls.
   const bool is_far_behind = pages_->is_far_behind();
   Status followed = is_far_behind ? Status() : pages_->catch_up();
-  if (followed && !is_far_behind) followed = pages_->settle(now - kIdle);
+  if (followed && !is_far_behind) followed = pages_->settle(now - kIdle, now + kAhead);
   // Whatever was measured of it has passed its retention, and a while more: pages leave the disk in their own time.
   const Nanoseconds longest =
       std::max({options_.page_retention, options_.minute_retention, options_.hour_retention, options_.raw_retention});

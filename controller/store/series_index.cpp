@@ -142,7 +142,7 @@ std::vector<StoredEntity> HostEntities::changed() const {
 std::vector<std::uint32_t> HostEntities::unseen_since(std::uint32_t day, std::uint32_t today) {
   std::vector<std::uint32_t> unseen;
   for (auto& [number, entity] : entities_) {
-    if (entity.seen_day == 0) {
+    if (entity.seen_day == 0 || entity.seen_day > today + 1) {
       entity.seen_day = today;
       changed_.insert(number);
     } else if (entity.seen_day < day) {

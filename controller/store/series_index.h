@@ -78,7 +78,8 @@ class HostEntities {
   SelectedEntities select(const SeriesSelector& selector) const;
 
   /// Numbers of what no catalog has listed since before the day. The highest number is not among them unless all are:
-  /// numbers are not given twice while the host is known. What has no day yet counts as seen today.
+  /// numbers are not given twice while the host is known. What has no day yet, or one that only a
+  /// wrong clock can have given it, counts as seen today.
   std::vector<std::uint32_t> unseen_since(std::uint32_t day, std::uint32_t today);
   void forget(const std::vector<std::uint32_t>& numbers);
   /// Forgets those that are known to have been seen last before the day, the longest unseen first, until no more than

@@ -372,6 +372,22 @@ TEST_F(IntakeTest, NoMoreDifferentVmsAreTakenOfAHostInADayThanAnHonestOneHas) {
   EXPECT_FALSE(list(40'000, 1000)) << "7,000, and the 1,000 that were listed until a moment ago";
 }
 
+TEST_F(IntakeTest, VmsThatAClockFarAheadHasNotedMakeRoomOnceItIsRight) {
+  std::uint64_t sequence = 0;
+  const auto list = [&](int thousand) {
+    ++sequence;
+    catalog_ = catalog_of_vms(5, static_cast<std::uint32_t>(sequence), 1000 * thousand, 1000);
+    const auto messages = frames(sequence, sequence);
+    const auto taken = take(messages.at(0));
+    return taken ? take(messages.at(1)) : taken;
+  };
+  now_ += std::chrono::hours(24 * 365);
+  for (int thousand = 0; thousand < 8; ++thousand) ASSERT_EQ(list(thousand).value(), Outcome::kStored) << thousand;
+  commit();
+  now_ -= std::chrono::hours(24 * 365);
+  EXPECT_EQ(list(8).value(), Outcome::kStored);
+}
+
 TEST_F(IntakeTest, AHostOfManyVmsThatComeAndGoIsTakenForYears) {
   std::uint64_t sequence = 0;
   // 1,000 VMs, of which 200 are others each hour.

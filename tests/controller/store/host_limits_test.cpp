@@ -115,6 +115,16 @@ TEST_F(HostLimits, WhatWasSeenTodayIsNotForgottenAndMoreFindsNoRoom) {
   EXPECT_TRUE(knows(3000));
 }
 
+TEST_F(HostLimits, AHostThatWasFullByAClockFarAheadHasRoomOnceItIsRight) {
+  for (int i = 0; i < 20; ++i) tick_of_vms(100 * i, kStart + hours(24 * 365) + seconds(i));
+  ASSERT_FALSE(knows(1999));
+  ASSERT_TRUE(store_->expire(kStart));
+  const auto not_placed = store_->figures().frames_not_placed;
+  tick_of_vms(3000, kStart + hours(24));
+  EXPECT_TRUE(knows(3000));
+  EXPECT_EQ(store_->figures().frames_not_placed, not_placed);
+}
+
 TEST_F(HostLimits, ACatalogThatFoundNoRoomHasItTomorrow) {
   tick_of_vms(0, kStart);
   for (int i = 1; i < 6; ++i) tick_of_vms(100 * i, kStart + seconds(i));

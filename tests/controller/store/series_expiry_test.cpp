@@ -240,6 +240,21 @@ TEST_F(SeriesExpiry, ACatalogThatWasPutAnewBehindItsFramesExplainsThemAllTheSame
   EXPECT_EQ(samples(Kpi::kEmulatorTimeNs).at("h1/web1/0").size(), std::size_t{kTicks} + 1);
 }
 
+TEST_F(SeriesExpiry, AHostThatFellSilentWhileTheControllersClockWasAheadHoldsNobodyUp) {
+  SeriesFeed silent("h2");
+  SeriesFeed feed("h1");
+  for (SeriesFeed* one : {&silent, &feed}) one->set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  std::vector<RawMessage> ahead = silent.tick(kStart, {1, 1000, 1, 1});
+  for (RawMessage& message : ahead) message.received += hours(24 * 365);
+  append(std::move(ahead));
+  constexpr int kHours = 24 * 10;
+  for (int i = 0; i < kHours; ++i) append(feed.tick(kStart + hours(i), {i, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(kHours)));
+  EXPECT_EQ(store_->figures().raw_messages, 48u);
+}
+
 TEST_F(SeriesExpiry, AVmIsForgottenOnceAllThatWasMeasuredOfItHasExpired) {
   store_.reset();
   const auto reopen = [&] {

@@ -77,6 +77,14 @@ TEST(HostEntities, WhatAnOlderProgramWroteCountsAsSeenToday) {
   EXPECT_EQ(entities.changed().at(0).seen_day, 130u);
 }
 
+TEST(HostEntities, WhatAClockThatWasAheadHasSeenCountsAsSeenToday) {
+  HostEntities entities;
+  entities.numbers_of(catalog_of("web1"), 100 + 365);
+  EXPECT_TRUE(entities.unseen_since(70, 100).empty());
+  EXPECT_EQ(entities.changed().at(0).seen_day, 100u);
+  EXPECT_EQ(entities.unseen_since(101, 131).size(), 3u);
+}
+
 TEST(HostEntities, WhatACatalogListsAgainIsNotForgottenForIt) {
   HostEntities entities;
   const Catalog catalog = catalog_of("web1");
