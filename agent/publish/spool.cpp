@@ -67,19 +67,26 @@ Status Spool::recover() {
     const std::string path = segment_path(options_.directory, number);
     next_number_ = std::max(next_number_, number + 1);
     const bool held_nothing = std::filesystem::file_size(path, failed) <= SpoolSegment::kHeadBytes;
-    std::uint64_t cut_bytes = 0;
-    auto file = SpoolSegment::open(path, cut_bytes);
+    SpoolSegment::Damage damage;
+    auto file = SpoolSegment::open(path, damage);
     if (!file && file.error().code != ErrorCode::kCorrupt) {
       log::error("{}; it is left as it is, its frames are not sent", file.error().message);
+      if (!held_nothing) ++dropped_at_open_;
       continue;
     }
-    if (cut_bytes > 0) log::warning("{}: {} bytes at the end were not whole and are gone", path, cut_bytes);
+    if (damage.cut_bytes > 0) {
+      log::warning("{}: {} bytes at the end were not whole and are gone", path, damage.cut_bytes);
+    }
+    if (damage.lost_frames > 0) {
+      log::warning("{} is damaged: {} of its frames, at least, are lost", path, damage.lost_frames);
+    }
     bool is_ours = false;
     std::size_t frame_count = 0;
     if (file && !(*file)->records().empty()) {
       const auto first = (*file)->read((*file)->records().front());
       if (!first && first.error().code == ErrorCode::kUnavailable) {
         log::error("{}; it is left as it is, its frames are not sent", first.error().message);
+        ++dropped_at_open_;
         continue;
       }
       const auto message = first ? wire::decode_upstream(*first) : Result<wire::Upstream>(first.error());
@@ -91,10 +98,11 @@ Status Spool::recover() {
     if (!is_ours) {
       log::warning("{} holds no frames of host {}; deleted, with {} frames that can be read", path, options_.host.value,
                    frame_count);
-      if (!held_nothing) dropped_at_open_ += std::max<std::size_t>(frame_count, 1);
+      if (!held_nothing) dropped_at_open_ += std::max<std::size_t>(frame_count + damage.lost_frames, 1);
       std::filesystem::remove(path, failed);
       continue;
     }
+    dropped_at_open_ += damage.lost_frames;
     // Numbers in memory have no gaps, whatever is missing on disk.
     const std::uint64_t place = segments_.empty() ? number : segments_.back().number + 1;
     for (std::size_t i = 0; i < (*file)->records().size(); ++i) {

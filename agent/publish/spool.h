@@ -39,8 +39,9 @@ class Spool {
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  /// How many frames open() deleted: of another host, damaged, or more than bytes_max. A file of which nothing can be
-  /// read counts as one.
+  /// How many frames open() deleted or left out: of another host, damaged or of no use without one that is (counted
+  /// again as long as their file is there), or more than bytes_max. A file of which nothing can be read counts as one,
+  /// also if it is left as it is since the disk does not give it back.
   std::size_t dropped_at_open() const { return dropped_at_open_; }
 
   /// Returns: how many frames went from the front to make room. Errors: kUnavailable (disk full), kPermissionDenied,

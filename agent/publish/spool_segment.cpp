@@ -77,6 +77,17 @@ void put_record(std::string& out, std::string_view message) {
   out.append(message);
 }
 
+/// Of the record at `offset`; nullopt if none is there. Errors: the disk's.
+Result<std::optional<std::uint32_t>> read_length(int descriptor, std::uint64_t offset) {
+  char head[kRecordHeadBytes];
+  const Result<bool> has_head = read_all(descriptor, head, sizeof head, offset);
+  if (!has_head) return has_head.error();
+  std::uint32_t length = 0;
+  std::memcpy(&length, head, sizeof length);
+  const bool is_one = *has_head && length > 0 && length <= wire::kTelemetryMessageBytesMax;
+  return is_one ? std::optional(length) : std::nullopt;
+}
+
 /// The record at `offset`, or nullopt if it is cut off or damaged. Errors: the disk's; it may be whole.
 Result<std::optional<std::string>> read_record(int descriptor, std::uint64_t offset) {
   using Record = std::optional<std::string>;
@@ -96,6 +107,20 @@ Result<std::optional<std::string>> read_record(int descriptor, std::uint64_t off
   return Record(std::move(bytes));
 }
 
+/// Where the next whole record is, if the lengths of that at `offset` and of damaged ones behind it lead to one.
+/// Errors: the disk's.
+Result<std::optional<std::uint64_t>> behind_damage(int descriptor, std::uint64_t offset) {
+  for (;;) {
+    const auto length = read_length(descriptor, offset);
+    if (!length) return length.error();
+    if (!*length) return std::optional<std::uint64_t>();
+    offset += kRecordHeadBytes + **length;
+    const auto next = read_record(descriptor, offset);
+    if (!next) return next.error();
+    if (*next) return std::optional(offset);
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SpoolSegment>> SpoolSegment::create(const std::string& path) {
@@ -111,7 +136,7 @@ Result<std::unique_ptr<SpoolSegment>> SpoolSegment::create(const std::string& pa
   return segment;
 }
 
-Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path, std::uint64_t& cut_bytes) {
+Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path, Damage& damage) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0) return from_errno(errno, fmt::format("open {}", path));
   std::unique_ptr<SpoolSegment> segment(new SpoolSegment(path, descriptor));
@@ -123,18 +148,56 @@ Result<std::unique_ptr<SpoolSegment>> SpoolSegment::open(const std::string& path
   if (!*begins || magic != kMagic) {
     return Error{ErrorCode::kCorrupt, fmt::format("{} is not a spool file", path)};
   }
-  segment->bytes_ = kMagic.size();
-  for (;;) {
-    const auto message = read_record(descriptor, segment->bytes_);
-    if (!message) return with_context(message.error(), path);
-    if (!*message || !segment->index(segment->bytes_ + kRecordHeadBytes, **message)) break;
-    segment->bytes_ += kRecordHeadBytes + (*message)->size();
-  }
-  cut_bytes = static_cast<std::uint64_t>(status.st_size) - segment->bytes_;
-  if (cut_bytes > 0 && ::ftruncate(descriptor, static_cast<off_t>(segment->bytes_)) != 0) {
+  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+  if (const Status read = segment->read_records(file_bytes, damage); !read) return with_context(read.error(), path);
+  damage.cut_bytes = file_bytes - segment->bytes_;
+  if (damage.cut_bytes > 0 && ::ftruncate(descriptor, static_cast<off_t>(segment->bytes_)) != 0) {
     return from_errno(errno, fmt::format("truncate {}", path));
   }
   return segment;
+}
+
+/// As far as anything whole is there. Errors: the disk's.
+Status SpoolSegment::read_records(std::uint64_t file_bytes, Damage& damage) {
+  bool is_gap = false;
+  for (bytes_ = kMagic.size(); bytes_ < file_bytes;) {
+    const auto message = read_record(descriptor_, bytes_);
+    if (!message) return message.error();
+    if (!*message) {
+      const auto next = behind_damage(descriptor_, bytes_);
+      if (!next) return next.error();
+      const auto length = read_length(descriptor_, bytes_);
+      if (!length) return length.error();
+      const bool reaches_end = *length && bytes_ + kRecordHeadBytes + **length >= file_bytes;
+      const bool is_torn = reaches_end || file_bytes - bytes_ <= kRecordHeadBytes;
+      if (*next || !is_torn) ++damage.lost_frames;
+      if (!*next) return {};
+      bytes_ = **next;
+      is_gap = true;
+      continue;
+    }
+    is_gap = is_gap && !ends_gap(**message);
+    if (is_gap) {
+      ++damage.lost_frames;
+    } else if (!index(bytes_ + kRecordHeadBytes, **message)) {
+      ++damage.lost_frames;
+      return {};
+    }
+    bytes_ += kRecordHeadBytes + (*message)->size();
+  }
+  return {};
+}
+
+/// Whether reading goes on with the message, though what is in front of it is lost.
+bool SpoolSegment::ends_gap(std::string_view message) const {
+  const auto decoded = wire::decode_upstream(message);
+  if (!decoded) return false;
+  const auto* frame = std::get_if<wire::EncodedFrame>(&*decoded);
+  if (frame == nullptr) return true;
+  // The catalog may be what is lost.
+  const bool is_explained = !records_.empty() && records_.back().boot_id == frame->boot_id &&
+                            records_.back().catalog_version == frame->catalog_version;
+  return frame->base_sequence == 0 && is_explained;
 }
 
 SpoolSegment::~SpoolSegment() {
@@ -148,6 +211,7 @@ bool SpoolSegment::index(std::uint64_t offset, std::string_view message) {
   if (const auto* catalog = std::get_if<Catalog>(&*decoded)) {
     record.is_catalog = true;
     record.boot_id = catalog->boot_id;
+    record.catalog_version = catalog->version;
     record.catalog_record = records_.size();
   } else {
     const auto& frame = std::get<wire::EncodedFrame>(*decoded);
@@ -156,6 +220,7 @@ bool SpoolSegment::index(std::uint64_t offset, std::string_view message) {
     if (records_.back().is_catalog && !record.is_keyframe) return false;
     record.boot_id = frame.boot_id;
     record.sequence = frame.sequence;
+    record.catalog_version = frame.catalog_version;
     record.catalog_record = records_.back().catalog_record;
   }
   records_.push_back(record);

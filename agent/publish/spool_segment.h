@@ -21,6 +21,7 @@ namespace proteus::publish {
 ///
 /// The first record is a catalog and the second a keyframe, so that a segment is read without any other. A record is
 /// written with one call; a crash leaves at most a last record that is cut off or fails its hash, and reading stops
+/// there. In front of others, one that fails its hash is left out, with all up to the next keyframe whose catalog is
 /// there. Thread: owned by one.
 class SpoolSegment {
  public:
@@ -32,15 +33,20 @@ class SpoolSegment {
     std::uint64_t boot_id = 0;
     std::uint64_t sequence = 0;      ///< 0 for a catalog
     std::size_t catalog_record = 0;  ///< index of the catalog that explains a frame
+    std::uint32_t catalog_version = 0;
   };
 
   static constexpr std::size_t kHeadBytes = 8;  ///< of a file that holds nothing yet
 
   /// Errors: kUnavailable (disk full), kPermissionDenied, kInternal (other trouble of the disk).
   static Result<std::unique_ptr<SpoolSegment>> create(const std::string& path);
-  /// Reads the records of a file that a former process left; what is damaged, and all after it, is cut off.
-  /// `cut_bytes`: how much that was. Errors: kCorrupt (not a spool file), kUnavailable, kPermissionDenied.
-  static Result<std::unique_ptr<SpoolSegment>> open(const std::string& path, std::uint64_t& cut_bytes);
+  struct Damage {
+    std::uint64_t cut_bytes = 0;  ///< at the end: nothing whole was behind them
+    std::size_t lost_frames = 0;  ///< about, and at least one if any were; the one that a crash cuts off is not counted
+  };
+  /// Reads the records of a file that a former process left. Errors: kCorrupt (not a spool file), kUnavailable,
+  /// kPermissionDenied.
+  static Result<std::unique_ptr<SpoolSegment>> open(const std::string& path, Damage& damage);
   ~SpoolSegment();
   SpoolSegment(const SpoolSegment&) = delete;
   SpoolSegment& operator=(const SpoolSegment&) = delete;
@@ -61,6 +67,8 @@ class SpoolSegment {
   SpoolSegment(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
   /// False if the bytes are no message that a segment may hold at this place.
   bool index(std::uint64_t offset, std::string_view message);
+  Status read_records(std::uint64_t file_bytes, Damage& damage);
+  bool ends_gap(std::string_view message) const;
 
   const std::string path_;
   const int descriptor_;

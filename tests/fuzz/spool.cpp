@@ -42,10 +42,10 @@ std::vector<std::string> seeds() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace proteus;
   const fuzz::MemoryFile file(fuzz::text_of(data, size));
-  std::uint64_t cut_bytes = 0;
-  const auto segment = publish::SpoolSegment::open(file.path(), cut_bytes);
+  publish::SpoolSegment::Damage damage;
+  const auto segment = publish::SpoolSegment::open(file.path(), damage);
   if (!segment) return 0;
-  if ((*segment)->bytes() + cut_bytes != size) std::abort();
+  if ((*segment)->bytes() + damage.cut_bytes != size) std::abort();
   for (const auto& record : (*segment)->records()) {
     if (!(*segment)->read(record)) std::abort();  // what was indexed can be read
   }

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "tests/common/wire/telemetry_samples.h"
 #include "tests/temporary_directory.h"
@@ -43,6 +44,24 @@ class SpoolTest : public ::testing::Test {
     }
     std::sort(files.begin(), files.end());
     return files;
+  }
+
+  /// Of the first file: a byte in the middle of a record, or so far from its beginning.
+  void turn_byte_of_record(int record, std::optional<int> from_begin = {}) const {
+    std::fstream file(files().at(0), std::ios::in | std::ios::out | std::ios::binary);
+    std::streamoff begin = SpoolSegment::kHeadBytes + 12;
+    std::uint32_t length = 0;
+    for (int i = 0;; ++i) {
+      file.seekg(begin - 12);
+      ASSERT_TRUE(file.read(reinterpret_cast<char*>(&length), sizeof length));
+      if (i == record) break;
+      begin += length + 12;
+    }
+    const std::streamoff at = begin + from_begin.value_or(static_cast<int>(length / 2));
+    file.seekg(at);
+    const int byte = file.get();
+    file.seekp(at);
+    file.put(static_cast<char>(byte ^ 0x5a));
   }
 
   TemporaryDirectory directory_;
@@ -129,23 +148,66 @@ TEST_F(SpoolTest, ATailCutOffByACrashLosesOnlyTheLastFrames) {
     ASSERT_LE(spool->size(), frames_before);
     ASSERT_GT(spool->size(), 10u);
     frames_before = spool->size();
+    EXPECT_TRUE(cut > 1 || spool->dropped_at_open() == 0) << "what a crash cuts off was never whole";
     expect_readable(*spool);
   }
   EXPECT_LT(frames_before, 20u);
 }
 
-TEST_F(SpoolTest, DamageInTheMiddleEndsTheFileThere) {
-  fill(*open(), 1, 20);
-  const auto file = files().at(0);
-  {
-    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekp(static_cast<std::streamoff>(std::filesystem::file_size(file) / 2));
-    stream.put('\x5a');
-  }
-  const auto spool = open();
-  EXPECT_LT(spool->size(), 20u);
-  EXPECT_GT(spool->size(), 0u);
+constexpr std::uint64_t kOneFile = 1 << 30;  // a file takes an eighth
+
+TEST_F(SpoolTest, DamageInTheMiddleLosesFramesUpToTheNextKeyframe) {
+  fill(*open(kOneFile), 1, 1000);
+  ASSERT_EQ(files().size(), 1u);
+  turn_byte_of_record(100);  // frame 100, of which those up to the next keyframe need know
+  const auto spool = open(kOneFile);
+  EXPECT_EQ(spool->size(), 979u);
+  EXPECT_EQ(spool->dropped_at_open(), 21u);
+  EXPECT_EQ(spool->key(98).sequence, 99u);
+  EXPECT_EQ(spool->key(99).sequence, 121u);
   expect_readable(*spool);
+}
+
+TEST_F(SpoolTest, WithoutItsCatalogNothingIsReadUpToTheNextOne) {
+  fill(*open(kOneFile), 1, 70);
+  turn_byte_of_record(0);
+  EXPECT_EQ(open(kOneFile)->size(), 0u);
+  EXPECT_TRUE(files().empty());
+
+  const auto fill_two = [&] {
+    const auto spool = open(kOneFile);
+    catalog_ = make_catalog("h1", 1, 1, 2);
+    fill(*spool, 1, 70);
+    catalog_ = make_catalog("h1", 1, 2, 3);
+    fill(*spool, 71, 150);
+  };
+  fill_two();
+  turn_byte_of_record(0);
+  {
+    const auto spool = open(kOneFile);
+    EXPECT_EQ(spool->size(), 80u);
+    EXPECT_EQ(spool->dropped_at_open(), 71u) << "and it";
+    expect_readable(*spool);
+  }
+  for (const auto& file : files()) std::filesystem::remove(file);
+  fill_two();
+  turn_byte_of_record(71);  // the second catalog
+  const auto spool = open(kOneFile);
+  EXPECT_EQ(spool->size(), 70u);
+  EXPECT_EQ(spool->dropped_at_open(), 81u);
+  expect_readable(*spool);
+}
+
+TEST_F(SpoolTest, WhatDamageLeavesNoWayBehindIsCutOffAndCounted) {
+  fill(*open(kOneFile), 1, 20);
+  turn_byte_of_record(10, -12);  // its length
+  {
+    const auto spool = open(kOneFile);
+    EXPECT_EQ(spool->size(), 9u);
+    EXPECT_GE(spool->dropped_at_open(), 1u);
+    expect_readable(*spool);
+  }
+  EXPECT_EQ(open(kOneFile)->dropped_at_open(), 0u) << "it is gone";
 }
 
 TEST_F(SpoolTest, WhatIsNoSpoolOrOfAnotherHostIsDeleted) {
