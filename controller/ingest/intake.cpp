@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/wire/socket.h"
+#include "controller/store/encoded_head.h"
 
 namespace proteus::ingest {
 namespace {
@@ -81,6 +82,11 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     return Error{ErrorCode::kFailedPrecondition,
                  "its clock jumps, or two agents send under its name: one jump a minute is taken"};
   }
+  const bool enters = !is_repeat && !is_jump && enters_window(host, frame);
+  if (enters && !host.windows.take(0, now)) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 "its clock runs too fast, or it was cut off for days: an hour of its telemetry is taken in a minute"};
+  }
   auto sample = host.decoder.decode(frame);  // of a repeat too: the next frame may build on it
   if (!sample && sample.error().code == ErrorCode::kCorrupt) return sample.error();
   if (is_repeat) {
@@ -104,6 +110,7 @@ Result<Intake::Outcome> Intake::take_frame(const HostId& user, Host& host, const
     host.in_use = sample->catalog;
   }
   if (is_jump) host.jumps.take(1, now);
+  if (enters) host.windows.take(1, now);
   host.last = {frame.boot_id, frame.time};
   boot.taken_sequence = frame.sequence;
   if (frame.boot_id == host.asked_boot) host.ask_interval = {};
@@ -194,6 +201,14 @@ bool Intake::jumps_to(const Host& host, const Boot& boot, const wire::EncodedFra
   if (!host.last) return false;
   if (frame.boot_id != host.last->boot_id && boot.taken_sequence != 0) return true;
   return frame.time <= host.last->time || frame.time - host.last->time > kLeap;
+}
+
+/// Precondition: the frame is no jump. Where a host's windows begin is the store's affair; there are as many.
+bool Intake::enters_window(const Host& host, const wire::EncodedFrame& frame) {
+  const auto window = [](Timestamp time) {
+    return time.time_since_epoch() / std::chrono::microseconds(store::kWindowUs);
+  };
+  return host.last && window(frame.time) != window(host.last->time);
 }
 
 Result<Intake::Boot*> Intake::boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now) {

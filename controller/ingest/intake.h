@@ -43,13 +43,18 @@ class Intake {
   static constexpr double kJumpsAtOnceMax = 64;
   static constexpr std::chrono::seconds kJumpInterval{60};
   static constexpr std::chrono::minutes kLeap{10};
+  /// Windows of pages (store::kWindowUs) that one host's telemetry enters: four days of them at once, as what it had to
+  /// keep for so long comes in without a pause, and then one in each interval, an hour in a minute. Each is a chunk of
+  /// its own, however little is in it.
+  static constexpr double kWindowsAtOnceMax = 4 * 24 * 6;
+  static constexpr std::chrono::seconds kWindowInterval{10};
 
   enum class Outcome { kStored, kRepeat, kWanted };
 
   /// user: the host behind the connection's key; link: where its answer goes.
   /// Errors: kCorrupt (undecodable), kPermissionDenied (speaks for another host), kFailedPrecondition (the host has
-  /// used more names than are remembered of a host, or jumps too often; later there is room again), those of
-  /// last_sequence (without it a repeat would be taken for news); the message is refused.
+  /// used more names than are remembered of a host, jumps too often, or its clock runs too fast; later there is room
+  /// again), those of last_sequence (without it a repeat would be taken for news); the message is refused.
   Result<Outcome> take(const HostId& user, const std::string& link, std::string_view bytes, Timestamp now);
 
   /// What is to be stored, in this order, and beside each frame its sample.
@@ -86,6 +91,8 @@ class Intake {
     std::shared_ptr<const Catalog> in_use;  // of the last frame
     std::optional<LastTold> last;
     BasicTokenBucket<Timestamp> jumps{kJumpsAtOnceMax, 1.0 / std::chrono::duration<double>(kJumpInterval).count()};
+    BasicTokenBucket<Timestamp> windows{kWindowsAtOnceMax,
+                                        1.0 / std::chrono::duration<double>(kWindowInterval).count()};
     std::uint64_t asked_boot = 0;
     Timestamp asked_at{};
     Nanoseconds ask_interval{};  // doubles while asking brings nothing new
@@ -97,6 +104,7 @@ class Intake {
 
   Result<Boot*> boot_of(const HostId& host, Host& state, std::uint64_t boot_id, Timestamp now);
   static bool jumps_to(const Host& host, const Boot& boot, const wire::EncodedFrame& frame);
+  static bool enters_window(const Host& host, const wire::EncodedFrame& frame);
   void forget_boots();
   static Status use_names(Host& host, const Catalog& catalog, Timestamp now);
   Result<Outcome> take_catalog(const HostId& user, Host& host, Catalog catalog, std::string_view bytes, Timestamp now);

@@ -334,6 +334,50 @@ std::shared_ptr<const Catalog> catalog_of_vms(std::uint64_t boot_id, std::uint32
   return catalog;
 }
 
+// Each window is a chunk of pages, however little is in it.
+TEST_F(IntakeTest, AClockThatRunsTooFastIsFollowedAnHourInAMinute) {
+  catalog_ = catalog_of_vms(5, 1, 0, 1);
+  ASSERT_EQ(take(frames(1, 1).front()).value(), Outcome::kStored);  // the catalog
+  std::uint64_t sequence = 0;
+  const auto is_taken = [&](Nanoseconds since) {
+    encoder_.begin_stream();  // it is asked for that, once something was refused
+    Sample sample = make_sample(catalog_, ++sequence, random_);
+    sample.frame.time = now_ + since;
+    std::vector<std::string> messages;
+    encoder_.encode(sample, messages);
+    const auto outcome = take(messages.back());
+    EXPECT_TRUE(outcome || outcome.error().code == ErrorCode::kFailedPrecondition);
+    return outcome && *outcome == Outcome::kStored;
+  };
+  constexpr Nanoseconds kWindow = std::chrono::minutes(10);
+  int taken = 0;
+  for (int i = 0; i < 1000; ++i) {
+    if (is_taken(kWindow * taken)) ++taken;
+    commit();
+  }
+  EXPECT_EQ(taken, 1 + Intake::kWindowsAtOnceMax);
+  EXPECT_TRUE(is_taken(kWindow * (taken - 1) + std::chrono::seconds(1))) << "within a window it goes on";
+  EXPECT_FALSE(is_taken(kWindow * taken));
+  now_ += Intake::kWindowInterval;
+  EXPECT_TRUE(is_taken(kWindow * taken - Intake::kWindowInterval));
+  EXPECT_FALSE(is_taken(kWindow * (taken + 1) - Intake::kWindowInterval));
+}
+
+TEST_F(IntakeTest, WhatAnAgentKeptForTwoDaysIsTakenWithoutAPause) {
+  for (const std::chrono::seconds tick : {std::chrono::seconds(10), std::chrono::seconds(60)}) {
+    restart();
+    catalog_ = catalog_of_vms(static_cast<std::uint64_t>(tick.count()), 1, 0, 1);
+    for (std::uint64_t i = 0; tick * i < std::chrono::hours(48); ++i) {
+      Sample sample = make_sample(catalog_, i + 1, random_);
+      sample.frame.time = now_ + tick * i;
+      std::vector<std::string> messages;
+      encoder_.encode(sample, messages);
+      ASSERT_NO_FATAL_FAILURE(take_all(messages)) << i;
+    }
+    commit();
+  }
+}
+
 TEST_F(IntakeTest, NoMoreDifferentVmsAreTakenOfAHostInADayThanAnHonestOneHas) {
   std::uint64_t sequence = 0;
   std::uint32_t version = 0;
