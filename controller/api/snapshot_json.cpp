@@ -109,6 +109,7 @@ Json status_json(const Snapshot& snapshot) {
         {"disk_bytes", snapshot.store.disk_bytes},
         {"entities_forgotten_early", snapshot.store.entities_forgotten_early},
         {"frames_not_placed", snapshot.store.frames_not_placed},
+        {"frames_undecoded", snapshot.store.frames_undecoded},
         {"series_unread", snapshot.store.series_unread},
         {"series_problem", snapshot.store.series_problem}}}};
 }

@@ -143,6 +143,9 @@ std::string print_status(const Json& status) {
   if (const auto problem = store.value("series_problem", std::string()); !problem.empty()) {
     text += fmt::format("            NO PAGES ARE WRITTEN, telemetry stays as it was received: {}\n", problem);
   }
+  if (const auto undecoded = store.value("frames_undecoded", std::uint64_t{0}); undecoded > 0) {
+    text += fmt::format("            {} frames in no series, as what explains them is missing or damaged\n", undecoded);
+  }
   if (const auto unread = store.value("series_unread", std::uint64_t{0}); unread > kUnreadShown) {
     text += fmt::format("            pages are {} messages behind\n", unread);
   }

@@ -103,7 +103,7 @@ Result<std::size_t> PageWriter::seal_rows(Host& host, const HostId& id, std::siz
   if (!host.rows.empty()) fronts_.insert(host.rows.front().lsn);
   host.bases = std::move(bases);
   counters_.pages += pages.size();
-  counters_.undecoded += count - rows.size();
+  note_undecoded(id, count - rows.size(), "what they build on is missing");
   return count;
 }
 

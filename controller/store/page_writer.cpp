@@ -227,14 +227,21 @@ void PageWriter::pass_over(const Read& read) {
   (void)read.host->bases.decode(*read.frame, *read.known, frame);  // what builds on it will tell
 }
 
+/// Under the state's mutex.
+void PageWriter::note_undecoded(const HostId& id, std::uint64_t frames, const std::string& why) {
+  if (frames == 0) return;
+  counters_.undecoded += frames;
+  if (!unexplained_.is_due(id.value)) return;
+  log::warning("frames of {} are in no series: {} ({} of all hosts so far)", id.value, why, counters_.undecoded);
+}
+
 Status PageWriter::take(const RawMessage& message) {
   auto taken = read(message);
   {
     std::lock_guard lock(state_mutex_);
     next_lsn_ = message.lsn + 1;
     if (!taken) {
-      ++counters_.undecoded;
-      log::debug("pages: telemetry of {}: {}", message.host.value, taken.error().message);
+      note_undecoded(message.host, 1, taken.error().message);
       return {};
     }
   }

@@ -129,6 +129,7 @@ class PageWriter {
   };
   Result<Read> read(const RawMessage& message);
   void pass_over(const Read& read);
+  void note_undecoded(const HostId& id, std::uint64_t frames, const std::string& why);
   std::shared_ptr<const PlacedCatalog> place_of(Host& host, const HostId& id,
                                                 const std::shared_ptr<const wire::KnownCatalog>& known,
                                                 std::uint32_t day);
@@ -153,12 +154,13 @@ class PageWriter {
   const std::size_t host_entities_bytes_max_;
   Scan scan_;
 
-  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next five
+  std::mutex work_mutex_;  // who holds it does the work; taken before state_mutex_; guards the next six
   bool reading_ = false;
   bool blocked_ = false;          // rows wait that could not be written
   std::vector<HeadRow> decoded_;  // scratch
   Sealer sealer_;
   wire::LogInterval crowded_{std::chrono::minutes(10)};
+  wire::LogInterval unexplained_{std::chrono::minutes(10)};
 
   mutable std::mutex state_mutex_;  // guards all below; they change only while work_mutex_ is held too
   std::map<HostId, Host> hosts_;

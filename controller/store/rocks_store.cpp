@@ -472,6 +472,7 @@ Store::Figures RocksStore::figures() const {
   figures.series_problem = pages.problem;
   figures.entities_forgotten_early = pages.forgotten_early;
   figures.frames_not_placed = pages.not_placed;
+  figures.frames_undecoded = pages.undecoded;
   return figures;
 }
 

@@ -122,6 +122,7 @@ class Store {
     std::string series_problem;                  ///< why pages are not written now; empty: they are
     std::uint64_t entities_forgotten_early = 0;  ///< by this process: a host had listed too many
     std::uint64_t frames_not_placed = 0;  ///< by this process: no series can be found of them, for the same reason
+    std::uint64_t frames_undecoded = 0;   ///< likewise, as what explains them is missing, or they are damaged
   };
   virtual Figures figures() const = 0;
 

@@ -24,6 +24,13 @@ TEST(PrintStatus, SaysNothingOfLimitsAndPagesWhileAllIsWell) {
   EXPECT_THAT(text, HasSubstr("\nstore       0 messages, 0 journal entries, "));
   EXPECT_THAT(text, Not(HasSubstr("limits")));
   EXPECT_THAT(text, Not(HasSubstr("NO PAGES")));
+  EXPECT_THAT(text, Not(HasSubstr("no series")));
+}
+
+TEST(PrintStatus, SaysThatFramesAreInNoSeries) {
+  api::Snapshot snapshot;
+  snapshot.store.frames_undecoded = 7;
+  EXPECT_THAT(printed(snapshot), HasSubstr("\n            7 frames in no series, as what explains them is missing"));
 }
 
 TEST(PrintStatus, SaysOfWhichHostMoreCameThanItsLimitsAllow) {

@@ -285,6 +285,28 @@ TEST_F(SeriesStore, TelemetryThatCannotBeReadIsLeftOut) {
   EXPECT_LE(store_->figures().raw_messages, 1u);
 }
 
+TEST_F(SeriesStore, FramesWithoutTheirCatalogAreCounted) {
+  SeriesFeed feed("h1");
+  feed.set_entities({{vm_entity("web1", kWeb), vm_series()}});
+  for (int i = 0; i < 200; ++i) append(feed.tick(kStart + seconds(i), {i * 4096, i * 1000, i, i}));
+  flush();
+  ASSERT_TRUE(store_->write_pages());
+  ASSERT_TRUE(store_->expire(kStart + hours(1)));  // it is idle: what waits is sealed
+  for (int i = 200; i < 205; ++i) append(feed.tick(kStart + hours(2) + seconds(i), {i * 4096, i * 1000, i, i}));
+  flush();
+  store_.reset();
+  {
+    auto db = RocksDb::open({.directory = directory_ / "store"});
+    ASSERT_TRUE(db);
+    RocksDb::Batch batch;
+    batch.erase(Family::kCatalog, keys::catalog_key({kHost, 1}, 1));
+    ASSERT_TRUE((*db)->write(batch));
+  }
+  open();
+  ASSERT_TRUE(store_->write_pages());
+  EXPECT_EQ(store_->figures().frames_undecoded, 5u);
+}
+
 TEST_F(SeriesStore, ADamagedCatalogHoldsUpNobodyAndIsPutAnew) {
   SeriesFeed feed("h1");
   SeriesFeed other("h2");
