@@ -231,11 +231,12 @@ Result<bool> AuthorizedKeys::reload_if_changed() {
   {
     std::lock_guard lock(mutex_);
     if (mark == mark_) return false;
-    mark_ = mark;
   }
   auto table = read_table(path_);
-  if (!table) return with_context(table.error(), "the keys admitted before stay in force");
   std::lock_guard lock(mutex_);
+  // What is in the file stays wrong until it changes; that it could not be read may be over by itself.
+  if (table || table.error().code == ErrorCode::kInvalidArgument) mark_ = mark;
+  if (!table) return with_context(table.error(), "the keys admitted before stay in force");
   table_ = std::move(*table);
   return true;
 }
@@ -255,7 +256,8 @@ std::size_t AuthorizedKeys::size() const {
 AuthorizedKeys::FileMark AuthorizedKeys::mark_of(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return {};
-  return {status.st_ino, status.st_size, status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+  const auto ns = [](const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; };
+  return {status.st_ino, status.st_size, ns(status.st_mtim), ns(status.st_ctim)};
 }
 
 Result<AuthorizedKeys::Table> AuthorizedKeys::read_table(const std::string& path) {

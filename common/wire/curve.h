@@ -53,8 +53,9 @@ class AuthorizedKeys {
   /// Errors: kNotFound; kInvalidArgument naming file and line.
   static Result<std::unique_ptr<AuthorizedKeys>> load(const std::string& path);
 
-  /// Reads the file again if its inode, size or time changed. What cannot be read leaves the table as it was.
-  /// Returns: whether the table was replaced. Errors: as load(), once per change of the file.
+  /// Reads the file again if its inode, size or a time of it changed. What cannot be read leaves the table as it was.
+  /// Returns: whether the table was replaced. Errors: as load(); kInvalidArgument once per change of the file, what may
+  /// pass by itself each time, until the file has been read.
   Result<bool> reload_if_changed();
 
   /// Whose key this is; nullopt if it is not admitted.
@@ -66,6 +67,7 @@ class AuthorizedKeys {
     std::uint64_t inode = 0;
     std::int64_t size = -1;
     std::int64_t modified_ns = 0;
+    std::int64_t changed_ns = 0;  // also when what may read it did
     bool operator==(const FileMark&) const = default;
   };
   using Table = std::unordered_map<std::string, HostId>;

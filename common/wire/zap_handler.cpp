@@ -56,7 +56,10 @@ void ZapHandler::run() {
     if (now >= next_reload || (items[0].revents & ZMQ_POLLIN) != 0) {
       next_reload = now + kReloadInterval;
       if (auto reloaded = keys_.reload_if_changed(); !reloaded) {
-        log::error("authorized keys not read again: {}", reloaded.error().message);
+        const Error& error = reloaded.error();
+        if (error.code == ErrorCode::kInvalidArgument || unread_.is_due(error.message)) {
+          log::error("authorized keys not read again: {}", error.message);
+        }
       } else if (*reloaded) {
         log::info("authorized keys read again: {} keys", keys_.size());
       }

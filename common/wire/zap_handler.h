@@ -53,6 +53,7 @@ class ZapHandler {
   std::atomic<std::uint64_t> refused_count_ = 0;
   std::atomic<std::uint64_t> surplus_count_ = 0;
   LogInterval refused_keys_{std::chrono::minutes(1)};  // thread zap
+  LogInterval unread_{std::chrono::minutes(1)};        // likewise; why the list is not read
   PeerConnections connections_;                        // likewise
   std::thread thread_;
 };

@@ -1,10 +1,13 @@
 #include "common/wire/curve.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/temporary_directory.h"
 
@@ -105,6 +108,39 @@ TEST_F(Curve, AuthorizedKeysFollowTheFile) {
   EXPECT_FALSE(keys->reload_if_changed());          // told once …
   EXPECT_FALSE(keys->reload_if_changed().value());  // … and not again
   EXPECT_EQ(keys->host_of(other), HostId("h2"));    // what was admitted stays
+}
+
+// Else a key that was revoked meanwhile would be admitted until the file changes again.
+TEST_F(Curve, AuthorizedKeysThatCouldNotBeReadOnceAreReadLater) {
+  write_text(path_, "h1 " + keys_.public_key + "\n");
+  const auto keys = AuthorizedKeys::load(path_);
+  ASSERT_TRUE(keys);
+  write_text(path_, "h2 " + generate_key_pair()->public_key + "\n");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto refused = (*keys)->reload_if_changed();
+  const auto again = (*keys)->reload_if_changed();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(refused);
+  EXPECT_FALSE(again) << "it is tried, and said, each time";
+  EXPECT_EQ((*keys)->host_of(keys_.public_key), HostId("h1")) << "what was admitted stays";
+  EXPECT_TRUE((*keys)->reload_if_changed().value());
+  EXPECT_EQ((*keys)->host_of(keys_.public_key), std::nullopt);
+}
+
+TEST_F(Curve, AuthorizedKeysAreReadAgainOnceTheirRightsChange) {
+  write_text(path_, "h1 " + keys_.public_key + "\n");
+  const auto keys = AuthorizedKeys::load(path_);
+  ASSERT_TRUE(keys);
+  bool is_read = false;
+  for (int i = 0; i < 100 && !is_read; ++i) {  // a change within the clock's granularity is not seen
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_EQ(::chmod(path_.c_str(), i % 2 == 0 ? 0600 : 0644), 0);
+    is_read = (*keys)->reload_if_changed().value();
+  }
+  EXPECT_TRUE(is_read);
 }
 
 }  // namespace
