@@ -14,6 +14,11 @@ namespace {
 
 // An agent that was out of reach may send again what is durable; its newest sequence is remembered for this long.
 constexpr Nanoseconds kBootMemory = std::chrono::hours(24 * 30);
+// Nor are more remembered of a host that have no frame left, so that one whose agent begins again and again does not
+// make each scan and expire() longer for a month: it begins 2,048 times an hour at most.
+constexpr std::size_t kSilentBootsMax = 4096;
+// While they are, appends wait.
+constexpr std::size_t kForgottenAtOnceMax = 16'384;
 // So long after its last measurement has expired, an entity is forgotten.
 constexpr Nanoseconds kEntityMemory = std::chrono::hours(24 * 7);
 // A host that has sent nothing for so long has its ticks sealed as they are.
@@ -172,19 +177,44 @@ Result<std::set<std::uint64_t>> RocksStore::kept_journal_lsns() const {
   return kept;
 }
 
+namespace {
+
+struct SilentBoot {
+  std::uint64_t boot_id = 0;
+  keys::NewestFrame newest;
+};
+
+}  // namespace
+
 // Index entries that compaction does not drop by itself: of actions, starts, boots and catalogs. Found while telemetry
 // and journal go on, so that erase() looks again at what a frame may have changed meanwhile.
 struct RocksStore::DeadIndex {
-  struct SilentBoot {
+  struct Silent {
     std::string newest_key;
     std::string newest_value;
     std::vector<std::string> catalog_keys;  // for want of frames
     bool is_forgotten = false;
   };
   RocksDb::Batch certain;
-  std::vector<std::string> superseded;       // keys of catalogs
-  std::map<std::string, SilentBoot> silent;  // by the prefix of the boot's keys: no frame above the floor
+  std::vector<std::string> superseded;  // keys of catalogs
+  /// Boots without a frame above the floor that are forgotten or have catalogs, by the prefix of their keys.
+  std::map<std::string, Silent> silent;
+
+  void forget(const HostId& host, std::vector<SilentBoot>& boots, Timestamp boots_before);
 };
+
+/// Which of a host's boots without a frame above the floor; `boots` is empty then.
+void RocksStore::DeadIndex::forget(const HostId& host, std::vector<SilentBoot>& boots, Timestamp boots_before) {
+  const auto kept = boots.begin() + static_cast<std::ptrdiff_t>(std::min(boots.size(), kSilentBootsMax));
+  std::nth_element(boots.begin(), kept, boots.end(),
+                   [](const SilentBoot& a, const SilentBoot& b) { return a.newest.lsn > b.newest.lsn; });
+  for (auto boot = boots.begin(); boot != boots.end() && silent.size() < kForgottenAtOnceMax; ++boot) {
+    if (boot < kept && boot->newest.received >= boots_before) continue;
+    const keys::Boot of{host, boot->boot_id};
+    silent[keys::boot_prefix(of)] = {keys::newest_key(of), keys::newest_value(boot->newest), {}, true};
+  }
+  boots.clear();
+}
 
 namespace {
 
@@ -211,19 +241,23 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
     if (*lsn < floors.journal_lsn && !kept.contains(*lsn)) dead.certain.erase(Family::kMeta, meta.key());
   }
   std::set<std::string> boots_with_frames;
+  HostId host;
+  std::vector<SilentBoot> of_host;
   for (meta.seek(keys::kNewestPrefix); meta.valid() && meta.key().starts_with(keys::kNewestPrefix); meta.next()) {
     const auto boot = keys::parse_newest_key(meta.key());
     if (!boot) return boot.error();
     const auto newest = keys::parse_newest_value(meta.value());
     if (!newest) return newest.error();
+    if (boot->host != host) dead.forget(host, of_host, boots_before);
+    host = boot->host;
     if (newest->lsn >= floors.raw_lsn) {
       boots_with_frames.insert(keys::boot_prefix(*boot));
     } else {
-      dead.silent[keys::boot_prefix(*boot)] = {
-          std::string(meta.key()), std::string(meta.value()), {}, newest->received < boots_before};
+      of_host.push_back({boot->boot_id, *newest});
     }
   }
   if (const Status status = meta.status(); !status) return status.error();
+  dead.forget(host, of_host, boots_before);
   if (!catalogs_too) return dead;
 
   // A catalog goes once no frame above the floor can name it: a newer one of its boot is below the floor too, or the
@@ -252,8 +286,13 @@ Result<RocksStore::DeadIndex> RocksStore::dead_index(const Floors& floors, Times
     const bool below = catalog->lsn < floors.raw_lsn;
     if (below && boot == previous_boot) dead.superseded.push_back(previous_key);
     if (below && !boots_with_frames.contains(boot)) {
-      DeadIndex::SilentBoot& silent = dead.silent[boot];
-      silent.newest_key = keys::newest_key(of);
+      DeadIndex::Silent& silent = dead.silent[boot];
+      if (silent.newest_key.empty()) {
+        silent.newest_key = keys::newest_key(of);
+        const auto newest = db_->get(Family::kMeta, silent.newest_key, &view);
+        if (!newest) return newest.error();
+        silent.newest_value = newest->value_or("");
+      }
       silent.catalog_keys.emplace_back(catalogs.key());
     }
     previous_key = catalogs.key();
@@ -280,7 +319,6 @@ Status RocksStore::erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& b
     if (const Status erased = erase_catalog(key); !erased) return erased;
   }
   for (const auto& [prefix, boot] : dead.silent) {
-    if (!boot.is_forgotten && boot.catalog_keys.empty()) continue;
     const auto now = db_->get(Family::kMeta, boot.newest_key);
     if (!now) return now.error();
     if (now->value_or("") != boot.newest_value) continue;  // it has sent something

@@ -349,6 +349,34 @@ TEST_F(RocksStoreTest, ExpireForgetsWhatIsOld) {
   EXPECT_EQ(next, 3004u);  // numbers are never used again
 }
 
+// Repeats of frames that are there are always known, of others not without end.
+TEST_F(RocksStoreTest, OfBootsWithoutFramesTheNewestAreRemembered) {
+  options_.raw_retention = hours(1);
+  reopen();
+  constexpr std::uint64_t kOld = 5000;
+  constexpr std::uint64_t kYoung = 5000;
+  const Timestamp now = kStart + hours(3);
+  std::vector<RawMessage> messages = {frame("h0", 1, 1, 0, kStart), catalog("h1", 1, 1, kStart)};
+  for (std::uint64_t boot = 1; boot <= kOld + kYoung; ++boot) {
+    messages.push_back(frame("h1", boot, 1, 0, boot <= kOld ? kStart : now));
+  }
+  messages.push_back(frame("h2", 1, 1, 0, now));
+  ASSERT_TRUE(store_->append(messages));
+  ASSERT_TRUE(store_->expire(now));
+  const auto known = [&](std::uint64_t from, std::uint64_t to) {
+    std::uint64_t count = 0;
+    for (std::uint64_t boot = from; boot <= to; ++boot) count += *store_->last_sequence(HostId("h1"), boot) ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(known(1, kOld), 4096u);
+  EXPECT_EQ(known(kOld - 4095, kOld), 4096u) << "the newest";
+  EXPECT_EQ(known(kOld + 1, kOld + kYoung), kYoung) << "they have frames";
+  EXPECT_EQ(*store_->last_sequence(HostId("h0"), 1), 1u) << "one host's boots are not another's";
+  EXPECT_EQ(*store_->last_sequence(HostId("h2"), 1), 1u);
+  ASSERT_TRUE(store_->expire(now + hours(24 * 60)));
+  EXPECT_EQ(*store_->last_sequence(HostId("h0"), 1), std::nullopt);
+}
+
 TEST_F(RocksStoreTest, StatesExpireWithTheTelemetryOfTheirTime) {
   options_.raw_retention = hours(1);
   reopen();
