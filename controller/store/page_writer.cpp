@@ -151,8 +151,7 @@ Status PageWriter::read_some(std::uint64_t last_lsn, std::vector<RawMessage>& me
 
 /// One damaged block of one host is no reason to make no pages of the others.
 Status PageWriter::pass_damage(std::uint64_t last_lsn, const Error& damage) {
-  RocksDb::Cursor cursor = db_.cursor(Family::kRaw, nullptr, true);
-  const auto behind = seek_behind_damage(cursor, next_lsn_);
+  const auto behind = first_behind_damage(db_, Family::kRaw, next_lsn_);
   if (!behind) return behind.error();
   const std::uint64_t end = std::min(behind->value_or(last_lsn + 1), last_lsn + 1);
   log::error("pages: telemetry of lsn {} to {} cannot be read and is in none: {}", next_lsn_, end - 1, damage.message);

@@ -59,18 +59,23 @@ class Walk {
   bool has_damage = false;  // passed some
 
   Status run() {
-    RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
     std::uint64_t passed_lsn = 0;  // everything before it goes
-    cursor.seek(keys::lsn_key(floor_lsn));
-    while (cursor.valid() || is_damaged(cursor.status())) {
+    for (;;) {
+      const Status walked = run_to_damage(passed_lsn);
+      if (!is_damaged(walked)) return walked;
+      const Result<bool> passed = pass_damage(walked.error());
+      if (!passed) return passed.error();
+      if (!*passed) return {};
+    }
+  }
+
+ private:
+  /// Errors: kCorrupt, with the floor at what cannot be read.
+  Status run_to_damage(std::uint64_t& passed_lsn) {
+    RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
+    for (cursor.seek(keys::lsn_key(floor_lsn)); cursor.valid(); cursor.next()) {
       const Result<Entry> entry = read(cursor);
-      if (!entry && !is_damaged(entry.error())) return entry.error();
-      if (!entry) {
-        const Result<bool> passed = pass_damage(cursor, entry.error());
-        if (!passed) return passed.error();
-        if (!*passed) return {};
-        continue;
-      }
+      if (!entry) return entry.error();
       if (entry->lsn >= to_.lsn_max) break;
       if (is_ahead(*entry) && entry->lsn >= passed_lsn) {
         const Result<std::uint64_t> old = old_one_behind(entry->lsn);
@@ -83,12 +88,10 @@ class Walk {
       floor_lsn = entry->lsn + 1;
       if (!entry->is_state) entries += 1;
       bytes += entry->bytes;
-      cursor.next();
     }
     return cursor.status();
   }
 
- private:
   struct Entry {
     std::uint64_t lsn = 0;
     Timestamp time;
@@ -99,7 +102,6 @@ class Walk {
   bool is_ahead(const Entry& entry) const { return entry.time > to_.now + kAhead; }
 
   Result<Entry> read(const RocksDb::Cursor& cursor) const {
-    if (!cursor.valid()) return cursor.status().error();
     const auto lsn = keys::parse_lsn_key(cursor.key());
     if (!lsn) return lsn.error();
     if (family_ == Family::kRaw) {
@@ -113,8 +115,8 @@ class Walk {
   }
 
   /// To what can be read behind it; what cannot be read tells no time, and goes. False: nothing is behind it.
-  Result<bool> pass_damage(RocksDb::Cursor& cursor, const Error& damage) {
-    const auto behind = seek_behind_damage(cursor, floor_lsn);
+  Result<bool> pass_damage(const Error& damage) {
+    const auto behind = first_behind_damage(db_, family_, floor_lsn);
     if (!behind) return behind.error();
     if (!*behind || **behind >= to_.lsn_max) return false;
     log::error("expire: {} of lsn {} to {} cannot be read: {}", family_ == Family::kRaw ? "telemetry" : "the journal",
@@ -126,18 +128,21 @@ class Walk {
   /// The first after `lsn` that does not lie ahead, about: however many do, few are looked at. 0 if it is young or
   /// there is none.
   Result<std::uint64_t> old_one_behind(std::uint64_t lsn) const {
-    RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
     for (std::uint64_t step = 1; step < to_.lsn_max - lsn; step *= 2) {
+      RocksDb::Cursor cursor = db_.cursor(family_, nullptr, true);
       cursor.seek(keys::lsn_key(lsn + step));
-      if (!cursor.valid() && !is_damaged(cursor.status())) break;
+      if (!cursor.valid()) {
+        const Status status = cursor.status();
+        if (is_damaged(status)) continue;
+        if (!status) return status.error();
+        break;
+      }
       const Result<Entry> entry = read(cursor);
       if (!entry && is_damaged(entry.error())) continue;
       if (!entry) return entry.error();
       if (is_ahead(*entry)) continue;
       return entry->time < to_.cutoff && entry->lsn < to_.lsn_max ? entry->lsn : 0;
     }
-    const Status status = cursor.status();
-    if (!status && !is_damaged(status)) return status.error();
     return std::uint64_t{0};
   }
 
@@ -423,10 +428,12 @@ Status RocksStore::expire(Timestamp now) {
 
 /// A damaged file goes whole, once all of it lies below the floor.
 Status RocksStore::compact_raw(const std::string& end) {
-  if (raw_is_damaged_) return db_->drop_files_before(Family::kRaw, end);
-  Status compacted = db_->compact_before(Family::kRaw, end, true);
-  raw_is_damaged_ = is_damaged(compacted);
-  return compacted;
+  if (!raw_is_damaged_) {
+    Status compacted = db_->compact_before(Family::kRaw, end, true);
+    raw_is_damaged_ = is_damaged(compacted);
+    if (!raw_is_damaged_) return compacted;
+  }
+  return db_->drop_files_before(Family::kRaw, end);
 }
 
 }  // namespace proteus::store

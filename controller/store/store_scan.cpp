@@ -12,6 +12,8 @@
 namespace proteus::store {
 namespace {
 
+constexpr std::uint64_t kEnd = std::numeric_limits<std::uint64_t>::max();
+
 bool within(const ScanRange& range, Timestamp time) {
   return (!range.from || time >= *range.from) && (!range.to || time < *range.to);
 }
@@ -263,35 +265,43 @@ Result<std::optional<ScanRange>> range_of(const RocksDb& db, const RocksDb::View
   return range;
 }
 
-Result<std::optional<std::uint64_t>> seek_behind_damage(RocksDb::Cursor& cursor, std::uint64_t lsn) {
-  const auto can_be_read = [&](std::uint64_t from_lsn) -> Result<bool> {
+Result<std::optional<std::uint64_t>> first_behind_damage(const RocksDb& db, Family family, std::uint64_t lsn) {
+  // The first that can be read from there on; nullopt: nothing can. Each time by a cursor of its own: one that has met
+  // damage may meet it again where there is none.
+  const auto read_from = [&](std::uint64_t from_lsn) -> Result<std::optional<std::uint64_t>> {
+    RocksDb::Cursor cursor = db.cursor(family, nullptr, true);
     cursor.seek(keys::lsn_key(from_lsn));
-    if (cursor.valid()) return true;
+    if (cursor.valid()) {
+      const auto found = keys::parse_lsn_key(cursor.key());
+      if (!found) return found.error();
+      return std::optional(*found);
+    }
     const Status status = cursor.status();
     if (!status && status.error().code != ErrorCode::kCorrupt) return status.error();
-    return status.has_value();
+    return status ? std::optional(kEnd) : std::nullopt;
   };
   std::uint64_t damaged = lsn;
   std::uint64_t whole = lsn;
+  std::uint64_t found = kEnd;
   for (std::uint64_t step = 1;; step *= 2) {
-    if (step > std::numeric_limits<std::uint64_t>::max() - lsn) return std::optional<std::uint64_t>();
+    if (step > kEnd - lsn) return std::optional<std::uint64_t>();
     whole = lsn + step;
-    const Result<bool> read = can_be_read(whole);
+    const auto read = read_from(whole);
     if (!read) return read.error();
-    if (*read) break;
+    if (*read) {
+      found = **read;
+      break;
+    }
     damaged = whole;
   }
   while (whole - damaged > 1) {
     const std::uint64_t middle = damaged + (whole - damaged) / 2;
-    const Result<bool> read = can_be_read(middle);
+    const auto read = read_from(middle);
     if (!read) return read.error();
     (*read ? whole : damaged) = middle;
+    if (*read) found = **read;
   }
-  if (const Result<bool> read = can_be_read(whole); !read) return read.error();
-  if (!cursor.valid()) return std::optional<std::uint64_t>();
-  const auto found = keys::parse_lsn_key(cursor.key());
-  if (!found) return found.error();
-  return std::optional(*found);
+  return found == kEnd ? std::optional<std::uint64_t>() : std::optional(found);
 }
 
 Status scan(const RocksDb& db, const RocksDb::View& view, const ScanRange& range, const Store::Visitor& visitor) {

@@ -29,8 +29,8 @@ Result<std::optional<ScanRange>> range_of(const RocksDb& db, const RocksDb::View
 /// Errors: kCorrupt.
 Status scan(const RocksDb& db, const RocksDb::View& view, const ScanRange& range, const Store::Visitor& visitor);
 
-/// Puts the cursor of a family of lsn keys on the first entry after `lsn`, from where on it cannot be read, that can be
-/// read again, wherever damage ends. Returns: its lsn; nullopt if there is none. Errors: kUnavailable.
-Result<std::optional<std::uint64_t>> seek_behind_damage(RocksDb::Cursor& cursor, std::uint64_t lsn);
+/// Of a family of lsn keys that cannot be read from `lsn` on: the first entry after it that can be read again, wherever
+/// damage ends; nullopt if there is none. Errors: kUnavailable.
+Result<std::optional<std::uint64_t>> first_behind_damage(const RocksDb& db, Family family, std::uint64_t lsn);
 
 }  // namespace proteus::store

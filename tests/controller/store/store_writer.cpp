@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "controller/store/store.h"
 
 namespace {
@@ -31,6 +32,7 @@ bool tell(const std::string& text) {
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
+  if (const Status logs = log::init("store_writer", "error"); !logs) return complain(logs.error());
   const auto store = Store::open({.directory = argv[1]});
   if (!store) return complain(store.error());
   const std::uint64_t batch = std::strtoull(argv[2], nullptr, 10);
