@@ -27,6 +27,7 @@ int complain(const Error& error) {
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
+  if (const Status logs = log::init("series_writer", "error"); !logs) return complain(logs.error());
   const auto store = RocksStore::open({.directory = argv[1]});
   if (!store) return complain(store.error());
   const std::uint64_t batch = std::strtoull(argv[2], nullptr, 10);
