@@ -1,10 +1,13 @@
 #include "agent/collect/collector.h"
 
 #include <gtest/gtest.h>
+#include <libvirt/virterror.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
+#include "agent/collect/libvirt_reading.h"
 #include "tests/agent/collect/fixture_root.h"
 
 namespace proteus {
@@ -106,6 +109,46 @@ TEST(Collector, LibvirtsDomainsEnterTheCatalog) {
   EXPECT_EQ(value(sample, vm, Kpi::kMemoryResidentBytes), std::nullopt) << "there is no process";
   collector.value()->refresh(VmId(sample.catalog->entities[vm].uuid));
   collector.value()->refresh(VmId());
+}
+
+/// The driver's default domain is every connection's.
+TEST(Collector, WhatADomainIsTaggedWithEntersTheCatalog) {
+  auto o = options("/");
+  o.libvirt_uri = "test:///default";
+  auto collector = Collector::create(o, 1);
+  ASSERT_TRUE(collector);
+  const auto wait_until = [&](auto is_so) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    Sample sample = collector.value()->tick(kStart);
+    while (!is_so(*sample.catalog) && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+      sample = collector.value()->tick(kStart);
+    }
+    return is_so(*sample.catalog);
+  };
+  const auto tier = [](const std::string& wanted) {
+    return [wanted](const Catalog& catalog) {
+      return std::any_of(catalog.entities.begin(), catalog.entities.end(), [&](const Entity& entity) {
+        const auto label = entity.labels.find("group.tier");
+        return entity.kind == EntityKind::kVm && (label == entity.labels.end() ? "" : label->second) == wanted;
+      });
+    };
+  };
+  ASSERT_TRUE(wait_until(tier("")));
+  const auto connection = collect::connect("test:///default");
+  ASSERT_TRUE(connection);
+  const auto domains = collect::active_domains(connection->get());
+  ASSERT_TRUE(domains);
+  ASSERT_FALSE(domains->empty());
+  virDomain* domain = domains->front().get();
+  const auto tag = [&](const char* xml) {
+    return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, "proteus", "https://proteus.example/1",
+                                VIR_DOMAIN_AFFECT_LIVE) == 0;
+  };
+  ASSERT_TRUE(tag("<group name='tier' value='db'/>")) << virGetLastErrorMessage();
+  EXPECT_TRUE(wait_until(tier("db")));
+  ASSERT_TRUE(tag(nullptr)) << virGetLastErrorMessage();
+  EXPECT_TRUE(wait_until(tier("")));
 }
 
 TEST(Collector, AnUnreachableLibvirtCostsNothingButItsFigures) {

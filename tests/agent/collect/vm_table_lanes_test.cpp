@@ -109,10 +109,10 @@ TEST_F(VmTableTest, WinnersGetTheirSeriesWhenTheyFirstWin) {
 }
 
 TEST_F(VmTableTest, WhoWinsOftenTakesThePlaceOfOneWhoDoesNot) {
-  for (std::uint32_t slot = 2; slot < 34; ++slot) trace.free.insert(slot);
+  for (std::uint32_t slot = 2; slot < 35; ++slot) trace.free.insert(slot);
   add_vm(kVm, "a", 70);
   add_thread(70, 70, "qemu");
-  for (int i = 0; i < 33; ++i) {
+  for (int i = 0; i < 34; ++i) {
     add_vm(VmId("b" + std::to_string(i)), "b" + std::to_string(i), 100 + i);
     add_thread(100 + i, 100 + i, "qemu");
   }
@@ -137,6 +137,11 @@ TEST_F(VmTableTest, WhoWinsOftenTakesThePlaceOfOneWhoDoesNot) {
   EXPECT_FALSE(wins("b0")) << "the least";
   EXPECT_TRUE(wins("b1"));
   EXPECT_EQ(table.vms().at(kVm).winners.size(), 32u);
+  cell("b33") = cell("b0") = 400;  // found together
+  for (int i = 0; i < 400 && !(wins("b33") && wins("b0")); ++i) table.update(inventory);
+  EXPECT_TRUE(wins("b33") && wins("b0"));
+  EXPECT_FALSE(wins("b1") || wins("b2")) << "the two least";
+  EXPECT_TRUE(wins("b3") && wins("b32"));
 }
 
 TEST_F(VmTableTest, ThrottledTimeGrowsByTheLargerOfItsSources) {

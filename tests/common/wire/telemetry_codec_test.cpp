@@ -162,7 +162,19 @@ class CountStream {
  public:
   explicit CountStream(std::shared_ptr<const Catalog> catalog) : catalog_(std::move(catalog)) {}
 
+  /// All are there.
+  void expect_read(const std::vector<std::int64_t>& values, const std::vector<std::int64_t>& wanted) {
+    expect_read(values, std::vector<std::uint8_t>(values.size(), 1), wanted);
+  }
   void expect_round_trip(const std::vector<std::int64_t>& values, const std::vector<std::uint8_t>& present) {
+    expect_read(values, present, values);
+  }
+  /// Of the last frame.
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  void expect_read(const std::vector<std::int64_t>& values, const std::vector<std::uint8_t>& present,
+                   const std::vector<std::int64_t>& wanted) {
     const Sample sample{catalog_, {1, 1, ++sequence_, from_unix_ns(1), present, values}};
     std::vector<std::string> messages;
     encoder_.encode(sample, messages);
@@ -170,16 +182,13 @@ class CountStream {
       const auto read = read_one(reader_, message);
       ASSERT_TRUE(read) << read.error().message;
       if (*read) {
-        EXPECT_EQ((*read)->frame.values, values);
+        EXPECT_EQ((*read)->frame.values, wanted);
         EXPECT_EQ((*read)->frame.present, present);
       }
     }
     bytes_ = frame_of(messages.back()).values;
   }
-  /// Of the last frame.
-  const std::string& bytes() const { return bytes_; }
 
- private:
   const std::shared_ptr<const Catalog> catalog_;
   FrameEncoder encoder_;
   TelemetryReader reader_;
@@ -208,9 +217,25 @@ TEST(TelemetryCodec, CountsThatStandStillAreAByteEach) {
     std::vector<std::uint8_t> present = all;
     some[absent] = present[absent] = 0;
     stream.expect_round_trip(some, present);
+    stream.expect_round_trip(some, present);  // those that are there stand still
+    EXPECT_EQ(stream.bytes().size(), count - 1);
     stream.expect_round_trip(values, all);  // against nothing
     EXPECT_GT(stream.bytes().size(), count) << absent;
   }
+}
+
+TEST(TelemetryCodec, WhatIsAsLargeAsItWasInQuantaIsNotTheSame) {
+  auto catalog = std::make_shared<Catalog>(*catalog_of_counts());
+  catalog->series.clear();
+  for (std::uint32_t vcpu = 0; vcpu < 8; ++vcpu) {
+    catalog->entities.push_back({EntityKind::kVcpu, 1, std::to_string(vcpu), {}, {}});
+    catalog->series.push_back({2 + vcpu, Kpi::kCpuRunTimeNs, 0});
+  }
+  const std::int64_t quantum = info(Kpi::kCpuRunTimeNs).quantum;
+  ASSERT_GT(quantum, 5);
+  CountStream stream(catalog);
+  stream.expect_round_trip(std::vector<std::int64_t>(8, 5 * quantum), std::vector<std::uint8_t>(8, 1));
+  stream.expect_read(std::vector<std::int64_t>(8, 5), std::vector<std::int64_t>(8, 0));
 }
 
 TEST(TelemetryCodec, DifferencesOfEveryLengthRoundTrip) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/log.h"
 #include "controller/store/rocks_store.h"
 #include "tests/controller/store/series_feed.h"
 
