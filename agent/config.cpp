@@ -73,22 +73,30 @@ void read_libvirt_uri(TomlDocument::Table& table, std::string_view key, std::str
 /// The agent measures and commands the host that it runs on.
 void read_own_uri(TomlDocument::Table& table, std::string& out) {
   read_libvirt_uri(table, "uri", out);
-  if (!is_libvirt_uri(out) || out.find("://") == out.find(":///")) return;
+  if (!is_libvirt_uri(out)) return;
+  const std::string_view rest = std::string_view(out).substr(out.find("://") + 3);
+  const std::string_view authority = rest.substr(0, rest.find('/'));
+  for (const std::string_view here : {"", "localhost", "127.0.0.1", "[::1]"}) {
+    if (authority == here) return;
+  }
   table.problem("uri", fmt::format("'{}' in 'uri' names a host: it must be this host's own libvirt, such as "
                                    "qemu:///system; where others reach it is 'peer_uri'",
                                    out));
 }
 
-/// What QEMU listens on for a guest's memory: tcp://HOST[:PORT], rdma://HOST[:PORT] or unix:///PATH.
+/// What QEMU listens on for a guest's memory: tcp://HOST[:PORT] (libvirt also takes tcp:HOST, as it was once written),
+/// rdma://HOST[:PORT] or unix:///PATH.
 bool is_migrate_uri(std::string_view uri) {
   const auto printed = [](unsigned char c) { return c > ' ' && c != 127; };
   if (!std::all_of(uri.begin(), uri.end(), printed)) return false;
   if (uri.starts_with("unix:///")) return uri.size() > 8;
-  const std::size_t colon = uri.find("://");
-  if (colon == std::string_view::npos || (uri.substr(0, colon) != "tcp" && uri.substr(0, colon) != "rdma"))
-    return false;
-  const std::string_view place = uri.substr(colon + 3);
-  return !place.empty() && place.front() != ':' && place.find('/') == std::string_view::npos;
+  for (const std::string_view scheme : {"tcp://", "rdma://", "tcp:"}) {
+    if (!uri.starts_with(scheme)) continue;
+    std::string_view place = uri.substr(scheme.size());
+    if (place.ends_with('/')) place.remove_suffix(1);
+    return !place.empty() && place.front() != ':' && place.find('/') == std::string_view::npos;
+  }
+  return false;
 }
 
 void read_migrate_uri(TomlDocument::Table& table, std::string& out) {

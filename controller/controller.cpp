@@ -143,9 +143,15 @@ Status Controller::warm_up() {
     started_.warm_from_lsn = message.lsn;
     return false;
   };
-  if (Status read = store_.scan(from, started_at_, first); !read) {
-    return with_context(read.error(), "read stored telemetry");
-  }
+  // What is damaged there expires, once there is a controller: the forecasts begin with what can be read.
+  const auto unless_damaged = [](const Status& read) -> Status {
+    if (read || read.error().code != ErrorCode::kCorrupt) {
+      return read ? Status() : with_context(read.error(), "read stored telemetry");
+    }
+    log::error("forecasts are warmed up from a part of the stored telemetry: {}", read.error().message);
+    return {};
+  };
+  if (Status read = unless_damaged(store_.scan(from, started_at_, first)); !read) return read;
   if (started_.warm_from_lsn == 0) return {};
   started_.warm_in_steps = forecasts_restored_.has_value();
   WarmUp warm_up(*pipeline_, started_.warm_from_lsn, engine.step, started_.warm_in_steps);
@@ -154,10 +160,8 @@ Status Controller::warm_up() {
     warm_up.take(message.lsn, message.received, message.host, message.bytes);
     return true;
   };
-  if (Status read = store_.scan_lsn(started_.warm_from_lsn, std::numeric_limits<std::uint64_t>::max(), visitor);
-      !read) {
-    return with_context(read.error(), "read stored telemetry");
-  }
+  const std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
+  if (Status read = unless_damaged(store_.scan_lsn(started_.warm_from_lsn, end, visitor)); !read) return read;
   frames_through_lsn_ = started_.warm_through_lsn = warm_up.through_lsn();
   if (warm_up.frames_count() > 0) log::info("forecasts warmed up from {} stored frames", warm_up.frames_count());
   return {};
@@ -174,7 +178,8 @@ void Controller::run(const Surroundings& surroundings) {
       take_requests();
       take_samples();
       if (!cycle_due(clock_.now())) continue;
-      // Without a journal nothing may be decided, nor a round of forecasting begin that no cycle in it stands for.
+      // Without a journal nothing may be decided, nor a round of forecasting begin that no cycle in it stands for. One
+      // that begins to fail from here on has this cycle written later, as one that fails at its end.
       if (journal_failing_ && !flush()) {
         gather_anew(clock_.now());
         publish_snapshot(last_cycle_, Nanoseconds{0});

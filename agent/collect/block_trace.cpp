@@ -216,7 +216,7 @@ bool passes_requests_on(const std::string& directory) {
   std::error_code unreadable;
   const std::filesystem::directory_iterator slaves(directory + "/slaves", unreadable);
   return (!unreadable && slaves != std::filesystem::directory_iterator()) ||
-         ::access((directory + "/loop/backing_file").c_str(), F_OK) == 0;
+         read_file(directory + "/loop/dio").value_or("0").starts_with('1');
 }
 
 BlockRoom block_room(int cpus) {

@@ -25,8 +25,8 @@ struct BlockRoom {
 };
 BlockRoom block_room(int cpus);
 
-/// Whether a disk, by its directory in sysfs, makes its requests into others' (device mapper's multipath, a loop
-/// device).
+/// Whether a disk, by its directory in sysfs, makes its requests into others' (device mapper's multipath, a loop device
+/// with direct I/O; without, the page cache lies between, and what leaves that may be nobody's).
 bool passes_requests_on(const std::string& directory);
 
 /// NVMe's own multipath makes one disk of several, its paths, of which requests tell: "nvme0n1" of "nvme0c1n1"; any

@@ -22,8 +22,8 @@ namespace {
 class Counters final : public HardwareCounters {
  public:
   ~Counters() override {
+    if (skeleton_ != nullptr) close_events();
     hardware_counters_bpf__destroy(skeleton_);
-    close_events();
   }
 
   Status load(const RunQueueTrace& run_queue, std::span<const PerfEvent, HARDWARE_COUNTERS_EVENTS> events) {
@@ -115,9 +115,13 @@ class Counters final : public HardwareCounters {
     Counts scaled{};  // what has been told
   };
 
+  /// The map holds them as the descriptors do.
   void close_events() {
     for (const int fd : event_fds_) ::close(fd);
     event_fds_.clear();
+    for (std::uint32_t i = 0; i < events_.size() * cpus_; ++i) {
+      bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.events), &i);
+    }
   }
 
   Status open_events() {

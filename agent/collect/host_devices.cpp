@@ -101,7 +101,7 @@ HostDevices::HostDevices(const std::string& root, std::function<std::int64_t()> 
     : root_(root),
       sleeps_count_(std::move(sleeps_count)),
       stat_(under(root, "/proc/stat"), FileRecords::kShort),
-      diskstats_(under(root, "/proc/diskstats"), FileRecords::kShort),
+      diskstats_(under(root, "/proc/diskstats")),
       online_(under(root, "/sys/devices/system/cpu/online"), FileRecords::kShort) {}
 
 bool HostDevices::refresh() {

@@ -79,7 +79,8 @@ Result<std::map<VmId, DomainStatistics>> read_statistics(const std::vector<Domai
 std::unique_ptr<StatisticsSource> libvirt_statistics(const std::string& uri);
 /// vCPUs, scheduler parameters; none of these calls asks the guest's monitor.
 void read_shape(virDomain* domain, VmFacts& facts);
-/// What else than its XML a description depends on: what is mounted on this host.
+/// What else than its XML a description depends on: what is mounted on this host. (And symbolic links to disks: one
+/// that is turned under a VM that runs is seen with the domain's next event.)
 std::uint64_t definition_seed();
 /// The domain's XML into facts.description, unless it is the one of which `hash` was told, with the same seed; then its
 /// hash.

@@ -131,6 +131,7 @@ bool Resctrl::make_group(const std::string& vm) {
 bool Resctrl::add(const std::string& vm, std::span<const pid_t> threads) {
   if (others_.contains(vm)) return false;
   const auto known = vms_.find(vm);
+  if (known == vms_.end() && std::chrono::steady_clock::now() < full_until_) return false;
   // Of those that have been entered one tells for all whether they still are where they were put.
   const auto is_asked = [&](pid_t thread) {
     return thread == threads.front() || known == vms_.end() || !known->second.contains(thread);

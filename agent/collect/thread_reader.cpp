@@ -20,6 +20,10 @@
 namespace proteus::collect {
 namespace {
 
+/// So many threads beyond the slots cost as much through procfs as another walk over all, for which all that are wanted
+/// are entered anew.
+constexpr std::size_t kWorthAWalk = 256;
+
 std::int64_t page_bytes() {
   static const std::int64_t bytes = ::sysconf(_SC_PAGESIZE);
   return bytes;
@@ -64,7 +68,12 @@ class ProgramReader final : public ThreadReader {
     std::size_t from = 0;
     do {  // once for no threads too: what is held of others is let go of
       const std::size_t count = std::min(threads.size() - from, slots_);
-      read_round(threads.subspan(from, count), figures.subspan(from, count), from == 0);
+      const std::span<const ThreadKey> some = threads.subspan(from, count);
+      if (lane_ == ThreadLane::kTaskIterator && from > 0 && count < kWorthAWalk) {
+        for (std::size_t i = 0; i < count; ++i) figures[from + i] = read_thread_from_procfs(root_, some[i]);
+      } else {
+        read_round(some, figures.subspan(from, count), from == 0);
+      }
       from += count;
     } while (from < threads.size());
   }
@@ -153,7 +162,8 @@ class ProgramReader final : public ThreadReader {
     return n == 0;
   }
 
-  /// Brings the map of wanted threads in line with `threads`; free of system calls while they stay the same.
+  /// Brings the map of wanted threads in line with `threads`; free of system calls while they stay the same, as where
+  /// all have a slot.
   void want(std::span<const ThreadKey> threads) {
     if (std::equal(threads.begin(), threads.end(), wanted_.begin(), wanted_.end())) return;
     const int map = bpf_map__fd(skeleton_->maps.wanted);

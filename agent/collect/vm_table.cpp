@@ -17,6 +17,7 @@ constexpr std::uint64_t kRegroupTicks = 2;
 constexpr std::uint64_t kLookWaitTicksMost = 16;
 constexpr std::uint64_t kKvmWaitTicksMost = 16;
 constexpr std::uint64_t kParkedEveryTicks = 256;
+constexpr std::uint64_t kSettledTicks = 64;
 
 bool vcpus_first(const TrackedThread& a, const TrackedThread& b) {
   const auto rank = [](const TrackedThread& t) {
@@ -230,7 +231,8 @@ bool VmTable::scan_threads(TrackedVm& vm) {
   const bool young = tick_ < vm.young_until_tick;
   std::vector<VmThread> settled;  // in their groups, if libvirt gives them any
   for (const TrackedThread& t : vm.threads) {
-    if (!young && tick_ > t.came_at_tick + kRegroupTicks) settled.push_back(t.thread);
+    const bool is_by_kvm = t.kvm && t.thread.vcpu == static_cast<int>(t.kvm->vcpu_id);  // maybe not its group's
+    if (!young && !is_by_kvm && tick_ > t.came_at_tick + kSettledTicks) settled.push_back(t.thread);
   }
   const std::vector<VmThread> present = list_threads(root_, *vm.pid, settled);
   if (present.empty()) {
@@ -276,6 +278,12 @@ bool VmTable::find_kvm(TrackedVm& vm) {
   if (sources_.kvm == nullptr) return false;
   bool changed = false;
   const std::vector<kvm_vcpu_place> places = sources_.kvm->find(*vm.pid);
+  const auto has_kvm = [](const TrackedThread& t) { return t.kvm.has_value(); };
+  if (places.empty() && std::any_of(vm.threads.begin(), vm.threads.end(), has_kvm)) {  // no answer, rather than none
+    vm.kvm_wait_ticks = std::min(vm.kvm_wait_ticks * 2, kKvmWaitTicksMost);
+    vm.kvm_at_tick = tick_ + vm.kvm_wait_ticks;
+    return false;
+  }
   std::size_t matched = 0;
   for (TrackedThread& t : vm.threads) {
     const auto runs = [&](const kvm_vcpu_place& p) { return p.tid == static_cast<__u32>(t.thread.tid); };
@@ -297,8 +305,8 @@ bool VmTable::find_kvm(TrackedVm& vm) {
   vm.kvm_wait_ticks = changed ? 1 : std::min(vm.kvm_wait_ticks * 2, kKvmWaitTicksMost);
   if (is_waited_for) {
     vm.kvm_at_tick = tick_ + vm.kvm_wait_ticks;
-  } else if (matched <
-             places.size()) {  // QEMU keeps one that was unplugged: all such in one walk, where that is of all
+  } else if (matched < places.size()) {
+    // QEMU keeps one that was unplugged: all such in one walk, where that is of all
     vm.kvm_at_tick = (tick_ / kParkedEveryTicks + 1) * kParkedEveryTicks;
   } else {
     vm.kvm_at_tick = 0;

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -169,8 +170,10 @@ Status SpoolSegment::read_records(std::uint64_t file_bytes, Damage& damage) {
       const auto length = read_length(descriptor_, bytes_);
       if (!length) return length.error();
       const bool reaches_end = *length && bytes_ + kRecordHeadBytes + **length >= file_bytes;
-      const bool is_torn = reaches_end || file_bytes - bytes_ <= kRecordHeadBytes;
-      if (*next || !is_torn) ++damage.lost_frames;
+      const auto is_torn = [&] {
+        return reaches_end || file_bytes - bytes_ <= kRecordHeadBytes || is_zero(file_bytes);
+      };
+      if (*next || !is_torn()) ++damage.lost_frames;
       if (!*next) return {};
       bytes_ = **next;
       is_gap = true;
@@ -186,6 +189,20 @@ Status SpoolSegment::read_records(std::uint64_t file_bytes, Damage& damage) {
     bytes_ += kRecordHeadBytes + (*message)->size();
   }
   return {};
+}
+
+/// Whether nothing but zeroes is left, as some file systems leave it after a power failure.
+bool SpoolSegment::is_zero(std::uint64_t file_bytes) const {
+  std::array<char, 4096> bytes{};
+  for (std::uint64_t at = bytes_; at < file_bytes; at += bytes.size()) {
+    const std::size_t size = std::min<std::uint64_t>(bytes.size(), file_bytes - at);
+    const Result<bool> read = read_all(descriptor_, bytes.data(), size, at);
+    const auto is_nothing = [](char c) { return c == 0; };
+    if (!read || !*read || !std::all_of(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size), is_nothing)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /// Whether reading goes on with the message, though what is in front of it is lost.

@@ -69,6 +69,7 @@ class SpoolSegment {
   bool index(std::uint64_t offset, std::string_view message);
   Status read_records(std::uint64_t file_bytes, Damage& damage);
   bool ends_gap(std::string_view message) const;
+  bool is_zero(std::uint64_t file_bytes) const;
 
   const std::string path_;
   const int descriptor_;

@@ -361,7 +361,7 @@ Json to_json(const drs::ActionRecord& record) {
             {"automation", ham::to_string(record.action.automation)},
             {"prerequisites", record.prerequisites},
             {"command", record.command},
-            {"deadline", to_rfc3339(record.deadline)},
+            {"deadline", record.deadline == Timestamp{} ? Json(nullptr) : Json(to_rfc3339(record.deadline))},
             {"trigger_time", to_rfc3339(record.trigger_time)},
             {"intended_at", to_rfc3339(record.intended_at)},
             {"executed_at", time_or_null(record.executed_at)},

@@ -360,7 +360,11 @@ Status PageWriter::forget_unseen(Timestamp since, Timestamp now) {
   for (auto& [id, host] : hosts_) {
     // Rows that are in no page yet name entities by their numbers.
     if (!host.rows.empty() && day_of(host.rows.front().received) < day_of(since)) continue;
-    const std::vector<std::uint32_t> numbers = host.entities.unseen_since(day_of(since), day_of(now));
+    std::vector<std::uint32_t> numbers;
+    {
+      std::lock_guard lock(state_mutex_);  // it notes days, too
+      numbers = host.entities.unseen_since(day_of(since), day_of(now));
+    }
     if (numbers.empty()) continue;
     for (const std::uint32_t number : numbers) batch.erase(Family::kSeries, keys::entity_key(id, number));
     forgotten[id] = numbers;

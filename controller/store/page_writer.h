@@ -70,9 +70,9 @@ class PageWriter {
   std::optional<Timestamp> oldest_in_head() const;
 
   struct Counters {
-    std::uint64_t frames = 0;           ///< taken in by this process
-    std::uint64_t samples = 0;          ///< likewise
-    std::uint64_t undecoded = 0;        ///< frames whose catalog or base is not there any more, or that are damaged
+    std::uint64_t frames = 0;     ///< taken in by this process
+    std::uint64_t samples = 0;    ///< likewise
+    std::uint64_t undecoded = 0;  ///< frames whose catalog or base is not there any more; numbers that damage took
     std::uint64_t forgotten_early = 0;  ///< entities, to make room for others of their host
     std::uint64_t not_placed = 0;       ///< frames whose entities found no room
     std::uint64_t catalogs = 0;         ///< whose place was looked for

@@ -384,6 +384,7 @@ Status RocksStore::expire(Timestamp now) {
   note(journal.run());
   const bool any = raw.entries > 0 || journal.entries > 0 || raw.has_damage || journal.has_damage;
   raw_is_damaged_ = raw_is_damaged_ || raw.has_damage;
+  journal_is_damaged_ = journal_is_damaged_ || journal.has_damage;
   const Floors floors = any ? Floors{.raw_lsn = raw.floor_lsn, .journal_lsn = journal.floor_lsn} : old;
   auto kept = kept_journal_lsns();
   if (!kept) return kept.error();
@@ -422,7 +423,7 @@ Status RocksStore::expire(Timestamp now) {
   }
   if (catalogs_too) catalogs_walked_at_ = now;
   if (raw.entries > 0) note(compact_raw(keys::lsn_key(raw.floor_lsn)));
-  if (journal.entries > 0) note(db_->compact_before(Family::kJournal, keys::lsn_key(journal.floor_lsn), false));
+  if (journal.entries > 0) note(compact_journal(keys::lsn_key(journal.floor_lsn)));
   return trouble;
 }
 
@@ -434,6 +435,15 @@ Status RocksStore::compact_raw(const std::string& end) {
     if (!raw_is_damaged_) return compacted;
   }
   return db_->drop_files_before(Family::kRaw, end);
+}
+
+/// Over damage a compaction stops the database until it is opened again: once is enough. Files do not go whole, as some
+/// entries in them are kept.
+Status RocksStore::compact_journal(const std::string& end) {
+  if (journal_is_damaged_) return {};
+  Status compacted = db_->compact_before(Family::kJournal, end, false);
+  journal_is_damaged_ = is_damaged(compacted);
+  return compacted;
 }
 
 }  // namespace proteus::store

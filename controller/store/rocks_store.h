@@ -79,6 +79,7 @@ class RocksStore final : public Store {
                                const std::set<std::uint64_t>& kept) const;
   Status erase(DeadIndex dead, const Floors& floors, RocksDb::Batch& batch) const;
   Status compact_raw(const std::string& end);
+  Status compact_journal(const std::string& end);
 
   const StoreOptions options_;
   const std::unique_ptr<RocksDb> db_;
@@ -86,9 +87,10 @@ class RocksStore final : public Store {
   std::unique_ptr<PageWriter> pages_;     // set once, in open()
   std::unique_ptr<SeriesReader> series_;  // likewise
 
-  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_; guards the next two
+  std::mutex expire_mutex_;  // one expire at a time; taken before append_mutex_; guards the next three
   Timestamp catalogs_walked_at_{};
-  bool raw_is_damaged_ = false;  // of what has been read
+  bool raw_is_damaged_ = false;      // of what has been read
+  bool journal_is_damaged_ = false;  // likewise
 
   mutable std::mutex append_mutex_;  // one append at a time; guards below
   keys::State state_;

@@ -29,8 +29,9 @@ Result<std::optional<ScanRange>> range_of(const RocksDb& db, const RocksDb::View
 /// Errors: kCorrupt.
 Status scan(const RocksDb& db, const RocksDb::View& view, const ScanRange& range, const Store::Visitor& visitor);
 
-/// Of a family of lsn keys that cannot be read from `lsn` on: the first entry after it that can be read again, wherever
-/// damage ends; nullopt if there is none. Errors: kUnavailable.
+/// Of a family of lsn keys that cannot be read from `lsn` on: an entry after it that can be read again, wherever damage
+/// ends; nullopt if there is none. Between places that are damaged close to each other, what can be read may be left
+/// out. Errors: kUnavailable.
 Result<std::optional<std::uint64_t>> first_behind_damage(const RocksDb& db, Family family, std::uint64_t lsn);
 
 }  // namespace proteus::store

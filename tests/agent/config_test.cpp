@@ -153,19 +153,23 @@ TEST(AgentConfig, OnlyAPeersAddressNamesAHost) {
     ASSERT_FALSE(config) << uri;
     EXPECT_THAT(config.error().message, HasSubstr("f:2: '" + std::string(uri) + "' in 'uri' names a host"));
   }
+  for (const char* uri : {"qemu+tcp://localhost/system", "qemu+tcp://127.0.0.1/system", "qemu+tls://[::1]/system"}) {
+    EXPECT_TRUE(parse_agent_config("[libvirt]\nuri = \"" + std::string(uri) + "\"\n", "f")) << uri;
+  }
 }
 
 TEST(AgentConfig, AnAddressForAGuestsMemoryHasItsForm) {
   const auto read = [](const std::string& uri) {
     return parse_agent_config("[libvirt]\nmigrate_uri = \"" + uri + "\"\n", "f");
   };
-  for (const char* wrong : {"h1", "tcp", "tcp:h1", "tcp://", "tcp://:49152", "tcp://h1/", "tcp://h 1", "http://h1",
-                            "qemu+tcp://h1/system", "unix://", "unix:///", "rdma:/h1"}) {
+  for (const char* wrong : {"h1", "tcp", "tcp:", "tcp:/h1", "tcp://", "tcp:///", "tcp://:49152", "tcp://h1/a",
+                            "tcp://h 1", "http://h1", "qemu+tcp://h1/system", "unix://", "unix:///", "rdma:/h1"}) {
     const auto config = read(wrong);
     ASSERT_FALSE(config) << wrong;
     EXPECT_THAT(config.error().message, HasSubstr("f:2: '" + std::string(wrong) + "' in 'migrate_uri' is none"));
   }
-  for (const char* good : {"", "tcp://h1", "tcp://10.0.0.1:49152", "tcp://[::1]:49152", "rdma://h1", "unix:///run/m"}) {
+  for (const char* good : {"", "tcp://h1", "tcp://h1/", "tcp:h1", "tcp://10.0.0.1:49152", "tcp://[::1]:49152",
+                           "rdma://h1", "unix:///run/m"}) {
     EXPECT_TRUE(read(good)) << good;
   }
 }

@@ -269,6 +269,16 @@ TEST_F(ControllerTest, WhatWasLearnedOfActionsBeginsAnewIfItIsDamaged) {
   EXPECT_TRUE(journalled<store::LearningState>().empty());
 }
 
+TEST_F(ControllerTest, StoredTelemetryThatIsDamagedKeepsNoControllerFromStarting) {
+  run(40, [](Controller&) {});
+  store_->damaged = true;
+  run(2, [](Controller& controller) {
+    const auto outlook = controller.outlook("web1", forecast::Resource::kCpu);
+    ASSERT_TRUE(outlook);
+    EXPECT_GE(outlook->report.history.values.size(), 38u) << "from what could be read";
+  });
+}
+
 TEST_F(ControllerTest, DamagedForecastsBeginAnew) {
   run(40, [](Controller&) {});
   std::string key;

@@ -20,7 +20,8 @@ class FullJournal final : public store::Store {
   explicit FullJournal(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
 
   std::atomic<bool> full = false;
-  std::atomic<bool> stuck = false;  ///< scan_lsn() waits until it is not
+  std::atomic<bool> stuck = false;    ///< scan_lsn() waits until it is not
+  std::atomic<bool> damaged = false;  ///< telemetry: scan() and scan_lsn() of it end so, behind what they give out
 
   Status append(std::vector<store::RawMessage>& messages) override { return store_->append(messages); }
   Status append(std::vector<store::JournalEntry>& entries) override {
@@ -31,11 +32,13 @@ class FullJournal final : public store::Store {
   }
   Result<std::map<HostId, Timestamp>> last_heard() const override { return store_->last_heard(); }
   Status scan(Timestamp from, Timestamp to, const Visitor& visitor) const override {
-    return store_->scan(from, to, visitor);
+    const Status scanned = store_->scan(from, to, visitor);
+    return scanned && damaged && visitor.raw ? Status(kDamaged) : scanned;
   }
   Status scan_lsn(std::uint64_t from_lsn, std::uint64_t to_lsn, const Visitor& visitor) const override {
     while (stuck) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return store_->scan_lsn(from_lsn, to_lsn, visitor);
+    const Status scanned = store_->scan_lsn(from_lsn, to_lsn, visitor);
+    return scanned && damaged && visitor.raw ? Status(kDamaged) : scanned;
   }
   Status visit_journal_tail(std::size_t limit, const JournalVisitor& visit) const override {
     return store_->visit_journal_tail(limit, visit);
@@ -64,6 +67,7 @@ class FullJournal final : public store::Store {
   const store::SeriesReader* series() const override { return store_->series(); }
 
  private:
+  inline static const Error kDamaged{ErrorCode::kCorrupt, "a block does not check"};
   inline static const Error kFull{ErrorCode::kUnavailable, "no room"};
   std::unique_ptr<store::Store> store_;
 };

@@ -200,11 +200,13 @@ TEST(BlockTraceTest, KnowsDisksThatPassTheirRequestsOn) {
   root.write("/sdb/slaves/", "");
   root.write("/dm-0/slaves/sda/dev", "8:0\n");
   root.write("/loop0/slaves/", "");
-  root.write("/loop0/loop/backing_file", "/var/lib/libvirt/images/a.img\n");
+  root.write("/loop0/loop/dio", "1\n");
+  root.write("/loop1/loop/dio", "0\n");
   EXPECT_FALSE(passes_requests_on(root.path() + "/sda"));
   EXPECT_FALSE(passes_requests_on(root.path() + "/sdb"));
   EXPECT_TRUE(passes_requests_on(root.path() + "/dm-0"));
   EXPECT_TRUE(passes_requests_on(root.path() + "/loop0"));
+  EXPECT_FALSE(passes_requests_on(root.path() + "/loop1")) << "the page cache lies between";
   EXPECT_FALSE(passes_requests_on(root.path() + "/gone"));
 }
 

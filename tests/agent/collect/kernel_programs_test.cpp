@@ -201,7 +201,7 @@ TEST(ThreadReader, PagesOfHugetlbfsAreResidentToo) {
 
 TEST_P(ThreadReaderTest, ThreadsBeyondTheSlotsAreReadByFurtherRuns) {
   const ThreadKey self{::getpid(), ::getpid()};
-  std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS_MAX + 1, ThreadKey{self.pid, 0});  // of nobody
+  std::vector<ThreadKey> keys(THREAD_COUNTERS_SLOTS_MAX + 300, ThreadKey{self.pid, 0});  // of nobody
   keys.front() = keys.back() = self;
   std::vector<std::optional<ThreadFigures>> figures(keys.size());
   for (int i = 0; i < 2; ++i) {

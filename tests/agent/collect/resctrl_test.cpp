@@ -98,12 +98,16 @@ TEST(Resctrl, WhereThereIsNoRoomTheKernelIsNotAskedAtEachReading) {
   std::filesystem::create_directories(root.path() + kGroups + "/c");
   auto resctrl = Resctrl::open(root.path());
   ASSERT_TRUE(resctrl) << resctrl.error().message;
-  EXPECT_FALSE(resctrl->add("1", {}));
+  const pid_t thread = 7;
+  root.write("/proc/7/cpu_resctrl_groups", "res:/\nmon:\n");
+  EXPECT_FALSE(resctrl->add("1", {&thread, 1}));
   const OpenWatch watch(root.path() + kGroups);
-  ASSERT_TRUE(watch.works());
-  EXPECT_FALSE(resctrl->add("1", {}));
-  EXPECT_FALSE(resctrl->add("2", {}));
+  const OpenWatch of_thread(root.path() + "/proc/7");
+  ASSERT_TRUE(watch.works() && of_thread.works());
+  EXPECT_FALSE(resctrl->add("1", {&thread, 1}));
+  EXPECT_FALSE(resctrl->add("2", {&thread, 1}));
   EXPECT_FALSE(watch.was_opened()) << "not even for what there is";
+  EXPECT_FALSE(of_thread.was_opened());
 }
 
 // A thread is counted in one place only: into which somebody has put it, it stays.

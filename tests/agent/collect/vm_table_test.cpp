@@ -312,7 +312,7 @@ TEST_F(VmTableTest, AWorkerThatComesHasNobodyElsesGroupRead) {
     root.write("/proc/70/task/" + std::to_string(tid) + "/cgroup",
                tid == 71 ? "1:cpu:/machine/q/vcpu0\n" : "1:cpu:/machine/q/emulator\n");
   }
-  for (int i = 0; i < 10; ++i) table.update(inventory);
+  for (int i = 0; i < 80; ++i) table.update(inventory);
   const OpenWatch vcpu(root.path() + "/proc/70/task/71/cgroup"), worker(root.path() + "/proc/70/task/72/cgroup");
   ASSERT_TRUE(vcpu.works() && worker.works());
   add_thread(70, 73, "vmm");

@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -485,8 +486,8 @@ TEST_F(RocksStoreTest, OpeningNothingSaysSo) {
 class DamagedStore : public RocksStoreTest {
  protected:
   /// Frames 1 to 500, a second apart, of which some in the middle cannot be read, and behind them as many cycles.
-  /// Leaves the store closed.
-  void make() {
+  /// Leaves the store closed. in_journal: it is cycles that cannot be read.
+  void make(bool in_journal = false) {
     options_.raw_retention = hours(1);
     options_.journal_retention = hours(1);
     reopen();
@@ -495,8 +496,12 @@ class DamagedStore : public RocksStoreTest {
     std::mt19937_64 random(4);
     for (std::uint64_t i = 1; i <= 500; ++i) {
       messages.push_back(frame("h1", 1, i, 0, kStart + seconds(i)));
-      messages.back().bytes = incompressible(random, 2000);
+      if (!in_journal) messages.back().bytes = incompressible(random, 2000);
       entries.push_back({0, kStart + seconds(i), Cycle{i, 0, 0}});
+      if (!in_journal) continue;
+      ham::Decision decision;
+      for (int j = 0; j < 500; ++j) decision.summary += fmt::format("{:08x}", static_cast<std::uint32_t>(random()));
+      entries.back().payload = std::move(decision);
     }
     ASSERT_TRUE(store_->append(messages));
     ASSERT_TRUE(store_->append(entries));
@@ -513,6 +518,22 @@ class DamagedStore : public RocksStoreTest {
     ASSERT_EQ(damaged, 1);
   }
 };
+
+TEST_F(DamagedStore, DamageInTheJournalStopsTheDatabaseOnceAtMost) {
+  ASSERT_NO_FATAL_FAILURE(make(true));
+  reopen();
+  std::uint64_t sequence = 500;
+  int refused = 0;
+  for (const int second : {300, 310, 320, 330}) {
+    (void)store_->expire(kStart + seconds(3600 + second));
+    std::vector<RawMessage> messages{frame("h1", 1, ++sequence, 0, kStart + seconds(3600 + second))};
+    refused += store_->append(messages) ? 0 : 1;
+  }
+  EXPECT_LE(refused, 1);
+  const Seen seen = scanned(Timestamp::min(), Timestamp::max());
+  EXPECT_EQ(std::count_if(seen.begin(), seen.end(), [](const auto& s) { return s.starts_with("journal"); }), 171)
+      << "what lies behind the damage, and is young";
+}
 
 TEST_F(DamagedStore, DamageIsFoundWhenItIsRead) {
   ASSERT_NO_FATAL_FAILURE(make());
