@@ -24,6 +24,7 @@
 #include "ebpf/kvm_exits.h"
 #include "tests/agent/collect/fixture_root.h"
 #include "tests/agent/collect/kernel_refusal.h"
+#include "tests/agent/collect/own_tracefs.h"
 #include "tests/temporary_directory.h"
 
 namespace proteus::collect {
@@ -160,6 +161,7 @@ TEST_F(KvmExits, ThreadsOfNoVmCountNothing) {
 }
 
 TEST_F(KvmExits, AttachToThisKernelsLayoutOrSayWhyNot) {
+  mount_own_tracefs();
   const auto layout = probe_kvm_exit_layout();
   if (!layout) SKIP_UNLESS_OUR_FAULT(layout.error().message);
   const auto trace = KvmExitTrace::create(*run_queue, *layout);
