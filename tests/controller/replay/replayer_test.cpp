@@ -183,7 +183,9 @@ TEST_F(ReplayerTest, WhatWaitsForAnInputHasALimit) {
   Replayer of_states(std::move(other));
   feed(started(0, 0), {&of_states});
   store::ForecastState state;
-  state.series.push_back({{VmId("v"), forecast::Resource::kCpu}, std::string(100'000, 'x')});
+  forecast::SeriesState& one = state.series.emplace_back();
+  one.key = {VmId("v"), forecast::Resource::kCpu};
+  one.bytes = std::string(100'000, 'x');
   status = {};
   int states = 0;
   for (; states < 100 && status; ++states) status = of_states.on_journal({++lsn_, now_, state});
