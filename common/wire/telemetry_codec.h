@@ -56,6 +56,11 @@ Result<Ack> decode_ack(std::string_view bytes);
 /// Whether a frame may bear this time: from 1970 to 2200. Another is a broken clock's.
 bool can_tell(Timestamp time);
 
+/// Bytes of the longest varint of 64 bits.
+inline constexpr int kVarintBytesMax = 10;
+/// Of each series, in order: what its values are told in.
+std::vector<std::int64_t> quanta_of(const Catalog& catalog);
+
 /// Makes the stream of one agent to one reader: a controller, or a file.
 /// Values are floored to the quantum of their KPI.
 class FrameEncoder {
