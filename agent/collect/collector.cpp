@@ -44,6 +44,8 @@ namespace {
 constexpr std::uint64_t kHooksEveryTicks = 10;
 constexpr std::uint64_t kCalibrationEveryTicks = 10;
 constexpr std::uint64_t kModuleEveryTicks = 10;
+constexpr std::uint64_t kReopenTicksLeast = 5;
+constexpr std::uint64_t kReopenTicksMost = 640;
 constexpr std::string_view kExitHook = "on_kvm_exit";  // see OnDemand::programs()
 
 std::string host_name() {
@@ -116,7 +118,7 @@ class CollectorOfHost final : public Collector {
       previous_inventory_ = std::exchange(inventory_, std::move(latest));
     }
     changed |= host_devices_.refresh();
-    if (hardware_ && follows_cpus()) hardware_->follow_cpus();
+    if (hardware_ && follows_cpus()) follow_cpus();
     if (sequence_ % kCalibrationEveryTicks == 0) changed |= calibration_.refresh();
     if (kvm_reader_ == nullptr && sequence_ % kModuleEveryTicks == 0) changed |= follow_kvm_module();
     if (on_demand_->update(now)) {
@@ -206,8 +208,16 @@ class CollectorOfHost final : public Collector {
   }
 
   bool follows_cpus() const {
-    const bool tries_again = !hardware_->counts_all_cpus() && sequence_ % kHooksEveryTicks == 0;
+    const bool tries_again = !hardware_->counts_all_cpus() && sequence_ >= reopen_at_tick_;
     return tries_again || (host_devices_.cpus_changed() && sequence_ > 0);
+  }
+
+  /// Each CPU is interrupted for it, so that what fails is tried ever more seldom.
+  void follow_cpus() {
+    hardware_->follow_cpus();
+    reopen_wait_ticks_ =
+        hardware_->counts_all_cpus() ? kReopenTicksLeast : std::min(2 * reopen_wait_ticks_, kReopenTicksMost);
+    reopen_at_tick_ = sequence_ + reopen_wait_ticks_;
   }
 
   /// Whoever starts the first guest may load it long after the agent has started.
@@ -410,6 +420,8 @@ class CollectorOfHost final : public Collector {
   NetDevices net_devices_;
   CalibrationLabels calibration_;
   LateModule kvm_module_;
+  std::uint64_t reopen_at_tick_ = 0;  // the processor's counters, where they could not be opened
+  std::uint64_t reopen_wait_ticks_ = kReopenTicksLeast;
   TextFile statm_;
   TextFile stats_enabled_;
 
