@@ -1,6 +1,6 @@
 // What a whole agent costs: the real proteus-agent measures 100 synthetic VMs with 4 vCPU threads each at 1 Hz and
 // sends it, with CURVE, to a sink that decodes and acknowledges every frame. Prints JSON lines {"name", "value",
-// "unit"}. Run as root: telemetry_agent [PROTEUS-AGENT]
+// "unit"}. Run as root: telemetry_agent [PROTEUS-AGENT [TICK]], TICK as in the agent's configuration, by default 1s
 //
 //   agent_us_per_sample  CPU time of all threads of the agent, user and system, with what its kernel programs take in
 //                        other processes' time, per sample. A sample is one value present in a frame.
@@ -228,7 +228,7 @@ int measure(pid_t agent, Sink& sink, std::size_t group_count) {
   return 0;
 }
 
-int main_of_bench(const std::string& program) {
+int main_of_bench(const std::string& program, const std::string& tick) {
   char name[] = "/tmp/proteus-bench-XXXXXX";
   if (::mkdtemp(name) == nullptr) return fail("cannot make a directory");
   const std::string directory = name;
@@ -242,10 +242,10 @@ int main_of_bench(const std::string& program) {
   Sink sink(directory, line);
   const SyntheticVms vms(kVms, kVcpus, directory);
   std::ofstream(directory + "/agent.toml") << fmt::format(
-      "host = \"bench\"\nstate_directory = \"{0}/state\"\nsecret_key = \"{0}/agent.key\"\n"
+      "host = \"bench\"\ntick = \"{5}\"\nstate_directory = \"{0}/state\"\nsecret_key = \"{0}/agent.key\"\n"
       "[[controller]]\ntelemetry = \"{1}\"\ncommand = \"{4}\"\npublic_key = \"{2}\"\n"
       "[libvirt]\nuri = \"{3}\"\n",
-      directory, sink.endpoint(), sink.public_key(), vms.libvirt_uri(), sink.command_endpoint());
+      directory, sink.endpoint(), sink.public_key(), vms.libvirt_uri(), sink.command_endpoint(), tick);
   const pid_t agent = ::fork();
   if (agent == 0) {
     ::execl(program.c_str(), program.c_str(), "--config", (directory + "/agent.toml").c_str(), nullptr);
@@ -266,5 +266,5 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "telemetry_agent: needs root\n");
     return 1;
   }
-  return proteus::bench::main_of_bench(argc > 1 ? argv[1] : PROTEUS_AGENT);
+  return proteus::bench::main_of_bench(argc > 1 ? argv[1] : PROTEUS_AGENT, argc > 2 ? argv[2] : "1s");
 }
