@@ -402,7 +402,7 @@ Status RocksStore::expire(Timestamp now) {
   Result<DeadIndex> dead = dead_index(floors, now - std::max(kBootMemory, options_.raw_retention), catalogs_too, *kept);
   if (!dead) {
     note(dead.error());
-    dead = DeadIndex{};  // it stays for now
+    dead = DeadIndex{};  // each expire() looks for it anew
   }
   {
     std::lock_guard lock(append_mutex_);

@@ -18,10 +18,6 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kMiBytes = 1 << 20;
 
-std::string uuid(int n) {
-  return "00000000-0000-4000-8000-0000000000" + std::to_string(10 + n);
-}
-
 /// Two hosts with twenty VMs each, an hour and five minutes.
 class AllowanceTest : public SharedStore {
  protected:

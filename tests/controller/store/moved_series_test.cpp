@@ -11,10 +11,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-std::string uuid(int n) {
-  return "00000000-0000-4000-8000-00000000000" + std::to_string(n);
-}
-
 TEST(MovedVm, IsOneSeriesInTheStepInWhichItMoved) {
   const TemporaryDirectory directory;
   auto store = RocksStore::open({.directory = directory / "store"});

@@ -13,10 +13,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-std::string uuid(int n) {
-  return "00000000-0000-4000-8000-00000000000" + std::to_string(n);
-}
-
 /// Two hosts with two VMs each, an hour and ten minutes: VM n runs n tenths of a second each second, and has n MiB.
 class QueryTest : public SharedStore {
  protected:

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,11 @@
 #include "tests/temporary_directory.h"
 
 namespace proteus::store {
+
+/// Of the nth VM.
+inline std::string uuid(int n) {
+  return fmt::format("00000000-0000-4000-8000-{:012}", n);
+}
 
 inline constexpr Timestamp kFullHour = from_unix_ns(1'700'006'400'000'000'000);  // 2023-11-15 00:00:00
 
