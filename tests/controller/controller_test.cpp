@@ -91,11 +91,14 @@ TEST_F(ControllerTest, WhatIsDecidedOnceTheJournalCanBeWrittenAgainIsReplayedByt
       return true;
     };
     store_->full = true;
+    std::uint64_t cycle = 0;
     for (int i = 0; i < 3; ++i) {
       clock_.advance(seconds(1));
       ++second_;
       ASSERT_TRUE(send_load(*queues));
       ASSERT_TRUE(put_off());
+      if (i == 0) cycle = controller.snapshot()->cycle;  // it was decided, and could not be written
+      EXPECT_EQ(controller.snapshot()->cycle, cycle) << "without a journal nothing is decided";
     }
     EXPECT_FALSE(controller.snapshot()->ingest_problem.empty());
     clock_.advance(seconds(61));  // until a decision is journalled whatever it says

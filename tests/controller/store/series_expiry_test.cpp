@@ -172,6 +172,14 @@ TEST_F(SeriesExpiry, ACatalogOlderThanWhatIsKeptIsThereForItsFramesThoughItIsTol
   append(feed.tick(now + minutes(3), {3, 3000, 3, 3}));
   flush();
   EXPECT_EQ(undecoded(*store_), 0u);
+  bool is_first_copy = true;  // not one of now, put where it was
+  Store::Visitor visitor;
+  visitor.raw = [&](const RawMessage& message) {
+    is_first_copy &= message.received != Timestamp{};
+    return true;
+  };
+  ASSERT_TRUE(store_->scan(now - hours(24), now + hours(1), visitor));
+  EXPECT_TRUE(is_first_copy);
   open();
   ASSERT_TRUE(store_->write_pages());
   EXPECT_EQ(store_->pages().counters().undecoded, 0u);
